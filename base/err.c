@@ -1,0 +1,52 @@
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static _Thread_local char text[1024];
+
+static const char *const names[] = {
+    [ERR_OK] = "success",
+    [ERR_USAGE] = "bad usage or configuration",
+    [ERR_NOMEM] = "out of memory",
+    [ERR_IO] = "input/output error",
+    [ERR_NOSPC] = "no space left",
+    [ERR_NOTFOUND] = "not found",
+    [ERR_EXISTS] = "already exists",
+    [ERR_FORMAT] = "malformed data",
+    [ERR_CHECKSUM] = "checksum does not match",
+    [ERR_VERSION] = "unknown version or type",
+    [ERR_MISMATCH] = "belongs to something else",
+    [ERR_LIMIT] = "beyond its limit",
+    [ERR_FENCED] = "taken over by a newer epoch",
+    [ERR_STATE] = "not allowed in this state",
+    [ERR_AGAIN] = "not yet",
+    [ERR_CORRUPT] = "cannot be trusted",
+    [ERR_INTERNAL] = "internal invariant broken",
+};
+
+const char *err_str(int code)
+{
+    if (code < 0 || code >= (int)(sizeof names / sizeof names[0])) return "unknown error";
+    return names[code];
+}
+
+int err_set(int code, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    return code;
+}
+
+const char *err_text(void)
+{
+    return text;
+}
+
+int err_exit_code(int code)
+{
+    if (code == ERR_OK) return 0;
+    return code == ERR_USAGE ? 2 : 1;
+}

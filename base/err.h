@@ -1,0 +1,45 @@
+/*
+ * One error space for the whole project.
+ *
+ * Functions that can fail return `int`: ERR_OK (0) or one of the codes below. Where the failure has
+ * something to tell a person, the function also leaves a sentence in a thread-local text through
+ * err_set(): what went wrong, where, and what to do next. The text belongs to the last failure of
+ * the calling thread; read it before calling anything else.
+ */
+#ifndef SLUICE_BASE_ERR_H
+#define SLUICE_BASE_ERR_H
+
+enum err {
+    ERR_OK = 0,
+    ERR_USAGE,    /* bad option, key or value: exit code 2 */
+    ERR_NOMEM,    /* an allocation failed, or a byte cap was reached */
+    ERR_IO,       /* a file could not be read or written */
+    ERR_NOSPC,    /* the disk, or the buffer, is full */
+    ERR_NOTFOUND, /* no such file, key, hook, slab, ... */
+    ERR_EXISTS,   /* already there, already running, already bound */
+    ERR_FORMAT,   /* bytes that are not what they should be */
+    ERR_CHECKSUM, /* bytes that were changed on the way or on disk */
+    ERR_VERSION,  /* a version, dtype, codec or flag that this build does not know */
+    ERR_MISMATCH, /* belongs to another stream, model, corpus, share, width, ... */
+    ERR_LIMIT,    /* a length or count beyond its bound */
+    ERR_FENCED,   /* a newer epoch of the same producer has taken over */
+    ERR_STATE,    /* not allowed now */
+    ERR_AGAIN,    /* nothing to do yet; ask again */
+    ERR_CORRUPT,  /* a buffer or checkpoint that cannot be trusted */
+    ERR_INTERNAL, /* an invariant of ours does not hold */
+};
+
+/* A short constant phrase for a code. Never NULL, not to be freed. Never blocks. */
+const char *err_str(int code);
+
+/* Record a sentence for the calling thread (printf-style, at most 1023 bytes are kept) and return
+ * `code`, so that `return err_set(ERR_IO, "...", ...)` is the usual form. */
+int err_set(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The calling thread's last sentence, "" if there was none. Valid until its next err_set(). */
+const char *err_text(void);
+
+/* Process exit code for an error code: 0 for ERR_OK, 2 for ERR_USAGE, otherwise 1. */
+int err_exit_code(int code);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * Small things done to files, done right once. Errors come with err_set() texts that name the path.
+ */
+#ifndef SLUICE_BASE_FILEIO_H
+#define SLUICE_BASE_FILEIO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Create a folder and its parents (mode for those created; existing ones stay as they are).
+ * ERR_IO. Blocks on the disk. */
+int dir_make(const char *path, unsigned mode);
+
+/* Read a whole regular file of at most `limit_bytes` into one malloc'ed block, with a NUL after the
+ * last byte that `*size` does not count. The caller frees `*data`. ERR_NOTFOUND, ERR_LIMIT, ERR_IO,
+ * ERR_NOMEM. */
+int file_read(const char *path, size_t limit_bytes, char **data, size_t *size);
+
+/* Replace `path` so that a reader sees the old or the new bytes whole, after a power cut too:
+ * temporary file in the same folder (mode 0600), write, fsync, rename, fsync of the folder.
+ * ERR_NOSPC, ERR_IO; on failure the old file stays and the temporary one is removed. */
+int file_replace(const char *path, const void *data, size_t size);
+
+/* fsync the folder that holds `path`, so that a rename or creation in it is durable. ERR_IO. */
+int dir_sync_of(const char *path);
+
+/* Remove a folder and all in it. Missing is fine. ERR_IO. */
+int dir_remove(const char *path);
+
+/* Take an exclusive advisory lock on `path` (created 0600, its text set to this process's pid, an
+ * inheritable descriptor left in `*fd`; closing it by every holder releases the lock). Does not
+ * wait: ERR_EXISTS when another process holds it (err_text() names its pid). ERR_IO. */
+int file_lock(const char *path, int *fd);
+
+#endif
