@@ -1,0 +1,84 @@
+/*
+ * Where rows come from. Three engines behind one interface: `llama` (a GGUF model over a corpus),
+ * `synthetic` (known directions), `files` (safetensors or .npy).
+ *
+ * An engine makes rows in an order that is a pure function of its options and its share i/n; a
+ * cursor names a row in that order, and engine_seek() takes it up again there.
+ */
+#ifndef SLUICE_ENGINE_ENGINE_H
+#define SLUICE_ENGINE_ENGINE_H
+
+#include "base/row.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ENGINE_MAX_HOOKS = 128 };
+
+enum engine_row_flags {
+    ENGINE_ROW_SPECIAL = 1, /* the token is a special one (BOS, EOS, chat markers) */
+    ENGINE_ROW_FIRST = 2,   /* position 0 of its context: an attention sink */
+};
+
+struct engine_hook {
+    char name[64]; /* as the user wrote it: resid_post.15 */
+    uint32_t width;
+};
+
+struct engine_info {
+    const char *engine;      /* "llama", "synthetic", "files" */
+    const char *model;       /* file name or description, for people */
+    uint64_t model_hash;     /* fingerprint of the model as run (prepared or not) */
+    const char *precision;   /* "f32", "bf16", "q4_1", ... of the model as run */
+    uint64_t corpus_hash;    /* fingerprint of the corpus and of every setting that shapes contexts */
+    uint32_t context_tokens; /* rows of a context at most */
+    int prepends_bos;
+    int resumable; /* whether engine_seek works (a pipe cannot) */
+    uint32_t hooks;
+    struct engine_hook hook[ENGINE_MAX_HOOKS];
+    uint32_t width; /* of all hooks together */
+};
+
+struct engine_batch {
+    size_t rows; /* 0: the share has ended */
+    const struct row_id *ids;      /* (rows) */
+    const uint8_t *flags;          /* (rows) enum engine_row_flags */
+    const struct cursor *cursors;  /* (rows + 1): of each row, and of the row after the last */
+    const float *values;           /* (rows, width) */
+};
+
+struct engine_counters {
+    uint64_t tokens;          /* that went through the model */
+    uint64_t documents;       /* begun */
+    uint64_t bad_text;        /* documents skipped because they are not valid UTF-8 */
+    uint64_t bad_text_bytes;
+};
+
+struct engine;
+struct engine_options; /* options.h */
+
+/* Open an engine. Loads the model, checks the corpus and every hook. Blocks for seconds.
+ * ERR_USAGE (a hook that does not exist: the text lists those that do), ERR_NOTFOUND, ERR_FORMAT,
+ * ERR_IO, ERR_NOMEM. The caller closes it. */
+int engine_open(const struct engine_options *options, struct engine **engine);
+const struct engine_info *engine_info(const struct engine *engine);
+struct engine_counters engine_counters(const struct engine *engine);
+
+/* Rows that all shares together will make before any filter (tokens of the corpus in contexts),
+ * counted by reading and tokenizing it; *rows = 0 where that cannot be known (a pipe).
+ * Blocks; `progress` (may be NULL) is called now and then with tokens so far. */
+int engine_count_rows(struct engine *engine, uint64_t *rows,
+                      void (*progress)(void *arg, uint64_t tokens), void *arg);
+
+/* Go on from `cursor`. The row at cursor comes first in the next batch (its context is computed
+ * again). ERR_STATE if the engine is not resumable, ERR_MISMATCH if the corpus ends before it. */
+int engine_seek(struct engine *engine, const struct cursor *cursor);
+
+/* Compute the next batch. Blocks while the model runs. What `batch` points to stays valid until the
+ * next call on this engine. ERR_IO, ERR_FORMAT (bad text with on_bad_text: fail), ERR_MISMATCH (the
+ * graph's tokens are not those submitted: never trained on). */
+int engine_next(struct engine *engine, struct engine_batch *batch);
+
+void engine_close(struct engine *engine);
+
+#endif

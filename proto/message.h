@@ -1,0 +1,82 @@
+/*
+ * What producers, broker, sinks and observers say to each other. One ZeroMQ message part a message;
+ * between broker and sink a 4-byte link number precedes it as a part of its own. PROTOCOL.md is the
+ * byte-exact document. A frame (frame.h) is a message too and is told apart by its magic.
+ *
+ *   producer -> sink    HELLO, DESCRIBE, frame, END, PING, BYE
+ *   sink -> producer    WELCOME, STATE, REFUSE
+ *   sink -> broker      ATTACH, PING          broker -> sink   ATTACHED, GONE (a producer's link)
+ *   broker -> producer  REFUSE (no sink, session over)
+ *   anyone -> broker    REPORT (one second of telemetry, JSON)
+ */
+#ifndef SLUICE_PROTO_MESSAGE_H
+#define SLUICE_PROTO_MESSAGE_H
+
+#include "base/row.h"
+#include "proto/frame.h"
+
+enum message_type {
+    MESSAGE_HELLO = 1,
+    MESSAGE_WELCOME,
+    MESSAGE_DESCRIBE,
+    MESSAGE_STATE,
+    MESSAGE_END,
+    MESSAGE_REFUSE,
+    MESSAGE_PING,
+    MESSAGE_BYE,
+    MESSAGE_ATTACH,
+    MESSAGE_ATTACHED,
+    MESSAGE_GONE,
+    MESSAGE_REPORT,
+};
+
+enum {
+    MESSAGE_NAME_BYTES = 64,       /* names: 1 to 63 of [A-Za-z0-9._-], NUL-padded on the wire */
+    MESSAGE_MAX_TEXT_BYTES = 1 << 20, /* bound on a descriptor, report or refusal text */
+};
+
+enum message_flags {
+    MESSAGE_MEASURE = 1, /* WELCOME: measure norms, scale and mean, then DESCRIBE */
+    MESSAGE_RESYNC = 2,  /* STATE: go on from next_number again (gap or rollback) */
+    MESSAGE_ENDED = 4,   /* WELCOME, STATE: the producer's end is committed */
+    MESSAGE_STOP = 8,    /* WELCOME, STATE: nobody needs more rows: end here */
+    MESSAGE_RETRY = 16,  /* REFUSE: not now; ask again in a second. Without it: exit with an error */
+    MESSAGE_SHED = 32,   /* HELLO: policy shed (live); otherwise block */
+};
+
+/* One struct for all control messages; each type uses the fields that its line names. */
+struct message {
+    uint8_t type;
+    uint32_t flags;
+    uint64_t stream;      /* all but ATTACH*, REPORT: stream_key */
+    uint64_t session;     /* WELCOME, DESCRIBE, STATE, END, PING, BYE, ATTACHED (life of the broker) */
+    uint32_t producer;    /* HELLO, WELCOME, STATE, END: index in the share */
+    uint32_t share_count; /* HELLO: number of producers of the stream */
+    uint32_t epoch;       /* HELLO (0: a new life, else the one it has), WELCOME */
+    uint32_t code;        /* REFUSE: enum err */
+    uint64_t next_number; /* WELCOME, STATE: all below are committed. END: last number + 1 */
+    uint64_t credit;      /* WELCOME, STATE: highest number that will be taken */
+    struct cursor cursor; /* WELCOME, STATE with RESYNC: of frame next_number */
+    struct frame_totals totals; /* END, BYE, PING: the producer's, so that they survive it */
+    char name[MESSAGE_NAME_BYTES]; /* HELLO: producer; ATTACH: sink; REPORT: process */
+    const char *text; /* HELLO, WELCOME, DESCRIBE: descriptor JSON; REFUSE: a sentence; REPORT: JSON.
+                         Borrowed: points into the decoded bytes; not NUL-terminated */
+    uint32_t text_bytes;
+};
+
+/* Bytes that message_encode will write. */
+size_t message_bytes(const struct message *m);
+/* Encode into out[message_bytes(m)]. Never fails for a message within bounds (ERR_LIMIT else). */
+int message_encode(const struct message *m, uint8_t *out);
+/* Decode and check: magic, version, checksum, type, lengths. ERR_FORMAT, ERR_CHECKSUM, ERR_VERSION,
+ * ERR_LIMIT. `m->text` points into `data`. */
+int message_decode(const uint8_t *data, size_t size, struct message *m);
+/* Whether the bytes begin as a frame does. */
+int message_is_frame(const uint8_t *data, size_t size);
+
+/* The number that stands for a stream on the wire: XXH3-64 of its name. */
+uint64_t stream_key(const char *name);
+/* Whether a name keeps the rule above. */
+int message_name_ok(const char *name);
+
+#endif
