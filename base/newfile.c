@@ -1,0 +1,114 @@
+#include "base/newfile.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { GATHER_BYTES = 64 * 1024 };
+
+struct newfile {
+    char path[PATH_MAX];
+    char temporary[PATH_MAX];
+    uint64_t bytes;
+    size_t gathered;
+    int fd;
+    int failed; /* the first error, kept */
+    char gather[GATHER_BYTES];
+};
+
+static int io_error(struct newfile *file, const char *what)
+{
+    int code = errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO;
+    file->failed = code;
+    return err_set(code, "%s %s: %s", what, file->temporary, strerror(errno));
+}
+
+int newfile_begin(const char *path, struct newfile **out)
+{
+    struct newfile *file = malloc(sizeof *file);
+    if (!file) return err_set(ERR_NOMEM, "no memory to write %s", path);
+    file->bytes = 0;
+    file->gathered = 0;
+    file->failed = ERR_OK;
+    int length = snprintf(file->path, sizeof file->path, "%s", path);
+    int longer =
+        snprintf(file->temporary, sizeof file->temporary, "%s.tmp.%ld", path, (long)getpid());
+    if (length < 0 || longer < 0 || (size_t)longer >= sizeof file->temporary) {
+        free(file);
+        return err_set(ERR_IO, "path too long: %s", path);
+    }
+    file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file->fd < 0) {
+        int code = io_error(file, "cannot create");
+        free(file);
+        return code;
+    }
+    *out = file;
+    return ERR_OK;
+}
+
+static int put(struct newfile *file, const char *data, size_t bytes)
+{
+    while (bytes > 0) {
+        ssize_t n = write(file->fd, data, bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return io_error(file, "cannot write");
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return ERR_OK;
+}
+
+static int put_gathered(struct newfile *file)
+{
+    size_t bytes = file->gathered;
+    file->gathered = 0;
+    return put(file, file->gather, bytes);
+}
+
+int newfile_write(struct newfile *file, const void *data, size_t bytes)
+{
+    if (file->failed) return file->failed;
+    file->bytes += bytes;
+    if (file->gathered + bytes > GATHER_BYTES && put_gathered(file) != ERR_OK) return file->failed;
+    if (bytes >= GATHER_BYTES) return put(file, data, bytes);
+    if (bytes > 0) memcpy(file->gather + file->gathered, data, bytes);
+    file->gathered += bytes;
+    return ERR_OK;
+}
+
+uint64_t newfile_bytes(const struct newfile *file)
+{
+    return file->bytes;
+}
+
+int newfile_commit(struct newfile *file)
+{
+    if (!file->failed) put_gathered(file);
+    if (!file->failed && fsync(file->fd) != 0) io_error(file, "cannot sync");
+    if (close(file->fd) != 0 && !file->failed) io_error(file, "cannot close");
+    if (!file->failed && rename(file->temporary, file->path) != 0)
+        io_error(file, "cannot rename into place");
+    int code = file->failed;
+    if (code)
+        unlink(file->temporary);
+    else
+        code = dir_sync_of(file->path);
+    free(file);
+    return code;
+}
+
+void newfile_abort(struct newfile *file)
+{
+    if (!file) return;
+    close(file->fd);
+    unlink(file->temporary);
+    free(file);
+}
