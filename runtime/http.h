@@ -1,0 +1,49 @@
+/*
+ * HTTP on loopback, on the process's own loop: handlers run on the loop thread, so they need no
+ * locks and must not block. GET and HEAD only. /metrics and /healthz are always there.
+ */
+#ifndef SLUICE_RUNTIME_HTTP_H
+#define SLUICE_RUNTIME_HTTP_H
+
+#include <stddef.h>
+
+struct uv_loop_s;
+struct metrics;
+struct http;
+
+struct http_reply {
+    unsigned status;          /* set to 200 before the handler runs */
+    const char *content_type; /* set to "application/json" before */
+    char *body;               /* malloc'ed by the handler; freed by http */
+    size_t bytes;
+};
+
+struct http_handler {
+    const char *path; /* exact: "/api/status" */
+    /* Fill in the reply. An error becomes status 500 with err_text(). */
+    int (*get)(void *arg, struct http_reply *reply);
+    void *arg;
+};
+
+struct http_options {
+    const char *address; /* "127.0.0.1:0", "[::1]:9090"; port 0 = any free one */
+    const char
+        *address_file; /* where the bound "127.0.0.1:PORT" is written (0600); NULL: nowhere */
+    const struct metrics *metrics;
+    /* ERR_OK: healthy. Otherwise /healthz answers 503 with err_text(). NULL: always healthy. */
+    int (*health)(void *arg);
+    void *health_arg;
+    const struct http_handler *handlers; /* outlive http */
+    size_t handlers_count;
+};
+
+/* Listen. ERR_USAGE (an address that is not loopback or malformed), ERR_EXISTS (port in use),
+ * ERR_IO. */
+int http_open(struct uv_loop_s *loop, const struct http_options *options, struct http **http);
+/* "127.0.0.1:PORT" as bound. */
+const char *http_address(const struct http *http);
+/* Stop listening; removes the address file. Loop thread; the loop must run once more afterwards to
+ * release its handles (process.c sees to it). */
+void http_close(struct http *http);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * The skeleton of every long-running process. A main.c is one table and one call:
+ *
+ *     int main(int argc, char **argv) { return process_main(&broker_process, argc, argv); }
+ *
+ * process_main: options, configuration, --print-config and --check; umask 077, core dumps off;
+ * loop, signals, parent's pipe; metrics and HTTP; then start(), the loop, and stop(). SIGTERM,
+ * SIGINT, or the end of the parent's pipe (inherited descriptor named by SLUICE_PARENT_FD) call
+ * drain(); a second signal, or ten seconds of draining, stops at once (exit code 1). Exit codes: 0
+ * done, 1 failed at run time, 2 usage or configuration.
+ *
+ * All callbacks run on the loop thread and must not block: what computes has a thread of its own
+ * and comes back through a process_wake.
+ */
+#ifndef SLUICE_RUNTIME_PROCESS_H
+#define SLUICE_RUNTIME_PROCESS_H
+
+#include "runtime/config.h"
+#include "runtime/http.h"
+#include "runtime/link.h"
+#include "runtime/log.h"
+#include "runtime/metrics.h"
+#include "runtime/options.h"
+
+struct process;
+struct process_timer;
+struct process_wake;
+
+struct process_spec {
+    struct program_spec program;
+    const char *section; /* "capture", "broker", "sink", "trainer": whose http address is used */
+    /* What this one is called in logs, reports and RUN/http: "capture-0", "trainer-main". Writes
+     * into out[64] from the options. NULL: the section's name. ERR_USAGE. */
+    int (*name)(const struct options *options, char *out);
+    const struct metric *metrics;
+    size_t metrics_count;
+    const struct http_handler *handlers; /* arg is replaced by the process's state; may be NULL */
+    size_t handlers_count;
+    size_t state_bytes; /* zeroed memory for process_state() */
+
+    /* Open everything. An error ends the process with its text. */
+    int (*start)(struct process *process);
+    /* Begin to end: must lead to process_finish() within ten seconds. Called at most once. NULL:
+     * finishes at once. */
+    void (*drain)(struct process *process);
+    /* Each second: refresh gauges. The skeleton sends the report afterwards. May be NULL. */
+    void (*stats)(struct process *process);
+    /* ERR_OK: healthy; otherwise err_text() tells. May be NULL. */
+    int (*health)(struct process *process);
+    /* Give back everything; also called where start() failed half-way. */
+    void (*stop)(struct process *process);
+};
+
+/* Run the process; returns its exit code. */
+int process_main(const struct process_spec *spec, int argc, char **argv);
+
+void *process_state(struct process *process);
+const struct config *process_config(const struct process *process);
+const struct options *process_options(const struct process *process);
+const char *process_name(const struct process *process);
+struct metrics *process_metrics(struct process *process);
+struct uv_loop_s *process_loop(struct process *process);
+struct link_hub *process_hub(struct process *process);
+int process_draining(const struct process *process);
+
+/* End the loop after the present callback. ERR_OK: exit code 0; an error: its text (read now) is
+ * logged and the exit code is err_exit_code(). The first error wins. Loop thread. */
+void process_finish(struct process *process, int code);
+
+/* Send the one-second MESSAGE_REPORT (metrics_json) over this DEALER from now on; NULL: no more. */
+void process_report_to(struct process *process, struct link *link);
+
+/* A repeating timer, stopped at first. fn runs on the loop thread. NULL without memory; the
+ * skeleton frees those that are left after stop(). interval_ms = 0 stops it. */
+struct process_timer *process_timer_new(struct process *process, void (*fn)(void *arg), void *arg);
+void process_timer_set(struct process_timer *timer, uint64_t interval_ms);
+
+/* A way for another thread to call fn(arg) on the loop thread soon; several calls may become one.
+ * NULL without memory. Valid until stop() has returned: join threads in stop(). */
+struct process_wake *process_wake_new(struct process *process, void (*fn)(void *arg), void *arg);
+void process_wake_send(struct process_wake *wake); /* from any thread */
+
+/* Nanoseconds: monotonic, and since 1970. */
+uint64_t process_now_ns(void);
+uint64_t process_wall_ns(void);
+
+#endif
