@@ -1,0 +1,78 @@
+/*
+ * The descriptor of a stream: what its rows are and how they were measured. JSON on the wire
+ * (inside HELLO, WELCOME and DESCRIBE), in the buffer, and in every checkpoint. The sink commits it
+ * once, before frame 1; it never changes afterwards.
+ *
+ * The first half names the data: every producer states it, and it must match on resume. The second
+ * half was measured once, by the first producer, and is taken from the committed descriptor by
+ * everybody else.
+ */
+#ifndef SLUICE_PROTO_DESCRIPTOR_H
+#define SLUICE_PROTO_DESCRIPTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DESCRIPTOR_VERSION = 1, DESCRIPTOR_MAX_HOOKS = 128 };
+
+struct descriptor_hook {
+    char name[64];
+    uint32_t width;
+    double norm_median; /* measured: of ||x||, unscaled */
+    double norm_limit;  /* measured: rows with a larger ||x|| are left out; 0: no limit */
+    double scale;       /* measured: s with E||s x||^2 = width over the rows that are kept */
+};
+
+struct descriptor {
+    /* What the data is. */
+    char stream[64];
+    uint8_t dtype; /* enum dtype */
+    uint32_t width;
+    uint32_t hooks;
+    struct descriptor_hook hook[DESCRIPTOR_MAX_HOOKS];
+    char engine[32];
+    char model[256];
+    uint64_t model_hash;
+    char precision[32];
+    uint64_t corpus_hash;
+    uint32_t context_tokens;
+    int prepends_bos;
+    uint32_t share_count; /* producers */
+    int shed;             /* policy: 1 shed, 0 block */
+    int keep_special;
+    int keep_sinks;
+    double max_norm_ratio;
+
+    /* Given by the sink. */
+    uint64_t run;         /* random identity of this run's stream; 0 in a HELLO */
+    uint32_t rows_a_slab; /* rows of every frame but the last; 0 in a HELLO */
+
+    /* Measured. */
+    int measured;             /* whether what follows, and the hooks' measured fields, is there */
+    float *mean;              /* (width) of the kept rows, unscaled; owned by the descriptor */
+    uint64_t measured_rows;   /* kept rows that it was measured on */
+    uint64_t planned_rows;    /* kept rows of the whole stream, all shares; 0: not known */
+    uint32_t held_out_one_in; /* sequences: 1 in so many is held out */
+};
+
+/* JSON text of `d`, NUL-terminated, `*bytes` without the NUL. The caller frees `*text`.
+ * ERR_NOMEM, ERR_LIMIT (does not fit in MESSAGE_MAX_TEXT_BYTES). */
+int descriptor_encode(const struct descriptor *d, char **text, size_t *bytes);
+
+/* Read and check a descriptor: every field there, of its type and within its bound, hook widths
+ * adding up to the width. Fills in all of `d`; descriptor_free() gives back what it owns (also safe
+ * after a failure). ERR_FORMAT, ERR_VERSION, ERR_LIMIT, ERR_NOMEM. */
+int descriptor_decode(const char *text, size_t bytes, struct descriptor *d);
+
+/* Free what `d` owns and clear it. */
+void descriptor_free(struct descriptor *d);
+
+/* Whether `now` may go on with the stream that `committed` began. ERR_MISMATCH: err_text() names
+ * the first key that differs, with its old and its new value. */
+int descriptor_match(const struct descriptor *committed, const struct descriptor *now);
+
+/* Held-out share for a stream of `planned_rows` (0: not known) that should give `eval_rows`: 256,
+ * or less where it needs to be, at least 10. */
+uint32_t descriptor_held_out(uint64_t planned_rows, uint64_t eval_rows);
+
+#endif
