@@ -70,14 +70,19 @@ int frame_decode(const uint8_t *data, size_t size, struct frame_header *h);
 /* Check that `payload` is the one that `h` was sealed with. ERR_CHECKSUM. */
 int frame_check_payload(const struct frame_header *h, const void *payload, size_t size);
 
-/* Unpack a checked payload into raw[h->raw_bytes] (a plain copy for CODEC_NONE); `scratch` holds
- * frame_scratch_bytes(). Checks that what comes out is what was packed. ERR_CHECKSUM, ERR_FORMAT. */
+/* Unpack a payload that frame_check_payload() has passed into raw[h->raw_bytes] (a plain copy for
+ * CODEC_NONE, whose raw checksum is the payload's); `scratch` holds frame_scratch_bytes() (NULL
+ * will do for CODEC_NONE). Checks that what comes out is what was packed, and its identities.
+ * ERR_CHECKSUM, ERR_FORMAT; raw[] is garbage then. */
 int frame_unpack(const struct frame_header *h, const void *payload, void *raw, void *scratch);
 
-/* Pack raw[h->raw_bytes] into packed (room for frame_packed_bound(h->raw_bytes)) with h->codec, and
- * fill in packed_bytes and all three payload hashes. With CODEC_NONE `packed` may equal `raw`.
- * Where lz4 does not shrink a frame, the codec of that frame becomes CODEC_NONE. */
+/* Pack the raw payload of h->rows rows into packed (room for frame_packed_bound(raw bytes)) with
+ * h->codec, and fill in raw_bytes, packed_bytes and all three payload hashes. With CODEC_NONE
+ * `packed` may equal `raw`. Where lz4 does not shrink a frame, the codec of that frame becomes
+ * CODEC_NONE. `scratch` holds frame_scratch_bytes(raw bytes), NULL will do for CODEC_NONE.
+ * ERR_LIMIT: rows, width and dtype are beyond bounds. */
 int frame_seal(struct frame_header *h, const void *raw, void *packed, void *scratch);
+/* Bytes that frame_seal() may write to `packed`, and that it and frame_unpack() need as scratch. */
 size_t frame_packed_bound(size_t raw_bytes);
 size_t frame_scratch_bytes(size_t raw_bytes);
 

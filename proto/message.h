@@ -31,7 +31,7 @@ enum message_type {
 };
 
 enum {
-    MESSAGE_NAME_BYTES = 64,       /* names: 1 to 63 of [A-Za-z0-9._-], NUL-padded on the wire */
+    MESSAGE_NAME_BYTES = 64,          /* names: 1 to 63 of [A-Za-z0-9._-], NUL-padded on the wire */
     MESSAGE_MAX_TEXT_BYTES = 1 << 20, /* bound on a descriptor, report or refusal text */
 };
 
@@ -40,36 +40,42 @@ enum message_flags {
     MESSAGE_RESYNC = 2,  /* STATE: go on from next_number again (gap or rollback) */
     MESSAGE_ENDED = 4,   /* WELCOME, STATE: the producer's end is committed */
     MESSAGE_STOP = 8,    /* WELCOME, STATE: nobody needs more rows: end here */
-    MESSAGE_RETRY = 16,  /* REFUSE: not now; ask again in a second. Without it: exit with an error */
-    MESSAGE_SHED = 32,   /* HELLO: policy shed (live); otherwise block */
+    MESSAGE_RETRY = 16, /* REFUSE: not now; ask again in a second. Without it: exit with an error */
+    MESSAGE_SHED = 32,  /* HELLO: policy shed (live); otherwise block */
 };
 
 /* One struct for all control messages; each type uses the fields that its line names. */
 struct message {
     uint8_t type;
     uint32_t flags;
-    uint64_t stream;      /* all but ATTACH*, REPORT: stream_key */
-    uint64_t session;     /* WELCOME, DESCRIBE, STATE, END, PING, BYE, ATTACHED (life of the broker) */
-    uint32_t producer;    /* HELLO, WELCOME, STATE, END: index in the share */
-    uint32_t share_count; /* HELLO: number of producers of the stream */
-    uint32_t epoch;       /* HELLO (0: a new life, else the one it has), WELCOME */
-    uint32_t code;        /* REFUSE: enum err */
-    uint64_t next_number; /* WELCOME, STATE: all below are committed. END: last number + 1 */
-    uint64_t credit;      /* WELCOME, STATE: highest number that will be taken */
-    struct cursor cursor; /* WELCOME, STATE with RESYNC: of frame next_number */
+    uint64_t stream;            /* all but REPORT: stream_key */
+    uint64_t session;           /* WELCOME, DESCRIBE, STATE, END, PING, BYE; REFUSE (0: none yet);
+                                   ATTACHED (life of the broker) */
+    uint32_t producer;          /* HELLO, WELCOME, STATE, END: index in the share */
+    uint32_t share_count;       /* HELLO: number of producers of the stream */
+    uint32_t epoch;             /* HELLO (0: a new life, else the one it has), WELCOME */
+    uint32_t code;              /* REFUSE: enum err */
+    uint64_t next_number;       /* WELCOME, STATE: all below are committed. END: last number + 1 */
+    uint64_t credit;            /* WELCOME, STATE: highest number that will be taken */
+    struct cursor cursor;       /* WELCOME, STATE with RESYNC: of frame next_number */
     struct frame_totals totals; /* END, BYE, PING: the producer's, so that they survive it */
     char name[MESSAGE_NAME_BYTES]; /* HELLO: producer; ATTACH: sink; REPORT: process */
-    const char *text; /* HELLO, WELCOME, DESCRIBE: descriptor JSON; REFUSE: a sentence; REPORT: JSON.
-                         Borrowed: points into the decoded bytes; not NUL-terminated */
+    const char *text; /* HELLO, WELCOME, DESCRIBE: descriptor JSON; REFUSE: a sentence; REPORT:
+                         JSON. Borrowed: points into the decoded bytes; not NUL-terminated */
     uint32_t text_bytes;
 };
 
-/* Bytes that message_encode will write. */
+enum { MESSAGE_HEADER_BYTES = 256 };
+
+/* Bytes that message_encode will write: MESSAGE_HEADER_BYTES and the text. */
 size_t message_bytes(const struct message *m);
-/* Encode into out[message_bytes(m)]. Never fails for a message within bounds (ERR_LIMIT else). */
+/* Encode into out[message_bytes(m)]. Fields that the type does not use are sent as they are: leave
+ * them 0. Never fails for a message within bounds; ERR_LIMIT for an unknown type or flag, a name
+ * that message_name_ok() refuses (or none where the type needs one), too long a text. */
 int message_encode(const struct message *m, uint8_t *out);
-/* Decode and check: magic, version, checksum, type, lengths. ERR_FORMAT, ERR_CHECKSUM, ERR_VERSION,
- * ERR_LIMIT. `m->text` points into `data`. */
+/* Decode and check: magic, version, checksum of the header; then type, flags, lengths, name; then
+ * the checksum of the text. `size` must be the message's size exactly. ERR_FORMAT, ERR_CHECKSUM,
+ * ERR_VERSION, ERR_LIMIT. `m->text` points into `data` (NULL where there is none). */
 int message_decode(const uint8_t *data, size_t size, struct message *m);
 /* Whether the bytes begin as a frame does. */
 int message_is_frame(const uint8_t *data, size_t size);

@@ -1,0 +1,139 @@
+#include "proto/rows.h"
+
+#include "base/rng.h"
+#include "proto/bytes.h"
+
+#include <math.h>
+
+/*
+ * A raw payload is little-endian, and so is every machine that this is built for: the values are
+ * read in place. The loops over a row are written so that compilers turn them into vectors.
+ */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw payloads are read in place");
+_Static_assert(sizeof(struct row_id) == ROW_ID_BYTES, "identities are laid out as on the wire");
+
+/* Largest float32 that bf16 does not round to infinity. */
+#define BF16_MAX_F32 0x1.feffffp127f
+
+static size_t values_offset(uint8_t dtype, uint32_t rows, uint32_t width)
+{
+    return (size_t)rows * ROW_ID_BYTES + (dtype == DTYPE_INT8 ? 4 * (size_t)width : 0);
+}
+
+/* Finite float32 to bf16, to nearest, ties to even; without bf16_from_f32's case for NaN. */
+static void to_bf16(size_t n, const float *restrict x, uint16_t *restrict out)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &x[i], sizeof u);
+        out[i] = (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+    }
+}
+
+static void from_bf16(size_t n, const uint16_t *restrict x, float *restrict out)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u = (uint32_t)x[i] << 16;
+        memcpy(&out[i], &u, sizeof u);
+    }
+}
+
+/* scales[width] = max|x| of each dimension / 127. */
+static void int8_scales(uint32_t rows, uint32_t width, const float *restrict values,
+                        float *restrict scales)
+{
+    memset(scales, 0, width * sizeof *scales);
+    for (uint32_t r = 0; r < rows; r++, values += width)
+        for (uint32_t d = 0; d < width; d++) {
+            float a = fabsf(values[d]);
+            scales[d] = a > scales[d] ? a : scales[d];
+        }
+    for (uint32_t d = 0; d < width; d++) scales[d] /= 127.0f;
+}
+
+static void to_int8(uint32_t rows, uint32_t width, const float *restrict values,
+                    const float *restrict scales, int8_t *restrict out)
+{
+    for (uint32_t r = 0; r < rows; r++, values += width, out += width)
+        for (uint32_t d = 0; d < width; d++) {
+            float q = scales[d] > 0 ? rintf(values[d] / scales[d]) : 0;
+            q = q > 127 ? 127 : q < -127 ? -127 : q;
+            out[d] = (int8_t)q;
+        }
+}
+
+void rows_to_raw(uint8_t dtype, uint32_t rows, uint32_t width, const struct row_id *ids,
+                 const float *values, void *raw)
+{
+    uint8_t *bytes = raw;
+    void *out = bytes + values_offset(dtype, rows, width);
+    size_t n = (size_t)rows * width;
+    memcpy(bytes, ids, (size_t)rows * ROW_ID_BYTES);
+    if (dtype == DTYPE_F32) {
+        memcpy(out, values, n * sizeof *values);
+    } else if (dtype == DTYPE_BF16) {
+        to_bf16(n, values, out);
+    } else {
+        float *scales = (void *)(bytes + (size_t)rows * ROW_ID_BYTES);
+        int8_scales(rows, width, values, scales);
+        to_int8(rows, width, values, scales, out);
+    }
+}
+
+struct row_id rows_id(const void *raw, uint32_t i)
+{
+    return get_row_id((const uint8_t *)raw + (size_t)i * ROW_ID_BYTES);
+}
+
+void rows_values(uint8_t dtype, uint32_t rows, uint32_t width, const void *raw, uint32_t i,
+                 float *out)
+{
+    const uint8_t *bytes = raw;
+    const uint8_t *values = bytes + values_offset(dtype, rows, width);
+    size_t at = (size_t)i * width;
+    if (dtype == DTYPE_F32) {
+        memcpy(out, values + 4 * at, width * sizeof *out);
+    } else if (dtype == DTYPE_BF16) {
+        from_bf16(width, (const void *)(values + 2 * at), out);
+    } else {
+        const float *scales = (const void *)(bytes + (size_t)rows * ROW_ID_BYTES);
+        const int8_t *q = (const void *)(values + at);
+        for (uint32_t d = 0; d < width; d++) out[d] = scales[d] * (float)q[d];
+    }
+}
+
+/* Whether no |x| is above the limit; NaN is above any. */
+static int within(size_t n, const float *x, float limit)
+{
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) bad |= !(fabsf(x[i]) <= limit);
+    return !bad;
+}
+
+int rows_finite(uint8_t dtype, uint32_t width, const float *values)
+{
+    return within(width, values, dtype == DTYPE_BF16 ? BF16_MAX_F32 : 0x1.fffffep127f);
+}
+
+static int bf16_finite(size_t n, const uint16_t *x)
+{
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) bad |= (x[i] & 0x7f80u) == 0x7f80u;
+    return !bad;
+}
+
+int rows_raw_finite(uint8_t dtype, uint32_t rows, uint32_t width, const void *raw)
+{
+    const uint8_t *bytes = raw;
+    const void *values = bytes + values_offset(dtype, rows, width);
+    size_t n = (size_t)rows * width;
+    if (dtype == DTYPE_F32) return within(n, values, 0x1.fffffep127f);
+    if (dtype == DTYPE_BF16) return bf16_finite(n, values);
+    return within(width, (const void *)(bytes + (size_t)rows * ROW_ID_BYTES),
+                  0x1.fffffep127f / 127);
+}
+
+int rows_held_out(uint64_t sequence, uint32_t one_in)
+{
+    return one_in != 0 && hash_u64(sequence ^ 0x686f6c646f757431u) % one_in == 0;
+}
