@@ -1,0 +1,36 @@
+/*
+ * The rows that are never trained on, kept to measure with: CONSUMER/held_out.rows, (rows, width)
+ * float32 as drawn from the buffer (not scaled), in the order in which they arrived, mode 0600; and
+ * in memory a scaled copy, which is what the metrics are computed from.
+ *
+ * What must hold: a row is in the synced file before a checkpoint covers it, and the file holds no
+ * row that the checkpoint resumed from does not cover.
+ */
+#ifndef SLUICE_TRAINER_HELD_OUT_H
+#define SLUICE_TRAINER_HELD_OUT_H
+
+#include <stdint.h>
+
+struct held_out;
+
+/* Open the file, cut it to its first `rows` rows (those of the checkpoint resumed from; 0 at a
+ * start), and load them. `scale` (width) multiplies each dimension of what is kept in memory and is
+ * borrowed for the life of the object. At most `limit_rows` rows are kept; later ones are passed
+ * over. ERR_CORRUPT: the file is shorter than `rows`. ERR_IO, ERR_NOSPC, ERR_NOMEM. Reads the disk.
+ * The caller closes it. */
+int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t limit_rows,
+                  uint64_t rows, struct held_out **held_out);
+void held_out_close(struct held_out *held_out);
+
+/* Keep one row of `width` values, not scaled. Buffered: held_out_sync() makes it durable. ERR_IO,
+ * ERR_NOSPC, ERR_NOMEM. */
+int held_out_add(struct held_out *held_out, const float *values);
+
+/* Write what is buffered and fsync. ERR_IO, ERR_NOSPC. Blocks on the disk. */
+int held_out_sync(struct held_out *held_out);
+
+/* Rows kept, and the scaled copy: (rows, width), valid until the next held_out_add(). */
+uint64_t held_out_rows(const struct held_out *held_out);
+const float *held_out_values(const struct held_out *held_out);
+
+#endif

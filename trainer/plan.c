@@ -1,0 +1,104 @@
+#include "trainer/plan.h"
+
+#include "base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int scales(struct plan *p)
+{
+    const struct descriptor *d = &p->descriptor;
+    p->width = d->width;
+    p->scale = malloc(d->width * sizeof *p->scale);
+    p->mean = malloc(d->width * sizeof *p->mean);
+    if (!p->scale || !p->mean) return err_set(ERR_NOMEM, "no memory for the input scale");
+    uint32_t at = 0;
+    for (uint32_t h = 0; h < d->hooks; h++) {
+        for (uint32_t i = 0; i < d->hook[h].width; i++, at++) {
+            p->scale[at] = (float)d->hook[h].scale;
+            p->mean[at] = d->mean[at] * p->scale[at];
+        }
+    }
+    return ERR_OK;
+}
+
+static void lengths(struct plan *p, const struct config *config)
+{
+    const struct config_trainer *t = &config->trainer;
+    const struct descriptor *d = &p->descriptor;
+    p->planned_rows = t->planned_rows;
+    if (!p->planned_rows && d->planned_rows) {
+        uint64_t rows = d->planned_rows;
+        if (d->held_out_one_in) rows -= rows / d->held_out_one_in;
+        p->planned_rows = rows * t->reuse;
+        if (t->stop_rows && t->stop_rows < p->planned_rows) p->planned_rows = t->stop_rows;
+    } else if (!p->planned_rows) {
+        p->planned_rows = t->stop_rows;
+    }
+    p->batch_rows = t->batch_rows;
+    p->planned_steps = (p->planned_rows + p->batch_rows - 1) / p->batch_rows;
+    p->dead_window_rows = PLAN_DEAD_WINDOW_ROWS;
+    if (p->planned_rows && p->planned_rows / 10 < p->dead_window_rows)
+        p->dead_window_rows = p->planned_rows / 10 ? p->planned_rows / 10 : 1;
+}
+
+static const enum sae_arch archs[] = {
+    [CONFIG_L1] = SAE_L1, [CONFIG_TOPK] = SAE_TOPK, [CONFIG_COUNT] = SAE_COUNT};
+
+static struct sae_options sae_options_of(const struct plan *p, const struct config_sae *c,
+                                         struct pool *pool)
+{
+    struct sae_options o;
+    sae_options_default(archs[c->arch], &o);
+    o.width = p->width;
+    o.features = c->features;
+    o.k = c->k;
+    o.lambda = c->lambda;
+    o.lambda_ramp = c->lambda_ramp;
+    o.aux_coefficient = c->aux_coefficient;
+    o.k_aux = c->k_aux;
+    o.learning_rate = c->lr;
+    o.warmup = c->warmup;
+    o.decay = c->decay;
+    o.clip_norm = c->clip_norm;
+    o.planned_steps = p->planned_steps;
+    o.dead_window_rows = p->dead_window_rows;
+    o.batch_rows = p->batch_rows;
+    o.pool = pool;
+    o.seed = c->seed;
+    o.mean = p->mean;
+    return o;
+}
+
+int plan_make(const struct config *config, const char *descriptor, struct pool *pool,
+              struct plan *plan)
+{
+    struct plan p = {0};
+    int result = descriptor_decode(descriptor, strlen(descriptor), &p.descriptor);
+    if (result == ERR_OK && !p.descriptor.measured)
+        result = err_set(ERR_STATE, "the stream's descriptor carries no input scale and mean");
+    if (result == ERR_OK) result = scales(&p);
+    if (result == ERR_OK) {
+        lengths(&p, config);
+        p.saes = config->trainer.saes_count;
+        p.sae = calloc(p.saes, sizeof *p.sae);
+        if (!p.sae) result = err_set(ERR_NOMEM, "no memory for %u autoencoders", p.saes);
+    }
+    if (result != ERR_OK) {
+        plan_free(&p);
+        return result;
+    }
+    for (uint32_t i = 0; i < p.saes; i++)
+        p.sae[i] = sae_options_of(&p, &config->trainer.saes[i], pool);
+    *plan = p;
+    return ERR_OK;
+}
+
+void plan_free(struct plan *plan)
+{
+    descriptor_free(&plan->descriptor);
+    free(plan->scale);
+    free(plan->mean);
+    free(plan->sae);
+    *plan = (struct plan){0};
+}

@@ -1,0 +1,36 @@
+/*
+ * What a run of the trainer is to do, worked out once from the configuration and the stream's
+ * descriptor: scales, lengths of the schedules, options of each SAE.
+ */
+#ifndef SLUICE_TRAINER_PLAN_H
+#define SLUICE_TRAINER_PLAN_H
+
+#include "proto/descriptor.h"
+#include "runtime/config.h"
+#include "sae/sae.h"
+
+struct pool;
+
+enum { PLAN_DEAD_WINDOW_ROWS = 10000000 };
+
+struct plan {
+    struct descriptor descriptor; /* owned */
+    uint32_t width;
+    float *scale;              /* (width): each dimension's hook's scale */
+    float *mean;               /* (width): of the scaled rows */
+    uint64_t planned_rows;     /* draws of the whole run, reuse included; 0: not known */
+    uint64_t planned_steps;    /* 0: not known */
+    uint64_t dead_window_rows; /* a feature that has not fired for so long is dead */
+    uint32_t batch_rows;
+    uint32_t saes;
+    struct sae_options *sae; /* (saes) */
+};
+
+/* Work it out. `descriptor` is the JSON text of the stream; `pool` is lent to every SAE.
+ * ERR_FORMAT, ERR_VERSION (of the descriptor), ERR_STATE: it was not measured, ERR_NOMEM. On
+ * failure nothing is left to free; otherwise plan_free(). */
+int plan_make(const struct config *config, const char *descriptor, struct pool *pool,
+              struct plan *plan);
+void plan_free(struct plan *plan);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * What a trainer writes down in a checkpoint beside its SAEs, so that a resume goes on bit for bit:
+ * the stream's descriptor, the consumer's place in it, how much of the held-out file counts, and
+ * the keys that must not change.
+ */
+#ifndef SLUICE_TRAINER_SAVE_H
+#define SLUICE_TRAINER_SAVE_H
+
+#include "buffer/consumer.h"
+#include "runtime/config.h"
+#include "sae/sae.h"
+
+#include <stdint.h>
+
+struct checkpoint;
+
+struct save {
+    char *descriptor;            /* JSON of the stream; owned after save_read() */
+    struct consumer_state state; /* owned after save_read() */
+    uint64_t held_out_rows;      /* that the held-out file must have */
+    uint64_t steps;              /* batches trained on */
+    uint64_t rows;               /* of these batches */
+    uint32_t reuse;
+    uint64_t seed;
+    uint32_t batch_rows;
+    uint32_t saes;
+    double seconds; /* of training so far, over all lives */
+};
+
+/* Write a checkpoint of `save` and all SAEs into `folder`, and remove all but the newest `keep`.
+ * Durable when it returns ERR_OK; the path goes to path[CONFIG_PATH_BYTES]. ERR_NOSPC, ERR_IO,
+ * ERR_NOMEM: the older ones are as they were. Blocks on the disk. */
+int save_write(const char *folder, const struct save *save, struct sae *const *saes, uint32_t keep,
+               char *path);
+
+/* The newest checkpoint in `folder`. ERR_NOTFOUND: there is none. ERR_CORRUPT, ERR_FORMAT,
+ * ERR_VERSION, ERR_IO, ERR_NOMEM. The caller closes *checkpoint (checkpoint_close) and calls
+ * save_free(). */
+int save_read(const char *folder, struct save *save, struct checkpoint **checkpoint);
+
+/* Take the SAEs up. ERR_MISMATCH: of another kind (key, old, new). */
+int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes, uint32_t count);
+
+/* Whether `config` may go on from `save`. ERR_MISMATCH: key, old, new. */
+int save_match(const struct save *save, const struct config *config);
+
+void save_free(struct save *save);
+
+#endif
