@@ -4,6 +4,9 @@
  * Dimension letters, fixed for the whole folder: B batch rows, D model width, F features, K active
  * features a row. Every array has its shape beside it. W_enc and W_dec are both kept (F, D): one
  * feature, one contiguous row.
+ *
+ * The same options, batches and kernels give the same parameters bit for bit, whatever the number
+ * of threads. An SAE is used by one thread at a time; it brings its own helpers.
  */
 #ifndef SLUICE_SAE_SAE_H
 #define SLUICE_SAE_SAE_H
@@ -13,67 +16,154 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum sae_arch { SAE_L1, SAE_TOPK, SAE_COUNT };
+enum sae_arch {
+    SAE_L1,   /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */
+    SAE_TOPK, /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */
+    SAE_COUNT /* one counter a row, keyed by (sequence, position): tests of exactly-once */
+};
+
+enum {
+    SAE_MAX_WIDTH = 1 << 20,
+    SAE_MAX_FEATURES = 1 << 24,
+    SAE_MAX_BATCH_ROWS = 1 << 20,
+    SAE_MAX_THREADS = 1024,
+    SAE_ASSUMED_STEPS = 20000, /* the plan by which shares are counted where there is none */
+};
+
+struct pool;
 
 struct sae_options {
     enum sae_arch arch;
-    uint32_t width;          /* D */
-    uint32_t features;       /* F */
-    uint32_t k;              /* topk */
-    double lambda;           /* l1: sparsity coefficient at full strength (5) */
-    double lambda_ramp;      /* l1: share of planned steps over which it rises from 0 (0.05) */
-    double aux_coefficient;  /* topk: 1/32; 0 switches AuxK off */
-    uint32_t k_aux;          /* topk: 0 = power of two nearest D/2 */
+    uint32_t width;         /* D */
+    uint32_t features;      /* F */
+    uint32_t k;             /* topk */
+    double lambda;          /* l1: sparsity coefficient at full strength */
+    double lambda_ramp;     /* l1: share of planned steps over which it rises from 0 */
+    double aux_coefficient; /* topk: 0 switches AuxK off */
+    uint32_t k_aux;         /* topk: 0 = the power of two nearest D/2 */
     double learning_rate;
-    double warmup;           /* share of planned steps over which the rate rises from 0 */
-    double decay;            /* share of planned steps, at the end, over which it falls to 0 (0.2) */
-    double beta1, beta2, epsilon; /* Adam: 0.9, 0.999, 1e-8 */
-    double clip_norm;        /* gradient norm clipped to this (1); 0 = off */
-    uint64_t planned_steps;  /* 0: unknown; then no ramp of lambda ends, no decay begins */
-    uint64_t dead_window_rows;
-    uint32_t batch_rows;     /* B at most */
-    uint32_t threads;
+    double warmup;                /* share of planned steps over which the rate rises from 0 */
+    double decay;                 /* share of planned steps, at the end, over which it falls to 0 */
+    double beta1, beta2, epsilon; /* Adam */
+    double clip_norm;             /* the gradient's norm is clipped to this; 0 = off */
+    uint64_t planned_steps;    /* 0: unknown; then warm-up and ramp count by SAE_ASSUMED_STEPS, and
+                                * no decay begins. Past the plan the rate stays at its last value */
+    uint64_t dead_window_rows; /* a feature that has not fired for so many rows is dead */
+    uint32_t batch_rows;       /* B at most */
+    uint32_t threads;          /* without a pool */
+    struct pool *pool;         /* threads shared with other SAEs of the caller's; NULL = own ones */
     uint64_t seed;
-    const float *mean;       /* (D) of the scaled input: start of b_dec (topk); NULL = zeros */
+    const float *mean; /* (D) of the scaled input: start of b_dec (topk); NULL = zeros.
+                        * Read by sae_new() alone */
 };
+
+/* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
+ * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk:
+ * coefficient 1/32, rate 1e-3 ; both: Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches
+ * of 4,096, one thread, window 1e7 rows. */
+void sae_options_default(enum sae_arch arch, struct sae_options *options);
+
+/* "l1", "topk", "count"; and back: -1 if there is none of that name. */
+const char *sae_arch_name(enum sae_arch arch);
+int sae_arch_by_name(const char *name);
 
 struct sae_batch {
-    const float *x;           /* (B, D), scaled */
-    const struct row_id *ids; /* (B), used by `count` alone */
-    uint32_t rows;            /* B or fewer */
+    const float *x;           /* (rows, D), scaled */
+    const struct row_id *ids; /* (rows), used by `count` alone */
+    uint32_t rows;            /* B or fewer; 1 at least */
 };
 
-struct sae_step {       /* what a step reports, all of this batch */
-    double loss;        /* mean over rows of the whole objective */
-    double mse;         /* mean over rows of ||x - x'||^2 */
-    double fve;         /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2 */
-    double l0, l1;      /* mean over rows */
-    double gradient_norm, learning_rate, lambda;
-    uint32_t dead;      /* features that did not fire within the window */
-    uint32_t skipped;   /* 1: loss or gradient not finite; nothing was changed */
+struct sae_step {         /* what a step reports, all of this batch, before the step's change */
+    double loss;          /* mean over rows of the whole objective */
+    double mse;           /* mean over rows of ||x - x'||^2 */
+    double fve;           /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2 */
+    double l0, l1;        /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
+    double aux;           /* topk: mean over rows of ||e - e'||^2, the residual and its AuxK
+                           * reconstruction; 0 where nothing was dead */
+    double gradient_norm; /* before clipping */
+    double learning_rate, lambda;
+    uint32_t dead;    /* features that did not fire within the window */
+    uint32_t skipped; /* 1: loss or gradient not finite; nothing was changed but the count of
+                       * skipped steps */
 };
 
 struct sae;
 
+/* A new SAE with its starting parameters (a function of options, seed and mean alone). Allocates
+ * all that training needs. ERR_USAGE (an option out of its range; the text names it), ERR_NOMEM.
+ * The caller frees it. */
 int sae_new(const struct sae_options *options, struct sae **sae);
 void sae_free(struct sae *sae);
 
-/* One training step. ERR_NOMEM, never blocks on anything but the processor. */
+/* Bytes that sae_new() would allocate, for plans and warnings; ERR_USAGE as sae_new(). */
+int sae_bytes(const struct sae_options *options, uint64_t *bytes);
+
+/* One training step. Blocks on nothing but the processor. ERR_LIMIT: more rows than batch_rows, or
+ * none. ERR_NOMEM: `count` alone, whose table grows. */
 int sae_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *step);
 
-/* Reconstruct rows: out (B, D), and optionally f (B, F) dense feature activations (NULL = not
- * wanted). Scaled input, scaled output. */
-int sae_forward(struct sae *sae, const struct sae_batch *batch, float *out, float *f);
+/* Reconstruct rows (any number): out (rows, D), and optionally f (rows, F) dense feature
+ * activations (NULL = not wanted). Scaled input, scaled output. ERR_STATE: `count` reconstructs
+ * nothing. */
+int sae_forward(struct sae *sae, const float *x, uint64_t rows, float *out, float *f);
 
-/* Held-out metrics, exactly as FVE = 1 - E||x-x'||^2 / E||x-E[x]||^2 with E[x] per dimension over
- * the whole set. */
+/* Held-out metrics, exactly FVE = 1 - E||x-x'||^2 / E||x-E[x]||^2 with E[x] per dimension over the
+ * whole set; never the mean of x^2 in place of the variance. */
 struct sae_eval {
     uint64_t rows;
-    double fve, mse, l0, l1;
-    uint32_t dead;
+    double fve;
+    double mse;    /* mean over rows of ||x - x'||^2 */
+    double l0, l1; /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
+    uint32_t dead; /* features that did not fire within the window of training rows */
 };
+/* x (rows, D), scaled. ERR_STATE as sae_forward(), ERR_LIMIT: no rows. */
 int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval *eval);
 
-uint64_t sae_steps(const struct sae *sae);
+uint64_t sae_steps(const struct sae *sae);   /* steps made; skipped ones are not among them */
+uint64_t sae_skipped(const struct sae *sae); /* steps skipped */
+const struct sae_options *sae_options(const struct sae *sae);
+const char *sae_kernels(const struct sae *sae); /* "plain", "avx2", "avx512" */
+
+/* Change the plan while training: the length of a run has become known, or a live run is to finish
+ * (planned_steps = steps / (1 - decay) begins the decay at once). */
+void sae_plan(struct sae *sae, uint64_t planned_steps);
+
+/* The parameters as they are, for exports and tests; they live until the next sae_train() or
+ * sae_load(). All NULL for `count`. */
+struct sae_parameters {
+    const float *w_enc; /* (F, D) */
+    const float *w_dec; /* (F, D) */
+    const float *b_enc; /* (F) */
+    const float *b_dec; /* (D) */
+    int centred;        /* 1: the encoder sees x - b_dec; 0: x */
+};
+struct sae_parameters sae_parameters(const struct sae *sae);
+
+/* `count`: how often a row was trained on. */
+uint32_t sae_count_of(const struct sae *sae, uint64_t sequence, uint32_t position);
+/* Calls visit for every counter, in order of (sequence, position); stops at the first result other
+ * than 0 and returns it. ERR_NOMEM. */
+int sae_count_visit(const struct sae *sae,
+                    int (*visit)(void *arg, uint64_t sequence, uint32_t position, uint32_t count),
+                    void *arg);
+/* Writes "sequence position count" lines, in that order. ERR_IO, ERR_NOSPC, ERR_NOMEM, ERR_STATE:
+ * another architecture. */
+int sae_count_dump(const struct sae *sae, const char *path);
+
+struct checkpoint;
+struct checkpoint_writer;
+
+/* Put all of an SAE into a checkpoint under a name of its own ("sae.0"; at most 20 characters), and
+ * take it up again: from the same batches on, training then goes as if it had never stopped, bit
+ * for bit. The SAE that is loaded into was made with the options of today: arch, width, features,
+ * k, seed and k_aux must match (ERR_MISMATCH: key, old, new); the others may have changed and are
+ * those of today. ERR_NOTFOUND: no SAE of that name, ERR_FORMAT. On failure the SAE is as it was.
+ */
+int sae_save(const struct sae *sae, struct checkpoint_writer *writer, const char *name);
+int sae_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name);
+/* The options that an SAE in a checkpoint was trained with (mean and pool NULL, threads 1).
+ * ERR_NOTFOUND, ERR_FORMAT, ERR_VERSION. */
+int sae_saved_options(const struct checkpoint *checkpoint, const char *name,
+                      struct sae_options *options);
 
 #endif

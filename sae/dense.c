@@ -1,0 +1,108 @@
+/*
+ * The dense way, for steps in which too many features are active for lists to pay: every product
+ * goes to BLAS. Nothing of size (B, F) is kept: blocks of pre-activations are made once for x' and
+ * again for the gradients, six products in place of five.
+ */
+#include "sae/dictionary.h"
+
+#include <cblas.h>
+#include <string.h>
+
+/* Block of f = max(0, input W_enc^T + b_enc): (n, m), for n rows from `first` and m features from
+ * `f`. */
+static void activate(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
+                     float *block)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, (int)d->width, 1.0f,
+                d->input + (size_t)first * d->width, (int)d->width,
+                d->w.w_enc + (size_t)f * d->width, (int)d->width, 0.0f, block, (int)m);
+    const float *bias = d->w.b_enc + f;
+    for (uint32_t r = 0; r < n; r++)
+        for (uint32_t i = 0; i < m; i++) {
+            float x = block[(size_t)r * m + i] + bias[i];
+            /* NaN passes, so that the step is seen to be not finite */
+            block[(size_t)r * m + i] = x <= 0 ? 0 : x;
+        }
+}
+
+void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch *s, float *out,
+                float *f_out)
+{
+    for (uint32_t r = 0; r < n; r++) {
+        memcpy(out + (size_t)r * d->width, d->w.b_dec, d->width * sizeof *out);
+        d->row_l0[first + r] = d->row_l1[first + r] = 0;
+    }
+    for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
+        uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
+        activate(d, first, n, f, m, s->block);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)d->width, (int)m, 1.0f,
+                    s->block, (int)m, d->w.w_dec + (size_t)f * d->width, (int)d->width, 1.0f, out,
+                    (int)d->width);
+        for (uint32_t r = 0; r < n; r++) {
+            const float *row = s->block + (size_t)r * m;
+            float l1;
+            uint32_t active = 0;
+            d->kernels->dots(&l1, row, m, d->norm + f, 0, NULL, 1);
+            for (uint32_t i = 0; i < m; i++) active += row[i] > 0;
+            d->row_l1[first + r] += l1;
+            d->row_l0[first + r] += active;
+            if (f_out) memcpy(f_out + (size_t)r * d->features + f, row, m * sizeof *row);
+        }
+    }
+}
+
+/* df -> gradient of the pre-activation, in place: nothing where f is 0. */
+static void gradient_block(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m,
+                           const float *value, float *gradient)
+{
+    float scale = 2.0f / (float)d->rows, penalty = (float)(d->lambda / d->rows);
+    for (uint32_t r = 0; r < n; r++)
+        for (uint32_t i = 0; i < m; i++) {
+            size_t at = (size_t)r * m + i;
+            gradient[at] = value[at] > 0 ? scale * gradient[at] + penalty * d->norm[f + i] : 0.0f;
+        }
+}
+
+static void features_task(void *arg, uint32_t item, uint32_t thread)
+{
+    struct dictionary *d = arg;
+    struct scratch *s = &d->scratch[thread];
+    int width = (int)d->width;
+    uint32_t f = item * BLOCK_FEATURES;
+    uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
+    float *g_dec = d->g.w_dec + (size_t)f * d->width, *g_enc = d->g.w_enc + (size_t)f * d->width;
+    double f_sum[BLOCK_FEATURES] = {0}, bias[BLOCK_FEATURES] = {0};
+    uint8_t fired[BLOCK_FEATURES] = {0};
+    for (uint32_t first = 0; first < d->rows; first += BLOCK_ROWS) {
+        uint32_t n = d->rows - first < BLOCK_ROWS ? d->rows - first : BLOCK_ROWS;
+        const float *error = d->error + (size_t)first * d->width;
+        activate(d, first, n, f, m, s->block);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f, error,
+                    width, d->w.w_dec + (size_t)f * d->width, width, 0.0f, s->block_two, (int)m);
+        gradient_block(d, n, f, m, s->block, s->block_two);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, width, (int)n,
+                    2.0f / (float)d->rows, s->block, (int)m, error, width, first ? 1.0f : 0.0f,
+                    g_dec, width);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, width, (int)n, 1.0f,
+                    s->block_two, (int)m, d->input + (size_t)first * d->width, width,
+                    first ? 1.0f : 0.0f, g_enc, width);
+        for (uint32_t r = 0; r < n; r++)
+            for (uint32_t i = 0; i < m; i++) {
+                float value = s->block[(size_t)r * m + i];
+                f_sum[i] += value;
+                bias[i] += s->block_two[(size_t)r * m + i];
+                fired[i] |= value > 0;
+            }
+    }
+    for (uint32_t i = 0; i < m; i++) {
+        d->fired[f + i] = d->touched[f + i] = fired[i];
+        d->g.b_enc[f + i] = (float)bias[i];
+        d->feature_square[f + i] = 0;
+        if (fired[i]) gradients_finish_feature(d, f + i, f_sum[i]);
+    }
+}
+
+void dense_features(struct dictionary *d)
+{
+    pool_run(d->pool, features_task, d, (d->features + BLOCK_FEATURES - 1) / BLOCK_FEATURES);
+}

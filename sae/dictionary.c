@@ -1,0 +1,467 @@
+#include "sae/dictionary.h"
+
+#include "base/err.h"
+#include "base/rng.h"
+#include "sae/saved.h"
+#include "sae/schedule.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Above this share of active features the dense way is faster (measured: docs/SPEED.md). */
+static const double dense_above = 0.1;
+
+static const struct recipe recipes[] = {
+    /* "Scaling Monosemanticity" and the April 2024 update it builds on. */
+    [SAE_L1] = {.start_norm = 0.1},
+    /* Gao et al. 2024, arXiv 2406.04093, appendix A: the encoder starts as the decoder's transpose,
+     * decoder directions keep norm 1 and their gradients lose what points along them. */
+    [SAE_TOPK] = {.centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1},
+};
+
+/* Pairs that lists have room for, and how many candidates a row may have. */
+struct capacity {
+    uint64_t active, aux;
+    uint32_t k_aux, active_limit;
+};
+
+static uint32_t power_of_two_near(uint32_t n)
+{
+    uint32_t p = 1;
+    while (2 * (uint64_t)p <= n) p *= 2;
+    return n - p <= 2 * (uint64_t)p - n ? p : 2 * p;
+}
+
+static struct capacity capacity_of(const struct sae_options *o)
+{
+    struct capacity c = {0};
+    if (o->arch == SAE_TOPK) {
+        c.active_limit = 2 * o->k;
+        c.active = (uint64_t)o->batch_rows * o->k;
+        c.k_aux = o->k_aux ? o->k_aux : power_of_two_near(o->width / 2 ? o->width / 2 : 1);
+        if (c.k_aux > o->features) c.k_aux = o->features;
+        if (o->aux_coefficient <= 0) c.k_aux = 0;
+        c.aux = (uint64_t)o->batch_rows * c.k_aux;
+    } else {
+        /* The share that makes a step dense, and room for a step that is on its way there. */
+        c.active_limit = o->features / 4 + 1;
+        c.active = (uint64_t)((double)o->batch_rows * o->features * dense_above * 1.25) + 1;
+    }
+    return c;
+}
+
+static int dictionary_check(const struct sae_options *o)
+{
+    struct capacity c = capacity_of(o);
+    if (o->arch == SAE_TOPK && (o->k < 1 || o->k > o->features))
+        return err_set(ERR_USAGE, "k is %u; it must lie between 1 and features (%u)", o->k,
+                       o->features);
+    if (!(o->lambda >= 0 && o->lambda <= 1e6) || !(o->lambda_ramp >= 0 && o->lambda_ramp <= 1))
+        return err_set(ERR_USAGE, "lambda must be 0 or more, lambda_ramp between 0 and 1");
+    if (!(o->aux_coefficient >= 0 && o->aux_coefficient <= 1e6))
+        return err_set(ERR_USAGE, "aux_coefficient must be 0 or more");
+    if (o->dead_window_rows == 0) return err_set(ERR_USAGE, "dead_window_rows must be 1 or more");
+    if (c.active > INT32_MAX || c.aux > INT32_MAX)
+        return err_set(ERR_USAGE, "batch_rows times active features a row is beyond 2^31; HINT: "
+                                  "take a smaller batch");
+    return ERR_OK;
+}
+
+static size_t padded(size_t floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
+static size_t parameter_floats(uint32_t width, uint32_t features)
+{
+    return 2 * padded((size_t)features * width) + padded(features) + padded(width);
+}
+
+static uint64_t collector_bytes(uint32_t limit)
+{
+    return (uint64_t)BLOCK_ROWS * ((limit + BLOCK_FEATURES) * 8 + 8);
+}
+
+static uint64_t dictionary_bytes(const struct sae_options *o)
+{
+    struct capacity c = capacity_of(o);
+    uint64_t rows = o->batch_rows, features = o->features, width = o->width;
+    uint64_t threads = o->pool ? pool_threads(o->pool) : o->threads;
+    uint64_t scratch = 2ull * BLOCK_ROWS * BLOCK_FEATURES * 4 + collector_bytes(c.active_limit);
+    uint64_t sum = 4 * 4 * parameter_floats(o->width, o->features) + features * (4 + 8 + 8 + 2);
+    sum += rows * width * 4 * (c.k_aux ? 3 : 2) + rows * (4 + 5 * 8) + width * 4;
+    sum += row_lists_bytes(o->batch_rows, (uint32_t)c.active);
+    sum += feature_lists_bytes(o->features, (uint32_t)c.active);
+    if (c.k_aux) {
+        sum += row_lists_bytes(o->batch_rows, (uint32_t)c.aux) + features * 4;
+        sum += feature_lists_bytes(o->features, (uint32_t)c.aux);
+        scratch += collector_bytes(2 * c.k_aux);
+    }
+    return sum + threads * scratch;
+}
+
+static void *zeroed(size_t count, size_t bytes)
+{
+    void *block = aligned_alloc(64, (count * bytes + 63) / 64 * 64 + 64);
+    if (block) memset(block, 0, count * bytes);
+    return block;
+}
+
+static int parameters_new(struct parameters *p, uint32_t width, uint32_t features)
+{
+    p->count = parameter_floats(width, features);
+    p->all = zeroed(p->count, sizeof(float));
+    if (!p->all) return err_set(ERR_NOMEM, "no memory for %zu weights", p->count);
+    p->w_enc = p->all;
+    p->w_dec = p->w_enc + padded((size_t)features * width);
+    p->b_enc = p->w_dec + padded((size_t)features * width);
+    p->b_dec = p->b_enc + padded(features);
+    return ERR_OK;
+}
+
+static int collector_new(struct collector *c, uint32_t keep, uint32_t limit)
+{
+    c->keep = keep;
+    c->limit = limit;
+    c->stride = limit + BLOCK_FEATURES;
+    c->count = zeroed(BLOCK_ROWS, sizeof *c->count);
+    c->threshold = zeroed(BLOCK_ROWS, sizeof *c->threshold);
+    c->index = zeroed((size_t)BLOCK_ROWS * c->stride, sizeof *c->index);
+    c->value = zeroed((size_t)BLOCK_ROWS * c->stride, sizeof *c->value);
+    if (c->count && c->threshold && c->index && c->value) return ERR_OK;
+    return err_set(ERR_NOMEM, "no memory for a thread's scratch");
+}
+
+static void collector_free(struct collector *c)
+{
+    free(c->count);
+    free(c->threshold);
+    free(c->index);
+    free(c->value);
+}
+
+static int scratch_new(struct dictionary *d, const struct capacity *c)
+{
+    d->scratch = calloc(pool_threads(d->pool), sizeof *d->scratch);
+    if (!d->scratch) return err_set(ERR_NOMEM, "no memory for the threads' scratch");
+    int code = ERR_OK;
+    for (uint32_t t = 0; t < pool_threads(d->pool) && !code; t++) {
+        struct scratch *s = &d->scratch[t];
+        s->block = zeroed((size_t)BLOCK_ROWS * BLOCK_FEATURES, sizeof *s->block);
+        s->block_two = zeroed((size_t)BLOCK_ROWS * BLOCK_FEATURES, sizeof *s->block);
+        if (!s->block || !s->block_two)
+            return err_set(ERR_NOMEM, "no memory for the threads' scratch");
+        code = collector_new(&s->active, d->keep, c->active_limit);
+        if (!code && d->k_aux) code = collector_new(&s->aux, d->k_aux, 2 * d->k_aux);
+    }
+    return code;
+}
+
+static int arrays_new(struct dictionary *d, uint32_t rows)
+{
+    size_t batch = (size_t)rows * d->width, features = d->features;
+    d->norm = zeroed(features, sizeof *d->norm);
+    d->silent_rows = zeroed(features, sizeof *d->silent_rows);
+    d->feature_square = zeroed(features, sizeof *d->feature_square);
+    d->fired = zeroed(features, sizeof *d->fired);
+    d->touched = zeroed(features, sizeof *d->touched);
+    d->centred = zeroed(batch, sizeof *d->centred);
+    d->error = zeroed(batch, sizeof *d->error);
+    d->aux_error = zeroed(d->k_aux ? batch : 0, sizeof *d->aux_error);
+    d->ones = zeroed(rows, sizeof *d->ones);
+    d->row_error = zeroed(rows, sizeof *d->row_error);
+    d->row_square = zeroed(rows, sizeof *d->row_square);
+    d->row_aux = zeroed(rows, sizeof *d->row_aux);
+    d->row_l1 = zeroed(rows, sizeof *d->row_l1);
+    d->row_l0 = zeroed(rows, sizeof *d->row_l0);
+    d->column_sum = zeroed(d->width, sizeof *d->column_sum);
+    d->dead_bias = zeroed(d->k_aux ? features : 0, sizeof *d->dead_bias);
+    d->dead_before = zeroed(features / BLOCK_FEATURES + 2, sizeof *d->dead_before);
+    if (!d->norm || !d->silent_rows || !d->feature_square || !d->fired || !d->touched ||
+        !d->centred || !d->error || !d->aux_error || !d->ones || !d->row_error || !d->row_square ||
+        !d->row_aux || !d->row_l1 || !d->row_l0 || !d->column_sum || !d->dead_bias ||
+        !d->dead_before)
+        return err_set(ERR_NOMEM, "no memory for batches of %u rows", rows);
+    for (uint32_t r = 0; r < rows; r++) d->ones[r] = 1.0f;
+    return ERR_OK;
+}
+
+/* Decoder directions random with norm recipe->start_norm, the encoder their transpose, biases 0. */
+static void start_weights(struct dictionary *d, const struct sae_options *options)
+{
+    struct rng rng;
+    rng_seed(&rng, options->seed);
+    for (uint32_t f = 0; f < d->features; f++) {
+        float *w = d->w.w_dec + (size_t)f * d->width;
+        double square = 0;
+        for (uint32_t i = 0; i < d->width; i++) {
+            w[i] = (float)rng_normal(&rng);
+            square += (double)w[i] * w[i];
+        }
+        double scale = square > 0 ? d->recipe->start_norm / sqrt(square) : 0;
+        for (uint32_t i = 0; i < d->width; i++) w[i] = (float)(w[i] * scale);
+        memcpy(d->w.w_enc + (size_t)f * d->width, w, d->width * sizeof *w);
+    }
+    if (d->recipe->starts_at_mean && options->mean)
+        memcpy(d->w.b_dec, options->mean, d->width * sizeof *d->w.b_dec);
+}
+
+/* What is computed from weights and counters, after they were set from outside. */
+static void derive(struct dictionary *d)
+{
+    for (uint32_t f = 0; f < d->features; f++) {
+        const float *w = d->w.w_dec + (size_t)f * d->width;
+        float square;
+        d->kernels->dots(&square, w, d->width, w, 0, NULL, 1);
+        d->norm[f] = d->recipe->unit_norm && square > 0 ? 1.0f : sqrtf(square);
+    }
+}
+
+static void mark_dead(struct dictionary *d)
+{
+    uint64_t window = d->sae->options.dead_window_rows;
+    d->dead = 0;
+    for (uint32_t f = 0; f < d->features; f++) {
+        if (f % BLOCK_FEATURES == 0) d->dead_before[f / BLOCK_FEATURES] = d->dead;
+        int dead = d->silent_rows[f] >= window;
+        d->dead += (uint32_t)dead;
+        if (d->k_aux) d->dead_bias[f] = dead ? d->w.b_enc[f] : -INFINITY;
+    }
+    d->dead_before[(d->features + BLOCK_FEATURES - 1) / BLOCK_FEATURES] = d->dead;
+}
+
+static int dictionary_make(struct sae *sae)
+{
+    const struct sae_options *o = &sae->options;
+    struct capacity c = capacity_of(o);
+    struct dictionary *d = calloc(1, sizeof *d);
+    sae->state = d;
+    if (!d) return err_set(ERR_NOMEM, "no memory for an SAE");
+    d->sae = sae;
+    d->recipe = &recipes[o->arch];
+    d->kernels = sae->kernels;
+    d->pool = sae->pool;
+    d->width = o->width;
+    d->features = o->features;
+    d->keep = o->arch == SAE_TOPK ? o->k : 0;
+    d->k_aux = c.k_aux;
+    d->density = 1;
+    int code = parameters_new(&d->w, o->width, o->features);
+    if (!code) code = parameters_new(&d->g, o->width, o->features);
+    if (!code) code = parameters_new(&d->m, o->width, o->features);
+    if (!code) code = parameters_new(&d->v, o->width, o->features);
+    if (!code) code = arrays_new(d, o->batch_rows);
+    if (!code) code = row_lists_new(&d->active, o->batch_rows, (uint32_t)c.active);
+    if (!code) code = feature_lists_new(&d->by_feature, o->features, (uint32_t)c.active);
+    if (!code && c.k_aux) code = row_lists_new(&d->aux, o->batch_rows, (uint32_t)c.aux);
+    if (!code && c.k_aux)
+        code = feature_lists_new(&d->aux_by_feature, o->features, (uint32_t)c.aux);
+    if (!code) code = scratch_new(d, &c);
+    if (code) return code;
+    start_weights(d, o);
+    derive(d);
+    return ERR_OK;
+}
+
+static void dictionary_free(struct sae *sae)
+{
+    struct dictionary *d = sae->state;
+    if (!d) return;
+    void *blocks[] = {d->w.all,       d->g.all,          d->m.all,  d->v.all,      d->norm,
+                      d->silent_rows, d->feature_square, d->fired,  d->touched,    d->centred,
+                      d->error,       d->aux_error,      d->ones,   d->row_error,  d->row_square,
+                      d->row_aux,     d->row_l1,         d->row_l0, d->column_sum, d->dead_bias,
+                      d->dead_before};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) free(blocks[i]);
+    row_lists_free(&d->active);
+    row_lists_free(&d->aux);
+    feature_lists_free(&d->by_feature);
+    feature_lists_free(&d->aux_by_feature);
+    for (uint32_t t = 0; d->scratch && t < pool_threads(d->pool); t++) {
+        free(d->scratch[t].block);
+        free(d->scratch[t].block_two);
+        collector_free(&d->scratch[t].active);
+        collector_free(&d->scratch[t].aux);
+    }
+    free(d->scratch);
+    free(d);
+}
+
+static double sum(const double *x, uint32_t n)
+{
+    double total = 0;
+    for (uint32_t i = 0; i < n; i++) total += x[i];
+    return total;
+}
+
+/* The batch's own variance: sum ||x - mean||^2 = sum ||y||^2 - ||sum y||^2 / rows, y = x - b_dec.
+ */
+static double total_variance(const struct dictionary *d)
+{
+    double mean_square = 0;
+    for (uint32_t i = 0; i < d->width; i++)
+        mean_square += (double)d->column_sum[i] * d->column_sum[i];
+    return sum(d->row_square, d->rows) - mean_square / d->rows;
+}
+
+static void report(const struct dictionary *d, struct sae_step *step)
+{
+    double rows = d->rows, error = sum(d->row_error, d->rows), variance = total_variance(d);
+    step->mse = error / rows;
+    step->fve = variance > 0 ? 1 - error / variance : 0;
+    step->l0 = sum(d->row_l0, d->rows) / rows;
+    step->l1 = sum(d->row_l1, d->rows) / rows;
+    step->aux = d->with_aux ? sum(d->row_aux, d->rows) / rows : 0;
+    step->lambda = d->lambda;
+    step->loss = step->mse + step->lambda * step->l1;
+    if (d->with_aux) step->loss += d->sae->options.aux_coefficient * step->aux;
+    double square = sum(d->feature_square, d->features);
+    for (uint32_t i = 0; i < d->width; i++) square += (double)d->g.b_dec[i] * d->g.b_dec[i];
+    step->gradient_norm = sqrt(square);
+}
+
+static struct adam_rate adam_rate(const struct sae *sae, const struct sae_step *step)
+{
+    const struct sae_options *o = &sae->options;
+    double t = (double)sae->steps + 1, clip = 1;
+    if (o->clip_norm > 0 && step->gradient_norm > o->clip_norm)
+        clip = o->clip_norm / step->gradient_norm;
+    return (struct adam_rate){
+        .gradient_scale = (float)clip,
+        .beta1 = (float)o->beta1,
+        .beta2 = (float)o->beta2,
+        .step = (float)(step->learning_rate / (1 - pow(o->beta1, t))),
+        .root = (float)(1 / sqrt(1 - pow(o->beta2, t))),
+        .epsilon = (float)o->epsilon,
+    };
+}
+
+static void count_silence(struct dictionary *d)
+{
+    for (uint32_t f = 0; f < d->features; f++)
+        d->silent_rows[f] = d->fired[f] ? 0 : d->silent_rows[f] + d->rows;
+}
+
+static int dictionary_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *step)
+{
+    struct dictionary *d = sae->state;
+    d->x = batch->x;
+    d->rows = batch->rows;
+    d->block_rows = rows_block(batch->rows);
+    d->lambda = sae->options.arch == SAE_L1 ? schedule_lambda(&sae->options, sae->steps) : 0;
+    mark_dead(d);
+    d->with_aux = d->k_aux > 0 && d->dead > 0;
+    d->dense = d->keep == 0 && d->density > dense_above;
+    rows_train(d);
+    if (atomic_load(&d->active.overflow)) {
+        d->dense = 1;
+        rows_train(d);
+    }
+    gradients_make(d);
+    report(d, step);
+    step->learning_rate = schedule_rate(&sae->options, sae->steps);
+    /* Squares of a gradient beyond 1e15 would leave float's range in Adam's second moment. */
+    if (!isfinite(step->loss) || !(step->gradient_norm < 1e15)) {
+        step->skipped = 1;
+        step->dead = d->dead;
+        sae->skipped++;
+        return ERR_OK;
+    }
+    d->rate = adam_rate(sae, step);
+    update_weights(d);
+    count_silence(d);
+    mark_dead(d);
+    d->density = step->l0 / d->features;
+    step->dead = d->dead;
+    sae->steps++;
+    return ERR_OK;
+}
+
+static int dictionary_forward(struct sae *sae, const float *x, uint32_t rows, float *out, float *f,
+                              double *l0_sum, double *l1_sum)
+{
+    struct dictionary *d = sae->state;
+    d->x = x;
+    d->rows = rows;
+    d->block_rows = rows_block(rows);
+    rows_forward(d, out, f);
+    *l0_sum = sum(d->row_l0, rows);
+    *l1_sum = sum(d->row_l1, rows);
+    return ERR_OK;
+}
+
+static uint32_t dictionary_dead(const struct sae *sae)
+{
+    const struct dictionary *d = sae->state;
+    uint32_t dead = 0;
+    for (uint32_t f = 0; f < d->features; f++)
+        dead += d->silent_rows[f] >= sae->options.dead_window_rows;
+    return dead;
+}
+
+static struct sae_parameters dictionary_parameters(const struct sae *sae)
+{
+    const struct dictionary *d = sae->state;
+    return (struct sae_parameters){d->w.w_enc, d->w.w_dec, d->w.b_enc, d->w.b_dec,
+                                   d->recipe->centred};
+}
+
+/* What a checkpoint holds besides weights, moments and counters. */
+struct progress {
+    uint64_t steps, skipped;
+    double density;
+};
+
+static int dictionary_save(const struct sae *sae, struct checkpoint_writer *writer,
+                           const char *name)
+{
+    const struct dictionary *d = sae->state;
+    struct progress progress = {sae->steps, sae->skipped, d->density};
+    size_t bytes = d->w.count * sizeof(float);
+    saved_put(writer, name, "progress", &progress, sizeof progress);
+    saved_put(writer, name, "weights", d->w.all, bytes);
+    saved_put(writer, name, "moment1", d->m.all, bytes);
+    saved_put(writer, name, "moment2", d->v.all, bytes);
+    return saved_put(writer, name, "silent_rows", d->silent_rows,
+                     d->features * sizeof *d->silent_rows);
+}
+
+static int dictionary_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name)
+{
+    struct dictionary *d = sae->state;
+    const void *progress_data, *weights, *moment1, *moment2, *silent;
+    size_t bytes = d->w.count * sizeof(float), n;
+    struct progress progress;
+    int code = saved_find(checkpoint, name, "progress", sizeof progress, &progress_data, &n);
+    if (!code) code = saved_find(checkpoint, name, "weights", bytes, &weights, &n);
+    if (!code) code = saved_find(checkpoint, name, "moment1", bytes, &moment1, &n);
+    if (!code) code = saved_find(checkpoint, name, "moment2", bytes, &moment2, &n);
+    if (!code)
+        code = saved_find(checkpoint, name, "silent_rows", d->features * sizeof *d->silent_rows,
+                          &silent, &n);
+    if (code) return code;
+    memcpy(&progress, progress_data, sizeof progress);
+    memcpy(d->w.all, weights, bytes);
+    memcpy(d->m.all, moment1, bytes);
+    memcpy(d->v.all, moment2, bytes);
+    memcpy(d->silent_rows, silent, d->features * sizeof *d->silent_rows);
+    sae->steps = progress.steps;
+    sae->skipped = progress.skipped;
+    d->density = progress.density;
+    derive(d);
+    return ERR_OK;
+}
+
+const struct arch dictionary_arch = {
+    .check = dictionary_check,
+    .bytes = dictionary_bytes,
+    .make = dictionary_make,
+    .free = dictionary_free,
+    .train = dictionary_train,
+    .forward = dictionary_forward,
+    .dead = dictionary_dead,
+    .save = dictionary_save,
+    .load = dictionary_load,
+    .parameters = dictionary_parameters,
+};

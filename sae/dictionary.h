@@ -1,0 +1,121 @@
+/*
+ * The dictionary architectures (l1, topk): an encoder, a ReLU or TopK, a decoder, Adam. This header
+ * is for the files of this folder that share its insides.
+ *
+ * A step: rows.c encodes, decodes and measures each block of rows while it is in the cache, and
+ * leaves lists of (row, feature, f, gradient); lists.c groups them by feature; gradients.c makes
+ * each feature's gradient; update.c does Adam. Where too much is active for lists, dense.c does the
+ * middle with BLAS. Items of these tasks are blocks of rows or of features whose result depends on
+ * nothing else, and sums over them are made in order, so that the number of threads changes no bit.
+ */
+#ifndef SLUICE_SAE_DICTIONARY_H
+#define SLUICE_SAE_DICTIONARY_H
+
+#include "sae/arch.h"
+#include "sae/lists.h"
+
+enum {
+    BLOCK_ROWS = 256, /* rows of a block at most */
+    BLOCK_FEATURES =
+        256,            /* with BLOCK_ROWS: 256 KiB of pre-activations, half of a small L2 cache */
+    TASK_FEATURES = 16, /* features of an item of the gradient and update tasks */
+    TASK_COLUMNS = 64,  /* dimensions of an item of the column task */
+};
+
+/* What sets the architectures apart. */
+struct recipe {
+    int centred;        /* the encoder sees x - b_dec */
+    int starts_at_mean; /* b_dec begins at options->mean */
+    int unit_norm;      /* decoder directions are kept at norm 1 */
+    double start_norm;  /* of the decoder's directions */
+};
+
+struct parameters {
+    size_t count; /* floats of the block, padding included */
+    float *all;
+    float *w_enc, *w_dec; /* (F, D) */
+    float *b_enc;         /* (F) */
+    float *b_dec;         /* (D) */
+};
+
+/* Candidates of a block of rows for a place among the `keep` largest. */
+struct collector {
+    uint32_t keep, limit, stride; /* keep 0: all above zero, at most `limit` a row */
+    uint32_t *count;              /* (BLOCK_ROWS) */
+    float *threshold;             /* (BLOCK_ROWS): what a candidate must exceed */
+    uint32_t *index;              /* (BLOCK_ROWS, stride) */
+    float *value;                 /* (BLOCK_ROWS, stride) */
+    int overflow;
+};
+
+struct scratch {      /* of one thread */
+    float *block;     /* (BLOCK_ROWS, BLOCK_FEATURES) */
+    float *block_two; /* (BLOCK_ROWS, BLOCK_FEATURES): the dense path's gradients */
+    struct collector active, aux;
+};
+
+struct dictionary {
+    struct sae *sae;
+    const struct recipe *recipe;
+    const struct kernels *kernels;
+    struct pool *pool;
+    uint32_t width, features; /* D, F */
+    uint32_t keep, k_aux;     /* K, or 0 for all above zero; 0: no AuxK */
+
+    struct parameters w, g, m, v; /* weights, gradient, Adam's moments */
+    float *norm;                  /* (F): of the decoder's directions, kept up to date */
+    uint64_t *silent_rows;        /* (F): rows since a feature fired */
+    double density;               /* share of features active in the last step's rows */
+
+    /* Of the present step. */
+    uint32_t rows, block_rows;
+    const float *x;          /* (rows, D) */
+    float *centred;          /* (B, D): x - b_dec */
+    const float *input;      /* (rows, D): what the encoder sees */
+    float *error;            /* (B, D): x' - x */
+    float *aux_error;        /* (B, D): e' - e, e = x - x' */
+    float *ones;             /* (B) */
+    double *row_error;       /* (B): ||x' - x||^2 */
+    double *row_square;      /* (B): ||x - b_dec||^2 */
+    double *row_aux;         /* (B): ||e' - e||^2 */
+    double *row_l1, *row_l0; /* (B) */
+    double *feature_square;  /* (F): squared norm of the feature's gradient */
+    uint8_t *fired;          /* (F) */
+    uint8_t *touched;        /* (F): its gradient is not zero */
+    float *column_sum;       /* (D): of x - b_dec over rows */
+    double lambda;
+    struct row_lists active, aux;
+    struct feature_lists by_feature, aux_by_feature;
+    uint32_t dead;
+    float *dead_bias;      /* (F): b_enc where dead, -infinity elsewhere */
+    uint32_t *dead_before; /* (blocks of features + 1): dead features before each block */
+    int with_aux;          /* something is dead, and AuxK is on */
+    int dense;             /* this step goes the dense way */
+    struct adam_rate rate;
+    struct scratch *scratch; /* (threads) */
+};
+
+/* rows.c: everything of this step that is done block of rows by block of rows; fills `active` and
+ * `aux` with gradients, error, aux_error, row_*. */
+void rows_train(struct dictionary *d);
+/* rows.c: x' of d->rows rows into out (rows, D), f (rows, F) or NULL, row_l0 and row_l1. */
+void rows_forward(struct dictionary *d, float *out, float *f);
+/* rows.c: blocks of this many rows, so that every thread has some. */
+uint32_t rows_block(uint32_t rows);
+uint32_t rows_blocks(const struct dictionary *d);
+
+/* dense.c: the same with dense products alone; rows, then (through gradients.c) features. */
+void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch *scratch,
+                float *out, float *f);
+void dense_features(struct dictionary *d);
+
+/* gradients.c: g, feature_square, fired, touched from lists or the dense way; column_sum. */
+void gradients_make(struct dictionary *d);
+/* gradients.c: the decoder penalty, the unit-norm projection and the squared norm of one feature,
+ * after its data gradient is there; f_sum = sum over rows of its f. */
+void gradients_finish_feature(struct dictionary *d, uint32_t f, double f_sum);
+
+/* update.c: one Adam step by d->rate; norms. */
+void update_weights(struct dictionary *d);
+
+#endif

@@ -1,0 +1,72 @@
+/* Held-out metrics. FVE's denominator is the variance: the mean of each dimension is taken over the
+ * whole set first. */
+#include "sae/arch.h"
+
+#include "base/err.h"
+
+#include <stdlib.h>
+
+static void add_rows(const float *x, uint64_t rows, uint32_t width, double *sum)
+{
+    for (uint64_t r = 0; r < rows; r++)
+        for (uint32_t i = 0; i < width; i++) sum[i] += x[r * width + i];
+}
+
+static double square_distance(const float *x, const float *y, size_t n)
+{
+    double total = 0;
+    for (size_t i = 0; i < n; i++) {
+        double difference = (double)x[i] - y[i];
+        total += difference * difference;
+    }
+    return total;
+}
+
+static double square_about(const float *x, const double *mean, uint32_t width)
+{
+    double total = 0;
+    for (uint32_t i = 0; i < width; i++) {
+        double difference = x[i] - mean[i];
+        total += difference * difference;
+    }
+    return total;
+}
+
+int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval *eval)
+{
+    uint32_t width = sae->options.width, batch = sae->options.batch_rows;
+    if (!sae->arch->forward)
+        return err_set(ERR_STATE, "%s reconstructs nothing", sae_arch_name(sae->options.arch));
+    if (rows == 0) return err_set(ERR_LIMIT, "no rows to evaluate on");
+    if (rows < batch) batch = (uint32_t)rows;
+    float *out = malloc((size_t)batch * width * sizeof *out);
+    double *mean = calloc(width, sizeof *mean);
+    int code = out && mean ? ERR_OK : err_set(ERR_NOMEM, "no memory to evaluate");
+    double error = 0, variance = 0, l0 = 0, l1 = 0;
+    if (!code) add_rows(x, rows, width, mean);
+    for (uint32_t i = 0; i < width && !code; i++) mean[i] /= (double)rows;
+    for (uint64_t at = 0; at < rows && !code; at += batch) {
+        uint32_t n = rows - at < batch ? (uint32_t)(rows - at) : batch;
+        const float *block = x + at * width;
+        double block_l0, block_l1;
+        code = sae->arch->forward(sae, block, n, out, NULL, &block_l0, &block_l1);
+        if (code) break;
+        error += square_distance(out, block, (size_t)n * width);
+        for (uint32_t r = 0; r < n; r++)
+            variance += square_about(block + (size_t)r * width, mean, width);
+        l0 += block_l0;
+        l1 += block_l1;
+    }
+    free(out);
+    free(mean);
+    if (code) return code;
+    *eval = (struct sae_eval){
+        .rows = rows,
+        .fve = variance > 0 ? 1 - error / variance : 0,
+        .mse = error / (double)rows,
+        .l0 = l0 / (double)rows,
+        .l1 = l1 / (double)rows,
+        .dead = sae->arch->dead(sae),
+    };
+    return ERR_OK;
+}

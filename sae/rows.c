@@ -1,0 +1,238 @@
+/*
+ * The part of a step that goes by blocks of rows. A block of rows meets one block of features after
+ * the other; what comes out of the product is looked through while it is in the cache.
+ */
+#include "sae/dictionary.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+uint32_t rows_block(uint32_t rows)
+{
+    uint32_t block = rows / 16;
+    if (block < 32) block = 32;
+    return block < BLOCK_ROWS ? block : BLOCK_ROWS;
+}
+
+uint32_t rows_blocks(const struct dictionary *d)
+{
+    return (d->rows + d->block_rows - 1) / d->block_rows;
+}
+
+/* Cut a row's candidates down to the `keep` largest; of equal ones the lower index stays. The
+ * smallest that stays is what later candidates must exceed: they have higher indexes. */
+static void compact(const struct kernels *kernels, struct collector *c, uint32_t r)
+{
+    uint32_t count = c->count[r];
+    if (count <= c->keep) return;
+    uint32_t *index = c->index + (size_t)r * c->stride;
+    float *value = c->value + (size_t)r * c->stride;
+    float least = kernels->kth(value, count, c->keep);
+    uint32_t larger = 0, kept = 0;
+    for (uint32_t j = 0; j < count; j++) larger += value[j] > least;
+    uint32_t equal = c->keep - larger;
+    for (uint32_t j = 0; j < count; j++) {
+        if (!(value[j] > least)) {
+            if (value[j] < least || equal == 0) continue;
+            equal--;
+        }
+        index[kept] = index[j];
+        value[kept++] = value[j];
+    }
+    c->count[r] = kept;
+    c->threshold[r] = least;
+}
+
+static void collect(const struct kernels *kernels, struct collector *c, uint32_t rows,
+                    const float *block, uint32_t n, const float *bias, uint32_t first)
+{
+    for (uint32_t r = 0; r < rows; r++) {
+        size_t at = (size_t)r * c->stride + c->count[r];
+        c->count[r] += (uint32_t)kernels->above(block + (size_t)r * n, bias, n, c->threshold[r],
+                                                first, c->index + at, c->value + at);
+        if (c->count[r] < c->limit) continue;
+        if (c->keep) {
+            compact(kernels, c, r);
+        } else {
+            c->overflow = 1;
+            c->count[r] = 0;
+        }
+    }
+}
+
+static void begin(struct collector *c, uint32_t rows)
+{
+    memset(c->count, 0, rows * sizeof *c->count);
+    memset(c->threshold, 0, rows * sizeof *c->threshold);
+    c->overflow = 0;
+}
+
+/* Move what was collected into the step's lists. */
+static void deliver(const struct kernels *kernels, struct collector *c, struct row_lists *lists,
+                    uint32_t first, uint32_t rows)
+{
+    if (c->overflow) atomic_store(&lists->overflow, 1);
+    for (uint32_t r = 0; r < rows; r++) {
+        if (c->keep) compact(kernels, c, r);
+        int64_t at = row_lists_reserve(lists, first + r, c->count[r]);
+        if (at < 0) continue;
+        memcpy(lists->index + at, c->index + (size_t)r * c->stride, c->count[r] * sizeof(uint32_t));
+        memcpy(lists->value + at, c->value + (size_t)r * c->stride, c->count[r] * sizeof(float));
+    }
+}
+
+/* Which features of rows [first, first + n) are active, and the dead ones for AuxK. */
+static void encode(struct dictionary *d, uint32_t first, uint32_t n, struct scratch *s)
+{
+    uint32_t width = d->width;
+    begin(&s->active, n);
+    if (d->with_aux) begin(&s->aux, n);
+    for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
+        uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, (int)width, 1.0f,
+                    d->input + (size_t)first * width, (int)width, d->w.w_enc + (size_t)f * width,
+                    (int)width, 0.0f, s->block, (int)m);
+        collect(d->kernels, &s->active, n, s->block, m, d->w.b_enc + f, f);
+        uint32_t b = f / BLOCK_FEATURES;
+        if (d->with_aux && d->dead_before[b + 1] > d->dead_before[b])
+            collect(d->kernels, &s->aux, n, s->block, m, d->dead_bias + f, f);
+    }
+    deliver(d->kernels, &s->active, &d->active, first, n);
+    if (d->with_aux) deliver(d->kernels, &s->aux, &d->aux, first, n);
+}
+
+static double square(const struct kernels *kernels, const float *x, size_t n)
+{
+    float sum;
+    kernels->dots(&sum, x, n, x, 0, NULL, 1);
+    return sum;
+}
+
+/* L0 and L1 of a row from its list. */
+static void measure_row(struct dictionary *d, uint32_t r)
+{
+    const uint32_t *index = d->active.index + d->active.start[r];
+    const float *value = d->active.value + d->active.start[r];
+    double l1 = 0;
+    for (uint32_t j = 0; j < d->active.count[r]; j++) l1 += (double)value[j] * d->norm[index[j]];
+    d->row_l1[r] = l1;
+    d->row_l0[r] = d->active.count[r];
+}
+
+/* Error of a row, and the gradient of the loss with respect to its active pre-activations. */
+static void error_of_row(struct dictionary *d, uint32_t r)
+{
+    uint32_t start = d->active.start[r], count = d->active.count[r];
+    const uint32_t *index = d->active.index + start;
+    float *gradient = d->active.gradient + start;
+    float *error = d->error + (size_t)r * d->width;
+    d->kernels->combine(error, d->width, d->centred + (size_t)r * d->width, -1.0f, d->w.w_dec,
+                        d->width, index, d->active.value + start, count);
+    d->row_error[r] = square(d->kernels, error, d->width);
+    d->kernels->dots(gradient, error, d->width, d->w.w_dec, d->width, index, count);
+    float scale = 2.0f / (float)d->rows, penalty = (float)(d->lambda / d->rows);
+    for (uint32_t j = 0; j < count; j++)
+        gradient[j] = scale * gradient[j] + penalty * d->norm[index[j]];
+}
+
+/* AuxK: the dead features' reconstruction of what is left over, e = x - x', taken as given. */
+static void aux_of_row(struct dictionary *d, uint32_t r)
+{
+    uint32_t start = d->aux.start[r], count = d->aux.count[r];
+    const uint32_t *index = d->aux.index + start;
+    float *gradient = d->aux.gradient + start;
+    float *error = d->aux_error + (size_t)r * d->width;
+    d->kernels->combine(error, d->width, d->error + (size_t)r * d->width, 1.0f, d->w.w_dec,
+                        d->width, index, d->aux.value + start, count);
+    d->row_aux[r] = square(d->kernels, error, d->width);
+    d->kernels->dots(gradient, error, d->width, d->w.w_dec, d->width, index, count);
+    float scale = (float)(2.0 * d->sae->options.aux_coefficient / d->rows);
+    for (uint32_t j = 0; j < count; j++) gradient[j] *= scale;
+}
+
+static void centre(struct dictionary *d, uint32_t first, uint32_t n)
+{
+    for (uint32_t r = first; r < first + n; r++) {
+        float *centred = d->centred + (size_t)r * d->width;
+        d->kernels->subtract(centred, d->x + (size_t)r * d->width, d->w.b_dec, d->width);
+        d->row_square[r] = square(d->kernels, centred, d->width);
+    }
+}
+
+static uint32_t block_of(const struct dictionary *d, uint32_t item, uint32_t *first)
+{
+    *first = item * d->block_rows;
+    return d->rows - *first < d->block_rows ? d->rows - *first : d->block_rows;
+}
+
+static void train_block(void *arg, uint32_t item, uint32_t thread)
+{
+    struct dictionary *d = arg;
+    struct scratch *s = &d->scratch[thread];
+    uint32_t first, n = block_of(d, item, &first);
+    centre(d, first, n);
+    if (d->dense) {
+        dense_rows(d, first, n, s, d->error + (size_t)first * d->width, NULL);
+        for (uint32_t r = first; r < first + n; r++) {
+            float *error = d->error + (size_t)r * d->width;
+            d->kernels->subtract(error, error, d->x + (size_t)r * d->width, d->width);
+            d->row_error[r] = square(d->kernels, error, d->width);
+        }
+        return;
+    }
+    encode(d, first, n, s);
+    for (uint32_t r = first; r < first + n; r++) {
+        measure_row(d, r);
+        error_of_row(d, r);
+        if (d->with_aux) aux_of_row(d, r);
+    }
+}
+
+void rows_train(struct dictionary *d)
+{
+    d->input = d->recipe->centred ? d->centred : d->x;
+    row_lists_clear(&d->active);
+    row_lists_clear(&d->aux);
+    pool_run(d->pool, train_block, d, rows_blocks(d));
+}
+
+struct forward_job {
+    struct dictionary *d;
+    float *out, *f;
+};
+
+static void forward_block(void *arg, uint32_t item, uint32_t thread)
+{
+    struct forward_job *job = arg;
+    struct dictionary *d = job->d;
+    uint32_t first, n = block_of(d, item, &first);
+    float *out = job->out + (size_t)first * d->width;
+    float *f = job->f ? job->f + (size_t)first * d->features : NULL;
+    if (d->recipe->centred) centre(d, first, n);
+    if (d->dense) {
+        dense_rows(d, first, n, &d->scratch[thread], out, f);
+        return;
+    }
+    encode(d, first, n, &d->scratch[thread]);
+    if (f) memset(f, 0, (size_t)n * d->features * sizeof *f);
+    for (uint32_t r = first; r < first + n; r++) {
+        uint32_t start = d->active.start[r], count = d->active.count[r];
+        measure_row(d, r);
+        d->kernels->combine(out + (size_t)(r - first) * d->width, d->width, d->w.b_dec, 1.0f,
+                            d->w.w_dec, d->width, d->active.index + start, d->active.value + start,
+                            count);
+        for (uint32_t j = start; f && j < start + count; j++)
+            f[(size_t)(r - first) * d->features + d->active.index[j]] = d->active.value[j];
+    }
+}
+
+void rows_forward(struct dictionary *d, float *out, float *f)
+{
+    struct forward_job job = {d, out, f};
+    d->input = d->recipe->centred ? d->centred : d->x;
+    d->with_aux = 0;
+    d->dense = d->keep == 0;
+    row_lists_clear(&d->active);
+    pool_run(d->pool, forward_block, &job, rows_blocks(d));
+}
