@@ -119,8 +119,9 @@ struct config_up {
 };
 
 struct config {
-    char *file;    /* as given, "" where there is none */
-    char *run_dir; /* absolute; not created */
+    char *file;                     /* as given, "" where there is none */
+    char *run_dir;                  /* absolute; not created */
+    struct config_origins *origins; /* where values came from; for the messages of config_*.c */
     struct config_stream stream;
     struct config_capture capture;
     struct config_broker broker;
@@ -140,6 +141,9 @@ int config_parse(const char *text, size_t bytes, const char *file, const char *c
                  size_t sets_count, struct config **config);
 void config_free(struct config *config);
 
+/* What one process (or --check, for each of the four) cannot do without: "capture" a model, corpus
+ * or files; "trainer" an autoencoder. ERR_USAGE. */
+int config_check_section(const struct config *config, const char *section);
 /* Checks that need the row width: min_rows and the batch against what the buffer can hold.
  * capacity_rows = 0: estimated from sink.size. ERR_USAGE. */
 int config_check_rows(const struct config *config, uint32_t width, uint64_t capacity_rows);

@@ -1,0 +1,175 @@
+#include "runtime/config_table.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FILE_BYTES_MAX = 1 << 20 };
+
+void config_list_free(struct config_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) free(list->item[i]);
+    free(list->item);
+    *list = (struct config_list){0};
+}
+
+/* Set every option of a struct (`saes`: those of one autoencoder) to its default. */
+static int set_defaults(void *base, int saes)
+{
+    for (size_t i = 0; i < config_options_count; i++) {
+        const struct config_option *option = &config_options[i];
+        if ((strcmp(option->section, CONFIG_SAES) == 0) != saes) continue;
+        const char *text = option->standard ? option->standard : "";
+        if (!option->standard && option->type == OPTION_CHOICE) text = option->choices[0].name;
+        int result = config_value_set(option, base, text);
+        if (result != ERR_OK) return result;
+    }
+    return ERR_OK;
+}
+
+static void clear_all(void *base, int saes)
+{
+    for (size_t i = 0; i < config_options_count; i++)
+        if ((strcmp(config_options[i].section, CONFIG_SAES) == 0) == saes)
+            config_value_clear(&config_options[i], base);
+}
+
+int config_sae_add(struct config *config, struct config_sae **sae)
+{
+    struct config_trainer *trainer = &config->trainer;
+    if (trainer->saes_count == CONFIG_MAX_SAES)
+        return err_set(ERR_USAGE, "trainer.saes has more than %d items", CONFIG_MAX_SAES);
+    struct config_sae *grown = realloc(trainer->saes, (trainer->saes_count + 1) * sizeof *grown);
+    if (!grown) return err_set(ERR_NOMEM, "no memory for the configuration");
+    trainer->saes = grown;
+    *sae = &grown[trainer->saes_count++];
+    memset(*sae, 0, sizeof **sae);
+    return set_defaults(*sae, 1);
+}
+
+void config_saes_clear(struct config *config)
+{
+    for (uint32_t i = 0; i < config->trainer.saes_count; i++)
+        clear_all(&config->trainer.saes[i], 1);
+    free(config->trainer.saes);
+    config->trainer.saes = NULL;
+    config->trainer.saes_count = 0;
+}
+
+void config_free(struct config *config)
+{
+    if (!config) return;
+    config_saes_clear(config);
+    clear_all(config, 0);
+    free(config->file);
+    free(config->run_dir);
+    free(config->origins);
+    free(config);
+}
+
+static double default_rate(const struct config_sae *sae)
+{
+    if (sae->arch == CONFIG_TOPK && sae->features > 0) return 2e-4 / sqrt(sae->features / 16384.0);
+    return 5e-5;
+}
+
+/* What follows from other values. */
+static int complete_sae(struct config_sae *sae)
+{
+    static const char *const archs[] = {"l1", "topk", "count"};
+    if (sae->lr == 0) sae->lr = default_rate(sae);
+    if (sae->name[0]) return ERR_OK;
+    char name[64];
+    if (sae->arch == CONFIG_TOPK) {
+        snprintf(name, sizeof name, "topk-%u-k%u", sae->features, sae->k);
+    } else if (sae->arch == CONFIG_L1) {
+        snprintf(name, sizeof name, "l1-%u", sae->features);
+    } else {
+        snprintf(name, sizeof name, "%s", archs[sae->arch]);
+    }
+    char *copy = strdup(name);
+    if (!copy) return err_set(ERR_NOMEM, "no memory for the configuration");
+    free(sae->name);
+    sae->name = copy;
+    return ERR_OK;
+}
+
+int config_new(const char *file, struct config **config)
+{
+    struct config *c = calloc(1, sizeof *c);
+    if (!c) return err_set(ERR_NOMEM, "no memory for the configuration");
+    c->file = strdup(file);
+    c->run_dir = strdup("");
+    c->origins = calloc(1, sizeof *c->origins);
+    int result = c->file && c->run_dir && c->origins
+                     ? set_defaults(c, 0)
+                     : err_set(ERR_NOMEM, "no memory for the configuration");
+    if (result != ERR_OK) {
+        config_free(c);
+        return result;
+    }
+    *config = c;
+    return ERR_OK;
+}
+
+static int complete(struct config *config)
+{
+    for (uint32_t i = 0; i < config->trainer.saes_count; i++) {
+        int result = complete_sae(&config->trainer.saes[i]);
+        if (result != ERR_OK) return result;
+    }
+    int result = config_check(config);
+    if (result != ERR_OK) return result;
+    char path[CONFIG_PATH_BYTES];
+    result = config_run_dir(config, path);
+    if (result != ERR_OK) return result;
+    char *copy = strdup(path);
+    if (!copy) return err_set(ERR_NOMEM, "no memory for the configuration");
+    free(config->run_dir);
+    config->run_dir = copy;
+    return ERR_OK;
+}
+
+int config_parse(const char *text, size_t bytes, const char *file, const char *const *sets,
+                 size_t sets_count, struct config **config)
+{
+    struct config *c;
+    int result = config_new(file, &c);
+    if (result != ERR_OK) return result;
+    result = config_yaml_load(c, text, bytes);
+    for (size_t i = 0; i < sets_count && result == ERR_OK; i++)
+        result = config_yaml_set(c, sets[i]);
+    if (result == ERR_OK) result = complete(c);
+    if (result != ERR_OK) {
+        config_free(c);
+        return result;
+    }
+    *config = c;
+    return ERR_OK;
+}
+
+int config_load(const char *path, const char *const *sets, size_t sets_count,
+                struct config **config)
+{
+    char *text;
+    size_t bytes;
+    int result = file_read(path, FILE_BYTES_MAX, &text, &bytes);
+    if (result != ERR_OK) return result;
+    result = config_parse(text, bytes, path, sets, sets_count, config);
+    free(text);
+    return result;
+}
+
+uint32_t config_threads(uint32_t wanted)
+{
+    if (wanted > 0) return wanted;
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return (uint32_t)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (uint32_t)online : 1;
+}

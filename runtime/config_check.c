@@ -1,0 +1,292 @@
+/* What must hold between options, as far as it can be known without the model. */
+#include "runtime/config_table.h"
+
+#include "base/err.h"
+#include "proto/message.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLACE_BYTES = 320 };
+
+void config_origin_text(const struct config *config, const char *section, const char *key,
+                        char *out, size_t bytes)
+{
+    int index = config_option_find(section, key);
+    struct config_origin origin = {0};
+    if (index >= 0) origin = config->origins->option[index];
+    if (origin.from_set) {
+        snprintf(out, bytes, "--set %s.%s", section, key);
+    } else if (origin.line > 0) {
+        snprintf(out, bytes, "%.200s:%d: %s.%s", config->file, origin.line, section, key);
+    } else {
+        snprintf(out, bytes, "%.200s: %s.%s (not given)", config->file, section, key);
+    }
+}
+
+static int fail(const struct config *config, const char *section, const char *key, const char *fmt,
+                ...) __attribute__((format(printf, 4, 5)));
+static int fail(const struct config *config, const char *section, const char *key, const char *fmt,
+                ...)
+{
+    char place[PLACE_BYTES], why[640];
+    config_origin_text(config, section, key, place, sizeof place);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why, sizeof why, fmt, args);
+    va_end(args);
+    return err_set(ERR_USAGE, "%s: %s", place, why);
+}
+
+static int fail_sae(const struct config *config, uint32_t index, const char *key, const char *fmt,
+                    ...) __attribute__((format(printf, 4, 5)));
+static int fail_sae(const struct config *config, uint32_t index, const char *key, const char *fmt,
+                    ...)
+{
+    char why[640];
+    const struct config_origin *origin = &config->origins->sae[index];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why, sizeof why, fmt, args);
+    va_end(args);
+    if (origin->from_set)
+        return err_set(ERR_USAGE, "--set trainer.saes.%u.%s: %s", index, key, why);
+    return err_set(ERR_USAGE, "%.200s:%d: trainer.saes.%u.%s: %s", config->file, origin->line,
+                   index, key, why);
+}
+
+static int is_loopback(const char *host, size_t length)
+{
+    static const char *const names[] = {"localhost", "[::1]", "::1"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i]) == length && memcmp(names[i], host, length) == 0) return 1;
+    /* 127.a.b.c, digits and dots alone: a name such as 127.example.org is somebody's server. */
+    return length > 4 && memcmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= length;
+}
+
+static int port_ok(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 5 && text[digits] == '\0' && atoi(text) <= 65535;
+}
+
+int config_http_local(const char *address)
+{
+    if (strcmp(address, "off") == 0) return ERR_OK;
+    const char *colon = strrchr(address, ':');
+    if (!colon || colon == address || !port_ok(colon + 1))
+        return err_set(ERR_USAGE,
+                       "'%.80s' is not an address; HINT: 127.0.0.1:9090, port 0 for any "
+                       "free one, or off",
+                       address);
+    if (!is_loopback(address, (size_t)(colon - address)))
+        return err_set(ERR_USAGE,
+                       "'%.80s' is reachable from other machines, and the pages have no "
+                       "access control; HINT: use 127.0.0.1:PORT and a tunnel",
+                       address);
+    return ERR_OK;
+}
+
+int config_endpoint_local(const char *endpoint)
+{
+    if (strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] == '/') return ERR_OK;
+    if (strncmp(endpoint, "tcp://", 6) != 0)
+        return err_set(ERR_USAGE,
+                       "'%.80s' is not an endpoint; HINT: ipc:///absolute/path or "
+                       "tcp://127.0.0.1:PORT",
+                       endpoint);
+    const char *host = endpoint + 6, *colon = strrchr(host, ':');
+    if (!colon || colon == host || (!port_ok(colon + 1) && strcmp(colon + 1, "*") != 0))
+        return err_set(ERR_USAGE, "'%.80s' has no port; HINT: tcp://127.0.0.1:PORT", endpoint);
+    if (!is_loopback(host, (size_t)(colon - host)))
+        return err_set(ERR_USAGE,
+                       "'%.80s' is not a loopback address, and connections between "
+                       "machines (encrypted, with an allow-list) are not there yet; "
+                       "HINT: use tcp://127.0.0.1:PORT, or leave it out for ipc",
+                       endpoint);
+    return ERR_OK;
+}
+
+static int check_addresses(const struct config *c)
+{
+    const struct {
+        const char *section, *key, *value;
+        int (*local)(const char *);
+    } addresses[] = {
+        {"capture", "http", c->capture.http, config_http_local},
+        {"broker", "http", c->broker.http, config_http_local},
+        {"sink", "http", c->sink.http, config_http_local},
+        {"trainer", "http", c->trainer.http, config_http_local},
+        {"broker", "front", c->broker.front, config_endpoint_local},
+        {"broker", "back", c->broker.back, config_endpoint_local},
+    };
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        int endpoint = addresses[i].local == config_endpoint_local;
+        if (endpoint && !addresses[i].value[0]) continue;
+        if (addresses[i].local(addresses[i].value) == ERR_OK) continue;
+        char why[640];
+        snprintf(why, sizeof why, "%s", err_text());
+        return fail(c, addresses[i].section, addresses[i].key, "%s", why);
+    }
+    if (c->broker.front[0] && strcmp(c->broker.front, c->broker.back) == 0)
+        return fail(c, "broker", "back", "is the same endpoint as broker.front");
+    return ERR_OK;
+}
+
+static int name_taken(const char *name)
+{
+    static const char *const ours[] = {"buffer", "ipc", "log", "http", "lock"};
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strcmp(name, ours[i]) == 0) return 1;
+    return 0;
+}
+
+static const char name_rule[] = "1 to 63 letters, digits, dots, dashes and underscores";
+
+static int name_ok(const char *name)
+{
+    return message_name_ok(name) && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static int check_names(const struct config *c)
+{
+    if (!c->stream.name[0]) return fail(c, "stream", "name", "is required: %s", name_rule);
+    if (!name_ok(c->stream.name))
+        return fail(c, "stream", "name", "'%.80s' is not a name: %s", c->stream.name, name_rule);
+    const struct config_list *consumers = &c->trainer.consumers;
+    for (uint32_t i = 0; i < consumers->count; i++) {
+        const char *name = consumers->item[i];
+        if (!name_ok(name))
+            return fail(c, "trainer", "consumers", "'%.80s' is not a name: %s", name, name_rule);
+        if (name_taken(name))
+            return fail(c, "trainer", "consumers",
+                        "'%s' is a folder of the run itself; HINT: choose another name", name);
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(name, consumers->item[j]) == 0)
+                return fail(c, "trainer", "consumers", "'%s' is there twice", name);
+    }
+    for (uint32_t i = 0; i < c->stream.hooks.count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(c->stream.hooks.item[i], c->stream.hooks.item[j]) == 0)
+                return fail(c, "stream", "hooks", "'%.80s' is there twice",
+                            c->stream.hooks.item[i]);
+    return ERR_OK;
+}
+
+static int check_sae(const struct config *c, uint32_t index)
+{
+    const struct config_sae *sae = &c->trainer.saes[index];
+    if (sae->arch != CONFIG_COUNT && sae->features == 0)
+        return fail_sae(c, index, "features", "is required: the number of latents");
+    if (sae->arch == CONFIG_TOPK && sae->k == 0)
+        return fail_sae(c, index, "k", "is required by topk: active features of a row");
+    if (sae->arch == CONFIG_TOPK && sae->features < sae->k)
+        return fail_sae(c, index, "k", "%u is more than features (%u)", sae->k, sae->features);
+    if (sae->k_aux > sae->features)
+        return fail_sae(c, index, "k_aux", "%u is more than features (%u)", sae->k_aux,
+                        sae->features);
+    if (sae->warmup + sae->decay > 1)
+        return fail_sae(c, index, "warmup",
+                        "warmup and decay together are more than the whole run");
+    if (!name_ok(sae->name))
+        return fail_sae(c, index, "name", "'%.80s' is not a name: %s", sae->name, name_rule);
+    for (uint32_t j = 0; j < index; j++)
+        if (strcmp(sae->name, c->trainer.saes[j].name) == 0)
+            return fail_sae(c, index, "name", "'%s' is there twice; HINT: give each item a name",
+                            sae->name);
+    return ERR_OK;
+}
+
+static int check_corpus(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->capture.corpus.count; i++) {
+        if (strcmp(c->capture.corpus.item[i], "-") != 0) continue;
+        if (c->capture.producers > 1)
+            return fail(c, "capture", "producers",
+                        "standard input cannot be shared by %u producers; HINT: use 1, or files",
+                        c->capture.producers);
+        if (c->capture.resumable)
+            return fail(c, "capture", "corpus",
+                        "\"-\" cannot be read again after a crash; HINT: set capture.resumable: "
+                        "false and accept that rows in flight are then lost, or use files");
+    }
+    return ERR_OK;
+}
+
+/* Bytes that one row takes in a slab. */
+static uint64_t row_bytes(const struct config *c, uint32_t width)
+{
+    uint64_t one = frame_raw_bytes(1, width, (uint8_t)c->stream.dtype);
+    uint64_t two = frame_raw_bytes(2, width, (uint8_t)c->stream.dtype);
+    return two > one ? two - one : 0;
+}
+
+int config_check_rows(const struct config *c, uint32_t width, uint64_t capacity_rows)
+{
+    uint64_t bytes = row_bytes(c, width);
+    if (bytes == 0)
+        return err_set(ERR_USAGE, "rows of width %u are wider than a frame holds (%d)", width,
+                       FRAME_MAX_WIDTH);
+    if (capacity_rows == 0) capacity_rows = c->sink.size_bytes / bytes;
+    unsigned long long capacity = capacity_rows;
+    if (c->trainer.min_rows > capacity_rows)
+        return fail(c, "trainer", "min_rows",
+                    "%llu rows are more than the buffer holds (%llu rows of %llu bytes in "
+                    "sink.size); HINT: lower it, leave it out for half of the buffer, or raise "
+                    "sink.size",
+                    (unsigned long long)c->trainer.min_rows, capacity, (unsigned long long)bytes);
+    if (c->trainer.batch_rows > capacity_rows / 4)
+        return fail(c, "trainer", "batch_rows",
+                    "a batch of %u rows is more than a quarter of the buffer (%llu rows); HINT: "
+                    "at most %llu, or raise sink.size to %llu bytes",
+                    c->trainer.batch_rows, capacity, capacity / 4,
+                    4ull * c->trainer.batch_rows * bytes);
+    return ERR_OK;
+}
+
+int config_check(const struct config *c)
+{
+    int result = check_names(c);
+    if (result == ERR_OK) result = check_addresses(c);
+    if (result == ERR_OK) result = check_corpus(c);
+    for (uint32_t i = 0; i < c->trainer.saes_count && result == ERR_OK; i++)
+        result = check_sae(c, i);
+    if (result == ERR_OK && c->sink.slab_bytes > c->sink.size_bytes / 64)
+        result = fail(c, "sink", "slab",
+                      "a slab of %llu bytes leaves fewer than 64 in sink.size; HINT: leave it out",
+                      (unsigned long long)c->sink.slab_bytes);
+    if (result == ERR_OK && c->capture.engine == CONFIG_SYNTHETIC)
+        result = config_check_rows(c, c->capture.synthetic.width, 0);
+    return result;
+}
+
+static int check_capture(const struct config *c)
+{
+    if (c->capture.engine == CONFIG_LLAMA) {
+        if (!c->stream.model[0])
+            return fail(c, "stream", "model",
+                        "is required by the llama engine: a GGUF file, or smollm2 after "
+                        "`make model`");
+        if (c->stream.hooks.count == 0)
+            return fail(c, "stream", "hooks",
+                        "is required by the llama engine, such as [resid_post.15]");
+        if (c->capture.corpus.count == 0)
+            return fail(c, "capture", "corpus",
+                        "is required by the llama engine: files, patterns, or corpus after "
+                        "`make model`");
+    }
+    if (c->capture.engine == CONFIG_FILES && c->capture.files.count == 0)
+        return fail(c, "capture", "files",
+                    "is required by the files engine: safetensors or .npy files");
+    return ERR_OK;
+}
+
+int config_check_section(const struct config *c, const char *section)
+{
+    if (strcmp(section, "capture") == 0) return check_capture(c);
+    if (strcmp(section, "trainer") == 0 && c->trainer.saes_count == 0)
+        return fail(c, "trainer", "saes",
+                    "is required: [{arch: topk, features: 4608, k: 32, lr: 1e-3}]");
+    return ERR_OK;
+}

@@ -1,0 +1,339 @@
+/*
+ * YAML into struct config, through libyaml's document: one mapping of sections, each a mapping of
+ * options. The only file that knows YAML. Every message names file, line and key.
+ */
+#include "runtime/config_table.h"
+
+#include "base/err.h"
+#include "runtime/nearest.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum { KEY_BYTES = 64, PATH_BYTES = 192 };
+
+/* What is being read, and into what. */
+struct reader {
+    struct config *config;
+    yaml_document_t *document;
+    int from_set; /* the document is the value of a --set */
+};
+
+static int line_of(const yaml_node_t *node)
+{
+    return (int)node->start_mark.line + 1;
+}
+
+static int fail(const struct reader *r, const yaml_node_t *node, const char *path, const char *why)
+{
+    if (r->from_set) return err_set(ERR_USAGE, "--set %s: %s", path, why);
+    return err_set(ERR_USAGE, "%s:%d: %s: %s", r->config->file, line_of(node), path, why);
+}
+
+/* A failure below (err_text) gets its place in front. */
+static int place(const struct reader *r, const yaml_node_t *node, const char *path, int code)
+{
+    if (code != ERR_USAGE) return code;
+    char why[1024];
+    snprintf(why, sizeof why, "%s", err_text());
+    return fail(r, node, path, why);
+}
+
+/* A scalar's text; NULL where it is none, or holds a NUL, or says nothing (YAML's null). */
+static const char *scalar_text(const yaml_node_t *node)
+{
+    if (!node || node->type != YAML_SCALAR_NODE) return NULL;
+    const char *text = (const char *)node->data.scalar.value;
+    if (strlen(text) != node->data.scalar.length) return NULL;
+    if (text[0] == '\0' && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE) return NULL;
+    return text;
+}
+
+static int section_exists(const char *name)
+{
+    for (size_t i = 0; i < config_sections_count; i++)
+        if (strcmp(config_sections[i].name, name) == 0) return 1;
+    return 0;
+}
+
+/* Whether `name` is a section inside `section`: out[PATH_BYTES] gets "section.name". */
+static int subsection(const char *section, const char *name, char *out)
+{
+    int n = snprintf(out, PATH_BYTES, "%s%s%s", section, section[0] ? "." : "", name);
+    return n > 0 && n < PATH_BYTES && section_exists(out);
+}
+
+static int fail_unknown(const struct reader *r, const yaml_node_t *node, const char *section,
+                        const char *key)
+{
+    struct nearest nearest;
+    const char *home = NULL;
+    char path[PATH_BYTES], why[512];
+    nearest_begin(&nearest, key);
+    for (size_t i = 0; i < config_options_count; i++) {
+        const struct config_option *o = &config_options[i];
+        if (strcmp(o->section, section) == 0) nearest_offer(&nearest, o->key);
+        if (!home && strcmp(o->key, key) == 0) home = o->section;
+    }
+    size_t length = strlen(section);
+    for (size_t i = 0; i < config_sections_count; i++) {
+        const char *name = config_sections[i].name;
+        if (length == 0 && !strchr(name, '.')) nearest_offer(&nearest, name);
+        if (length > 0 && strncmp(name, section, length) == 0 && name[length] == '.')
+            nearest_offer(&nearest, name + length + 1);
+    }
+    const char *word = nearest_word(&nearest);
+    snprintf(path, sizeof path, "%s%s%.64s", section, section[0] ? "." : "", key);
+    if (word) {
+        snprintf(why, sizeof why, "unknown key; did you mean '%s'?", word);
+    } else if (home) {
+        snprintf(why, sizeof why, "unknown key; there is one of that name in section '%s'", home);
+    } else {
+        snprintf(why, sizeof why, "unknown key; HINT: --print-config shows every option");
+    }
+    return fail(r, node, path, why);
+}
+
+static int fail_type(const struct reader *r, const yaml_node_t *node, const char *path,
+                     const struct config_option *option)
+{
+    char allowed[256], why[320];
+    config_value_allowed(option, allowed, sizeof allowed);
+    snprintf(why, sizeof why, "the value is missing or of the wrong type; it is %s", allowed);
+    return fail(r, node, path, why);
+}
+
+static int read_value(struct reader *r, const char *path, const struct config_option *option,
+                      void *base, yaml_node_t *node)
+{
+    const char *text = scalar_text(node);
+    if (text) return place(r, node, path, config_value_set(option, base, text));
+    int list = option->type == OPTION_TEXTS || option->type == OPTION_PATHS;
+    if (!list || node->type != YAML_SEQUENCE_NODE) return fail_type(r, node, path, option);
+    config_value_clear(option, base);
+    for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top;
+         i++) {
+        yaml_node_t *item = yaml_document_get_node(r->document, *i);
+        text = scalar_text(item);
+        if (!text) return fail_type(r, item ? item : node, path, option);
+        int result = place(r, item, path, config_value_append(option, base, text));
+        if (result != ERR_OK) return result;
+    }
+    return ERR_OK;
+}
+
+static int read_saes(struct reader *r, yaml_node_t *node);
+
+/* One pair of a section: an option, or a section inside it. `seen` catches keys given twice. */
+static int read_pair(struct reader *r, const char *section, void *base, unsigned char *seen,
+                     yaml_node_t *key_node, yaml_node_t *value, yaml_node_t **inner,
+                     char *inner_name)
+{
+    char path[PATH_BYTES];
+    const char *key = scalar_text(key_node);
+    *inner = NULL;
+    if (!key || !value)
+        return fail(r, key_node, section[0] ? section : "configuration", "a key must be a word");
+    if (subsection(section, key, path)) {
+        for (size_t i = 0; i < config_sections_count; i++) {
+            if (strcmp(config_sections[i].name, path) != 0) continue;
+            if (seen[CONFIG_OPTIONS_MAX + i]++) return fail(r, key_node, path, "given twice");
+        }
+        if (strcmp(path, CONFIG_SAES) == 0) return read_saes(r, value);
+        *inner = value;
+        snprintf(inner_name, PATH_BYTES, "%s", path);
+        return ERR_OK;
+    }
+    int index = section[0] ? config_option_find(section, key) : -1;
+    if (index < 0) return fail_unknown(r, key_node, section, key);
+    snprintf(path, sizeof path, "%s.%s", section, key);
+    if (seen[index]++) return fail(r, key_node, path, "given twice");
+    if (strcmp(section, CONFIG_SAES) != 0)
+        r->config->origins->option[index] =
+            (struct config_origin){.line = line_of(key_node), .from_set = r->from_set};
+    return read_value(r, path, &config_options[index], base, value);
+}
+
+static int read_section(struct reader *r, const char *section, void *base, unsigned char *seen,
+                        yaml_node_t *node)
+{
+    if (node->type != YAML_MAPPING_NODE)
+        return fail(r, node, section[0] ? section : "configuration",
+                    "must be a mapping (key: value, ...)");
+    for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top;
+         p++) {
+        yaml_node_t *key = yaml_document_get_node(r->document, p->key);
+        yaml_node_t *value = yaml_document_get_node(r->document, p->value);
+        yaml_node_t *inner;
+        char name[PATH_BYTES];
+        int result = read_pair(r, section, base, seen, key ? key : node, value, &inner, name);
+        /* Names of sections grow with each level and the table is finite: this ends. */
+        if (result == ERR_OK && inner) result = read_section(r, name, base, seen, inner);
+        if (result != ERR_OK) return result;
+    }
+    return ERR_OK;
+}
+
+static int read_sae(struct reader *r, yaml_node_t *node)
+{
+    unsigned char seen[CONFIG_OPTIONS_MAX + CONFIG_OPTIONS_MAX] = {0};
+    struct config_sae *sae;
+    int result = place(r, node, CONFIG_SAES, config_sae_add(r->config, &sae));
+    if (result != ERR_OK) return result;
+    r->config->origins->sae[r->config->trainer.saes_count - 1] =
+        (struct config_origin){.line = line_of(node), .from_set = r->from_set};
+    result = read_section(r, CONFIG_SAES, sae, seen, node);
+    if (result != ERR_OK) return result;
+    if (!seen[config_option_find(CONFIG_SAES, "arch")])
+        return fail(r, node, CONFIG_SAES ".arch", "is required; one of l1, topk, count");
+    return ERR_OK;
+}
+
+static int read_saes(struct reader *r, yaml_node_t *node)
+{
+    config_saes_clear(r->config);
+    if (node->type == YAML_MAPPING_NODE) return read_sae(r, node);
+    if (node->type != YAML_SEQUENCE_NODE)
+        return fail(r, node, CONFIG_SAES, "must be a list of mappings: [{arch: topk, ...}]");
+    for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top;
+         i++) {
+        yaml_node_t *item = yaml_document_get_node(r->document, *i);
+        int result = read_sae(r, item ? item : node);
+        if (result != ERR_OK) return result;
+    }
+    return ERR_OK;
+}
+
+/* Load one document and nothing after it. On success the caller deletes it. */
+static int load_document(const char *file, const char *text, size_t bytes,
+                         yaml_document_t *document)
+{
+    yaml_parser_t parser;
+    if (!yaml_parser_initialize(&parser))
+        return err_set(ERR_NOMEM, "no memory for the configuration");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
+    int result = ERR_OK;
+    yaml_document_t second;
+    if (!yaml_parser_load(&parser, document)) {
+        int line = (int)parser.problem_mark.line + 1;
+        result = err_set(ERR_USAGE, "%s:%d: not valid YAML: %s%s%s", file, line,
+                         parser.problem ? parser.problem : "cannot be read",
+                         parser.context ? ", " : "", parser.context ? parser.context : "");
+    } else if (!yaml_parser_load(&parser, &second)) {
+        result =
+            err_set(ERR_USAGE, "%s:%d: not valid YAML: %s", file, (int)parser.problem_mark.line + 1,
+                    parser.problem ? parser.problem : "cannot be read");
+        yaml_document_delete(document);
+    } else {
+        yaml_node_t *root = yaml_document_get_root_node(&second);
+        int line = root ? line_of(root) : 0;
+        yaml_document_delete(&second);
+        if (root) {
+            result = err_set(ERR_USAGE, "%s:%d: a second document; one file is one pipeline", file,
+                             line);
+            yaml_document_delete(document);
+        }
+    }
+    yaml_parser_delete(&parser);
+    return result;
+}
+
+int config_yaml_load(struct config *config, const char *text, size_t bytes)
+{
+    yaml_document_t document;
+    int result = load_document(config->file, text, bytes, &document);
+    if (result != ERR_OK) return result;
+    struct reader reader = {.config = config, .document = &document};
+    unsigned char seen[CONFIG_OPTIONS_MAX + CONFIG_OPTIONS_MAX] = {0};
+    yaml_node_t *root = yaml_document_get_root_node(&document);
+    result = root ? read_section(&reader, "", config, seen, root)
+                  : err_set(ERR_USAGE,
+                            "%s: the file is empty; HINT: configs/ has files to start from, "
+                            "--print-config shows every option",
+                            config->file);
+    yaml_document_delete(&document);
+    return result;
+}
+
+/* Find what "section.key" or "trainer.saes.INDEX.key" names. */
+static int find_target(struct reader *r, const char *path, const struct config_option **option,
+                       void **base)
+{
+    char section[PATH_BYTES], key[KEY_BYTES];
+    const char *dot = strrchr(path, '.');
+    if (!dot || dot == path || !dot[1] || strlen(dot + 1) >= sizeof key ||
+        (size_t)(dot - path) >= sizeof section)
+        return err_set(ERR_USAGE, "--set %.80s: give it as section.key=value", path);
+    snprintf(section, sizeof section, "%.*s", (int)(dot - path), path);
+    snprintf(key, sizeof key, "%s", dot + 1);
+    *base = r->config;
+    size_t prefix = strlen(CONFIG_SAES ".");
+    if (strncmp(section, CONFIG_SAES ".", prefix) == 0) {
+        char *end;
+        unsigned long index = strtoul(section + prefix, &end, 10);
+        if (end == section + prefix || *end || index >= r->config->trainer.saes_count)
+            return err_set(ERR_USAGE, "--set %.80s: trainer.saes has %u items, counted from 0",
+                           path, r->config->trainer.saes_count);
+        *base = &r->config->trainer.saes[index];
+        r->config->origins->sae[index].from_set = 1;
+        snprintf(section, sizeof section, CONFIG_SAES);
+    } else if (strcmp(section, CONFIG_SAES) == 0) {
+        return err_set(ERR_USAGE, "--set %.80s: give the item's number: trainer.saes.0.%s", path,
+                       key);
+    }
+    if (!section_exists(section)) return fail_unknown(r, NULL, "", section);
+    int index = config_option_find(section, key);
+    if (index < 0) return fail_unknown(r, NULL, section, key);
+    *option = &config_options[index];
+    if (*base == r->config) r->config->origins->option[index].from_set = 1;
+    return ERR_OK;
+}
+
+/* Flow collections and quoted scalars are YAML; anything else is taken as it stands, so that "-",
+ * "~/x" and "a: b" need no quotes inside the shell's. */
+static int is_yaml(const char *value)
+{
+    return value[0] == '[' || value[0] == '{' || value[0] == '"' || value[0] == '\'';
+}
+
+static int set_yaml(struct reader *r, const char *path, const char *value)
+{
+    yaml_document_t document;
+    char name[PATH_BYTES];
+    snprintf(name, sizeof name, "--set %.80s", path);
+    int result = load_document(name, value, strlen(value), &document);
+    if (result != ERR_OK) return result;
+    r->document = &document;
+    yaml_node_t *root = yaml_document_get_root_node(&document);
+    if (strcmp(path, CONFIG_SAES) == 0) {
+        result = read_saes(r, root);
+    } else {
+        const struct config_option *option;
+        void *base;
+        result = find_target(r, path, &option, &base);
+        if (result == ERR_OK) result = read_value(r, path, option, base, root);
+    }
+    yaml_document_delete(&document);
+    return result;
+}
+
+int config_yaml_set(struct config *config, const char *set)
+{
+    struct reader r = {.config = config, .from_set = 1};
+    char path[PATH_BYTES];
+    const char *equals = strchr(set, '=');
+    if (!equals || equals == set || (size_t)(equals - set) >= sizeof path)
+        return err_set(ERR_USAGE, "--set %.80s: give it as section.key=value", set);
+    snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
+    const char *value = equals + 1;
+    if (is_yaml(value)) return set_yaml(&r, path, value);
+    if (strcmp(path, CONFIG_SAES) == 0)
+        return err_set(ERR_USAGE, "--set %s: must be a list of mappings: [{arch: topk, ...}]",
+                       path);
+    const struct config_option *option;
+    void *base;
+    int result = find_target(&r, path, &option, &base);
+    if (result != ERR_OK) return result;
+    return place(&r, NULL, path, config_value_set(option, base, value));
+}
