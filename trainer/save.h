@@ -28,17 +28,17 @@ struct save {
 };
 
 /* Write a checkpoint of `save` and all SAEs into `folder`, and remove all but the newest `keep`.
- * Durable when it returns ERR_OK; the path goes to path[CONFIG_PATH_BYTES]. ERR_NOSPC, ERR_IO,
- * ERR_NOMEM: the older ones are as they were. Blocks on the disk. */
-int save_write(const char *folder, const struct save *save, struct sae *const *saes, uint32_t keep,
-               char *path);
+ * Durable when it returns ERR_OK. ERR_NOSPC, ERR_IO, ERR_NOMEM: the older ones are as they were.
+ * Blocks on the disk. */
+int save_write(const char *folder, const struct save *save, struct sae *const *saes, uint32_t keep);
 
-/* The newest checkpoint in `folder`. ERR_NOTFOUND: there is none. ERR_CORRUPT, ERR_FORMAT,
- * ERR_VERSION, ERR_IO, ERR_NOMEM. The caller closes *checkpoint (checkpoint_close) and calls
- * save_free(). */
-int save_read(const char *folder, struct save *save, struct checkpoint **checkpoint);
+/* The newest intact checkpoint in `folder`; *damaged newer ones were passed over. ERR_NOTFOUND:
+ * there is none. ERR_CORRUPT, ERR_FORMAT, ERR_VERSION, ERR_IO, ERR_NOMEM. The caller closes
+ * *checkpoint (checkpoint_close) and calls save_free(). */
+int save_read(const char *folder, struct save *save, struct checkpoint **checkpoint,
+              unsigned *damaged);
 
-/* Take the SAEs up. ERR_MISMATCH: of another kind (key, old, new). */
+/* Take `count` SAEs up. ERR_MISMATCH: of another kind (key, old, new). */
 int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes, uint32_t count);
 
 /* Whether `config` may go on from `save`. ERR_MISMATCH: key, old, new. */

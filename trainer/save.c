@@ -1,0 +1,153 @@
+#include "trainer/save.h"
+
+#include "base/err.h"
+#include "sae/checkpoint.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAVE_VERSION = 1 };
+
+static void sae_section(uint32_t i, char *name, size_t bytes)
+{
+    snprintf(name, bytes, "sae.%" PRIu32, i);
+}
+
+static char *words_encode(const struct save *s)
+{
+    json_t *words = json_pack(
+        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "version", SAVE_VERSION, "held_out_rows",
+        (json_int_t)s->held_out_rows, "steps", (json_int_t)s->steps, "rows", (json_int_t)s->rows,
+        "reuse", (json_int_t)s->reuse, "seed", (json_int_t)s->seed, "batch_rows",
+        (json_int_t)s->batch_rows, "saes", (json_int_t)s->saes, "seconds", s->seconds);
+    char *text = words ? json_dumps(words, JSON_INDENT(1)) : NULL;
+    json_decref(words);
+    return text;
+}
+
+static int words_decode(const char *text, size_t bytes, struct save *s)
+{
+    json_error_t error;
+    json_t *words = json_loadb(text, bytes, 0, &error);
+    json_int_t version, held_out, steps, rows, reuse, seed, batch, saes;
+    if (!words || json_unpack(words, "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:F}", "version",
+                              &version, "held_out_rows", &held_out, "steps", &steps, "rows", &rows,
+                              "reuse", &reuse, "seed", &seed, "batch_rows", &batch, "saes", &saes,
+                              "seconds", &s->seconds) != 0) {
+        json_decref(words);
+        return err_set(ERR_FORMAT, "the checkpoint's section 'trainer' is malformed");
+    }
+    json_decref(words);
+    if (version != SAVE_VERSION)
+        return err_set(ERR_VERSION, "the checkpoint is of version %lld, this trainer knows %d",
+                       (long long)version, SAVE_VERSION);
+    s->held_out_rows = (uint64_t)held_out;
+    s->steps = (uint64_t)steps;
+    s->rows = (uint64_t)rows;
+    s->reuse = (uint32_t)reuse;
+    s->seed = (uint64_t)seed;
+    s->batch_rows = (uint32_t)batch;
+    s->saes = (uint32_t)saes;
+    return ERR_OK;
+}
+
+static int put_all(struct checkpoint_writer *writer, const struct save *save,
+                   struct sae *const *saes)
+{
+    char name[CHECKPOINT_NAME_BYTES];
+    void *state = NULL;
+    size_t state_bytes = 0;
+    char *words = words_encode(save);
+    int result = words ? ERR_OK : err_set(ERR_NOMEM, "no memory for a checkpoint");
+    if (result == ERR_OK) result = checkpoint_put(writer, "trainer", words, strlen(words));
+    if (result == ERR_OK)
+        result = checkpoint_put(writer, "descriptor", save->descriptor, strlen(save->descriptor));
+    if (result == ERR_OK) result = consumer_state_encode(&save->state, &state, &state_bytes);
+    if (result == ERR_OK) result = checkpoint_put(writer, "consumer", state, state_bytes);
+    for (uint32_t i = 0; i < save->saes && result == ERR_OK; i++) {
+        sae_section(i, name, sizeof name);
+        result = sae_save(saes[i], writer, name);
+    }
+    free(state);
+    free(words);
+    return result;
+}
+
+int save_write(const char *folder, const struct save *save, struct sae *const *saes, uint32_t keep)
+{
+    struct checkpoint_writer *writer;
+    int result = checkpoint_begin(folder, save->steps, &writer);
+    if (result != ERR_OK) return result;
+    result = put_all(writer, save, saes);
+    if (result == ERR_OK) return checkpoint_commit(writer, keep);
+    checkpoint_abort(writer);
+    return result;
+}
+
+static int take_all(const struct checkpoint *c, struct save *save)
+{
+    const void *data;
+    size_t bytes;
+    int result = checkpoint_find(c, "trainer", &data, &bytes);
+    if (result == ERR_OK) result = words_decode(data, bytes, save);
+    if (result == ERR_OK) result = checkpoint_find(c, "descriptor", &data, &bytes);
+    if (result == ERR_OK) {
+        save->descriptor = strndup(data, bytes);
+        if (!save->descriptor) result = err_set(ERR_NOMEM, "no memory for a checkpoint");
+    }
+    if (result == ERR_OK) result = checkpoint_find(c, "consumer", &data, &bytes);
+    if (result == ERR_OK) result = consumer_state_decode(data, bytes, &save->state);
+    return result;
+}
+
+int save_read(const char *folder, struct save *save, struct checkpoint **checkpoint,
+              unsigned *damaged)
+{
+    *save = (struct save){0};
+    int result = checkpoint_newest(folder, checkpoint, damaged);
+    if (result != ERR_OK) return result;
+    result = take_all(*checkpoint, save);
+    if (result == ERR_OK) return ERR_OK;
+    save_free(save);
+    checkpoint_close(*checkpoint);
+    return result;
+}
+
+int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes, uint32_t count)
+{
+    char name[CHECKPOINT_NAME_BYTES];
+    int result = ERR_OK;
+    for (uint32_t i = 0; i < count && result == ERR_OK; i++) {
+        sae_section(i, name, sizeof name);
+        result = sae_load(saes[i], checkpoint, name);
+    }
+    return result;
+}
+
+static int key_differs(const char *key, unsigned long long old, unsigned long long now)
+{
+    return err_set(ERR_MISMATCH,
+                   "%s was %llu when this run began and is %llu now; HINT: set it back, or start "
+                   "over with --fresh",
+                   key, old, now);
+}
+
+int save_match(const struct save *s, const struct config *config)
+{
+    const struct config_trainer *t = &config->trainer;
+    if (s->reuse != t->reuse) return key_differs("trainer.reuse", s->reuse, t->reuse);
+    if (s->seed != t->seed) return key_differs("trainer.seed", s->seed, t->seed);
+    if (s->saes != t->saes_count)
+        return key_differs("the number of trainer.saes", s->saes, t->saes_count);
+    return ERR_OK;
+}
+
+void save_free(struct save *save)
+{
+    free(save->descriptor);
+    consumer_state_free(&save->state);
+    *save = (struct save){0};
+}

@@ -1,0 +1,56 @@
+/* What the files of a training share: used by training.c and results.c alone. */
+#ifndef SLUICE_TRAINER_STATE_H
+#define SLUICE_TRAINER_STATE_H
+
+#include "buffer/draw.h"
+#include "sae/pool.h"
+#include "trainer/held_out.h"
+#include "trainer/plan.h"
+#include "trainer/training.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { TRAINING_FVE_ROWS = 2000 }; /* held-out rows below which no FVE is shown */
+
+struct training_times { /* seconds, of this life alone */
+    double waiting, drawing, stepping, evaluating, checkpointing;
+};
+
+struct training {
+    struct training_options options;
+    const struct config *config;
+    char dir[CONFIG_PATH_BYTES];    /* RUN/CONSUMER */
+    char buffer[CONFIG_PATH_BYTES]; /* the buffer's folder */
+    atomic_int stop, evaluated;
+    pthread_mutex_t lock; /* with `wake`: for sleeping until `stop` */
+    pthread_cond_t wake;
+
+    struct plan plan;
+    char *descriptor; /* the stream's, as JSON text */
+    struct pool *pool;
+    struct draw *draw;
+    struct held_out *held_out;
+    struct sae **sae;      /* (plan.saes) */
+    struct sae_eval *eval; /* (plan.saes): the last one; rows 0: none yet */
+    struct sae_step *step; /* (plan.saes): the last one */
+    struct draw_batch batch;
+    struct row_id *ids; /* (batch_rows) */
+    float *values;      /* (batch_rows, width) */
+
+    uint64_t steps, rows;                            /* over all lives */
+    double earlier_seconds;                          /* of the lives before this one */
+    uint64_t started_ns, evaluate_ns, checkpoint_ns; /* when it began; when the next is due */
+    uint64_t answered;                               /* checkpoint_request of the last checkpoint */
+    int finished;
+    struct training_times times;
+    double shuffle_pairs, shuffle_ideal_pairs, shuffle_entropy, shuffle_ideal_entropy; /* sums */
+};
+
+/* Seconds of training over all lives. */
+double training_seconds(const struct training *t);
+
+/* Exports, the counters of `count`, and DIR/summary.json (results.c). Blocks on the disk. */
+int results_write(struct training *t);
+
+#endif

@@ -1,0 +1,478 @@
+#include "trainer/state.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "runtime/log.h"
+#include "runtime/process.h"
+#include "sae/checkpoint.h"
+#include "trainer/gauges.h"
+#include "trainer/save.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { WAIT_BUFFER_MS = 100, WAIT_ROWS_MS = 5, EVALUATION_SHARE = 50 };
+
+static double seconds_since(uint64_t begin_ns)
+{
+    return (double)(process_now_ns() - begin_ns) * 1e-9;
+}
+
+double training_seconds(const struct training *t)
+{
+    return t->earlier_seconds + seconds_since(t->started_ns);
+}
+
+/* Sleep, but for a stop. */
+static void pause_ms(struct training *t, unsigned ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&t->lock);
+    while (!atomic_load(&t->stop) &&
+           pthread_cond_timedwait(&t->wake, &t->lock, &until) != ETIMEDOUT)
+        ;
+    pthread_mutex_unlock(&t->lock);
+}
+
+int training_new(const struct training_options *options, struct training **training)
+{
+    struct training *t = calloc(1, sizeof *t);
+    if (!t) return err_set(ERR_NOMEM, "no memory for the trainer");
+    t->options = *options;
+    t->config = options->config;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&t->lock, NULL);
+    int result = config_consumer_dir(t->config, options->consumer, t->dir);
+    if (result == ERR_OK && options->replay) {
+        if ((size_t)snprintf(t->buffer, sizeof t->buffer, "%s", options->replay) >=
+            sizeof t->buffer)
+            result = err_set(ERR_LIMIT, "the path of the buffer is too long");
+    } else if (result == ERR_OK) {
+        result = config_buffer_dir(t->config, t->buffer);
+    }
+    if (result == ERR_OK) result = dir_make(t->dir, 0700);
+    if (result != ERR_OK) {
+        training_free(t);
+        return result;
+    }
+    *training = t;
+    return ERR_OK;
+}
+
+void training_stop(struct training *t)
+{
+    pthread_mutex_lock(&t->lock);
+    atomic_store(&t->stop, 1);
+    pthread_cond_broadcast(&t->wake);
+    pthread_mutex_unlock(&t->lock);
+}
+
+int training_evaluated(const struct training *t)
+{
+    return atomic_load(&t->evaluated);
+}
+
+void training_free(struct training *t)
+{
+    if (!t) return;
+    draw_close(t->draw);
+    held_out_close(t->held_out);
+    for (uint32_t i = 0; t->sae && i < t->plan.saes; i++) sae_free(t->sae[i]);
+    free(t->sae);
+    free(t->eval);
+    free(t->step);
+    free(t->ids);
+    free(t->values);
+    free(t->descriptor);
+    pool_free(t->pool);
+    plan_free(&t->plan);
+    pthread_cond_destroy(&t->wake);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+static int keep_held_out(void *arg, const struct row_id *id, const float *values)
+{
+    struct training *t = arg;
+    (void)id;
+    return held_out_add(t->held_out, values);
+}
+
+static struct draw_options draw_options_of(struct training *t)
+{
+    const struct config_trainer *c = &t->config->trainer;
+    return (struct draw_options){
+        .dir = t->buffer,
+        .stream = t->config->stream.name,
+        .consumer = t->options.consumer,
+        .reuse = c->reuse,
+        .seed = c->seed,
+        .min_rows = c->min_rows,
+        .active_bytes = c->active_bytes,
+        .held_out_one_in = t->plan.descriptor.held_out_one_in,
+        .replay = t->options.replay != NULL,
+        .shuffle = 1,
+        .held_out = keep_held_out,
+        .arg = t,
+    };
+}
+
+/* Wait until there is a buffer with a descriptor, and copy that. ERR_AGAIN: told to stop. */
+static int await_descriptor(struct training *t)
+{
+    struct draw_options options = draw_options_of(t);
+    struct draw *draw;
+    int result, said = 0;
+    while ((result = draw_open(&options, &draw)) == ERR_NOTFOUND) {
+        if (t->options.replay) return result;
+        if (!said++) log_event(LOG_INFO, "waiting for the buffer", LOG_S("folder", t->buffer));
+        if (atomic_load(&t->stop)) return ERR_AGAIN;
+        pause_ms(t, WAIT_BUFFER_MS);
+    }
+    if (result != ERR_OK) return result;
+    t->descriptor = strdup(draw_descriptor(draw));
+    result = t->descriptor ? ERR_OK : err_set(ERR_NOMEM, "no memory for the descriptor");
+    if (result == ERR_OK && !t->options.replay)
+        result = config_check_rows(t->config, draw_width(draw), draw_gauges(draw).capacity_rows);
+    draw_close(draw);
+    return result;
+}
+
+/* The stream of the buffer must be the one that the checkpoint was made from; and scale and mean
+ * are those of the checkpoint, also where the buffer was made anew and measured again. */
+static int take_descriptor(struct training *t, struct save *save)
+{
+    struct descriptor then = {0}, now = {0};
+    int result = descriptor_decode(save->descriptor, strlen(save->descriptor), &then);
+    if (result == ERR_OK) result = descriptor_decode(t->descriptor, strlen(t->descriptor), &now);
+    if (result == ERR_OK) result = descriptor_match(&then, &now);
+    descriptor_free(&then);
+    descriptor_free(&now);
+    if (result != ERR_OK) return result;
+    free(t->descriptor);
+    t->descriptor = save->descriptor;
+    save->descriptor = NULL;
+    return ERR_OK;
+}
+
+static int make_saes(struct training *t)
+{
+    uint32_t n = t->plan.saes;
+    size_t rows = t->plan.batch_rows;
+    t->sae = calloc(n, sizeof *t->sae);
+    t->eval = calloc(n, sizeof *t->eval);
+    t->step = calloc(n, sizeof *t->step);
+    t->ids = malloc(rows * sizeof *t->ids);
+    t->values = malloc(rows * t->plan.width * sizeof *t->values);
+    if (!t->sae || !t->eval || !t->step || !t->ids || !t->values)
+        return err_set(ERR_NOMEM, "no memory for a batch; HINT: lower trainer.batch_rows");
+    for (uint32_t i = 0; i < n; i++) {
+        int result = sae_new(&t->plan.sae[i], &t->sae[i]);
+        if (result != ERR_OK) return result;
+        metrics_set_at(t->options.metrics, GAUGE_FEATURES, i, t->plan.sae[i].features);
+    }
+    return ERR_OK;
+}
+
+static void say_plan(const struct training *t)
+{
+    const struct plan *p = &t->plan;
+    log_event(LOG_INFO, "training", LOG_U("width", p->width), LOG_U("saes", p->saes),
+              LOG_U("batch_rows", p->batch_rows), LOG_U("planned_rows", p->planned_rows),
+              LOG_U("planned_steps", p->planned_steps),
+              LOG_U("dead_window_rows", p->dead_window_rows),
+              LOG_U("held_out_one_in", p->descriptor.held_out_one_in),
+              LOG_U("threads", pool_threads(t->pool)), LOG_S("kernels", sae_kernels(t->sae[0])),
+              LOG_U("steps_done", t->steps));
+    metrics_set(t->options.metrics, GAUGE_PLANNED_ROWS, (double)p->planned_rows);
+    metrics_set(t->options.metrics, GAUGE_REUSE, t->config->trainer.reuse);
+}
+
+/* Everything that a resume takes from the checkpoint `save` but the descriptor. */
+static int take_up(struct training *t, const struct save *save, const struct checkpoint *from)
+{
+    t->steps = save->steps;
+    t->rows = save->rows;
+    t->earlier_seconds = save->seconds;
+    t->finished = save->state.finished != 0;
+    t->answered = save->state.checkpoint_request;
+    int result = save_load_saes(from, t->sae, t->plan.saes);
+    if (result == ERR_OK) result = draw_resume(t->draw, &save->state);
+    if (result == ERR_OK)
+        log_event(LOG_INFO, "resumed", LOG_S("checkpoint", checkpoint_path(from)),
+                  LOG_U("steps", t->steps), LOG_U("rows", t->rows));
+    return result;
+}
+
+/* The file beside the buffer may be of a newer checkpoint that is lost: by the state that really
+ * counts the sink has made again what it freed. Where there is no checkpoint at all, the same. */
+static int publish_place(struct training *t, const struct consumer_state *state)
+{
+    if (t->options.replay) return ERR_OK;
+    return consumer_write(t->buffer, state);
+}
+
+static int open_parts(struct training *t, const struct save *save, const struct checkpoint *from)
+{
+    char path[CONFIG_PATH_BYTES + 32];
+    const struct config_trainer *c = &t->config->trainer;
+    int result = pool_new(config_threads(c->threads), &t->pool);
+    if (result == ERR_OK) result = plan_make(t->config, t->descriptor, t->pool, &t->plan);
+    if (result == ERR_OK) result = make_saes(t);
+    snprintf(path, sizeof path, "%s/held_out.rows", t->dir);
+    if (result == ERR_OK)
+        result = held_out_open(path, t->plan.width, t->plan.scale, c->eval_rows,
+                               save->held_out_rows, &t->held_out);
+    if (result == ERR_OK && from) result = publish_place(t, &save->state);
+    struct draw_options options = draw_options_of(t);
+    if (result == ERR_OK) result = draw_open(&options, &t->draw);
+    if (result == ERR_OK && from) return take_up(t, save, from);
+    if (result == ERR_OK) result = publish_place(t, draw_state(t->draw));
+    return result;
+}
+
+static int prepare(struct training *t)
+{
+    struct save save = {0};
+    struct checkpoint *from = NULL;
+    unsigned damaged = 0;
+    int result = save_read(t->dir, &save, &from, &damaged);
+    if (result == ERR_NOTFOUND) result = ERR_OK;
+    if (result == ERR_OK && damaged)
+        log_event(LOG_WARN, "newest checkpoint is damaged, going on from an older one",
+                  LOG_S("why", err_text()), LOG_U("damaged", damaged));
+    if (result == ERR_OK && from) result = save_match(&save, t->config);
+    if (result == ERR_OK) result = await_descriptor(t);
+    if (result == ERR_OK && from) result = take_descriptor(t, &save);
+    if (result == ERR_OK) result = open_parts(t, &save, from);
+    if (from) checkpoint_close(from);
+    save_free(&save);
+    if (result == ERR_OK) say_plan(t);
+    return result;
+}
+
+static int checkpoint(struct training *t)
+{
+    uint64_t begin_ns = process_now_ns();
+    struct save save = {.descriptor = t->descriptor,
+                        .held_out_rows = held_out_rows(t->held_out),
+                        .steps = t->steps,
+                        .rows = t->rows,
+                        .reuse = t->config->trainer.reuse,
+                        .seed = t->config->trainer.seed,
+                        .batch_rows = t->plan.batch_rows,
+                        .saes = t->plan.saes,
+                        .seconds = training_seconds(t)};
+    uint64_t request = t->batch.checkpoint_request;
+    save.state = *draw_state(t->draw); /* its arrays stay the draw's */
+    save.state.finished = (uint32_t)t->finished;
+    if (save.state.checkpoint_request < request) save.state.checkpoint_request = request;
+    int result = held_out_sync(t->held_out);
+    if (result == ERR_OK)
+        result = save_write(t->dir, &save, t->sae, t->config->trainer.keep_checkpoints);
+    if (result == ERR_OK) result = publish_place(t, &save.state);
+    if (result != ERR_OK) return result;
+    double took = seconds_since(begin_ns);
+    t->answered = save.state.checkpoint_request;
+    t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
+    t->times.checkpointing += took;
+    metrics_add(t->options.metrics, GAUGE_CHECKPOINTS, 1);
+    metrics_add(t->options.metrics, GAUGE_CHECKPOINT_SECONDS, took);
+    log_event(LOG_INFO, "checkpoint", LOG_U("step", t->steps), LOG_U("request", t->answered),
+              LOG_D("seconds", took));
+    return ERR_OK;
+}
+
+static int checkpoint_if_due(struct training *t)
+{
+    if (t->batch.checkpoint_request > t->answered || process_now_ns() >= t->checkpoint_ns)
+        return checkpoint(t);
+    return ERR_OK;
+}
+
+static int evaluate(struct training *t)
+{
+    uint64_t rows = held_out_rows(t->held_out), begin_ns = process_now_ns();
+    for (uint32_t i = 0; i < t->plan.saes; i++) {
+        if (t->plan.sae[i].arch == SAE_COUNT) continue;
+        int result = sae_evaluate(t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
+        if (result != ERR_OK) return result;
+        metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
+        metrics_set_at(t->options.metrics, GAUGE_L0, i, t->eval[i].l0);
+        metrics_set_at(t->options.metrics, GAUGE_DEAD, i, t->eval[i].dead);
+        log_event(LOG_INFO, "evaluation", LOG_S("sae", t->config->trainer.saes[i].name),
+                  LOG_U("step", t->steps), LOG_U("held_out_rows", rows),
+                  LOG_D("fve", t->eval[i].fve), LOG_D("l0", t->eval[i].l0),
+                  LOG_U("dead", t->eval[i].dead));
+    }
+    atomic_store(&t->evaluated, 1);
+    double took = seconds_since(begin_ns);
+    t->times.evaluating += took;
+    metrics_add(t->options.metrics, GAUGE_EVALUATION_SECONDS, took);
+    /* A large SAE on many rows must not spend its run on looking at itself. */
+    double pause = t->config->trainer.eval_seconds;
+    if (pause < took * EVALUATION_SHARE) pause = took * EVALUATION_SHARE;
+    t->evaluate_ns = process_now_ns() + (uint64_t)(pause * 1e9);
+    return ERR_OK;
+}
+
+static int evaluate_if_due(struct training *t)
+{
+    if (process_now_ns() < t->evaluate_ns || held_out_rows(t->held_out) < TRAINING_FVE_ROWS)
+        return ERR_OK;
+    return evaluate(t);
+}
+
+static void show_draw(struct training *t)
+{
+    struct metrics *m = t->options.metrics;
+    struct draw_gauges g = draw_gauges(t->draw);
+    metrics_set(m, GAUGE_HELD_OUT_ROWS, (double)g.rows_held_out);
+    metrics_set(m, GAUGE_SKIPPED_ROWS, (double)g.rows_skipped);
+    metrics_set(m, GAUGE_ROWS_LEFT, (double)g.rows_left);
+    metrics_set(m, GAUGE_CAPACITY_ROWS, (double)g.capacity_rows);
+    metrics_set(m, GAUGE_ACTIVE_SLABS, (double)g.active_slabs);
+}
+
+static void show_step(struct training *t)
+{
+    struct metrics *m = t->options.metrics;
+    const struct draw_batch *b = &t->batch;
+    metrics_set(m, GAUGE_ROWS, (double)t->rows);
+    metrics_set(m, GAUGE_STEPS, (double)t->steps);
+    metrics_set(m, GAUGE_AGE_SECONDS, b->age_seconds);
+    t->shuffle_pairs += b->same_sequence_pairs;
+    t->shuffle_ideal_pairs += b->ideal_same_sequence_pairs;
+    t->shuffle_entropy += b->entropy;
+    t->shuffle_ideal_entropy += b->ideal_entropy;
+    if (b->ideal_same_sequence_pairs > 0)
+        metrics_set(m, GAUGE_SAME_SEQUENCE, b->same_sequence_pairs / b->ideal_same_sequence_pairs);
+    if (b->ideal_entropy > 0) metrics_set(m, GAUGE_ENTROPY, b->entropy / b->ideal_entropy);
+    for (uint32_t i = 0; i < t->plan.saes; i++) {
+        const struct sae_step *s = &t->step[i];
+        metrics_set_at(m, GAUGE_SKIPPED_STEPS, i, (double)sae_skipped(t->sae[i]));
+        if (s->skipped) continue;
+        metrics_set_at(m, GAUGE_LOSS, i, s->loss);
+        metrics_set_at(m, GAUGE_BATCH_FVE, i, s->fve);
+        metrics_set_at(m, GAUGE_GRADIENT_NORM, i, s->gradient_norm);
+        metrics_set_at(m, GAUGE_LEARNING_RATE, i, s->learning_rate);
+        metrics_set_at(m, GAUGE_DEAD, i, s->dead);
+        if (!t->eval[i].rows) metrics_set_at(m, GAUGE_L0, i, s->l0);
+    }
+}
+
+static void scale_rows(const struct training *t)
+{
+    uint32_t width = t->plan.width;
+    for (size_t r = 0; r < t->batch.rows; r++) {
+        float *row = t->values + r * width;
+        for (uint32_t d = 0; d < width; d++) row[d] *= t->plan.scale[d];
+    }
+}
+
+/* Rows for the next step; ERR_AGAIN and ERR_NOTFOUND as draw_next(). */
+static int draw(struct training *t)
+{
+    uint64_t begin_ns = process_now_ns(), stop_rows = t->config->trainer.stop_rows;
+    t->batch.values = t->values;
+    t->batch.ids = t->ids;
+    t->batch.rows = t->plan.batch_rows;
+    if (stop_rows && stop_rows - t->rows < t->batch.rows) t->batch.rows = stop_rows - t->rows;
+    int result = draw_next(t->draw, &t->batch);
+    show_draw(t);
+    metrics_set(t->options.metrics, GAUGE_WAITING, result == ERR_AGAIN);
+    if (result != ERR_OK) return result;
+    scale_rows(t);
+    double took = seconds_since(begin_ns);
+    t->times.drawing += took;
+    metrics_observe(t->options.metrics, GAUGE_DRAW_SECONDS, took);
+    return ERR_OK;
+}
+
+static int step(struct training *t)
+{
+    uint64_t begin_ns = process_now_ns();
+    struct sae_batch batch = {t->values, t->ids, (uint32_t)t->batch.rows};
+    for (uint32_t i = 0; i < t->plan.saes; i++) {
+        int result = sae_train(t->sae[i], &batch, &t->step[i]);
+        if (result != ERR_OK) return result;
+        if (t->step[i].skipped)
+            log_event(LOG_WARN, "step left out: loss or gradient is not finite",
+                      LOG_S("sae", t->config->trainer.saes[i].name), LOG_U("step", t->steps));
+    }
+    t->steps++;
+    t->rows += t->batch.rows;
+    double took = seconds_since(begin_ns);
+    t->times.stepping += took;
+    metrics_observe(t->options.metrics, GAUGE_STEP_SECONDS, took);
+    show_step(t);
+    return ERR_OK;
+}
+
+static void wait_rows(struct training *t)
+{
+    uint64_t begin_ns = process_now_ns();
+    pause_ms(t, WAIT_ROWS_MS);
+    double took = seconds_since(begin_ns);
+    t->times.waiting += took;
+    metrics_add(t->options.metrics, GAUGE_WAIT_SECONDS, took);
+}
+
+static int enough(const struct training *t)
+{
+    uint64_t stop_rows = t->config->trainer.stop_rows;
+    return stop_rows && t->rows >= stop_rows;
+}
+
+/* Until the stream has ended or stop_rows are reached (finished = 1), or a stop. */
+static int train(struct training *t)
+{
+    int result = ERR_OK;
+    while (result == ERR_OK && !t->finished && !atomic_load(&t->stop)) {
+        if (enough(t)) {
+            t->finished = 1;
+            break;
+        }
+        result = draw(t);
+        if (result == ERR_NOTFOUND) {
+            t->finished = 1;
+            return ERR_OK;
+        }
+        if (result == ERR_AGAIN) {
+            result = checkpoint_if_due(t);
+            if (result == ERR_OK) wait_rows(t);
+            continue;
+        }
+        if (result == ERR_OK) result = step(t);
+        if (result == ERR_OK) result = evaluate_if_due(t);
+        if (result == ERR_OK) result = checkpoint_if_due(t);
+    }
+    return result;
+}
+
+int training_run(struct training *t)
+{
+    t->started_ns = process_now_ns();
+    int result = prepare(t);
+    if (result == ERR_AGAIN) return ERR_OK;
+    if (result != ERR_OK) return result;
+    t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
+    int was_finished = t->finished;
+    result = train(t);
+    if (result == ERR_OK && t->finished && held_out_rows(t->held_out) > 0) result = evaluate(t);
+    if (result == ERR_OK && !was_finished) result = checkpoint(t);
+    if (result == ERR_OK && t->finished) result = results_write(t);
+    if (result == ERR_OK && t->finished) metrics_set(t->options.metrics, GAUGE_FINISHED, 1);
+    return result;
+}
