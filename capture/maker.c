@@ -1,0 +1,365 @@
+#include "capture/maker.h"
+
+#include "base/err.h"
+#include "capture/cutter.h"
+#include "capture/measure.h"
+#include "capture/source.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const size_t measure_limit_bytes = (size_t)256 << 20;
+static const uint64_t shed_flush_ns = UINT64_C(1000000000); /* a live row waits no longer */
+
+struct maker {
+    const struct config *config;
+    uint32_t producer;
+    struct sender *sender;
+    pthread_t thread;
+
+    struct source *source;
+    struct engine *engine;
+    struct descriptor own; /* without what is measured */
+    const struct descriptor *descriptor;
+    struct cutter *cutter;
+    struct measure
+        *measure;        /* the first rows, kept until they have been streamed or are not needed */
+    size_t replayed;     /* batches of `measure` that were streamed */
+    int has_read;        /* batches were taken from the engine since it was opened or put back */
+    int engine_ended;    /* it did so while measuring */
+    uint64_t limit_rows; /* kept rows of this share at which the run ends; 0: none */
+    uint64_t kept_rows;
+    uint64_t oldest_ns; /* when the oldest row that waits in the cutter was captured */
+
+    pthread_mutex_t lock;
+    struct maker_counters counters;
+};
+
+/* ---- orders ---- */
+
+static int is_current(struct maker *m, uint64_t generation)
+{
+    return sender_order(m->sender).generation == generation &&
+           sender_order(m->sender).task != PRODUCER_HALT;
+}
+
+static void count_engine(struct maker *m)
+{
+    struct engine_counters e = engine_counters(m->engine);
+    pthread_mutex_lock(&m->lock);
+    m->counters.tokens = e.tokens;
+    m->counters.documents = e.documents;
+    m->counters.bad_text = e.bad_text;
+    pthread_mutex_unlock(&m->lock);
+}
+
+static int next_batch(struct maker *m, struct engine_batch *batch)
+{
+    if (m->measure) {
+        *batch = measure_batch(m->measure, m->replayed++);
+        if (batch->rows) return ERR_OK;
+        measure_free(m->measure);
+        m->measure = NULL;
+    }
+    if (m->engine_ended) {
+        *batch = (struct engine_batch){0};
+        return ERR_OK;
+    }
+    m->has_read = 1;
+    int rc = engine_next(m->engine, batch);
+    count_engine(m);
+    return rc;
+}
+
+/* ---- measuring ---- */
+
+static int fill_measure(struct maker *m, uint64_t generation)
+{
+    int rc = measure_new(m->own.width, measure_limit_bytes, &m->measure);
+    while (!rc && measure_wants(m->measure, m->config->capture.measure_contexts)) {
+        struct engine_batch batch;
+        if (!is_current(m, generation)) return ERR_STATE;
+        m->has_read = 1;
+        rc = engine_next(m->engine, &batch);
+        count_engine(m);
+        if (rc || !batch.rows) {
+            m->engine_ended = !rc;
+            break;
+        }
+        rc = measure_add(m->measure, &batch);
+    }
+    return rc;
+}
+
+/* Kept rows of the whole stream, as far as that can be known beforehand. */
+static int plan_rows(struct maker *m, uint64_t counted_rows, struct descriptor *d)
+{
+    const struct config *c = m->config;
+    double kept_share = (double)d->measured_rows / (double)measure_rows(m->measure);
+    if (c->capture.rows)
+        d->planned_rows = c->capture.rows;
+    else if (c->trainer.planned_rows)
+        d->planned_rows = c->trainer.planned_rows / c->trainer.reuse;
+    else
+        d->planned_rows = (uint64_t)((double)counted_rows * kept_share);
+    d->held_out_one_in = descriptor_held_out(d->planned_rows, c->trainer.eval_rows);
+    log_event(LOG_INFO, "measured the stream", LOG_U("rows", d->measured_rows),
+              LOG_D("kept_share", kept_share), LOG_D("norm_median", d->hook[0].norm_median),
+              LOG_D("scale", d->hook[0].scale), LOG_U("planned_rows", d->planned_rows),
+              LOG_U("held_out_one_in", d->held_out_one_in));
+    return ERR_OK;
+}
+
+static int do_measure(struct maker *m, uint64_t generation)
+{
+    uint64_t counted_rows = 0;
+    int rc = ERR_OK;
+    if (!m->config->capture.rows && !m->config->trainer.planned_rows)
+        rc = engine_count_rows(m->engine, &counted_rows, NULL, NULL);
+    if (!rc && !is_current(m, generation)) rc = ERR_STATE;
+    if (!rc && !m->measure) rc = fill_measure(m, generation);
+    if (rc) return rc;
+    if (!measure_rows(m->measure))
+        return err_set(ERR_USAGE, "the corpus is empty: not one row came of it; HINT: look at "
+                                  "capture.corpus (or capture.files, capture.synthetic.rows)");
+    struct descriptor d = m->own;
+    char *text = NULL;
+    size_t bytes;
+    rc = measure_finish(m->measure, &d);
+    if (!rc) rc = plan_rows(m, counted_rows, &d);
+    if (!rc) rc = descriptor_encode(&d, &text, &bytes);
+    if (!rc) rc = sender_described(m->sender, text, bytes);
+    free(text);
+    free(d.mean);
+    return rc;
+}
+
+/* ---- making ---- */
+
+/* The share of capture.rows that this producer makes. */
+static uint64_t share_of(uint64_t rows, uint32_t producers, uint32_t producer)
+{
+    return rows / producers + (producer < rows % producers);
+}
+
+static int is_beginning(const struct cursor *c)
+{
+    static const struct cursor beginning;
+    return !memcmp(c, &beginning, sizeof beginning);
+}
+
+/* Put the engine where the order says; the rows that were measured need no second computation. */
+static int seek(struct maker *m, const struct producer_order *order)
+{
+    if (is_beginning(&order->cursor) && (m->measure || !m->has_read)) {
+        m->replayed = 0;
+        return ERR_OK;
+    }
+    if (!engine_info(m->engine)->resumable) {
+        log_warn(
+            "the corpus cannot be read again: rows that were under way when a process died are "
+            "lost (capture.resumable: false)");
+        return ERR_OK;
+    }
+    measure_free(m->measure);
+    m->measure = NULL;
+    m->engine_ended = 0;
+    m->has_read = 1;
+    return engine_seek(m->engine, &order->cursor);
+}
+
+static int prepare(struct maker *m, const struct producer_order *order)
+{
+    m->descriptor = sender_descriptor(m->sender);
+    struct cutter_options options = {
+        .stream = stream_key(m->config->stream.name),
+        .producer = m->producer,
+        .rows_a_slab = m->descriptor->rows_a_slab,
+        .width = m->descriptor->width,
+        .dtype = m->descriptor->dtype,
+        .codec = (uint8_t)m->config->stream.codec,
+    };
+    int rc = m->cutter ? ERR_OK : cutter_new(&options, &m->cutter);
+    if (rc) return rc;
+    cutter_restart(m->cutter, &order->totals);
+    /* Under block every frame but the last is full, so the number tells how many rows were kept. */
+    if (!m->descriptor->shed) m->kept_rows = (order->number - 1) * m->descriptor->rows_a_slab;
+    pthread_mutex_lock(&m->lock);
+    m->counters.planned_rows = m->descriptor->planned_rows;
+    pthread_mutex_unlock(&m->lock);
+    return seek(m, order);
+}
+
+/* Cut what waits and hand it over. */
+static int cut(struct maker *m, uint64_t generation)
+{
+    struct window_frame *frame;
+    int rc = sender_take(m->sender, generation, &frame);
+    if (rc == ERR_AGAIN) {
+        sender_shed(m->sender, cutter_drop(m->cutter));
+        return ERR_OK;
+    }
+    if (rc) return rc;
+    rc = cutter_seal(m->cutter, process_wall_ns(), &frame->header,
+                     frame->bytes + FRAME_HEADER_BYTES);
+    if (rc) {
+        sender_return(m->sender, frame);
+        return rc;
+    }
+    return sender_push(m->sender, generation, frame);
+}
+
+static void count_filtered(struct maker *m, const uint64_t *left_out)
+{
+    pthread_mutex_lock(&m->lock);
+    m->counters.special_rows += left_out[FILTER_SPECIAL];
+    m->counters.first_rows += left_out[FILTER_FIRST];
+    m->counters.norm_rows += left_out[FILTER_NORM];
+    pthread_mutex_unlock(&m->lock);
+}
+
+static int is_enough(const struct maker *m)
+{
+    return m->limit_rows && m->kept_rows >= m->limit_rows;
+}
+
+/* Filter and cut one batch, up to the row that is enough. */
+static int take_batch(struct maker *m, uint64_t generation, const struct engine_batch *batch)
+{
+    uint64_t left_out[FILTER_NOT_FINITE + 1] = {0};
+    int rc = ERR_OK;
+    for (size_t i = 0; i < batch->rows && !rc && !is_enough(m); i++) {
+        const float *x = batch->values + i * m->descriptor->width;
+        enum filter_verdict verdict = filter_row(m->descriptor, batch->flags[i], x);
+        if (verdict != FILTER_KEEP) {
+            cutter_leave_out(m->cutter, verdict);
+            left_out[verdict]++;
+            continue;
+        }
+        if (!cutter_rows(m->cutter)) m->oldest_ns = process_now_ns();
+        cutter_add(m->cutter, &batch->ids[i], x, &batch->cursors[i], &batch->cursors[i + 1]);
+        m->kept_rows++;
+        if (cutter_full(m->cutter)) rc = cut(m, generation);
+    }
+    count_filtered(m, left_out);
+    return rc;
+}
+
+static int end_share(struct maker *m, uint64_t generation)
+{
+    struct frame_totals t = cutter_totals(m->cutter);
+    int rc =
+        filter_rejected(t.rejected_rows, t.captured_rows, m->config->capture.max_rejected_share, 1);
+    if (!rc && cutter_rows(m->cutter)) rc = cut(m, generation);
+    t = cutter_totals(m->cutter);
+    if (!rc) rc = sender_count(m->sender, generation, &t, 0);
+    return rc ? rc : sender_end(m->sender, generation);
+}
+
+static int flush_live(struct maker *m, uint64_t generation)
+{
+    if (!m->descriptor->shed || !cutter_rows(m->cutter)) return ERR_OK;
+    return process_now_ns() - m->oldest_ns < shed_flush_ns ? ERR_OK : cut(m, generation);
+}
+
+static int make(struct maker *m, const struct producer_order *order)
+{
+    uint64_t generation = order->generation;
+    int rc = prepare(m, order);
+    while (!rc) {
+        struct engine_batch batch = {0};
+        if (!is_enough(m)) rc = next_batch(m, &batch);
+        if (rc || !batch.rows) break;
+        rc = take_batch(m, generation, &batch);
+        struct frame_totals t = cutter_totals(m->cutter);
+        if (!rc) rc = flush_live(m, generation);
+        if (!rc) rc = sender_count(m->sender, generation, &t, cutter_rows(m->cutter));
+        if (!rc)
+            rc = filter_rejected(t.rejected_rows, t.captured_rows,
+                                 m->config->capture.max_rejected_share, 0);
+    }
+    return rc ? rc : end_share(m, generation);
+}
+
+/* ---- the thread ---- */
+
+static int open_source(struct maker *m)
+{
+    char *text = NULL;
+    size_t bytes;
+    int rc = source_open(m->config, m->producer, &m->source);
+    if (rc) return rc;
+    m->engine = source_engine(m->source);
+    m->limit_rows = share_of(m->config->capture.rows, m->config->capture.producers, m->producer);
+    rc = source_describe(m->source, m->config, &m->own);
+    if (!rc) rc = descriptor_encode(&m->own, &text, &bytes);
+    if (!rc) rc = sender_introduce(m->sender, text, bytes);
+    free(text);
+    return rc;
+}
+
+static int follow_orders(struct maker *m)
+{
+    struct producer_order order = {0};
+    int rc = ERR_OK;
+    while (!rc) {
+        order = sender_wait_order(m->sender, order.generation);
+        if (order.task == PRODUCER_HALT) break;
+        if (order.task == PRODUCER_MEASURE) rc = do_measure(m, order.generation);
+        if (order.task == PRODUCER_MAKE) rc = make(m, &order);
+        if (rc == ERR_STATE && !is_current(m, order.generation)) rc = ERR_OK; /* a newer order */
+    }
+    return rc;
+}
+
+static void *run(void *arg)
+{
+    struct maker *m = arg;
+    int rc = open_source(m);
+    if (!rc) rc = follow_orders(m);
+    if (rc) sender_fail(m->sender, rc, err_text());
+    cutter_free(m->cutter);
+    measure_free(m->measure);
+    source_close(m->source);
+    return NULL;
+}
+
+int maker_start(const struct config *config, uint32_t producer, struct sender *sender,
+                struct maker **maker)
+{
+    struct maker *m = calloc(1, sizeof *m);
+    if (!m) return err_set(ERR_NOMEM, "no memory for the engine's thread");
+    m->config = config;
+    m->producer = producer;
+    m->sender = sender;
+    pthread_mutex_init(&m->lock, NULL);
+    int failed = pthread_create(&m->thread, NULL, run, m);
+    if (failed) {
+        free(m);
+        return err_set(ERR_NOMEM, "the engine's thread could not be started: %s", strerror(failed));
+    }
+    *maker = m;
+    return ERR_OK;
+}
+
+int maker_join(struct maker *m, double seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)seconds;
+    if (pthread_timedjoin_np(m->thread, NULL, &until)) return ERR_AGAIN;
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+    return ERR_OK;
+}
+
+struct maker_counters maker_counters(struct maker *m)
+{
+    pthread_mutex_lock(&m->lock);
+    struct maker_counters c = m->counters;
+    pthread_mutex_unlock(&m->lock);
+    return c;
+}

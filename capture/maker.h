@@ -1,0 +1,30 @@
+/*
+ * The thread that makes frames: it owns the engine, takes orders from the sender, filters the
+ * engine's rows, cuts them, and hands the frames over.
+ */
+#ifndef SLUICE_CAPTURE_MAKER_H
+#define SLUICE_CAPTURE_MAKER_H
+
+#include "capture/sender.h"
+#include "runtime/config.h"
+
+struct maker_counters {
+    uint64_t tokens; /* that went through the model */
+    uint64_t documents, bad_text;
+    uint64_t special_rows, first_rows, norm_rows; /* filtered, by reason */
+    uint64_t planned_rows;                        /* of the whole stream, 0: not known (yet) */
+};
+
+struct maker;
+
+/* Start the thread. It opens the engine itself; an error of it ends up in sender_fail(). `config`
+ * and `sender` outlive it. ERR_NOMEM. */
+int maker_start(const struct config *config, uint32_t producer, struct sender *sender,
+                struct maker **maker);
+/* Wait for the thread to end (after sender_halt(), or an order to halt) and free it. ERR_AGAIN: it
+ * is still inside the engine after `seconds`; nothing was freed. */
+int maker_join(struct maker *maker, double seconds);
+
+struct maker_counters maker_counters(struct maker *maker);
+
+#endif

@@ -1,0 +1,562 @@
+#include "capture/producer.h"
+
+#include "base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MILLISECONDS UINT64_C(1000000)
+#define HELLO_AGAIN  (2000 * MILLISECONDS) /* no answer at all */
+#define RETRY_AFTER  (1000 * MILLISECONDS) /* refused: not now */
+#define RETRY_SOON   (250 * MILLISECONDS)  /* refused: the session is over */
+#define PING_EACH    (1000 * MILLISECONDS)
+#define SILENCE      (5000 * MILLISECONDS) /* of the sink: ask for a new session */
+#define END_AGAIN    (1000 * MILLISECONDS)
+
+enum { LEAST_FRAMES = 3, MOST_FRAMES = 4096 };
+
+struct text {
+    char *data;
+    size_t bytes;
+};
+
+struct producer {
+    struct producer_options options;
+    uint64_t stream;
+    enum producer_phase phase;
+    struct text introduction; /* descriptor without what is measured */
+    struct text described;    /* with it */
+    struct descriptor descriptor;
+    int has_descriptor;
+
+    uint32_t epoch; /* 0: not given one yet */
+    uint64_t session;
+    uint64_t credit;
+    uint64_t heard_ns;                  /* last message of the sink in this session */
+    uint64_t hello_ns, ping_ns, end_ns; /* when each is due */
+    int describe_due;
+
+    struct window *window;
+    uint64_t send_next; /* number of the next frame to send */
+    uint64_t sent_most; /* highest ever sent, for counting those sent again */
+    struct producer_order order;
+    int has_ended; /* nothing more will be pushed */
+    uint64_t end_number;
+    int leaving;
+
+    struct producer_counters counters;
+    struct frame_totals acked_totals; /* in the header of the last acked frame */
+    uint64_t waiting_rows;
+    int error;
+    char error_text[1024];
+    char waiting_for[256];
+};
+
+static int text_set(struct text *t, const char *data, size_t bytes)
+{
+    char *copy = malloc(bytes + 1);
+    if (!copy) return err_set(ERR_NOMEM, "no memory for a stream descriptor");
+    memcpy(copy, data, bytes);
+    copy[bytes] = 0;
+    free(t->data);
+    *t = (struct text){copy, bytes};
+    return ERR_OK;
+}
+
+int producer_new(const struct producer_options *options, struct producer **producer)
+{
+    if (!message_name_ok(options->stream) || !message_name_ok(options->name))
+        return err_set(ERR_USAGE,
+                       "\"%s\" of stream \"%s\": names have 1 to 63 of A-Z a-z 0-9 . _ -",
+                       options->name, options->stream);
+    struct producer *p = calloc(1, sizeof *p);
+    if (!p) return err_set(ERR_NOMEM, "no memory for a producer");
+    p->options = *options;
+    p->stream = stream_key(options->stream);
+    *producer = p;
+    return ERR_OK;
+}
+
+void producer_free(struct producer *p)
+{
+    if (!p) return;
+    window_close(p->window);
+    descriptor_free(&p->descriptor);
+    free(p->introduction.data);
+    free(p->described.data);
+    free(p);
+}
+
+static int is_over(const struct producer *p)
+{
+    return p->phase >= PRODUCER_ENDED;
+}
+
+static void give_order(struct producer *p, enum producer_task task)
+{
+    p->order.generation++;
+    p->order.task = task;
+}
+
+void producer_fail(struct producer *p, int code, const char *text)
+{
+    if (is_over(p)) return;
+    p->phase = PRODUCER_FAILED;
+    p->error = code;
+    snprintf(p->error_text, sizeof p->error_text, "%s", text);
+    give_order(p, PRODUCER_HALT);
+}
+
+int producer_introduce(struct producer *p, const char *descriptor, size_t bytes)
+{
+    int rc = text_set(&p->introduction, descriptor, bytes);
+    if (!rc && p->phase == PRODUCER_WAITING) p->phase = PRODUCER_ASKING;
+    return rc;
+}
+
+int producer_described(struct producer *p, const char *descriptor, size_t bytes)
+{
+    int rc = text_set(&p->described, descriptor, bytes);
+    if (!rc) p->describe_due = 1;
+    return rc;
+}
+
+const struct descriptor *producer_descriptor(const struct producer *p)
+{
+    return p->has_descriptor ? &p->descriptor : NULL;
+}
+
+/* ---- numbers ---- */
+
+static void acked(struct producer *p, uint64_t next_number)
+{
+    uint64_t before = window_first(p->window);
+    struct window_frame *last = window_find(p->window, next_number - 1);
+    if (!last) return; /* nothing new, or a number that is not kept */
+    p->acked_totals = last->header.totals;
+    p->counters.acked_rows += window_drop_below(p->window, next_number);
+    p->counters.acked_frames += next_number - before;
+    if (p->send_next < next_number) p->send_next = next_number;
+}
+
+/* Take back what is kept and have it made again from where the sink is. */
+static void make_again(struct producer *p, uint64_t next_number, const struct cursor *cursor)
+{
+    window_restart(p->window, next_number);
+    p->counters.totals = p->acked_totals;
+    p->waiting_rows = 0;
+    p->order.number = next_number;
+    p->order.cursor = *cursor;
+    p->order.totals = p->acked_totals;
+    give_order(p, PRODUCER_MAKE);
+    p->has_ended = 0;
+}
+
+/* A live stream cannot be made again: what the sink does not wait for is lost, and counted. */
+static void number_on(struct producer *p, uint64_t next_number)
+{
+    p->counters.shed_frames += window_next(p->window) - window_first(p->window);
+    p->counters.totals.shed_rows += window_restart(p->window, next_number);
+    if (p->has_ended) p->end_number = next_number;
+}
+
+/* The sink takes frame `next_number` next: go on from there. */
+static void go_on(struct producer *p, uint64_t next_number, const struct cursor *cursor)
+{
+    int first = p->order.task != PRODUCER_MAKE && !p->has_ended;
+    acked(p, next_number);
+    if (first) {
+        make_again(p, next_number, cursor);
+    } else if (next_number < window_first(p->window) || next_number > window_next(p->window)) {
+        if (p->options.shed)
+            number_on(p, next_number);
+        else
+            make_again(p, next_number, cursor);
+    }
+    p->send_next = next_number;
+    p->end_ns = 0;
+}
+
+/* Nobody needs more rows: what is committed is all there will be. */
+static void stop_here(struct producer *p, uint64_t next_number)
+{
+    acked(p, next_number);
+    window_restart(p->window, next_number);
+    p->counters.totals = p->acked_totals;
+    p->waiting_rows = 0;
+    p->send_next = p->end_number = next_number;
+    p->has_ended = 1;
+    p->end_ns = 0;
+    give_order(p, PRODUCER_HALT);
+}
+
+/* ---- messages ---- */
+
+static int open_window(struct producer *p)
+{
+    const struct descriptor *d = &p->descriptor;
+    size_t payload = frame_packed_bound(frame_raw_bytes(d->rows_a_slab, d->width, d->dtype));
+    if (p->options.codec == CODEC_NONE)
+        payload = frame_raw_bytes(d->rows_a_slab, d->width, d->dtype);
+    size_t frames = p->options.retained_bytes / (FRAME_HEADER_BYTES + payload + 1);
+    if (frames < LEAST_FRAMES) frames = LEAST_FRAMES;
+    if (frames > MOST_FRAMES) frames = MOST_FRAMES;
+    return window_open((uint32_t)frames, payload, &p->window);
+}
+
+/* The descriptor that the sink holds: the first is taken, later ones must cut the same frames. */
+static int take_descriptor(struct producer *p, const struct message *m)
+{
+    struct descriptor d;
+    int rc = descriptor_decode(m->text, m->text_bytes, &d);
+    if (rc) return rc;
+    if (!d.rows_a_slab || !d.measured != !!(m->flags & MESSAGE_MEASURE)) {
+        rc = err_set(ERR_FORMAT, "the sink's descriptor of stream %s is not complete",
+                     p->options.stream);
+    } else if (p->has_descriptor) {
+        rc = descriptor_match(&p->descriptor, &d);
+    } else if (d.measured) {
+        p->descriptor = d;
+        p->has_descriptor = 1;
+        return open_window(p);
+    }
+    descriptor_free(&d);
+    return rc;
+}
+
+static void end_now(struct producer *p)
+{
+    p->phase = PRODUCER_ENDED;
+    give_order(p, PRODUCER_HALT);
+}
+
+static void on_welcome(struct producer *p, const struct message *m, uint64_t now_ns)
+{
+    if (p->phase == PRODUCER_WAITING || (p->epoch && m->epoch != p->epoch)) return;
+    if (!m->epoch || !m->session || !m->next_number) return;
+    p->epoch = m->epoch;
+    p->session = m->session;
+    p->credit = m->credit;
+    p->heard_ns = now_ns;
+    p->ping_ns = now_ns + PING_EACH;
+    p->waiting_for[0] = 0;
+    p->counters.sessions++;
+    if (m->flags & MESSAGE_ENDED) {
+        if (p->window) acked(p, m->next_number);
+        end_now(p);
+        return;
+    }
+    int rc = take_descriptor(p, m);
+    if (rc) {
+        producer_fail(p, rc, err_text());
+        return;
+    }
+    if (m->flags & MESSAGE_MEASURE) {
+        p->phase = PRODUCER_MEASURING;
+        if (p->described.data)
+            p->describe_due = 1;
+        else if (p->order.task != PRODUCER_MEASURE)
+            give_order(p, PRODUCER_MEASURE);
+        return;
+    }
+    p->phase = PRODUCER_STREAMING;
+    if (m->flags & MESSAGE_STOP)
+        stop_here(p, m->next_number);
+    else
+        go_on(p, m->next_number, &m->cursor);
+}
+
+static void on_state(struct producer *p, const struct message *m, uint64_t now_ns)
+{
+    if (m->session != p->session || !p->session) return;
+    p->heard_ns = now_ns;
+    if (p->phase != PRODUCER_STREAMING) return;
+    p->credit = m->credit;
+    if (m->flags & MESSAGE_ENDED) {
+        acked(p, m->next_number);
+        end_now(p);
+    } else if (m->flags & MESSAGE_STOP) {
+        if (p->order.task != PRODUCER_HALT) stop_here(p, m->next_number);
+    } else if (m->flags & MESSAGE_RESYNC) {
+        p->counters.resyncs++;
+        go_on(p, m->next_number, &m->cursor);
+    } else {
+        acked(p, m->next_number);
+    }
+}
+
+static void on_refuse(struct producer *p, const struct message *m, uint64_t now_ns)
+{
+    if (m->session && m->session != p->session) return; /* about a session that is over */
+    if (m->flags & MESSAGE_ENDED) {
+        end_now(p);
+        return;
+    }
+    char text[256];
+    snprintf(text, sizeof text, "%.*s", (int)m->text_bytes, m->text ? m->text : "");
+    if (!(m->flags & MESSAGE_RETRY)) {
+        producer_fail(p, m->code ? (int)m->code : ERR_STATE, text);
+        return;
+    }
+    if (p->phase == PRODUCER_WAITING) return;
+    memcpy(p->waiting_for, text, sizeof p->waiting_for);
+    p->phase = PRODUCER_ASKING;
+    p->session = 0;
+    p->hello_ns = now_ns + (m->code == ERR_STATE ? RETRY_SOON : RETRY_AFTER);
+}
+
+void producer_message(struct producer *p, const struct message *m, uint64_t now_ns)
+{
+    if (is_over(p) || p->leaving || m->stream != p->stream) return;
+    if (m->type == MESSAGE_WELCOME && m->producer == p->options.producer)
+        on_welcome(p, m, now_ns);
+    else if (m->type == MESSAGE_STATE)
+        on_state(p, m, now_ns);
+    else if (m->type == MESSAGE_REFUSE)
+        on_refuse(p, m, now_ns);
+}
+
+void producer_tick(struct producer *p, uint64_t now_ns)
+{
+    int in_session = p->phase == PRODUCER_MEASURING || p->phase == PRODUCER_STREAMING;
+    if (!in_session || now_ns < p->heard_ns + SILENCE) return;
+    p->phase = PRODUCER_ASKING;
+    p->session = 0;
+    p->hello_ns = now_ns;
+    snprintf(p->waiting_for, sizeof p->waiting_for, "the sink, silent for %d seconds",
+             (int)(SILENCE / MILLISECONDS / 1000));
+}
+
+/* ---- sending ---- */
+
+static struct message blank(const struct producer *p, uint8_t type)
+{
+    struct message m = {.type = type, .stream = p->stream, .session = p->session};
+    m.producer = p->options.producer;
+    m.epoch = p->epoch;
+    m.totals = p->counters.totals;
+    return m;
+}
+
+static struct message hello(const struct producer *p)
+{
+    struct message m = blank(p, MESSAGE_HELLO);
+    m.session = 0;
+    m.flags = p->options.shed ? MESSAGE_SHED : 0;
+    m.share_count = p->options.share_count;
+    m.totals = (struct frame_totals){0};
+    snprintf(m.name, sizeof m.name, "%s", p->options.name);
+    m.text = p->introduction.data;
+    m.text_bytes = (uint32_t)p->introduction.bytes;
+    return m;
+}
+
+static struct message describe(const struct producer *p)
+{
+    struct message m = blank(p, MESSAGE_DESCRIBE);
+    m.text = p->described.data;
+    m.text_bytes = (uint32_t)p->described.bytes;
+    return m;
+}
+
+static struct message end(const struct producer *p)
+{
+    struct message m = blank(p, MESSAGE_END);
+    m.next_number = p->end_number;
+    return m;
+}
+
+static int next_frame(struct producer *p, struct producer_send *send)
+{
+    if (p->phase != PRODUCER_STREAMING || p->send_next > p->credit) return 0;
+    send->frame = window_find(p->window, p->send_next);
+    return send->frame != NULL;
+}
+
+/* What to say, if anything; frames are behind these but for the END. */
+static uint8_t due(const struct producer *p, uint64_t now_ns)
+{
+    if (p->leaving) return p->session ? MESSAGE_BYE : 0;
+    if (is_over(p)) return p->session ? MESSAGE_BYE : 0;
+    if (p->phase == PRODUCER_ASKING) return now_ns >= p->hello_ns ? MESSAGE_HELLO : 0;
+    if (p->phase == PRODUCER_MEASURING && p->describe_due) return MESSAGE_DESCRIBE;
+    if (p->phase != PRODUCER_MEASURING && p->phase != PRODUCER_STREAMING) return 0;
+    if (now_ns >= p->ping_ns) return MESSAGE_PING;
+    if (p->has_ended && p->send_next >= p->end_number && now_ns >= p->end_ns) return MESSAGE_END;
+    return 0;
+}
+
+int producer_next(struct producer *p, uint64_t now_ns, struct producer_send *send)
+{
+    *send = (struct producer_send){0};
+    uint8_t type = due(p, now_ns);
+    if (type == MESSAGE_HELLO)
+        send->message = hello(p);
+    else if (type == MESSAGE_DESCRIBE)
+        send->message = describe(p);
+    else if (type == MESSAGE_END)
+        send->message = end(p);
+    else if (type)
+        send->message = blank(p, type);
+    if (type) return 1;
+    if (!next_frame(p, send)) return 0;
+    send->frame->header.session = p->session;
+    send->frame->header.epoch = p->epoch;
+    return 1;
+}
+
+static void frame_sent(struct producer *p, const struct window_frame *frame)
+{
+    uint64_t number = frame->header.number;
+    p->counters.sent_frames++;
+    p->counters.sent_bytes += FRAME_HEADER_BYTES + frame->header.packed_bytes;
+    if (number <= p->sent_most)
+        p->counters.resent_frames++;
+    else
+        p->sent_most = number;
+    p->send_next = number + 1;
+}
+
+void producer_sent(struct producer *p, uint64_t now_ns, const struct producer_send *send)
+{
+    if (send->frame) {
+        frame_sent(p, send->frame);
+        return;
+    }
+    switch (send->message.type) {
+    case MESSAGE_HELLO:
+        p->hello_ns = now_ns + HELLO_AGAIN;
+        break;
+    case MESSAGE_DESCRIBE:
+        p->describe_due = 0;
+        break;
+    case MESSAGE_PING:
+        p->ping_ns = now_ns + PING_EACH;
+        break;
+    case MESSAGE_END:
+        p->end_ns = now_ns + END_AGAIN;
+        break;
+    case MESSAGE_BYE:
+        p->session = 0;
+        if (!is_over(p)) p->phase = PRODUCER_GONE;
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- making ---- */
+
+struct producer_order producer_order(const struct producer *p)
+{
+    return p->order;
+}
+
+struct window_frame *producer_take(struct producer *p)
+{
+    return p->window ? window_take(p->window) : NULL;
+}
+
+void producer_return(struct producer *p, struct window_frame *frame)
+{
+    window_return(p->window, frame);
+}
+
+static int has_credit(const struct producer *p)
+{
+    return p->phase == PRODUCER_STREAMING && window_next(p->window) <= p->credit;
+}
+
+int producer_push(struct producer *p, uint64_t generation, struct window_frame *frame)
+{
+    if (generation != p->order.generation || p->order.task != PRODUCER_MAKE) {
+        producer_return(p, frame);
+        return ERR_STATE;
+    }
+    if (p->options.shed && !has_credit(p)) {
+        p->counters.shed_frames++;
+        producer_shed(p, frame->header.rows);
+        producer_return(p, frame);
+        return ERR_OK;
+    }
+    frame->header.totals.shed_rows = p->counters.totals.shed_rows;
+    window_push(p->window, frame);
+    return ERR_OK;
+}
+
+void producer_shed(struct producer *p, uint64_t rows)
+{
+    p->counters.totals.shed_rows += rows;
+}
+
+void producer_count(struct producer *p, uint64_t generation, const struct frame_totals *totals,
+                    uint64_t waiting_rows)
+{
+    if (generation != p->order.generation || p->order.task != PRODUCER_MAKE) return;
+    uint64_t shed_rows = p->counters.totals.shed_rows;
+    p->counters.totals = *totals;
+    p->counters.totals.shed_rows = shed_rows;
+    p->waiting_rows = waiting_rows;
+}
+
+int producer_end(struct producer *p, uint64_t generation)
+{
+    if (generation != p->order.generation || p->order.task != PRODUCER_MAKE) return ERR_STATE;
+    p->has_ended = 1;
+    p->end_number = window_next(p->window);
+    p->end_ns = 0;
+    return ERR_OK;
+}
+
+void producer_leave(struct producer *p)
+{
+    if (p->leaving || is_over(p)) return;
+    p->leaving = 1;
+    give_order(p, PRODUCER_HALT);
+    if (p->window && !p->options.shed) {
+        window_restart(p->window, window_next(p->window));
+        p->counters.totals = p->acked_totals;
+        p->waiting_rows = 0;
+    }
+    if (!p->session) p->phase = PRODUCER_GONE;
+}
+
+/* ---- asking ---- */
+
+enum producer_phase producer_phase(const struct producer *p)
+{
+    return p->phase;
+}
+
+int producer_error(const struct producer *p, const char **text)
+{
+    *text = p->error_text;
+    return p->error;
+}
+
+const char *producer_waiting_for(const struct producer *p)
+{
+    return p->waiting_for;
+}
+
+struct producer_counters producer_counters(const struct producer *p)
+{
+    return p->counters;
+}
+
+uint64_t producer_in_flight_rows(const struct producer *p)
+{
+    return (p->window ? window_rows(p->window) : 0) + p->waiting_rows;
+}
+
+uint64_t producer_window_bytes(const struct producer *p)
+{
+    return p->window ? window_bytes(p->window) : 0;
+}
+
+uint64_t producer_credit_frames(const struct producer *p)
+{
+    if (p->phase != PRODUCER_STREAMING || p->credit < p->send_next) return 0;
+    return p->credit - p->send_next + 1;
+}

@@ -1,0 +1,147 @@
+#include "capture/source.h"
+
+#include "base/err.h"
+#include "engine/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct source {
+    struct engine *engine;
+    struct config_list corpus;
+    char model[CONFIG_PATH_BYTES];
+    char cache[CONFIG_PATH_BYTES];
+};
+
+static struct synthetic_options synthetic_options(const struct config_synthetic *c)
+{
+    return (struct synthetic_options){
+        .features = c->features,
+        .width = c->width,
+        .l0 = c->l0,
+        .zipf_exponent = c->zipf_exponent,
+        .noise = c->noise,
+        .groups = c->groups,
+        .seed = c->seed,
+        .rows = c->rows,
+        .sequence_rows = c->sequence_rows,
+        .truth_file = c->truth_file[0] ? c->truth_file : NULL,
+    };
+}
+
+static enum engine_kind engine_kind(int configured)
+{
+    switch (configured) {
+    case CONFIG_SYNTHETIC:
+        return ENGINE_SYNTHETIC;
+    case CONFIG_FILES:
+        return ENGINE_FILES;
+    default:
+        return ENGINE_LLAMA;
+    }
+}
+
+static void fill_options(const struct source *s, const struct config *config, uint32_t producer,
+                         struct engine_options *o)
+{
+    const struct config_capture *c = &config->capture;
+    *o = (struct engine_options){
+        .kind = engine_kind(c->engine),
+        .hooks = (const char *const *)config->stream.hooks.item,
+        .hooks_count = config->stream.hooks.count,
+        .share_index = producer,
+        .share_count = c->producers,
+        .model_file = s->model,
+        .cache_dir = s->cache,
+        .cache_limit_bytes = c->cache_bytes,
+        .exact_model = c->exact_model,
+        .corpus = (const char *const *)s->corpus.item,
+        .corpus_count = s->corpus.count,
+        .text_field = c->text_field,
+        .on_bad_text = c->on_bad_text == CONFIG_FAIL ? BAD_TEXT_FAIL : BAD_TEXT_SKIP,
+        .context_tokens = c->context_tokens,
+        .batch_contexts = c->batch_contexts,
+        .threads = config_threads(c->threads),
+        .prepend_bos = c->prepend_bos,
+        .synthetic = synthetic_options(&c->synthetic),
+        .files = (const char *const *)c->files.item,
+        .files_count = c->files.count,
+        .tensor = c->tensor[0] ? c->tensor : NULL,
+        .file_sequence_rows = c->file_sequence_rows,
+    };
+}
+
+int source_open(const struct config *config, uint32_t producer, struct source **source)
+{
+    struct source *s = calloc(1, sizeof *s);
+    if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
+    int rc = ERR_OK;
+    if (config->capture.engine == CONFIG_LLAMA) {
+        rc = config_model_path(config, s->model);
+        if (!rc) rc = config_corpus(config, &s->corpus);
+        if (!rc) rc = config_cache_dir(s->cache);
+    }
+    if (!rc) {
+        struct engine_options options;
+        fill_options(s, config, producer, &options);
+        rc = engine_open(&options, &s->engine);
+    }
+    if (!rc && !engine_info(s->engine)->resumable && config->capture.resumable)
+        rc = err_set(ERR_USAGE,
+                     "capture.corpus cannot be read again (a pipe), so rows that are lost when a "
+                     "process dies cannot be made again; HINT: give files, or accept the loss with "
+                     "capture.resumable: false");
+    if (rc)
+        source_close(s);
+    else
+        *source = s;
+    return rc;
+}
+
+void source_close(struct source *s)
+{
+    if (!s) return;
+    if (s->engine) engine_close(s->engine);
+    config_list_free(&s->corpus);
+    free(s);
+}
+
+struct engine *source_engine(struct source *s)
+{
+    return s->engine;
+}
+
+static int copy_name(char *out, size_t size, const char *what, const char *text)
+{
+    if (snprintf(out, size, "%s", text ? text : "") < (int)size) return ERR_OK;
+    return err_set(ERR_LIMIT, "%s \"%s\" is longer than %zu bytes; HINT: use a shorter one", what,
+                   text, size - 1);
+}
+
+int source_describe(const struct source *s, const struct config *config, struct descriptor *d)
+{
+    const struct engine_info *info = engine_info(s->engine);
+    memset(d, 0, sizeof *d);
+    d->dtype = (uint8_t)config->stream.dtype;
+    d->width = info->width;
+    d->hooks = info->hooks;
+    d->model_hash = info->model_hash;
+    d->corpus_hash = info->corpus_hash;
+    d->context_tokens = info->context_tokens;
+    d->prepends_bos = !!info->prepends_bos;
+    d->share_count = config->capture.producers;
+    d->shed = config->stream.policy == CONFIG_SHED;
+    d->keep_special = config->capture.keep_special;
+    d->keep_sinks = config->capture.keep_sinks;
+    d->max_norm_ratio = config->capture.max_norm_ratio;
+    int rc = copy_name(d->stream, sizeof d->stream, "stream.name", config->stream.name);
+    if (!rc) rc = copy_name(d->engine, sizeof d->engine, "engine", info->engine);
+    if (!rc) rc = copy_name(d->model, sizeof d->model, "stream.model", info->model);
+    if (!rc) rc = copy_name(d->precision, sizeof d->precision, "precision", info->precision);
+    for (uint32_t i = 0; i < info->hooks && !rc; i++) {
+        d->hook[i].width = info->hook[i].width;
+        rc = copy_name(d->hook[i].name, sizeof d->hook[i].name, "hook", info->hook[i].name);
+    }
+    return rc;
+}

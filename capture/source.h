@@ -1,0 +1,26 @@
+/*
+ * From the configuration to an open engine, and from an open engine to the descriptor of its rows.
+ */
+#ifndef SLUICE_CAPTURE_SOURCE_H
+#define SLUICE_CAPTURE_SOURCE_H
+
+#include "engine/engine.h"
+#include "proto/descriptor.h"
+#include "runtime/config.h"
+
+struct source;
+
+/* Open the engine that the configuration names, for share `producer` of capture.producers. Blocks
+ * for seconds. Errors of engine_open() and config_*(); ERR_USAGE where the corpus cannot be read
+ * again and capture.resumable is not false. */
+int source_open(const struct config *config, uint32_t producer, struct source **source);
+void source_close(struct source *source);
+
+struct engine *source_engine(struct source *source);
+
+/* What its rows are; nothing is measured yet. descriptor_free() it. ERR_LIMIT: a name is too long.
+ */
+int source_describe(const struct source *source, const struct config *config,
+                    struct descriptor *descriptor);
+
+#endif
