@@ -1,0 +1,191 @@
+/* sluice-trainer: draws rows from the buffer and trains autoencoders on them. The loop's thread has
+ * signals, metrics and reports; the training has a thread of its own. */
+#include "base/err.h"
+#include "proto/message.h"
+#include "runtime/process.h"
+#include "trainer/gauges.h"
+#include "trainer/training.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct trainer {
+    struct training *training;
+    struct process_wake *done;
+    struct link *reports;
+    pthread_t thread;
+    int running;      /* the thread exists */
+    int labelled;     /* the FVE has its names */
+    int result;       /* of the training; valid once `done` was called */
+    char error[1024]; /* its err_text() */
+};
+
+static const char *consumer_of(const struct config *config, const struct options *options)
+{
+    const char *given = options_get(options, "consumer");
+    if (given) return given;
+    if (options_get(options, "replay")) return "replay";
+    return config->trainer.consumers.count ? config->trainer.consumers.item[0] : "";
+}
+
+static int declared(const struct config *config, const char *consumer)
+{
+    for (uint32_t i = 0; i < config->trainer.consumers.count; i++)
+        if (strcmp(config->trainer.consumers.item[i], consumer) == 0) return 1;
+    return 0;
+}
+
+static int check_consumer(const struct config *config, const char *consumer, int replay)
+{
+    if (!message_name_ok(consumer))
+        return err_set(ERR_USAGE,
+                       "'%s' cannot be the name of a consumer; HINT: 1 to 63 letters, digits, "
+                       "dots, dashes and underscores",
+                       consumer);
+    if (!replay && !declared(config, consumer))
+        return err_set(ERR_USAGE,
+                       "trainer.consumers does not declare '%s', so rows would not be kept for it; "
+                       "HINT: add it there, or give --consumer one that is",
+                       consumer);
+    if (replay && declared(config, consumer))
+        return err_set(ERR_USAGE,
+                       "'%s' is a consumer of the live stream, a replay needs a name of its own; "
+                       "HINT: leave --consumer out, or give it another name",
+                       consumer);
+    return ERR_OK;
+}
+
+static int trainer_name(const struct options *options, char *out)
+{
+    const char *consumer = options_get(options, "consumer");
+    if (!consumer) consumer = options_get(options, "replay") ? "replay" : "main";
+    if (!message_name_ok(consumer))
+        return err_set(ERR_USAGE, "--consumer: '%s' is not a name", consumer);
+    snprintf(out, 64, "trainer-%.55s", consumer);
+    return ERR_OK;
+}
+
+static void *train_in_thread(void *arg)
+{
+    struct trainer *t = arg;
+    t->result = training_run(t->training);
+    snprintf(t->error, sizeof t->error, "%s", err_text());
+    process_wake_send(t->done);
+    return NULL;
+}
+
+static void training_done(void *arg)
+{
+    struct process *process = arg;
+    struct trainer *t = process_state(process);
+    if (t->result != ERR_OK) err_set(t->result, "%s", t->error);
+    process_finish(process, t->result);
+}
+
+static void label(struct metrics *metrics, const struct config *config, int from, int to)
+{
+    for (int g = from; g <= to; g++)
+        for (uint32_t i = 0; i < config->trainer.saes_count; i++)
+            metrics_label(metrics, (size_t)g, i, config->trainer.saes[i].name);
+}
+
+static int open_reports(struct process *process, struct trainer *t)
+{
+    char endpoint[CONFIG_PATH_BYTES];
+    int result = config_endpoint(process_config(process), CONFIG_FRONT, endpoint);
+    struct link_options options = {.kind = LINK_DEALER, .endpoint = endpoint};
+    if (result == ERR_OK) result = link_open(process_hub(process), &options, &t->reports);
+    if (result == ERR_OK) process_report_to(process, t->reports);
+    return result;
+}
+
+static int start(struct process *process)
+{
+    struct trainer *t = process_state(process);
+    const struct config *config = process_config(process);
+    const char *replay = options_get(process_options(process), "replay");
+    const char *consumer = consumer_of(config, process_options(process));
+    struct training_options options = {.config = config,
+                                       .consumer = consumer,
+                                       .replay = replay,
+                                       .metrics = process_metrics(process)};
+    int result = check_consumer(config, consumer, replay != NULL);
+    if (result == ERR_OK && !replay) result = open_reports(process, t);
+    if (result == ERR_OK) result = training_new(&options, &t->training);
+    if (result != ERR_OK) return result;
+    label(process_metrics(process), config, GAUGE_LOSS, GAUGE_BATCH_FVE);
+    label(process_metrics(process), config, GAUGE_L0, GAUGE_SKIPPED_STEPS);
+    t->done = process_wake_new(process, training_done, process);
+    if (!t->done) return err_set(ERR_NOMEM, "no memory for the trainer");
+    if (pthread_create(&t->thread, NULL, train_in_thread, t) != 0)
+        return err_set(ERR_NOMEM, "cannot start the training thread");
+    t->running = 1;
+    return ERR_OK;
+}
+
+static void drain(struct process *process)
+{
+    struct trainer *t = process_state(process);
+    if (t->running) training_stop(t->training);
+}
+
+static void stats(struct process *process)
+{
+    struct trainer *t = process_state(process);
+    if (t->labelled || !training_evaluated(t->training)) return;
+    label(process_metrics(process), process_config(process), GAUGE_FVE, GAUGE_FVE);
+    t->labelled = 1;
+}
+
+static void stop(struct process *process)
+{
+    struct trainer *t = process_state(process);
+    if (t->running) {
+        training_stop(t->training);
+        pthread_join(t->thread, NULL);
+    }
+    training_free(t->training);
+    if (t->reports) {
+        process_report_to(process, NULL);
+        link_close(t->reports);
+    }
+}
+
+static const struct option_spec option_table[] = {
+    {"consumer", "NAME", "which of trainer.consumers this one is (default: the first)"},
+    {"replay", "BUFFER",
+     "train on the buffer of an ended stream, in the folder BUFFER, and free nothing: the same "
+     "weights bit for bit each time"},
+};
+
+static const struct process_spec trainer_process = {
+    .program =
+        {.name = "sluice-trainer",
+         .summary = "train sparse autoencoders on the rows of a stream",
+         .description =
+             "Draws random rows from the shuffle buffer of a stream and trains one or many "
+             "sparse autoencoders on them, while the model runs. Checkpoints, held-out rows, "
+             "exports and summary.json go to the folder RUN/NAME of the consumer.\n\n"
+             "Run again, it goes on from its newest checkpoint.",
+         .options = option_table,
+         .options_count = sizeof option_table / sizeof option_table[0],
+         .examples = "sluice-trainer run.yaml\n"
+                     "sluice-trainer run.yaml --replay /data/ended/buffer --set "
+                     "trainer.seed=7\n"},
+    .section = "trainer",
+    .name = trainer_name,
+    .metrics = gauges_table,
+    .metrics_count = GAUGES,
+    .state_bytes = sizeof(struct trainer),
+    .start = start,
+    .drain = drain,
+    .stats = stats,
+    .stop = stop,
+};
+
+int main(int argc, char **argv)
+{
+    return process_main(&trainer_process, argc, argv);
+}

@@ -1,0 +1,125 @@
+/* What is left when training has finished: counters of `count`, and summary.json. */
+#include "trainer/state.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COUNT_HISTOGRAM = 64 };
+
+/* JSON knows no infinity. */
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+struct count_totals {
+    uint64_t rows;                      /* that have a counter */
+    uint64_t with[COUNT_HISTOGRAM + 1]; /* rows by counter; the last place: as much or more */
+};
+
+static int count_one(void *arg, uint64_t sequence, uint32_t position, uint32_t count)
+{
+    struct count_totals *totals = arg;
+    (void)sequence;
+    (void)position;
+    totals->rows++;
+    totals->with[count < COUNT_HISTOGRAM ? count : COUNT_HISTOGRAM]++;
+    return 0;
+}
+
+static int counters(const struct training *t, uint32_t i, json_t *object)
+{
+    struct count_totals totals = {0};
+    char path[CONFIG_PATH_BYTES + 128], key[32];
+    snprintf(path, sizeof path, "%s/%s.counts", t->dir, t->config->trainer.saes[i].name);
+    int result = sae_count_visit(t->sae[i], count_one, &totals);
+    if (result == ERR_OK) result = sae_count_dump(t->sae[i], path);
+    if (result != ERR_OK) return result;
+    json_t *histogram = json_object();
+    for (int c = 0; c <= COUNT_HISTOGRAM; c++) {
+        if (!totals.with[c]) continue;
+        snprintf(key, sizeof key, "%d", c);
+        json_object_set_new(histogram, key, json_integer((json_int_t)totals.with[c]));
+    }
+    json_object_set_new(object, "counted_rows", json_integer((json_int_t)totals.rows));
+    json_object_set_new(object, "counters", histogram);
+    json_object_set_new(object, "counts_file", json_string(path));
+    return ERR_OK;
+}
+
+static void evaluation(const struct training *t, uint32_t i, json_t *object)
+{
+    const struct sae_eval *e = &t->eval[i];
+    int shown = e->rows >= TRAINING_FVE_ROWS;
+    json_object_set_new(object, "fve", shown ? number(e->fve) : json_null());
+    json_object_set_new(object, "mse", shown ? number(e->mse) : json_null());
+    json_object_set_new(object, "l0", e->rows ? number(e->l0) : json_null());
+    json_object_set_new(object, "l1", e->rows ? number(e->l1) : json_null());
+    json_object_set_new(object, "dead", json_integer(e->dead));
+}
+
+static int one_sae(struct training *t, uint32_t i, json_t *list)
+{
+    const struct sae_options *o = sae_options(t->sae[i]);
+    json_t *object = json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:I}", "name", t->config->trainer.saes[i].name, "arch",
+        sae_arch_name(o->arch), "features", (json_int_t)o->features, "k", (json_int_t)o->k, "steps",
+        (json_int_t)sae_steps(t->sae[i]), "skipped_steps", (json_int_t)sae_skipped(t->sae[i]));
+    json_array_append_new(list, object);
+    if (o->arch == SAE_COUNT) return counters(t, i, object);
+    evaluation(t, i, object);
+    return ERR_OK;
+}
+
+static json_t *shuffle(const struct training *t)
+{
+    json_t *object = json_object();
+    double pairs = t->shuffle_ideal_pairs, entropy = t->shuffle_ideal_entropy;
+    if (pairs > 0)
+        json_object_set_new(object, "same_sequence_ratio", number(t->shuffle_pairs / pairs));
+    if (entropy > 0)
+        json_object_set_new(object, "entropy_ratio", number(t->shuffle_entropy / entropy));
+    return object;
+}
+
+static json_t *summary(const struct training *t, json_t *saes)
+{
+    const struct plan *p = &t->plan;
+    const struct training_times *s = &t->times;
+    struct draw_gauges g = draw_gauges(t->draw);
+    return json_pack(
+        "{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f,"
+        " s:{s:f, s:f, s:f, s:f, s:f}, s:o, s:o}",
+        "stream", p->descriptor.stream, "consumer", t->options.consumer, "folder", t->dir, "replay",
+        t->options.replay != NULL, "steps", (json_int_t)t->steps, "rows", (json_int_t)t->rows,
+        "reuse", (json_int_t)t->config->trainer.reuse, "planned_rows", (json_int_t)p->planned_rows,
+        "batch_rows", (json_int_t)p->batch_rows, "held_out_rows", (json_int_t)g.rows_held_out,
+        "evaluated_rows", (json_int_t)held_out_rows(t->held_out), "skipped_rows",
+        (json_int_t)g.rows_skipped, "dead_window_rows", (json_int_t)p->dead_window_rows, "kernels",
+        sae_kernels(t->sae[0]), "seconds", training_seconds(t), "last_life_seconds", "waiting",
+        s->waiting, "drawing", s->drawing, "stepping", s->stepping, "evaluating", s->evaluating,
+        "checkpointing", s->checkpointing, "shuffle", shuffle(t), "saes", saes);
+}
+
+int results_write(struct training *t)
+{
+    char path[CONFIG_PATH_BYTES + 32];
+    json_t *saes = json_array();
+    int result = ERR_OK;
+    for (uint32_t i = 0; i < t->plan.saes && result == ERR_OK; i++) result = one_sae(t, i, saes);
+    json_t *object = summary(t, saes); /* takes `saes` */
+    char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
+    json_decref(object);
+    snprintf(path, sizeof path, "%s/summary.json", t->dir);
+    if (result == ERR_OK)
+        result = text ? file_replace(path, text, strlen(text))
+                      : err_set(ERR_NOMEM, "no memory for %s", path);
+    free(text);
+    return result;
+}
