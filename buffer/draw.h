@@ -1,8 +1,9 @@
 /*
  * Random rows out of the buffer, for one consumer: read-only, beside the sink that writes.
  *
- * All slabs with draws left are active, each at its own place in its own random order of rows; every
- * row of a batch comes from an active slab chosen uniformly. A batch is one short read transaction.
+ * All slabs with draws left are active, each at its own place in its own random order of rows;
+ * every row of a batch comes from an active slab chosen uniformly. A batch is one short read
+ * transaction.
  */
 #ifndef SLUICE_BUFFER_DRAW_H
 #define SLUICE_BUFFER_DRAW_H
@@ -11,16 +12,16 @@
 #include "buffer/store.h"
 
 struct draw_options {
-    const char *dir;       /* the buffer's folder */
+    const char *dir; /* the buffer's folder */
     const char *stream;
     const char *consumer;
-    uint32_t reuse;        /* times that each row is drawn */
+    uint32_t reuse; /* times that each row is drawn */
     uint64_t seed;
-    uint64_t min_rows;     /* 0: half of what the buffer holds */
-    uint64_t active_bytes; /* slabs active at once, in bytes; 0: what memory holds */
+    uint64_t min_rows;        /* 0: half of what the buffer holds */
+    uint64_t active_bytes;    /* slabs active at once, in bytes; 0: what memory holds */
     uint32_t held_out_one_in; /* 0: none */
-    int replay;            /* take slabs by (producer, number), free nothing, wait for nothing */
-    int shuffle;           /* 0: rows in order, for tests and controls */
+    int replay;               /* take slabs by (producer, number), free nothing, wait for nothing */
+    int shuffle;              /* 0: rows in order, for tests and controls */
     /* Called once for each held-out row, in order of arrival (may be NULL). */
     int (*held_out)(void *arg, const struct row_id *id, const float *values);
     void *arg;
@@ -30,10 +31,10 @@ struct draw_batch {
     float *values;      /* in: room for (rows, width); out: float32, as stored (not scaled) */
     struct row_id *ids; /* in: room for (rows) */
     size_t rows;        /* in: wanted; out: got. Fewer only where the stream has ended */
-    uint64_t checkpoint_request; /* out: the buffer's present number */
+    uint64_t checkpoint_request;                           /* out: the buffer's present number */
     double same_sequence_pairs, ideal_same_sequence_pairs; /* out: measured and expected */
-    double entropy, ideal_entropy;                         /* out: of sequences in this batch, nats */
-    double age_seconds; /* out: mean time since capture */
+    double entropy, ideal_entropy; /* out: of sequences in this batch, nats */
+    double age_seconds;            /* out: mean time since capture */
 };
 
 struct draw;

@@ -1,6 +1,7 @@
 /*
- * The shuffle buffer as its one writer, the sink, sees it: an LMDB environment that holds slabs, the
- * producers' numbers and cursors, the stream's descriptor, and a small state record for trainers.
+ * The shuffle buffer as its one writer, the sink, sees it: an LMDB environment that holds slabs,
+ * the producers' numbers and cursors, the stream's descriptor, and a small state record for
+ * trainers.
  *
  * What is committed is all there is: a slab, its producer's number and its cursor go into one
  * transaction, and only then may the frame be acked.
@@ -14,21 +15,27 @@
 enum durability { DURABILITY_PROCESS, DURABILITY_POWER };
 
 struct store_options {
-    const char *dir;       /* the environment's folder; created 0700 */
-    const char *stream;    /* name */
-    uint64_t size_bytes;   /* cap of the data file */
-    uint32_t slab_bytes;   /* 0: chosen from size and row_bytes by store_slab_bytes() */
+    const char *dir;     /* the environment's folder; created 0700 */
+    const char *stream;  /* name */
+    uint64_t size_bytes; /* cap of the data file */
+    uint32_t slab_bytes; /* 0: chosen from size and row_bytes by store_slab_bytes() */
     uint32_t width;
     uint8_t dtype;
     enum durability durability;
 };
 
-enum { STORE_MAX_PRODUCERS = 256, STORE_SLAB_HEADER_BYTES = 128 };
+enum {
+    STORE_MAX_PRODUCERS = 256,
+    STORE_SLAB_HEADER_BYTES = 128,
+    STORE_LEAST_SLABS = 64, /* of a buffer */
+    STORE_LEAST_ROWS = 16,  /* of a slab */
+    STORE_KEPT_SLABS = 2,   /* room that the sink keeps for each producer that has not ended */
+};
 
 /* Value of a slab: this header, then the raw payload (proto/frame.h). */
 struct slab_header {
     uint64_t magic_version;
-    uint64_t id;      /* its key: grows by one a slab, never used again */
+    uint64_t id; /* its key: grows by one a slab, never used again */
     uint64_t number;
     uint32_t producer;
     uint32_t epoch;
@@ -40,89 +47,113 @@ struct slab_header {
     uint64_t captured_ns;
     uint64_t identities_hash;
     uint64_t raw_hash;
-    uint64_t reserved[2];
+    uint64_t reserved[3];
 };
 
-struct store_producer { /* committed with each slab of that producer */
+struct store_producer {   /* committed with each slab of that producer */
     uint64_t next_number; /* all below were stored, or acked because every checkpoint covers them */
     struct cursor cursor; /* of frame next_number */
     uint32_t epoch;
-    uint32_t ended; /* 1: its end is committed */
-    uint64_t rows;  /* stored, over all epochs */
+    uint32_t ended;                  /* 1: its end is committed */
+    uint64_t rows;                   /* stored, over all epochs */
     struct frame_totals totals;      /* of the current epoch */
     struct frame_totals past_totals; /* of the epochs before it */
 };
 
-struct store_state { /* read by trainers with each batch */
+struct store_state {             /* read by trainers with each batch */
     uint64_t run;                /* random, set at creation: a buffer's identity */
     uint64_t checkpoint_request; /* grows when consumers should checkpoint */
     uint64_t slab_capacity;
-    uint64_t slabs;              /* stored now */
-    uint64_t rows;               /* stored now */
+    uint64_t slabs; /* stored now */
+    uint64_t rows;  /* stored now */
     uint32_t rows_a_slab;
-    uint32_t producers;          /* declared */
-    uint32_t more_is_coming;     /* a slab is free and a live producer holds credit for it */
-    uint32_t ended;              /* the stream has ended: all declared producers have */
-    uint64_t replaced_slabs;     /* thrown out by the shed policy */
+    uint32_t producers;      /* declared */
+    uint32_t more_is_coming; /* a slab is free and a live producer holds credit for it */
+    uint32_t ended;          /* the stream has ended: all declared producers have */
+    uint64_t replaced_slabs; /* thrown out by the shed policy */
 };
 
 struct store;
 
-/* Slab size for a buffer: 256 KiB class, smaller for small buffers (at least 64 slabs), larger where
- * a slab would not hold 16 rows; k x 4096 - 16 bytes. 0 if no size satisfies both. Also what a
- * producer must cut its frames to: store_rows_a_slab(). */
+/* Slab size for a buffer: 256 KiB class, smaller for small buffers (at least 64 slabs), larger
+ * where a slab would not hold 16 rows; k x 4096 - 16 bytes. 0 if no size satisfies both. Also what
+ * a producer must cut its frames to: store_rows_a_slab(). */
 uint32_t store_slab_bytes(uint64_t size_bytes, uint32_t width, uint8_t dtype);
 uint32_t store_rows_a_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype);
+/* Slabs that a buffer of this size takes: what is left of the data file, which never grows past
+ * size_bytes, after the descriptor, the trees and 5 % of slack. 0 where nothing is left. */
+uint64_t store_slab_capacity(uint64_t size_bytes, uint32_t slab_bytes, uint32_t width);
 
-/* Open for writing, creating what is missing. Exactly one writer at a time (a lock file beside it:
- * ERR_EXISTS). ERR_MISMATCH: another stream, width, dtype or slab size (text: which, old, new).
- * ERR_VERSION: written by another version. ERR_CORRUPT: cannot be trusted (NOSYNC buffer of another
- * boot without a clean close; a damaged file: opened first in a child, whose death by signal counts
- * as damage); the caller sets it aside with store_set_aside() and opens again. ERR_NOSPC, ERR_IO.
- * The caller closes it: store_close() marks it clean. */
+/* Open for writing, creating what is missing; a buffer keeps the size and slab size it was made
+ * with (slab_bytes 0: whatever that is). Exactly one writer at a time (a lock file in it:
+ * ERR_EXISTS). ERR_USAGE: too small (text: the least size). ERR_MISMATCH: another stream, width,
+ * dtype, size or slab size (text: which, old, new). ERR_VERSION: written by another version.
+ * ERR_CORRUPT: cannot be trusted (NOSYNC buffer of another boot without a clean close; a damaged
+ * file: a child looks at it first, and its death counts as damage); the caller sets it aside with
+ * store_set_aside() and opens again. ERR_NOSPC, ERR_IO, ERR_NOMEM. Forks; blocks on the disk. The
+ * caller closes it: store_close() aborts an open transaction and marks the buffer clean. */
 int store_open(const struct store_options *options, struct store **store);
 void store_close(struct store *store);
-/* Rename DIR to DIR.damaged-N, never overwriting; writes the new path to out[]. ERR_IO. */
+/* Move the environment's files out of DIR into a new folder DIR.damaged-N, never overwriting, and
+ * write its path to out[]. CONSUMERS/ stays in DIR. ERR_EXISTS while a writer is at work, ERR_IO.
+ */
 int store_set_aside(const char *dir, char *out, size_t out_bytes);
 
-/* The stream's descriptor (JSON), committed once before the first slab. get: ERR_NOTFOUND; caller
- * frees *text. */
+/* The stream's descriptor (JSON), committed once before the first slab, outside a transaction. put:
+ * ERR_EXISTS. get: ERR_NOTFOUND; NUL-terminated, caller frees *text. */
 int store_descriptor_put(struct store *store, const char *text, size_t bytes);
 int store_descriptor_get(struct store *store, char **text, size_t *bytes);
 
-/* One write transaction at a time. Between begin and commit, any of the calls marked (txn).
- * store_commit: ERR_NOSPC, ERR_IO: nothing of the transaction happened; store stays usable (it
- * reopens itself where LMDB says it must). */
+/* One write transaction at a time. Between begin and commit, any of the calls marked (txn). After a
+ * (txn) call failed with anything but ERR_AGAIN, ERR_EXISTS, ERR_LIMIT, ERR_MISMATCH or a full
+ * buffer, only store_abort() is left.
+ * store_commit: ERR_NOSPC, ERR_IO: nothing of the transaction happened; the store stays usable, its
+ * index and records are read anew (it reopens itself; where even that fails, the next store_begin
+ * tries again). An open transaction holds up nobody but another writer. */
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_abort(struct store *store);
 
-/* (txn) Reserve a slab's place: header written with `id` filled in, *raw points to raw_bytes that the
- * caller fills before commit. ERR_NOSPC when slab_capacity slabs are stored already. */
+/* (txn) Reserve a slab's place: header written with magic and `id` filled in, *raw points to
+ * raw_bytes that the caller fills before its next call on the store. ERR_NOSPC: slab_capacity slabs
+ * are stored already. ERR_AGAIN: there is room, but of slabs just freed, whose pages LMDB gives out
+ * two commits later, or later still while a reader is at it: commit what there is, and try again.
+ * ERR_EXISTS: (producer, number) is stored. ERR_MISMATCH, ERR_LIMIT: the header does not fit the
+ * buffer. */
 int store_put(struct store *store, struct slab_header *header, void **raw);
 /* (txn) Free slabs by id; an id that is not there is passed over. */
 int store_free(struct store *store, const uint64_t *ids, size_t count);
-/* (txn) A producer's record (read: outside a transaction too). get: ERR_NOTFOUND. */
+/* (txn) A producer's record (get: outside a transaction too). get: ERR_NOTFOUND. */
 int store_producer_put(struct store *store, uint32_t producer, const struct store_producer *record);
 int store_producer_get(struct store *store, uint32_t producer, struct store_producer *record);
-/* (txn) The state that trainers read. The writer owns the fields from checkpoint_request on. */
+/* (txn) The state that trainers read. The caller owns checkpoint_request, producers,
+ * more_is_coming, ended and replaced_slabs; all else is the store's and kept up by itself. */
 int store_state_put(struct store *store, const struct store_state *state);
 
-/* The writer's own index, in memory, of what is stored, oldest first. */
+/* Clear the slots of readers that died in a transaction: they pin pages. Call it every few seconds
+ * (store_open does it too). Cheap; never blocks for long. */
+void store_tick(struct store *store);
+
+/* The state: in a transaction with its changes, else what is committed. */
 const struct store_state *store_state(const struct store *store);
-uint64_t store_capacity(const struct store *store);        /* slabs */
-uint64_t store_count(const struct store *store);           /* slabs */
-/* Slab of (producer, number): ERR_NOTFOUND. */
+uint64_t store_capacity(const struct store *store); /* slabs */
+
+/* The writer's own index, in memory, of what is stored, in order of id, oldest first. In a
+ * transaction what it has put is there already; what it has freed keeps its place, with rows 0,
+ * until the commit. */
 struct slab_ref {
     uint64_t id, number, identities_hash;
     uint32_t producer, rows;
 };
-int store_find(const struct store *store, uint32_t producer, uint64_t number, struct slab_ref *ref);
-/* i-th stored slab in order of id, i < store_count(). */
+uint64_t store_count(const struct store *store);
+/* i-th of them, i < store_count(). */
 struct slab_ref store_slab(const struct store *store, uint64_t i);
+/* Slab of (producer, number): ERR_NOTFOUND (no text). */
+int store_find(const struct store *store, uint32_t producer, uint64_t number, struct slab_ref *ref);
 
-/* Check every slab's checksum, in a child process. *bad = slabs that fail. ERR_CORRUPT if the child
- * died of it. For `sluice buffer verify` and after damage. */
+/* Check the whole file and every slab's checksum, in a child process; a writer may be at work. *bad
+ * = slabs that fail. ERR_NOTFOUND, ERR_VERSION, ERR_CORRUPT (also if the child died of it). For
+ * `sluice buffer verify` and after damage. */
 int store_verify(const char *dir, uint64_t *slabs, uint64_t *bad);
 
 #endif

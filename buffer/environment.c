@@ -1,0 +1,239 @@
+#include "buffer/environment.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+static const char format_magic[8] = {'S', 'L', 'U', 'B', 'U', 'F', 'F', '\n'};
+
+static int disk_is_full(const char *dir)
+{
+    struct statvfs fs;
+    return statvfs(dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < 1 << 20;
+}
+
+int environment_error(int rc, const char *doing, const char *dir)
+{
+    int code = ERR_IO;
+    const char *hint = "";
+    switch (rc) {
+    case MDB_NOTFOUND:
+        code = ERR_NOTFOUND;
+        break;
+    case ENOMEM:
+        code = ERR_NOMEM;
+        break;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case MDB_MAP_FULL:
+        code = ERR_NOSPC;
+        break;
+    case EIO: /* a full disk shows itself as a short write */
+        code = disk_is_full(dir) ? ERR_NOSPC : ERR_IO;
+        break;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_INCOMPATIBLE:
+    case MDB_CURSOR_FULL:
+    case MDB_BAD_VALSIZE:
+        code = ERR_CORRUPT;
+        break;
+    case MDB_VERSION_MISMATCH:
+        code = ERR_VERSION;
+        hint = "; HINT: it was made by another version of LMDB";
+        break;
+    case MDB_READERS_FULL:
+        hint = "; HINT: too many trainers read this buffer at once";
+        break;
+    }
+    if (code == ERR_NOSPC && rc != MDB_MAP_FULL) hint = "; HINT: make room on that disk";
+    return err_set(code, "%s the buffer in %s: %s%s", doing, dir, mdb_strerror(rc), hint);
+}
+
+static int environment_open(const char *dir, uint64_t map_bytes, unsigned flags,
+                            struct environment *e)
+{
+    MDB_txn *txn = NULL;
+    unsigned creating = flags & MDB_RDONLY ? 0 : MDB_CREATE;
+    memset(e, 0, sizeof *e);
+    int rc = mdb_env_create(&e->env);
+    if (rc == 0) rc = mdb_env_set_maxdbs(e->env, 2);
+    if (rc == 0 && map_bytes) rc = mdb_env_set_mapsize(e->env, map_bytes);
+    if (rc == 0) rc = mdb_env_open(e->env, dir, flags | MDB_NOTLS, 0600);
+    if (rc == 0) rc = mdb_txn_begin(e->env, NULL, flags & MDB_RDONLY, &txn);
+    if (rc == 0) rc = mdb_dbi_open(txn, "slabs", creating | MDB_INTEGERKEY, &e->slabs);
+    if (rc == 0) rc = mdb_dbi_open(txn, "meta", creating, &e->meta);
+    if (rc == 0) {
+        rc = mdb_txn_commit(txn);
+        txn = NULL;
+    }
+    MDB_stat st;
+    int foreign = rc == MDB_NOTFOUND && mdb_stat(txn, 1, &st) == 0 && st.ms_entries > 0;
+    if (txn) mdb_txn_abort(txn);
+    if (rc == 0) return ERR_OK;
+    int result = environment_error(rc, "cannot open", dir);
+    if (foreign)
+        result = err_set(ERR_CORRUPT, "the LMDB file in %s belongs to another program", dir);
+    environment_close(e);
+    return result;
+}
+
+int environment_open_writing(const char *dir, uint64_t map_bytes, enum durability durability,
+                             struct environment *e)
+{
+    return environment_open(dir, map_bytes, durability == DURABILITY_PROCESS ? MDB_NOSYNC : 0, e);
+}
+
+int environment_open_reading(const char *dir, struct environment *e)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    if (stat(path, &st) != 0 || st.st_size == 0)
+        return err_set(ERR_NOTFOUND, "there is no buffer in %s", dir);
+    return environment_open(dir, 0, MDB_RDONLY, e);
+}
+
+void environment_close(struct environment *e)
+{
+    if (e->env) mdb_env_close(e->env);
+    memset(e, 0, sizeof *e);
+}
+
+int environment_find(const struct environment *e, MDB_txn *txn, const char *key, MDB_val *value,
+                     const char *dir)
+{
+    MDB_val k = {strlen(key), (void *)key};
+    int rc = mdb_get(txn, e->meta, &k, value);
+    return rc == 0 ? ERR_OK : environment_error(rc, "cannot read a record of", dir);
+}
+
+int environment_get(const struct environment *e, MDB_txn *txn, const char *key, void *out,
+                    size_t bytes, const char *dir)
+{
+    MDB_val value;
+    int result = environment_find(e, txn, key, &value, dir);
+    if (result != ERR_OK) return result;
+    if (value.mv_size != bytes)
+        return err_set(ERR_CORRUPT, "the record '%s' of the buffer in %s has %zu bytes, not %zu",
+                       key, dir, value.mv_size, bytes);
+    memcpy(out, value.mv_data, bytes);
+    return ERR_OK;
+}
+
+int environment_format(const struct environment *e, MDB_txn *txn, struct format_record *format,
+                       const char *dir)
+{
+    MDB_val value;
+    struct format_record f;
+    int result = environment_find(e, txn, "format", &value, dir);
+    if (result != ERR_OK) return result;
+    if (value.mv_size < offsetof(struct format_record, width))
+        return err_set(ERR_CORRUPT, "the buffer in %s has a damaged format record", dir);
+    memcpy(&f, value.mv_data, value.mv_size < sizeof f ? value.mv_size : sizeof f);
+    if (memcmp(f.magic, format_magic, sizeof f.magic) != 0)
+        return err_set(ERR_CORRUPT, "the file in %s is no buffer of Sluice", dir);
+    if (f.version != FORMAT_VERSION)
+        return err_set(ERR_VERSION,
+                       "the buffer in %s has format %u, this build knows %d; HINT: finish with the "
+                       "version that made it, or start over with --fresh",
+                       dir, f.version, FORMAT_VERSION);
+    uint32_t rows = store_rows_a_slab(f.slab_bytes, f.width, (uint8_t)f.dtype);
+    if (value.mv_size != sizeof f || !memchr(f.stream, 0, sizeof f.stream) || rows == 0 ||
+        (f.slab_bytes + LMDB_PAGE_HEADER_BYTES) % BUFFER_PAGE_BYTES != 0)
+        return err_set(ERR_CORRUPT, "the buffer in %s has a damaged format record", dir);
+    *format = f;
+    return ERR_OK;
+}
+
+struct format_record environment_new_format(const struct store_options *options,
+                                            uint32_t slab_bytes, uint64_t run)
+{
+    struct format_record f = {
+        .version = FORMAT_VERSION,
+        .width = options->width,
+        .dtype = options->dtype,
+        .slab_bytes = slab_bytes,
+        .size_bytes = options->size_bytes,
+        .run = run,
+    };
+    memcpy(f.magic, format_magic, sizeof f.magic);
+    snprintf(f.stream, sizeof f.stream, "%s", options->stream);
+    return f;
+}
+
+void environment_producer_key(uint32_t producer, char key[16])
+{
+    snprintf(key, 16, "producer/%03u", producer % 1000);
+}
+
+static int boot_id(char *out, size_t bytes)
+{
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    char *line = f ? fgets(out, (int)bytes, f) : NULL;
+    if (f) fclose(f);
+    if (!line) return err_set(ERR_IO, "cannot read the machine's boot id: %s", strerror(errno));
+    out[strcspn(out, "\n")] = '\0';
+    return ERR_OK;
+}
+
+int environment_boot_check(const char *dir)
+{
+    char path[PATH_MAX], id[64], *text;
+    struct stat st;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    if (stat(path, &st) != 0 || st.st_size == 0) return ERR_OK;
+    snprintf(path, sizeof path, "%s/boot", dir);
+    int result = file_read(path, 256, &text, &bytes);
+    if (result == ERR_NOTFOUND)
+        return err_set(ERR_CORRUPT, "the buffer in %s lacks the file that says how it was closed",
+                       dir);
+    if (result != ERR_OK) return result;
+    text[strcspn(text, "\n")] = '\0';
+    result = boot_id(id, sizeof id);
+    if (result == ERR_OK && strcmp(text, "closed") != 0 && strcmp(text, id) != 0)
+        result = err_set(ERR_CORRUPT,
+                         "the buffer in %s was in use, with durability 'process', when the machine "
+                         "went down: what it holds is not to be trusted",
+                         dir);
+    free(text);
+    return result;
+}
+
+int environment_boot_write(const char *dir, int open_without_syncs)
+{
+    char path[PATH_MAX], text[80] = "closed";
+    snprintf(path, sizeof path, "%s/boot", dir);
+    int result = open_without_syncs ? boot_id(text, sizeof text) : ERR_OK;
+    if (result != ERR_OK) return result;
+    strcat(text, "\n");
+    return file_replace(path, text, strlen(text));
+}
+
+int environment_slab_check(const struct format_record *format, uint64_t id, const MDB_val *value,
+                           const char *dir)
+{
+    struct slab_header h;
+    int ok = value->mv_size == format->slab_bytes;
+    if (ok) {
+        memcpy(&h, value->mv_data, sizeof h);
+        size_t raw = frame_raw_bytes(h.rows, h.width, (uint8_t)h.dtype);
+        ok = h.magic_version == SLAB_MAGIC_VERSION && h.id == id && h.number > 0 && h.rows > 0 &&
+             h.producer < STORE_MAX_PRODUCERS && h.width == format->width &&
+             h.dtype == format->dtype && raw == h.raw_bytes && raw > 0 &&
+             raw <= format->slab_bytes - STORE_SLAB_HEADER_BYTES;
+    }
+    return ok ? ERR_OK
+              : err_set(ERR_CORRUPT, "the buffer in %s: slab %llu has a damaged header", dir,
+                        (unsigned long long)id);
+}

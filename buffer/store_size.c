@@ -1,0 +1,37 @@
+/* How a buffer of a given size is laid out. */
+#include "buffer/environment.h"
+
+enum { CLASS_PAGES = 64, LARGEST_PAGES = FRAME_MAX_RAW_BYTES / BUFFER_PAGE_BYTES };
+
+uint32_t store_rows_a_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype)
+{
+    if (slab_bytes <= STORE_SLAB_HEADER_BYTES) return 0;
+    return frame_rows_within(slab_bytes - STORE_SLAB_HEADER_BYTES, width, dtype);
+}
+
+uint64_t store_slab_capacity(uint64_t size_bytes, uint32_t slab_bytes, uint32_t width)
+{
+    uint64_t pages = size_bytes / BUFFER_PAGE_BYTES;
+    uint64_t slab_pages = (slab_bytes + LMDB_PAGE_HEADER_BYTES) / BUFFER_PAGE_BYTES;
+    /* Meta pages, roots, records of producers; the descriptor, whose mean has `width` numbers. */
+    uint64_t descriptor_bytes = 16384 + (uint64_t)width * 20;
+    uint64_t kept = 64 + descriptor_bytes / BUFFER_PAGE_BYTES;
+    if (slab_pages == 0 || pages <= kept) return 0;
+    uint64_t slabs = (pages - kept) * 95 / 100 / slab_pages;
+    /* 26 bytes a slab in leaves that may be half full, twice over while a commit copies them. */
+    uint64_t tree_pages = slabs * 4 / 150;
+    uint64_t lost = (tree_pages + slab_pages - 1) / slab_pages;
+    return slabs > lost ? slabs - lost : 0;
+}
+
+uint32_t store_slab_bytes(uint64_t size_bytes, uint32_t width, uint8_t dtype)
+{
+    uint32_t best = 0;
+    for (uint32_t pages = 1; pages <= LARGEST_PAGES; pages++) {
+        uint32_t bytes = pages * BUFFER_PAGE_BYTES - LMDB_PAGE_HEADER_BYTES;
+        if (pages > CLASS_PAGES && best) break;
+        if (store_slab_capacity(size_bytes, bytes, width) < STORE_LEAST_SLABS) break;
+        if (store_rows_a_slab(bytes, width, dtype) >= STORE_LEAST_ROWS) best = bytes;
+    }
+    return best;
+}
