@@ -1,0 +1,102 @@
+#!/bin/bash
+# Installs what Sluice is built from: Debian's packages, then llama.cpp (unless the system has a
+# version that we support) into the user's cache. May be run again at any time: what is there stays,
+# and nothing is fetched then. Debian 12; root, or sudo for the packages alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/common.sh
+. scripts/common.sh
+
+build_packages='build-essential pkg-config cmake ninja-build chrpath ca-certificates
+    python3 python3-pip python3-venv
+    libzmq3-dev liblmdb-dev liblz4-dev libuv1-dev libxxhash-dev libsodium-dev libopenblas-dev
+    libmicrohttpd-dev libjansson-dev libyaml-dev zlib1g-dev libzstd-dev'
+test_packages='libcmocka-dev clang clang-format libclang-rt-dev lmdb-utils zstd curl git shellcheck
+    man-db'
+corpus_packages='fortunes fortunes-min perl-doc dict-gcide'
+
+install_packages() {
+    local missing=() package
+    command -v dpkg-query >/dev/null || die "this is not Debian; HINT: docs/SETUP.md lists what to install"
+    for package; do
+        # shellcheck disable=SC2016
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "deps: installing ${missing[*]}"
+    local sudo=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "${#missing[@]} packages are missing; HINT: run 'make deps' as root: ${missing[*]}"
+        sudo=(sudo)
+    fi
+    # The pods of perl-doc and the texts of fortunes lie outside the folders that small images leave
+    # out of packages, so nothing else is needed for them.
+    "${sudo[@]}" apt-get update -q >&2
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+}
+
+# Shared libraries come out of a wheel as three copies each; two become links again.
+link_again() {
+    local file
+    for file in "$1"/*.so.*.*.*; do
+        ln -sf "${file##*/}" "${file%.*.*}"
+        ln -sf "${file##*/}" "${file%.so.*}.so"
+    done
+}
+
+# build_llama TARGET: builds in a folder beside the target and renames it when it has proved itself.
+build_llama() {
+    local target=$1 work python
+    mkdir -p "${target%/*}"
+    exec 9>"${target%/*}/lock"
+    flock 9
+    [ ! -e "$target/lib/libllama.so" ] || return 0
+    python=$(python_with_pip)
+    rm -rf "${target%/*}"/.building.*
+    work=$(mktemp -d "${target%/*}/.building.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    say "deps: building llama.cpp (llama-cpp-python $llama_version) for $cpu_key: 3 to 6 minutes"
+    printf 'llama-cpp-python==%s --hash=sha256:%s\n' "$llama_version" "$llama_sha256" >"$work/pinned"
+    # OpenMP stays on: its barriers sleep when told to (OMP_WAIT_POLICY), ggml's own always spin,
+    # and the engine shares its cores with a trainer.
+    CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
+        CMAKE_ARGS="$cpu_options -DGGML_OPENMP=ON -DCMAKE_BUILD_TYPE=Release" \
+        "$python" -m pip install --no-deps --no-cache-dir --require-hashes \
+        --disable-pip-version-check --root-user-action=ignore \
+        --target "$work/prefix" -r "$work/pinned" >"$work/log" 2>&1 || {
+        tail -40 "$work/log" >&2
+        die "llama.cpp was not built (above: the end of pip's output)"
+    }
+    # shellcheck disable=SC2016
+    sed -i -e "s|^prefix=.*|prefix=$target|" -e 's|^exec_prefix=.*|exec_prefix=${prefix}|' \
+        -e 's|^libdir=.*|libdir=${prefix}/lib|' -e 's|^includedir=.*|includedir=${prefix}/include|' \
+        "$work/prefix/lib/pkgconfig/llama.pc"
+    link_again "$work/prefix/lib"
+    mkdir "$work/done"
+    mv "$work/prefix/include" "$work/prefix/lib" "$work/done/"
+    cp "$work"/prefix/llama_cpp_python-*.dist-info/licenses/LICENSE* "$work/done/"
+    try_llama "$work/done" >&2
+    mv -T "$work/done" "$target"
+    rm -rf "$work"
+    trap - EXIT
+}
+
+try_llama() {
+    cc -std=c11 scripts/llama_try.c -I"$1/include" -L"$1/lib" -Wl,-rpath,"$1/lib" \
+        -lllama -lggml-cpu -lggml -lggml-base -lm -o "$1/try" || die "llama.cpp does not link"
+    "$1/try" || die "llama.cpp does not work on this CPU ($cpu_key)"
+    rm "$1/try"
+}
+
+# shellcheck disable=SC2086
+install_packages $build_packages $test_packages $corpus_packages
+if scripts/llama.sh --system; then
+    say "deps: llama.cpp is the system's ($(pkg-config --modversion llama))"
+else
+    cpu_find
+    target=$cache/llama/$llama_version-r$llama_recipe-$cpu_key
+    build_llama "$target"
+    say "deps: llama.cpp is in $target"
+fi

@@ -1,0 +1,59 @@
+#!/bin/bash
+# Tells make about the llama.cpp in use: the system's where pkg-config knows one of a supported
+# version, else the one that `make deps` built for this kind of CPU.
+#   llama.sh --cflags | --libs | --prefix | --libdir | --system
+# --system succeeds, silently, where it is the system's. Nothing is cached: headers and libraries
+# of two versions must never mix.
+set -eu
+# shellcheck source=scripts/common.sh
+. "${BASH_SOURCE[0]%/*}/common.sh"
+
+system_has_one() {
+    local version
+    version=$(pkg-config --modversion llama 2>/dev/null) || return 1
+    # shellcheck disable=SC2254
+    case $version in $llama_supported) ;; *) return 1 ;; esac
+}
+
+# A library outside the loader's own folders needs its folder in the binary.
+system_libs() {
+    local libdir
+    libdir=$(pkg-config --variable=libdir llama)
+    case $libdir in
+    /lib | /lib/* | /usr/lib | /usr/lib/*) ;;
+    *) printf '%s ' "-Wl,-rpath,$libdir" ;;
+    esac
+    pkg-config --libs llama
+}
+
+from_system() {
+    case $1 in
+    --cflags) pkg-config --cflags llama ;;
+    --libs) system_libs ;;
+    --prefix) pkg-config --variable=prefix llama ;;
+    --libdir) pkg-config --variable=libdir llama ;;
+    --system) ;;
+    esac
+}
+
+from_cache() {
+    local prefix
+    cpu_find
+    prefix=$cache/llama/$llama_version-r$llama_recipe-$cpu_key
+    [ "$1" != --system ] || exit 1
+    [ -e "$prefix/lib/libllama.so" ] || die "no llama.cpp for this CPU in $prefix; HINT: run 'make deps'"
+    case $1 in
+    --cflags) printf '%s\n' "-I$prefix/include" ;;
+    # `make install` puts another place for the first one (chrpath): it may be shorter, not longer.
+    --libs) printf '%s\n' "-L$prefix/lib -Wl,-rpath,$prefix/lib -lllama -lggml -lggml-base" ;;
+    --prefix) printf '%s\n' "$prefix" ;;
+    --libdir) printf '%s\n' "$prefix/lib" ;;
+    esac
+}
+
+case ${1-} in
+--cflags | --libs | --prefix | --libdir | --system)
+    if system_has_one; then from_system "$1"; else from_cache "$1"; fi
+    ;;
+*) die "say --cflags, --libs, --prefix, --libdir or --system" ;;
+esac
