@@ -26,11 +26,11 @@ struct engine_hook {
 };
 
 struct engine_info {
-    const char *engine;      /* "llama", "synthetic", "files" */
-    const char *model;       /* file name or description, for people */
-    uint64_t model_hash;     /* fingerprint of the model as run (prepared or not) */
-    const char *precision;   /* "f32", "bf16", "q4_1", ... of the model as run */
-    uint64_t corpus_hash;    /* fingerprint of the corpus and of every setting that shapes contexts */
+    const char *engine;    /* "llama", "synthetic", "files" */
+    const char *model;     /* file name or description, for people */
+    uint64_t model_hash;   /* fingerprint of the model as run (prepared or not) */
+    const char *precision; /* "f32", "bf16", "q4_1", ... of the model as run */
+    uint64_t corpus_hash;  /* fingerprint of the corpus and of every setting that shapes contexts */
     uint32_t context_tokens; /* rows of a context at most */
     int prepends_bos;
     int resumable; /* whether engine_seek works (a pipe cannot) */
@@ -40,17 +40,17 @@ struct engine_info {
 };
 
 struct engine_batch {
-    size_t rows; /* 0: the share has ended */
-    const struct row_id *ids;      /* (rows) */
-    const uint8_t *flags;          /* (rows) enum engine_row_flags */
-    const struct cursor *cursors;  /* (rows + 1): of each row, and of the row after the last */
-    const float *values;           /* (rows, width) */
+    size_t rows;                  /* 0: the share has ended */
+    const struct row_id *ids;     /* (rows) */
+    const uint8_t *flags;         /* (rows) enum engine_row_flags */
+    const struct cursor *cursors; /* (rows + 1): of each row, and of the row after the last */
+    const float *values;          /* (rows, width) */
 };
 
 struct engine_counters {
-    uint64_t tokens;          /* that went through the model */
-    uint64_t documents;       /* begun */
-    uint64_t bad_text;        /* documents skipped because they are not valid UTF-8 */
+    uint64_t tokens;    /* that went through the model */
+    uint64_t documents; /* begun */
+    uint64_t bad_text;  /* documents skipped because they are not valid UTF-8 */
     uint64_t bad_text_bytes;
 };
 

@@ -8,16 +8,16 @@ enum engine_kind { ENGINE_LLAMA, ENGINE_SYNTHETIC, ENGINE_FILES };
 enum bad_text { BAD_TEXT_SKIP, BAD_TEXT_FAIL };
 
 struct synthetic_options {
-    uint32_t features;        /* true directions */
-    uint32_t width;           /* D */
-    double l0;                /* expected active features a row */
-    double zipf_exponent;     /* of the features' firing rates */
-    double noise;             /* standard deviation of the noise added to each dimension */
-    uint32_t groups;          /* correlated groups: features of a group fire together more often */
+    uint32_t features;    /* true directions */
+    uint32_t width;       /* D */
+    double l0;            /* expected active features a row */
+    double zipf_exponent; /* of the features' firing rates */
+    double noise;         /* standard deviation of the noise added to each dimension */
+    uint32_t groups;      /* correlated groups: features of a group fire together more often */
     uint64_t seed;
-    uint64_t rows;            /* of all shares together */
-    uint32_t sequence_rows;   /* rows of a sequence */
-    const char *truth_file;   /* safetensors with the directions (NULL: none is written) */
+    uint64_t rows;          /* of all shares together */
+    uint32_t sequence_rows; /* rows of a sequence */
+    const char *truth_file; /* safetensors with the directions (NULL: none is written) */
 };
 
 struct engine_options {
@@ -28,17 +28,17 @@ struct engine_options {
 
     /* llama */
     const char *model_file;
-    const char *cache_dir;        /* where prepared models are kept */
-    uint64_t cache_limit_bytes;   /* cap of that folder */
-    int exact_model;              /* use the file as it is */
-    const char *const *corpus;    /* files, patterns, "-" for stdin */
+    const char *cache_dir;      /* where prepared models are kept */
+    uint64_t cache_limit_bytes; /* cap of that folder */
+    int exact_model;            /* use the file as it is */
+    const char *const *corpus;  /* files, patterns, "-" for stdin */
     uint32_t corpus_count;
-    const char *text_field;       /* JSONL: the field that holds the text */
+    const char *text_field; /* JSONL: the field that holds the text */
     enum bad_text on_bad_text;
     uint32_t context_tokens;
-    uint32_t batch_contexts;      /* contexts in one pass */
+    uint32_t batch_contexts; /* contexts in one pass */
     uint32_t threads;
-    int prepend_bos;              /* -1: as the model's metadata says */
+    int prepend_bos; /* -1: as the model's metadata says */
 
     struct synthetic_options synthetic;
 

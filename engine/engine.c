@@ -1,0 +1,94 @@
+#include "engine/engine.h"
+
+#include "base/err.h"
+#include "engine/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct engine {
+    const struct source *source;
+    void *state;
+    struct engine_info info;
+};
+
+static const struct {
+    const char *name;
+    const struct source *source;
+} kinds[] = {
+    [ENGINE_LLAMA] = {"llama", &source_llama},
+    [ENGINE_SYNTHETIC] = {"synthetic", &source_synthetic},
+    [ENGINE_FILES] = {"files", &source_files},
+};
+
+static int options_check(const struct engine_options *o)
+{
+    if ((unsigned)o->kind >= sizeof kinds / sizeof kinds[0])
+        return err_set(ERR_USAGE, "there is no engine number %d", (int)o->kind);
+    if (o->share_count == 0 || o->share_index >= o->share_count)
+        return err_set(ERR_USAGE, "share %u of %u: the index must be below the count",
+                       o->share_index, o->share_count);
+    if (o->hooks_count > ENGINE_MAX_HOOKS)
+        return err_set(ERR_USAGE, "%u hooks: a stream has at most %d", o->hooks_count,
+                       ENGINE_MAX_HOOKS);
+    for (uint32_t i = 0; i < o->hooks_count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(o->hooks[i], o->hooks[j]) == 0)
+                return err_set(ERR_USAGE, "hook %s is listed twice", o->hooks[i]);
+    return ERR_OK;
+}
+
+int engine_open(const struct engine_options *options, struct engine **engine)
+{
+    int result = options_check(options);
+    if (result != ERR_OK) return result;
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e) return err_set(ERR_NOMEM, "no memory for an engine");
+    e->source = kinds[options->kind].source;
+    e->info.engine = kinds[options->kind].name;
+    result = e->source->open(options, &e->info, &e->state);
+    if (result != ERR_OK) {
+        free(e);
+        return result;
+    }
+    for (uint32_t i = 0; i < e->info.hooks; i++) e->info.width += e->info.hook[i].width;
+    *engine = e;
+    return ERR_OK;
+}
+
+const struct engine_info *engine_info(const struct engine *engine)
+{
+    return &engine->info;
+}
+
+struct engine_counters engine_counters(const struct engine *engine)
+{
+    return engine->source->counters(engine->state);
+}
+
+int engine_count_rows(struct engine *engine, uint64_t *rows,
+                      void (*progress)(void *arg, uint64_t tokens), void *arg)
+{
+    return engine->source->count_rows(engine->state, rows, progress, arg);
+}
+
+int engine_seek(struct engine *engine, const struct cursor *cursor)
+{
+    if (!engine->info.resumable)
+        return err_set(ERR_STATE,
+                       "the corpus is a pipe and cannot be read again; HINT: give it as a file, or "
+                       "start over");
+    return engine->source->seek(engine->state, cursor);
+}
+
+int engine_next(struct engine *engine, struct engine_batch *batch)
+{
+    return engine->source->next(engine->state, batch);
+}
+
+void engine_close(struct engine *engine)
+{
+    if (!engine) return;
+    engine->source->close(engine->state);
+    free(engine);
+}

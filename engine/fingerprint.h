@@ -1,0 +1,25 @@
+/*
+ * Fingerprints of files: XXH3-64 of what is in them.
+ */
+#ifndef SLUICE_ENGINE_FINGERPRINT_H
+#define SLUICE_ENGINE_FINGERPRINT_H
+
+#include <stdint.h>
+
+/* Files above this size are sampled by fingerprint_file(..., FINGERPRINT_SAMPLED, ...): their size
+ * and 64 blocks of 1 MiB at even distances, the first and the last among them. */
+#define FINGERPRINT_WHOLE_BYTES (64ull << 20)
+
+enum fingerprint_depth { FINGERPRINT_WHOLE, FINGERPRINT_SAMPLED };
+
+/* Fingerprint of a regular file. With a cache_dir (NULL: none) the answer is kept there under the
+ * file's device, inode, size and modification time, so that a large model is read once; a cache
+ * that can't be written is no error. ERR_NOTFOUND, ERR_IO, ERR_NOMEM. Blocks on the disk. */
+int fingerprint_file(const char *path, enum fingerprint_depth depth, const char *cache_dir,
+                     uint64_t *hash);
+
+/* Fold text and numbers into a fingerprint, in order. */
+uint64_t fingerprint_add_text(uint64_t hash, const char *text);
+uint64_t fingerprint_add_u64(uint64_t hash, uint64_t value);
+
+#endif

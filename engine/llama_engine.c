@@ -1,0 +1,273 @@
+/* The engine `llama`: a GGUF model over a corpus. */
+#include "base/err.h"
+#include "engine/corpus.h"
+#include "engine/fingerprint.h"
+#include "engine/llama_file.h"
+#include "engine/llama_hooks.h"
+#include "engine/llama_prepare.h"
+#include "engine/llama_runner.h"
+#include "engine/pack.h"
+#include "engine/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct llama_state {
+    struct engine_options options;
+    struct llama_hooks hooks;
+    struct llama_prepared prepared;
+    struct llama_runner *runner;
+    struct corpus *corpus;
+    struct pack *pack;
+    struct pack_options packing;
+    uint32_t width;
+    uint32_t skip; /* rows of the next context that lie before the cursor sought */
+    uint64_t tokens;
+    /* one batch: room for batch_contexts * context_tokens rows */
+    int32_t *submitted;
+    uint32_t *lengths;
+    struct row_id *ids;
+    uint8_t *flags;
+    struct cursor *cursors; /* one more than rows */
+    float *values;
+};
+
+static void close_llama(void *state)
+{
+    struct llama_state *s = state;
+    if (!s) return;
+    pack_close(s->pack);
+    corpus_close(s->corpus);
+    llama_runner_close(s->runner);
+    free(s->submitted);
+    free(s->lengths);
+    free(s->ids);
+    free(s->flags);
+    free(s->cursors);
+    free(s->values);
+    free(s);
+}
+
+/* Find the hooks in the file as it is, before minutes are spent on preparing it. */
+static int open_model(struct llama_state *s, struct engine_info *info)
+{
+    const struct engine_options *o = &s->options;
+    int result = llama_hooks_parse(o->hooks, o->hooks_count, &s->hooks);
+    if (result == ERR_OK) result = llama_file_check(o->model_file);
+    if (result == ERR_OK)
+        result = llama_file_fingerprint(o->model_file, o->cache_dir, &info->model_hash);
+    if (result == ERR_OK && !o->exact_model) result = llama_runner_probe(o->model_file, &s->hooks);
+    if (result != ERR_OK) return result;
+    struct llama_runner_options run = {.path = o->model_file,
+                                       .context_tokens = o->context_tokens,
+                                       .contexts = o->batch_contexts,
+                                       .threads = o->threads};
+    if (!o->exact_model) {
+        result = llama_prepare(o->model_file, info->model_hash, llama_hooks_top_layer(&s->hooks),
+                               o->cache_dir, o->cache_limit_bytes, o->threads, &s->prepared);
+        if (result != ERR_OK) return result;
+        run.path = s->prepared.path;
+        info->model_hash = s->prepared.hash;
+    }
+    return llama_runner_open(&run, &s->hooks, &s->runner);
+}
+
+static int open_corpus(struct llama_state *s, struct engine_info *info)
+{
+    const struct engine_options *o = &s->options;
+    int adds_bos = o->prepend_bos < 0 ? llama_runner_adds_bos(s->runner) : o->prepend_bos;
+    int32_t bos = adds_bos ? llama_runner_bos(s->runner) : -1;
+    if (adds_bos && bos < 0)
+        return err_set(ERR_USAGE,
+                       "%s has no BOS token to prepend; HINT: set capture.prepend_bos: false",
+                       o->model_file);
+    s->packing = (struct pack_options){.tokenize = llama_runner_tokenize,
+                                       .arg = s->runner,
+                                       .share_index = o->share_index,
+                                       .share_count = o->share_count,
+                                       .context_tokens = o->context_tokens,
+                                       .bos = bos,
+                                       .separator = llama_runner_separator(s->runner),
+                                       .on_bad_text = o->on_bad_text};
+    int result = corpus_open(o->corpus, o->corpus_count, o->text_field, &s->corpus);
+    if (result == ERR_OK) result = corpus_fingerprint(s->corpus, &info->corpus_hash);
+    if (result == ERR_OK) result = pack_open(s->corpus, &s->packing, &s->pack);
+    if (result != ERR_OK) return result;
+    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, o->context_tokens);
+    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, (uint64_t)(bos + 1));
+    info->corpus_hash =
+        fingerprint_add_u64(info->corpus_hash, (uint64_t)(s->packing.separator + 1));
+    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, (uint64_t)o->on_bad_text);
+    info->prepends_bos = adds_bos;
+    info->resumable = corpus_rereadable(s->corpus);
+    return ERR_OK;
+}
+
+static int make_batch(struct llama_state *s)
+{
+    size_t rows = (size_t)s->options.batch_contexts * s->options.context_tokens;
+    s->submitted = malloc(rows * sizeof *s->submitted);
+    s->lengths = malloc(s->options.batch_contexts * sizeof *s->lengths);
+    s->ids = malloc(rows * sizeof *s->ids);
+    s->flags = malloc(rows);
+    s->cursors = malloc((rows + 1) * sizeof *s->cursors);
+    s->values = malloc(rows * s->width * sizeof *s->values);
+    if (!s->submitted || !s->lengths || !s->ids || !s->flags || !s->cursors || !s->values)
+        return err_set(ERR_NOMEM, "no memory for %zu rows of %u values", rows, s->width);
+    return ERR_OK;
+}
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void describe(const struct llama_state *s, struct engine_info *info)
+{
+    info->model = file_name(s->options.model_file);
+    info->precision = llama_runner_precision(s->runner);
+    info->context_tokens = s->options.context_tokens;
+    info->hooks = s->hooks.count;
+    for (uint32_t h = 0; h < s->hooks.count; h++) {
+        strcpy(info->hook[h].name, s->hooks.hook[h].name);
+        info->hook[h].width = s->hooks.hook[h].width;
+    }
+}
+
+static int check_options(const struct engine_options *o)
+{
+    if (!o->model_file)
+        return err_set(ERR_USAGE, "no model is given; HINT: set stream.model to a GGUF file");
+    if (o->context_tokens == 0 || o->context_tokens > 1 << 20)
+        return err_set(ERR_USAGE, "capture.context_tokens %u is not in 1 to 1048576",
+                       o->context_tokens);
+    if (o->batch_contexts == 0 || o->batch_contexts > 256)
+        return err_set(ERR_USAGE, "capture.batch_contexts %u is not in 1 to 256",
+                       o->batch_contexts);
+    return ERR_OK;
+}
+
+static int open_llama(const struct engine_options *options, struct engine_info *info, void **state)
+{
+    int result = check_options(options);
+    if (result != ERR_OK) return result;
+    struct llama_state *s = calloc(1, sizeof *s);
+    if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
+    s->options = *options;
+    result = open_model(s, info);
+    if (result == ERR_OK) result = open_corpus(s, info);
+    if (result == ERR_OK) {
+        describe(s, info);
+        for (uint32_t h = 0; h < s->hooks.count; h++) s->width += s->hooks.hook[h].width;
+        result = make_batch(s);
+    }
+    if (result != ERR_OK) {
+        close_llama(s);
+        return result;
+    }
+    *state = s;
+    return ERR_OK;
+}
+
+static struct engine_counters counters(const void *state)
+{
+    const struct llama_state *s = state;
+    struct pack_counters packed = pack_counters(s->pack);
+    return (struct engine_counters){.tokens = s->tokens,
+                                    .documents = packed.documents,
+                                    .bad_text = packed.bad_text,
+                                    .bad_text_bytes = packed.bad_text_bytes};
+}
+
+static int count_rows(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
+                      void *arg)
+{
+    struct llama_state *s = state;
+    struct corpus *corpus;
+    *rows = 0;
+    if (!corpus_rereadable(s->corpus)) return ERR_OK;
+    int result =
+        corpus_open(s->options.corpus, s->options.corpus_count, s->options.text_field, &corpus);
+    if (result != ERR_OK) return result;
+    result = pack_count(corpus, &s->packing, rows, progress, arg);
+    corpus_close(corpus);
+    return result;
+}
+
+static int seek(void *state, const struct cursor *cursor)
+{
+    struct llama_state *s = state;
+    int result = pack_seek(s->pack, cursor);
+    if (result == ERR_OK) s->skip = cursor->position;
+    return result;
+}
+
+/* Identities, flags and cursors of a context's rows, from row `at` of the batch on. */
+static void add_context(struct llama_state *s, const struct pack_context *context, size_t at)
+{
+    for (uint32_t i = 0; i < context->count; i++) {
+        int32_t token = context->tokens[i];
+        s->submitted[at + i] = token;
+        s->ids[at + i] = (struct row_id){context->begin.sequence, i, (uint32_t)token};
+        s->flags[at + i] =
+            (uint8_t)((llama_runner_is_special(s->runner, token) ? ENGINE_ROW_SPECIAL : 0) |
+                      (i == 0 ? ENGINE_ROW_FIRST : 0));
+        s->cursors[at + i] = context->begin;
+        s->cursors[at + i].position = i;
+    }
+}
+
+static int empty_corpus(const struct llama_state *s)
+{
+    struct pack_counters c = pack_counters(s->pack);
+    if (c.documents > 0 || s->options.share_count > 1) return ERR_OK;
+    return err_set(ERR_FORMAT,
+                   "the corpus has no usable text (%llu documents were bad); HINT: see "
+                   "capture.corpus",
+                   (unsigned long long)c.bad_text);
+}
+
+static int next(void *state, struct engine_batch *batch)
+{
+    struct llama_state *s = state;
+    size_t rows = 0;
+    uint32_t contexts = 0;
+    memset(batch, 0, sizeof *batch);
+    while (contexts < s->options.batch_contexts) {
+        struct pack_context context;
+        int result = pack_next(s->pack, &context);
+        if (result != ERR_OK) return result;
+        if (context.count == 0) break;
+        add_context(s, &context, rows);
+        s->lengths[contexts++] = context.count;
+        rows += context.count;
+    }
+    s->cursors[rows] = pack_cursor(s->pack);
+    size_t skip = s->skip;
+    if (skip > 0 && (contexts == 0 || skip >= s->lengths[0]))
+        return err_set(ERR_MISMATCH,
+                       "the context sought has no position %zu: the corpus is not the "
+                       "one that this stream was begun with",
+                       skip);
+    s->skip = 0;
+    if (rows == 0) return empty_corpus(s);
+    int result = llama_runner_run(s->runner, s->submitted, s->lengths, contexts, s->values);
+    if (result != ERR_OK) return result;
+    s->tokens += rows;
+    *batch = (struct engine_batch){.rows = rows - skip,
+                                   .ids = s->ids + skip,
+                                   .flags = s->flags + skip,
+                                   .cursors = s->cursors + skip,
+                                   .values = s->values + skip * s->width};
+    return ERR_OK;
+}
+
+const struct source source_llama = {
+    .open = open_llama,
+    .counters = counters,
+    .count_rows = count_rows,
+    .seek = seek,
+    .next = next,
+    .close = close_llama,
+};

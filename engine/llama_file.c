@@ -1,0 +1,111 @@
+#include "engine/llama_file.h"
+
+#include "base/err.h"
+#include "engine/fingerprint.h"
+#include "engine/llama_quiet.h"
+
+#include <errno.h>
+#include <ggml.h>
+#include <gguf.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int llama_file_check(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return err_set(errno == ENOENT ? ERR_NOTFOUND : ERR_IO,
+                       "cannot open the model %s: %s; HINT: see stream.model", path,
+                       strerror(errno));
+    unsigned char head[8] = {0};
+    size_t n = fread(head, 1, sizeof head, file);
+    int failed = ferror(file);
+    fclose(file);
+    if (failed) return err_set(ERR_IO, "cannot read the model %s", path);
+    if (n == sizeof head && memcmp(head, "GGUF", 4) == 0) return ERR_OK;
+    return err_set(ERR_FORMAT,
+                   "%s is not a GGUF file (it begins with %02x %02x %02x %02x); HINT: "
+                   "stream.model wants a model in llama.cpp's format, *.gguf",
+                   path, head[0], head[1], head[2], head[3]);
+}
+
+/* Parts of the model of which `path` is the first; 1 where the name does not speak of parts. */
+static int parts_of(const char *path, size_t *stem)
+{
+    int part, parts, used = 0;
+    size_t length = strlen(path);
+    static const char pattern[] = "-00001-of-00000.gguf";
+    *stem = length;
+    if (length < sizeof pattern) return 1;
+    *stem = length - (sizeof pattern - 1);
+    if (sscanf(path + *stem, "-%5d-of-%5d.gguf%n", &part, &parts, &used) != 2) return 1;
+    return part == 1 && parts > 1 && path[*stem + (size_t)used] == '\0' ? parts : 1;
+}
+
+static int part_path(const char *path, int part, char out[PATH_MAX])
+{
+    size_t stem;
+    int parts = parts_of(path, &stem);
+    int n = parts == 1 ? snprintf(out, PATH_MAX, "%s", path)
+                       : snprintf(out, PATH_MAX, "%.*s-%05d-of-%05d.gguf", (int)stem, path,
+                                  part + 1, parts);
+    return n > 0 && n < PATH_MAX ? ERR_OK : err_set(ERR_IO, "path too long: %s", path);
+}
+
+int llama_file_fingerprint(const char *path, const char *cache_dir, uint64_t *hash)
+{
+    size_t stem;
+    char part[PATH_MAX];
+    int parts = parts_of(path, &stem);
+    *hash = 0;
+    for (int i = 0; i < parts; i++) {
+        uint64_t one;
+        int result = part_path(path, i, part);
+        if (result == ERR_OK) result = fingerprint_file(part, FINGERPRINT_WHOLE, cache_dir, &one);
+        if (result != ERR_OK) return result;
+        *hash = fingerprint_add_u64(*hash, one);
+    }
+    return ERR_OK;
+}
+
+/* The layer in a weight's name, blk.N.something; -1 where it is in none. */
+static int32_t layer_of(const char *name)
+{
+    int layer;
+    return sscanf(name, "blk.%6d.", &layer) == 1 ? layer : -1;
+}
+
+static int add_part(const char *path, int32_t keep_layers, struct llama_file_size *size)
+{
+    struct gguf_init_params params = {.no_alloc = true};
+    llama_quiet_start();
+    llama_quiet_clear();
+    struct gguf_context *gguf = gguf_init_from_file(path, params);
+    if (!gguf)
+        return err_set(ERR_FORMAT, "%s is a damaged GGUF file: %s", path, llama_quiet_error());
+    for (int64_t i = 0; i < gguf_get_n_tensors(gguf); i++) {
+        int32_t layer = layer_of(gguf_get_tensor_name(gguf, i));
+        if (layer >= size->layers) size->layers = layer + 1;
+        if (keep_layers >= 0 && layer >= keep_layers) continue;
+        enum ggml_type type = gguf_get_tensor_type(gguf, i);
+        size->values +=
+            gguf_get_tensor_size(gguf, i) / ggml_type_size(type) * (uint64_t)ggml_blck_size(type);
+    }
+    gguf_free(gguf);
+    return ERR_OK;
+}
+
+int llama_file_size(const char *path, int32_t keep_layers, struct llama_file_size *size)
+{
+    size_t stem;
+    char part[PATH_MAX];
+    int parts = parts_of(path, &stem), result = ERR_OK;
+    *size = (struct llama_file_size){0};
+    for (int i = 0; i < parts && result == ERR_OK; i++) {
+        result = part_path(path, i, part);
+        if (result == ERR_OK) result = add_part(part, keep_layers, size);
+    }
+    return result;
+}

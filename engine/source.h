@@ -1,0 +1,23 @@
+/*
+ * What each engine supplies to engine.c: the functions of engine.h over a state of its own.
+ */
+#ifndef SLUICE_ENGINE_SOURCE_H
+#define SLUICE_ENGINE_SOURCE_H
+
+#include "engine/engine.h"
+#include "engine/options.h"
+
+struct source {
+    /* Make the state and fill in all of `info` but `engine`. On failure nothing is left. */
+    int (*open)(const struct engine_options *options, struct engine_info *info, void **state);
+    struct engine_counters (*counters)(const void *state);
+    int (*count_rows)(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
+                      void *arg);
+    int (*seek)(void *state, const struct cursor *cursor);
+    int (*next)(void *state, struct engine_batch *batch);
+    void (*close)(void *state);
+};
+
+extern const struct source source_llama, source_synthetic, source_files;
+
+#endif
