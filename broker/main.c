@@ -1,0 +1,253 @@
+/*
+ * sluice-broker: passes frames from producers to sinks, and credit and acks back; keeps what every
+ * process reports, for people.
+ */
+#include "base/err.h"
+#include "broker/routes.h"
+#include "broker/status.h"
+#include "runtime/process.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { EXPIRE_MS = 1000, BACK_HIGH_WATER = 1 << 16 };
+
+enum gauge { LINKS, SINKS, FRAMES, BYTES, MESSAGES, DROPPED };
+
+static const struct metric metrics[] = {
+    [LINKS] = {"sluice_broker_links", METRIC_GAUGE, "Producer connections.", NULL, 0, {0}},
+    [SINKS] = {"sluice_broker_sinks", METRIC_GAUGE, "Sinks attached.", NULL, 0, {0}},
+    [FRAMES] = {"sluice_broker_frames_total", METRIC_COUNTER, "Frames forwarded.", NULL, 0, {0}},
+    [BYTES] =
+        {"sluice_broker_bytes_total", METRIC_COUNTER, "Bytes of frames forwarded.", NULL, 0, {0}},
+    [MESSAGES] = {"sluice_broker_messages_total",
+                  METRIC_COUNTER,
+                  "Messages other than frames forwarded.",
+                  NULL,
+                  0,
+                  {0}},
+    [DROPPED] = {"sluice_broker_dropped_messages_total",
+                 METRIC_COUNTER,
+                 "Messages that went nowhere.",
+                 "reason",
+                 ROUTES_DROPS + 1,
+                 {0}},
+};
+
+enum { UNSENDABLE = ROUTES_DROPS }; /* one more reason: the other side could not take it */
+static const char *const reasons[] = {
+    [ROUTES_KEPT] = NULL,
+    [ROUTES_MALFORMED] = "malformed",
+    [ROUTES_NO_SINK] = "no_sink",
+    [ROUTES_NO_SESSION] = "no_session",
+    [ROUTES_NO_CREDIT] = "no_credit",
+    [ROUTES_NO_LINK] = "no_link",
+    [UNSENDABLE] = "unsendable",
+};
+
+struct broker {
+    struct process *process;
+    struct link *front, *back;
+    struct routes *routes;
+    struct status *status;
+    struct process_timer *timer;
+    struct log_limit dropped;
+};
+
+static void count_drop(struct broker *b, uint32_t reason)
+{
+    metrics_add_at(process_metrics(b->process), DROPPED, reason, 1);
+    if (log_allowed(&b->dropped))
+        log_event(LOG_WARN, "message dropped", LOG_S("reason", reasons[reason]),
+                  LOG_U("suppressed", b->dropped.suppressed));
+}
+
+static int send_to(struct link *link, const struct link_route *route, uint32_t number,
+                   const struct message *m)
+{
+    uint8_t small[4096], *data = small;
+    size_t bytes = message_bytes(m);
+    if (bytes > sizeof small) return err_set(ERR_LIMIT, "answer of %zu bytes", bytes);
+    int rc = message_encode(m, data);
+    if (!rc)
+        rc = link_send(link, route, number ? &number : NULL, number ? sizeof number : 0, data,
+                       bytes);
+    return rc;
+}
+
+static void tell_gone(struct broker *b, const struct routes_gone *gone)
+{
+    struct message m = {.type = MESSAGE_GONE, .stream = gone->stream};
+    send_to(b->back, &gone->sink, gone->link, &m); /* a sink that is not there needs no telling */
+}
+
+static void take_report(struct broker *b, const struct message *m)
+{
+    if (status_report(b->status, m->name, m->text, m->text_bytes, process_now_ns()))
+        count_drop(b, ROUTES_MALFORMED);
+}
+
+static void count_forward(struct broker *b, int is_frame, size_t bytes)
+{
+    struct metrics *m = process_metrics(b->process);
+    metrics_add(m, is_frame ? FRAMES : MESSAGES, 1);
+    if (is_frame) metrics_add(m, BYTES, (double)bytes);
+}
+
+static void from_producer(void *arg, struct link *link, struct link_message *message)
+{
+    struct broker *b = arg;
+    struct routes_verdict v;
+    size_t bytes;
+    const uint8_t *data = link_data(message, link_parts(message) - 1, &bytes);
+    const struct link_route *from = link_message_route(message);
+    int is_frame = message_is_frame(data, bytes);
+    if (link_parts(message) == 1) {
+        routes_from_producer(b->routes, from, data, bytes, process_now_ns(), &v);
+    } else {
+        memset(&v, 0, sizeof v);
+        v.drop = ROUTES_MALFORMED;
+    }
+    if (v.drop) count_drop(b, v.drop);
+    if (v.is_report) take_report(b, &v.report);
+    if (v.has_answer) send_to(link, from, 0, &v.answer);
+    if (v.forward != ROUTES_TO_SINK) return;
+    if (link_forward(b->back, &v.route, &v.link, sizeof v.link, message, 0))
+        count_drop(b, UNSENDABLE); /* the sink sees a gap, or its session runs out */
+    else
+        count_forward(b, is_frame, bytes);
+}
+
+/* One part: for the broker itself. Two: the link's number, then what is for its producer. */
+static uint32_t link_number(struct link_message *message)
+{
+    uint32_t number = 0;
+    size_t bytes;
+    if (link_parts(message) < 2) return 0;
+    const uint8_t *prefix = link_data(message, 0, &bytes);
+    if (bytes == sizeof number) memcpy(&number, prefix, sizeof number);
+    return number;
+}
+
+static void from_sink(void *arg, struct link *link, struct link_message *message)
+{
+    struct broker *b = arg;
+    struct routes_verdict v;
+    struct routes_gone gone;
+    size_t bytes;
+    uint32_t part = link_parts(message) - 1;
+    const uint8_t *data = link_data(message, part, &bytes);
+    const struct link_route *from = link_message_route(message);
+    routes_from_sink(b->routes, from, link_number(message), data, bytes, process_now_ns(), &v);
+    if (v.drop) count_drop(b, v.drop);
+    if (v.is_report) take_report(b, &v.report);
+    if (v.has_answer) send_to(link, from, v.link, &v.answer);
+    if (v.forward != ROUTES_TO_PRODUCER) return;
+    int rc = link_forward(b->front, &v.route, NULL, 0, message, part);
+    if (!rc) {
+        count_forward(b, 0, bytes);
+        return;
+    }
+    count_drop(b, UNSENDABLE);
+    if (rc == ERR_NOTFOUND && routes_lost(b->routes, &v.route, &gone)) tell_gone(b, &gone);
+}
+
+static void expire(void *arg)
+{
+    struct broker *b = arg;
+    struct routes_gone gone;
+    while (routes_expire(b->routes, process_now_ns(), &gone)) tell_gone(b, &gone);
+}
+
+static int open_side(struct broker *b, enum config_socket socket, struct link **link)
+{
+    char endpoint[CONFIG_PATH_BYTES];
+    int rc = config_endpoint(process_config(b->process), socket, endpoint);
+    if (rc) return rc;
+    struct link_options options = {
+        .kind = LINK_ROUTER,
+        .endpoint = endpoint,
+        .bind = 1,
+        .high_water_messages = BACK_HIGH_WATER,
+        .linger_ms = 200,
+        .on_message = socket == CONFIG_FRONT ? from_producer : from_sink,
+        .arg = b,
+    };
+    rc = link_open(process_hub(b->process), &options, link);
+    if (!rc) log_event(LOG_INFO, "listening", LOG_S("endpoint", link_endpoint(*link)));
+    return rc;
+}
+
+static int broker_start(struct process *process)
+{
+    struct broker *b = process_state(process);
+    uint64_t life;
+    b->process = process;
+    if (getrandom(&life, sizeof life, 0) != sizeof life)
+        return err_set(ERR_IO, "the system gives no random numbers");
+    for (uint32_t i = ROUTES_KEPT + 1; i <= UNSENDABLE; i++)
+        metrics_label(process_metrics(process), DROPPED, i, reasons[i]);
+    int rc = routes_new(life, &b->routes);
+    if (!rc) rc = status_new(process_config(process)->stream.name, &b->status);
+    if (!rc) rc = open_side(b, CONFIG_FRONT, &b->front);
+    if (!rc) rc = open_side(b, CONFIG_BACK, &b->back);
+    if (rc) return rc;
+    b->timer = process_timer_new(process, expire, b);
+    if (!b->timer) return err_set(ERR_NOMEM, "no memory for a timer");
+    process_timer_set(b->timer, EXPIRE_MS);
+    return ERR_OK;
+}
+
+/* The broker's own numbers go the short way. */
+static void broker_stats(struct process *process)
+{
+    struct broker *b = process_state(process);
+    char *text;
+    size_t bytes;
+    metrics_set(process_metrics(process), LINKS, routes_links(b->routes));
+    metrics_set(process_metrics(process), SINKS, routes_sinks(b->routes));
+    if (metrics_json(process_metrics(process), &text, &bytes)) return;
+    status_report(b->status, process_name(process), text, bytes, process_now_ns());
+    free(text);
+}
+
+static void broker_stop(struct process *process)
+{
+    struct broker *b = process_state(process);
+    if (b->front) link_close(b->front);
+    if (b->back) link_close(b->back);
+    routes_free(b->routes);
+    status_free(b->status);
+}
+
+static int get_status(void *arg, struct http_reply *reply)
+{
+    struct broker *b = arg;
+    return status_json(b->status, process_now_ns(), &reply->body, &reply->bytes);
+}
+
+static const struct http_handler handlers[] = {{"/api/status", get_status, NULL}};
+
+static const struct process_spec broker_process = {
+    .program = {.name = "sluice-broker",
+                .summary = "pass frames from producers to sinks",
+                .description =
+                    "Forwards frames from producers to sinks as far as the sinks' credit "
+                    "goes, and credit and acks back. Serves what every process reports "
+                    "under /api/status."},
+    .section = "broker",
+    .metrics = metrics,
+    .metrics_count = sizeof metrics / sizeof *metrics,
+    .handlers = handlers,
+    .handlers_count = sizeof handlers / sizeof *handlers,
+    .state_bytes = sizeof(struct broker),
+    .start = broker_start,
+    .stats = broker_stats,
+    .stop = broker_stop,
+};
+
+int main(int argc, char **argv)
+{
+    return process_main(&broker_process, argc, argv);
+}
