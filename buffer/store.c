@@ -520,7 +520,7 @@ int store_producer_put(struct store *s, uint32_t producer, const struct store_pr
     return ERR_OK;
 }
 
-int store_producer_get(struct store *s, uint32_t producer, struct store_producer *record)
+int store_producer_get(const struct store *s, uint32_t producer, struct store_producer *record)
 {
     const struct records *r = s->txn ? &s->pending : &s->committed;
     if (producer >= STORE_MAX_PRODUCERS || !r->known[producer]) return ERR_NOTFOUND;

@@ -125,7 +125,7 @@ int store_put(struct store *store, struct slab_header *header, void **raw);
 int store_free(struct store *store, const uint64_t *ids, size_t count);
 /* (txn) A producer's record (get: outside a transaction too). get: ERR_NOTFOUND. */
 int store_producer_put(struct store *store, uint32_t producer, const struct store_producer *record);
-int store_producer_get(struct store *store, uint32_t producer, struct store_producer *record);
+int store_producer_get(const struct store *store, uint32_t producer, struct store_producer *record);
 /* (txn) The state that trainers read. The caller owns checkpoint_request, producers,
  * more_is_coming, ended and replaced_slabs; all else is the store's and kept up by itself. */
 int store_state_put(struct store *store, const struct store_state *state);
