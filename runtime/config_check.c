@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "proto/message.h"
+#include "runtime/address.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -56,73 +57,21 @@ static int fail_sae(const struct config *config, uint32_t index, const char *key
                    index, key, why);
 }
 
-static int is_loopback(const char *host, size_t length)
-{
-    static const char *const names[] = {"localhost", "[::1]", "::1"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strlen(names[i]) == length && memcmp(names[i], host, length) == 0) return 1;
-    /* 127.a.b.c, digits and dots alone: a name such as 127.example.org is somebody's server. */
-    return length > 4 && memcmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= length;
-}
-
-static int port_ok(const char *text)
-{
-    size_t digits = strspn(text, "0123456789");
-    return digits > 0 && digits <= 5 && text[digits] == '\0' && atoi(text) <= 65535;
-}
-
-int config_http_local(const char *address)
-{
-    if (strcmp(address, "off") == 0) return ERR_OK;
-    const char *colon = strrchr(address, ':');
-    if (!colon || colon == address || !port_ok(colon + 1))
-        return err_set(ERR_USAGE,
-                       "'%.80s' is not an address; HINT: 127.0.0.1:9090, port 0 for any "
-                       "free one, or off",
-                       address);
-    if (!is_loopback(address, (size_t)(colon - address)))
-        return err_set(ERR_USAGE,
-                       "'%.80s' is reachable from other machines, and the pages have no "
-                       "access control; HINT: use 127.0.0.1:PORT and a tunnel",
-                       address);
-    return ERR_OK;
-}
-
-int config_endpoint_local(const char *endpoint)
-{
-    if (strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] == '/') return ERR_OK;
-    if (strncmp(endpoint, "tcp://", 6) != 0)
-        return err_set(ERR_USAGE,
-                       "'%.80s' is not an endpoint; HINT: ipc:///absolute/path or "
-                       "tcp://127.0.0.1:PORT",
-                       endpoint);
-    const char *host = endpoint + 6, *colon = strrchr(host, ':');
-    if (!colon || colon == host || (!port_ok(colon + 1) && strcmp(colon + 1, "*") != 0))
-        return err_set(ERR_USAGE, "'%.80s' has no port; HINT: tcp://127.0.0.1:PORT", endpoint);
-    if (!is_loopback(host, (size_t)(colon - host)))
-        return err_set(ERR_USAGE,
-                       "'%.80s' is not a loopback address, and connections between "
-                       "machines (encrypted, with an allow-list) are not there yet; "
-                       "HINT: use tcp://127.0.0.1:PORT, or leave it out for ipc",
-                       endpoint);
-    return ERR_OK;
-}
-
 static int check_addresses(const struct config *c)
 {
     const struct {
         const char *section, *key, *value;
         int (*local)(const char *);
     } addresses[] = {
-        {"capture", "http", c->capture.http, config_http_local},
-        {"broker", "http", c->broker.http, config_http_local},
-        {"sink", "http", c->sink.http, config_http_local},
-        {"trainer", "http", c->trainer.http, config_http_local},
-        {"broker", "front", c->broker.front, config_endpoint_local},
-        {"broker", "back", c->broker.back, config_endpoint_local},
+        {"capture", "http", c->capture.http, address_http_check},
+        {"broker", "http", c->broker.http, address_http_check},
+        {"sink", "http", c->sink.http, address_http_check},
+        {"trainer", "http", c->trainer.http, address_http_check},
+        {"broker", "front", c->broker.front, address_endpoint_check},
+        {"broker", "back", c->broker.back, address_endpoint_check},
     };
     for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
-        int endpoint = addresses[i].local == config_endpoint_local;
+        int endpoint = addresses[i].local == address_endpoint_check;
         if (endpoint && !addresses[i].value[0]) continue;
         if (addresses[i].local(addresses[i].value) == ERR_OK) continue;
         char why[640];

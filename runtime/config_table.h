@@ -89,9 +89,5 @@ int config_check(const struct config *config);
 
 /* The run's folder, absolute, into out[CONFIG_PATH_BYTES] (config_path.c). ERR_USAGE, ERR_LIMIT. */
 int config_run_dir(const struct config *config, char *out);
-/* Whether an http address ("127.0.0.1:0", "[::1]:9090", "off") or a ZeroMQ endpoint stays on this
- * machine. ERR_USAGE, without the place. */
-int config_http_local(const char *address);
-int config_endpoint_local(const char *endpoint);
 
 #endif

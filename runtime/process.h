@@ -6,8 +6,8 @@
  * process_main: options, configuration, --print-config and --check; umask 077, core dumps off;
  * loop, signals, parent's pipe; metrics and HTTP; then start(), the loop, and stop(). SIGTERM,
  * SIGINT, or the end of the parent's pipe (inherited descriptor named by SLUICE_PARENT_FD) call
- * drain(); a second signal, or ten seconds of draining, stops at once (exit code 1). Exit codes: 0
- * done, 1 failed at run time, 2 usage or configuration.
+ * drain(); a second signal, or PROCESS_DRAIN_SECONDS of draining, stops at once (exit code 1). Exit
+ * codes: 0 done, 1 failed at run time, 2 usage or configuration.
  *
  * All callbacks run on the loop thread and must not block: what computes has a thread of its own
  * and comes back through a process_wake.
@@ -21,6 +21,9 @@
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/options.h"
+
+/* A drain that takes longer is stopped: ten seconds are promised, some are grace. */
+enum { PROCESS_DRAIN_SECONDS = 15 };
 
 struct process;
 struct process_timer;

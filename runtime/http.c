@@ -1,0 +1,343 @@
+/*
+ * libmicrohttpd without threads of its own: its epoll descriptor is watched by the loop, and a
+ * timer keeps its time-outs. The only file that includes microhttpd.h.
+ */
+#include "runtime/http.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "runtime/address.h"
+#include "runtime/metrics.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum {
+    CONNECTIONS = 32,
+    CONNECTION_BYTES = 16 << 10,
+    CONNECTION_SECONDS = 10,
+    RUNS_A_TURN = 16,
+    ADDRESS_BYTES = 64,
+    PATH_BYTES = 4096,
+};
+
+struct http {
+    struct http_options options;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    int open_handles;
+    char address[ADDRESS_BYTES];
+    char address_file[PATH_BYTES];
+};
+
+/* --- answering --- */
+
+static int get_metrics(void *arg, struct http_reply *reply)
+{
+    const struct http *http = arg;
+    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    return metrics_text(http->options.metrics, &reply->body, &reply->bytes);
+}
+
+static int get_health(void *arg, struct http_reply *reply)
+{
+    const struct http *http = arg;
+    const char *text = "ok";
+    if (http->options.health && http->options.health(http->options.health_arg) != ERR_OK) {
+        reply->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+        text = err_text();
+    }
+    reply->content_type = "text/plain; charset=utf-8";
+    int n = asprintf(&reply->body, "%s\n", text);
+    if (n < 0) {
+        reply->body = NULL;
+        return err_set(ERR_NOMEM, "no memory");
+    }
+    reply->bytes = (size_t)n;
+    return ERR_OK;
+}
+
+static int find(struct http *http, const char *path, struct http_handler *handler)
+{
+    const struct http_handler always[] = {
+        {"/metrics", get_metrics, http},
+        {"/healthz", get_health, http},
+    };
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+        if (strcmp(path, always[i].path) == 0) {
+            *handler = always[i];
+            return 1;
+        }
+    for (size_t i = 0; i < http->options.handlers_count; i++)
+        if (strcmp(path, http->options.handlers[i].path) == 0) {
+            *handler = http->options.handlers[i];
+            return 1;
+        }
+    return 0;
+}
+
+static enum MHD_Result send_reply(struct MHD_Connection *connection, struct http_reply *reply)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(reply->bytes, reply->body, MHD_RESPMEM_MUST_FREE);
+    if (!response) {
+        free(reply->body);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, "Content-Type", reply->content_type);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        MHD_add_response_header(response, "Allow", "GET, HEAD");
+    enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result send_error(struct MHD_Connection *connection, unsigned status,
+                                  const char *text)
+{
+    struct http_reply reply = {.status = status, .content_type = "text/plain; charset=utf-8"};
+    int n = asprintf(&reply.body, "%s\n", text);
+    if (n < 0) return MHD_NO;
+    reply.bytes = (size_t)n;
+    return send_reply(connection, &reply);
+}
+
+/* A page of the internet may not read ours through a name that it points at 127.0.0.1. */
+static int host_ok(struct MHD_Connection *connection)
+{
+    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+    if (!host) return 1;
+    const char *colon = strrchr(host, ':');
+    size_t length = strlen(host);
+    if (colon && strspn(colon + 1, "0123456789") == strlen(colon + 1))
+        length = (size_t)(colon - host);
+    return address_is_loopback(host, length);
+}
+
+static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_bytes, void **context)
+{
+    (void)version;
+    (void)upload;
+    (void)upload_bytes;
+    (void)context;
+    struct http_handler handler;
+    struct http_reply reply = {.status = MHD_HTTP_OK, .content_type = "application/json"};
+    if (!host_ok(connection))
+        return send_error(connection, MHD_HTTP_FORBIDDEN, "only for names of this machine");
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only");
+    if (!find(arg, path, &handler))
+        return send_error(connection, MHD_HTTP_NOT_FOUND,
+                          "no such page; /metrics and /healthz are "
+                          "always there");
+    if (handler.get(handler.arg, &reply) != ERR_OK) {
+        free(reply.body);
+        return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, err_text());
+    }
+    return send_reply(connection, &reply);
+}
+
+/* --- on the loop --- */
+
+static void on_timer(uv_timer_t *timer);
+
+/* Serve what is there, then sleep until something comes or libmicrohttpd's next time-out. */
+static void serve(struct http *http)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms = 0;
+    int has_timeout = 1;
+    for (int i = 0; i < RUNS_A_TURN; i++) {
+        MHD_run(http->daemon);
+        has_timeout = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES;
+        if (!has_timeout || wait_ms > 0) break;
+    }
+    if (has_timeout) {
+        uv_timer_start(&http->timer, on_timer, wait_ms, 0);
+    } else {
+        uv_timer_stop(&http->timer);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    serve(timer->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    serve(poll->data);
+}
+
+/* --- opening --- */
+
+/* "127.0.0.1:9090", "localhost:0" or "[::1]:9090" into a socket address. */
+static int parse_address(const char *text, struct sockaddr_storage *address, socklen_t *bytes)
+{
+    int result = address_http_check(text);
+    if (result != ERR_OK) return result;
+    const char *colon = strrchr(text, ':');
+    uint16_t port = (uint16_t)atoi(colon + 1);
+    char host[ADDRESS_BYTES];
+    snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
+    memset(address, 0, sizeof *address);
+    if (host[0] == '[' || strchr(host, ':')) {
+        struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
+        six->sin6_family = AF_INET6;
+        six->sin6_addr = in6addr_loopback;
+        six->sin6_port = htons(port);
+        *bytes = sizeof *six;
+        return ERR_OK;
+    }
+    struct sockaddr_in *four = (struct sockaddr_in *)address;
+    four->sin_family = AF_INET;
+    four->sin_port = htons(port);
+    *bytes = sizeof *four;
+    if (strcmp(host, "localhost") == 0) snprintf(host, sizeof host, "127.0.0.1");
+    if (inet_pton(AF_INET, host, &four->sin_addr) != 1)
+        return err_set(ERR_USAGE, "'%.80s' is not an address", text);
+    return ERR_OK;
+}
+
+static void write_address(struct http *http, int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof address;
+    char host[INET6_ADDRSTRLEN] = "";
+    if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0) return;
+    if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
+        inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host);
+        snprintf(http->address, sizeof http->address, "[%s]:%u", host, ntohs(six->sin6_port));
+    } else {
+        const struct sockaddr_in *four = (const struct sockaddr_in *)&address;
+        inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
+        snprintf(http->address, sizeof http->address, "%s:%u", host, ntohs(four->sin_port));
+    }
+}
+
+static int listen_on(struct http *http, int *fd_out)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes;
+    const char *text = http->options.address;
+    int result = parse_address(text, &address, &bytes);
+    if (result != ERR_OK) return result;
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), yes = 1;
+    if (fd < 0) return err_set(ERR_IO, "no socket for HTTP: %s", strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, (struct sockaddr *)&address, bytes) != 0 || listen(fd, CONNECTIONS) != 0) {
+        int error = errno;
+        close(fd);
+        if (error == EADDRINUSE)
+            return err_set(ERR_EXISTS,
+                           "the HTTP address %s is in use by another program; HINT: "
+                           "another port, or port 0 for any free one",
+                           text);
+        return err_set(ERR_IO, "cannot listen at %s: %s", text, strerror(error));
+    }
+    write_address(http, fd);
+    *fd_out = fd;
+    return ERR_OK;
+}
+
+static int start_daemon(struct http *http, int fd)
+{
+    http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, http,
+                                    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                                    (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                    (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                                    (unsigned)CONNECTION_SECONDS, MHD_OPTION_END);
+    if (!http->daemon) {
+        close(fd);
+        return err_set(ERR_IO, "cannot serve HTTP at %s", http->address);
+    }
+    return ERR_OK;
+}
+
+static int watch(struct http *http, uv_loop_t *loop)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (!info || uv_poll_init(loop, &http->poll, info->epoll_fd) != 0)
+        return err_set(ERR_IO, "cannot watch HTTP at %s", http->address);
+    uv_timer_init(loop, &http->timer);
+    http->open_handles = 2;
+    http->poll.data = http->timer.data = http;
+    if (uv_poll_start(&http->poll, UV_READABLE, on_poll) != 0)
+        return err_set(ERR_IO, "cannot watch HTTP at %s", http->address);
+    return ERR_OK;
+}
+
+static int announce(struct http *http)
+{
+    const char *path = http->options.address_file;
+    char line[ADDRESS_BYTES + 1], folder[PATH_BYTES];
+    if (!path) return ERR_OK;
+    const char *slash = strrchr(path, '/');
+    if (!slash || strlen(path) >= sizeof http->address_file)
+        return err_set(ERR_LIMIT, "bad path for the HTTP address: %.80s", path);
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    int result = dir_make(folder, 0700);
+    if (result != ERR_OK) return result;
+    int n = snprintf(line, sizeof line, "%s\n", http->address);
+    result = file_replace(path, line, (size_t)n);
+    if (result == ERR_OK) snprintf(http->address_file, sizeof http->address_file, "%s", path);
+    return result;
+}
+
+int http_open(uv_loop_t *loop, const struct http_options *options, struct http **out)
+{
+    struct http *http = calloc(1, sizeof *http);
+    if (!http) return err_set(ERR_NOMEM, "no memory for HTTP");
+    http->options = *options;
+    int fd = -1;
+    int result = listen_on(http, &fd);
+    if (result == ERR_OK) result = start_daemon(http, fd);
+    if (result == ERR_OK) result = watch(http, loop);
+    if (result == ERR_OK) result = announce(http);
+    if (result != ERR_OK) {
+        http_close(http);
+        return result;
+    }
+    *out = http;
+    return ERR_OK;
+}
+
+const char *http_address(const struct http *http)
+{
+    return http->address;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct http *http = handle->data;
+    if (--http->open_handles == 0) free(http);
+}
+
+void http_close(struct http *http)
+{
+    if (!http) return;
+    int handles = http->open_handles;
+    if (http->address_file[0]) unlink(http->address_file);
+    if (handles > 0) {
+        uv_close((uv_handle_t *)&http->poll, on_handle_closed);
+        uv_close((uv_handle_t *)&http->timer, on_handle_closed);
+    }
+    if (http->daemon) MHD_stop_daemon(http->daemon);
+    if (handles == 0) free(http);
+}

@@ -1,0 +1,617 @@
+/*
+ * ZMQ_FD is edge-triggered, and any call on the socket may swallow the edge. So: reading goes on
+ * until EAGAIN, or, where the budget ends it, an idle handle brings the loop back; and after every
+ * send ZMQ_EVENTS is read again. ZeroMQ's own heartbeats stay off: with a stalled receiver they
+ * abort.
+ *
+ * Buffers sent without copying come back from ZeroMQ on its I/O thread: they are put on a list
+ * there, and released by the loop, which an async handle wakes.
+ */
+#include "runtime/link.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "proto/frame.h"
+#include "runtime/address.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+#include <zmq.h>
+
+enum {
+    DEFAULT_BUDGET = 256,
+    DEFAULT_HIGH_WATER = 1000,
+    RECONNECT_MS = 100,
+    RECONNECT_MAX_MS = 1000,
+    TCP_MAXRT_MS = 10000,
+    MAX_PARTS = 2,
+    ENDPOINT_BYTES = 512,
+};
+
+/* A buffer on its way through ZeroMQ. Owned by the hub. */
+struct owned {
+    struct owned *next;
+    struct link_hub *hub;
+    void (*release)(void *arg); /* NULL: the send failed, the caller has kept the buffer */
+    void *arg;
+};
+
+struct link_hub {
+    uv_loop_t *loop;
+    void *context;
+    uv_async_t wake;
+    pthread_mutex_t mutex;
+    struct owned *returned; /* under mutex: back from ZeroMQ, newest first */
+    struct owned *spare;    /* loop thread: for the next send */
+};
+
+struct link_message {
+    struct link_route route;
+    uint32_t parts;
+    zmq_msg_t part[MAX_PARTS];
+};
+
+struct link {
+    struct link_hub *hub;
+    struct link_options options;
+    char endpoint[ENDPOINT_BYTES];
+    void *socket;
+    uv_poll_t poll;
+    uv_idle_t again;
+    int open_handles;
+    int lock;       /* descriptor of the lock beside a bound ipc socket; -1 */
+    int want_write; /* a send met the high-water mark */
+    int reading;    /* inside pump() */
+    int closed;
+    struct link_counters counters;
+};
+
+int link_route_equal(const struct link_route *a, const struct link_route *b)
+{
+    return a->bytes == b->bytes && memcmp(a->id, b->id, a->bytes) == 0;
+}
+
+static int zmq_error(const char *what, const char *where)
+{
+    return err_set(errno == ENOMEM ? ERR_NOMEM : ERR_IO, "%s %s: %s", what, where,
+                   zmq_strerror(errno));
+}
+
+/* --- the hub --- */
+
+static void release_returned(struct link_hub *hub)
+{
+    pthread_mutex_lock(&hub->mutex);
+    struct owned *list = hub->returned;
+    hub->returned = NULL;
+    pthread_mutex_unlock(&hub->mutex);
+    struct owned *oldest_first = NULL;
+    while (list) {
+        struct owned *next = list->next;
+        list->next = oldest_first;
+        oldest_first = list;
+        list = next;
+    }
+    while (oldest_first) {
+        struct owned *owned = oldest_first;
+        oldest_first = owned->next;
+        void (*release)(void *) = owned->release;
+        void *arg = owned->arg;
+        owned->next = hub->spare;
+        hub->spare = owned;
+        if (release) release(arg);
+    }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    release_returned(wake->data);
+}
+
+/* ZeroMQ is done with a buffer: called on its I/O thread, or inside a call of ours. */
+static void give_back(void *data, void *hint)
+{
+    (void)data;
+    struct owned *owned = hint;
+    struct link_hub *hub = owned->hub;
+    pthread_mutex_lock(&hub->mutex);
+    owned->next = hub->returned;
+    hub->returned = owned;
+    pthread_mutex_unlock(&hub->mutex);
+    uv_async_send(&hub->wake);
+}
+
+static struct owned *take_owned(struct link_hub *hub)
+{
+    struct owned *owned = hub->spare;
+    if (owned) {
+        hub->spare = owned->next;
+    } else {
+        owned = malloc(sizeof *owned);
+        if (owned) owned->hub = hub;
+    }
+    return owned;
+}
+
+int link_hub_open(uv_loop_t *loop, struct link_hub **out)
+{
+    struct link_hub *hub = calloc(1, sizeof *hub);
+    if (!hub) return err_set(ERR_NOMEM, "no memory for ZeroMQ");
+    hub->loop = loop;
+    hub->context = zmq_ctx_new();
+    if (!hub->context) {
+        free(hub);
+        return err_set(ERR_NOMEM, "no memory for ZeroMQ");
+    }
+    pthread_mutex_init(&hub->mutex, NULL);
+    if (uv_async_init(loop, &hub->wake, on_wake) != 0) {
+        zmq_ctx_term(hub->context);
+        free(hub);
+        return err_set(ERR_IO, "cannot watch ZeroMQ");
+    }
+    hub->wake.data = hub;
+    uv_unref((uv_handle_t *)&hub->wake);
+    *out = hub;
+    return ERR_OK;
+}
+
+static void free_hub(uv_handle_t *wake)
+{
+    struct link_hub *hub = wake->data;
+    while (hub->spare) {
+        struct owned *next = hub->spare->next;
+        free(hub->spare);
+        hub->spare = next;
+    }
+    pthread_mutex_destroy(&hub->mutex);
+    free(hub);
+}
+
+void link_hub_close(struct link_hub *hub)
+{
+    if (!hub) return;
+    while (zmq_ctx_term(hub->context) != 0 && errno == EINTR) continue;
+    release_returned(hub); /* no thread of ZeroMQ is left: nothing comes after these */
+    uv_close((uv_handle_t *)&hub->wake, free_hub);
+}
+
+/* --- opening --- */
+
+static int set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value);
+}
+
+static int set_options(struct link *link)
+{
+    const struct link_options *o = &link->options;
+    int64_t limit = o->max_message_bytes ? (int64_t)o->max_message_bytes
+                                         : FRAME_HEADER_BYTES + FRAME_MAX_RAW_BYTES;
+    int high_water = o->high_water_messages ? o->high_water_messages : DEFAULT_HIGH_WATER;
+    int failed = zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &limit, sizeof limit) != 0 ||
+                 set_int(link->socket, ZMQ_SNDHWM, high_water) != 0 ||
+                 set_int(link->socket, ZMQ_RCVHWM, high_water) != 0 ||
+                 set_int(link->socket, ZMQ_LINGER, o->linger_ms) != 0 ||
+                 set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) != 0 ||
+                 set_int(link->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) != 0 ||
+                 set_int(link->socket, ZMQ_TCP_MAXRT, TCP_MAXRT_MS) != 0;
+    /* Without it a ROUTER drops what it cannot send, and nobody is told. */
+    if (o->kind == LINK_ROUTER)
+        failed = failed || set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1) != 0;
+    return failed ? zmq_error("cannot set up the socket for", o->endpoint) : ERR_OK;
+}
+
+/* The socket's folder: ours alone, whoever made it. */
+static int prepare_folder(const char *path)
+{
+    char folder[ENDPOINT_BYTES];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    int result = dir_make(folder, 0700);
+    if (result != ERR_OK) return result;
+    if (lstat(folder, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+        (st.st_mode & 077) != 0)
+        return err_set(ERR_IO,
+                       "the folder %s for sockets can be entered by others; HINT: chmod 700 it, or "
+                       "choose another stream.run_dir",
+                       folder);
+    return ERR_OK;
+}
+
+/* Whether somebody answers at a unix socket. */
+static int is_alive(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return 0;
+    int alive = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return alive;
+}
+
+/* A second bind would steal the path from a living process, so the lock decides who may bind; a
+ * socket without a holder of its lock is what a dead process left. */
+static int claim_ipc(struct link *link, const char *path)
+{
+    char lock[ENDPOINT_BYTES + 8], why[1024];
+    struct sockaddr_un address;
+    if (strlen(path) >= sizeof address.sun_path)
+        return err_set(ERR_USAGE,
+                       "the socket path %s is longer than %zu bytes; HINT: a shorter "
+                       "stream.run_dir",
+                       path, sizeof address.sun_path - 1);
+    int result = prepare_folder(path);
+    if (result != ERR_OK) return result;
+    snprintf(lock, sizeof lock, "%s.lock", path);
+    result = file_lock(lock, &link->lock);
+    if (result == ERR_EXISTS) {
+        snprintf(why, sizeof why, "%s", err_text());
+        return err_set(ERR_EXISTS,
+                       "the socket %s is in use: %s; HINT: stop that run first, or give "
+                       "this one another stream.name or stream.run_dir",
+                       path, why);
+    }
+    if (result != ERR_OK) return result;
+    fcntl(link->lock, F_SETFD, FD_CLOEXEC); /* nobody else serves this socket */
+    if (is_alive(path))
+        return err_set(ERR_EXISTS,
+                       "another program answers at the socket %s; HINT: stop it, or "
+                       "give this run another stream.run_dir",
+                       path);
+    return ERR_OK;
+}
+
+static int attach(struct link *link)
+{
+    const char *endpoint = link->options.endpoint;
+    int ipc = strncmp(endpoint, "ipc://", 6) == 0;
+    if (!link->options.bind) {
+        if (zmq_connect(link->socket, endpoint) != 0)
+            return zmq_error("cannot connect to", endpoint);
+        return ERR_OK;
+    }
+    int result = ipc ? claim_ipc(link, endpoint + 6) : ERR_OK;
+    if (result != ERR_OK) return result;
+    if (zmq_bind(link->socket, endpoint) != 0) {
+        if (errno != EADDRINUSE) return zmq_error("cannot bind", endpoint);
+        return err_set(ERR_EXISTS,
+                       "the address %s is in use by another program; HINT: another "
+                       "port, or leave the endpoint out for a socket in the run's "
+                       "folder",
+                       endpoint);
+    }
+    size_t bytes = sizeof link->endpoint;
+    if (zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, link->endpoint, &bytes) != 0)
+        return zmq_error("cannot tell the address of", endpoint);
+    return ERR_OK;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_again(uv_idle_t *again);
+
+static int watch(struct link *link)
+{
+    int fd;
+    size_t bytes = sizeof fd;
+    if (zmq_getsockopt(link->socket, ZMQ_FD, &fd, &bytes) != 0)
+        return zmq_error("cannot watch", link->options.endpoint);
+    if (uv_poll_init(link->hub->loop, &link->poll, fd) != 0)
+        return err_set(ERR_IO, "cannot watch %s", link->options.endpoint);
+    uv_idle_init(link->hub->loop, &link->again);
+    link->open_handles = 2;
+    link->poll.data = link->again.data = link;
+    if (uv_poll_start(&link->poll, UV_READABLE, on_poll) != 0)
+        return err_set(ERR_IO, "cannot watch %s", link->options.endpoint);
+    uv_idle_start(&link->again, on_again); /* the first edge may be gone already */
+    return ERR_OK;
+}
+
+int link_open(struct link_hub *hub, const struct link_options *options, struct link **out)
+{
+    int result = address_endpoint_check(options->endpoint);
+    if (result != ERR_OK) return result;
+    if (strlen(options->endpoint) >= ENDPOINT_BYTES)
+        return err_set(ERR_USAGE, "endpoint too long: %.80s...", options->endpoint);
+    struct link *link = calloc(1, sizeof *link);
+    if (!link) return err_set(ERR_NOMEM, "no memory for a link");
+    link->hub = hub;
+    link->lock = -1;
+    link->options = *options;
+    snprintf(link->endpoint, sizeof link->endpoint, "%s", options->endpoint);
+    link->options.endpoint = link->endpoint;
+    link->socket = zmq_socket(hub->context, options->kind == LINK_ROUTER ? ZMQ_ROUTER : ZMQ_DEALER);
+    result = link->socket ? set_options(link) : zmq_error("no socket for", link->endpoint);
+    if (result == ERR_OK) result = attach(link);
+    if (result == ERR_OK) result = watch(link);
+    if (result != ERR_OK) {
+        link_close(link);
+        return result;
+    }
+    *out = link;
+    return ERR_OK;
+}
+
+const char *link_endpoint(const struct link *link)
+{
+    return link->endpoint;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct link *link = handle->data;
+    if (--link->open_handles == 0) free(link);
+}
+
+void link_close(struct link *link)
+{
+    if (!link || link->closed) return;
+    link->closed = 1;
+    int handles = link->open_handles;
+    if (handles > 0) {
+        /* Before the socket: its descriptor must not be watched once it is another's. */
+        uv_close((uv_handle_t *)&link->poll, on_handle_closed);
+        uv_close((uv_handle_t *)&link->again, on_handle_closed);
+    }
+    if (link->socket) zmq_close(link->socket);
+    if (link->lock >= 0) close(link->lock);
+    if (handles == 0) free(link);
+}
+
+/* --- reading --- */
+
+static void message_clear(struct link_message *message)
+{
+    for (uint32_t i = 0; i < message->parts; i++) zmq_msg_close(&message->part[i]);
+    message->parts = 0;
+}
+
+/* Read all parts of one message, so that the socket stands at a message's start again. `usable` is
+ * 0 where they are not what a link carries. ERR_AGAIN: there is none. */
+static int receive(struct link *link, struct link_message *message, int *usable)
+{
+    int index = link->options.kind == LINK_ROUTER ? -1 : 0, more = 1;
+    *usable = 1;
+    message->parts = 0;
+    message->route.bytes = 0;
+    while (more) {
+        zmq_msg_t part;
+        zmq_msg_init(&part);
+        if (zmq_msg_recv(&part, link->socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(&part);
+            message_clear(message);
+            return ERR_AGAIN;
+        }
+        more = zmq_msg_more(&part);
+        size_t bytes = zmq_msg_size(&part);
+        if (index < 0 && bytes <= LINK_ROUTE_BYTES) {
+            message->route.bytes = (uint8_t)bytes;
+            memcpy(message->route.id, zmq_msg_data(&part), bytes);
+        } else if (index >= 0 && index < MAX_PARTS) {
+            zmq_msg_init(&message->part[index]);
+            zmq_msg_move(&message->part[index], &part);
+            message->parts++;
+            link->counters.received_bytes += bytes;
+        } else {
+            *usable = 0;
+        }
+        zmq_msg_close(&part);
+        index++;
+    }
+    if (message->parts == 0) *usable = 0;
+    return ERR_OK;
+}
+
+static int events_of(struct link *link)
+{
+    int events = 0;
+    size_t bytes = sizeof events;
+    return zmq_getsockopt(link->socket, ZMQ_EVENTS, &events, &bytes) == 0 ? events : 0;
+}
+
+static void read_messages(struct link *link)
+{
+    uint32_t budget =
+        link->options.budget_messages ? link->options.budget_messages : DEFAULT_BUDGET;
+    struct link_message message;
+    int usable;
+    for (uint32_t i = 0; i < budget && !link->closed; i++) {
+        if (receive(link, &message, &usable) != ERR_OK) return;
+        if (usable) {
+            link->counters.received_messages++;
+            link->options.on_message(link->options.arg, link, &message);
+        } else {
+            link->counters.malformed++;
+        }
+        message_clear(&message);
+    }
+}
+
+/* One turn: read up to the budget, tell of room, and come back while there is more of either. */
+static void pump(struct link *link)
+{
+    if (link->closed || link->reading) return;
+    link->reading = 1;
+    read_messages(link);
+    if (!link->closed && link->want_write && (events_of(link) & ZMQ_POLLOUT)) {
+        link->want_write = 0;
+        if (link->options.on_writable) link->options.on_writable(link->options.arg, link);
+    }
+    link->reading = 0;
+    if (link->closed) return;
+    int events = events_of(link);
+    if ((events & ZMQ_POLLIN) || (link->want_write && (events & ZMQ_POLLOUT))) {
+        uv_idle_start(&link->again, on_again);
+    } else {
+        uv_idle_stop(&link->again);
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    pump(poll->data);
+}
+
+static void on_again(uv_idle_t *again)
+{
+    pump(again->data);
+}
+
+uint32_t link_parts(const struct link_message *message)
+{
+    return message->parts;
+}
+
+const uint8_t *link_data(const struct link_message *message, uint32_t part, size_t *bytes)
+{
+    *bytes = 0;
+    if (part >= message->parts) return NULL;
+    zmq_msg_t *msg = (zmq_msg_t *)&message->part[part]; /* zmq_msg_data changes nothing */
+    *bytes = zmq_msg_size(msg);
+    return zmq_msg_data(msg);
+}
+
+const struct link_route *link_message_route(const struct link_message *message)
+{
+    return &message->route;
+}
+
+struct link_message *link_keep(struct link_message *message)
+{
+    struct link_message *kept = malloc(sizeof *kept);
+    if (!kept) return NULL;
+    kept->route = message->route;
+    kept->parts = message->parts;
+    for (uint32_t i = 0; i < message->parts; i++) {
+        zmq_msg_init(&kept->part[i]);
+        zmq_msg_move(&kept->part[i], &message->part[i]);
+    }
+    return kept;
+}
+
+void link_message_free(struct link_message *message)
+{
+    if (!message) return;
+    message_clear(message);
+    free(message);
+}
+
+/* --- sending --- */
+
+/* A send may have swallowed the edge of what arrived meanwhile: look again. Inside pump() that
+ * happens anyway. */
+static void after_send(struct link *link)
+{
+    if (link->reading || link->closed) return;
+    int events = events_of(link);
+    if ((events & ZMQ_POLLIN) || (link->want_write && (events & ZMQ_POLLOUT)))
+        uv_idle_start(&link->again, on_again);
+}
+
+static int send_failed(struct link *link)
+{
+    int error = errno;
+    link->counters.refused_sends++;
+    if (error == EAGAIN) {
+        link->want_write = 1;
+        return err_set(ERR_AGAIN, "%s is at its high-water mark", link->endpoint);
+    }
+    if (error == EHOSTUNREACH)
+        return err_set(ERR_NOTFOUND, "no such peer at %s (any more)", link->endpoint);
+    errno = error;
+    return zmq_error("cannot send to", link->endpoint);
+}
+
+/* One copied part with more to follow. */
+static int send_small(struct link *link, const void *data, size_t bytes)
+{
+    zmq_msg_t part;
+    if (zmq_msg_init_size(&part, bytes) != 0) return -1;
+    memcpy(zmq_msg_data(&part), data, bytes);
+    if (zmq_msg_send(&part, link->socket, ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0) return 0;
+    int error = errno;
+    zmq_msg_close(&part);
+    errno = error;
+    return -1;
+}
+
+/* Send [route] [prefix] part. `part` is left with the caller where it fails. ZeroMQ takes a message
+ * whole or not at all: EAGAIN and EHOSTUNREACH come with its first part, or roll it back. */
+static int send_parts(struct link *link, const struct link_route *route, const void *prefix,
+                      size_t prefix_bytes, zmq_msg_t *part)
+{
+    size_t bytes = zmq_msg_size(part);
+    int router = link->options.kind == LINK_ROUTER;
+    if (router != (route != NULL))
+        return err_set(ERR_INTERNAL, "%s: a route is for a ROUTER, and it needs one",
+                       link->endpoint);
+    if ((router && send_small(link, route->id, route->bytes) != 0) ||
+        (prefix_bytes > 0 && send_small(link, prefix, prefix_bytes) != 0) ||
+        zmq_msg_send(part, link->socket, ZMQ_DONTWAIT) < 0) {
+        int result = send_failed(link);
+        after_send(link);
+        return result;
+    }
+    link->counters.sent_messages++;
+    link->counters.sent_bytes += prefix_bytes + bytes;
+    after_send(link);
+    return ERR_OK;
+}
+
+int link_send(struct link *link, const struct link_route *route, const void *prefix,
+              size_t prefix_bytes, const void *data, size_t bytes)
+{
+    zmq_msg_t part;
+    if (zmq_msg_init_size(&part, bytes) != 0)
+        return err_set(ERR_NOMEM, "no memory for a message of %zu bytes", bytes);
+    if (bytes > 0) memcpy(zmq_msg_data(&part), data, bytes);
+    int result = send_parts(link, route, prefix, prefix_bytes, &part);
+    if (result != ERR_OK) zmq_msg_close(&part);
+    return result;
+}
+
+int link_send_owned(struct link *link, const struct link_route *route, const void *prefix,
+                    size_t prefix_bytes, void *data, size_t bytes, void (*release)(void *arg),
+                    void *arg)
+{
+    struct owned *owned = take_owned(link->hub);
+    if (!owned) return err_set(ERR_NOMEM, "no memory for a message");
+    owned->release = release;
+    owned->arg = arg;
+    zmq_msg_t part;
+    if (zmq_msg_init_data(&part, data, bytes, give_back, owned) != 0) {
+        owned->next = link->hub->spare;
+        link->hub->spare = owned;
+        return err_set(ERR_NOMEM, "no memory for a message");
+    }
+    int result = send_parts(link, route, prefix, prefix_bytes, &part);
+    if (result != ERR_OK) {
+        owned->release = NULL; /* the buffer stays with the caller */
+        zmq_msg_close(&part);
+    }
+    return result;
+}
+
+int link_forward(struct link *link, const struct link_route *route, const void *prefix,
+                 size_t prefix_bytes, struct link_message *message, uint32_t part)
+{
+    if (part >= message->parts) return err_set(ERR_INTERNAL, "message has no part %u", part);
+    return send_parts(link, route, prefix, prefix_bytes, &message->part[part]);
+}
+
+struct link_counters link_counters(const struct link *link)
+{
+    return link->counters;
+}

@@ -1,0 +1,533 @@
+/*
+ * The life of a process, in the order of process_main(): command line, configuration, hardening,
+ * loop, services, start(), loop, stop(), everything closed.
+ */
+#include "runtime/process.h"
+
+#include "base/err.h"
+#include "proto/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { TICK_MS = 1000, STATUS_BYTES = 4096, HANDLERS_MAX = 16 };
+
+struct process_timer {
+    uv_timer_t timer;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct process_wake {
+    uv_async_t async;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct process {
+    const struct process_spec *spec;
+    struct options options;
+    struct config *config;
+    char name[64];
+    void *state;
+    uv_loop_t loop;
+    int loop_open;
+    uv_async_t signalled; /* SIGTERM, SIGINT */
+    uv_timer_t tick;
+    uv_pipe_t parent;
+    struct link_hub *hub;
+    struct metric *table; /* the spec's metrics, then those of every process */
+    struct metrics *metrics;
+    struct http_handler handlers[HANDLERS_MAX];
+    struct http *http;
+    struct link *report;
+    struct log_limit report_limit;
+    int draining, finished, code;
+};
+
+/* --- what the process can ask for --- */
+
+void *process_state(struct process *p)
+{
+    return p->state;
+}
+
+const struct config *process_config(const struct process *p)
+{
+    return p->config;
+}
+
+const struct options *process_options(const struct process *p)
+{
+    return &p->options;
+}
+
+const char *process_name(const struct process *p)
+{
+    return p->name;
+}
+
+struct metrics *process_metrics(struct process *p)
+{
+    return p->metrics;
+}
+
+uv_loop_t *process_loop(struct process *p)
+{
+    return &p->loop;
+}
+
+struct link_hub *process_hub(struct process *p)
+{
+    return p->hub;
+}
+
+int process_draining(const struct process *p)
+{
+    return p->draining;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t process_now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t process_wall_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+void process_finish(struct process *p, int code)
+{
+    if (code != ERR_OK) {
+        log_error("%s", err_text()[0] ? err_text() : err_str(code));
+        if (p->code == ERR_OK) p->code = code;
+    }
+    p->finished = 1;
+    uv_stop(&p->loop);
+}
+
+void process_report_to(struct process *p, struct link *link)
+{
+    p->report = link;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct process_timer *t = timer->data;
+    t->fn(t->arg);
+}
+
+struct process_timer *process_timer_new(struct process *p, void (*fn)(void *arg), void *arg)
+{
+    struct process_timer *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    *t = (struct process_timer){.fn = fn, .arg = arg};
+    uv_timer_init(&p->loop, &t->timer);
+    t->timer.data = t;
+    return t;
+}
+
+void process_timer_set(struct process_timer *t, uint64_t interval_ms)
+{
+    if (interval_ms == 0) {
+        uv_timer_stop(&t->timer);
+    } else {
+        uv_timer_start(&t->timer, on_timer, interval_ms, interval_ms);
+    }
+}
+
+static void on_wake(uv_async_t *async)
+{
+    struct process_wake *w = async->data;
+    w->fn(w->arg);
+}
+
+struct process_wake *process_wake_new(struct process *p, void (*fn)(void *arg), void *arg)
+{
+    struct process_wake *w = calloc(1, sizeof *w);
+    if (!w) return NULL;
+    *w = (struct process_wake){.fn = fn, .arg = arg};
+    if (uv_async_init(&p->loop, &w->async, on_wake) != 0) {
+        free(w);
+        return NULL;
+    }
+    w->async.data = w;
+    return w;
+}
+
+void process_wake_send(struct process_wake *w)
+{
+    uv_async_send(&w->async);
+}
+
+/* --- metrics of every process, and the report --- */
+
+static const struct metric common[] = {
+    {.name = "sluice_process_memory_bytes",
+     .kind = METRIC_GAUGE,
+     .help = "Anonymous and shared memory that is resident (RssAnon + RssShmem)."},
+    {.name = "sluice_process_mapped_bytes",
+     .kind = METRIC_GAUGE,
+     .help = "Resident pages of mapped files (RssFile); the kernel may take them back."},
+    {.name = "sluice_process_cpu_seconds_total",
+     .kind = METRIC_COUNTER,
+     .help = "Processor time used, user and system."},
+    {.name = "sluice_process_start_time_seconds",
+     .kind = METRIC_GAUGE,
+     .help = "When the process started, in seconds since 1970."},
+};
+enum { MEMORY, MAPPED, CPU, STARTED, COMMON };
+
+static double status_bytes(const char *status, const char *key)
+{
+    const char *line = strstr(status, key);
+    return line ? 1024 * strtod(line + strlen(key), NULL) : 0;
+}
+
+static void measure(struct process *p)
+{
+    char status[STATUS_BYTES] = "";
+    size_t first = p->spec->metrics_count;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t n = read(fd, status, sizeof status - 1);
+        status[n > 0 ? n : 0] = '\0';
+        close(fd);
+    }
+    metrics_set(p->metrics, first + MEMORY,
+                status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:"));
+    metrics_set(p->metrics, first + MAPPED, status_bytes(status, "RssFile:"));
+    metrics_set(p->metrics, first + CPU, (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9);
+}
+
+static int open_metrics(struct process *p)
+{
+    size_t count = p->spec->metrics_count;
+    p->table = calloc(count + COMMON, sizeof *p->table);
+    if (!p->table) return err_set(ERR_NOMEM, "no memory for metrics");
+    if (count > 0) memcpy(p->table, p->spec->metrics, count * sizeof *p->table);
+    memcpy(p->table + count, common, sizeof common);
+    int result = metrics_new(p->table, count + COMMON, &p->metrics);
+    if (result == ERR_OK) metrics_set(p->metrics, count + STARTED, (double)process_wall_ns() / 1e9);
+    return result;
+}
+
+static int send_report(struct process *p)
+{
+    char *text;
+    size_t bytes;
+    int result = metrics_json(p->metrics, &text, &bytes);
+    if (result != ERR_OK) return result;
+    struct message message = {.type = MESSAGE_REPORT, .text = text, .text_bytes = (uint32_t)bytes};
+    snprintf(message.name, sizeof message.name, "%s", p->name);
+    size_t size = message_bytes(&message);
+    uint8_t *encoded = malloc(size);
+    if (!encoded) result = err_set(ERR_NOMEM, "no memory for the report");
+    if (result == ERR_OK) result = message_encode(&message, encoded);
+    if (result == ERR_OK) result = link_send(p->report, NULL, NULL, 0, encoded, size);
+    free(encoded);
+    free(text);
+    return result;
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+    struct process *p = tick->data;
+    measure(p);
+    if (p->spec->stats) p->spec->stats(p);
+    if (p->finished || !p->report || send_report(p) == ERR_OK) return;
+    if (log_allowed(&p->report_limit)) log_debug("no report: %s", err_text());
+}
+
+/* --- ending --- */
+
+static struct process *running; /* for the signal handlers, which get no argument */
+static volatile sig_atomic_t signals;
+
+static void say_and_exit(const char *text, size_t bytes)
+{
+    ssize_t ignored = write(STDERR_FILENO, text, bytes);
+    (void)ignored;
+    _exit(1);
+}
+
+/* The first signal drains; the next stops at once, whatever the loop is busy with. */
+static void on_signal(int number)
+{
+    static const char late[] = "sluice: the drain took too long; stopped\n";
+    static const char twice[] = "sluice: second signal; stopped at once\n";
+    if (number == SIGALRM) say_and_exit(late, sizeof late - 1);
+    if (signals++ > 0) say_and_exit(twice, sizeof twice - 1);
+    uv_async_send(&running->signalled);
+}
+
+static void begin_drain(struct process *p, const char *why)
+{
+    if (p->draining || p->finished) return;
+    p->draining = 1;
+    alarm(PROCESS_DRAIN_SECONDS);
+    log_event(LOG_INFO, "draining", LOG_S("why", why));
+    if (p->spec->drain) {
+        p->spec->drain(p);
+    } else {
+        process_finish(p, ERR_OK);
+    }
+}
+
+static void on_signalled(uv_async_t *async)
+{
+    begin_drain(async->data, "signal");
+}
+
+static void handle_signals(struct process *p)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    running = p;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+/* --- the parent's pipe: its end is the parent's death --- */
+
+static void allocate(uv_handle_t *handle, size_t wanted, uv_buf_t *buffer)
+{
+    static char ignored[64];
+    (void)handle;
+    (void)wanted;
+    *buffer = uv_buf_init(ignored, sizeof ignored);
+}
+
+static void on_parent(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buffer)
+{
+    (void)buffer;
+    if (bytes >= 0) return;
+    uv_read_stop(stream);
+    begin_drain(stream->data, "the parent is gone");
+}
+
+static int watch_parent(struct process *p)
+{
+    const char *text = getenv("SLUICE_PARENT_FD");
+    if (!text || !text[0]) return ERR_OK;
+    char *end;
+    long fd = strtol(text, &end, 10);
+    struct stat st;
+    if (end == text || *end || fd < 0 || fd > INT_MAX || fstat((int)fd, &st) != 0 ||
+        !S_ISFIFO(st.st_mode))
+        return err_set(ERR_USAGE, "SLUICE_PARENT_FD=%.20s is not an open pipe", text);
+    fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+    unsetenv("SLUICE_PARENT_FD");
+    uv_pipe_init(&p->loop, &p->parent, 0);
+    p->parent.data = p;
+    if (uv_pipe_open(&p->parent, (int)fd) != 0 ||
+        uv_read_start((uv_stream_t *)&p->parent, allocate, on_parent) != 0)
+        return err_set(ERR_IO, "cannot watch SLUICE_PARENT_FD=%ld", fd);
+    return ERR_OK;
+}
+
+/* --- opening and closing --- */
+
+/* Activations and text pass through here: no core, no reading by others, no file for others. */
+static void harden(void)
+{
+    struct rlimit none = {0, 0};
+    umask(077);
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+static const char *http_of(const struct process *p)
+{
+    const struct config *c = p->config;
+    const struct {
+        const char *section, *address;
+    } all[] = {
+        {"capture", c->capture.http},
+        {"broker", c->broker.http},
+        {"sink", c->sink.http},
+        {"trainer", c->trainer.http},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(p->spec->section, all[i].section) == 0) return all[i].address;
+    return "off";
+}
+
+static int health(void *arg)
+{
+    struct process *p = arg;
+    return p->spec->health ? p->spec->health(p) : ERR_OK;
+}
+
+static int open_http(struct process *p)
+{
+    char path[CONFIG_PATH_BYTES];
+    const char *address = http_of(p);
+    if (strcmp(address, "off") == 0) return ERR_OK;
+    if (p->spec->handlers_count > HANDLERS_MAX)
+        return err_set(ERR_INTERNAL, "more than %d HTTP handlers", HANDLERS_MAX);
+    for (size_t i = 0; i < p->spec->handlers_count; i++) {
+        p->handlers[i] = p->spec->handlers[i];
+        p->handlers[i].arg = p->state;
+    }
+    int result = config_http_file(p->config, p->name, path);
+    if (result != ERR_OK) return result;
+    struct http_options options = {.address = address,
+                                   .address_file = path,
+                                   .metrics = p->metrics,
+                                   .health = health,
+                                   .health_arg = p,
+                                   .handlers = p->handlers,
+                                   .handlers_count = p->spec->handlers_count};
+    result = http_open(&p->loop, &options, &p->http);
+    if (result == ERR_OK)
+        log_event(LOG_INFO, "serving metrics", LOG_S("address", http_address(p->http)));
+    return result;
+}
+
+static int open_all(struct process *p)
+{
+    p->state = calloc(1, p->spec->state_bytes ? p->spec->state_bytes : 1);
+    if (!p->state) return err_set(ERR_NOMEM, "no memory");
+    if (uv_loop_init(&p->loop) != 0) return err_set(ERR_IO, "no event loop");
+    p->loop_open = 1;
+    uv_async_init(&p->loop, &p->signalled, on_signalled);
+    uv_timer_init(&p->loop, &p->tick);
+    p->signalled.data = p->tick.data = p;
+    handle_signals(p);
+    int result = watch_parent(p);
+    if (result == ERR_OK) result = link_hub_open(&p->loop, &p->hub);
+    if (result == ERR_OK) result = open_metrics(p);
+    if (result == ERR_OK) result = open_http(p);
+    return result;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    if (handle->type == UV_NAMED_PIPE) return;
+    free(handle->data); /* a process_timer or process_wake: the handle is its first member */
+}
+
+/* Handles that are not embedded in something else that is freed by its own close. */
+static void close_left(uv_handle_t *handle, void *arg)
+{
+    struct process *p = arg;
+    if (uv_is_closing(handle)) return;
+    int own = handle == (uv_handle_t *)&p->signalled || handle == (uv_handle_t *)&p->tick ||
+              handle == (uv_handle_t *)&p->parent;
+    uv_close(handle, own ? NULL : on_closed);
+}
+
+static void close_all(struct process *p)
+{
+    p->report = NULL;
+    http_close(p->http);
+    if (p->loop_open) uv_run(&p->loop, UV_RUN_NOWAIT); /* links and http give their handles back */
+    link_hub_close(p->hub);
+    if (p->loop_open) {
+        uv_run(&p->loop, UV_RUN_NOWAIT);
+        signal(SIGTERM, SIG_IGN); /* their handler needs the loop */
+        signal(SIGINT, SIG_IGN);
+        uv_walk(&p->loop, close_left, p);
+        uv_run(&p->loop, UV_RUN_DEFAULT);
+        if (uv_loop_close(&p->loop) != 0) log_error("handles are left on the loop");
+    }
+    metrics_free(p->metrics);
+    free(p->table);
+    free(p->state);
+    config_free(p->config);
+}
+
+static void run(struct process *p)
+{
+    int result = open_all(p);
+    int started = result == ERR_OK;
+    if (started) {
+        log_event(LOG_INFO, "starting", LOG_S("version", SLUICE_VERSION),
+                  LOG_S("run", p->config->run_dir));
+        result = p->spec->start(p);
+    }
+    if (result != ERR_OK) process_finish(p, result);
+    if (!p->finished) {
+        uv_timer_start(&p->tick, on_tick, TICK_MS, TICK_MS);
+        uv_run(&p->loop, UV_RUN_DEFAULT);
+    }
+    if (started && p->spec->stop) p->spec->stop(p);
+    int code = p->code;
+    log_event(LOG_INFO, "stopped", LOG_I("exit_code", err_exit_code(code)));
+    close_all(p);
+}
+
+/* --- command line --- */
+
+static int complain(const struct process_spec *spec, int code)
+{
+    fprintf(stderr, "%s: %s\n", spec->program.name, err_text());
+    return code;
+}
+
+static int name_of(struct process *p)
+{
+    if (p->spec->name) return p->spec->name(&p->options, p->name);
+    snprintf(p->name, sizeof p->name, "%s", p->spec->section);
+    return ERR_OK;
+}
+
+/* The configuration, and the answers that need no process. *done: nothing is left to do. */
+static int prepare(struct process *p, int argc, char **argv, int *done)
+{
+    struct options *o = &p->options;
+    int result = options_parse(&p->spec->program, argc, argv, o, done);
+    if (result != ERR_OK || *done) return result;
+    if (o->file) result = config_load(o->file, o->sets, o->sets_count, &p->config);
+    if (result == ERR_OK && o->print_config) {
+        *done = 1;
+        return config_print(p->config, stdout);
+    }
+    if (result == ERR_OK) result = config_check_section(p->config, p->spec->section);
+    if (result == ERR_OK) result = name_of(p);
+    if (result == ERR_OK && o->check) {
+        *done = 1;
+        printf("%s: ok\n", o->file);
+    }
+    return result;
+}
+
+int process_main(const struct process_spec *spec, int argc, char **argv)
+{
+    struct process p = {.spec = spec};
+    int done = 0;
+    if (prepare(&p, argc, argv, &done) != ERR_OK) {
+        config_free(p.config);
+        return complain(spec, 2);
+    }
+    if (done) {
+        config_free(p.config);
+        return fflush(stdout) == 0 ? 0 : 1;
+    }
+    harden();
+    log_open(p.name, p.options.log_level);
+    run(&p);
+    return err_exit_code(p.code);
+}
