@@ -1,0 +1,118 @@
+/* SAELens, version 6: cfg.json + sae_weights.safetensors. Its loader is strict about tensors and
+ * throws the metadata away unless it names a version of 6 or later. */
+#include "sae/export.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "base/safetensors.h"
+#include "sae/fold.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *string_or_null(const char *text)
+{
+    json_t *string = text ? json_string(text) : NULL;
+    return string ? string : json_null();
+}
+
+/* resid_post.15 is blocks.15.hook_resid_post in TransformerLens's words; other names stay. */
+static json_t *hook_name(const char *name)
+{
+    char translated[64];
+    unsigned layer;
+    int end = 0;
+    if (!name || sscanf(name, "resid_post.%u%n", &layer, &end) != 1 || name[end])
+        return string_or_null(name);
+    snprintf(translated, sizeof translated, "blocks.%u.hook_resid_post", layer);
+    return json_string(translated);
+}
+
+static json_t *configuration(const struct sae *sae, const struct folded *folded,
+                             const struct export_options *options)
+{
+    const struct sae_options *o = sae_options(sae);
+    json_t *metadata = json_pack("{s:s, s:s, s:o, s:o, s:I, s:b, s:n}",                 //
+                                 "sae_lens_version", "6.0.0",                           //
+                                 "sae_lens_training_version", "sluice " SLUICE_VERSION, //
+                                 "model_name", string_or_null(options->model_name),     //
+                                 "hook_name", hook_name(options->hook_name),            //
+                                 "context_size", (json_int_t)options->context_tokens,   //
+                                 "prepend_bos", options->prepends_bos, "hook_head_index");
+    json_t *cfg = json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",                //
+                            "architecture", o->arch == SAE_TOPK ? "topk" : "standard",      //
+                            "d_in", (json_int_t)o->width, "d_sae", (json_int_t)o->features, //
+                            "dtype", "float32", "device", "cpu",                            //
+                            "apply_b_dec_to_input", folded->centred,                        //
+                            "normalize_activations", "none",                                //
+                            "reshape_activations", "none", "metadata", metadata);
+    if (cfg && o->arch == SAE_TOPK) {
+        json_object_set_new(cfg, "k", json_integer(o->k));
+        json_object_set_new(cfg, "rescale_acts_by_decoder_norm", json_false());
+    }
+    return cfg;
+}
+
+static float *transposed(const float *matrix, uint32_t rows, uint32_t columns)
+{
+    enum { TILE = 32 };
+    float *out = malloc((size_t)rows * columns * sizeof *out);
+    if (!out) return NULL;
+    for (uint32_t r = 0; r < rows; r += TILE)
+        for (uint32_t c = 0; c < columns; c += TILE)
+            for (uint32_t i = r; i < rows && i < r + TILE; i++)
+                for (uint32_t j = c; j < columns && j < c + TILE; j++)
+                    out[(size_t)j * rows + i] = matrix[(size_t)i * columns + j];
+    return out;
+}
+
+static int write_weights(const struct folded *w, const char *path)
+{
+    uint64_t f = w->features, d = w->width, bytes = f * d * 4;
+    float *w_enc = transposed(w->w_enc, w->features, w->width); /* (D, F) */
+    if (!w_enc) return err_set(ERR_NOMEM, "no memory to export");
+    struct safetensors_tensor tensors[] = {
+        {"W_enc", SAFETENSORS_F32, 2, {d, f}, w_enc, bytes},
+        {"W_dec", SAFETENSORS_F32, 2, {f, d}, w->w_dec, bytes},
+        {"b_enc", SAFETENSORS_F32, 1, {f}, w->b_enc, f * 4},
+        {"b_dec", SAFETENSORS_F32, 1, {d}, w->b_dec, d * 4},
+    };
+    struct safetensors_pair format = {"format", "pt"};
+    int code = safetensors_write(path, tensors, 4, &format, 1);
+    free(w_enc);
+    return code;
+}
+
+int export_saelens(const struct sae *sae, const struct export_options *options, const char *dir)
+{
+    char path[PATH_MAX];
+    struct folded folded;
+    if ((size_t)snprintf(path, sizeof path, "%s/sae_weights.safetensors", dir) >= sizeof path)
+        return err_set(ERR_IO, "path too long: %s", dir);
+    int code = fold_weights(sae, options, &folded);
+    if (code) return code;
+    code = dir_make(dir, 0700);
+    if (!code) code = write_weights(&folded, path);
+    snprintf(path, sizeof path, "%s/cfg.json", dir);
+    if (!code) code = fold_write_json(path, configuration(sae, &folded, options));
+    fold_free(&folded);
+    return code;
+}
+
+int export_saelens_python(const char *dir, char **text)
+{
+    json_t *quoted = json_string(dir);
+    char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+    int n = name ? asprintf(text,
+                            "from sae_lens import SAE\n"
+                            "sae = SAE.load_from_disk(%s)\n"
+                            "features = sae.encode(activations)\n",
+                            name)
+                 : -1;
+    free(name);
+    json_decref(quoted);
+    return n < 0 ? err_set(ERR_NOMEM, "no memory for a few lines") : ERR_OK;
+}

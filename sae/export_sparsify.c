@@ -1,0 +1,89 @@
+/* sparsify 1.3: HOOKPOINT/cfg.json + HOOKPOINT/sae.safetensors. Its encoder subtracts b_dec. */
+#include "sae/export.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "base/safetensors.h"
+#include "sae/fold.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* resid_post.15 is the output of the module layers.15; other names stay. */
+static int hook_dir(const struct export_options *options, const char *dir, char *path, size_t bytes)
+{
+    const char *name = options->hook_name ? options->hook_name : "hook";
+    unsigned layer;
+    int end = 0, n;
+    if (sscanf(name, "resid_post.%u%n", &layer, &end) == 1 && !name[end])
+        n = snprintf(path, bytes, "%s/layers.%u", dir, layer);
+    else
+        n = snprintf(path, bytes, "%s/%s", dir, name);
+    if (n < 0 || (size_t)n + 32 >= bytes) return err_set(ERR_IO, "path too long: %s", dir);
+    return ERR_OK;
+}
+
+static json_t *configuration(const struct sae_options *o)
+{
+    return json_pack("{s:s, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:I}",                           //
+                     "activation", "topk",                                                      //
+                     "expansion_factor", (json_int_t)((o->features + o->width - 1) / o->width), //
+                     "normalize_decoder", 1,                                                    //
+                     "num_latents", (json_int_t)o->features,                                    //
+                     "k", (json_int_t)o->k,                                                     //
+                     "multi_topk", 0, "skip_connection", 0, "transcode", 0,                     //
+                     "d_in", (json_int_t)o->width);
+}
+
+static int write_weights(const struct folded *w, const char *path)
+{
+    uint64_t f = w->features, d = w->width, bytes = f * d * 4;
+    struct safetensors_tensor tensors[] = {
+        {"encoder.weight", SAFETENSORS_F32, 2, {f, d}, w->w_enc, bytes},
+        {"W_dec", SAFETENSORS_F32, 2, {f, d}, w->w_dec, bytes},
+        {"encoder.bias", SAFETENSORS_F32, 1, {f}, w->b_enc, f * 4},
+        {"b_dec", SAFETENSORS_F32, 1, {d}, w->b_dec, d * 4},
+    };
+    struct safetensors_pair format = {"format", "pt"};
+    return safetensors_write(path, tensors, 4, &format, 1);
+}
+
+int export_sparsify(const struct sae *sae, const struct export_options *options, const char *dir)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    struct folded folded;
+    if (sae_options(sae)->arch != SAE_TOPK)
+        return err_set(ERR_STATE, "sparsify knows no %s; HINT: export it for SAELens",
+                       sae_arch_name(sae_options(sae)->arch));
+    int code = hook_dir(options, dir, folder, sizeof folder);
+    if (!code) code = fold_weights(sae, options, &folded);
+    if (code) return code;
+    code = dir_make(folder, 0700);
+    snprintf(path, sizeof path, "%.*s/sae.safetensors", PATH_MAX - 32, folder);
+    if (!code) code = write_weights(&folded, path);
+    snprintf(path, sizeof path, "%.*s/cfg.json", PATH_MAX - 32, folder);
+    if (!code) code = fold_write_json(path, configuration(sae_options(sae)));
+    fold_free(&folded);
+    return code;
+}
+
+int export_sparsify_python(const struct export_options *options, const char *dir, char **text)
+{
+    char folder[PATH_MAX];
+    int code = hook_dir(options, dir, folder, sizeof folder);
+    if (code) return code;
+    json_t *quoted = json_string(folder);
+    char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+    int n = name ? asprintf(text,
+                            "from sparsify import SparseCoder # without a GPU: "
+                            "SPARSIFY_DISABLE_TRITON=1\n"
+                            "sae = SparseCoder.load_from_disk(%s)\n"
+                            "features = sae.encode(activations)\n",
+                            name)
+                 : -1;
+    free(name);
+    json_decref(quoted);
+    return n < 0 ? err_set(ERR_NOMEM, "no memory for a few lines") : ERR_OK;
+}
