@@ -1,0 +1,100 @@
+#!/bin/bash
+# Fails where a folder includes a header of a folder that it may not know, or a foreign library's
+# header outside the files that are meant to hold that library: check_layers.sh [ROOT]
+# The tables are the design; a change here is a change of the design.
+set -eu
+cd "${1:-$(dirname "$0")/..}"
+
+may_include() {
+    case $1 in
+    base) ;;
+    proto) echo base ;;
+    runtime | buffer | engine) echo proto base ;;
+    sae) echo base ;;
+    capture) echo engine runtime proto base ;;
+    broker) echo runtime proto base ;;
+    sink) echo buffer runtime proto base ;;
+    trainer) echo sae buffer runtime proto base ;;
+    cli) echo sae engine buffer runtime proto base ;;
+    esac
+}
+rooms='base proto runtime buffer engine sae capture broker sink trainer cli'
+
+# The files (a glob) that may include a header which is not the C library's, the kernel's or the
+# compiler's.
+may_hold() {
+    case $1 in
+    jansson.h) echo '*' ;;
+    xxhash.h) echo '@(proto|buffer|engine|sae)/*' ;;
+    lz4.h) echo 'proto/*' ;;
+    lmdb.h) echo 'buffer/*' ;;
+    zmq.h) echo 'runtime/link.c' ;;
+    uv.h) echo 'runtime/*' ;;
+    microhttpd.h) echo 'runtime/http.c' ;;
+    yaml.h) echo 'runtime/config_yaml.c' ;;
+    llama.h | ggml*.h | gguf.h) echo 'engine/llama*.c' ;;
+    cblas.h) echo 'sae/*' ;;
+    zlib.h | zstd.h) echo 'engine/*' ;;
+    esac
+}
+
+is_of_the_system() {
+    case $1 in
+    assert.h | complex.h | ctype.h | errno.h | fenv.h | float.h | inttypes.h | iso646.h | limits.h | \
+        locale.h | math.h | setjmp.h | signal.h | stdalign.h | stdarg.h | stdatomic.h | stdbool.h | \
+        stddef.h | stdint.h | stdio.h | stdlib.h | stdnoreturn.h | string.h | tgmath.h | threads.h | \
+        time.h | uchar.h | wchar.h | wctype.h) ;;
+    aio.h | alloca.h | dirent.h | dlfcn.h | endian.h | elf.h | err.h | execinfo.h | fcntl.h | fnmatch.h | \
+        ftw.h | getopt.h | glob.h | grp.h | ifaddrs.h | langinfo.h | libgen.h | link.h | malloc.h | \
+        netdb.h | poll.h | pthread.h | pty.h | pwd.h | regex.h | sched.h | search.h | semaphore.h | \
+        spawn.h | strings.h | syslog.h | termios.h | unistd.h) ;;
+    sys/*.h | arpa/*.h | net/*.h | netinet/*.h | linux/*.h | asm/*.h) ;;
+    immintrin.h | x86intrin.h | cpuid.h) ;;
+    *) return 1 ;;
+    esac
+}
+
+shopt -s extglob
+wrong=0
+complain() {
+    echo "$1"
+    wrong=$((wrong + 1))
+}
+
+# check FILE LINE HEADER, where HEADER is as written: "room/file.h" or <file.h>.
+check() {
+    local file=$1 line=$2 header=$3 room=${1%%/*} name other
+    name=${header:1:-1}
+    if [ "${header:0:1}" = '"' ]; then
+        other=${name%%/*}
+        [ "$name" != "$other" ] || complain "$file:$line: write $header from the root"
+        case " $room $(may_include "$room") gen " in
+        *" $other "*) ;;
+        *) complain "$file:$line: $room/ may not include $other/ ($header)" ;;
+        esac
+        return 0
+    fi
+    ! is_of_the_system "$name" || return 0
+    other=$(may_hold "$name")
+    # shellcheck disable=SC2254
+    case $file in
+    ${other:-nothing}) ;;
+    *) complain "$file:$line: $header may only be in ${other:-no file: it is not in the table}" ;;
+    esac
+}
+
+files=0
+for room in $rooms; do
+    [ -d "$room" ] || continue
+    for file in "$room"/*.[ch]; do
+        [ -e "$file" ] || continue
+        files=$((files + 1))
+        while IFS=: read -r line header; do
+            check "$file" "$line" "$header"
+        done < <(sed -n -E '/^[ \t]*#[ \t]*include/{=;s/^[^<"]*([<"][^>"]*[>"]).*/\1/p}' "$file" |
+            paste -d: - -)
+    done
+done
+[ $files -gt 0 ] || complain "no C file in $PWD"
+[ $wrong -eq 0 ] || { echo "check-layers: $wrong wrong in $files files"; exit 1; }
+echo "check-layers: $files files are in order"

@@ -1,0 +1,61 @@
+#!/bin/bash
+# install.sh install|uninstall BUILD DESTDIR PREFIX
+# Programs, pages of the manual, configurations and documents; and, unless the system's llama.cpp is
+# used, its libraries beside them in PREFIX/lib/sluice, where the installed programs look for them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+action=$1 build=$2 prefix=$4
+# Installed programs find their libraries from where they are themselves, so that a tree which was
+# staged under DESTDIR can be moved.
+to=$3$prefix
+programs='sluice sluice-capture sluice-broker sluice-sink sluice-trainer'
+case $prefix in /*) ;; *) echo "install.sh: PREFIX must begin with a slash" >&2; exit 2 ;; esac
+
+put() { install -D -m "$1" "$2" "$3"; }
+
+install_libraries() {
+    local from name file
+    from=$(scripts/llama.sh --libdir)
+    for name in libllama libggml libggml-base libggml-cpu; do
+        # Under the name that the loader asks for.
+        for file in "$from/$name".so.[0-9]; do
+            put 644 "$file" "$to/lib/sluice/${file##*/}"
+        done
+    done
+    put 644 "$(scripts/llama.sh --prefix)/LICENSE.md" "$to/share/doc/sluice/LICENSE.llama-cpp-python"
+}
+
+install_all() {
+    local program file
+    for program in $programs; do
+        put 755 "$build/$program" "$to/bin/$program"
+        if ! scripts/llama.sh --system && chrpath -l "$to/bin/$program" >/dev/null 2>&1; then
+            # shellcheck disable=SC2016
+            chrpath -r '$ORIGIN/../lib/sluice' "$to/bin/$program" >/dev/null
+        fi
+    done
+    scripts/llama.sh --system || install_libraries
+    for file in man/*.1; do
+        [ ! -e "$file" ] || put 644 "$file" "$to/share/man/man1/${file##*/}"
+    done
+    for file in configs/*; do
+        [ ! -f "$file" ] || put 644 "$file" "$to/share/sluice/$file"
+    done
+    for file in LICENSE README.md CHANGELOG.md docs/*.md proto/PROTOCOL.md; do
+        [ ! -e "$file" ] || put 644 "$file" "$to/share/doc/sluice/${file##*/}"
+    done
+}
+
+uninstall_all() {
+    local program
+    for program in $programs; do
+        rm -f "$to/bin/$program" "$to"/share/man/man1/"$program".1
+    done
+    rm -rf "$to/lib/sluice" "$to/share/sluice" "$to/share/doc/sluice"
+}
+
+case $action in
+install) install_all && echo "installed into $to" ;;
+uninstall) uninstall_all && echo "removed from $to" ;;
+*) echo "install.sh: say install or uninstall" >&2; exit 2 ;;
+esac

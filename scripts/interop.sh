@@ -1,0 +1,30 @@
+#!/bin/bash
+# Tests against the real SAELens, sparsify and transformers, in a virtual environment of the user's
+# cache that is made once for each list of versions (tests/interop/requirements.txt: 5.6 GB).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/common.sh
+. scripts/common.sh
+wanted=tests/interop/requirements.txt
+venv=$cache/venv-$(sha256sum <$wanted | cut -c1-12)
+
+make_venv() {
+    [ ! -e "$venv/complete" ] || return 0
+    local python
+    python=$(python_with_pip)
+    say "interop: installing torch, SAELens, sparsify and transformers into $venv (2 minutes, 5.6 GB)"
+    rm -rf "$venv"
+    # The pip that Debian 12 brings cannot read sae-lens's metadata.
+    "$python" -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade 'pip>=25'
+    "$venv/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check -r $wanted
+    touch "$venv/complete"
+}
+
+make_venv
+# Nothing may be fetched or sent while the tests run; sparsify's Triton kernels need a GPU.
+export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 WANDB_MODE=disabled SPARSIFY_DISABLE_TRITON=1
+export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1
+SLUICE_MODEL=$cache/models/smollm2.gguf SLUICE_CORPUS=$cache/corpus/corpus.jsonl
+export SLUICE_MODEL SLUICE_CORPUS
+exec "$venv/bin/python" -m pytest -p no:cacheprovider -ra tests/interop "$@"

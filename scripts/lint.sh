@@ -1,0 +1,25 @@
+#!/bin/bash
+# Fails where a committed file names a folder of the machine that it was written on, or where
+# a script has something in it that shellcheck complains of: lint.sh [ROOT]
+set -eu
+cd "${1:-$(dirname "$0")/..}"
+wrong=0
+
+# Homes, the folders of this clone, and scratch folders that a build left in a file. A name is put
+# together here so that this file does not hold it.
+here=$(pwd -P)
+homes="/ro""ot/|/home/[a-z]|/Us""ers/|/wo""rk/"
+if git grep -n -I -E "($homes)" -- . ':!LICENSE'; then
+    echo "lint: these name a folder of one machine"
+    wrong=1
+fi
+if [ ${#here} -gt 8 ] && git grep -n -I -F "$here/" -- .; then
+    echo "lint: these name the folder of this clone"
+    wrong=1
+fi
+mapfile -t shell_files < <(git ls-files '*.sh' .ci/run)
+if command -v shellcheck >/dev/null && [ ${#shell_files[@]} -gt 0 ]; then
+    shellcheck -x "${shell_files[@]}" || wrong=1
+fi
+[ $wrong -eq 0 ] || exit 1
+echo "lint: in order"

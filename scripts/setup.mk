@@ -1,0 +1,83 @@
+# Set-up, tests, checks and installation. What each target does is in scripts/; the Makefile proper
+# says how programs and tests are built.
+.PHONY: deps model install uninstall test test-run asan tsan fuzz fuzz-run format format-check \
+        check-layers lint quickstart test-interop clean FORCE
+
+FUZZ_SECONDS ?= 10
+SETUP_TESTS   = $(wildcard tests/setup/test_*.sh)
+FUZZERS       = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+C_FILES       = $(shell git ls-files '*.c' '*.h')
+# Makes that a target runs say what they do, not where they are.
+REMAKE        = $(MAKE) --no-print-directory
+
+deps: ## install Debian's packages and build llama.cpp into the cache (root or sudo)
+	@scripts/deps.sh
+
+model: ## put SmolLM2 and a text corpus into the cache
+	@scripts/model.sh
+
+quickstart: deps model ## set up, build, and train an SAE on a real model (10 minutes)
+	@$(REMAKE) -s all
+	$(BUILD)/sluice up configs/quickstart.yaml
+
+test: deps model ## set up, build, and run all tests but those that need Python's peers
+	@$(REMAKE) -s test-run
+
+test-run: all $(TESTS) $(E2E)
+	@BUILD=$(BUILD) scripts/run_tests.sh $(SETUP_TESTS) $(TESTS) $(E2E)
+
+unit-run: $(TESTS)
+	@BUILD=$(BUILD) scripts/run_tests.sh $(TESTS)
+
+asan: ## unit tests with AddressSanitizer and UBSan
+	@$(REMAKE) -s BUILD=build-asan OPT=-O1 \
+	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' unit-run
+
+tsan: ## unit tests with ThreadSanitizer
+	@$(REMAKE) -s BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread unit-run
+
+fuzz: ## each fuzzer for FUZZ_SECONDS (clang)
+	@$(REMAKE) -s BUILD=build-fuzz OPT=-O1 CC=clang WARN= \
+	    SAN='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined' fuzz-run
+
+fuzz-run: $(FUZZERS)
+	@scripts/run_fuzzers.sh $(FUZZ_SECONDS) $(FUZZERS)
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(call libraries,$(uses_fuzz))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $(LDFLAGS) -o $@ $< $(call links,$(uses_fuzz)) \
+	    $(LLAMA_LIBS) $(LIBRARIES)
+
+test-interop: deps model ## tests against SAELens, sparsify and Hugging Face (5.6 GB of Python)
+	@$(REMAKE) -s all
+	@BUILD=$(BUILD) scripts/interop.sh
+
+format: ## format all C files
+	@scripts/format.sh -i $(C_FILES)
+
+format-check: ## fail where a C file is not formatted
+	@scripts/format.sh --dry-run --Werror $(C_FILES)
+
+check-layers: ## fail where a folder includes what the design does not allow
+	@scripts/check_layers.sh
+
+lint: check-layers ## check-layers, shell scripts, and nothing of this machine in a committed file
+	@scripts/lint.sh
+
+install: all ## install into DESTDIR and PREFIX (/usr/local)
+	@scripts/install.sh install '$(BUILD)' '$(DESTDIR)' '$(PREFIX)'
+
+uninstall: ## remove what install put there
+	@scripts/install.sh uninstall '$(BUILD)' '$(DESTDIR)' '$(PREFIX)'
+
+clean: ## remove all that was built here (the cache stays)
+	rm -rf build build-asan build-tsan build-fuzz
+
+# Headers and libraries of two versions of llama.cpp must never mix: what was compiled or linked
+# with another one is made again. Without any, this says what to do.
+$(BUILD)/llama.flags: FORCE
+	@scripts/llama.sh --prefix >/dev/null
+	@mkdir -p $(@D)
+	@echo '$(LLAMA_CFLAGS) $(LLAMA_LIBS)' | cmp -s - $@ || echo '$(LLAMA_CFLAGS) $(LLAMA_LIBS)' >$@
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/llama*.c)): $(BUILD)/llama.flags
+$(BINARIES) $(TESTS) $(E2E) $(BENCHES) $(FUZZERS): $(BUILD)/llama.flags
