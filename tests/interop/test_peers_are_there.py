@@ -1,0 +1,24 @@
+"""The peers that the other tests compare with are the pinned ones, and work on this machine."""
+import importlib.metadata
+
+import torch
+
+PINNED = {"torch": "2.13.0", "sae-lens": "6.54.12", "eai-sparsify": "1.3.3"}
+
+
+def test_versions():
+    assert {name: importlib.metadata.version(name).split("+")[0] for name in PINNED} == PINNED
+
+
+def test_torch_multiplies():
+    ones = torch.ones(64, 64)
+    assert torch.equal(ones @ ones, 64 * ones)
+
+
+def test_peers_load():
+    import sae_lens
+    import sparsify
+    import transformers
+
+    assert hasattr(sae_lens, "SAE") and hasattr(sparsify, "SparseCoder")
+    assert hasattr(transformers, "AutoModelForCausalLM")
