@@ -1,8 +1,9 @@
-/* What is left when training has finished: counters of `count`, and summary.json. */
+/* What is left when training has finished: exports, counters of `count`, and summary.json. */
 #include "trainer/state.h"
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "sae/export.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -64,6 +65,45 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     json_object_set_new(object, "dead", json_integer(e->dead));
 }
 
+static struct export_options export_options_of(const struct training *t)
+{
+    const struct descriptor *d = &t->plan.descriptor;
+    return (struct export_options){
+        .scale = t->plan.scale,
+        .model_name = d->model,
+        .hook_name = d->hooks == 1 ? d->hook[0].name : NULL,
+        .context_tokens = d->context_tokens,
+        .prepends_bos = d->prepends_bos,
+    };
+}
+
+static void list_export(json_t *exports, const char *layout, const char *folder, char *python)
+{
+    json_array_append_new(exports, json_pack("{s:s, s:s, s:s}", "layout", layout, "folder", folder,
+                                             "python", python));
+    free(python);
+}
+
+/* DIR/export/NAME/saelens, and for TopK on one hook DIR/export/NAME/sparsify. */
+static int exports(const struct training *t, uint32_t i, json_t *object)
+{
+    struct export_options options = export_options_of(t);
+    const char *name = t->config->trainer.saes[i].name;
+    char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
+    json_t *list = json_array();
+    json_object_set_new(object, "exports", list);
+    snprintf(folder, sizeof folder, "%s/export/%s/saelens", t->dir, name);
+    int result = export_saelens(t->sae[i], &options, folder);
+    if (result == ERR_OK) result = export_saelens_python(folder, &python);
+    if (result == ERR_OK) list_export(list, "saelens", folder, python);
+    if (t->plan.sae[i].arch != SAE_TOPK || !options.hook_name) return result;
+    snprintf(folder, sizeof folder, "%s/export/%s/sparsify", t->dir, name);
+    if (result == ERR_OK) result = export_sparsify(t->sae[i], &options, folder);
+    if (result == ERR_OK) result = export_sparsify_python(&options, folder, &python);
+    if (result == ERR_OK) list_export(list, "sparsify", folder, python);
+    return result;
+}
+
 static int one_sae(struct training *t, uint32_t i, json_t *list)
 {
     const struct sae_options *o = sae_options(t->sae[i]);
@@ -74,7 +114,7 @@ static int one_sae(struct training *t, uint32_t i, json_t *list)
     json_array_append_new(list, object);
     if (o->arch == SAE_COUNT) return counters(t, i, object);
     evaluation(t, i, object);
-    return ERR_OK;
+    return exports(t, i, object);
 }
 
 static json_t *shuffle(const struct training *t)

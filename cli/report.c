@@ -1,0 +1,150 @@
+#include "cli/report.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "buffer/consumer.h"
+#include "cli/progress.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SUMMARY_LIMIT_BYTES = 16 << 20 };
+
+static int summary_path(const struct config *config, const char *consumer, char *out)
+{
+    char dir[CONFIG_PATH_BYTES];
+    int result = config_consumer_dir(config, consumer, dir);
+    if (result != ERR_OK) return result;
+    if (snprintf(out, CONFIG_PATH_BYTES, "%s/summary.json", dir) >= CONFIG_PATH_BYTES)
+        return err_set(ERR_LIMIT, "path too long: %.80s...", dir);
+    return ERR_OK;
+}
+
+int report_finished(const struct config *config)
+{
+    char buffer[CONFIG_PATH_BYTES], path[CONFIG_PATH_BYTES];
+    const struct config_list *consumers = &config->trainer.consumers;
+    if (config_buffer_dir(config, buffer) != ERR_OK) return 0;
+    for (uint32_t i = 0; i < consumers->count; i++) {
+        struct consumer_state state;
+        if (consumer_read(buffer, consumers->item[i], &state) != ERR_OK) return 0;
+        int finished = state.finished != 0;
+        consumer_state_free(&state);
+        if (!finished || summary_path(config, consumers->item[i], path) != ERR_OK ||
+            access(path, R_OK) != 0)
+            return 0;
+    }
+    return consumers->count > 0;
+}
+
+static double real(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value ? value : "-";
+}
+
+static void print_fraction(double x, int digits, int width, FILE *out)
+{
+    if (isnan(x))
+        fprintf(out, "  %*s", width, "-");
+    else
+        fprintf(out, "  %*.*f", width, digits, x);
+}
+
+static void print_sae(const json_t *summary, const json_t *sae, FILE *out)
+{
+    char features[32], k[32], dead[32], steps[32], rows[32];
+    progress_number(real(sae, "features"), features, sizeof features);
+    progress_number(real(sae, "k"), k, sizeof k);
+    progress_number(real(sae, "dead"), dead, sizeof dead);
+    progress_number(real(sae, "steps"), steps, sizeof steps);
+    progress_number(real(summary, "rows"), rows, sizeof rows);
+    fprintf(out, "  %-12.12s  %-24.24s  %8s  %5s", text(summary, "consumer"), text(sae, "name"),
+            features, k);
+    print_fraction(real(sae, "fve"), 4, 6, out);
+    print_fraction(real(sae, "l0"), 1, 6, out);
+    fprintf(out, "  %7s  %8s  %12s\n", dead, steps, rows);
+}
+
+static void print_indented(const char *lines, FILE *out)
+{
+    while (*lines) {
+        size_t n = strcspn(lines, "\n");
+        fprintf(out, "    %.*s\n", (int)n, lines);
+        lines += n + (lines[n] == '\n');
+    }
+}
+
+static void print_files(const json_t *sae, int python, FILE *out)
+{
+    json_t *exports = json_object_get(sae, "exports"), *item;
+    size_t i;
+    json_array_foreach(exports, i, item)
+        fprintf(out, "  %-10s  %s\n", text(item, "layout"), text(item, "folder"));
+    if (json_object_get(sae, "counts_file"))
+        fprintf(out, "  %-10s  %s\n", "counters", text(sae, "counts_file"));
+    if (!python || json_array_size(exports) == 0) return;
+    fprintf(out, "\nLoad it in Python:\n\n");
+    print_indented(text(json_array_get(exports, 0), "python"), out);
+}
+
+static void print_rows(const json_t *summary, FILE *out)
+{
+    char held[32], skipped[32], window[32], time[32];
+    json_t *shuffle = json_object_get(summary, "shuffle");
+    progress_number(real(summary, "held_out_rows"), held, sizeof held);
+    progress_number(real(summary, "skipped_rows"), skipped, sizeof skipped);
+    progress_number(real(summary, "dead_window_rows"), window, sizeof window);
+    progress_time(real(summary, "seconds"), time, sizeof time);
+    fprintf(out, "\n  %s: %s training; %s rows held out, %s skipped; dead: no firing in %s rows",
+            text(summary, "consumer"), time, held, skipped, window);
+    if (json_object_get(shuffle, "entropy_ratio"))
+        fprintf(out, "; entropy of a batch %.3f of the ideal", real(shuffle, "entropy_ratio"));
+    fprintf(out, "\n");
+}
+
+static int load(const struct config *config, const char *consumer, json_t **summary)
+{
+    char path[CONFIG_PATH_BYTES], *data;
+    size_t bytes;
+    int result = summary_path(config, consumer, path);
+    if (result == ERR_OK) result = file_read(path, SUMMARY_LIMIT_BYTES, &data, &bytes);
+    if (result != ERR_OK) return result;
+    *summary = json_loadb(data, bytes, 0, NULL);
+    free(data);
+    return *summary ? ERR_OK : err_set(ERR_FORMAT, "%s is no JSON", path);
+}
+
+int report_print(const struct config *config, FILE *out)
+{
+    const struct config_list *consumers = &config->trainer.consumers;
+    json_t *all = json_array(), *summary, *sae;
+    int result = ERR_OK;
+    size_t i, j;
+    for (uint32_t c = 0; c < consumers->count && result == ERR_OK; c++) {
+        result = load(config, consumers->item[c], &summary);
+        if (result == ERR_OK) json_array_append_new(all, summary);
+    }
+    if (result == ERR_OK && json_array_size(all) > 0)
+        fprintf(out, "  %-12s  %-24s  %8s  %5s  %6s  %6s  %7s  %8s  %12s\n", "consumer", "sae",
+                "features", "k", "FVE", "L0", "dead", "steps", "rows");
+    json_array_foreach(all, i, summary) json_array_foreach(json_object_get(summary, "saes"), j, sae)
+        print_sae(summary, sae, out);
+    json_array_foreach(all, i, summary)
+    {
+        print_rows(summary, out);
+        json_array_foreach(json_object_get(summary, "saes"), j, sae)
+            print_files(sae, i == 0 && j == 0, out);
+    }
+    json_decref(all);
+    return result;
+}

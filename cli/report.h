@@ -1,0 +1,17 @@
+/* What a finished run has made, for people: out of the trainers' summary.json. */
+#ifndef SLUICE_CLI_REPORT_H
+#define SLUICE_CLI_REPORT_H
+
+#include "runtime/config.h"
+
+#include <stdio.h>
+
+/* Whether every declared consumer has finished and left its summary. A configuration without
+ * consumers is never finished. Reads the disk. */
+int report_finished(const struct config *config);
+
+/* The table of every consumer's SAEs, where they lie, and the Python that loads the first.
+ * ERR_NOTFOUND, ERR_FORMAT: a summary is missing or broken. */
+int report_print(const struct config *config, FILE *out);
+
+#endif
