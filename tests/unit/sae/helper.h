@@ -1,0 +1,45 @@
+/* What several tests of this folder need. */
+#ifndef SLUICE_TESTS_SAE_HELPER_H
+#define SLUICE_TESTS_SAE_HELPER_H
+
+#include "base/rng.h"
+#include "sae/sae.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* `count` random unit directions, (count, width). */
+static inline void random_directions(struct rng *rng, float *out, uint32_t count, uint32_t width)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        float *row = out + (size_t)i * width;
+        double square = 0;
+        for (uint32_t j = 0; j < width; j++) {
+            row[j] = (float)rng_normal(rng);
+            square += (double)row[j] * row[j];
+        }
+        for (uint32_t j = 0; j < width; j++) row[j] = (float)(row[j] / sqrt(square));
+    }
+}
+
+/* Rows that are sums of `active` of the directions, each with a weight between 1 and 2, scaled to
+ * E||x||^2 = width. */
+static inline void sparse_rows(struct rng *rng, const float *directions, uint32_t count,
+                               uint32_t width, uint32_t active, float *x, uint32_t rows)
+{
+    double square = 0;
+    for (uint32_t r = 0; r < rows; r++) {
+        float *row = x + (size_t)r * width;
+        for (uint32_t j = 0; j < width; j++) row[j] = 0;
+        for (uint32_t a = 0; a < active; a++) {
+            const float *d = directions + (size_t)rng_below(rng, count) * width;
+            float weight = 1 + (float)rng_unit(rng);
+            for (uint32_t j = 0; j < width; j++) row[j] += weight * d[j];
+        }
+        for (uint32_t j = 0; j < width; j++) square += (double)row[j] * row[j];
+    }
+    float scale = (float)sqrt(width * (double)rows / square);
+    for (size_t i = 0; i < (size_t)rows * width; i++) x[i] *= scale;
+}
+
+#endif

@@ -1,0 +1,236 @@
+/*
+ * Gradients of both dictionaries against finite differences of a double-precision loss that is
+ * written here once more, from the formulas: l1's penalty, TopK, AuxK with the residual taken as
+ * given and b_dec nowhere in its reconstruction.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "sae/dictionary.h"
+
+enum { D = 7, F = 19, B = 33, K = 3, K_AUX = 4, FLOATS = 2 * F * D + F + D };
+
+static double lambda_now, aux_now;
+static int topk;
+static uint8_t dead[F];
+static float x[B * D];
+static double residual[B][D]; /* e of the parameters where the gradient is taken */
+
+struct view { /* parameters in one array of doubles */
+    double *w_enc, *w_dec, *b_enc, *b_dec;
+};
+
+static struct view view_of(double *p)
+{
+    return (struct view){p, p + F * D, p + 2 * F * D, p + 2 * F * D + F};
+}
+
+/* f of one row: the `keep` largest above zero among those that are allowed; 0 keeps all. */
+static void activate(const struct view *v, const float *row, int keep, const uint8_t *allowed,
+                     double *f)
+{
+    double pre[F];
+    for (int i = 0; i < F; i++) {
+        pre[i] = v->b_enc[i];
+        for (int j = 0; j < D; j++)
+            pre[i] += v->w_enc[i * D + j] * (row[j] - (topk ? v->b_dec[j] : 0));
+    }
+    for (int i = 0; i < F; i++) {
+        int larger = 0;
+        for (int o = 0; o < F; o++)
+            if (!allowed || allowed[o]) larger += pre[o] > pre[i];
+        int kept = (!allowed || allowed[i]) && pre[i] > 0 && (keep == 0 || larger < keep);
+        f[i] = kept ? pre[i] : 0;
+    }
+}
+
+static double loss_of(double *p, int set_residual)
+{
+    struct view v = view_of(p);
+    double loss = 0;
+    for (int r = 0; r < B; r++) {
+        double f[F], g[F];
+        activate(&v, x + r * D, topk ? K : 0, NULL, f);
+        activate(&v, x + r * D, K_AUX, dead, g);
+        for (int j = 0; j < D; j++) {
+            double out = v.b_dec[j], aux = 0;
+            for (int i = 0; i < F; i++) {
+                out += f[i] * v.w_dec[i * D + j];
+                aux += g[i] * v.w_dec[i * D + j];
+            }
+            loss += (x[r * D + j] - out) * (x[r * D + j] - out) / B;
+            if (set_residual) residual[r][j] = x[r * D + j] - out;
+            if (topk) loss += aux_now * (residual[r][j] - aux) * (residual[r][j] - aux) / B;
+        }
+        for (int i = 0; i < F && !topk; i++) {
+            double square = 0;
+            for (int j = 0; j < D; j++) square += v.w_dec[i * D + j] * v.w_dec[i * D + j];
+            loss += lambda_now * f[i] * sqrt(square) / B;
+        }
+    }
+    return loss;
+}
+
+static void to_doubles(const struct parameters *p, double *out)
+{
+    struct view v = view_of(out);
+    for (int i = 0; i < F * D; i++) {
+        v.w_enc[i] = p->w_enc[i];
+        v.w_dec[i] = p->w_dec[i];
+    }
+    for (int i = 0; i < F; i++) v.b_enc[i] = p->b_enc[i];
+    for (int i = 0; i < D; i++) v.b_dec[i] = p->b_dec[i];
+}
+
+/* The parallel part that unit-norm decoders lose. */
+static void project(const double *p, double *gradient)
+{
+    const double *w = p + F * D;
+    double *g = gradient + F * D;
+    for (int i = 0; i < F; i++) {
+        double dot = 0, square = 0;
+        for (int j = 0; j < D; j++) {
+            dot += w[i * D + j] * g[i * D + j];
+            square += w[i * D + j] * w[i * D + j];
+        }
+        for (int j = 0; j < D; j++) g[i * D + j] -= dot / square * w[i * D + j];
+    }
+}
+
+static struct sae *made(enum sae_arch arch, double aux)
+{
+    struct sae_options o;
+    struct sae *sae;
+    float mean[D];
+    sae_options_default(arch, &o);
+    o.width = D;
+    o.features = F;
+    o.k = arch == SAE_TOPK ? K : 0;
+    o.k_aux = K_AUX;
+    o.aux_coefficient = aux;
+    o.lambda_ramp = 0;
+    o.lambda = arch == SAE_L1 ? 0.7 : 0;
+    o.batch_rows = B;
+    o.threads = 2;
+    o.dead_window_rows = 1000;
+    for (int j = 0; j < D; j++) mean[j] = 0.3f * (float)j;
+    o.mean = mean;
+    assert_int_equal(sae_new(&o, &sae), 0);
+    topk = arch == SAE_TOPK;
+    lambda_now = o.lambda;
+    aux_now = aux;
+    return sae;
+}
+
+/* Weights of no special form, a few features long silent, rows about the mean. */
+static void disturb(struct dictionary *d)
+{
+    struct rng rng;
+    rng_seed(&rng, 11);
+    for (int i = 0; i < F * D; i++) {
+        d->w.w_enc[i] += (float)(0.3 * rng_normal(&rng));
+        if (!topk) d->w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
+    }
+    for (int f = 0; f < F; f++) {
+        double square = 0;
+        d->w.b_enc[f] = (float)(0.2 * rng_normal(&rng));
+        for (int j = 0; j < D; j++) square += pow(d->w.w_dec[f * D + j], 2);
+        d->norm[f] = (float)sqrt(square);
+        dead[f] = f % 3 == 1;
+        d->silent_rows[f] = dead[f] ? 5000 : 0;
+    }
+    for (int j = 0; j < D; j++) d->w.b_dec[j] += (float)(0.1 * rng_normal(&rng));
+    for (int i = 0; i < B * D; i++) x[i] = (float)rng_normal(&rng) + 0.3f * (float)(i % D);
+}
+
+static void compare(struct sae *sae, int dense, int with_aux)
+{
+    struct dictionary *d = sae->state;
+    static double p[FLOATS], wanted[FLOATS], got[FLOATS];
+    struct sae_step step;
+    struct sae_batch batch = {x, NULL, B};
+    disturb(d);
+    to_doubles(&d->w, p);
+    double loss = loss_of(p, 1);
+    for (int i = 0; i < FLOATS; i++) {
+        double h = 1e-6, was = p[i];
+        p[i] = was + h;
+        double above = loss_of(p, 0);
+        p[i] = was - h;
+        wanted[i] = (above - loss_of(p, 0)) / (2 * h);
+        p[i] = was;
+    }
+    if (topk) project(p, wanted);
+    assert_int_equal(sae_train(sae, &batch, &step), 0);
+    assert_int_equal(step.skipped, 0);
+    assert_int_equal(d->dense, dense); /* the way that was meant to be tested */
+    assert_int_equal(d->with_aux, with_aux);
+    to_doubles(&d->g, got);
+    double square = 0, largest = 0;
+    for (int i = 0; i < FLOATS; i++) {
+        int f = i < 2 * F * D ? i % (F * D) / D : -1;
+        if (f >= 0 && !d->touched[f]) got[i] = 0; /* never written */
+        square += wanted[i] * wanted[i];
+        largest = fmax(largest, fabs(wanted[i]));
+    }
+    for (int i = 0; i < FLOATS; i++)
+        if (fabs(got[i] - wanted[i]) > 1e-5 * largest)
+            fail_msg("gradient %d of %d: %.9g, finite difference %.9g", i, FLOATS, got[i],
+                     wanted[i]);
+    assert_true(fabs(step.loss - loss) < 1e-5 * loss);
+    assert_true(fabs(step.gradient_norm - sqrt(square)) < 1e-4 * sqrt(square));
+    sae_free(sae);
+}
+
+static void l1_by_lists(void **state)
+{
+    (void)state;
+    struct sae *sae = made(SAE_L1, 0);
+    struct dictionary *d = sae->state;
+    d->density = 0;
+    /* Half of the features are active: more than lists are made for, so they get room here. */
+    row_lists_free(&d->active);
+    feature_lists_free(&d->by_feature);
+    assert_int_equal(row_lists_new(&d->active, B, B * F), 0);
+    assert_int_equal(feature_lists_new(&d->by_feature, F, B * F), 0);
+    for (int t = 0; t < 2; t++) d->scratch[t].active.limit = F + 1;
+    compare(sae, 0, 0);
+}
+
+static void l1_by_dense_products(void **state)
+{
+    (void)state;
+    struct sae *sae = made(SAE_L1, 0);
+    assert_true(((struct dictionary *)sae->state)->density == 1);
+    compare(sae, 1, 0);
+}
+
+static void topk_without_auxk(void **state)
+{
+    (void)state;
+    compare(made(SAE_TOPK, 0), 0, 0);
+}
+
+static void topk_with_auxk(void **state)
+{
+    (void)state;
+    compare(made(SAE_TOPK, 0.5), 0, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(l1_by_lists),
+        cmocka_unit_test(l1_by_dense_products),
+        cmocka_unit_test(topk_without_auxk),
+        cmocka_unit_test(topk_with_auxk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

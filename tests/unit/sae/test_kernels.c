@@ -1,0 +1,229 @@
+/* Every fast kernel against the plain one, on odd lengths and addresses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "sae/kernels.h"
+
+enum { MOST = 700, VECTORS = 40 };
+
+static const char *const names[] = {"avx2", "avx512"};
+static const size_t lengths[] = {0,  1,  7,   8,   9,   15,  16,  17,  31,  33, 63,
+                                 64, 65, 127, 128, 129, 192, 255, 300, 576, 577};
+enum { LENGTHS = sizeof lengths / sizeof lengths[0] };
+
+static struct rng rng;
+static float memory_a[MOST + 8], memory_b[MOST + 8], memory_c[MOST + 8], memory_d[MOST + 8];
+static float matrix[VECTORS * MOST + 8];
+
+static void fill(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = (float)rng_normal(&rng);
+}
+
+static void close_to(float a, float b, double scale)
+{
+    if (!(fabs((double)a - b) <= 2e-6 * scale)) fail_msg("%.9g is not %.9g", a, b);
+}
+
+/* Calls check(fast, length, offset) for every set that runs here. */
+static void each(void (*check)(const struct kernels *fast, size_t n, size_t offset))
+{
+    rng_seed(&rng, 7);
+    for (int s = 0; s < 2; s++) {
+        const struct kernels *fast = kernels_by_name(names[s]);
+        if (!fast) continue;
+        for (size_t l = 0; l < LENGTHS; l++)
+            for (size_t offset = 0; offset < 4; offset++) check(fast, lengths[l], offset);
+    }
+}
+
+static void check_combine(const struct kernels *fast, size_t n, size_t offset)
+{
+    static const uint32_t index[] = {3, 0, 39, 3, 17};
+    float a[5], *base = memory_a + offset, *fast_y = memory_b + 1, *plain_y = memory_c;
+    fill(a, 5);
+    fill(base, n);
+    fill(matrix, sizeof matrix / sizeof matrix[0]);
+    for (size_t count = 0; count <= 5; count += 5)
+        for (int form = 0; form < 4; form++) {
+            const float *from = form & 1 ? base : NULL;
+            const uint32_t *which = form & 2 ? index : NULL;
+            fast_y[n] = 42;
+            fast->combine(fast_y, n, from, -1.5f, matrix + offset, MOST, which, a, count);
+            kernels_plain.combine(plain_y, n, from, -1.5f, matrix + offset, MOST, which, a, count);
+            for (size_t i = 0; i < n; i++) close_to(fast_y[i], plain_y[i], 20);
+            assert_true(fast_y[n] == 42); /* nothing is written past the end */
+        }
+    memcpy(fast_y, base, n * sizeof *base); /* in place */
+    fast->combine(fast_y, n, fast_y, 1, matrix, MOST, index, a, 5);
+    kernels_plain.combine(plain_y, n, base, 1, matrix, MOST, index, a, 5);
+    for (size_t i = 0; i < n; i++) close_to(fast_y[i], plain_y[i], 20);
+}
+
+static void check_dots(const struct kernels *fast, size_t n, size_t offset)
+{
+    static const uint32_t index[] = {39, 0, 5};
+    float got[4] = {0, 0, 0, 42}, wanted[3], *y = memory_a + offset;
+    fill(y, n);
+    fill(matrix, sizeof matrix / sizeof matrix[0]);
+    for (int with = 0; with < 2; with++) {
+        fast->dots(got, y, n, matrix + offset, MOST, with ? index : NULL, 3);
+        kernels_plain.dots(wanted, y, n, matrix + offset, MOST, with ? index : NULL, 3);
+        for (int j = 0; j < 3; j++) close_to(got[j], wanted[j], 1 + 3 * sqrt((double)n));
+        assert_true(got[3] == 42);
+    }
+}
+
+static void check_subtract(const struct kernels *fast, size_t n, size_t offset)
+{
+    fill(memory_a, MOST);
+    fill(memory_b, MOST);
+    memory_c[offset + n] = 42;
+    fast->subtract(memory_c + offset, memory_a, memory_b + offset, n);
+    kernels_plain.subtract(memory_d, memory_a, memory_b + offset, n);
+    assert_memory_equal(memory_c + offset, memory_d, n * sizeof(float));
+    assert_true(memory_c[offset + n] == 42);
+}
+
+static void check_above(const struct kernels *fast, size_t n, size_t offset)
+{
+    static uint32_t got_index[MOST], index[MOST];
+    float *v = memory_a + offset, *bias = memory_b, threshold = 0.25f;
+    for (size_t i = 0; i < n; i++) {
+        v[i] = (float)(int)rng_below(&rng, 5) / 4 - 0.5f;
+        bias[i] = i % 9 ? 0.25f : -INFINITY;
+    }
+    if (n > 5) v[5] = NAN;
+    size_t got = fast->above(v, bias, n, threshold, 1000, got_index, memory_c);
+    size_t taken = kernels_plain.above(v, bias, n, threshold, 1000, index, memory_d);
+    assert_int_equal(got, taken);
+    assert_memory_equal(got_index, index, taken * sizeof index[0]);
+    assert_memory_equal(memory_c, memory_d, taken * sizeof(float));
+}
+
+static void check_kth(const struct kernels *fast, size_t n, size_t offset)
+{
+    float *v = memory_a + offset;
+    for (size_t i = 0; i < n; i++)
+        v[i] = offset & 1 ? (float)rng_below(&rng, 4) : (float)fabs(rng_normal(&rng));
+    if (n > 20) v[20] = INFINITY;
+    if (n > 21) v[21] = 1e-40f; /* subnormal */
+    for (size_t k = 1; k <= n; k += 1 + n / 7)
+        assert_true(fast->kth(v, n, k) == kernels_plain.kth(v, n, k));
+}
+
+static void check_adam(const struct kernels *fast, size_t n, size_t offset)
+{
+    const struct adam_rate rate = {0.5f, 0.9f, 0.999f, 1e-2f, 3.0f, 1e-8f};
+    float w[MOST], m[MOST], v[MOST], *g = memory_d + offset;
+    for (int with = 0; with < 2; with++) {
+        fill(g, n);
+        fill(w, n);
+        fill(m, n);
+        fill(v, n);
+        for (size_t i = 0; i < n; i++) v[i] = i == 3 ? 0 : fabsf(v[i]);
+        memcpy(memory_a + offset, w, n * sizeof *w);
+        memcpy(memory_b + offset, m, n * sizeof *m);
+        memcpy(memory_c + offset, v, n * sizeof *v);
+        fast->adam(&rate, memory_a + offset, memory_b + offset, memory_c + offset, with ? g : NULL,
+                   n);
+        kernels_plain.adam(&rate, w, m, v, with ? g : NULL, n);
+        for (size_t i = 0; i < n; i++) {
+            close_to(memory_a[offset + i], w[i], fabs(w[i]) + 1);
+            close_to(memory_b[offset + i], m[i], fabs(m[i]) + 1);
+            close_to(memory_c[offset + i], v[i], fabs(v[i]) + 1e-3);
+        }
+    }
+}
+
+static void combine_is_the_plain_one(void **state)
+{
+    (void)state;
+    each(check_combine);
+}
+
+static void dots_are_the_plain_ones(void **state)
+{
+    (void)state;
+    each(check_dots);
+}
+
+static void subtract_is_the_plain_one(void **state)
+{
+    (void)state;
+    each(check_subtract);
+}
+
+static void above_takes_what_the_plain_one_takes(void **state)
+{
+    (void)state;
+    each(check_above);
+}
+
+static void kth_is_the_plain_one(void **state)
+{
+    (void)state;
+    each(check_kth);
+}
+
+static void adam_is_the_plain_one(void **state)
+{
+    (void)state;
+    each(check_adam);
+}
+
+static void plain_adam_is_the_papers(void **state)
+{
+    (void)state;
+    double w = 0.3, m = 0, v = 0;
+    float wf = 0.3f, mf = 0, vf = 0;
+    for (int t = 1; t <= 20; t++) {
+        double g = sin(t), rate = 1e-2;
+        m = 0.9 * m + 0.1 * g;
+        v = 0.999 * v + 0.001 * g * g;
+        double m_hat = m / (1 - pow(0.9, t)), v_hat = v / (1 - pow(0.999, t));
+        w -= rate * m_hat / (sqrt(v_hat) + 1e-8);
+        struct adam_rate step = {1,
+                                 0.9f,
+                                 0.999f,
+                                 (float)(rate / (1 - pow(0.9, t))),
+                                 (float)(1 / sqrt(1 - pow(0.999, t))),
+                                 1e-8f};
+        float gf = (float)g;
+        kernels_plain.adam(&step, &wf, &mf, &vf, &gf, 1);
+    }
+    assert_true(fabs(wf - w) < 1e-5);
+}
+
+static void the_environment_chooses_a_set(void **state)
+{
+    (void)state;
+    setenv("SLUICE_KERNELS", "plain", 1);
+    assert_string_equal(kernels_best()->name, "plain");
+    setenv("SLUICE_KERNELS", "nonsense", 1);
+    const struct kernels *best = kernels_best();
+    unsetenv("SLUICE_KERNELS");
+    assert_ptr_equal(best, kernels_best());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(combine_is_the_plain_one),
+        cmocka_unit_test(dots_are_the_plain_ones),
+        cmocka_unit_test(subtract_is_the_plain_one),
+        cmocka_unit_test(above_takes_what_the_plain_one_takes),
+        cmocka_unit_test(kth_is_the_plain_one),
+        cmocka_unit_test(adam_is_the_plain_one),
+        cmocka_unit_test(plain_adam_is_the_papers),
+        cmocka_unit_test(the_environment_chooses_a_set),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
