@@ -152,7 +152,7 @@ static int append_folder(struct config_list *list, const char *folder)
     return result;
 }
 
-/* A name of `make model`: CACHE/corpora/NAME, a folder of files or one file with an ending. */
+/* A name of `make model`: CACHE/corpus/NAME, a folder of files or one file with an ending. */
 static int append_named(struct config_list *list, const char *name)
 {
     static const char *const endings[] = {"",       ".txt",      ".txt.gz",   ".txt.zst",
@@ -161,13 +161,13 @@ static int append_named(struct config_list *list, const char *name)
     struct stat st;
     int result = config_cache_dir(cache);
     for (size_t i = 0; i < sizeof endings / sizeof endings[0] && result == ERR_OK; i++) {
-        result = join(path, "%s/corpora/%s%s", cache, name, endings[i]);
+        result = join(path, "%s/corpus/%s%s", cache, name, endings[i]);
         if (result != ERR_OK || stat(path, &st) != 0) continue;
         return S_ISDIR(st.st_mode) ? append_folder(list, path) : append(list, path);
     }
     if (result != ERR_OK) return result;
     return err_set(ERR_NOTFOUND,
-                   "capture.corpus: '%s' is neither a file here nor in %s/corpora; HINT: `make "
+                   "capture.corpus: '%s' is neither a file here nor in %s/corpus; HINT: `make "
                    "model` puts one called corpus there",
                    name, cache);
 }
