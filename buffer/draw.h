@@ -16,13 +16,18 @@ struct draw_options {
     const char *stream;
     const char *consumer;
     uint32_t reuse; /* times that each row is drawn */
+    uint32_t
+        batch_rows; /* most that a batch will ask for: at most a quarter of the buffer's rows */
     uint64_t seed;
     uint64_t min_rows;        /* 0: half of what the buffer holds */
-    uint64_t active_bytes;    /* slabs active at once, in bytes; 0: what memory holds */
+    uint64_t active_bytes;    /* slabs active at once, in bytes; 0: half of the machine's memory
+                                 (replay: all, so that no machine's memory decides the order) */
     uint32_t held_out_one_in; /* 0: none */
-    int replay;               /* take slabs by (producer, number), free nothing, wait for nothing */
-    int shuffle;              /* 0: rows in order, for tests and controls */
-    /* Called once for each held-out row, in order of arrival (may be NULL). */
+    int replay;  /* an ended stream, by (producer, number), freeing nothing, waiting for nothing */
+    int shuffle; /* 0: rows in order, for tests and controls */
+    /* Called once for each held-out row, in order of (producer, number) for each producer (may be
+     * NULL). What it returns other than ERR_OK, draw_next returns. It runs in a read transaction:
+     * it must not take long. */
     int (*held_out)(void *arg, const struct row_id *id, const float *values);
     void *arg;
 };
@@ -30,37 +35,60 @@ struct draw_options {
 struct draw_batch {
     float *values;      /* in: room for (rows, width); out: float32, as stored (not scaled) */
     struct row_id *ids; /* in: room for (rows) */
-    size_t rows;        /* in: wanted; out: got. Fewer only where the stream has ended */
-    uint64_t checkpoint_request;                           /* out: the buffer's present number */
-    double same_sequence_pairs, ideal_same_sequence_pairs; /* out: measured and expected */
-    double entropy, ideal_entropy; /* out: of sequences in this batch, nats */
-    double age_seconds;            /* out: mean time since capture */
+    size_t rows;        /* in: wanted; out: got. Fewer only where the stream has ended, or where a
+                           full buffer holds no more draws than that: waiting would be for ever */
+    uint64_t checkpoint_request; /* out: the buffer's present number */
+    /* out: pairs of rows of one sequence, and entropy of sequences in nats: of this batch, and of
+     * as many rows drawn uniformly from all that had a draw left. The ideal ones are measured with
+     * every eighth batch by such a draw (of identities alone) and kept until the next; 0 where
+     * fewer than two batches of rows are left and it was never measured. */
+    double same_sequence_pairs, ideal_same_sequence_pairs;
+    double entropy, ideal_entropy;
+    double age_seconds; /* out: mean time since capture */
 };
 
 struct draw;
 
-/* Open a buffer for drawing; waits for nothing. ERR_NOTFOUND while there is no buffer or no
- * descriptor yet (ask again), ERR_MISMATCH, ERR_VERSION, ERR_CORRUPT. */
+/* Open a buffer for drawing; waits for nothing. A child looks at the files first (it forks).
+ * ERR_NOTFOUND while there is no buffer or no descriptor yet (ask again), ERR_MISMATCH,
+ * ERR_VERSION, ERR_CORRUPT. ERR_USAGE: batch_rows over a quarter of the buffer, min_rows more than
+ * it holds, reuse 0. ERR_STATE: replay of a stream that has not ended. A writer and a draw of one
+ * buffer in one process: close neither before the other has no more use for it (LMDB). */
 int draw_open(const struct draw_options *options, struct draw **draw);
 void draw_close(struct draw *draw);
 
 const char *draw_descriptor(const struct draw *draw); /* JSON, NUL-terminated, owned by draw */
 uint32_t draw_width(const struct draw *draw);
 
-/* Fill a batch. ERR_AGAIN: fewer than min_rows rows have a draw left and more is coming: wait some
- * milliseconds and ask again (checkpoint_request is valid then too). ERR_NOTFOUND: the stream has
- * ended and every draw is made. ERR_CORRUPT: a slab's bytes are damaged (text names it).
- * ERR_MISMATCH: a remade slab holds other rows than those that were drawn from. */
+/* Fill a batch; never sleeps. ERR_AGAIN: fewer than min_rows rows have a draw left and more is
+ * coming, or none has, or the buffer is being made anew: wait some milliseconds and ask again
+ * (checkpoint_request is valid then too: answer it). ERR_NOTFOUND: the stream has ended and every
+ * draw is made. ERR_CORRUPT: a slab's bytes are damaged (text names it). ERR_MISMATCH: a remade
+ * slab holds other rows than those that were drawn from, or the folder holds another stream's
+ * buffer now. ERR_LIMIT: more rows than batch_rows. Errors of held_out. After an error other than
+ * ERR_AGAIN and ERR_NOTFOUND the state is not to be kept. */
 int draw_next(struct draw *draw, struct draw_batch *batch);
 
-/* The state to keep in a checkpoint: valid until the next draw_* call. Between two batches only. */
+/* The state to keep in a checkpoint: valid until the next draw_* call. Between two batches only.
+ * NULL: no memory. */
 const struct consumer_state *draw_state(struct draw *draw);
-/* Take up a state from a checkpoint, before the first batch. ERR_MISMATCH. */
+/* Take up a state from a checkpoint, before the first batch. ERR_MISMATCH: of another stream or
+ * consumer. ERR_STATE: not before the first batch. ERR_FORMAT, ERR_NOMEM. */
 int draw_resume(struct draw *draw, const struct consumer_state *state);
+/* The consumer is told to stop early: its state becomes finished, and the draws left of what is
+ * known count as skipped. No batch after it. */
+void draw_finish(struct draw *draw);
+
+/* Frames that this consumer still needs, that its producer has passed and that are not stored: they
+ * must be made again. 0 in normal life; above 0, as of the last draw_next, after a resume from a
+ * state older than the one slabs were freed by, or after the buffer was lost. Then publish the
+ * present state with consumer_write(), so that the sink sets the producers back (coverage_rewind).
+ * Drawing goes on meanwhile. */
+uint64_t draw_missing(const struct draw *draw);
 
 struct draw_gauges {
-    uint64_t slabs, active_slabs, rows_left; /* rows with a draw left, each counted once */
-    uint64_t rows_drawn, rows_held_out, rows_skipped;
+    uint64_t slabs, active_slabs, rows_left;          /* rows with a draw left, each counted once */
+    uint64_t rows_drawn, rows_held_out, rows_skipped; /* as in consumer_state */
     uint64_t capacity_rows;
 };
 struct draw_gauges draw_gauges(const struct draw *draw);

@@ -1,0 +1,66 @@
+/*
+ * The draw's inside, shared by its three files: draw.c (its life, and whether to draw now),
+ * draw_arrivals.c (what came into the buffer and what went) and draw_rows.c (the rows of one
+ * batch).
+ */
+#ifndef SLUICE_BUFFER_DRAW_PARTS_H
+#define SLUICE_BUFFER_DRAW_PARTS_H
+
+#include "base/rng.h"
+#include "buffer/draw.h"
+#include "buffer/environment.h"
+#include "buffer/permutation.h"
+#include "buffer/quality.h"
+#include "buffer/slab_table.h"
+
+struct planned_row {
+    const char *raw;
+    uint32_t slab; /* index into table.slab */
+    uint32_t row;
+};
+
+struct draw {
+    struct draw_options options; /* strings are copies */
+    char *dir, *stream, *consumer;
+    struct environment e; /* env NULL: the buffer is gone, or not attached again yet */
+    struct format_record format;
+    uint64_t device, inode; /* of the data file that is attached */
+    MDB_txn *txn;           /* reset between batches */
+    char *descriptor;
+    struct store_state state; /* of the buffer, as of the present batch */
+    struct slab_table table;
+    struct rng rng;
+    uint64_t last_id;     /* every slab up to it has been seen */
+    int first_look;       /* nothing was seen yet since it was attached */
+    int look_for_missing; /* something happened after which frames may be missing */
+    uint64_t missing;
+    uint64_t replaced_slabs; /* as of the last batch */
+    struct slab_list arrived;
+    float *row; /* (width): a held-out row */
+    /* of one batch */
+    struct planned_row *plan; /* (batch_rows) */
+    struct quality sequences, places;
+    struct rng reference; /* of the ideal draw: no part of the state */
+    uint64_t batches;
+    double ideal_pairs, ideal_entropy;
+    uint64_t ideal_rows;     /* of the batch that they were measured for */
+    struct permutation full; /* shape of a full slab's orders */
+    int started, finished;
+    int progress; /* descriptor of the progress file, -1: none */
+    struct consumer_state saved;
+};
+
+/* In a transaction: the slab's value, checked against its record. ERR_NOTFOUND: it is gone. */
+int draw_lookup(struct draw *d, const struct drawn_slab *slab, const char **raw);
+/* Its checksum, once after it was seen. ERR_CORRUPT. */
+int draw_check(struct draw *d, struct drawn_slab *slab, const char *raw);
+int draw_held_out(const struct draw *d, const char *raw, uint32_t row);
+/* The row at place `i` in the order of the slab's present pass. */
+uint32_t draw_row_at(const struct draw *d, const struct drawn_slab *slab, uint32_t i);
+
+/* In a transaction: take in what is new, notice what is gone, hand out held-out rows, advance. */
+int draw_arrivals(struct draw *d);
+/* In a transaction: choose and copy `wanted` rows, or as many as there are draws. */
+int draw_rows(struct draw *d, struct draw_batch *batch, size_t wanted);
+
+#endif
