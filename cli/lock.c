@@ -1,0 +1,60 @@
+#include "cli/lock.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WAIT_SECONDS = 20 };
+
+static long holder(const char *path)
+{
+    char *text;
+    size_t bytes;
+    if (file_read(path, 64, &text, &bytes) != ERR_OK) return 0;
+    long pid = strtol(text, NULL, 10);
+    free(text);
+    return pid;
+}
+
+static int refuse(const struct config *config, long pid)
+{
+    return err_set(ERR_EXISTS,
+                   "the stream '%s' is being run by process %ld, in %s; HINT: look at it with "
+                   "`sluice status`, or stop it with `kill %ld`",
+                   config->stream.name, pid, config->run_dir, pid);
+}
+
+int lock_take(const struct config *config, int *fd)
+{
+    char path[CONFIG_PATH_BYTES];
+    int result = config_lock_file(config, path);
+    if (result == ERR_OK) result = dir_make(config->run_dir, 0700);
+    if (result != ERR_OK) return result;
+    for (int tenths = 0; (result = file_lock(path, fd)) == ERR_EXISTS; tenths++) {
+        long pid = holder(path);
+        int alive = pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+        if (alive || tenths == WAIT_SECONDS * 10) return refuse(config, pid);
+        if (tenths == 5)
+            fprintf(stderr, "sluice: process %ld has died; waiting for its children to drain\n",
+                    pid);
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+    }
+    return result;
+}
+
+int lock_check(const struct config *config)
+{
+    char path[CONFIG_PATH_BYTES];
+    int fd, result = config_lock_file(config, path);
+    if (result != ERR_OK || access(path, F_OK) != 0) return result;
+    long pid = holder(path); /* before file_lock() writes ours */
+    result = file_lock(path, &fd);
+    if (result == ERR_EXISTS) return refuse(config, pid);
+    if (result == ERR_OK) close(fd);
+    return result;
+}

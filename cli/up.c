@@ -1,0 +1,375 @@
+#include "cli/up.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "cli/children.h"
+#include "cli/lock.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/tail.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TICK_MS = 50,
+    LINE_MS = 1000,
+    PIPED_LINE_MS = 10000, /* where nobody looks at a terminal */
+    DRAIN_MS = 12000,      /* after which a child is killed: its own limit is ten seconds */
+    LOG_KEEP_BYTES = 8 << 20,
+    LOG_LINES = 8,
+};
+
+struct up {
+    const struct options *options;
+    const struct config *config;
+    struct children children;
+    struct progress progress;
+    int64_t started_ms, line_ms, look_ms;
+    int line_every_ms; /* 0: none */
+    int terminal;      /* progress rewrites one line */
+    int asked;         /* signals that were obeyed */
+};
+
+static volatile sig_atomic_t signals;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    signals++;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- what a run is made of ---- */
+
+static int program_path(const char *name, char *out)
+{
+    ssize_t n = readlink("/proc/self/exe", out, CONFIG_PATH_BYTES - 64);
+    if (n <= 0) return err_set(ERR_IO, "cannot tell where sluice lies: %s", strerror(errno));
+    out[n] = '\0';
+    char *slash = strrchr(out, '/');
+    snprintf(slash + 1, 63, "%s", name);
+    if (access(out, X_OK) != 0)
+        return err_set(ERR_NOTFOUND, "there is no %s; HINT: build or install all five programs",
+                       out);
+    return ERR_OK;
+}
+
+/* A log that has grown large makes room for a new one. */
+static int log_path(const struct up *up, const char *name, char *out)
+{
+    char old[CONFIG_PATH_BYTES + 8];
+    struct stat st;
+    int result = config_log_file(up->config, name, out);
+    if (result != ERR_OK) return result;
+    snprintf(old, sizeof old, "%s.old", out);
+    if (stat(out, &st) == 0 && st.st_size > LOG_KEEP_BYTES && rename(out, old) != 0)
+        return err_set(ERR_IO, "cannot rename %s: %s", out, strerror(errno));
+    return ERR_OK;
+}
+
+static int reads_stdin(const struct config *config)
+{
+    const struct config_list *corpus = &config->capture.corpus;
+    for (uint32_t i = 0; i < corpus->count; i++)
+        if (strcmp(corpus->item[i], "-") == 0) return 1;
+    return 0;
+}
+
+static int add(struct up *up, enum child_role role, const char *program, const char *name,
+               const char *option, const char *value)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    char path[CONFIG_PATH_BYTES], log[CONFIG_PATH_BYTES];
+    const char *arguments[CHILD_MAX_ARGUMENTS];
+    size_t n = 0;
+    int result = program_path(program, path);
+    if (result == ERR_OK) result = log_path(up, name, log);
+    if (result != ERR_OK) return result;
+    arguments[n++] = path;
+    arguments[n++] = up->options->file;
+    for (size_t i = 0; i < up->options->sets_count; i++) {
+        arguments[n++] = "--set";
+        arguments[n++] = up->options->sets[i];
+    }
+    arguments[n++] = "--log-level";
+    arguments[n++] = levels[up->options->log_level];
+    if (option) {
+        arguments[n++] = option;
+        arguments[n++] = value;
+    }
+    arguments[n] = NULL;
+    return children_add(&up->children, role, name, arguments, log,
+                        role == CHILD_CAPTURE && reads_stdin(up->config));
+}
+
+static int add_all(struct up *up)
+{
+    char name[128], index[16];
+    const struct config_list *consumers = &up->config->trainer.consumers;
+    int result = add(up, CHILD_BROKER, "sluice-broker", "broker", NULL, NULL);
+    if (result == ERR_OK) result = add(up, CHILD_SINK, "sluice-sink", "sink", NULL, NULL);
+    for (uint32_t i = 0; i < up->config->capture.producers && result == ERR_OK; i++) {
+        snprintf(name, sizeof name, "capture-%u", i);
+        snprintf(index, sizeof index, "%u", i);
+        result = add(up, CHILD_CAPTURE, "sluice-capture", name, "--producer", index);
+    }
+    for (uint32_t i = 0; i < consumers->count && result == ERR_OK; i++) {
+        snprintf(name, sizeof name, "trainer-%s", consumers->item[i]);
+        result = add(up, CHILD_TRAINER, "sluice-trainer", name, "--consumer", consumers->item[i]);
+    }
+    return result;
+}
+
+/* --fresh: everything that a run leaves in its folder, and nothing else. */
+static int start_over(const struct config *config)
+{
+    static const char *const folders[] = {"buffer", "http", "ipc", "log"};
+    char path[CONFIG_PATH_BYTES + 300];
+    int result = ERR_OK;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders && result == ERR_OK; i++) {
+        snprintf(path, sizeof path, "%s/%s", config->run_dir, folders[i]);
+        result = dir_remove(path);
+    }
+    for (uint32_t i = 0; i < config->trainer.consumers.count && result == ERR_OK; i++) {
+        result = config_consumer_dir(config, config->trainer.consumers.item[i], path);
+        if (result == ERR_OK) result = dir_remove(path);
+    }
+    DIR *dir = opendir(config->run_dir);
+    struct dirent *entry;
+    while (dir && result == ERR_OK && (entry = readdir(dir))) {
+        if (strncmp(entry->d_name, "buffer.damaged-", 15) != 0) continue;
+        snprintf(path, sizeof path, "%s/%s", config->run_dir, entry->d_name);
+        result = dir_remove(path);
+    }
+    if (dir) closedir(dir);
+    return result;
+}
+
+/* ---- what is shown while it runs ---- */
+
+static void end_line(const struct up *up)
+{
+    if (up->terminal && up->line_every_ms) fputc('\n', stderr);
+}
+
+static int columns(void)
+{
+    struct winsize size;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 200;
+    return size.ws_col;
+}
+
+/* Before the first row: what the slowest to start says. */
+static void starting_line(const struct up *up, double seconds, char *out, size_t bytes)
+{
+    char path[CONFIG_PATH_BYTES], message[TAIL_MESSAGE_BYTES] = "", time[24];
+    if (config_log_file(up->config, "capture-0", path) == ERR_OK)
+        tail_message(path, message, sizeof message);
+    progress_time(seconds, time, sizeof time);
+    snprintf(out, bytes, "%s  starting: %s", time, message[0] ? message : "...");
+}
+
+static void show_line(struct up *up, int64_t at_ms)
+{
+    char line[512];
+    double seconds = (double)(at_ms - up->started_ms) / 1000;
+    if (!up->line_every_ms || at_ms < up->line_ms) return;
+    up->line_ms = at_ms + up->line_every_ms;
+    const struct snapshot *s = &up->progress.last;
+    if (up->progress.snapshots == 0 || !(s->stored_rows > 0 || s->trained_rows > 0))
+        starting_line(up, seconds, line, sizeof line);
+    else
+        progress_line(&up->progress, seconds, line, sizeof line);
+    if (up->terminal)
+        fprintf(stderr, "\r%.*s\033[K", columns() - 1, line);
+    else
+        fprintf(stderr, "%s\n", line);
+    fflush(stderr);
+}
+
+static void look(struct up *up, int64_t at_ms)
+{
+    struct snapshot snapshot;
+    json_t *status;
+    if (at_ms < up->look_ms) return;
+    up->look_ms = at_ms + LINE_MS;
+    if (snapshot_fetch(up->config, &status) == ERR_OK) {
+        snapshot_read(status, &snapshot);
+        json_decref(status);
+        progress_update(&up->progress, &snapshot, (double)(at_ms - up->started_ms) / 1000);
+    }
+    show_line(up, at_ms);
+}
+
+/* Any number that changes when rows move, for the judgement of deaths. */
+static uint64_t moved(const struct up *up)
+{
+    const struct snapshot *s = &up->progress.last;
+    if (up->progress.snapshots == 0) return 0;
+    double sum =
+        (s->stored_rows > 0 ? s->stored_rows : 0) + (s->trained_rows > 0 ? s->trained_rows : 0);
+    return (uint64_t)sum;
+}
+
+/* ---- ending ---- */
+
+static void tell_all(struct up *up, int signal)
+{
+    for (int role = CHILD_BROKER; role <= CHILD_TRAINER; role++)
+        children_signal(&up->children, (enum child_role)role, signal);
+}
+
+static size_t running(const struct up *up)
+{
+    size_t n = 0;
+    for (int role = CHILD_BROKER; role <= CHILD_TRAINER; role++)
+        n += children_running(&up->children, (enum child_role)role);
+    return n;
+}
+
+/* Let all but the broker drain, then the broker. A second signal, or DRAIN_MS, kills. */
+static void drain(struct up *up)
+{
+    int64_t until_ms = now_ms() + DRAIN_MS;
+    int told_broker = 0, killed = 0, at_start = signals;
+    up->children.stopping = 1;
+    children_signal(&up->children, CHILD_CAPTURE, SIGTERM);
+    children_signal(&up->children, CHILD_TRAINER, SIGTERM);
+    children_signal(&up->children, CHILD_SINK, SIGTERM);
+    while (running(up) > 0) {
+        children_tend(&up->children, now_ms(), 0);
+        if (!told_broker && running(up) == children_running(&up->children, CHILD_BROKER)) {
+            children_signal(&up->children, CHILD_BROKER, SIGTERM);
+            told_broker = 1;
+        }
+        if (!killed && (signals > at_start || now_ms() > until_ms)) {
+            tell_all(up, SIGKILL);
+            killed = 1;
+        }
+        poll(NULL, 0, TICK_MS);
+    }
+}
+
+static void blame(const struct up *up)
+{
+    for (size_t i = 0; i < up->children.count; i++) {
+        const struct child *child = &up->children.child[i];
+        if (child->phase != CHILD_GIVEN_UP) continue;
+        fprintf(stderr, "sluice: the last lines of %s:\n", child->log_file);
+        tail_print(child->log_file, LOG_LINES, "    ", stderr);
+    }
+}
+
+static int all_done(const struct up *up)
+{
+    return children_left(&up->children, CHILD_CAPTURE) == 0 &&
+           children_left(&up->children, CHILD_TRAINER) == 0;
+}
+
+/* Until all rows are captured and trained on, a signal, or a failure. */
+static int watch(struct up *up)
+{
+    int result = ERR_OK;
+    while (result == ERR_OK && !all_done(up) && signals == up->asked) {
+        result = children_tend(&up->children, now_ms(), moved(up));
+        look(up, now_ms());
+        if (result == ERR_OK) poll(NULL, 0, TICK_MS);
+    }
+    return result;
+}
+
+static int conclude(struct up *up, int result)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s", err_text());
+    int stopped = signals > up->asked;
+    up->asked = signals;
+    end_line(up);
+    if (stopped && result == ERR_OK) fprintf(stderr, "sluice: stopping; once more: at once\n");
+    drain(up);
+    if (result != ERR_OK) {
+        blame(up);
+        return err_set(result, "%s", text);
+    }
+    if (stopped && !report_finished(up->config)) {
+        fprintf(stderr, "sluice: stopped; run the same command again to go on\n");
+        return ERR_OK;
+    }
+    char time[24];
+    progress_time((double)(now_ms() - up->started_ms) / 1000, time, sizeof time);
+    printf("Stream %s is finished, after %s.\n\n", up->config->stream.name, time);
+    return report_print(up->config, stdout);
+}
+
+static void prepare_terminal(struct up *up)
+{
+    int wanted = up->config->up.progress;
+    up->terminal = isatty(STDERR_FILENO) && !getenv("SLUICE_PLAIN");
+    up->line_every_ms = up->terminal || wanted == 1 ? LINE_MS : PIPED_LINE_MS;
+    if (wanted == 0) up->line_every_ms = 0;
+    up->started_ms = now_ms();
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(struct up *up)
+{
+    char log_dir[CONFIG_PATH_BYTES + 8];
+    snprintf(log_dir, sizeof log_dir, "%s/log", up->config->run_dir);
+    int result = dir_make(log_dir, 0700);
+    if (result == ERR_OK) result = children_init(&up->children, up->config->up.restart);
+    if (result != ERR_OK) return result;
+    result = add_all(up);
+    if (result == ERR_OK) {
+        catch_signals();
+        prepare_terminal(up);
+        result = watch(up);
+        result = conclude(up, result);
+    }
+    children_fini(&up->children);
+    return result;
+}
+
+int up_command(const struct options *options, const struct config *config)
+{
+    static struct up up; /* large */
+    up = (struct up){.options = options, .config = config};
+    umask(077);
+    int lock, result = lock_take(config, &lock);
+    if (result != ERR_OK) return result;
+    if (options_get(options, "fresh")) result = start_over(config);
+    if (result == ERR_OK && report_finished(config)) {
+        printf("Stream %s is finished already; `sluice up --fresh` starts it over.\n\n",
+               config->stream.name);
+        result = report_print(config, stdout);
+    } else if (result == ERR_OK) {
+        result = run(&up);
+    }
+    close(lock);
+    return result;
+}

@@ -1,0 +1,12 @@
+/* `sluice up FILE`: the whole pipeline on this machine, from start or resume to summary. */
+#ifndef SLUICE_CLI_UP_H
+#define SLUICE_CLI_UP_H
+
+#include "runtime/config.h"
+#include "runtime/options.h"
+
+/* Run it. Blocks until the run has finished, failed, or was stopped. ERR_OK: finished, or drained
+ * after a signal. ERR_EXISTS: the stream is run already (text: by which process). */
+int up_command(const struct options *options, const struct config *config);
+
+#endif
