@@ -1,0 +1,198 @@
+#include "sink/stock.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "proto/message.h"
+#include "runtime/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int take_text(struct stock *s, const char *text, size_t bytes)
+{
+    struct descriptor d;
+    int rc = descriptor_decode(text, bytes, &d);
+    if (rc) return rc;
+    char *copy = strndup(text, bytes);
+    if (!copy || !d.measured || !d.rows_a_slab) {
+        rc = copy ? err_set(ERR_FORMAT, "the stream's descriptor is not complete")
+                  : err_set(ERR_NOMEM, "no memory for the stream's descriptor");
+        free(copy);
+        descriptor_free(&d);
+        return rc;
+    }
+    descriptor_free(&s->descriptor);
+    free(s->text);
+    s->descriptor = d;
+    s->text = copy;
+    s->text_bytes = bytes;
+    return ERR_OK;
+}
+
+int stock_open(struct stock *s, const struct config *config)
+{
+    memset(s, 0, sizeof *s);
+    s->config = config;
+    int rc = config_buffer_dir(config, s->buffer_dir);
+    if (rc) return rc;
+    if (snprintf(s->descriptor_file, sizeof s->descriptor_file, "%s/descriptor.json",
+                 config->run_dir) >= (int)sizeof s->descriptor_file)
+        return err_set(ERR_LIMIT, "stream.run_dir is too long a path");
+    char *text;
+    size_t bytes;
+    rc = file_read(s->descriptor_file, MESSAGE_MAX_TEXT_BYTES, &text, &bytes);
+    if (rc == ERR_NOTFOUND) return ERR_OK;
+    if (rc) return rc;
+    rc = take_text(s, text, bytes);
+    free(text);
+    return rc ? rc : stock_prepare(s, &s->descriptor);
+}
+
+void stock_close(struct stock *s)
+{
+    if (s->store) store_close(s->store);
+    s->store = NULL;
+    descriptor_free(&s->descriptor);
+    free(s->text);
+    s->text = NULL;
+}
+
+uint32_t stock_rows_a_slab(const struct stock *s)
+{
+    return store_state(s->store)->rows_a_slab;
+}
+
+static int open_store(struct stock *s, const struct descriptor *d)
+{
+    const struct config_sink *c = &s->config->sink;
+    struct store_options options = {
+        .dir = s->buffer_dir,
+        .stream = s->config->stream.name,
+        .size_bytes = c->size_bytes,
+        .slab_bytes = (uint32_t)c->slab_bytes,
+        .width = d->width,
+        .dtype = d->dtype,
+        .durability = c->durability == CONFIG_POWER ? DURABILITY_POWER : DURABILITY_PROCESS,
+    };
+    int rc = store_open(&options, &s->store);
+    if (rc != ERR_CORRUPT) return rc;
+    char where[CONFIG_PATH_BYTES];
+    log_error("the buffer cannot be trusted: %s", err_text());
+    rc = store_set_aside(s->buffer_dir, where, sizeof where);
+    if (rc) return rc;
+    log_event(LOG_WARN, "the damaged buffer was set aside; what consumers still need is made again",
+              LOG_S("folder", where));
+    s->was_set_aside = 1;
+    return store_open(&options, &s->store);
+}
+
+/* The descriptor in the store and the one in the file are one: whichever is missing is put back. */
+static int join_descriptors(struct stock *s)
+{
+    char *text;
+    size_t bytes;
+    int rc = store_descriptor_get(s->store, &text, &bytes);
+    if (rc == ERR_NOTFOUND)
+        return s->text ? store_descriptor_put(s->store, s->text, s->text_bytes) : ERR_OK;
+    if (rc) return rc;
+    rc = take_text(s, text, bytes);
+    if (!rc) rc = file_replace(s->descriptor_file, text, bytes);
+    free(text);
+    return rc;
+}
+
+int stock_prepare(struct stock *s, const struct descriptor *d)
+{
+    if (s->store) return ERR_OK;
+    int rc = open_store(s, d);
+    if (!rc) rc = join_descriptors(s);
+    if (!rc && s->descriptor.measured && s->descriptor.rows_a_slab != stock_rows_a_slab(s))
+        rc = err_set(ERR_MISMATCH,
+                     "the stream's frames have %u rows, the buffer's slabs %u; HINT: restore "
+                     "sink.size and sink.slab, or start over with --fresh",
+                     s->descriptor.rows_a_slab, stock_rows_a_slab(s));
+    if (!rc && s->config->trainer.consumers.count)
+        rc =
+            config_check_rows(s->config, d->width, store_capacity(s->store) * stock_rows_a_slab(s));
+    if (!rc && store_capacity(s->store) < 2 * STORE_KEPT_SLABS * s->config->capture.producers)
+        rc = err_set(ERR_USAGE,
+                     "a buffer of %" PRIu64 " slabs is too small for %u producers; HINT: raise "
+                     "sink.size, or lower sink.slab",
+                     store_capacity(s->store), s->config->capture.producers);
+    if (rc && s->store) {
+        store_close(s->store);
+        s->store = NULL;
+    }
+    return rc;
+}
+
+int stock_describe(struct stock *s, const char *text, size_t bytes)
+{
+    struct descriptor d;
+    char *full = NULL;
+    size_t full_bytes;
+    if (s->descriptor.measured) return err_set(ERR_STATE, "the stream is described already");
+    int rc = descriptor_decode(text, bytes, &d);
+    if (rc) return rc;
+    d.run = store_state(s->store)->run;
+    d.rows_a_slab = stock_rows_a_slab(s);
+    rc = descriptor_encode(&d, &full, &full_bytes);
+    descriptor_free(&d);
+    if (!rc) rc = take_text(s, full, full_bytes);
+    if (!rc) rc = file_replace(s->descriptor_file, full, full_bytes);
+    if (!rc) rc = store_descriptor_put(s->store, full, full_bytes);
+    if (rc) descriptor_free(&s->descriptor);
+    free(full);
+    return rc;
+}
+
+/* Numbers of a live stream are never used twice: after the buffer is lost, go on beyond all that
+ * anybody knows of. */
+static int number_beyond(const struct stock *s, const struct consumers *consumers,
+                         uint32_t producer, struct store_producer *record)
+{
+    uint64_t highest = consumers_highest(consumers, producer);
+    if (!s->was_set_aside || record->next_number || !highest) return 0;
+    record->next_number = highest + store_capacity(s->store) + 1;
+    return 1;
+}
+
+static int records_in_transaction(struct stock *s, const struct consumers *consumers,
+                                  struct sessions *sessions, uint32_t *rewound)
+{
+    struct coverage coverage = consumers_coverage(consumers);
+    int is_live = s->config->stream.policy == CONFIG_SHED;
+    for (uint32_t p = 0; p < sessions->producers; p++) {
+        struct store_producer record = {0};
+        int rc = store_producer_get(s->store, p, &record);
+        if (rc && rc != ERR_NOTFOUND) return rc;
+        int changed = is_live ? number_beyond(s, consumers, p, &record)
+                              : coverage_rewind(&coverage, s->store, p, &record);
+        if (changed) {
+            log_event(LOG_WARN, "frames that a consumer needs are not there: they are made again",
+                      LOG_U("producer", p), LOG_U("from_number", record.next_number));
+            rc = store_producer_put(s->store, p, &record);
+            if (rc) return rc;
+            ++*rewound;
+        }
+        if (!record.next_number) record.next_number = 1;
+        sessions_record(sessions, p, &record);
+    }
+    return ERR_OK;
+}
+
+int stock_records(struct stock *s, const struct consumers *consumers, struct sessions *sessions,
+                  uint32_t *rewound)
+{
+    *rewound = 0;
+    int rc = store_begin(s->store);
+    if (rc) return rc;
+    rc = records_in_transaction(s, consumers, sessions, rewound);
+    if (rc || !*rewound)
+        store_abort(s->store);
+    else
+        rc = store_commit(s->store);
+    return rc;
+}

@@ -1,0 +1,48 @@
+/*
+ * The buffer of this stream as the sink opens it: the store, the stream's descriptor (kept in the
+ * store, and once more in RUN/descriptor.json, so that it outlives a damaged buffer), and what the
+ * consumers say has to be made again.
+ */
+#ifndef SLUICE_SINK_STOCK_H
+#define SLUICE_SINK_STOCK_H
+
+#include "buffer/store.h"
+#include "proto/descriptor.h"
+#include "runtime/config.h"
+#include "sink/consumers.h"
+#include "sink/sessions.h"
+
+struct stock {
+    const struct config *config;
+    char buffer_dir[CONFIG_PATH_BYTES];
+    char descriptor_file[CONFIG_PATH_BYTES];
+    struct store *store;          /* NULL: not open yet */
+    struct descriptor descriptor; /* the committed one; measured = 0: none yet */
+    char *text;                   /* the committed descriptor as JSON */
+    size_t text_bytes;
+    int was_set_aside;
+};
+
+/* Opens nothing; reads RUN/descriptor.json where there is one and opens the buffer that it is of.
+ * ERR_* of store_open(), ERR_FORMAT. stock_close() after a failure too. */
+int stock_open(struct stock *stock, const struct config *config);
+void stock_close(struct stock *stock);
+
+/* Open the buffer for rows like those of `descriptor`, if it is not open: a damaged one is set
+ * aside and made anew. Also checks that the trainer's batch fits. ERR_USAGE, ERR_MISMATCH,
+ * ERR_NOSPC, ... */
+int stock_prepare(struct stock *stock, const struct descriptor *descriptor);
+
+/* Rows of a slab of the open buffer. */
+uint32_t stock_rows_a_slab(const struct stock *stock);
+
+/* Commit the stream's descriptor: run and rows_a_slab are filled in. ERR_MISMATCH, ERR_STATE (there
+ * is one), ERR_IO, ... */
+int stock_describe(struct stock *stock, const char *text, size_t bytes);
+
+/* Take up every producer's record, set back to where consumers need it. Commits what it changes.
+ * *rewound: producers that have to go back. */
+int stock_records(struct stock *stock, const struct consumers *consumers, struct sessions *sessions,
+                  uint32_t *rewound);
+
+#endif
