@@ -35,15 +35,15 @@ python_with_pip() {
 }
 
 # The flags of this CPU that choose between builds of llama.cpp, as one word for the cache's key.
-# Sets cpu_key and, for deps.sh, cpu_options. Reads /proc/cpuinfo without a child process: make
-# asks for it often.
+# cpu_find [CPUINFO] sets cpu_key and, for deps.sh, cpu_options. It starts no child process: make asks
+# for it often.
 cpu_find() {
     local line flags='' machine=${HOSTTYPE:-unknown}
     while read -r line; do
         case $line in
         flags*:*) flags=" ${line#*:} "; break ;;
         esac
-    done </proc/cpuinfo
+    done <"${1:-/proc/cpuinfo}"
     cpu_key=$machine
     # AMX stays off: with gcc 12 its kernels die with SIGILL. GGML_NATIVE would switch it on.
     cpu_options='-DGGML_NATIVE=OFF -DGGML_AMX_TILE=OFF -DGGML_AMX_INT8=OFF -DGGML_AMX_BF16=OFF'
