@@ -1,0 +1,151 @@
+/* `sluice check`: everything that can be validated without running, and the sizes that follow. */
+#include "buffer/store.h"
+
+#include "base/err.h"
+#include "cli/commands.h"
+#include "cli/probe.h"
+#include "cli/progress.h"
+#include "sae/sae.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct sizes {
+    uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
+    uint64_t trainer_bytes, checkpoint_bytes;
+};
+
+static void size_text(double bytes, char *out, size_t room)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    while (bytes >= 1024 && unit < 4) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(out, room, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+}
+
+static void text_line(const char *what, const char *text)
+{
+    printf("  %-34s %s\n", what, text);
+}
+
+static void number_line(const char *what, double number)
+{
+    char text[32];
+    progress_number(number, text, sizeof text);
+    text_line(what, text);
+}
+
+static void bytes_line(const char *what, double bytes)
+{
+    char text[32];
+    size_text(bytes, text, sizeof text);
+    text_line(what, text);
+}
+
+static int buffer_sizes(const struct config *config, uint32_t width, struct sizes *s)
+{
+    uint8_t dtype = (uint8_t)config->stream.dtype;
+    uint64_t size = config->sink.size_bytes;
+    s->slab_bytes =
+        config->sink.slab_bytes ? config->sink.slab_bytes : store_slab_bytes(size, width, dtype);
+    s->rows_a_slab = store_rows_a_slab((uint32_t)s->slab_bytes, width, dtype);
+    s->slabs = store_slab_capacity(size, (uint32_t)s->slab_bytes, width);
+    s->buffer_rows = s->slabs * s->rows_a_slab;
+    if (!s->slab_bytes || !s->rows_a_slab || s->slabs < STORE_LEAST_SLABS)
+        return err_set(
+            ERR_USAGE,
+            "sink.size: %llu bytes do not hold %d slabs of at least %d rows of width %u; "
+            "HINT: raise sink.size",
+            (unsigned long long)size, STORE_LEAST_SLABS, STORE_LEAST_ROWS, width);
+    return config_check_rows(config, width, s->buffer_rows);
+}
+
+static const enum sae_arch archs[] = {
+    [CONFIG_L1] = SAE_L1, [CONFIG_TOPK] = SAE_TOPK, [CONFIG_COUNT] = SAE_COUNT};
+
+/* Weights and two moments of Adam, float32; what else a checkpoint holds is small beside them. */
+static uint64_t checkpoint_bytes(const struct config_sae *sae, uint32_t width)
+{
+    if (sae->arch == CONFIG_COUNT) return 0;
+    uint64_t parameters = 2ull * sae->features * width + sae->features + width;
+    return parameters * 3 * sizeof(float);
+}
+
+static int trainer_sizes(const struct config *config, uint32_t width, struct sizes *s)
+{
+    const struct config_trainer *t = &config->trainer;
+    for (uint32_t i = 0; i < t->saes_count; i++) {
+        struct sae_options o;
+        uint64_t bytes;
+        sae_options_default(archs[t->saes[i].arch], &o);
+        o.width = width;
+        o.features = t->saes[i].features;
+        o.k = t->saes[i].k;
+        o.k_aux = t->saes[i].k_aux;
+        o.learning_rate = t->saes[i].lr;
+        o.batch_rows = t->batch_rows;
+        o.threads = config_threads(t->threads);
+        int result = sae_bytes(&o, &bytes);
+        if (result != ERR_OK) return result;
+        s->trainer_bytes += bytes;
+        s->checkpoint_bytes += checkpoint_bytes(&t->saes[i], width);
+    }
+    s->trainer_bytes += (t->eval_rows + t->batch_rows) * width * sizeof(float);
+    return ERR_OK;
+}
+
+static void print_stream(const struct config *config, const struct probe *p)
+{
+    text_line("stream", config->stream.name);
+    text_line("folder", config->run_dir);
+    if (p->model[0]) text_line("model", p->model);
+    for (uint32_t h = 0; h < p->hooks; h++) {
+        char text[128];
+        snprintf(text, sizeof text, "%s, %u values", p->hook[h].name, p->hook[h].width);
+        text_line(h ? "" : "hooks", text);
+    }
+    if (p->corpus_files) number_line("corpus, files and patterns", p->corpus_files);
+}
+
+static void print_sizes(const struct config *config, uint32_t width, const struct sizes *s)
+{
+    double share = config->sink.checkpoint_share * (double)(s->slabs * s->slab_bytes);
+    char ratio[64];
+    number_line("values a row", width);
+    number_line("rows a slab", (double)s->rows_a_slab);
+    number_line("slabs", (double)s->slabs);
+    number_line("rows in the buffer", (double)s->buffer_rows);
+    bytes_line("buffer on disk, at most", (double)config->sink.size_bytes);
+    bytes_line("a producer's unacked frames, at most", (double)config->capture.retained_bytes);
+    bytes_line("memory of a trainer, about", (double)s->trainer_bytes);
+    bytes_line("a checkpoint, about", (double)s->checkpoint_bytes);
+    snprintf(ratio, sizeof ratio, "%.2f", (double)s->checkpoint_bytes / share);
+    text_line("checkpoint bytes a stream byte", ratio);
+    if ((double)s->checkpoint_bytes > share)
+        printf("\nWARNING: checkpoints would write more than the stream itself; HINT: raise "
+               "sink.size or sink.checkpoint_share\n");
+}
+
+int check_command(const struct options *options, const struct config *config)
+{
+    static const char *const sections[] = {"capture", "broker", "sink", "trainer"};
+    struct probe probe;
+    struct sizes sizes = {0};
+    int result = ERR_OK;
+    for (size_t i = 0; i < 4 && result == ERR_OK; i++)
+        result = config_check_section(config, sections[i]);
+    if (result == ERR_OK) result = probe_engine(config, &probe);
+    if (result == ERR_OK && probe.opened) result = buffer_sizes(config, probe.width, &sizes);
+    if (result == ERR_OK && probe.opened) result = trainer_sizes(config, probe.width, &sizes);
+    if (result != ERR_OK) return result;
+    printf("%s is valid.\n\n", options->file);
+    print_stream(config, &probe);
+    if (probe.opened)
+        print_sizes(config, probe.width, &sizes);
+    else
+        printf("\nThe corpus is standard input: sizes follow from the model when it runs.\n");
+    return ERR_OK;
+}

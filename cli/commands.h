@@ -1,0 +1,18 @@
+/* The commands of `sluice` that look at a pipeline or its buffer; `up` has a file of its own. */
+#ifndef SLUICE_CLI_COMMANDS_H
+#define SLUICE_CLI_COMMANDS_H
+
+#include "runtime/config.h"
+#include "runtime/options.h"
+
+/* All: results on stdout; ERR_OK, or an error with err_text(). They block for a second or a few,
+ * `buffer verify` and `check` for as long as reading the buffer, or opening the model, takes. */
+
+int check_command(const struct options *options, const struct config *config);
+int status_command(const struct options *options, const struct config *config);
+int buffer_info_command(const struct options *options, const struct config *config);
+int buffer_verify_command(const struct options *options, const struct config *config);
+int consumer_list_command(const struct options *options, const struct config *config);
+int consumer_drop_command(const struct options *options, const struct config *config);
+
+#endif

@@ -1,0 +1,99 @@
+/* sluice: runs a whole pipeline on one machine, and looks at it. */
+#include "base/err.h"
+#include "cli/commands.h"
+#include "cli/up.h"
+#include "runtime/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct option_spec up_options[] = {
+    {"fresh", NULL, "remove what an earlier run of this stream left, and start over"},
+};
+static const struct option_spec status_options[] = {
+    {"json", NULL, "print the broker's document as it is"},
+};
+
+static const struct command_spec commands[] = {
+    {.name = "up",
+     .meaning = "run the whole pipeline on this machine; run again, it goes on where it stopped",
+     .options = up_options,
+     .options_count = 1},
+    {.name = "check", .meaning = "validate a pipeline without running it, and show its sizes"},
+    {.name = "status",
+     .meaning = "what a running pipeline is doing",
+     .options = status_options,
+     .options_count = 1},
+    {.name = "buffer info", .meaning = "what lies in the shuffle buffer"},
+    {.name = "buffer verify", .meaning = "check every slab of the buffer against its checksum"},
+    {.name = "consumer list", .meaning = "who draws from the buffer, and how far each is"},
+    {.name = "consumer drop",
+     .arguments = "NAME",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .meaning = "forget a consumer that is gone for good; what it alone needed is then freed"},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int (*const actions[COMMANDS])(const struct options *, const struct config *) = {
+    up_command,
+    check_command,
+    status_command,
+    buffer_info_command,
+    buffer_verify_command,
+    consumer_list_command,
+    consumer_drop_command,
+};
+
+static const struct program_spec program = {
+    .name = "sluice",
+    .summary = "stream a model's activations into sparse autoencoders that train meanwhile",
+    .description =
+        "Runs a pipeline that one file describes: capture, broker, sink and trainers, each a "
+        "process of its own, with one progress line and a summary at the end. Ctrl-C drains it; "
+        "run again, it goes on.\n\n"
+        "Results go to standard output, progress and errors to standard error. Exit codes: 0 "
+        "done, 1 failed at run time, 2 usage or configuration.",
+    .commands = commands,
+    .commands_count = COMMANDS,
+    .examples = "sluice check run.yaml\n"
+                "sluice up run.yaml\n"
+                "sluice up run.yaml --fresh --set trainer.reuse=4\n"
+                "sluice status run.yaml\n",
+};
+
+static int act(const struct options *options)
+{
+    struct config *config;
+    int result = config_load(options->file, options->sets, options->sets_count, &config);
+    if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
+    if (options->print_config) {
+        result = config_print(config, stdout);
+    } else if (options->check) {
+        result = check_command(options, config);
+    } else {
+        result = actions[options->command - commands](options, config);
+    }
+    config_free(config);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    int done = 0;
+    if (argc < 2) {
+        options_write_help(&program, NULL, stderr);
+        return 2;
+    }
+    int result = options_parse(&program, argc, argv, &options, &done);
+    if (result == ERR_OK && !done && !options.file)
+        result = config_print(NULL, stdout); /* only --print-config goes without a file */
+    else if (result == ERR_OK && !done) {
+        log_open("sluice", options.log_level);
+        result = act(&options);
+    }
+    if (result != ERR_OK) fprintf(stderr, "sluice: %s\n", err_text());
+    if (fflush(stdout) != 0 && result == ERR_OK) return 1;
+    return err_exit_code(result);
+}

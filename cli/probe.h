@@ -1,0 +1,22 @@
+/* What a pipeline's rows will be, found out by opening its engine without preparing anything. */
+#ifndef SLUICE_CLI_PROBE_H
+#define SLUICE_CLI_PROBE_H
+
+#include "engine/engine.h"
+#include "runtime/config.h"
+
+struct probe {
+    uint32_t width;
+    uint32_t hooks;
+    struct engine_hook hook[ENGINE_MAX_HOOKS];
+    char model[CONFIG_PATH_BYTES]; /* the file; "" where the engine has none */
+    uint32_t corpus_files;         /* files and patterns */
+    int opened;                    /* 0: the corpus is a pipe, which nobody may touch before time */
+};
+
+/* Open the engine that the configuration names (the model's file as it is), look, and close it. The
+ * errors are those that `sluice up` would end with: a file that is no model, a hook that does not
+ * exist, a corpus that cannot be read. Blocks for as long as loading the model takes. */
+int probe_engine(const struct config *config, struct probe *probe);
+
+#endif

@@ -1,0 +1,104 @@
+/* `sluice status`: one look at a running pipeline. */
+#include "cli/commands.h"
+
+#include "base/err.h"
+#include "cli/lock.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/snapshot.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void row(const char *what, double number, double rate, const char *unit)
+{
+    char text[32], speed[32];
+    progress_number(number, text, sizeof text);
+    progress_number(rate, speed, sizeof speed);
+    if (isnan(rate))
+        printf("  %-22s %16s %s\n", what, text, unit);
+    else
+        printf("  %-22s %16s %s, %s a second\n", what, text, unit, speed);
+}
+
+static double rate_of(const json_t *status, const char *metric)
+{
+    double sum = NAN;
+    json_t *process;
+    size_t i;
+    json_array_foreach(json_object_get(status, "processes"), i, process)
+    {
+        double rate = snapshot_metric(json_object_get(process, "rates"), metric);
+        if (!isnan(rate)) sum = (isnan(sum) ? 0 : sum) + rate;
+    }
+    return sum;
+}
+
+static void print_processes(const json_t *status)
+{
+    json_t *process;
+    size_t i;
+    printf("\n  %-24s %12s\n", "process", "last heard");
+    json_array_foreach(json_object_get(status, "processes"), i, process)
+    {
+        const char *name = json_string_value(json_object_get(process, "name"));
+        printf("  %-24s %10.1f s\n", name ? name : "?",
+               json_number_value(json_object_get(process, "age_seconds")));
+    }
+}
+
+static void print_numbers(const json_t *status)
+{
+    struct snapshot s;
+    char fraction[3][32];
+    snapshot_read(status, &s);
+    row("tokens", s.tokens, rate_of(status, "sluice_capture_tokens_total"), "tokens");
+    row("captured", s.captured_rows, rate_of(status, "sluice_capture_rows_total"), "rows");
+    row("stored", s.stored_rows, rate_of(status, "sluice_sink_rows_total"), "rows");
+    row("planned", s.planned_rows > 0 ? s.planned_rows : NAN, NAN, "rows");
+    row("buffer", s.buffer_slabs, NAN, "slabs");
+    row("  of", s.buffer_capacity_slabs, NAN, "slabs");
+    row("trained", s.trained_rows, rate_of(status, "sluice_trainer_rows_total"), "rows");
+    row("  of", s.planned_draws > 0 ? s.planned_draws : NAN, NAN, "rows");
+    row("held out", s.held_out_rows, NAN, "rows");
+    row("filtered", s.filtered_rows, NAN, "rows");
+    row("rejected", s.rejected_rows, NAN, "rows");
+    row("shed", s.shed_rows, NAN, "rows");
+    double value[3] = {s.fve, s.l0, 100 * s.dead / s.features};
+    for (int i = 0; i < 3; i++) {
+        if (isnan(value[i]))
+            snprintf(fraction[i], sizeof fraction[i], "-");
+        else
+            snprintf(fraction[i], sizeof fraction[i], i == 0 ? "%.4f" : "%.1f", value[i]);
+    }
+    printf("  %-22s %16s\n  %-22s %16s\n  %-22s %16s %%\n", "FVE", fraction[0], "L0", fraction[1],
+           "dead features", fraction[2]);
+}
+
+int status_command(const struct options *options, const struct config *config)
+{
+    json_t *status;
+    int result = snapshot_fetch(config, &status);
+    if (result != ERR_OK) {
+        if (report_finished(config)) {
+            printf("Stream %s is finished.\n\n", config->stream.name);
+            return report_print(config, stdout);
+        }
+        return err_set(ERR_NOTFOUND,
+                       "no broker of the stream '%s' answers (%s); HINT: start it with `sluice up "
+                       "%s`",
+                       config->stream.name, config->run_dir, options->file);
+    }
+    if (options_get(options, "json")) {
+        result = json_dumpf(status, stdout, JSON_INDENT(2)) == 0 ? ERR_OK : ERR_IO;
+        printf("\n");
+    } else {
+        const char *bound = json_string_value(json_object_get(status, "bottleneck"));
+        printf("Stream %s is running, %s.\n\n", config->stream.name, bound ? bound : "unknown");
+        print_numbers(status);
+        print_processes(status);
+    }
+    json_decref(status);
+    return result;
+}
