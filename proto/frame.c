@@ -211,10 +211,11 @@ int frame_unpack(const struct frame_header *h, const void *payload, void *raw, v
     if (h->codec == CODEC_NONE) {
         memcpy(raw, payload, h->raw_bytes);
     } else {
-        int got = LZ4_decompress_safe(payload, scratch, (int)h->packed_bytes, (int)h->raw_bytes);
-        if (got != (int)h->raw_bytes)
-            return err_set(ERR_FORMAT, "payload of frame %llu is not a block of %u bytes",
-                           (unsigned long long)h->number, h->raw_bytes);
+        size_t bytes = planes_bytes(h->rows, h->width, h->dtype);
+        int got = LZ4_decompress_safe(payload, scratch, (int)h->packed_bytes, (int)bytes);
+        if (got < 0 || (size_t)got != bytes)
+            return err_set(ERR_FORMAT, "payload of frame %llu is not an lz4 block of %zu bytes",
+                           (unsigned long long)h->number, bytes);
         planes_join(h->rows, h->width, h->dtype, scratch, raw);
         if (XXH3_64bits(raw, h->raw_bytes) != h->raw_hash)
             return err_set(ERR_CHECKSUM, "frame %llu does not unpack to what was packed",
@@ -232,9 +233,10 @@ size_t frame_packed_bound(size_t raw_bytes)
     return raw_bytes;
 }
 
+/* planes_bytes() at most. */
 size_t frame_scratch_bytes(size_t raw_bytes)
 {
-    return raw_bytes;
+    return 2 * raw_bytes + 64;
 }
 
 int frame_seal(struct frame_header *h, const void *raw, void *packed, void *scratch)
@@ -248,7 +250,8 @@ int frame_seal(struct frame_header *h, const void *raw, void *packed, void *scra
     h->raw_hash = XXH3_64bits(raw, raw_bytes);
     if (h->codec == CODEC_LZ4) {
         planes_split(h->rows, h->width, h->dtype, raw, scratch);
-        int got = LZ4_compress_default(scratch, packed, (int)raw_bytes, (int)raw_bytes - 1);
+        int got = LZ4_compress_default(
+            scratch, packed, (int)planes_bytes(h->rows, h->width, h->dtype), (int)raw_bytes - 1);
         if (got > 0) {
             h->packed_bytes = (uint32_t)got;
             h->packed_hash = XXH3_64bits(packed, (size_t)got);

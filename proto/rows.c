@@ -12,8 +12,11 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "raw payloads are read in place");
 _Static_assert(sizeof(struct row_id) == ROW_ID_BYTES, "identities are laid out as on the wire");
 
-/* Largest float32 that bf16 does not round to infinity. */
-#define BF16_MAX_F32 0x1.feffffp127f
+/* Largest float32 that each dtype holds and gives back finite. bf16 rounds what is above to
+ * infinity; int8 gives back up to 128/127 of the largest that it was given. */
+static const float largest_f32 = 0x1.fffffep127f;
+static const float largest_bf16 = 0x1.fefffep127f;
+static const float largest_int8 = 0x1p127f;
 
 static size_t values_offset(uint8_t dtype, uint32_t rows, uint32_t width)
 {
@@ -38,7 +41,7 @@ static void from_bf16(size_t n, const uint16_t *restrict x, float *restrict out)
     }
 }
 
-/* scales[width] = max|x| of each dimension / 127. */
+/* scales[width] = max|x| of each dimension / 127, or 1 where that is 0. */
 static void int8_scales(uint32_t rows, uint32_t width, const float *restrict values,
                         float *restrict scales)
 {
@@ -48,7 +51,18 @@ static void int8_scales(uint32_t rows, uint32_t width, const float *restrict val
             float a = fabsf(values[d]);
             scales[d] = a > scales[d] ? a : scales[d];
         }
-    for (uint32_t d = 0; d < width; d++) scales[d] /= 127.0f;
+    for (uint32_t d = 0; d < width; d++) {
+        scales[d] /= 127;
+        if (scales[d] == 0) scales[d] = 1;
+    }
+}
+
+/* Rounds |x| < 2^22 to the nearest integer, ties to even, where the machine rounds so: what is
+ * below 1 falls off the end of the sum. (rintf is a call on machines without SSE4.1.) */
+static inline float round_small(float x)
+{
+    const float shift = 0x1.8p23f;
+    return (x + shift) - shift;
 }
 
 static void to_int8(uint32_t rows, uint32_t width, const float *restrict values,
@@ -56,9 +70,10 @@ static void to_int8(uint32_t rows, uint32_t width, const float *restrict values,
 {
     for (uint32_t r = 0; r < rows; r++, values += width, out += width)
         for (uint32_t d = 0; d < width; d++) {
-            float q = scales[d] > 0 ? rintf(values[d] / scales[d]) : 0;
-            q = q > 127 ? 127 : q < -127 ? -127 : q;
-            out[d] = (int8_t)q;
+            float q = values[d] / scales[d];
+            q = q > 127 ? 127 : q;
+            q = q < -127 ? -127 : q;
+            out[d] = (int8_t)round_small(q);
         }
 }
 
@@ -112,7 +127,10 @@ static int within(size_t n, const float *x, float limit)
 
 int rows_finite(uint8_t dtype, uint32_t width, const float *values)
 {
-    return within(width, values, dtype == DTYPE_BF16 ? BF16_MAX_F32 : 0x1.fffffep127f);
+    return within(width, values,
+                  dtype == DTYPE_BF16   ? largest_bf16
+                  : dtype == DTYPE_INT8 ? largest_int8
+                                        : largest_f32);
 }
 
 static int bf16_finite(size_t n, const uint16_t *x)
@@ -127,10 +145,9 @@ int rows_raw_finite(uint8_t dtype, uint32_t rows, uint32_t width, const void *ra
     const uint8_t *bytes = raw;
     const void *values = bytes + values_offset(dtype, rows, width);
     size_t n = (size_t)rows * width;
-    if (dtype == DTYPE_F32) return within(n, values, 0x1.fffffep127f);
+    if (dtype == DTYPE_F32) return within(n, values, largest_f32);
     if (dtype == DTYPE_BF16) return bf16_finite(n, values);
-    return within(width, (const void *)(bytes + (size_t)rows * ROW_ID_BYTES),
-                  0x1.fffffep127f / 127);
+    return within(width, (const void *)(bytes + (size_t)rows * ROW_ID_BYTES), largest_int8 / 127);
 }
 
 int rows_held_out(uint64_t sequence, uint32_t one_in)

@@ -1,5 +1,7 @@
 /*
- * Rows inside a raw payload: float32 in, float32 out, any dtype between.
+ * Rows inside a raw payload: float32 in, float32 out, any dtype between. Nothing here blocks,
+ * allocates or fails. A raw payload lies at a multiple of 4 bytes; rows, width and dtype are within
+ * frame_raw_bytes()'s bounds.
  */
 #ifndef SLUICE_PROTO_ROWS_H
 #define SLUICE_PROTO_ROWS_H
@@ -7,8 +9,9 @@
 #include "base/row.h"
 
 /* Lay rows out as a raw payload (frame.h): identities, scales for int8, values.
- * ids[rows]; values (rows, width) float32; raw has frame_raw_bytes() bytes. Values are finite and,
- * for bf16, in bf16's range (the caller has checked: rows_are_finite). */
+ * ids[rows]; values (rows, width) float32; raw has frame_raw_bytes() bytes. The caller has left out
+ * rows that rows_finite() refuses. bf16 rounds to nearest, ties to even; int8 has one scale a
+ * dimension, its largest magnitude in this frame / 127, and errs by half a scale at most. */
 void rows_to_raw(uint8_t dtype, uint32_t rows, uint32_t width, const struct row_id *ids,
                  const float *values, void *raw);
 
