@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { ROUNDS = 6 };
+enum { ROUNDS = 8 };
 
 struct permutation permutation_of(uint32_t n)
 {
