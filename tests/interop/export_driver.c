@@ -1,0 +1,162 @@
+/*
+ * For test_exports.py: trains an SAE for a moment and writes into FOLDER what the peers are to load
+ * and what they are to get.
+ *
+ *   export_driver ARCH FOLDER [ROWS.f32]    ARCH l1 or topk; rows (any number, 576) or made up
+ *
+ * FOLDER/saelens/..., FOLDER/sparsify/HOOK/... (topk), FOLDER/rows.safetensors: x and out, raw;
+ * FOLDER/saelens.py and FOLDER/sparsify.py: the lines that a user is told to load it with.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "base/rng.h"
+#include "base/safetensors.h"
+#include "sae/export.h"
+
+enum { D = 576, F = 1152, K = 32, BATCH = 1024, STEPS = 40, MADE_ROWS = 4096, KEPT = 2048 };
+
+static void must(int code)
+{
+    if (code == ERR_OK) return;
+    fprintf(stderr, "export_driver: %s: %s\n", err_str(code), err_text());
+    exit(1);
+}
+
+static void *need(void *p)
+{
+    if (!p) must(err_set(ERR_NOMEM, "no memory"));
+    return p;
+}
+
+/* Rows with a mean much larger than what varies, as residual streams have; two of the dimensions
+ * larger still. */
+static float *make_rows(size_t *count)
+{
+    struct rng rng;
+    float *x = need(malloc((size_t)MADE_ROWS * D * sizeof *x));
+    float *mix = need(malloc((size_t)64 * D * sizeof *mix));
+    rng_seed(&rng, 5);
+    for (int i = 0; i < 64 * D; i++) mix[i] = (float)rng_normal(&rng);
+    for (int r = 0; r < MADE_ROWS; r++) {
+        for (int i = 0; i < D; i++)
+            x[r * D + i] = (i == 7 ? 121.0f : i == 99 ? -95.0f : 2.0f) + (float)rng_normal(&rng);
+        for (int a = 0; a < 6; a++) {
+            const float *direction = mix + rng_below(&rng, 64) * D;
+            float weight = (float)rng_unit(&rng) * 4;
+            for (int i = 0; i < D; i++) x[r * D + i] += weight * direction[i];
+        }
+    }
+    free(mix);
+    *count = MADE_ROWS;
+    return x;
+}
+
+static float *read_rows(const char *path, size_t *count)
+{
+    char *data;
+    size_t bytes;
+    must(file_read(path, (size_t)1 << 30, &data, &bytes));
+    *count = bytes / (D * sizeof(float));
+    return (float *)(void *)data;
+}
+
+/* s with E||s x||^2 = D, and the mean of s x. */
+static void measure(const float *x, size_t count, float *scale, float *mean)
+{
+    double square = 0;
+    for (size_t i = 0; i < count * D; i++) square += (double)x[i] * x[i];
+    double s = sqrt(D / (square / (double)count));
+    for (int i = 0; i < D; i++) {
+        double sum = 0;
+        for (size_t r = 0; r < count; r++) sum += x[r * D + (size_t)i];
+        scale[i] = (float)s;
+        mean[i] = (float)(s * sum / (double)count);
+    }
+}
+
+static struct sae *train(enum sae_arch arch, const float *scaled, size_t count, const float *mean)
+{
+    struct sae_options o;
+    struct sae *sae;
+    struct sae_step step;
+    struct rng rng;
+    float *batch = need(malloc((size_t)BATCH * D * sizeof *batch));
+    sae_options_default(arch, &o);
+    o.width = D;
+    o.features = F;
+    o.k = arch == SAE_TOPK ? K : 0;
+    o.learning_rate = 1e-3;
+    o.planned_steps = STEPS;
+    o.batch_rows = BATCH;
+    o.mean = mean;
+    must(sae_new(&o, &sae));
+    rng_seed(&rng, 1);
+    for (int i = 0; i < STEPS; i++) {
+        for (int r = 0; r < BATCH; r++)
+            memcpy(batch + r * D, scaled + rng_below(&rng, count) * D, D * sizeof *batch);
+        must(sae_train(sae, &(struct sae_batch){batch, NULL, BATCH}, &step));
+    }
+    free(batch);
+    return sae;
+}
+
+static void write_rows(const char *folder, const float *x, const float *out, uint64_t rows)
+{
+    char path[4096];
+    struct safetensors_tensor tensors[] = {
+        {"x", SAFETENSORS_F32, 2, {rows, D}, x, rows * D * sizeof *x},
+        {"out", SAFETENSORS_F32, 2, {rows, D}, out, rows * D * sizeof *out},
+    };
+    snprintf(path, sizeof path, "%s/rows.safetensors", folder);
+    must(safetensors_write(path, tensors, 2, NULL, 0));
+}
+
+static void write_lines(const char *folder, const char *name, char *text)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s.py", folder, name);
+    must(file_replace(path, text, strlen(text)));
+    free(text);
+}
+
+int main(int argc, char **argv)
+{
+    int arch = argc < 3 || argc > 4 ? -1 : sae_arch_by_name(argv[1]);
+    if (arch != SAE_L1 && arch != SAE_TOPK) {
+        fprintf(stderr, "usage: export_driver l1|topk FOLDER [ROWS.f32]\n");
+        return 2;
+    }
+    size_t count;
+    float scale[D], mean[D], *x = argc == 4 ? read_rows(argv[3], &count) : make_rows(&count);
+    size_t kept = count < KEPT ? count : KEPT;
+    float *scaled = need(malloc(count * D * sizeof *scaled));
+    float *out = need(malloc(kept * D * sizeof *out));
+    measure(x, count, scale, mean);
+    for (size_t i = 0; i < count * D; i++) scaled[i] = x[i] * scale[i % D];
+    struct sae *sae = train((enum sae_arch)arch, scaled, count, mean);
+    must(sae_forward(sae, scaled, kept, out, NULL));
+    for (size_t i = 0; i < kept * D; i++) out[i] /= scale[i % D];
+    struct export_options options = {scale, "made-up", "resid_post.15", 512, 0};
+    char dir[4096], *lines;
+    snprintf(dir, sizeof dir, "%s/saelens", argv[2]);
+    must(export_saelens(sae, &options, dir));
+    must(export_saelens_python(dir, &lines));
+    write_lines(argv[2], "saelens", lines);
+    snprintf(dir, sizeof dir, "%s/sparsify", argv[2]);
+    if (arch == SAE_TOPK) {
+        must(export_sparsify(sae, &options, dir));
+        must(export_sparsify_python(&options, dir, &lines));
+        write_lines(argv[2], "sparsify", lines);
+    }
+    write_rows(argv[2], x, out, kept);
+    sae_free(sae);
+    free(scaled);
+    free(out);
+    free(x);
+    return 0;
+}
