@@ -290,14 +290,17 @@ static int find_target(struct reader *r, const char *path, const struct config_o
     return ERR_OK;
 }
 
-/* Flow collections and quoted scalars are YAML; anything else is taken as it stands, so that "-",
- * "~/x" and "a: b" need no quotes inside the shell's. */
-static int is_yaml(const char *value)
+/* A list in brackets and quoted text are YAML; anything else is taken as it stands, so that "-",
+ * "~/x", "[::1]:80" and "a: b" need no quotes inside the shell's. */
+static int is_yaml(const struct config_option *option, const char *value)
 {
-    return value[0] == '[' || value[0] == '{' || value[0] == '"' || value[0] == '\'';
+    int list = option->type == OPTION_TEXTS || option->type == OPTION_PATHS;
+    return value[0] == '"' || value[0] == '\'' || (list && value[0] == '[');
 }
 
-static int set_yaml(struct reader *r, const char *path, const char *value)
+/* Read `value` as YAML into an option, or, with option = NULL, into trainer.saes. */
+static int set_yaml(struct reader *r, const char *path, const struct config_option *option,
+                    void *base, const char *value)
 {
     yaml_document_t document;
     char name[PATH_BYTES];
@@ -306,13 +309,10 @@ static int set_yaml(struct reader *r, const char *path, const char *value)
     if (result != ERR_OK) return result;
     r->document = &document;
     yaml_node_t *root = yaml_document_get_root_node(&document);
-    if (strcmp(path, CONFIG_SAES) == 0) {
-        result = read_saes(r, root);
+    if (!root) {
+        result = fail(r, NULL, path, "has no value");
     } else {
-        const struct config_option *option;
-        void *base;
-        result = find_target(r, path, &option, &base);
-        if (result == ERR_OK) result = read_value(r, path, option, base, root);
+        result = option ? read_value(r, path, option, base, root) : read_saes(r, root);
     }
     yaml_document_delete(&document);
     return result;
@@ -327,13 +327,11 @@ int config_yaml_set(struct config *config, const char *set)
         return err_set(ERR_USAGE, "--set %.80s: give it as section.key=value", set);
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
     const char *value = equals + 1;
-    if (is_yaml(value)) return set_yaml(&r, path, value);
-    if (strcmp(path, CONFIG_SAES) == 0)
-        return err_set(ERR_USAGE, "--set %s: must be a list of mappings: [{arch: topk, ...}]",
-                       path);
-    const struct config_option *option;
-    void *base;
+    if (strcmp(path, CONFIG_SAES) == 0) return set_yaml(&r, path, NULL, NULL, value);
+    const struct config_option *option = NULL;
+    void *base = NULL;
     int result = find_target(&r, path, &option, &base);
     if (result != ERR_OK) return result;
+    if (is_yaml(option, value)) return set_yaml(&r, path, option, base, value);
     return place(&r, NULL, path, config_value_set(option, base, value));
 }

@@ -355,7 +355,9 @@ static void harden(void)
     struct rlimit none = {0, 0};
     umask(077);
     setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__ /* the leak checker must be able to trace its own process */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
 }
 
 static const char *http_of(const struct process *p)
@@ -423,13 +425,12 @@ static int open_all(struct process *p)
     return result;
 }
 
+/* A process_timer or process_wake; anything else is not ours to free. */
 static void on_closed(uv_handle_t *handle)
 {
-    if (handle->type == UV_NAMED_PIPE) return;
-    free(handle->data); /* a process_timer or process_wake: the handle is its first member */
+    if (handle->type == UV_TIMER || handle->type == UV_ASYNC) free(handle->data);
 }
 
-/* Handles that are not embedded in something else that is freed by its own close. */
 static void close_left(uv_handle_t *handle, void *arg)
 {
     struct process *p = arg;
@@ -450,7 +451,7 @@ static void close_all(struct process *p)
         signal(SIGTERM, SIG_IGN); /* their handler needs the loop */
         signal(SIGINT, SIG_IGN);
         uv_walk(&p->loop, close_left, p);
-        uv_run(&p->loop, UV_RUN_DEFAULT);
+        while (uv_run(&p->loop, UV_RUN_DEFAULT)) continue;
         if (uv_loop_close(&p->loop) != 0) log_error("handles are left on the loop");
     }
     metrics_free(p->metrics);

@@ -1,0 +1,209 @@
+/* Metrics: the table's rules, the text format, JSON, values from many threads. */
+#include "runtime/metrics.h"
+
+#include "base/err.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+#include "tests/unit/runtime/exposition.h"
+
+enum { ROWS, FILL, STEP, BY_PRODUCER, LATENCY };
+static const struct metric table[] = {
+    [ROWS] = {.name = "sluice_rows_total", .kind = METRIC_COUNTER, .help = "Rows."},
+    [FILL] = {.name = "sluice_fill_bytes", .kind = METRIC_GAUGE, .help = "Fill."},
+    [STEP] = {.name = "sluice_step_seconds",
+              .kind = METRIC_HISTOGRAM,
+              .help = "Step.",
+              .bucket = {0.01, 0.1, 1}},
+    [BY_PRODUCER] = {.name = "sluice_shed_rows_total",
+                     .kind = METRIC_COUNTER,
+                     .help = "Shed.",
+                     .label = "producer",
+                     .series = 3},
+    [LATENCY] = {.name = "sluice_latency_seconds",
+                 .kind = METRIC_HISTOGRAM,
+                 .help = "Latency.",
+                 .label = "sae",
+                 .series = 2,
+                 .bucket = {0.5}},
+};
+
+static struct metrics *metrics;
+
+static int set_up(void **state)
+{
+    (void)state;
+    return metrics_new(table, sizeof table / sizeof table[0], &metrics);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    metrics_free(metrics);
+    metrics = NULL;
+    return 0;
+}
+
+static void test_text(void **state)
+{
+    (void)state;
+    char *text;
+    size_t bytes;
+    metrics_add(metrics, ROWS, 5);
+    metrics_set(metrics, FILL, 1.5);
+    metrics_observe(metrics, STEP, 0.1); /* a bound belongs to its bucket */
+    metrics_observe(metrics, STEP, 0.05);
+    metrics_observe(metrics, STEP, 100);
+    metrics_label(metrics, BY_PRODUCER, 1, "a\"b\\c");
+    metrics_add_at(metrics, BY_PRODUCER, 1, 7);
+    metrics_label(metrics, LATENCY, 0, "x");
+    metrics_observe_at(metrics, LATENCY, 0, 1);
+    assert_int_equal(metrics_text(metrics, &text, &bytes), ERR_OK);
+    assert_int_equal(strlen(text), bytes);
+    if (!exposition_ok(text)) fail_msg("%s", exposition_why);
+    assert_non_null(strstr(text,
+                           "# HELP sluice_rows_total Rows.\n# TYPE sluice_rows_total counter\n"
+                           "sluice_rows_total 5\n"));
+    assert_non_null(strstr(text, "sluice_fill_bytes 1.5\n"));
+    assert_non_null(strstr(text, "sluice_step_seconds_bucket{le=\"0.01\"} 0\n"
+                                 "sluice_step_seconds_bucket{le=\"0.1\"} 2\n"
+                                 "sluice_step_seconds_bucket{le=\"1\"} 2\n"
+                                 "sluice_step_seconds_bucket{le=\"+Inf\"} 3\n"
+                                 "sluice_step_seconds_sum 100.15\n"
+                                 "sluice_step_seconds_count 3\n"));
+    assert_non_null(strstr(text, "sluice_shed_rows_total{producer=\"a\\\"b\\\\c\"} 7\n"));
+    assert_non_null(strstr(text, "sluice_latency_seconds_bucket{sae=\"x\",le=\"+Inf\"} 1\n"));
+    free(text);
+}
+
+/* The check itself must be able to fail. */
+static void test_the_check_sees_mistakes(void **state)
+{
+    (void)state;
+    assert_false(exposition_ok("a 1\n"));
+    assert_false(exposition_ok("# HELP a x\n# TYPE a counter\na 1\n"));
+    assert_false(exposition_ok("# HELP a x\n# TYPE a gauge\na 1"));
+    assert_false(exposition_ok("# HELP a x\n# TYPE a histogram\na_bucket{le=\"1\"} 2\n"
+                               "a_bucket{le=\"+Inf\"} 1\na_count 1\n"));
+    assert_false(exposition_ok("# HELP a x\n# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\n"
+                               "a_count 2\n"));
+    assert_true(exposition_ok("# HELP a x\n# TYPE a gauge\na 1\n"));
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    char *text;
+    size_t bytes;
+    metrics_add(metrics, ROWS, 5);
+    metrics_set(metrics, FILL, NAN);
+    metrics_observe(metrics, STEP, 0.05);
+    metrics_label(metrics, BY_PRODUCER, 2, "p");
+    assert_int_equal(metrics_json(metrics, &text, &bytes), ERR_OK);
+    json_t *root = json_loadb(text, bytes, 0, NULL);
+    assert_non_null(root);
+    assert_int_equal(json_integer_value(json_object_get(root, "sluice_rows_total")), 5);
+    assert_true(json_is_null(json_object_get(root, "sluice_fill_bytes")));
+    json_t *step = json_object_get(root, "sluice_step_seconds");
+    assert_int_equal(json_integer_value(json_object_get(step, "count")), 1);
+    assert_int_equal(json_array_size(json_object_get(step, "buckets")), 3);
+    json_t *shed = json_object_get(root, "sluice_shed_rows_total");
+    assert_int_equal(json_object_size(shed), 1);
+    assert_non_null(json_object_get(shed, "p"));
+    json_decref(root);
+    free(text);
+}
+
+static void test_counters_never_go_back(void **state)
+{
+    (void)state;
+    metrics_set(metrics, ROWS, 10);
+    metrics_set(metrics, ROWS, 4);
+    metrics_add(metrics, ROWS, -1);
+    metrics_add(metrics, ROWS, NAN);
+    metrics_set(metrics, ROWS, NAN);
+    assert_true(metrics_get(metrics, ROWS) == 10);
+    metrics_set(metrics, FILL, 10);
+    metrics_set(metrics, FILL, 4);
+    assert_true(metrics_get(metrics, FILL) == 4);
+    /* beyond the table: nothing happens */
+    metrics_add(metrics, 99, 1);
+    metrics_add_at(metrics, BY_PRODUCER, 3, 1);
+    metrics_observe(metrics, ROWS, 1);
+}
+
+static void refused(struct metric m)
+{
+    struct metrics *none = NULL;
+    assert_int_equal(metrics_new(&m, 1, &none), ERR_INTERNAL);
+}
+
+static void test_bad_tables(void **state)
+{
+    (void)state;
+    refused((struct metric){.name = "rows_total", .help = "x"});
+    refused((struct metric){.name = "sluice_rows", .help = "x"});
+    refused((struct metric){.name = "sluice_rows_total", .kind = METRIC_GAUGE, .help = "x"});
+    refused((struct metric){.name = "sluice_Rows_total", .help = "x"});
+    refused((struct metric){.name = "sluice_rows_total"});
+    refused((struct metric){.name = "sluice_a_count", .kind = METRIC_GAUGE, .help = "x"});
+    refused((struct metric){.name = "sluice_a", .kind = METRIC_HISTOGRAM, .help = "x"});
+    refused((struct metric){
+        .name = "sluice_a", .kind = METRIC_HISTOGRAM, .help = "x", .bucket = {2, 1}});
+    refused((struct metric){.name = "sluice_a_total", .help = "x", .label = "l"});
+    refused((struct metric){
+        .name = "sluice_a_total", .help = "x", .label = "l", .series = METRIC_MAX_SERIES + 1});
+    struct metric twice[] = {table[0], table[0]};
+    struct metrics *none = NULL;
+    assert_int_equal(metrics_new(twice, 2, &none), ERR_INTERNAL);
+}
+
+static void *count(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20000; i++) {
+        metrics_add(metrics, ROWS, 1);
+        metrics_observe(metrics, STEP, 0.05);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    char *text;
+    size_t bytes;
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, count, NULL);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(metrics_text(metrics, &text, &bytes), ERR_OK);
+        if (!exposition_ok(text)) fail_msg("%s", exposition_why);
+        free(text);
+    }
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    assert_true(metrics_get(metrics, ROWS) == 80000);
+    assert_int_equal(metrics_text(metrics, &text, &bytes), ERR_OK);
+    assert_non_null(strstr(text, "sluice_step_seconds_count 80000\n"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_text, set_up, tear_down),
+        cmocka_unit_test(test_the_check_sees_mistakes),
+        cmocka_unit_test_setup_teardown(test_json, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_counters_never_go_back, set_up, tear_down),
+        cmocka_unit_test(test_bad_tables),
+        cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
