@@ -160,6 +160,9 @@ static void serve(struct http *http)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     int has_timeout = 1;
+    /* At its limit of connections libmicrohttpd stops listening, and only the run after the one in
+     * which a connection ended listens again: never run just once. */
+    MHD_run(http->daemon);
     for (int i = 0; i < RUNS_A_TURN; i++) {
         MHD_run(http->daemon);
         has_timeout = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES;

@@ -3,6 +3,7 @@
 #define SLUICE_TESTS_EXPOSITION_H
 
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

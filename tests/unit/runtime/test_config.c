@@ -296,7 +296,7 @@ static void test_table(void **state)
 static void test_paths(void **state)
 {
     (void)state;
-    char out[CONFIG_PATH_BYTES], long_dir[200], *corpora;
+    char out[CONFIG_PATH_BYTES], long_dir[200], *corpus;
     char cache[] = "/tmp/sluice-config-XXXXXX";
     assert_non_null(mkdtemp(cache));
     setenv("HOME", "/home/x", 1);
@@ -326,9 +326,9 @@ static void test_paths(void **state)
     assert_true(strlen(out) < 106);
     assert_non_null(strstr(out, "/back"));
 
-    assert_int_equal(asprintf(&corpora, "%s/sluice/corpus", cache) > 0, 1);
-    assert_int_equal(dir_make(corpora, 0700), ERR_OK);
-    snprintf(out, sizeof out, "%s/book.txt.gz", corpora);
+    assert_int_equal(asprintf(&corpus, "%s/sluice/corpus", cache) > 0, 1);
+    assert_int_equal(dir_make(corpus, 0700), ERR_OK);
+    snprintf(out, sizeof out, "%s/book.txt.gz", corpus);
     assert_int_equal(file_replace(out, "x", 1), ERR_OK);
     struct config_list files;
     accepts("stream: {name: t, model: nosuch}\ncapture: {corpus: [book, \"*.txt\"]}\n", NULL);
@@ -341,7 +341,7 @@ static void test_paths(void **state)
     accepts(NAME "capture: {corpus: [bok]}\n", NULL);
     assert_int_equal(config_corpus(config, &files), ERR_NOTFOUND);
     assert_non_null(strstr(err_text(), "bok"));
-    free(corpora);
+    free(corpus);
     dir_remove(cache);
 }
 

@@ -1,0 +1,255 @@
+/* HTTP over a real socket: pages, refusals, the address file, a port in use. */
+#include "runtime/http.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "runtime/metrics.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+#include "tests/unit/runtime/exposition.h"
+
+static const struct metric table[] = {
+    {.name = "sluice_rows_total", .kind = METRIC_COUNTER, .help = "Rows."},
+    {.name = "sluice_step_seconds", .kind = METRIC_HISTOGRAM, .help = "Step.", .bucket = {0.1, 1}},
+};
+
+static uv_loop_t loop;
+static struct metrics *metrics;
+static struct http *http;
+static char folder[] = "/tmp/sluice-http-XXXXXX", file[64], answer[16384];
+static int sick;
+
+static int health(void *arg)
+{
+    (void)arg;
+    return sick ? err_set(ERR_STATE, "no sink for 20 s") : ERR_OK;
+}
+
+static int get_status(void *arg, struct http_reply *reply)
+{
+    reply->body = strdup(arg);
+    reply->bytes = strlen(arg);
+    return ERR_OK;
+}
+
+static int get_broken(void *arg, struct http_reply *reply)
+{
+    (void)arg;
+    (void)reply;
+    return err_set(ERR_IO, "cannot tell");
+}
+
+static const struct http_handler handlers[] = {
+    {"/api/status", get_status, "{\"a\":1}"},
+    {"/broken", get_broken, NULL},
+};
+
+static int open_at(const char *address, struct http **out)
+{
+    struct http_options options = {.address = address,
+                                   .address_file = file,
+                                   .metrics = metrics,
+                                   .health = health,
+                                   .handlers = handlers,
+                                   .handlers_count = 2};
+    return http_open(&loop, &options, out);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    uv_loop_init(&loop);
+    strcpy(strrchr(folder, '-'), "-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(file, sizeof file, "%s/http/sink", folder);
+    sick = 0;
+    if (metrics_new(table, 2, &metrics) != ERR_OK) return -1;
+    return open_at("127.0.0.1:0", &http);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    http_close(http);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    metrics_free(metrics);
+    dir_remove(folder);
+    return uv_loop_close(&loop);
+}
+
+static int connect_to(const char *address)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+/* Send a request, run the loop until the server closes, keep what came in `answer`. */
+static const char *ask(const char *request)
+{
+    int fd = connect_to(http_address(http));
+    size_t used = 0;
+    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+    for (int i = 0; i < 2000; i++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        ssize_t n = recv(fd, answer + used, sizeof answer - 1 - used, MSG_DONTWAIT);
+        if (n == 0) break;
+        if (n > 0) {
+            used += (size_t)n;
+        } else {
+            usleep(1000);
+        }
+    }
+    close(fd);
+    answer[used] = '\0';
+    return answer;
+}
+#define GET(path) ask("GET " path " HTTP/1.1\r\nHost: localhost:1\r\nConnection: close\r\n\r\n")
+
+static void has(const char *words)
+{
+    if (!strstr(answer, words)) fail_msg("'%s' is not in: %s", words, answer);
+}
+
+static const char *body(void)
+{
+    const char *end = strstr(answer, "\r\n\r\n");
+    return end ? end + 4 : "";
+}
+
+static void test_metrics_page(void **state)
+{
+    (void)state;
+    metrics_add(metrics, 0, 3);
+    metrics_observe(metrics, 1, 0.5);
+    GET("/metrics");
+    has("HTTP/1.1 200");
+    has("Content-Type: text/plain; version=0.0.4");
+    has("sluice_rows_total 3\n");
+    if (!exposition_ok(body())) fail_msg("%s", exposition_why);
+}
+
+static void test_health(void **state)
+{
+    (void)state;
+    GET("/healthz");
+    has("HTTP/1.1 200");
+    assert_string_equal(body(), "ok\n");
+    sick = 1;
+    GET("/healthz");
+    has("HTTP/1.1 503");
+    assert_string_equal(body(), "no sink for 20 s\n");
+}
+
+static void test_handlers(void **state)
+{
+    (void)state;
+    GET("/api/status");
+    has("HTTP/1.1 200");
+    has("Content-Type: application/json");
+    assert_string_equal(body(), "{\"a\":1}");
+    GET("/broken");
+    has("HTTP/1.1 500");
+    has("cannot tell");
+    GET("/nothing");
+    has("HTTP/1.1 404");
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    ask("POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nConnection: "
+        "close\r\n\r\nx");
+    has("HTTP/1.1 405");
+    has("Allow: GET, HEAD");
+    ask("HEAD /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    has("HTTP/1.1 200");
+    assert_string_equal(body(), "");
+    /* a page elsewhere whose name was made to point here */
+    ask("GET /api/status HTTP/1.1\r\nHost: evil.example:80\r\nConnection: close\r\n\r\n");
+    has("HTTP/1.1 403");
+    assert_null(strstr(answer, "\"a\""));
+    ask("GET /api/status HTTP/1.1\r\nHost: 127.evil.example\r\nConnection: close\r\n\r\n");
+    has("HTTP/1.1 403");
+    ask("GET /healthz HTTP/1.0\r\n\r\n");
+    has(" 200 ");
+    ask("\r\n\x01\x02garbage\r\n\r\n");
+}
+
+static void test_address_file(void **state)
+{
+    (void)state;
+    char *text;
+    size_t bytes;
+    struct stat st;
+    assert_int_equal(file_read(file, 100, &text, &bytes), ERR_OK);
+    assert_int_equal(strncmp(text, "127.0.0.1:", 10), 0);
+    text[bytes - 1] = '\0';
+    assert_string_equal(text, http_address(http));
+    free(text);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    http_close(http);
+    http = NULL;
+    assert_int_equal(access(file, F_OK), -1);
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    struct http *second = NULL;
+    assert_int_equal(open_at(http_address(http), &second), ERR_EXISTS);
+    assert_non_null(strstr(err_text(), http_address(http)));
+    assert_non_null(strstr(err_text(), "HINT"));
+    assert_int_equal(open_at("0.0.0.0:0", &second), ERR_USAGE);
+    assert_int_equal(open_at("127.1:0", &second), ERR_USAGE);
+    assert_int_equal(open_at("localhost", &second), ERR_USAGE);
+    assert_int_equal(open_at("localhost:0", &second), ERR_OK);
+    http_close(second);
+}
+
+/* Connections that say nothing do not keep others out for ever, nor hold the loop. */
+static void test_silent_connections(void **state)
+{
+    (void)state;
+    int fds[40];
+    for (int i = 0; i < 40; i++) {
+        fds[i] = connect_to(http_address(http));
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    for (int i = 0; i < 40; i++) close(fds[i]);
+    for (int i = 0; i < 50; i++) uv_run(&loop, UV_RUN_NOWAIT);
+    GET("/healthz");
+    has("HTTP/1.1 200");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_metrics_page, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_health, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_handlers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_address_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_silent_connections, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
