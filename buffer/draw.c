@@ -284,6 +284,17 @@ static void tell_progress(struct draw *d, int waiting)
     consumer_progress_write(d->progress, &p); /* a hint only: its failure is nobody's loss */
 }
 
+/* When another environment of this process on the same buffer is closed, LMDB takes away the slots
+ * of the whole process; then a new one is taken. */
+static int begin_reading(struct draw *d)
+{
+    int rc = mdb_txn_renew(d->txn);
+    if (rc != MDB_BAD_RSLOT) return rc;
+    mdb_txn_abort(d->txn);
+    d->txn = NULL;
+    return mdb_txn_begin(d->e.env, NULL, MDB_RDONLY, &d->txn);
+}
+
 int draw_next(struct draw *d, struct draw_batch *batch)
 {
     if (batch->rows == 0 || batch->rows > d->options.batch_rows)
@@ -291,11 +302,11 @@ int draw_next(struct draw *d, struct draw_batch *batch)
                        d->options.batch_rows);
     d->started = 1;
     batch->checkpoint_request = d->state.checkpoint_request;
-    if (d->e.env && !still_there(d)) detach(d);
+    if (d->e.env && (!d->txn || !still_there(d))) detach(d);
     int result = d->e.env ? ERR_OK : attach(d);
     if (result == ERR_NOTFOUND) return not_yet("the buffer is being made anew");
     if (result != ERR_OK) return result;
-    int rc = mdb_txn_renew(d->txn);
+    int rc = begin_reading(d);
     if (rc != 0) return environment_error(rc, "cannot read", d->dir);
     result = in_transaction(d, batch);
     mdb_txn_reset(d->txn);
