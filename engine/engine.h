@@ -57,6 +57,12 @@ struct engine_counters {
 struct engine;
 struct engine_options; /* options.h */
 
+/* llama.cpp's threads are libgomp's, which read their settings once, when it is loaded; unless told
+ * otherwise idle ones spin and take the core of whoever else computes (a trainer, say). Call this
+ * first in main(): where the environment has neither OMP_WAIT_POLICY nor GOMP_SPINCOUNT it sets
+ * OMP_WAIT_POLICY=passive and executes the program again; else, or if that fails, it returns. */
+void engine_threads_passive(char **argv);
+
 /* Open an engine. Loads the model, checks the corpus and every hook. Blocks for seconds.
  * ERR_USAGE (a hook that does not exist: the text lists those that do), ERR_NOTFOUND, ERR_FORMAT,
  * ERR_IO, ERR_NOMEM. The caller closes it. */

@@ -57,10 +57,11 @@ static int load_model(struct llama_runner *r, int probe_only)
     r->one_context = llama_model_is_recurrent(r->model) || llama_model_is_hybrid(r->model);
     int32_t trained = llama_model_n_ctx_train(r->model);
     if (trained > 0 && r->options.context_tokens > (uint32_t)trained)
-        return err_set(ERR_USAGE,
-                       "contexts of %u tokens are longer than the %d that %s was trained with; "
-                       "HINT: lower capture.context_tokens",
-                       r->options.context_tokens, trained, r->options.path);
+        return err_set(
+            ERR_USAGE,
+            "contexts of %u tokens are longer than the %d that the model was trained with; "
+            "HINT: lower capture.context_tokens",
+            r->options.context_tokens, trained);
     const char *name = llama_ftype_name(llama_model_ftype(r->model)); /* "all F32", "Q4_1", ... */
     if (strncmp(name, "all ", 4) == 0) name += 4;
     for (size_t i = 0; name[i] && i + 1 < sizeof r->precision; i++)

@@ -1,0 +1,230 @@
+#include "tests/unit/engine/support.h"
+
+#include "engine/corpus.h"
+#include "engine/fingerprint.h"
+
+#include <zlib.h>
+#include <zstd.h>
+
+/* ---- helpers ---------------------------------------------------------------------------- */
+
+static struct corpus *open_files(const char *const *files, uint32_t count)
+{
+    struct corpus *c;
+    int result = corpus_open(files, count, "text", &c);
+    if (result != ERR_OK) print_error("%s\n", err_text());
+    assert_int_equal(result, ERR_OK);
+    return c;
+}
+
+/* Documents from where the corpus is, each as "number:text|". */
+static const char *rest(struct corpus *c)
+{
+    static char all[4096];
+    struct corpus_document d;
+    size_t used = 0;
+    all[0] = '\0';
+    for (;;) {
+        assert_int_equal(corpus_next(c, &d), ERR_OK);
+        if (d.document.kind == DOCUMENT_END) return all;
+        used += (size_t)snprintf(all + used, sizeof all - used, "%d:%.*s|", (int)d.index,
+                                 (int)d.document.size, d.document.text ? d.document.text : "!");
+    }
+}
+
+static int open_error(const char *pattern)
+{
+    struct corpus *c;
+    return corpus_open(&pattern, 1, "text", &c);
+}
+
+static const char *write_gzip(const char *name, const char *text, int members)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s", in_folder(name));
+    for (int i = 0; i < members; i++) {
+        gzFile f = gzopen(path, i ? "ab" : "wb");
+        gzwrite(f, text, (unsigned)strlen(text));
+        gzclose(f);
+    }
+    return in_folder(name);
+}
+
+static uint64_t fingerprint(const char *path)
+{
+    struct corpus *c = open_files(&path, 1);
+    uint64_t hash;
+    assert_int_equal(corpus_fingerprint(c, &hash), ERR_OK);
+    corpus_close(c);
+    return hash;
+}
+
+/* ---- tests ------------------------------------------------------------------------------ */
+
+static void files_and_patterns_are_numbered_in_order(void **state)
+{
+    (void)state;
+    write_text("b.txt", "two\n%\nthree\n");
+    write_text("a.txt", "one\n");
+    write_text("z.md", "zero\n");
+    char pattern[256];
+    snprintf(pattern, sizeof pattern, "%s/*.txt", folder);
+    const char *files[] = {in_folder("z.md"), pattern};
+    struct corpus *c = open_files(files, 2);
+    assert_string_equal(rest(c), "0:zero\n|1:one\n|2:two\n|3:three\n|");
+    assert_true(corpus_rereadable(c));
+    for (uint64_t i = 0; i < 5; i++) {
+        assert_int_equal(corpus_seek(c, i), ERR_OK);
+        const char *expected = "0:zero\n|1:one\n|2:two\n|3:three\n|";
+        for (uint64_t skip = 0; skip < i; skip++) expected = strchr(expected, '|') + 1;
+        assert_string_equal(rest(c), expected);
+    }
+    corpus_close(c);
+    c = open_files(files, 2); /* seeking ahead of what was read */
+    assert_int_equal(corpus_seek(c, 3), ERR_OK);
+    assert_string_equal(rest(c), "3:three\n|");
+    corpus_close(c);
+}
+
+static void gzip_and_zstd_are_told_by_their_bytes(void **state)
+{
+    (void)state;
+    const char *path = write_gzip("misnamed.txt", "one\n%\ntwo\n%\n", 1);
+    struct corpus *c = open_files(&path, 1);
+    assert_string_equal(rest(c), "0:one\n|1:two\n|");
+    corpus_close(c);
+    path = write_gzip("members.gz", "one\n%\n", 3);
+    c = open_files(&path, 1);
+    assert_string_equal(rest(c), "0:one\n|1:one\n|2:one\n|");
+    corpus_close(c);
+    char packed[200];
+    const char text[] = "{\"text\": \"one\"}\n{\"text\": \"two\"}\n";
+    size_t n = ZSTD_compress(packed, sizeof packed, text, sizeof text - 1, 3);
+    n += ZSTD_compress(packed + n, sizeof packed - n, text, sizeof text - 1, 3); /* two frames */
+    path = write_file("x.jsonl.zst", packed, n);
+    c = open_files(&path, 1);
+    assert_string_equal(rest(c), "0:one|1:two|2:one|3:two|");
+    corpus_close(c);
+}
+
+static void compressed_files_that_end_early_are_errors(void **state)
+{
+    (void)state;
+    char *long_text = make_text(1, 20000), *data;
+    size_t size, packed_size = ZSTD_compressBound(strlen(long_text));
+    char *packed = malloc(packed_size);
+    packed_size = ZSTD_compress(packed, packed_size, long_text, strlen(long_text), 3);
+    write_gzip("whole.gz", long_text, 1);
+    assert_int_equal(file_read(in_folder("whole.gz"), 1 << 20, &data, &size), ERR_OK);
+    const char *cut[] = {write_file("cut.gz", data, size - 9),
+                         write_file("cut.zst", packed, packed_size - 9)};
+    for (int i = 0; i < 2; i++) {
+        struct corpus *c;
+        struct corpus_document d;
+        int result = corpus_open(&cut[i], 1, "text", &c);
+        if (result == ERR_OK) {
+            do result = corpus_next(c, &d);
+            while (result == ERR_OK && d.document.kind != DOCUMENT_END);
+            corpus_close(c);
+        }
+        assert_int_equal(result, ERR_FORMAT);
+        assert_non_null(strstr(err_text(), "cut."));
+    }
+    data[size / 2] ^= 0x55;
+    const char *flipped = write_file("flipped.gz", data, size);
+    struct corpus *c;
+    struct corpus_document d;
+    int result = corpus_open(&flipped, 1, "text", &c);
+    if (result == ERR_OK) {
+        do result = corpus_next(c, &d);
+        while (result == ERR_OK && d.document.kind != DOCUMENT_END);
+        corpus_close(c);
+    }
+    assert_int_equal(result, ERR_FORMAT);
+    free(data);
+    free(packed);
+    free(long_text);
+}
+
+static void what_cannot_be_read_is_an_error_at_once(void **state)
+{
+    (void)state;
+    char pattern[256];
+    snprintf(pattern, sizeof pattern, "%s/nothing-*", folder);
+    assert_int_equal(open_error(in_folder("missing.txt")), ERR_NOTFOUND);
+    assert_int_equal(open_error(pattern), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "nothing-*"));
+    assert_int_equal(open_error(folder), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "HINT"));
+    assert_int_equal(open_error(write_text("empty.txt", "")), ERR_FORMAT);
+    assert_int_equal(open_error(write_text("blank.txt", " \n\n\t")), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "empty"));
+    struct corpus *c;
+    assert_int_equal(corpus_open(NULL, 0, "text", &c), ERR_USAGE);
+}
+
+static void the_fingerprint_is_of_what_is_inside(void **state)
+{
+    (void)state;
+    uint64_t one = fingerprint(write_text("one.txt", "some text"));
+    assert_int_equal(fingerprint(write_text("moved.txt", "some text")), one);
+    assert_true(fingerprint(write_text("one.txt", "some texT")) != one);
+    assert_true(fingerprint(write_text("one.txt", "some text ")) != one);
+    assert_true(fingerprint(write_text("one.jsonl", "{\"text\": \"a\"}")) !=
+                fingerprint(write_text("one.txt", "{\"text\": \"a\"}")));
+}
+
+static void a_fingerprint_is_remembered_until_the_file_changes(void **state)
+{
+    (void)state;
+    const char *path = write_text("model", "weights"), *cache = in_folder("cache");
+    uint64_t first, again, changed;
+    assert_int_equal(fingerprint_file(path, FINGERPRINT_WHOLE, cache, &first), ERR_OK);
+    assert_int_equal(fingerprint_file(path, FINGERPRINT_WHOLE, cache, &again), ERR_OK);
+    assert_int_equal(first, again);
+    path = write_text("model", "weightS");
+    assert_int_equal(fingerprint_file(path, FINGERPRINT_WHOLE, cache, &changed), ERR_OK);
+    assert_true(changed != first);
+    assert_int_equal(fingerprint_file(in_folder("none"), FINGERPRINT_WHOLE, NULL, &first),
+                     ERR_NOTFOUND);
+}
+
+static void large_files_are_sampled(void **state)
+{
+    (void)state;
+    size_t size = FINGERPRINT_WHOLE_BYTES + 12345;
+    char *data = calloc(1, size);
+    uint64_t whole, changed, at_end;
+    char path[256];
+    snprintf(path, sizeof path, "%s", write_file("large", data, size));
+    assert_int_equal(fingerprint_file(path, FINGERPRINT_SAMPLED, NULL, &whole), ERR_OK);
+    data[size - 1] = 1;
+    write_file("large", data, size);
+    assert_int_equal(fingerprint_file(path, FINGERPRINT_SAMPLED, NULL, &at_end), ERR_OK);
+    assert_true(at_end != whole);
+    data[5] = 1;
+    write_file("large", data, size);
+    assert_int_equal(fingerprint_file(path, FINGERPRINT_SAMPLED, NULL, &changed), ERR_OK);
+    assert_true(changed != at_end);
+    free(data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(files_and_patterns_are_numbered_in_order, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(gzip_and_zstd_are_told_by_their_bytes, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(compressed_files_that_end_early_are_errors, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_is_an_error_at_once, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(the_fingerprint_is_of_what_is_inside, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_fingerprint_is_remembered_until_the_file_changes,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(large_files_are_sampled, make_folder, remove_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
