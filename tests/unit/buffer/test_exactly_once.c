@@ -1,9 +1,13 @@
 /*
- * A sink and a trainer in miniature, over the real store and draw, with everything going wrong: the
- * trainer dies and takes up its last checkpoint or the one before it, the sink dies, the buffer is
- * lost. At the end each row was drawn `reuse` times, and each held-out row handed out once.
+ * A sink and trainers in miniature, over the real store and draw, with everything going wrong: a
+ * trainer dies and takes up its last checkpoint or the one before it, the sink (a process of its
+ * own) is killed in the midst of its work, the buffer is lost. At the end each row was drawn
+ * `reuse` times, and each held-out row handed out once.
  */
 #include "tests/unit/buffer/rig.h"
+
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "buffer/coverage.h"
 #include "buffer/draw.h"
@@ -37,7 +41,11 @@ struct world {
     struct trainer trainer[MAX_CONSUMERS];
     size_t trainers;
     uint64_t producers, rows_a_slab, rows; /* rows: of one producer */
-    uint64_t frames_made, requests, rewinds;
+    struct told {
+        uint64_t frames_made, requests, rewinds;
+    } told; /* by the sink */
+    pid_t sink;
+    int to_sink, from_sink;
     uint32_t reuse;
     struct rng rng;
     int free_without_checkpoint, keep_store_only; /* controls */
@@ -112,7 +120,7 @@ static int put_frame(struct world *w, uint32_t producer, struct store_producer *
     int result = rig_put(w->store, &w->options, producer, number, last ? LAST_ROWS : 0);
     if (result != ERR_OK && result != ERR_EXISTS) return result;
     uint64_t next_row = last ? w->rows : number * w->rows_a_slab;
-    w->frames_made += result == ERR_OK;
+    w->told.frames_made += result == ERR_OK;
     record->next_number = number + 1;
     record->cursor = rig_cursor(producer, next_row);
     record->epoch = 1;
@@ -150,7 +158,7 @@ static void sink_step(struct world *w)
     for (uint32_t p = 0; p < w->producers; p++) {
         struct store_producer record = {0};
         store_producer_get(w->store, p, &record);
-        if (!w->keep_store_only) w->rewinds += coverage_rewind(&c, w->store, p, &record) != 0;
+        if (!w->keep_store_only) w->told.rewinds += coverage_rewind(&c, w->store, p, &record) != 0;
         if (record.next_number == 0) record.next_number = 1;
         uint64_t frames = rng_below(&w->rng, 8);
         while (room && frames-- > 0 && record.next_number <= FRAMES) {
@@ -173,7 +181,7 @@ static void sink_step(struct world *w)
     uint64_t uncovered = coverage_uncovered(&c, w->store, progress);
     if (uncovered > store_capacity(w->store) / 8 && answered >= state.checkpoint_request &&
         answered != UINT64_MAX)
-        state.checkpoint_request++, w->requests++;
+        state.checkpoint_request++, w->told.requests++;
     state.producers = (uint32_t)w->producers;
     state.more_is_coming = room && !ended;
     state.ended = (uint32_t)ended;
@@ -181,6 +189,72 @@ static void sink_step(struct world *w)
     assert_ok(store_commit(w->store));
     for (size_t i = 0; i < w->trainers; i++)
         if (pointers[i]) consumer_state_free(&states[i]);
+}
+
+/* The sink's process: a step for each byte that it is sent. */
+static void sink_life(struct world *w, int in, int out)
+{
+    char command;
+    sink_open(w);
+    while (read(in, &command, 1) == 1) {
+        rng_seed(&w->rng, (uint64_t)(unsigned char)command + w->told.frames_made * 256);
+        sink_step(w);
+        if (write(out, &w->told, sizeof w->told) != sizeof w->told) break;
+    }
+    store_close(w->store);
+    _exit(0);
+}
+
+static void sink_start(struct world *w)
+{
+    int to[2], from[2];
+    assert_int_equal(pipe(to), 0);
+    assert_int_equal(pipe(from), 0);
+    w->sink = fork();
+    assert_true(w->sink >= 0);
+    if (w->sink == 0) {
+        close(to[1]);
+        close(from[0]);
+        sink_life(w, to[0], from[1]);
+    }
+    close(to[0]);
+    close(from[1]);
+    w->to_sink = to[1];
+    w->from_sink = from[0];
+}
+
+static void sink_stop(struct world *w, int signal_number)
+{
+    if (w->sink == 0) return;
+    if (signal_number) kill(w->sink, signal_number);
+    close(w->to_sink);
+    close(w->from_sink);
+    int status;
+    waitpid(w->sink, &status, 0);
+    w->sink = 0;
+    assert_true(signal_number ? WIFSIGNALED(status)
+                              : WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void sink_send(struct world *w)
+{
+    char command = (char)rng_below(&w->rng, 256);
+    assert_int_equal(write(w->to_sink, &command, 1), 1);
+}
+
+static void sink_run(struct world *w)
+{
+    sink_send(w);
+    assert_int_equal(read(w->from_sink, &w->told, sizeof w->told), sizeof w->told);
+}
+
+/* Kill it somewhere in a step. */
+static void sink_kill(struct world *w)
+{
+    sink_send(w);
+    usleep((useconds_t)rng_below(&w->rng, 1500));
+    sink_stop(w, SIGKILL);
+    sink_start(w);
 }
 
 /* -- the trainer ---------------------------------------------------------------------------------
@@ -310,7 +384,7 @@ static void world_free(struct world *w)
         checkpoint_free(&w->trainer[i].newest);
         checkpoint_free(&w->trainer[i].older);
     }
-    if (w->store) store_close(w->store);
+    sink_stop(w, 0);
 }
 
 static int world_done(const struct world *w)
@@ -323,26 +397,23 @@ static int world_done(const struct world *w)
 static void run(struct world *w, int kills)
 {
     the_world = w;
-    sink_open(w);
+    sink_start(w);
     uint64_t steps = 0;
     while (!world_done(w)) {
         if (++steps > 100000) fail_msg("it hangs");
-        if (rng_below(&w->rng, 2)) sink_step(w);
+        if (rng_below(&w->rng, 2)) sink_run(w);
         for (size_t i = 0; i < w->trainers; i++) {
             struct trainer *t = &w->trainer[i];
             int late = i == 1 && steps < 300; /* the second one starts late */
             if (!late && !t->done && rng_below(&w->rng, i + 1) == 0) trainer_step(w, t);
             if (kills && !t->done && t->draw && rng_below(&w->rng, 60) == 0) trainer_die(w, t);
         }
-        if (kills && rng_below(&w->rng, 100) == 0) {
-            store_close(w->store);
-            sink_open(w);
-        }
+        if (kills && rng_below(&w->rng, 60) == 0) sink_kill(w);
         if (kills && rng_below(&w->rng, 500) == 0) { /* the buffer cannot be trusted any more */
             char path[256];
-            store_close(w->store);
+            sink_stop(w, SIGKILL);
             assert_ok(store_set_aside(rig_dir, path, sizeof path));
-            sink_open(w);
+            sink_start(w);
         }
     }
 }
@@ -357,7 +428,7 @@ static void storm(uint64_t producers, size_t trainers, uint32_t reuse)
             if (wrong_rows(&w, &w.trainer[i]) != 0)
                 fail_msg("seed %llu: %llu rows of trainer %zu are wrong", (unsigned long long)seed,
                          (unsigned long long)wrong_rows(&w, &w.trainer[i]), i);
-        assert_true(w.requests > 0);
+        assert_true(w.told.requests > 0);
         world_free(&w);
         rig_remove(NULL);
     }
@@ -387,8 +458,8 @@ static void without_kills_every_frame_is_made_once(void **state)
     struct world w = world_of(1, 2, 2, 2);
     run(&w, 0);
     assert_int_equal(wrong_rows(&w, &w.trainer[0]), 0);
-    assert_int_equal(w.frames_made, 2 * FRAMES);
-    assert_int_equal(w.rewinds, 0);
+    assert_int_equal(w.told.frames_made, 2 * FRAMES);
+    assert_int_equal(w.told.rewinds, 0);
     world_free(&w);
 }
 
@@ -399,9 +470,9 @@ static void freeing_without_checkpoints_loses_rows(void **state)
     struct world w = world_of(1, 1, 1, 2);
     w.free_without_checkpoint = w.keep_store_only = 1;
     the_world = &w;
-    sink_open(&w);
+    sink_start(&w);
     for (int i = 0; i < 2000; i++) {
-        sink_step(&w);
+        sink_run(&w);
         trainer_step(&w, &w.trainer[0]);
     }
     assert_false(w.trainer[0].done);
