@@ -1,0 +1,73 @@
+/*
+ * What the end-to-end tests share: folders of runs, configurations, processes that are started,
+ * killed and waited for, each with a deadline, and what a run leaves behind. Anything unexpected
+ * fails the test at once (cmocka's fail_msg).
+ */
+#ifndef SLUICE_TESTS_E2E_HARNESS_H
+#define SLUICE_TESTS_E2E_HARNESS_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { HARNESS_PATH_BYTES = 1024, HARNESS_TEXT_BYTES = 65536, HARNESS_ARGUMENTS = 64 };
+
+/* Results of run_wait() beside exit codes 0 to 255. */
+enum { HARNESS_SIGNALLED = -1, HARNESS_TIMED_OUT = -2 };
+
+struct run {
+    char dir[HARNESS_PATH_BYTES];    /* the test's own folder */
+    char state[HARNESS_PATH_BYTES];  /* the run folder: DIR/run */
+    char config[HARNESS_PATH_BYTES]; /* DIR/run.yaml */
+    char out[HARNESS_TEXT_BYTES];    /* of the last run_command(): stdout, NUL-terminated */
+    char err[HARNESS_TEXT_BYTES];    /* stderr */
+};
+
+/* A fresh folder, with state and data folders of its own in the environment (the model cache stays
+ * the user's). */
+void run_make(struct run *run);
+/* Kill what still runs of it, and remove the folder, but keep it where the test has failed. */
+void run_remove(struct run *run);
+
+/* Write the configuration: `stream: {name: test, run_dir: ..., EXTRA}` and then `rest`. */
+void run_configure(struct run *run, const char *extra, const char *rest);
+
+/* A program of the build, "sluice-sink", or a path with a slash. Arguments end with NULL. */
+
+/* Start one in the background; its output is appended to DIR/NAME.out. */
+pid_t run_start(struct run *run, const char *name, const char *program, ...)
+    __attribute__((sentinel));
+/* Wait for one that run_start() gave: exit code, or HARNESS_*. */
+int run_wait(pid_t pid, double seconds);
+/* Run one to its end, with out[] and err[] filled; exit code or HARNESS_*. */
+int run_command(struct run *run, double seconds, const char *program, ...)
+    __attribute__((sentinel));
+
+/* A process of the run by its name ("sink", "capture-0", "trainer-main"), 0 if there is none. */
+pid_t run_process(const struct run *run, const char *name);
+/* SIGKILL it; 1 if there was one. */
+int run_kill(const struct run *run, const char *name);
+/* Wait until a process of that name exists. */
+pid_t run_await_process(const struct run *run, const char *name, double seconds);
+/* Processes of the run that are alive, sluice itself among them. */
+int run_alive(const struct run *run);
+
+/* RUN/CONSUMER/summary.json; the caller decrefs. NULL where there is none. */
+json_t *run_summary(const struct run *run, const char *consumer);
+/* Rows of the buffer's consumer drawn so far, as its progress file tells; 0 where there is none. */
+uint64_t run_drawn(const struct run *run, const char *consumer);
+/* Wait until it has drawn so many. */
+void run_await_drawn(const struct run *run, const char *consumer, uint64_t rows, double seconds);
+
+/* Whether every counter of a finished `count` run equals `reuse`, and counted and held-out rows are
+ * `rows` together. Prints what is wrong; 1 if all is well. */
+int run_counts_are(const struct run *run, const char *consumer, uint64_t rows, unsigned reuse);
+
+/* Whole file as text, NUL-terminated, malloc'ed; NULL where there is none. */
+char *run_text(const struct run *run, const char *below_state, size_t *bytes);
+
+void harness_sleep(double seconds);
+double harness_seconds(void);
+
+#endif

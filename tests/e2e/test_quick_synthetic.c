@@ -1,0 +1,143 @@
+/*
+ * The whole pipeline by `sluice up` on rows whose directions are known, and whether they were
+ * found.
+ *
+ * Setting: 128 directions in 64 dimensions, 4 of them a row on average, firing rates by Zipf 0.5,
+ * no noise, 300,000 rows with reuse 2 through a buffer of 8 MiB; topk with 192 features, K 8, rate
+ * 3e-3.
+ */
+#include "base/safetensors.h"
+#include "sae/truth.h"
+#include "tests/e2e/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 300000, REUSE = 2 };
+
+static const char pipeline[] =
+    "capture:\n"
+    "  engine: synthetic\n"
+    "  synthetic: { features: 128, width: 64, l0: 4, rows: 300000, sequence_rows: 64,\n"
+    "               truth_file: %s/truth.safetensors }\n"
+    "sink: { size: 8MiB }\n"
+    "trainer:\n"
+    "  reuse: 2\n"
+    "  batch_rows: 1024\n"
+    "  eval_seconds: 1\n"
+    "  saes: [ { name: one, arch: topk, features: 192, k: 8, lr: 3e-3 },\n"
+    "          { name: two, arch: l1, features: 192, lr: 1e-3, lambda: 2 } ]\n";
+
+static float *load(const char *path, const char *name, uint32_t *count, uint32_t *width)
+{
+    struct safetensors *file;
+    if (safetensors_open(path, &file) != 0) fail_msg("cannot open %s", path);
+    const struct safetensors_tensor *t =
+        name ? safetensors_find(file, name) : safetensors_tensor(file, 0);
+    assert_non_null(t);
+    assert_int_equal(t->dims, 2);
+    uint64_t values = safetensors_values(t);
+    float *data = malloc(values * sizeof *data);
+    assert_non_null(data);
+    assert_int_equal(safetensors_to_f32(t, 0, values, data), 0);
+    *count = (uint32_t)t->shape[0];
+    *width = (uint32_t)t->shape[1];
+    safetensors_close(file);
+    return data;
+}
+
+static double found_share(const struct run *run)
+{
+    char path[2 * HARNESS_PATH_BYTES];
+    uint32_t true_count, found_count, width;
+    double mmcs;
+    snprintf(path, sizeof path, "%s/truth.safetensors", run->dir);
+    float *truth = load(path, "directions", &true_count, &width);
+    snprintf(path, sizeof path, "%s/main/export/one/saelens/sae_weights.safetensors", run->state);
+    float *found = load(path, "W_dec", &found_count, &width);
+    assert_int_equal(truth_mmcs(truth, true_count, found, found_count, width, &mmcs), 0);
+    free(truth);
+    free(found);
+    return mmcs;
+}
+
+static double number(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+static void finds_the_true_features(void **state)
+{
+    struct run *run = *state;
+    char text[sizeof pipeline + HARNESS_PATH_BYTES];
+    snprintf(text, sizeof text, pipeline, run->dir);
+    run_configure(run, "dtype: f32", text);
+    if (run_command(run, 120, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
+    json_t *summary = run_summary(run, "main");
+    assert_non_null(summary);
+    json_t *one = json_array_get(json_object_get(summary, "saes"), 0);
+    double held = number(summary, "held_out_rows"), mmcs = found_share(run);
+    print_message("MMCS %.3f, FVE %.4f, entropy %.3f of the ideal\n", mmcs, number(one, "fve"),
+                  number(json_object_get(summary, "shuffle"), "entropy_ratio"));
+    assert_true(mmcs >= 0.9);
+    assert_true(number(one, "fve") > 0.9);
+    assert_true(held >= 16384);
+    assert_true(number(summary, "rows") == (ROWS - held) * REUSE);
+    assert_true(number(json_object_get(summary, "shuffle"), "entropy_ratio") > 0.98);
+    json_decref(summary);
+    /* What a person sees. */
+    assert_non_null(strstr(run->out, "is finished"));
+    assert_non_null(strstr(run->out, "export/one/saelens"));
+    assert_non_null(strstr(run->out, "load_from_disk"));
+}
+
+static void run_again_says_that_it_is_finished(void **state)
+{
+    struct run *run = *state;
+    double begin = harness_seconds();
+    assert_int_equal(run_command(run, 20, "sluice", "up", run->config, NULL), 0);
+    assert_true(harness_seconds() - begin < 5);
+    assert_non_null(strstr(run->out, "finished already"));
+    assert_int_equal(run_command(run, 20, "sluice", "status", run->config, NULL), 0);
+    assert_non_null(strstr(run->out, "is finished"));
+}
+
+static void a_changed_key_is_an_error(void **state)
+{
+    struct run *run = *state;
+    int code =
+        run_command(run, 20, "sluice-trainer", run->config, "--set", "trainer.reuse=3", NULL);
+    assert_int_equal(code, 1);
+    assert_non_null(strstr(run->err, "trainer.reuse was 2"));
+    assert_non_null(strstr(run->err, "is 3 now"));
+    assert_non_null(strstr(run->err, "--fresh"));
+}
+
+static int set_up(void **state)
+{
+    static struct run run;
+    run_make(&run);
+    *state = &run;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    run_remove(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_true_features),
+        cmocka_unit_test(run_again_says_that_it_is_finished),
+        cmocka_unit_test(a_changed_key_is_an_error),
+    };
+    return cmocka_run_group_tests_name("quick synthetic", tests, set_up, tear_down);
+}
