@@ -127,10 +127,37 @@ static int parse_real(const struct config_option *option, const char *text, doub
     return ERR_OK;
 }
 
+/* Bytes of the character at text (not at its end), 0 where it is not UTF-8. */
+static size_t utf8_decode(const char *text, uint32_t *code)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *p = (const unsigned char *)text;
+    size_t bytes = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (bytes == 0 || p[0] > 0xf4) return 0;
+    *code = bytes == 1 ? p[0] : p[0] & (0x7fu >> bytes);
+    for (size_t i = 1; i < bytes; i++) {
+        if ((p[i] & 0xc0) != 0x80) return 0;
+        *code = *code << 6 | (p[i] & 0x3fu);
+    }
+    int surrogate = *code >= 0xd800 && *code < 0xe000;
+    return *code < least[bytes] || *code > 0x10ffff || surrogate ? 0 : bytes;
+}
+
+static int is_utf8(const char *text)
+{
+    uint32_t code;
+    for (size_t bytes; *text; text += bytes) {
+        bytes = utf8_decode(text, &code);
+        if (bytes == 0) return 0;
+    }
+    return 1;
+}
+
 static int copy_text(const struct config_option *option, const char *text, char **copy)
 {
     const char *home = "";
     int path = option->type == OPTION_PATH || option->type == OPTION_PATHS;
+    if (!is_utf8(text)) return err_set(ERR_USAGE, "the value is not valid UTF-8");
     if (path && text[0] == '~' && (text[1] == '/' || text[1] == '\0')) {
         home = getenv("HOME");
         if (!home || home[0] != '/')
@@ -221,18 +248,23 @@ int config_value_set(const struct config_option *option, void *base, const char 
     return err_set(ERR_INTERNAL, "option %s has no type", option->key);
 }
 
-/* Always double-quoted: then no text can be taken for another kind of YAML. */
+/* Always double-quoted: then no text can be taken for another kind of YAML. Control characters,
+ * line breaks of Unicode and what YAML's reader refuses are escaped. */
 static void print_text(const char *text, FILE *out)
 {
     fputc('"', out);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\') {
-            fprintf(out, "\\%c", *p);
-        } else if (*p < 0x20 || *p == 0x7f) {
-            fprintf(out, "\\x%02X", *p);
+    for (const char *p = text; *p;) {
+        uint32_t code;
+        size_t bytes = utf8_decode(p, &code);
+        if (code == '"' || code == '\\') {
+            fprintf(out, "\\%c", (int)code);
+        } else if (code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 ||
+                   code == 0x2029 || code == 0xfeff || code == 0xfffe || code == 0xffff) {
+            fprintf(out, "\\u%04X", (unsigned)code);
         } else {
-            fputc(*p, out);
+            fwrite(p, 1, bytes, out);
         }
+        p += bytes;
     }
     fputc('"', out);
 }

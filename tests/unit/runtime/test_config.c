@@ -266,6 +266,17 @@ static void test_print_and_load_again(void **state)
     assert_true(config->trainer.saes[0].lr == 1.0000000000000002e-3);
     free(first);
     free(second);
+    accepts(NAME,
+            "stream.model=\xc2\x85 \xe2\x80\xa8 \xc2\x9f \xef\xbb\xbf \xf0\x9f\x98\x80 \x01\x7f");
+    char *odd = strdup(config->stream.model), *text = printed(config);
+    accepts(text, NULL);
+    assert_string_equal(config->stream.model, odd);
+    free(odd);
+    free(text);
+    refuses(NAME, "stream.model=a\xff", "--set stream.model", "UTF-8");
+    refuses(NAME, "stream.model=\xed\xa0\x80", "UTF-8");
+    refuses(NAME, "stream.model=\xc0\x80", "UTF-8");
+    refuses(NAME, "stream.model=\xe2\x80", "UTF-8");
     char *defaults = printed(NULL);
     for (size_t i = 0; i < config_options_count; i++) {
         assert_non_null(strstr(defaults, config_options[i].key));
