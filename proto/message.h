@@ -38,7 +38,8 @@ enum {
 enum message_flags {
     MESSAGE_MEASURE = 1, /* WELCOME: measure norms, scale and mean, then DESCRIBE */
     MESSAGE_RESYNC = 2,  /* STATE: go on from next_number again (gap or rollback) */
-    MESSAGE_ENDED = 4,   /* WELCOME, STATE: the producer's end is committed */
+    MESSAGE_ENDED = 4,   /* WELCOME, STATE: the producer's end is committed. REFUSE, a sink's BYE to
+                            the broker: the stream has ended */
     MESSAGE_STOP = 8,    /* WELCOME, STATE: nobody needs more rows: end here */
     MESSAGE_RETRY = 16, /* REFUSE: not now; ask again in a second. Without it: exit with an error */
     MESSAGE_SHED = 32,  /* HELLO: policy shed (live); otherwise block */

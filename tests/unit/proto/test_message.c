@@ -226,6 +226,29 @@ static void the_key_of_a_stream_never_changes(void **state)
     assert_true(stream_key("a") != stream_key("b"));
 }
 
+/* What PROTOCOL.md says about numbers: a peer of another build relies on them. */
+static void numbers_on_the_wire_never_change(void **state)
+{
+    (void)state;
+    static const int codes[] = {ERR_OK,       ERR_USAGE,   ERR_NOMEM,  ERR_IO,       ERR_NOSPC,
+                                ERR_NOTFOUND, ERR_EXISTS,  ERR_FORMAT, ERR_CHECKSUM, ERR_VERSION,
+                                ERR_MISMATCH, ERR_LIMIT,   ERR_FENCED, ERR_STATE,    ERR_AGAIN,
+                                ERR_CORRUPT,  ERR_INTERNAL};
+    static const int types[] = {MESSAGE_HELLO,  MESSAGE_WELCOME,  MESSAGE_DESCRIBE, MESSAGE_STATE,
+                                MESSAGE_END,    MESSAGE_REFUSE,   MESSAGE_PING,     MESSAGE_BYE,
+                                MESSAGE_ATTACH, MESSAGE_ATTACHED, MESSAGE_GONE,     MESSAGE_REPORT};
+    static const int flags[] = {MESSAGE_MEASURE, MESSAGE_RESYNC, MESSAGE_ENDED,
+                                MESSAGE_STOP,    MESSAGE_RETRY,  MESSAGE_SHED};
+    for (int i = 0; i < 17; i++) assert_int_equal(codes[i], i);
+    for (int i = 0; i < 12; i++) assert_int_equal(types[i], i + 1);
+    for (int i = 0; i < 6; i++) assert_int_equal(flags[i], 1 << i);
+    assert_int_equal(DTYPE_F32, 1);
+    assert_int_equal(DTYPE_BF16, 2);
+    assert_int_equal(DTYPE_INT8, 3);
+    assert_int_equal(CODEC_NONE, 0);
+    assert_int_equal(CODEC_LZ4, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +263,7 @@ int main(void)
         cmocka_unit_test(bad_names_on_the_wire_are_refused),
         cmocka_unit_test(frames_are_told_apart_from_messages),
         cmocka_unit_test(the_key_of_a_stream_never_changes),
+        cmocka_unit_test(numbers_on_the_wire_never_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
