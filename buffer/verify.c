@@ -157,12 +157,36 @@ static int walk_records(struct walk *w)
     return result;
 }
 
+/* A map that no machine has the addresses for: the size in one of the two meta pages is damaged. */
+static int map_is_absurd(const char *dir)
+{
+    enum { MAP_SIZE_AT = LMDB_PAGE_HEADER_BYTES + 16 };
+    char path[PATH_MAX];
+    uint64_t size, absurd = 0;
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (off_t page = 0; page < 2; page++)
+        if (pread(fd, &size, sizeof size, page * BUFFER_PAGE_BYTES + MAP_SIZE_AT) == sizeof size)
+            absurd |= size >> 46;
+    if (fd >= 0) close(fd);
+    return absurd != 0;
+}
+
+/* Whoever created it died before its first record. */
+static int is_empty(const struct walk *w)
+{
+    MDB_stat slabs, meta;
+    return mdb_stat(w->txn, w->e.slabs, &slabs) == 0 && slabs.ms_entries == 0 &&
+           mdb_stat(w->txn, w->e.meta, &meta) == 0 && meta.ms_entries == 0;
+}
+
 static int walk_all(struct walk *w, int checksums)
 {
     MDB_envinfo after;
     char path[PATH_MAX];
     struct stat st;
     int result = environment_open_reading(w->dir, &w->e);
+    if (result == ERR_NOMEM && map_is_absurd(w->dir)) result = damaged(w, "the size of its map");
     if (result != ERR_OK) return result;
     mdb_env_info(w->e.env, &w->info);
     int rc = mdb_txn_begin(w->e.env, NULL, MDB_RDONLY, &w->txn);
@@ -178,7 +202,9 @@ static int walk_all(struct walk *w, int checksums)
     w->seen = calloc(1, w->info.me_last_pgno / 8 + 1);
     if (!w->seen) return err_set(ERR_NOMEM, "no memory to check the buffer in %s", w->dir);
     result = environment_format(&w->e, w->txn, &w->format, w->dir);
+    if (result == ERR_NOTFOUND) return is_empty(w) ? result : damaged(w, "it lacks its format");
     if (result == ERR_OK) result = walk_records(w);
+    if (result == ERR_NOTFOUND) result = damaged(w, "it lacks a record");
     if (result == ERR_OK) result = walk_slabs(w, checksums);
     if (result == ERR_OK) result = walk_free(w);
     if (result == ERR_OK) result = count_tree_pages(w);

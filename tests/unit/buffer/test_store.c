@@ -1,5 +1,40 @@
 #include "tests/unit/buffer/rig.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "buffer/consumer.h"
+#include "buffer/environment.h"
+
+/* -- a disk that fails ---------------------------------------------------------------------------
+ * LMDB's writes go through these, since the executable's own functions come first. */
+
+static int failing_errno;                   /* 0: writes go through */
+static uint64_t failing_below = UINT64_MAX; /* only those before this offset fail */
+
+ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
+{
+    if (failing_errno && (uint64_t)offset < failing_below) {
+        errno = failing_errno;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, fd, data, bytes, offset);
+}
+
+static uint64_t data_bytes(void)
+{
+    char path[128];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    assert_int_equal(stat(path, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
 static void what_is_committed_is_there_after_reopening(void **state)
 {
     (void)state;
@@ -8,6 +43,7 @@ static void what_is_committed_is_there_after_reopening(void **state)
     rig_fill(store, &o, 0, 1, 11);
     rig_fill(store, &o, 1, 1, 4);
     uint32_t rows = rig_rows(store);
+    uint64_t run = store_state(store)->run;
     store_close(store);
     store = rig_open(&o);
     struct slab_ref ref;
@@ -15,20 +51,759 @@ static void what_is_committed_is_there_after_reopening(void **state)
     assert_int_equal(store_count(store), 13);
     assert_int_equal(store_state(store)->slabs, 13);
     assert_int_equal(store_state(store)->rows, 13 * rows);
+    assert_int_equal(store_state(store)->run, run);
     assert_ok(store_find(store, 0, 10, &ref));
     assert_int_equal(ref.rows, rows);
     assert_int_equal(store_find(store, 0, 11, &ref), ERR_NOTFOUND);
     assert_ok(store_producer_get(store, 1, &record));
     assert_int_equal(record.next_number, 4);
+    assert_int_equal(record.cursor.document, 3 * rows);
     assert_int_equal(store_producer_get(store, 2, &record), ERR_NOTFOUND);
     store_close(store);
 }
 
+static void an_abort_undoes_puts_frees_and_records(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 6);
+    struct slab_ref ref;
+    struct store_producer record;
+    uint64_t rows = store_state(store)->rows;
+    assert_ok(store_begin(store));
+    uint64_t ids[] = {1, 3, 99};
+    assert_ok(store_free(store, ids, 3));
+    assert_int_equal(store_find(store, 0, 3, &ref), ERR_NOTFOUND);
+    assert_ok(rig_put(store, &o, 0, 6, 0));
+    assert_ok(rig_put(store, &o, 0, 3, 0)); /* freed and made again in one transaction */
+    assert_int_equal(store_state(store)->slabs, 5);
+    store_abort(store);
+    assert_int_equal(store_count(store), 5);
+    assert_int_equal(store_state(store)->rows, rows);
+    for (uint64_t n = 1; n <= 5; n++) {
+        assert_ok(store_find(store, 0, n, &ref));
+        assert_int_equal(ref.id, n);
+        assert_int_equal(store_slab(store, n - 1).id, n);
+    }
+    assert_int_equal(store_find(store, 0, 6, &ref), ERR_NOTFOUND);
+    assert_ok(store_producer_get(store, 0, &record));
+    assert_int_equal(record.next_number, 6);
+    store_close(store);
+}
+
+static void ids_are_never_used_again(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 4);
+    uint64_t ids[] = {1, 2, 3};
+    assert_ok(store_begin(store));
+    assert_ok(store_free(store, ids, 3));
+    assert_ok(store_commit(store));
+    store_close(store);
+    store = rig_open(&o);
+    assert_int_equal(store_count(store), 0);
+    rig_fill(store, &o, 0, 4, 5);
+    assert_int_equal(store_slab(store, 0).id, 4);
+    store_close(store);
+}
+
+static void a_frame_is_stored_once(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 3);
+    assert_ok(store_begin(store));
+    assert_int_equal(rig_put(store, &o, 0, 2, 0), ERR_EXISTS);
+    assert_ok(rig_put(store, &o, 0, 3, 0));
+    assert_ok(store_commit(store));
+    assert_int_equal(store_count(store), 3);
+    store_close(store);
+}
+
+static void slabs_that_do_not_fit_the_buffer_are_refused(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    void *raw;
+    struct slab_header good = {.number = 1, .rows = 2, .width = o.width, .dtype = o.dtype};
+    good.raw_bytes = (uint32_t)frame_raw_bytes(2, o.width, o.dtype);
+    assert_ok(store_begin(store));
+    struct slab_header h = good;
+    h.width++;
+    assert_int_equal(store_put(store, &h, &raw), ERR_MISMATCH);
+    h = good;
+    h.dtype = DTYPE_BF16;
+    assert_int_equal(store_put(store, &h, &raw), ERR_MISMATCH);
+    h = good;
+    h.raw_bytes++;
+    assert_int_equal(store_put(store, &h, &raw), ERR_LIMIT);
+    h = good;
+    h.number = 0;
+    assert_int_equal(store_put(store, &h, &raw), ERR_LIMIT);
+    h = good;
+    h.producer = STORE_MAX_PRODUCERS;
+    assert_int_equal(store_put(store, &h, &raw), ERR_LIMIT);
+    h = good;
+    h.rows = rig_rows(store) + 1;
+    h.raw_bytes = (uint32_t)frame_raw_bytes(h.rows, o.width, o.dtype);
+    assert_int_equal(store_put(store, &h, &raw), ERR_LIMIT);
+    h = good;
+    assert_ok(store_put(store, &h, &raw));
+    store_close(store);
+}
+
+static void only_one_writes(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o), *second;
+    assert_int_equal(store_open(&o, &second), ERR_EXISTS);
+    char path[128];
+    assert_int_equal(store_set_aside(rig_dir, path, sizeof path), ERR_EXISTS);
+    store_close(store);
+}
+
+static void the_descriptor_is_committed_once(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    char *text, *large = malloc(300000);
+    size_t bytes;
+    assert_int_equal(store_descriptor_get(store, &text, &bytes), ERR_NOTFOUND);
+    memset(large, 'x', 300000);
+    assert_ok(store_descriptor_put(store, large, 300000));
+    assert_int_equal(store_descriptor_put(store, "{}", 2), ERR_EXISTS);
+    store_close(store);
+    store = rig_open(&o);
+    assert_ok(store_descriptor_get(store, &text, &bytes));
+    assert_int_equal(bytes, 300000);
+    assert_memory_equal(text, large, bytes);
+    assert_int_equal(text[bytes], 0);
+    free(text);
+    free(large);
+    store_close(store);
+}
+
+static void refuse(const struct store_options *o, int code, const char *text)
+{
+    struct store *store;
+    assert_int_equal(store_open(o, &store), code);
+    if (!strstr(err_text(), text)) fail_msg("'%s' is not in: %s", text, err_text());
+}
+
+static void another_streams_buffer_is_refused(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options(), other = o;
+    store_close(rig_open(&o));
+    other.stream = "other";
+    refuse(&other, ERR_MISMATCH, "'rig'");
+    other = o;
+    other.width = 32;
+    refuse(&other, ERR_MISMATCH, "width of 16, now it is 32");
+    other = o;
+    other.dtype = DTYPE_BF16;
+    refuse(&other, ERR_MISMATCH, "dtype");
+    other = o;
+    other.size_bytes *= 2;
+    refuse(&other, ERR_MISMATCH, "sink.size");
+    other = o;
+    other.slab_bytes = 8 * 4096 - 16;
+    refuse(&other, ERR_MISMATCH, "sink.slab");
+    other.slab_bytes = 0; /* whatever it was made with */
+    store_close(rig_open(&other));
+}
+
+static void another_version_is_refused(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    store_close(rig_open(&o));
+    struct environment e;
+    MDB_txn *txn;
+    MDB_val key = {6, "format"}, value;
+    struct format_record f;
+    assert_ok(environment_open_writing(rig_dir, o.size_bytes, DURABILITY_PROCESS, &e));
+    assert_int_equal(mdb_txn_begin(e.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_get(txn, e.meta, &key, &value), 0);
+    memcpy(&f, value.mv_data, sizeof f);
+    f.version++;
+    value = (MDB_val){sizeof f, &f};
+    assert_int_equal(mdb_put(txn, e.meta, &key, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    environment_close(&e);
+    refuse(&o, ERR_VERSION, "format 2");
+}
+
+static void a_buffer_that_is_too_small_says_how_large_it_must_be(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    o.slab_bytes = 0;
+    o.width = 4096;
+    refuse(&o, ERR_USAGE, "MiB");
+    unsigned mib = 0;
+    sscanf(strstr(err_text(), "at least"), "at least %u MiB", &mib);
+    o.size_bytes = (uint64_t)mib << 20;
+    struct store *store = rig_open(&o);
+    assert_true(store_capacity(store) >= STORE_LEAST_SLABS);
+    assert_true(rig_rows(store) >= STORE_LEAST_ROWS);
+    store_close(store);
+}
+
+static void slab_sizes_follow_the_buffer(void **state)
+{
+    (void)state;
+    const uint32_t widths[] = {1, 16, 576, 4096, 20000};
+    for (int w = 0; w < 5; w++)
+        for (uint8_t dtype = DTYPE_F32; dtype <= DTYPE_INT8; dtype++)
+            for (uint64_t size = 1 << 20; size <= 1ull << 40; size *= 4) {
+                uint32_t bytes = store_slab_bytes(size, widths[w], dtype);
+                if (bytes == 0) continue;
+                assert_int_equal((bytes + 16) % 4096, 0);
+                uint64_t capacity = store_slab_capacity(size, bytes, widths[w]);
+                assert_true(capacity >= STORE_LEAST_SLABS);
+                assert_true(capacity * (bytes + 16) <= size / 100 * 95);
+                uint32_t rows = store_rows_a_slab(bytes, widths[w], dtype);
+                assert_true(rows >= STORE_LEAST_ROWS);
+                /* Larger than 256 KiB only where that would not hold 16 rows. */
+                if (bytes > 64 * 4096)
+                    assert_true(store_rows_a_slab(64 * 4096 - 16, widths[w], dtype) < 16);
+                if (size >= 64 << 20 && widths[w] <= 576) assert_int_equal(bytes, 64 * 4096 - 16);
+            }
+}
+
+/* -- trust ---------------------------------------------------------------------------------------
+ */
+
+static void write_boot(const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/boot", rig_dir);
+    assert_ok(file_replace(path, text, strlen(text)));
+}
+
+static void a_buffer_in_use_when_the_machine_went_down_is_not_trusted(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    store_close(rig_open(&o));
+    write_boot("00000000-another-boot\n");
+    refuse(&o, ERR_CORRUPT, "when the machine went down");
+    o.durability = DURABILITY_POWER;
+    refuse(&o, ERR_CORRUPT, "when the machine went down");
+    write_boot("closed\n");
+    store_close(rig_open(&o));
+    o.durability = DURABILITY_PROCESS;
+    struct store *store = rig_open(&o);
+    char path[128], *text;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/boot", rig_dir);
+    assert_ok(file_read(path, 100, &text, &bytes));
+    assert_string_not_equal(text, "closed\n"); /* while it is open */
+    free(text);
+    store_close(store);
+    assert_ok(file_read(path, 100, &text, &bytes));
+    assert_string_equal(text, "closed\n");
+    free(text);
+}
+
+static void with_durability_power_no_close_is_needed(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    o.durability = DURABILITY_POWER;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct store *store = rig_open(&o);
+        rig_fill(store, &o, 0, 1, 5);
+        kill(getpid(), SIGKILL);
+    }
+    waitpid(pid, NULL, 0);
+    char path[128], *text;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/boot", rig_dir);
+    assert_ok(file_read(path, 100, &text, &bytes));
+    assert_string_equal(text, "closed\n");
+    free(text);
+    struct store *store = rig_open(&o);
+    assert_int_equal(store_count(store), 4);
+    store_close(store);
+}
+
+static void poke(uint64_t offset, const void *data, size_t bytes)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, data, bytes, (off_t)offset), bytes);
+    close(fd);
+}
+
+static void a_file_cut_short_is_damage(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 40);
+    store_close(store);
+    char path[128];
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    for (uint64_t bytes = data_bytes() - 4096; bytes > 4096 * 8; bytes = bytes / 8192 * 4096) {
+        assert_int_equal(truncate(path, (off_t)bytes), 0);
+        refuse(&o, ERR_CORRUPT, "damaged");
+    }
+}
+
+static void a_foreign_file_is_damage(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    assert_ok(dir_make(rig_dir, 0700));
+    write_boot("closed\n");
+    char path[128], garbage[8192];
+    for (size_t i = 0; i < sizeof garbage; i++) garbage[i] = (char)hash_u64(i);
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    assert_ok(file_replace(path, garbage, sizeof garbage));
+    refuse(&o, ERR_CORRUPT, "");
+    char aside[256];
+    assert_ok(store_set_aside(rig_dir, aside, sizeof aside));
+    /* Another program's LMDB environment, as good as any. */
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 2), 0);
+    assert_int_equal(mdb_env_open(env, rig_dir, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "theirs", MDB_CREATE, &dbi), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+    write_boot("closed\n");
+    refuse(&o, ERR_CORRUPT, "another program");
+}
+
+/* Whatever is overwritten, this process lives, and either sees the damage or opens a buffer whose
+ * slabs it can walk. With whole pages of the trees overwritten it must see it. */
+static void damage_never_kills(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    o.size_bytes = 1 << 20;
+    o.slab_bytes = 4096 - 16;
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 60);
+    store_close(store);
+    char path[128], *good;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    assert_ok(file_read(path, 1 << 24, &good, &bytes));
+    struct rng rng;
+    rng_seed(&rng, 1);
+    int seen = 0;
+    for (int i = 0; i < 150; i++) {
+        assert_ok(file_replace(path, good, bytes));
+        write_boot("closed\n");
+        unsigned char junk[64];
+        for (size_t j = 0; j < sizeof junk; j++) junk[j] = (unsigned char)rng_u64(&rng);
+        uint64_t at = rng_below(&rng, bytes - sizeof junk);
+        if (i % 2) at = at / 4096 * 4096 + rng_below(&rng, 40); /* the head of a page */
+        poke(at, junk, sizeof junk);
+        int result = store_open(&o, &store);
+        if (result == ERR_OK)
+            store_close(store);
+        else
+            seen++;
+        if (result != ERR_OK && result != ERR_CORRUPT && result != ERR_VERSION &&
+            result != ERR_MISMATCH && result != ERR_IO)
+            fail_msg("%d: %s: %s", i, err_str(result), err_text());
+    }
+    assert_true(seen > 20);
+    free(good);
+}
+
+/* The pages that LMDB goes to are beyond the file's end: the child dies of SIGBUS. */
+static void a_child_that_dies_means_damage(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 40);
+    store_close(store);
+    char path[128];
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    assert_int_equal(truncate(path, 2 * 4096), 0);
+    refuse(&o, ERR_CORRUPT, "died (");
+}
+
+/* A tree whose format record is gone is no new buffer. */
+static void a_lost_record_is_damage(void **state)
+{
+    (void)state;
+    const char *keys[] = {"format", "state"};
+    for (int i = 0; i < 2; i++) {
+        struct store_options o = rig_options();
+        struct environment e;
+        MDB_txn *txn;
+        MDB_val key = {strlen(keys[i]), (void *)keys[i]};
+        struct store *store = rig_open(&o);
+        rig_fill(store, &o, 0, 1, 4);
+        store_close(store);
+        assert_ok(environment_open_writing(rig_dir, o.size_bytes, DURABILITY_PROCESS, &e));
+        assert_int_equal(mdb_txn_begin(e.env, NULL, 0, &txn), 0);
+        assert_int_equal(mdb_del(txn, e.meta, &key, NULL), 0);
+        assert_int_equal(mdb_txn_commit(txn), 0);
+        environment_close(&e);
+        refuse(&o, ERR_CORRUPT, "it lacks");
+        char aside[256];
+        assert_ok(store_set_aside(rig_dir, aside, sizeof aside));
+    }
+}
+
+static void set_aside_keeps_the_consumers_and_what_was_there(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    store_close(rig_open(&o));
+    struct consumer_state s = {.name = "main"};
+    assert_ok(consumer_write(rig_dir, &s));
+    char first[256], second[256], path[300];
+    assert_ok(store_set_aside(rig_dir, first, sizeof first));
+    store_close(rig_open(&o));
+    assert_ok(store_set_aside(rig_dir, second, sizeof second));
+    assert_string_not_equal(first, second);
+    snprintf(path, sizeof path, "%s/data.mdb", first);
+    assert_int_equal(access(path, R_OK), 0);
+    snprintf(path, sizeof path, "%s/data.mdb", second);
+    assert_int_equal(access(path, R_OK), 0);
+    assert_ok(consumer_read(rig_dir, "main", &s));
+    consumer_state_free(&s);
+}
+
+static void verify_finds_a_flipped_byte(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 21);
+    store_close(store);
+    uint64_t slabs, bad;
+    assert_ok(store_verify(rig_dir, &slabs, &bad));
+    assert_int_equal(slabs, 20);
+    assert_int_equal(bad, 0);
+    /* Somewhere in the middle of the file there is a slab's payload. */
+    char byte = 0x55;
+    poke(data_bytes() / 2 / 16384 * 16384 + 8000, &byte, 1);
+    assert_ok(store_verify(rig_dir, &slabs, &bad));
+    assert_int_equal(bad, 1);
+}
+
+/* -- room ----------------------------------------------------------------------------------------
+ */
+
+static void a_full_buffer_takes_no_more_until_some_is_freed(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    uint64_t capacity = store_capacity(store);
+    rig_fill(store, &o, 0, 1, capacity + 1);
+    assert_ok(store_begin(store));
+    assert_int_equal(rig_put(store, &o, 0, capacity + 1, 0), ERR_NOSPC);
+    uint64_t id = 5;
+    assert_ok(store_free(store, &id, 1));
+    assert_ok(rig_put(store, &o, 0, capacity + 1, 0));
+    assert_int_equal(rig_put(store, &o, 0, capacity + 2, 0), ERR_NOSPC);
+    assert_ok(store_commit(store));
+    assert_int_equal(store_count(store), capacity);
+    store_close(store);
+}
+
+/* Slabs freed in random order and replaced for a long time: the file keeps its cap, LMDB finds
+ * whole runs of pages again, and no transaction fails. */
+static void churn(uint64_t size_bytes, uint32_t slab_bytes, int rounds)
+{
+    struct store_options o = rig_options();
+    o.size_bytes = size_bytes;
+    o.slab_bytes = slab_bytes;
+    struct store *store = rig_open(&o);
+    uint64_t capacity = store_capacity(store), number = 1, refused = 0;
+    struct rng rng;
+    rng_seed(&rng, 9);
+    rig_fill(store, &o, 0, 1, capacity + 1);
+    number = capacity + 1;
+    for (int round = 0; round < rounds; round++) {
+        uint64_t ids[64], frees = rng_below(&rng, capacity / 8 < 64 ? capacity / 8 : 64);
+        uint64_t stored = store_count(store), frees_done = 0;
+        assert_ok(store_begin(store));
+        for (; stored > 0 && frees_done < frees; frees_done++)
+            ids[frees_done] = store_slab(store, rng_below(&rng, stored)).id;
+        assert_ok(store_free(store, ids, frees_done));
+        for (int i = 0; i < 16; i++) {
+            uint32_t rows = rng_below(&rng, 10) == 0 ? 3 : 0; /* one in ten is short */
+            int result = rig_put(store, &o, 0, number, rows);
+            refused += result == ERR_AGAIN;
+            if (result == ERR_AGAIN || result == ERR_NOSPC) break;
+            assert_ok(result);
+            number++;
+        }
+        assert_ok(store_commit(store));
+        assert_true(data_bytes() <= size_bytes);
+    }
+    assert_true(number > (uint64_t)rounds * 2);
+    assert_true(refused < (uint64_t)rounds);
+    store_close(store);
+    store_close(rig_open(&o)); /* its pages add up */
+}
+
+static void churn_keeps_the_cap(void **state)
+{
+    (void)state;
+    churn(4 << 20, 4 * 4096 - 16, 1500);
+}
+
+static void churn_of_the_smallest_buffers_keeps_the_cap(void **state)
+{
+    (void)state;
+    uint64_t size = 320 << 10;
+    while (store_slab_capacity(size, 4096 - 16, RIG_WIDTH) < STORE_LEAST_SLABS) size += 4096;
+    churn(size, 4096 - 16, 1500);
+    rig_remove(NULL);
+    rig_make(NULL);
+    size = 2 << 20;
+    while (store_slab_capacity(size, 16 * 4096 - 16, RIG_WIDTH) < STORE_LEAST_SLABS) size += 4096;
+    churn(size, 16 * 4096 - 16, 1500);
+}
+
+/* A reader that sits in a transaction pins what is freed: puts are refused, not failed; and when it
+ * dies there, store_tick lets its pages go. */
+static void a_reader_that_dies_in_a_transaction_pins_nothing_for_long(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    uint64_t capacity = store_capacity(store), number = capacity + 1;
+    rig_fill(store, &o, 0, 1, capacity + 1);
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct environment e;
+        MDB_txn *txn;
+        int ok = environment_open_reading(rig_dir, &e) == ERR_OK &&
+                 mdb_txn_begin(e.env, NULL, MDB_RDONLY, &txn) == 0;
+        if (write(ready[1], ok ? "y" : "n", 1) == 1) pause();
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 'y');
+    int result = ERR_OK;
+    for (int round = 0; round < 40 && result == ERR_OK; round++) {
+        uint64_t ids[4];
+        for (int i = 0; i < 4; i++) ids[i] = store_slab(store, (uint64_t)i).id;
+        assert_ok(store_begin(store));
+        assert_ok(store_free(store, ids, 4));
+        for (int i = 0; result == ERR_OK && i < 4; i++)
+            if ((result = rig_put(store, &o, 0, number, 0)) == ERR_OK) number++;
+        assert_ok(store_commit(store));
+    }
+    assert_int_equal(result, ERR_AGAIN);
+    store_tick(store); /* the reader lives: nothing changes */
+    assert_ok(store_begin(store));
+    assert_int_equal(rig_put(store, &o, 0, number, 0), ERR_AGAIN);
+    assert_ok(store_commit(store));
+    assert_true(data_bytes() <= o.size_bytes);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    store_tick(store);
+    assert_ok(store_begin(store));
+    assert_ok(rig_put(store, &o, 0, number++, 0));
+    assert_ok(store_commit(store));
+    close(ready[0]);
+    close(ready[1]);
+    store_close(store);
+}
+
+/* -- a disk that fails ---------------------------------------------------------------------------
+ */
+
+static void assert_whole(struct store *store, const struct store_options *o, uint64_t slabs)
+{
+    struct store_producer record;
+    struct slab_ref ref;
+    assert_int_equal(store_count(store), slabs);
+    assert_int_equal(store_state(store)->slabs, slabs);
+    assert_ok(store_producer_get(store, 0, &record));
+    assert_int_equal(record.next_number, slabs + 1);
+    assert_ok(store_find(store, 0, slabs, &ref));
+    rig_fill(store, o, 0, slabs + 1, slabs + 2);
+    store_close(store);
+    store = rig_open(o);
+    assert_int_equal(store_count(store), slabs + 1);
+    store_close(store);
+}
+
+static void a_failed_commit_leaves_the_store_usable(int number, uint64_t below, int code)
+{
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 6);
+    assert_ok(store_begin(store));
+    uint64_t id = 2;
+    assert_ok(store_free(store, &id, 1));
+    assert_ok(rig_put(store, &o, 0, 6, 0));
+    failing_errno = number;
+    failing_below = below;
+    int result = store_commit(store);
+    failing_errno = 0;
+    failing_below = UINT64_MAX;
+    assert_int_equal(result, code);
+    assert_whole(store, &o, 5);
+}
+
+static void a_full_disk_leaves_the_store_usable(void **state)
+{
+    (void)state;
+    a_failed_commit_leaves_the_store_usable(ENOSPC, UINT64_MAX, ERR_NOSPC);
+}
+
+static void a_failed_meta_page_leaves_the_store_usable(void **state)
+{
+    (void)state;
+    a_failed_commit_leaves_the_store_usable(EIO, 2 * 4096, ERR_IO);
+}
+
+/* The same by the system's own hand. */
+static void a_file_that_may_not_grow_leaves_the_store_usable(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 6);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit before, tight;
+    getrlimit(RLIMIT_FSIZE, &before);
+    tight = before;
+    tight.rlim_cur = data_bytes() + 20000;
+    setrlimit(RLIMIT_FSIZE, &tight);
+    assert_ok(store_begin(store));
+    for (uint64_t n = 6; n < 16; n++) assert_ok(rig_put(store, &o, 0, n, 0));
+    int result = store_commit(store);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_true(result == ERR_NOSPC || result == ERR_IO);
+    assert_whole(store, &o, 5);
+}
+
+/* -- kill -9 -------------------------------------------------------------------------------------
+ */
+
+/* Commits as fast as it can, frees at random, and says what is acked, after the commit. */
+static void write_for_ever(const struct store_options *o, int out)
+{
+    struct store *store = rig_open(o);
+    struct store_producer record = {.next_number = 1};
+    struct rng rng;
+    store_producer_get(store, 0, &record);
+    uint64_t number = record.next_number;
+    rng_seed(&rng, number);
+    for (;;) {
+        uint64_t ids[8], acked[2] = {0};
+        assert_ok(store_begin(store));
+        uint64_t count = store_count(store) > 120 ? 8 : 0;
+        for (uint64_t i = 0; i < count; i++) ids[i] = store_slab(store, i).id;
+        assert_ok(store_free(store, ids, count));
+        for (uint64_t i = rng_below(&rng, 6); i > 0; i--)
+            if (rig_put(store, o, 0, number, 0) == ERR_OK) number++;
+        assert_ok(store_commit(store));
+        acked[0] = number;                      /* all below are stored, */
+        acked[1] = store_slab(store, 0).number; /* from this one on */
+        if (write(out, acked, sizeof acked) != sizeof acked) _exit(1);
+    }
+}
+
+static void what_was_acked_survives_kill_9(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct rng rng;
+    rng_seed(&rng, 5);
+    for (int life = 0; life < 25; life++) {
+        int pipes[2];
+        assert_int_equal(pipe(pipes), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            close(pipes[0]);
+            write_for_ever(&o, pipes[1]);
+        }
+        close(pipes[1]);
+        uint64_t acked[2] = {1, 1}, last[2];
+        uint64_t lines = 1 + rng_below(&rng, 60);
+        while (lines-- > 0 && read(pipes[0], last, sizeof last) == sizeof last)
+            memcpy(acked, last, sizeof acked);
+        usleep((useconds_t)rng_below(&rng, 500));
+        kill(pid, SIGKILL);
+        while (read(pipes[0], last, sizeof last) == sizeof last) memcpy(acked, last, sizeof acked);
+        waitpid(pid, NULL, 0);
+        close(pipes[0]);
+        uint64_t slabs, bad;
+        assert_ok(store_verify(rig_dir, &slabs, &bad));
+        assert_int_equal(bad, 0);
+        struct store *store = rig_open(&o);
+        struct store_producer record = {0};
+        store_producer_get(store, 0, &record);
+        assert_true(record.next_number >= acked[0]);
+        /* At most one more transaction was committed than acked: it freed 8 at most. */
+        uint64_t lost = 0;
+        struct slab_ref ref;
+        for (uint64_t n = acked[1]; n < record.next_number; n++)
+            lost += store_find(store, 0, n, &ref) != ERR_OK;
+        assert_true(lost == 0 || lost == 8);
+        assert_int_equal(slabs, store_count(store));
+        store_close(store);
+    }
+}
+
+#define test(f) cmocka_unit_test_setup_teardown(f, rig_make, rig_remove)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_is_committed_is_there_after_reopening, rig_make,
-                                        rig_remove),
+        test(what_is_committed_is_there_after_reopening),
+        test(an_abort_undoes_puts_frees_and_records),
+        test(ids_are_never_used_again),
+        test(a_frame_is_stored_once),
+        test(slabs_that_do_not_fit_the_buffer_are_refused),
+        test(only_one_writes),
+        test(the_descriptor_is_committed_once),
+        test(another_streams_buffer_is_refused),
+        test(another_version_is_refused),
+        test(a_buffer_that_is_too_small_says_how_large_it_must_be),
+        test(slab_sizes_follow_the_buffer),
+        test(a_buffer_in_use_when_the_machine_went_down_is_not_trusted),
+        test(with_durability_power_no_close_is_needed),
+        test(a_file_cut_short_is_damage),
+        test(a_foreign_file_is_damage),
+        test(damage_never_kills),
+        test(a_child_that_dies_means_damage),
+        test(a_lost_record_is_damage),
+        test(set_aside_keeps_the_consumers_and_what_was_there),
+        test(verify_finds_a_flipped_byte),
+        test(a_full_buffer_takes_no_more_until_some_is_freed),
+        test(churn_keeps_the_cap),
+        test(churn_of_the_smallest_buffers_keeps_the_cap),
+        test(a_reader_that_dies_in_a_transaction_pins_nothing_for_long),
+        test(a_full_disk_leaves_the_store_usable),
+        test(a_failed_meta_page_leaves_the_store_usable),
+        test(a_file_that_may_not_grow_leaves_the_store_usable),
+        test(what_was_acked_survives_kill_9),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
