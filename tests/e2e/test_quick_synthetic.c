@@ -3,7 +3,7 @@
  * found.
  *
  * Setting: 128 directions in 64 dimensions, 4 of them a row on average, firing rates by Zipf 0.5,
- * no noise, 300,000 rows with reuse 2 through a buffer of 8 MiB; topk with 192 features, K 8, rate
+ * no noise, 300,000 rows with reuse 2 through a buffer of 32 MiB; topk with 192 features, K 8, rate
  * 3e-3.
  */
 #include "base/safetensors.h"
@@ -25,7 +25,7 @@ static const char pipeline[] =
     "  engine: synthetic\n"
     "  synthetic: { features: 128, width: 64, l0: 4, rows: 300000, sequence_rows: 64,\n"
     "               truth_file: %s/truth.safetensors }\n"
-    "sink: { size: 8MiB }\n"
+    "sink: { size: 32MiB }\n"
     "trainer:\n"
     "  reuse: 2\n"
     "  batch_rows: 1024\n"
