@@ -13,7 +13,8 @@ build_packages='build-essential pkg-config cmake ninja-build chrpath ca-certific
     libmicrohttpd-dev libjansson-dev libyaml-dev zlib1g-dev libzstd-dev'
 test_packages='libcmocka-dev clang clang-format libclang-rt-dev lmdb-utils zstd curl git shellcheck
     man-db'
-corpus_packages='fortunes fortunes-min perl-doc dict-gcide'
+# dict-gcide, the third of them, is unpacked and not installed (model.sh): it brings a server.
+corpus_packages='fortunes fortunes-min perl-doc'
 
 install_packages() {
     local missing=() package

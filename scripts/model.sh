@@ -41,17 +41,44 @@ put() {
     mv "$2.new" "$2"
 }
 
-installed_sources() {
-    local package version sources=()
-    for package in fortunes-min fortunes perl-doc dict-gcide; do
-        # shellcheck disable=SC2016
-        version=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$package" 2>/dev/null) || true
-        case $version in
-        "installed "*) sources+=("$package=${version#installed }") ;;
-        *) die "the package $package is not installed; HINT: run 'make deps'" ;;
-        esac
+# version_of PACKAGE, where it is installed.
+version_of() {
+    local found
+    # shellcheck disable=SC2016
+    found=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null) || return 1
+    [ "${found% *}" = installed ] && echo "${found#* }"
+}
+
+download_dictionary() { (cd "$work" && apt-get download -q dict-gcide >&2); }
+
+# The dictionary's package depends on a server of dictionaries: it is unpacked, not installed.
+fetch_dictionary() {
+    if ! download_dictionary; then
+        # The list of packages may be old, or not there.
+        [ "$(id -u)" -ne 0 ] || apt-get update -q >&2
+        download_dictionary ||
+            die "dict-gcide was not fetched; HINT: run 'apt-get update' as root, then again"
+    fi
+    dpkg-deb -x "$work"/dict-gcide_*.deb "$work/root"
+    dpkg-deb -f "$work"/dict-gcide_*.deb Version >"$work/dictionary-version"
+}
+
+# Fills $work/root with what corpus.py reads, and sets sources to the packages' versions.
+gather_sources() {
+    local package version
+    sources=''
+    for package in fortunes-min fortunes perl-doc; do
+        version=$(version_of $package) || die "the package $package is not installed; HINT: run 'make deps'"
+        sources+="$package=$version "
     done
-    echo "${sources[*]}"
+    mkdir -p "$work/root/usr/share"
+    ln -s /usr/share/games /usr/share/perl "$work/root/usr/share/"
+    if version_of dict-gcide >"$work/dictionary-version"; then
+        ln -s /usr/share/dictd "$work/root/usr/share/"
+    else
+        fetch_dictionary
+    fi
+    sources+=dict-gcide=$(<"$work/dictionary-version")
 }
 
 # A corpus of other versions is as good, but it is another: runs on it are not comparable to the
@@ -63,13 +90,13 @@ make_corpus() {
         sha256sum --status -c "$corpus.sha256" 2>/dev/null && return 0
     fi
     local sources
-    sources=$(installed_sources)
+    gather_sources
     say "model: making the corpus (19 MB)"
-    python3 scripts/corpus.py / >"$work/corpus.jsonl"
+    python3 scripts/corpus.py "$work/root" >"$work/corpus.jsonl"
     if [ "$sources" != "$corpus_sources" ]; then
         say "model: the corpus is of $sources, not of $corpus_sources: near, not the same"
     elif ! sha256_is "$work/corpus.jsonl" "$corpus_sha256"; then
-        die "the corpus has a wrong sum; HINT: apt-get install --reinstall fortunes fortunes-min perl-doc dict-gcide"
+        die "the corpus has a wrong sum; HINT: apt-get install --reinstall fortunes fortunes-min perl-doc"
     fi
     put "$work/corpus.jsonl" "$corpus"
     sha256sum "$corpus" >"$corpus.sha256"
