@@ -5,11 +5,11 @@ set -eu
 cd "${1:-$(dirname "$0")/..}"
 wrong=0
 
-# Homes, the folders of this clone, and scratch folders that a build left in a file. A name is put
-# together here so that this file does not hold it.
+# Homes and working folders, where a path begins. They are put together here so that this file does
+# not hold them.
 here=$(pwd -P)
-homes="/ro""ot/|/home/[a-z]|/Us""ers/|/wo""rk/"
-if git grep -n -I -E "($homes)" -- . ':!LICENSE'; then
+homes='(^|[^A-Za-z0-9_$}./-])(/ro''ot/|/ho''me/[a-z]{2,}|/Us''ers/|/wo''rk/)'
+if git grep -n -I -E "$homes" -- . ':!LICENSE'; then
     echo "lint: these name a folder of one machine"
     wrong=1
 fi
