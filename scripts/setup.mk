@@ -81,3 +81,10 @@ $(BUILD)/llama.flags: FORCE
 	@echo '$(LLAMA_CFLAGS) $(LLAMA_LIBS)' | cmp -s - $@ || echo '$(LLAMA_CFLAGS) $(LLAMA_LIBS)' >$@
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/llama*.c)): $(BUILD)/llama.flags
 $(BINARIES) $(TESTS) $(E2E) $(BENCHES) $(FUZZERS): $(BUILD)/llama.flags
+
+.PHONY: bench
+bench: deps model ## measure the figures of docs/SPEED.md and print them (10 minutes, quiet machine)
+	$(MAKE) --no-print-directory bench-run
+.PHONY: bench-run
+bench-run: all $(BENCHES)
+	scripts/bench.sh
