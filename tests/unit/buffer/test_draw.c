@@ -1,6 +1,8 @@
 #include "tests/unit/buffer/rig.h"
 
 #include "buffer/draw.h"
+#include "buffer/environment.h"
+#include "proto/message.h"
 
 enum { BATCH = 256, ONE_IN = 10 };
 
@@ -97,26 +99,52 @@ static void assert_exact(const struct tally *t, uint32_t reuse)
     }
 }
 
+/* A store with frames [1, frames], of which the last has `last_rows` (0: a full one). */
+static struct store *a_stream(const struct store_options *o, uint64_t frames, uint32_t last_rows,
+                              int ended)
+{
+    struct store *store = rig_open(o);
+    descriptor(store);
+    rig_fill(store, o, 0, 1, frames);
+    assert_ok(store_begin(store));
+    assert_ok(rig_put(store, o, 0, frames, last_rows));
+    assert_ok(store_commit(store));
+    rig_state(store, 1, 0, ended);
+    return store;
+}
+
+static struct draw *open_draw(const struct draw_options *o)
+{
+    struct draw *draw = NULL;
+    assert_ok(draw_open(o, &draw));
+    return draw;
+}
+
+static void draw_to_the_end(struct draw *draw, struct tally *t)
+{
+    struct draw_batch batch;
+    int result;
+    while ((result = next(draw, BATCH, t, &batch)) == ERR_OK) {
+    }
+    if (result != ERR_NOTFOUND) fail_msg("%s: %s", err_str(result), err_text());
+}
+
+static void free_all(struct store *store, const uint64_t *ids, size_t count)
+{
+    assert_ok(store_begin(store));
+    assert_ok(store_free(store, ids, count));
+    assert_ok(store_commit(store));
+}
+
 static void an_ended_stream_is_drawn_to_the_last_row(void **state)
 {
     (void)state;
     struct store_options o = rig_options();
-    struct store *store = rig_open(&o);
-    descriptor(store);
-    rig_fill(store, &o, 0, 1, 21);
-    assert_ok(store_begin(store));
-    assert_ok(rig_put(store, &o, 0, 21, 13)); /* a short last slab */
-    assert_ok(store_commit(store));
-    rig_state(store, 1, 0, 1);
+    struct store *store = a_stream(&o, 21, 13, 1);
     struct tally t = tally_of(20 * rig_rows(store) + 13);
     struct draw_options options = draw_defaults(&t);
-    struct draw *draw;
-    struct draw_batch batch;
-    assert_ok(draw_open(&options, &draw));
-    int result;
-    while ((result = next(draw, BATCH, &t, &batch)) == ERR_OK) {
-    }
-    assert_int_equal(result, ERR_NOTFOUND);
+    struct draw *draw = open_draw(&options);
+    draw_to_the_end(draw, &t);
     assert_exact(&t, 2);
     const struct consumer_state *s = draw_state(draw);
     assert_int_equal(s->finished, 1);
@@ -124,16 +152,597 @@ static void an_ended_stream_is_drawn_to_the_last_row(void **state)
     assert_int_equal(s->producer[0].lowest, 22);
     assert_int_equal(s->producer[0].cursor.document, t.rows);
     assert_int_equal(s->rows_drawn + 2 * s->rows_held_out, 2 * t.rows);
+    assert_int_equal(draw_missing(draw), 0);
     draw_close(draw);
     store_close(store);
     tally_free(&t);
 }
 
+static void every_dtype_is_read(void **state)
+{
+    (void)state;
+    for (uint8_t dtype = DTYPE_F32; dtype <= DTYPE_INT8; dtype++) {
+        rig_make(NULL);
+        struct store_options o = rig_options();
+        o.dtype = dtype;
+        struct store *store = a_stream(&o, 6, 5, 1);
+        struct draw_options options = draw_defaults(NULL);
+        options.held_out_one_in = 0;
+        struct draw *draw = open_draw(&options);
+        struct draw_batch b = {.values = batch_values, .ids = batch_ids, .rows = BATCH};
+        assert_ok(draw_next(draw, &b));
+        for (size_t i = 0; i < BATCH; i++)
+            for (uint32_t d = 0; d < RIG_WIDTH; d++) {
+                float expected = rig_value(batch_ids[i], d), got = batch_values[i * RIG_WIDTH + d];
+                float tolerance = dtype == DTYPE_F32 ? 0 : dtype == DTYPE_BF16 ? 0.5f : 0.51f;
+                assert_true(got >= expected - tolerance && got <= expected + tolerance);
+            }
+        draw_close(draw);
+        store_close(store);
+        rig_remove(NULL);
+    }
+}
+
+/* -- resume --------------------------------------------------------------------------------------
+ */
+
+static struct consumer_state state_of(struct draw *draw)
+{
+    struct consumer_state copy;
+    void *data;
+    size_t bytes;
+    assert_ok(consumer_state_encode(draw_state(draw), &data, &bytes));
+    assert_ok(consumer_state_decode(data, bytes, &copy));
+    free(data);
+    return copy;
+}
+
+/* The same rows in the same order as if it had never stopped: compared by a hash of all ids. */
+static void draw_into(XXH3_state_t *hash, struct draw *draw, struct tally *t, int batches)
+{
+    struct draw_batch b;
+    for (int i = 0; i != batches && next(draw, BATCH, t, &b) == ERR_OK; i++)
+        XXH3_64bits_update(hash, batch_ids, b.rows * sizeof *batch_ids);
+}
+
+static uint64_t hash_of(struct draw *draw, struct tally *t, int batches)
+{
+    XXH3_state_t *hash = XXH3_createState();
+    XXH3_64bits_reset(hash);
+    draw_into(hash, draw, t, batches);
+    uint64_t sum = XXH3_64bits_digest(hash);
+    XXH3_freeState(hash);
+    return sum;
+}
+
+static void a_resume_goes_on_exactly(struct draw_options options, const struct store_options *o)
+{
+    struct store *store = a_stream(o, 40, 7, 1);
+    uint64_t expected = 0;
+    XXH3_state_t *hash = XXH3_createState();
+    for (int stop = -1; stop < 60; stop += 6) {
+        struct tally t = tally_of(39 * rig_rows(store) + 7);
+        options.arg = &t;
+        XXH3_64bits_reset(hash);
+        struct draw *draw = open_draw(&options);
+        draw_into(hash, draw, &t, stop);
+        if (stop >= 0) {
+            struct consumer_state s = state_of(draw);
+            draw_close(draw);
+            draw = open_draw(&options);
+            assert_ok(draw_resume(draw, &s));
+            consumer_state_free(&s);
+            draw_into(hash, draw, &t, -1);
+        }
+        assert_exact(&t, options.reuse);
+        if (stop < 0) expected = XXH3_64bits_digest(hash);
+        assert_true(XXH3_64bits_digest(hash) == expected);
+        draw_close(draw);
+        tally_free(&t);
+    }
+    XXH3_freeState(hash);
+    store_close(store);
+}
+
+static void a_resume_draws_the_same_rows_in_the_same_order(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct draw_options options = draw_defaults(NULL);
+    a_resume_goes_on_exactly(options, &o);
+}
+
+static void so_does_one_whose_slabs_wait_for_a_place(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct draw_options options = draw_defaults(NULL);
+    options.active_bytes = 7 * o.slab_bytes;
+    a_resume_goes_on_exactly(options, &o);
+}
+
+static void so_does_a_replay(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct draw_options options = draw_defaults(NULL);
+    options.replay = 1;
+    a_resume_goes_on_exactly(options, &o);
+}
+
+/* A replay takes slabs by number, in whatever order they were stored. */
+static void a_replay_does_not_depend_on_the_order_of_storing(void **state)
+{
+    (void)state;
+    uint64_t hash[2];
+    for (int turn = 0; turn < 2; turn++) {
+        rig_make(NULL);
+        struct store_options o = rig_options();
+        struct store *store = rig_open(&o);
+        descriptor(store);
+        for (uint64_t n = 1; n <= 10; n++)
+            rig_fill(store, &o, 0, turn ? 11 - n : n, turn ? 12 - n : n + 1);
+        rig_state(store, 1, 0, 0);
+        struct tally t = tally_of(10 * rig_rows(store));
+        struct draw_options options = draw_defaults(&t);
+        options.replay = 1;
+        struct draw *draw;
+        assert_int_equal(draw_open(&options, &draw), ERR_STATE); /* it has not ended */
+        rig_state(store, 1, 0, 1);
+        draw = open_draw(&options);
+        hash[turn] = hash_of(draw, &t, -1);
+        assert_exact(&t, 2);
+        draw_close(draw);
+        store_close(store);
+        tally_free(&t);
+        rig_remove(NULL);
+    }
+    assert_true(hash[0] == hash[1]);
+}
+
+static void another_seed_is_another_order(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 20, 0, 1);
+    struct tally t = tally_of(20 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.held_out = NULL;
+    uint64_t hash[3];
+    for (int i = 0; i < 3; i++) {
+        options.seed = i == 2;
+        struct draw *draw = open_draw(&options);
+        hash[i] = hash_of(draw, &t, 3);
+        draw_close(draw);
+    }
+    assert_true(hash[0] == hash[1] && hash[0] != hash[2]);
+    store_close(store);
+    tally_free(&t);
+}
+
+static void a_state_of_another_is_refused(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 8, 0, 1);
+    struct tally t = tally_of(8 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    struct consumer_state s = state_of(draw);
+    s.stream++;
+    assert_int_equal(draw_resume(draw, &s), ERR_MISMATCH);
+    s.stream--;
+    s.name[0] = 'x';
+    assert_int_equal(draw_resume(draw, &s), ERR_MISMATCH);
+    s.name[0] = 'm';
+    assert_ok(next(draw, BATCH, &t, &b));
+    assert_int_equal(draw_resume(draw, &s), ERR_STATE);
+    consumer_state_free(&s);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* -- slabs that come again -----------------------------------------------------------------------
+ */
+
+/* Draw a little, lose all slabs, have them made again: under their old numbers with new ids. */
+static void a_slab_that_comes_again_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 10, 0, 0);
+    struct tally t = tally_of(10 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    for (int i = 0; i < 9; i++) assert_ok(next(draw, BATCH, &t, &b));
+    struct consumer_state s = state_of(draw);
+    draw_close(draw);
+    uint64_t ids[10];
+    for (uint64_t i = 0; i < 10; i++) ids[i] = i + 1;
+    free_all(store, ids, 10);
+    draw = open_draw(&options);
+    assert_ok(draw_resume(draw, &s));
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    assert_true(draw_missing(draw) > 0 && draw_missing(draw) <= 10);
+    /* One by one; it draws what there is only when the stream has ended. */
+    for (uint64_t n = 10; n >= 1; n--) rig_fill(store, &o, 0, n, n + 1);
+    rig_state(store, 1, 0, 1);
+    draw_to_the_end(draw, &t);
+    assert_exact(&t, 2);
+    assert_int_equal(draw_missing(draw), 0);
+    consumer_state_free(&s);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+static void a_remade_slab_with_other_rows_is_refused(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 8, 0, 0);
+    struct tally t = tally_of(8 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    for (int i = 0; i < 4; i++) assert_ok(next(draw, BATCH, &t, &b));
+    struct consumer_state s = state_of(draw);
+    draw_close(draw);
+    uint64_t id = 3;
+    free_all(store, &id, 1);
+    rig_sequence_rows++; /* the corpus has changed */
+    rig_fill(store, &o, 0, 3, 4);
+    rig_sequence_rows--;
+    draw = open_draw(&options);
+    assert_ok(draw_resume(draw, &s));
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_MISMATCH);
+    assert_non_null(strstr(err_text(), "slab 3 of producer 0"));
+    consumer_state_free(&s);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* The sink sets a damaged buffer aside and makes another while the draw is attached. */
+static void a_draw_goes_over_to_the_new_buffer(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 12, 0, 0);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    for (int i = 0; i < 7; i++) assert_ok(next(draw, BATCH, &t, &b));
+    store_close(store);
+    char aside[256];
+    assert_ok(store_set_aside(rig_dir, aside, sizeof aside));
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    store = a_stream(&o, 12, 0, 1);
+    draw_to_the_end(draw, &t);
+    assert_exact(&t, 2);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* -- held-out rows -------------------------------------------------------------------------------
+ */
+
+static int refuse_held_out(void *arg, const struct row_id *id, const float *values)
+{
+    (void)arg;
+    (void)id;
+    (void)values;
+    return ERR_NOSPC;
+}
+
+static void a_held_out_row_that_cannot_be_kept_stops_the_draw(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 10, 0, 1);
+    struct tally t = tally_of(10 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.held_out = refuse_held_out;
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_NOSPC);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* They come in order of number, also where a lower number is stored after a higher one. */
+static void held_out_rows_come_in_order(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    descriptor(store);
+    rig_fill(store, &o, 0, 1, 5);
+    rig_fill(store, &o, 0, 6, 13);
+    rig_state(store, 1, 0, 0);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    while (next(draw, BATCH, &t, &b) == ERR_OK) {
+    }
+    for (uint64_t r = 4 * rig_rows(store); r < t.rows; r++) assert_int_equal(t.held_out[r], 0);
+    /* Drawn to the end, and yet not finished: they would be lost. */
+    assert_int_equal(draw_state(draw)->producer[0].harvested, 5);
+    assert_false(consumer_finished(draw_state(draw), 0, 7));
+    rig_fill(store, &o, 0, 5, 6);
+    rig_state(store, 1, 0, 1);
+    draw_to_the_end(draw, &t);
+    assert_exact(&t, 2);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* -- when to wait --------------------------------------------------------------------------------
+ */
+
+static void too_few_rows_wait_only_while_more_is_coming(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 20, 0, 0);
+    struct tally t = tally_of(60 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.min_rows = 30 * rig_rows(store);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    struct store_state s = *store_state(store);
+    s.checkpoint_request = 5;
+    s.more_is_coming = 1;
+    assert_ok(store_begin(store));
+    assert_ok(store_state_put(store, &s));
+    assert_ok(store_commit(store));
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    assert_int_equal(b.checkpoint_request, 5); /* also while it waits */
+    rig_state(store, 1, 0, 0);
+    assert_ok(next(draw, BATCH, &t, &b));
+    rig_state(store, 1, 1, 0);
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    rig_fill(store, &o, 0, 21, 41);
+    assert_ok(next(draw, BATCH, &t, &b)); /* enough now */
+    struct consumer_progress p;
+    assert_ok(consumer_progress_read(rig_dir, "main", &p));
+    assert_int_equal(p.rows_drawn, 2 * BATCH);
+    assert_int_equal(p.waiting, 0);
+    assert_int_equal(p.checkpoint_request, 5);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+static void small_batches_come_only_at_the_end_or_from_a_full_buffer(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 5, 0, 0);
+    uint64_t capacity = store_capacity(store);
+    struct tally t = tally_of((capacity + 1) * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.reuse = 1;
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    int result;
+    while ((result = next(draw, BATCH, &t, &b)) == ERR_OK) assert_int_equal(b.rows, BATCH);
+    assert_int_equal(result, ERR_AGAIN);
+    assert_true(draw_gauges(draw).rows_left > 0); /* not enough for a batch */
+    rig_fill(store, &o, 0, 6, capacity + 1);
+    rig_state(store, 1, 0, 0);
+    int small = 0;
+    while ((result = next(draw, BATCH, &t, &b)) == ERR_OK) small += b.rows < BATCH;
+    assert_int_equal(result, ERR_AGAIN);
+    assert_int_equal(small, 1); /* it would wait for ever: nothing is finished before */
+    assert_int_equal(draw_gauges(draw).rows_left, 0);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+static void only_so_many_slabs_are_active(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 30, 0, 1);
+    struct tally t = tally_of(30 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.active_bytes = 4 * o.slab_bytes;
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    uint64_t rows = rig_rows(store);
+    while (next(draw, BATCH, &t, &b) == ERR_OK) {
+        struct draw_gauges g = draw_gauges(draw);
+        assert_true(g.active_slabs <= 4);
+        for (size_t i = 0; i < b.rows; i++) { /* a window that moves */
+            uint64_t number = row_of(&batch_ids[i]) / rows,
+                     lowest = draw_state(draw)->producer[0].lowest;
+            assert_true(number < lowest + 12);
+        }
+    }
+    assert_exact(&t, 2);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* -- shed, stop ----------------------------------------------------------------------------------
+ */
+
+static void replaced_slabs_are_counted_as_skipped(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 20, 0, 0);
+    struct tally t = tally_of(30 * rig_rows(store));
+    uint64_t rows = rig_rows(store);
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    for (int i = 0; i < 6; i++) assert_ok(next(draw, BATCH, &t, &b));
+    /* 1 to 5 go, drawn in part; 21 and 22 come and go unseen; 23 to 30 stay. */
+    uint64_t ids[] = {1, 2, 3, 4, 5, 21, 22};
+    rig_fill(store, &o, 0, 21, 31);
+    struct store_state s = *store_state(store);
+    s.replaced_slabs = 7;
+    s.ended = 1;
+    assert_ok(store_begin(store));
+    assert_ok(store_free(store, ids, 7));
+    assert_ok(store_state_put(store, &s));
+    assert_ok(store_commit(store));
+    draw_to_the_end(draw, &t);
+    const struct consumer_state *c = draw_state(draw);
+    uint64_t drawn = 0;
+    for (uint64_t r = 0; r < t.rows; r++) {
+        drawn += t.drawn[r];
+        uint64_t number = r / rows + 1;
+        if (number > 5 && number != 21 && number != 22)
+            assert_int_equal(t.drawn[r] + 2 * t.held_out[r], 2);
+    }
+    assert_int_equal(c->rows_drawn, drawn);
+    assert_int_equal(c->rows_drawn + c->rows_skipped + 2 * c->rows_held_out, 2 * t.rows);
+    assert_int_equal(c->producer[0].lowest, 31);
+    assert_int_equal(c->finished, 1);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+static void a_consumer_told_to_stop_needs_nothing_more(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 10, 0, 1);
+    struct tally t = tally_of(10 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    assert_ok(next(draw, BATCH, &t, &b));
+    draw_finish(draw);
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_NOTFOUND);
+    const struct consumer_state *c = draw_state(draw);
+    assert_true(consumer_finished(c, 0, 10));
+    assert_int_equal(c->rows_drawn + c->rows_skipped + 2 * c->rows_held_out, 2 * t.rows);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* -- what is refused -----------------------------------------------------------------------------
+ */
+
+static void a_damaged_slab_is_named(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 10, 0, 1);
+    struct tally t = tally_of(10 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.held_out_one_in = 0;
+    struct draw_batch b;
+    store_close(store);
+    struct environment e;
+    MDB_txn *txn;
+    uint64_t id = 7;
+    MDB_val key = {sizeof id, &id}, value;
+    assert_ok(environment_open_writing(rig_dir, o.size_bytes, DURABILITY_PROCESS, &e));
+    assert_int_equal(mdb_txn_begin(e.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_get(txn, e.slabs, &key, &value), 0);
+    char *copy = malloc(value.mv_size);
+    memcpy(copy, value.mv_data, value.mv_size);
+    copy[9000] ^= 1;
+    MDB_val changed = {value.mv_size, copy};
+    assert_int_equal(mdb_put(txn, e.slabs, &key, &changed, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    free(copy);
+    environment_close(&e);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch *batch = &b;
+    *batch = (struct draw_batch){.values = batch_values, .ids = batch_ids, .rows = BATCH};
+    int result;
+    while ((result = draw_next(draw, batch)) == ERR_OK) {
+    }
+    assert_int_equal(result, ERR_CORRUPT);
+    assert_non_null(strstr(err_text(), "slab 7 of producer 0"));
+    draw_close(draw);
+    tally_free(&t);
+}
+
+static void refuse(const struct draw_options *o, int code, const char *text)
+{
+    struct draw *draw;
+    assert_int_equal(draw_open(o, &draw), code);
+    if (!strstr(err_text(), text)) fail_msg("'%s' is not in: %s", text, err_text());
+}
+
+static void what_cannot_be_drawn_is_refused(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct draw_options options = draw_defaults(NULL), other = options;
+    refuse(&options, ERR_NOTFOUND, "no buffer");
+    struct store *store = rig_open(&o);
+    refuse(&options, ERR_NOTFOUND, "");
+    descriptor(store);
+    other.stream = "other";
+    refuse(&other, ERR_MISMATCH, "'rig'");
+    other = options;
+    uint64_t capacity_rows = store_capacity(store) * rig_rows(store);
+    other.batch_rows = (uint32_t)(capacity_rows / 4 + 1);
+    refuse(&other, ERR_USAGE, "a quarter");
+    other = options;
+    other.min_rows = capacity_rows + 1;
+    refuse(&other, ERR_USAGE, "min_rows");
+    other = options;
+    other.reuse = 0;
+    refuse(&other, ERR_USAGE, "reuse");
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b = {.values = batch_values, .ids = batch_ids, .rows = BATCH + 1};
+    assert_int_equal(draw_next(draw, &b), ERR_LIMIT);
+    assert_string_equal(draw_descriptor(draw), "{}");
+    assert_int_equal(draw_width(draw), RIG_WIDTH);
+    draw_close(draw);
+    store_close(store);
+    char path[128];
+    snprintf(path, sizeof path, "%s/boot", rig_dir);
+    assert_ok(file_replace(path, "another-boot\n", 13));
+    refuse(&options, ERR_CORRUPT, "when the machine went down");
+}
+
+#define test(f) cmocka_unit_test_setup_teardown(f, rig_make, rig_remove)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_ended_stream_is_drawn_to_the_last_row, rig_make,
-                                        rig_remove),
+        test(an_ended_stream_is_drawn_to_the_last_row),
+        cmocka_unit_test(every_dtype_is_read),
+        test(a_resume_draws_the_same_rows_in_the_same_order),
+        test(so_does_one_whose_slabs_wait_for_a_place),
+        test(so_does_a_replay),
+        cmocka_unit_test(a_replay_does_not_depend_on_the_order_of_storing),
+        test(another_seed_is_another_order),
+        test(a_state_of_another_is_refused),
+        test(a_slab_that_comes_again_goes_on_where_it_was),
+        test(a_remade_slab_with_other_rows_is_refused),
+        test(a_draw_goes_over_to_the_new_buffer),
+        test(a_held_out_row_that_cannot_be_kept_stops_the_draw),
+        test(held_out_rows_come_in_order),
+        test(too_few_rows_wait_only_while_more_is_coming),
+        test(small_batches_come_only_at_the_end_or_from_a_full_buffer),
+        test(only_so_many_slabs_are_active),
+        test(replaced_slabs_are_counted_as_skipped),
+        test(a_consumer_told_to_stop_needs_nothing_more),
+        test(a_damaged_slab_is_named),
+        test(what_cannot_be_drawn_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
