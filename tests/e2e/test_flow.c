@@ -1,0 +1,276 @@
+/*
+ * From an engine to committed slabs, without a trainer: synthetic rows through capture, broker and
+ * sink, each of which is killed (-9) in turn, into a buffer that holds the whole stream. Every row
+ * that the engine makes must be there once, with its own values. And under `shed`: what was
+ * captured is stored, shed or rejected, to the row.
+ */
+#include "base/err.h"
+#include "base/fileio.h"
+#include "buffer/draw.h"
+#include "engine/engine.h"
+#include "engine/options.h"
+#include "proto/rows.h"
+#include "tests/e2e/harness.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WIDTH = 64, ROWS = 1200000, SEQUENCE_ROWS = 64, FEATURES = 512, L0 = 64, BATCH = 256 };
+
+static void configure(struct run *run, const char *policy, unsigned producers, const char *size,
+                      const char *more)
+{
+    char text[2048];
+    snprintf(text, sizeof text,
+             "capture:\n"
+             "  engine: synthetic\n"
+             "  producers: %u\n"
+             "  measure_contexts: 8\n"
+             "%s"
+             "  synthetic: { features: %u, width: %u, l0: %u, rows: %u, sequence_rows: %u }\n"
+             "sink: { size: %s }\n"
+             "trainer: { consumers: [], batch_rows: %u }\n",
+             producers, more, FEATURES, WIDTH, L0, ROWS, SEQUENCE_ROWS, size, BATCH);
+    run_configure(run, policy, text);
+}
+
+/* ---- processes that are started again when they were killed ---- */
+
+struct child {
+    const char *name, *program, *producer;
+    pid_t pid;
+};
+
+static void start(struct run *run, struct child *c)
+{
+    if (c->producer)
+        c->pid = run_start(run, c->name, c->program, run->config, "--producer", c->producer, NULL);
+    else
+        c->pid = run_start(run, c->name, c->program, run->config, NULL);
+}
+
+static void strike(struct run *run, struct child *c)
+{
+    kill(c->pid, SIGKILL);
+    if (run_wait(c->pid, 5) != HARNESS_SIGNALLED) fail_msg("%s was gone: too few rows", c->name);
+    start(run, c);
+}
+
+/* ---- what must be there ---- */
+
+struct expected {
+    uint64_t *hash; /* (ROWS) of the row's values in bf16, by sequence and position */
+    uint8_t *seen;  /* (ROWS) */
+};
+
+static uint64_t hash_row(const float *x)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (int i = 0; i < WIDTH; i++) hash = (hash ^ bf16_from_f32(x[i])) * 1099511628211u;
+    return hash;
+}
+
+static size_t place(const struct row_id *id)
+{
+    size_t at = id->sequence * SEQUENCE_ROWS + id->position;
+    if (id->position >= SEQUENCE_ROWS || at >= ROWS) fail_msg("a row of nowhere");
+    return at;
+}
+
+static void expect_rows(struct expected *e)
+{
+    const char *hooks[] = {"synthetic"};
+    struct engine_options o = {.kind = ENGINE_SYNTHETIC,
+                               .hooks = hooks,
+                               .share_count = 1,
+                               .synthetic = {.features = FEATURES,
+                                             .width = WIDTH,
+                                             .l0 = L0,
+                                             .zipf_exponent = 0.5,
+                                             .groups = 0,
+                                             .rows = ROWS,
+                                             .sequence_rows = SEQUENCE_ROWS}};
+    struct engine *engine;
+    struct engine_batch batch;
+    e->hash = calloc(ROWS, sizeof *e->hash);
+    e->seen = calloc(ROWS, 1);
+    if (engine_open(&o, &engine)) fail_msg("%s", err_text());
+    while (!engine_next(engine, &batch) && batch.rows)
+        for (size_t i = 0; i < batch.rows; i++)
+            e->hash[place(&batch.ids[i])] = hash_row(batch.values + i * WIDTH);
+    engine_close(engine);
+}
+
+/* Draw every row of the ended buffer; count how often each was there. */
+static void check_rows(const struct run *run, struct expected *e)
+{
+    static float values[BATCH * WIDTH];
+    static struct row_id ids[BATCH];
+    char dir[2 * HARNESS_PATH_BYTES];
+    struct draw *draw;
+    uint64_t rows = 0, wrong = 0;
+    int rc;
+    snprintf(dir, sizeof dir, "%s/buffer", run->state);
+    struct draw_options options = {.dir = dir,
+                                   .stream = "test",
+                                   .consumer = "test",
+                                   .reuse = 1,
+                                   .batch_rows = BATCH,
+                                   .min_rows = 1};
+    if (draw_open(&options, &draw)) fail_msg("%s", err_text());
+    for (;;) {
+        struct draw_batch batch = {.values = values, .ids = ids, .rows = BATCH};
+        rc = draw_next(draw, &batch);
+        if (rc) break;
+        for (size_t i = 0; i < batch.rows; i++) {
+            size_t at = place(&ids[i]);
+            e->seen[at]++;
+            wrong += e->hash[at] != hash_row(values + i * WIDTH);
+        }
+        rows += batch.rows;
+    }
+    if (rc != ERR_NOTFOUND) fail_msg("%s", err_text());
+    draw_close(draw);
+    assert_int_equal(rows, ROWS);
+    assert_int_equal(wrong, 0);
+    for (size_t i = 0; i < ROWS; i++)
+        if (e->seen[i] != 1) fail_msg("row %zu is there %u times", i, e->seen[i]);
+}
+
+/* ---- the tests ---- */
+
+static void every_row_once(struct run *run, unsigned producers)
+{
+    struct expected e;
+    struct child broker = {"broker", "sluice-broker", NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, 0};
+    struct child capture[2] = {{"capture-0", "sluice-capture", "0", 0},
+                               {"capture-1", "sluice-capture", "1", 0}};
+    struct child *order[] = {&sink, &capture[0], &broker, &capture[producers - 1], &sink, &broker};
+    configure(run, "policy: block", producers, "512MiB", "");
+    start(run, &broker);
+    start(run, &sink);
+    for (unsigned i = 0; i < producers; i++) start(run, &capture[i]);
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        harness_sleep(0.7);
+        strike(run, order[i]);
+    }
+    for (unsigned i = 0; i < producers; i++) assert_int_equal(run_wait(capture[i].pid, 60), 0);
+    assert_int_equal(run_wait(sink.pid, 20), 0);
+    kill(broker.pid, SIGTERM);
+    assert_int_equal(run_wait(broker.pid, 5), 0);
+    expect_rows(&e);
+    check_rows(run, &e);
+    free(e.hash);
+    free(e.seen);
+}
+
+static void kills_one_producer(void **state)
+{
+    every_row_once(*state, 1);
+}
+
+static void kills_two_producers(void **state)
+{
+    every_row_once(*state, 2);
+}
+
+/* capture.rows ends the run to the row, split over the producers. */
+static void rows_are_exact(void **state)
+{
+    struct run *run = *state;
+    configure(run, "policy: block", 3, "64MiB", "  rows: 100000\n");
+    struct child broker = {"broker", "sluice-broker", NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, 0};
+    struct child capture[3] = {{"capture-0", "sluice-capture", "0", 0},
+                               {"capture-1", "sluice-capture", "1", 0},
+                               {"capture-2", "sluice-capture", "2", 0}};
+    start(run, &broker);
+    start(run, &sink);
+    for (int i = 0; i < 3; i++) start(run, &capture[i]);
+    for (int i = 0; i < 3; i++) assert_int_equal(run_wait(capture[i].pid, 30), 0);
+    assert_int_equal(run_wait(sink.pid, 20), 0);
+    kill(broker.pid, SIGTERM);
+    run_wait(broker.pid, 5);
+
+    char dir[2 * HARNESS_PATH_BYTES];
+    struct store *store;
+    snprintf(dir, sizeof dir, "%s/buffer", run->state);
+    struct store_options options = {
+        .dir = dir, .stream = "test", .size_bytes = 64 << 20, .width = WIDTH, .dtype = DTYPE_BF16};
+    if (store_open(&options, &store)) fail_msg("%s", err_text());
+    assert_int_equal(store_state(store)->rows, 100000);
+    assert_int_equal(store_state(store)->ended, 1);
+    store_close(store);
+}
+
+/* A live run into a buffer far too small: much is shed, and every row is accounted for. */
+static void shed_adds_up(void **state)
+{
+    struct run *run = *state;
+    struct child broker = {"broker", "sluice-broker", NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, 0};
+    struct child capture = {"capture-0", "sluice-capture", "0", 0};
+    configure(run, "policy: shed", 1, "8MiB", "");
+    start(run, &broker);
+    start(run, &sink);
+    start(run, &capture);
+    harness_sleep(1);
+    kill(sink.pid, SIGSTOP); /* nobody takes anything for a while: inference must not wait */
+    harness_sleep(1.5);
+    kill(sink.pid, SIGCONT);
+    assert_int_equal(run_wait(capture.pid, 60), 0);
+    assert_int_equal(run_wait(sink.pid, 20), 0);
+    kill(broker.pid, SIGTERM);
+    run_wait(broker.pid, 5);
+
+    char dir[2 * HARNESS_PATH_BYTES];
+    struct store *store;
+    struct store_producer p;
+    snprintf(dir, sizeof dir, "%s/buffer", run->state);
+    struct store_options options = {
+        .dir = dir, .stream = "test", .size_bytes = 8 << 20, .width = WIDTH, .dtype = DTYPE_BF16};
+    if (store_open(&options, &store)) fail_msg("%s", err_text());
+    assert_int_equal(store_producer_get(store, 0, &p), 0);
+    print_message("captured %llu, stored %llu, shed %llu, replaced slabs %llu\n",
+                  (unsigned long long)p.totals.captured_rows, (unsigned long long)p.rows,
+                  (unsigned long long)p.totals.shed_rows,
+                  (unsigned long long)store_state(store)->replaced_slabs);
+    assert_int_equal(p.totals.captured_rows, ROWS);
+    assert_true(p.totals.shed_rows > 0);
+    assert_true(store_state(store)->replaced_slabs > 0);
+    assert_int_equal(p.totals.captured_rows, p.rows + p.totals.shed_rows + p.totals.rejected_rows);
+    store_close(store);
+}
+
+static int make(void **state)
+{
+    struct run *run = calloc(1, sizeof *run);
+    if (run) run_make(run);
+    *state = run;
+    return run ? 0 : -1;
+}
+
+static int unmake(void **state)
+{
+    run_remove(*state);
+    free(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(rows_are_exact, make, unmake),
+        cmocka_unit_test_setup_teardown(kills_one_producer, make, unmake),
+        cmocka_unit_test_setup_teardown(kills_two_producers, make, unmake),
+        cmocka_unit_test_setup_teardown(shed_adds_up, make, unmake),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
