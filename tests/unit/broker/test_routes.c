@@ -1,0 +1,271 @@
+/* Who may send what where: links, sessions, credit, sinks that come and go. */
+#include "base/err.h"
+#include "broker/routes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const uint64_t second = 1000000000;
+static const struct link_route anna = {1, {1}}, bert = {1, {2}}, sink = {1, {9}}, sink2 = {1, {8}};
+
+struct net {
+    struct routes *r;
+    uint64_t now;
+    struct routes_verdict v;
+};
+
+static struct message of(uint8_t type, uint64_t session)
+{
+    struct message m = {.type = type, .stream = stream_key("s"), .session = session};
+    if (type == MESSAGE_HELLO || type == MESSAGE_ATTACH) strcpy(m.name, "n");
+    return m;
+}
+
+static void front(struct net *n, const struct link_route *from, struct message m)
+{
+    uint8_t data[4096];
+    assert_int_equal(message_encode(&m, data), 0);
+    routes_from_producer(n->r, from, data, message_bytes(&m), n->now, &n->v);
+}
+
+static void back(struct net *n, const struct link_route *from, uint32_t link, struct message m)
+{
+    uint8_t data[4096];
+    assert_int_equal(message_encode(&m, data), 0);
+    routes_from_sink(n->r, from, link, data, message_bytes(&m), n->now, &n->v);
+}
+
+static void frame(struct net *n, const struct link_route *from, uint64_t session, uint64_t number)
+{
+    uint8_t data[FRAME_HEADER_BYTES + 4096] = {0};
+    struct frame_header h = {.stream = stream_key("s"),
+                             .session = session,
+                             .number = number,
+                             .epoch = 1,
+                             .rows = 1,
+                             .width = 1,
+                             .dtype = DTYPE_F32};
+    assert_int_equal(frame_seal(&h, data + FRAME_HEADER_BYTES, data + FRAME_HEADER_BYTES, NULL), 0);
+    frame_encode(&h, data);
+    routes_from_producer(n->r, from, data, FRAME_HEADER_BYTES + h.packed_bytes, n->now, &n->v);
+}
+
+/* A sink is attached, and anna has a session 5 with credit up to 3. Gives her link. */
+static uint32_t set_up(struct net *n)
+{
+    memset(n, 0, sizeof *n);
+    n->now = 100 * second;
+    assert_int_equal(routes_new(77, &n->r), 0);
+    back(n, &sink, 0, of(MESSAGE_ATTACH, 0));
+    assert_int_equal(n->v.answer.type, MESSAGE_ATTACHED);
+    assert_int_equal(n->v.answer.session, 77);
+    front(n, &anna, of(MESSAGE_HELLO, 0));
+    assert_int_equal(n->v.forward, ROUTES_TO_SINK);
+    uint32_t link = n->v.link;
+    assert_int_not_equal(link, 0);
+    struct message welcome = of(MESSAGE_WELCOME, 5);
+    welcome.credit = 3;
+    back(n, &sink, link, welcome);
+    assert_int_equal(n->v.forward, ROUTES_TO_PRODUCER);
+    assert_true(link_route_equal(&n->v.route, &anna));
+    return link;
+}
+
+static void expect_refused(const struct net *n, enum routes_drop why)
+{
+    assert_int_equal(n->v.drop, why);
+    assert_int_equal(n->v.forward, ROUTES_NOWHERE);
+    assert_true(n->v.has_answer);
+    assert_int_equal(n->v.answer.type, MESSAGE_REFUSE);
+    assert_true(n->v.answer.flags & MESSAGE_RETRY);
+}
+
+static void nobody_there(void **state)
+{
+    (void)state;
+    struct net n = {.now = second};
+    assert_int_equal(routes_new(77, &n.r), 0);
+    front(&n, &anna, of(MESSAGE_HELLO, 0));
+    expect_refused(&n, ROUTES_NO_SINK);
+    frame(&n, &anna, 5, 1);
+    expect_refused(&n, ROUTES_NO_SINK);
+    back(&n, &sink, 0, of(MESSAGE_PING, 0)); /* a sink that knew another life of the broker */
+    expect_refused(&n, ROUTES_NO_SINK);
+    assert_int_equal(routes_links(n.r), 0);
+    routes_free(n.r);
+}
+
+static void credit_bounds_frames(void **state)
+{
+    (void)state;
+    struct net n;
+    uint32_t link = set_up(&n);
+    frame(&n, &anna, 5, 3);
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    assert_int_equal(n.v.link, link);
+    frame(&n, &anna, 5, 4);
+    assert_int_equal(n.v.drop, ROUTES_NO_CREDIT);
+    assert_int_equal(n.v.forward, ROUTES_NOWHERE);
+    struct message m = of(MESSAGE_STATE, 5);
+    m.credit = 4;
+    back(&n, &sink, link, m);
+    frame(&n, &anna, 5, 4);
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    m.session = 6; /* of another session: teaches nothing */
+    m.credit = 100;
+    back(&n, &sink, link, m);
+    frame(&n, &anna, 5, 5);
+    assert_int_equal(n.v.drop, ROUTES_NO_CREDIT);
+    routes_free(n.r);
+}
+
+static void only_in_the_session(void **state)
+{
+    (void)state;
+    struct net n;
+    uint32_t link = set_up(&n);
+    frame(&n, &anna, 4, 1);
+    expect_refused(&n, ROUTES_NO_SESSION);
+    assert_int_equal(n.v.answer.session, 4);
+    frame(&n, &bert, 5, 1); /* somebody else's session */
+    expect_refused(&n, ROUTES_NO_SESSION);
+    front(&n, &anna, of(MESSAGE_PING, 5));
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    front(&n, &anna, of(MESSAGE_PING, 4));
+    expect_refused(&n, ROUTES_NO_SESSION);
+    struct message m = of(MESSAGE_REFUSE, 5); /* the sink ends it */
+    back(&n, &sink, link, m);
+    frame(&n, &anna, 5, 1);
+    expect_refused(&n, ROUTES_NO_SESSION);
+    routes_free(n.r);
+}
+
+static void new_sink_ends_sessions(void **state)
+{
+    (void)state;
+    struct net n;
+    uint32_t link = set_up(&n);
+    back(&n, &sink2, 0, of(MESSAGE_ATTACH, 0));
+    assert_int_equal(n.v.answer.type, MESSAGE_ATTACHED);
+    assert_int_equal(routes_sinks(n.r), 1);
+    frame(&n, &anna, 5, 1);
+    expect_refused(&n, ROUTES_NO_SESSION);
+    back(&n, &sink, link, of(MESSAGE_STATE, 5)); /* the old one has no say */
+    assert_int_equal(n.v.forward, ROUTES_NOWHERE);
+    back(&n, &sink, 0, of(MESSAGE_PING, 0));
+    expect_refused(&n, ROUTES_NO_SINK);
+    front(&n, &anna, of(MESSAGE_HELLO, 0));
+    assert_true(link_route_equal(&n.v.route, &sink2));
+    routes_free(n.r);
+}
+
+static void silence(void **state)
+{
+    (void)state;
+    struct net n;
+    struct routes_gone gone;
+    uint32_t link = set_up(&n);
+    n.now += 14 * second;
+    back(&n, &sink, 0, of(MESSAGE_PING, 0));
+    assert_int_equal(n.v.answer.type, MESSAGE_ATTACHED);
+    assert_int_equal(routes_expire(n.r, n.now, &gone), 0);
+    n.now += 2 * second;
+    assert_int_equal(routes_expire(n.r, n.now, &gone), 1); /* anna */
+    assert_int_equal(gone.link, link);
+    assert_true(link_route_equal(&gone.sink, &sink));
+    assert_int_equal(routes_expire(n.r, n.now, &gone), 0);
+    back(&n, &sink, link, of(MESSAGE_STATE, 5));
+    assert_int_equal(n.v.drop, ROUTES_NO_LINK);
+    assert_int_equal(n.v.answer.type, MESSAGE_GONE);
+    assert_int_equal(n.v.link, link);
+    n.now += 20 * second;
+    routes_expire(n.r, n.now, &gone);
+    assert_int_equal(routes_sinks(n.r), 0);
+    routes_free(n.r);
+}
+
+static void lost_peers(void **state)
+{
+    (void)state;
+    struct net n;
+    struct routes_gone gone;
+    uint32_t link = set_up(&n);
+    assert_int_equal(routes_lost(n.r, &bert, &gone), 0);
+    assert_int_equal(routes_lost(n.r, &anna, &gone), 1);
+    assert_int_equal(gone.link, link);
+    assert_int_equal(routes_links(n.r), 0);
+    routes_free(n.r);
+}
+
+static void ended_stream_is_remembered(void **state)
+{
+    (void)state;
+    struct net n;
+    set_up(&n);
+    struct message bye = of(MESSAGE_BYE, 0);
+    bye.flags = MESSAGE_ENDED;
+    back(&n, &sink, 0, bye);
+    assert_int_equal(routes_sinks(n.r), 0);
+    front(&n, &anna, of(MESSAGE_HELLO, 0));
+    expect_refused(&n, ROUTES_NO_SINK);
+    assert_true(n.v.answer.flags & MESSAGE_ENDED);
+    back(&n, &sink2, 0, of(MESSAGE_ATTACH, 0)); /* a new run of it */
+    back(&n, &sink2, 0, of(MESSAGE_BYE, 0));
+    front(&n, &anna, of(MESSAGE_HELLO, 0));
+    assert_false(n.v.answer.flags & MESSAGE_ENDED);
+    routes_free(n.r);
+}
+
+static void garbage_is_dropped(void **state)
+{
+    (void)state;
+    struct net n;
+    uint32_t link = set_up(&n);
+    uint8_t junk[300] = "SLFRjunk";
+    routes_from_producer(n.r, &anna, junk, sizeof junk, n.now, &n.v);
+    assert_int_equal(n.v.drop, ROUTES_MALFORMED);
+    assert_false(n.v.has_answer);
+    routes_from_sink(n.r, &sink, link, junk, sizeof junk, n.now, &n.v);
+    assert_int_equal(n.v.drop, ROUTES_MALFORMED);
+    routes_from_producer(n.r, &anna, junk, 0, n.now, &n.v);
+    assert_int_equal(n.v.drop, ROUTES_MALFORMED);
+    front(&n, &anna, of(MESSAGE_WELCOME, 5)); /* not a producer's to say */
+    assert_int_equal(n.v.drop, ROUTES_MALFORMED);
+    back(&n, &sink, link, of(MESSAGE_HELLO, 5));
+    assert_int_equal(n.v.drop, ROUTES_MALFORMED);
+    routes_free(n.r);
+}
+
+static void links_are_bounded(void **state)
+{
+    (void)state;
+    struct net n;
+    set_up(&n);
+    for (uint32_t i = 0; i < ROUTES_MAX_LINKS + 5; i++) {
+        struct link_route peer = {5, {7, (uint8_t)i, (uint8_t)(i >> 8), 1, 1}};
+        front(&n, &peer, of(MESSAGE_HELLO, 0));
+    }
+    expect_refused(&n, ROUTES_NO_LINK);
+    assert_int_equal(routes_links(n.r), ROUTES_MAX_LINKS);
+    routes_free(n.r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(credit_bounds_frames),
+        cmocka_unit_test(only_in_the_session),
+        cmocka_unit_test(new_sink_ends_sessions),
+        cmocka_unit_test(silence),
+        cmocka_unit_test(lost_peers),
+        cmocka_unit_test(ended_stream_is_remembered),
+        cmocka_unit_test(garbage_is_dropped),
+        cmocka_unit_test(links_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,128 @@
+/* Reports kept and shown; rates from counters; the bottleneck named. */
+#include "base/err.h"
+#include "broker/status.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const uint64_t second = 1000000000;
+
+static void report(struct status *s, const char *name, const char *text, uint64_t now)
+{
+    assert_int_equal(status_report(s, name, text, strlen(text), now), 0);
+}
+
+static json_t *shown(const struct status *s, uint64_t now)
+{
+    char *text;
+    size_t bytes;
+    assert_int_equal(status_json(s, now, &text, &bytes), 0);
+    json_t *root = json_loadb(text, bytes, 0, NULL);
+    assert_non_null(root);
+    free(text);
+    return root;
+}
+
+static void shows_reports_and_rates(void **state)
+{
+    (void)state;
+    struct status *s;
+    assert_int_equal(status_new("stream-1", &s), 0);
+    report(s, "capture-0", "{\"sluice_x_total\": 100, \"sluice_y\": 5}", 10 * second);
+    report(s, "capture-0", "{\"sluice_x_total\": 300, \"sluice_y\": 6}", 12 * second);
+    json_t *root = shown(s, 15 * second);
+    assert_string_equal(json_string_value(json_object_get(root, "stream")), "stream-1");
+    json_t *one = json_array_get(json_object_get(root, "processes"), 0);
+    assert_string_equal(json_string_value(json_object_get(one, "name")), "capture-0");
+    assert_string_equal(json_string_value(json_object_get(one, "kind")), "capture");
+    assert_float_equal(json_number_value(json_object_get(one, "age_seconds")), 3, 1e-6);
+    json_t *rates = json_object_get(one, "rates");
+    assert_float_equal(json_number_value(json_object_get(rates, "sluice_x_total")), 100, 1e-6);
+    assert_null(json_object_get(rates, "sluice_y"));
+    json_decref(root);
+    /* A process that began again has not run backwards. */
+    report(s, "capture-0", "{\"sluice_x_total\": 1}", 13 * second);
+    root = shown(s, 13 * second);
+    one = json_array_get(json_object_get(root, "processes"), 0);
+    assert_float_equal(
+        json_number_value(json_object_get(json_object_get(one, "rates"), "sluice_x_total")), 0, 0);
+    json_decref(root);
+    status_free(s);
+}
+
+static void refuses_what_is_no_report(void **state)
+{
+    (void)state;
+    struct status *s;
+    assert_int_equal(status_new("s", &s), 0);
+    assert_int_equal(status_report(s, "a", "[1]", 3, 1), ERR_FORMAT);
+    assert_int_equal(status_report(s, "a", "{\"a\":", 5, 1), ERR_FORMAT);
+    assert_int_equal(status_report(s, "", "{}", 2, 1), ERR_FORMAT);
+    assert_int_equal(status_report(s, "a", NULL, 0, 1), ERR_FORMAT);
+    status_free(s);
+}
+
+static void is_bounded(void **state)
+{
+    (void)state;
+    struct status *s;
+    char name[32];
+    assert_int_equal(status_new("s", &s), 0);
+    for (int i = 0; i < STATUS_MAX_PROCESSES + 10; i++) {
+        snprintf(name, sizeof name, "p-%d", i);
+        report(s, name, "{}", (uint64_t)(i + 1) * second);
+    }
+    json_t *root = shown(s, 270 * second);
+    assert_int_equal(json_array_size(json_object_get(root, "processes")), STATUS_MAX_PROCESSES);
+    json_decref(root);
+    status_free(s);
+}
+
+static const char *bottleneck(double waited, int slabs)
+{
+    struct status *s;
+    char text[128];
+    assert_int_equal(status_new("s", &s), 0);
+    report(s, "capture-0", "{\"sluice_capture_blocked_seconds_total\": 0}", second);
+    snprintf(text, sizeof text, "{\"sluice_capture_blocked_seconds_total\": %f}", waited);
+    report(s, "capture-0", text, 2 * second);
+    snprintf(text, sizeof text,
+             "{\"sluice_buffer_capacity_slabs\": 100, \"sluice_buffer_slabs\": %d}", slabs);
+    report(s, "sink", text, 2 * second);
+    const char *word = status_bottleneck(s, 2 * second);
+    status_free(s);
+    return word;
+}
+
+static void names_the_bottleneck(void **state)
+{
+    (void)state;
+    struct status *s;
+    assert_string_equal(bottleneck(0.01, 50), "producer-bound");
+    assert_string_equal(bottleneck(0.5, 98), "trainer-bound");
+    assert_string_equal(bottleneck(0.5, 50), "buffer-bound");
+    assert_int_equal(status_new("s", &s), 0);
+    assert_string_equal(status_bottleneck(s, second), "unknown");
+    report(s, "trainer-main", "{}", second);
+    assert_string_equal(status_bottleneck(s, second), "trainer-bound"); /* producers have ended */
+    assert_string_equal(status_bottleneck(s, 60 * second), "unknown");
+    status_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shows_reports_and_rates),
+        cmocka_unit_test(refuses_what_is_no_report),
+        cmocka_unit_test(is_bounded),
+        cmocka_unit_test(names_the_bottleneck),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,182 @@
+/* The stream's descriptor: there and back, what is refused, what must match on resume. */
+#include "base/err.h"
+#include "proto/descriptor.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static float mean[3] = {0.1f, -1.5e-30f, 3.4e38f};
+
+static struct descriptor make(void)
+{
+    struct descriptor d = {
+        .stream = "s",
+        .dtype = DTYPE_BF16,
+        .width = 3,
+        .hooks = 2,
+        .engine = "llama",
+        .model = "a \"model\"",
+        .model_hash = 0xfedcba9876543210u,
+        .precision = "f32",
+        .corpus_hash = 3,
+        .context_tokens = 512,
+        .prepends_bos = 1,
+        .share_count = 2,
+        .max_norm_ratio = 10,
+        .run = 9,
+        .rows_a_slab = 100,
+        .measured = 1,
+        .mean = mean,
+        .measured_rows = 1000,
+        .planned_rows = (uint64_t)1 << 40,
+        .held_out_one_in = 19,
+    };
+    d.hook[0] = (struct descriptor_hook){"resid_post.1", 1, 3.25, 32.5, 0.1234567};
+    d.hook[1] = (struct descriptor_hook){"resid_post.2", 2, 4, 40, 0.5};
+    return d;
+}
+
+static struct descriptor there_and_back(const struct descriptor *d)
+{
+    struct descriptor back;
+    char *text;
+    size_t bytes;
+    assert_int_equal(descriptor_encode(d, &text, &bytes), 0);
+    assert_int_equal(descriptor_decode(text, bytes, &back), 0);
+    free(text);
+    return back;
+}
+
+static void round_trip(void **state)
+{
+    (void)state;
+    struct descriptor d = make(), back = there_and_back(&d);
+    assert_int_equal(back.model_hash, d.model_hash);
+    assert_string_equal(back.model, d.model);
+    assert_int_equal(back.planned_rows, d.planned_rows);
+    assert_int_equal(back.held_out_one_in, 19);
+    assert_int_equal(back.measured, 1);
+    assert_float_equal(back.hook[0].scale, 0.1234567, 1e-9);
+    assert_float_equal(back.hook[1].norm_limit, 40, 0);
+    assert_memory_equal(back.mean, mean, sizeof mean); /* 9 digits bring a float32 back as it was */
+    assert_int_equal(descriptor_match(&d, &back), 0);
+    descriptor_free(&back);
+    d.measured = 0;
+    back = there_and_back(&d);
+    assert_int_equal(back.measured, 0);
+    assert_null(back.mean);
+    descriptor_free(&back);
+}
+
+static void changed_keys_are_named(void **state)
+{
+    (void)state;
+    struct descriptor d = make();
+    const struct {
+        const char *words[3];
+        size_t offset;
+        char byte;
+    } changes[] = {
+        {{"stream.dtype", "bf16", "f32"}, offsetof(struct descriptor, dtype), DTYPE_F32},
+        {{"fingerprint", "fedcba9876543210", "fedcba98765432ff"},
+         offsetof(struct descriptor, model_hash),
+         (char)0xff},
+        {{"corpus", "0000000000000003", "0000000000000004"},
+         offsetof(struct descriptor, corpus_hash),
+         4},
+        {{"context_tokens", "512", "513"}, offsetof(struct descriptor, context_tokens), 1},
+        {{"capture.producers", "2", "3"}, offsetof(struct descriptor, share_count), 3},
+        {{"policy", "block", "shed"}, offsetof(struct descriptor, shed), 1},
+        {{"precision", "f32", "q32"}, offsetof(struct descriptor, precision), 'q'},
+        {{"hooks", "resid_post.1", "Xesid_post.1"}, offsetof(struct descriptor, hook), 'X'},
+        {{"keep_sinks", "false", "true"}, offsetof(struct descriptor, keep_sinks), 1},
+        {{"rows_a_slab", "", ""}, 0, 0},
+    };
+    for (size_t i = 0; i + 1 < sizeof changes / sizeof *changes; i++) {
+        struct descriptor now = make();
+        ((char *)&now)[changes[i].offset] = changes[i].byte;
+        assert_int_equal(descriptor_match(&d, &now), ERR_MISMATCH);
+        for (int w = 0; w < 3; w++)
+            if (!strstr(err_text(), changes[i].words[w]))
+                fail_msg("\"%s\" is not in \"%s\"", changes[i].words[w], err_text());
+    }
+    struct descriptor now = make(); /* what a producer does not know yet is no difference */
+    now.run = 0;
+    now.rows_a_slab = 0;
+    now.measured = 0;
+    now.planned_rows = 0;
+    assert_int_equal(descriptor_match(&d, &now), 0);
+    now.rows_a_slab = 101;
+    assert_int_equal(descriptor_match(&d, &now), ERR_MISMATCH);
+}
+
+/* Every cut of a descriptor, and each with a field taken out or of another type, is refused. */
+static void bad_ones_are_refused(void **state)
+{
+    (void)state;
+    struct descriptor d = make(), back;
+    char *text;
+    size_t bytes;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), 0);
+    for (size_t n = 0; n < bytes; n++) assert_int_not_equal(descriptor_decode(text, n, &back), 0);
+    static const char *const keys[] = {
+        "version",    "stream",       "hooks",       "width",  "dtype",          "engine",
+        "model_hash", "corpus_hash",  "share_count", "policy", "max_norm_ratio", "rows_a_slab",
+        "scale",      "planned_rows", "norm_limit",  "run",    "precision",      "prepends_bos",
+    };
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        char quoted[64];
+        snprintf(quoted, sizeof quoted, "\"%s\":", keys[k]);
+        char *at = strstr(text, quoted);
+        assert_non_null(at);
+        at[1] ^= 1; /* another key */
+        assert_int_not_equal(descriptor_decode(text, bytes, &back), 0);
+        at[1] ^= 1;
+    }
+    char *width = strstr(text, "\"width\":3");
+    assert_non_null(width);
+    width[8] = '4'; /* no longer the sum of the hooks */
+    assert_int_equal(descriptor_decode(text, bytes, &back), ERR_FORMAT);
+    free(text);
+}
+
+static void too_wide_is_said(void **state)
+{
+    (void)state;
+    struct descriptor d = make();
+    char *text;
+    size_t bytes;
+    d.width = d.hook[0].width = FRAME_MAX_WIDTH;
+    d.hooks = 1;
+    d.mean = malloc(FRAME_MAX_WIDTH * sizeof *d.mean);
+    for (int i = 0; i < FRAME_MAX_WIDTH; i++) d.mean[i] = -1.23456789e-20f;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_LIMIT);
+    free(d.mean);
+}
+
+static void held_out_share(void **state)
+{
+    (void)state;
+    assert_int_equal(descriptor_held_out(0, 16384), 256);
+    assert_int_equal(descriptor_held_out((uint64_t)1 << 40, 16384), 256);
+    assert_int_equal(descriptor_held_out(1638400, 16384), 100);
+    assert_int_equal(descriptor_held_out(1000, 16384), 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(round_trip),           cmocka_unit_test(changed_keys_are_named),
+        cmocka_unit_test(bad_ones_are_refused), cmocka_unit_test(too_wide_is_said),
+        cmocka_unit_test(held_out_share),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
