@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -135,6 +136,7 @@ static void malformed_headers_are_refused(void **state)
         {"{" T("a", "F32", "[2]", "[0,8]") "," T("b", "F32", "[1]", "[4,8]") "}", 8, ERR_FORMAT},
         {"{" T("a", "F32", "[2]", "[0,8]") "," T("b", "F32", "[1]", "[12,16]") "}", 16, ERR_FORMAT},
         {"{" T("a", "F32", "[2]", "[0,8]") "," T("a", "F32", "[2]", "[8,16]") "}", 16, ERR_FORMAT},
+        {"{" T("a", "F32", "[2]", "[0,8]") "," T("a", "F32", "[2]", "[0,8]") "}", 8, ERR_FORMAT},
         {"{\"__metadata__\":{\"a\":1}}", 0, ERR_FORMAT},
         {"{\"__metadata__\":[]}", 0, ERR_FORMAT},
     };
@@ -174,6 +176,29 @@ static void every_truncation_is_refused(void **state)
         assert_int_not_equal(safetensors_parse(copy, n, &file), ERR_OK);
         free(copy);
     }
+    free(data);
+}
+
+/* The same with memory after the end that must not be touched: the JSON library's reads, too. */
+static void nothing_is_read_past_the_end(void **state)
+{
+    (void)state;
+    float a[3] = {1, 2, 3};
+    struct safetensors_tensor tensor = {"a", SAFETENSORS_F32, 1, {3}, a, sizeof a};
+    char path[128], *data;
+    size_t bytes, page = (size_t)sysconf(_SC_PAGESIZE);
+    snprintf(path, sizeof path, "%s/edge", folder);
+    assert_int_equal(safetensors_write(path, &tensor, 1, NULL, 0), ERR_OK);
+    assert_int_equal(file_read(path, 1000, &data, &bytes), ERR_OK);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    for (size_t n = 0; n < bytes; n++) {
+        struct safetensors *file;
+        memcpy(pages + page - n, data, n);
+        assert_int_not_equal(safetensors_parse(pages + page - n, n, &file), ERR_OK);
+    }
+    munmap(pages, 2 * page);
     free(data);
 }
 
@@ -249,6 +274,7 @@ int main(void)
         cmocka_unit_test(malformed_headers_are_refused),
         cmocka_unit_test(impossible_lengths_are_refused),
         cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(nothing_is_read_past_the_end),
         cmocka_unit_test(a_tensor_that_does_not_fit_is_not_written),
         cmocka_unit_test(a_missing_or_empty_file_says_so),
         cmocka_unit_test(an_aborted_new_file_leaves_the_old),
