@@ -109,7 +109,8 @@ static int take_in_all(struct draw *d)
     mdb_cursor_close(cursor);
     if (result == ERR_OK && rc != MDB_NOTFOUND) result = environment_error(rc, "read", d->dir);
     if (result != ERR_OK) return result;
-    qsort_r(d->arrived.at, d->arrived.count, sizeof *d->arrived.at, before, d);
+    if (d->arrived.count > 1)
+        qsort_r(d->arrived.at, d->arrived.count, sizeof *d->arrived.at, before, d);
     for (size_t i = 0; result == ERR_OK && i < d->arrived.count; i++) {
         struct drawn_slab *slab = &d->table.slab[d->arrived.at[i]];
         result = slab_table_admit(&d->table, slab);

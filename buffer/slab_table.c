@@ -312,7 +312,8 @@ int slab_table_save(const struct slab_table *t, struct consumer_state *state)
     size_t unfinished = state->slabs;
     for (size_t i = 0; i < t->used; i++)
         if (t->slab[i].number && t->slab[i].finished) save_slab(state, &t->slab[i]);
-    qsort(state->slab + unfinished, state->slabs - unfinished, sizeof *state->slab, by_number);
+    if (state->slabs > unfinished)
+        qsort(state->slab + unfinished, state->slabs - unfinished, sizeof *state->slab, by_number);
     state->rows_drawn = t->rows_drawn;
     state->rows_held_out = t->rows_held_out;
     state->rows_skipped = t->rows_skipped;

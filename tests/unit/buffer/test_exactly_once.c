@@ -27,7 +27,7 @@ struct checkpoint {
 };
 
 struct trainer {
-    char name[16];
+    char name[32];
     struct draw *draw;
     struct counters now;
     struct checkpoint newest, older;
