@@ -199,7 +199,8 @@ static void sink_life(struct world *w, int in, int out)
     while (read(in, &command, 1) == 1) {
         rng_seed(&w->rng, (uint64_t)(unsigned char)command + w->told.frames_made * 256);
         sink_step(w);
-        if (write(out, &w->told, sizeof w->told) != sizeof w->told) break;
+        struct told told = w->told;
+        if (write(out, &told, sizeof told) != sizeof told) break;
     }
     store_close(w->store);
     _exit(0);
