@@ -2,9 +2,8 @@
  * How many frames each producer may have under way. Each number in a credit has a whole slab
  * reserved, so what was promised can always be stored.
  *
- * Holds (unless slabs were promised before the buffer shrank, which it does not): the sum of what
- * is reserved is at most what is free, and a producer that has not ended finds room for two slabs,
- * whatever the others do.
+ * Holds: the sum of what is reserved is at most what is free, and a producer that has not ended
+ * finds room for two slabs of its own, whatever the others do.
  */
 #ifndef SLUICE_SINK_CREDIT_H
 #define SLUICE_SINK_CREDIT_H
@@ -15,6 +14,7 @@ struct credit_account { /* of one producer */
     int has_ended;
     int is_live;             /* has a session: only those get credit */
     uint64_t reserved_slabs; /* promised and not stored: credit - (next_number - 1) */
+    uint64_t stored_slabs;
 };
 
 /* Slabs that producer `i` may have reserved now: never less than it has, at most `window_slabs`. */

@@ -39,6 +39,8 @@ struct desk {
     uint64_t retry_ns; /* no commit before */
     uint64_t ended_ns; /* when the stream was seen to have ended; 0: it has not */
     uint64_t checkpoint_request, replaced_slabs;
+    uint64_t stored[STORE_MAX_PRODUCERS]; /* slabs of each producer in the buffer */
+    uint32_t grant_turn;                  /* whose turn it is to be served first */
     char trouble[512];
     int fatal; /* an error that there is no going on from */
     char fatal_text[1024];
@@ -127,7 +129,7 @@ static void fill_accounts(const struct desk *d, struct credit_account *accounts)
     for (uint32_t p = 0; p < d->sessions.producers; p++) {
         const struct session *s = &d->sessions.session[p];
         accounts[p] = (struct credit_account){(int)s->record.ended, s->session && !s->is_measuring,
-                                              reserved(s)};
+                                              reserved(s), d->stored[p]};
     }
 }
 
@@ -137,16 +139,25 @@ static uint64_t free_slabs(const struct desk *d)
     return capacity > count ? capacity - count : 0;
 }
 
+static void count_stored(struct desk *d)
+{
+    memset(d->stored, 0, sizeof d->stored);
+    for (uint64_t i = 0; i < store_count(d->stock.store); i++)
+        d->stored[store_slab(d->stock.store, i).producer]++;
+}
+
 /* Promise what may be promised. Whoever got more is told where `tell` says so. */
 static void grant(struct desk *d, int tell)
 {
     struct credit_account accounts[STORE_MAX_PRODUCERS];
     if (!d->stock.store) return;
     fill_accounts(d, accounts);
-    for (uint32_t p = 0; p < d->sessions.producers; p++) {
+    uint32_t n = d->sessions.producers;
+    d->grant_turn++;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t p = (i + d->grant_turn) % n;
         struct session *s = &d->sessions.session[p];
-        uint64_t slabs = credit_slabs(accounts, d->sessions.producers, p, free_slabs(d),
-                                      d->config->sink.window_slabs);
+        uint64_t slabs = credit_slabs(accounts, n, p, free_slabs(d), d->config->sink.window_slabs);
         uint64_t credit = s->record.next_number - 1 + slabs;
         if (!s->session || s->is_measuring || credit <= s->credit) continue;
         s->credit = credit;
@@ -274,8 +285,10 @@ static int open_store(struct desk *d, const struct descriptor *like, uint64_t no
     d->replaced_slabs = store_state(d->stock.store)->replaced_slabs;
     rc = intake_new(frame_raw_bytes(stock_rows_a_slab(&d->stock), like->width, like->dtype),
                     &d->intake);
-    if (!rc) publish(d, now_ns);
-    return rc;
+    if (rc) return rc;
+    count_stored(d);
+    publish(d, now_ns);
+    return ERR_OK;
 }
 
 int desk_new(const struct desk_options *options, uint64_t now_ns, struct desk **desk)
@@ -693,6 +706,7 @@ static void count_commit(struct desk *d, const struct intake_result *result, dou
     d->counters.rows += result->stored_rows;
     d->counters.bytes += result->stored_bytes;
     d->counters.known_frames += result->known_frames;
+    for (uint32_t p = 0; p < d->sessions.producers; p++) d->stored[p] += result->stored[p];
     if (result->newest_captured_ns > d->counters.newest_captured_ns)
         d->counters.newest_captured_ns = result->newest_captured_ns;
 }
@@ -742,6 +756,7 @@ static int free_list(struct desk *d, struct id_list *list, uint64_t now_ns)
 {
     int rc = list->count ? put_small(d, now_ns, free_ids, list) : ERR_OK;
     if (rc) note_trouble(d, rc, now_ns);
+    count_stored(d);
     return rc;
 }
 

@@ -168,6 +168,7 @@ static void count_in(struct pass *p, const struct frame_header *h, enum taken ta
     }
     r->rows += h->rows;
     p->result.stored_frames++;
+    p->result.stored[h->producer]++;
     p->result.stored_rows += h->rows;
     p->result.stored_bytes += h->raw_bytes;
     if (h->captured_ns > p->result.newest_captured_ns)

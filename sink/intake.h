@@ -33,12 +33,13 @@ void intake_drop(struct intake *intake, uint32_t producer);
 
 struct intake_result { /* of one commit */
     uint64_t stored_frames, stored_rows, stored_bytes;
-    uint64_t known_frames;              /* acked without storing: stored, or covered, already */
-    uint64_t newest_captured_ns;        /* of what was stored */
-    uint8_t acked[STORE_MAX_PRODUCERS]; /* 1: record.next_number has grown */
-    int refused[STORE_MAX_PRODUCERS];   /* why a frame of this producer was not taken: ERR_*; the
-                                           frames behind it are forgotten as well */
-    char why[256];                      /* the last refusal, for people */
+    uint64_t known_frames;                /* acked without storing: stored, or covered, already */
+    uint64_t newest_captured_ns;          /* of what was stored */
+    uint8_t acked[STORE_MAX_PRODUCERS];   /* 1: record.next_number has grown */
+    uint32_t stored[STORE_MAX_PRODUCERS]; /* slabs */
+    int refused[STORE_MAX_PRODUCERS];     /* why a frame of this producer was not taken: ERR_*; the
+                                             frames behind it are forgotten as well */
+    char why[256];                        /* the last refusal, for people */
 };
 
 /* One transaction over the queue. Updates the sessions' records on success. ERR_AGAIN: some frames

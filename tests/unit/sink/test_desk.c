@@ -1,0 +1,757 @@
+/*
+ * The sink's side of the session protocol against a real store, driven by a script: the test plays
+ * the producers, the broker, the consumers and the clock.
+ */
+#include "base/err.h"
+#include "base/fileio.h"
+#include "proto/descriptor.h"
+#include "proto/rows.h"
+#include "sink/desk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { WIDTH = 64, SAID = 64 };
+static const uint64_t second = 1000000000;
+
+struct said {
+    uint32_t link;
+    struct message m;
+    char text[256];
+};
+
+struct script {
+    char dir[64];
+    struct config *config;
+    struct desk *desk;
+    uint64_t now, life;
+    struct said said[SAID]; /* a ring: the last ones */
+    uint64_t count;
+    uint32_t rows_a_slab;
+    uint64_t session[2], credit[2], next[2];
+    uint32_t epoch[2];
+    uint64_t parcels; /* handed over and not given back */
+};
+
+/* ---- the world ---- */
+
+static void hear(void *arg, uint32_t link, const struct message *m)
+{
+    struct script *s = arg;
+    struct said *said = &s->said[s->count++ % SAID];
+    said->link = link;
+    said->m = *m;
+    snprintf(said->text, sizeof said->text, "%.*s", (int)m->text_bytes, m->text ? m->text : "");
+    if (link < 1 || link > 2) return;
+    if (m->type == MESSAGE_WELCOME || m->type == MESSAGE_STATE) {
+        s->session[link - 1] = m->session;
+        s->credit[link - 1] = m->credit;
+        s->next[link - 1] = m->next_number;
+        s->epoch[link - 1] = m->epoch;
+    }
+    if (m->type == MESSAGE_WELCOME) {
+        struct descriptor d;
+        assert_int_equal(descriptor_decode(m->text, m->text_bytes, &d), 0);
+        s->rows_a_slab = d.rows_a_slab;
+        descriptor_free(&d);
+    }
+}
+
+static const struct said *last(const struct script *s)
+{
+    assert_true(s->count > 0);
+    return &s->said[(s->count - 1) % SAID];
+}
+
+/* The last thing said to a link. */
+static const struct message *last_to(const struct script *s, uint32_t link)
+{
+    for (uint64_t i = s->count; i > 0 && i + SAID > s->count; i--)
+        if (s->said[(i - 1) % SAID].link == link) return &s->said[(i - 1) % SAID].m;
+    fail_msg("nothing was said to link %u", link);
+    return NULL;
+}
+
+static void open_desk(struct script *s)
+{
+    struct desk_options o = {
+        .config = s->config, .name = "sink", .life = ++s->life, .say = hear, .arg = s};
+    assert_int_equal(desk_new(&o, s->now, &s->desk), 0);
+}
+
+static void start_with(struct script *s, const char *more, const char *const *sets, size_t count)
+{
+    char text[1024];
+    memset(s, 0, sizeof *s);
+    s->now = 1000 * second;
+    strcpy(s->dir, "/tmp/sluice-desk-XXXXXX");
+    assert_non_null(mkdtemp(s->dir));
+    int n = snprintf(text, sizeof text,
+                     "stream: { name: s, dtype: f32, run_dir: %s/run%s }\n"
+                     "capture: { engine: synthetic, producers: 2, synthetic: { width: 64 } }\n"
+                     "sink: { size: 4MiB }\n"
+                     "trainer: { consumers: [], batch_rows: 16 }\n",
+                     s->dir, more);
+    if (config_parse(text, (size_t)n, "test", sets, count, &s->config)) fail_msg("%s", err_text());
+    open_desk(s);
+}
+
+static void start(struct script *s, const char *more)
+{
+    start_with(s, more, NULL, 0);
+}
+
+static void finish(struct script *s)
+{
+    desk_free(s->desk);
+    assert_int_equal(s->parcels, 0);
+    config_free(s->config);
+    assert_int_equal(dir_remove(s->dir), 0);
+}
+
+/* As a kill does it: nothing is said, what was not committed is gone. */
+static void restart(struct script *s)
+{
+    desk_free(s->desk);
+    assert_int_equal(s->parcels, 0);
+    open_desk(s);
+}
+
+/* ---- a producer ---- */
+
+static void say(struct script *s, uint32_t link, struct message m)
+{
+    uint8_t data[65536];
+    m.stream = stream_key("s");
+    assert_true(message_bytes(&m) <= sizeof data);
+    assert_int_equal(message_encode(&m, data), 0);
+    desk_message(s->desk, link, data, message_bytes(&m), s->now);
+}
+
+static void describe(struct descriptor *d, float *mean)
+{
+    *d = (struct descriptor){
+        .stream = "s", .dtype = DTYPE_F32, .width = WIDTH, .hooks = 1, .share_count = 2};
+    strcpy(d->hook[0].name, "h");
+    d->hook[0].width = WIDTH;
+    d->hook[0].scale = 1;
+    d->mean = mean;
+}
+
+static void hello_as(struct script *s, uint32_t link, uint32_t producer, uint32_t epoch,
+                     const struct descriptor *d)
+{
+    char *text;
+    size_t bytes;
+    assert_int_equal(descriptor_encode(d, &text, &bytes), 0);
+    struct message m = {.type = MESSAGE_HELLO,
+                        .flags = d->shed ? MESSAGE_SHED : 0,
+                        .producer = producer,
+                        .share_count = d->share_count,
+                        .epoch = epoch,
+                        .text = text,
+                        .text_bytes = (uint32_t)bytes};
+    strcpy(m.name, "capture");
+    say(s, link, m);
+    free(text);
+}
+
+static void hello(struct script *s, uint32_t link, uint32_t producer, uint32_t epoch)
+{
+    struct descriptor d;
+    describe(&d, NULL);
+    d.shed = s->config->stream.policy == CONFIG_SHED;
+    hello_as(s, link, producer, epoch, &d);
+}
+
+static void send_description(struct script *s, uint32_t link)
+{
+    float mean[WIDTH] = {0};
+    struct descriptor d;
+    char *text;
+    size_t bytes;
+    describe(&d, mean);
+    d.shed = s->config->stream.policy == CONFIG_SHED;
+    d.measured = 1;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), 0);
+    say(s, link,
+        (struct message){.type = MESSAGE_DESCRIBE,
+                         .session = s->session[link - 1],
+                         .text = text,
+                         .text_bytes = (uint32_t)bytes});
+    free(text);
+}
+
+/* Producer 0 on link 1, described and welcome. */
+static void join(struct script *s)
+{
+    hello(s, 1, 0, 0);
+    assert_int_equal(last(s)->m.type, MESSAGE_WELCOME);
+    if (last(s)->m.flags & MESSAGE_MEASURE) send_description(s, 1);
+    assert_int_equal(last(s)->m.type, MESSAGE_WELCOME);
+    assert_false(last(s)->m.flags & MESSAGE_MEASURE);
+}
+
+struct held {
+    struct script *script;
+    uint8_t data[];
+};
+
+static void give_back(void *owner)
+{
+    struct held *h = owner;
+    h->script->parcels--;
+    free(h);
+}
+
+enum spoil { WHOLE, SPOIL_PAYLOAD, NOT_FINITE, OTHER_ROWS };
+
+static void send_spoilt(struct script *s, uint32_t link, uint32_t producer, uint64_t number,
+                        uint32_t rows, enum spoil spoil)
+{
+    size_t raw = frame_raw_bytes(rows, WIDTH, DTYPE_F32);
+    struct held *h = malloc(sizeof *h + FRAME_HEADER_BYTES + raw);
+    struct row_id *ids = calloc(rows, sizeof *ids);
+    float *x = calloc((size_t)rows * WIDTH, sizeof *x);
+    for (uint32_t i = 0; i < rows; i++)
+        ids[i] = (struct row_id){number + (spoil == OTHER_ROWS), i, producer};
+    uint8_t *payload = h->data + FRAME_HEADER_BYTES;
+    rows_to_raw(DTYPE_F32, rows, WIDTH, ids, x, payload);
+    float infinite = 1.0f / 0.0f;
+    if (spoil == NOT_FINITE) memcpy(payload + raw - 4, &infinite, 4);
+    struct frame_header header = {.stream = stream_key("s"),
+                                  .session = s->session[link - 1],
+                                  .number = number,
+                                  .producer = producer,
+                                  .epoch = s->epoch[link - 1],
+                                  .end = {.position = (uint32_t)number + 1},
+                                  .totals = {.captured_rows = number * rows},
+                                  .rows = rows,
+                                  .width = WIDTH,
+                                  .dtype = DTYPE_F32};
+    assert_int_equal(frame_seal(&header, payload, payload, NULL), 0);
+    frame_encode(&header, h->data);
+    if (spoil == SPOIL_PAYLOAD) payload[raw / 2] ^= 1;
+    h->script = s;
+    s->parcels++;
+    struct parcel parcel = {h->data, FRAME_HEADER_BYTES + raw, h, give_back};
+    if (!desk_frame(s->desk, link, &parcel, s->now)) give_back(h);
+    free(ids);
+    free(x);
+}
+
+static void send(struct script *s, uint32_t link, uint32_t producer, uint64_t number)
+{
+    send_spoilt(s, link, producer, number, s->rows_a_slab, WHOLE);
+}
+
+static void ping(struct script *s, uint32_t link)
+{
+    say(s, link, (struct message){.type = MESSAGE_PING, .session = s->session[link - 1]});
+}
+
+static void end(struct script *s, uint32_t link, uint64_t next_number)
+{
+    say(s, link,
+        (struct message){
+            .type = MESSAGE_END, .session = s->session[link - 1], .next_number = next_number});
+}
+
+static void expect_state(const struct script *s, uint32_t link, uint32_t flags, uint64_t next)
+{
+    const struct message *m = last_to(s, link);
+    assert_int_equal(m->type, MESSAGE_STATE);
+    assert_int_equal(m->flags, flags);
+    assert_int_equal(m->next_number, next);
+}
+
+static void expect_refused(const struct script *s, uint32_t link, int code, int may_retry)
+{
+    const struct message *m = last_to(s, link);
+    assert_int_equal(m->type, MESSAGE_REFUSE);
+    assert_int_equal(m->code, code);
+    assert_int_equal(!!(m->flags & MESSAGE_RETRY), may_retry);
+}
+
+/* ---- the tests ---- */
+
+static void first_producer_measures(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    hello(&s, 1, 0, 0);
+    assert_true(last(&s)->m.flags & MESSAGE_MEASURE);
+    assert_int_equal(last(&s)->m.epoch, 1);
+    hello(&s, 2, 1, 0);
+    expect_refused(&s, 2, ERR_AGAIN, 1); /* somebody is at it */
+    say(&s, 1, (struct message){.type = MESSAGE_BYE, .session = s.session[0]});
+    hello(&s, 2, 1, 0); /* the first one has gone: it is the second's turn */
+    assert_true(last(&s)->m.flags & MESSAGE_MEASURE);
+    send_description(&s, 2);
+    assert_int_equal(last(&s)->m.type, MESSAGE_WELCOME);
+    assert_int_equal(last(&s)->m.flags, 0);
+    assert_true(last(&s)->m.credit > 0);
+    hello(&s, 1, 0, 0);
+    assert_int_equal(last(&s)->m.flags, 0);
+    assert_int_equal(last(&s)->m.epoch, 2);
+    finish(&s);
+}
+
+static void acks_after_commit(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    uint64_t count = s.count;
+    send(&s, 1, 0, 1);
+    send(&s, 1, 0, 2);
+    assert_int_equal(s.count, count); /* nothing is committed yet, nothing acked */
+    assert_int_equal(s.parcels, 2);
+    desk_flush(s.desk, s.now);
+    expect_state(&s, 1, 0, 3);
+    assert_int_equal(s.parcels, 0);
+    send(&s, 1, 0, 3);
+    restart(&s); /* killed before the commit: 3 comes again */
+    hello(&s, 1, 0, 1);
+    assert_int_equal(last(&s)->m.next_number, 3);
+    assert_int_equal(last(&s)->m.cursor.position, 3);
+    assert_int_equal(desk_gauges(s.desk).slabs, 2);
+    finish(&s);
+}
+
+static void duplicates_and_gaps(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    send(&s, 1, 0, 1);
+    desk_flush(s.desk, s.now);
+    send(&s, 1, 0, 1);
+    expect_state(&s, 1, 0, 2); /* acked again */
+    assert_int_equal(desk_counters(s.desk).duplicate_frames, 1);
+    send(&s, 1, 0, 3);
+    expect_state(&s, 1, MESSAGE_RESYNC, 2);
+    uint64_t count = s.count;
+    send(&s, 1, 0, 4);
+    assert_int_equal(s.count, count); /* once is enough */
+    s.now += 2 * second;
+    send(&s, 1, 0, 5);
+    expect_state(&s, 1, MESSAGE_RESYNC, 2);
+    send(&s, 1, 0, 2);
+    send(&s, 1, 0, 3);
+    desk_flush(s.desk, s.now);
+    expect_state(&s, 1, 0, 4);
+    assert_int_equal(desk_gauges(s.desk).slabs, 3);
+    finish(&s);
+}
+
+static void fences(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    send(&s, 1, 0, 1);
+    uint64_t old = s.session[0];
+    hello(&s, 2, 0, 0); /* another process for the same share */
+    expect_refused(&s, 1, ERR_FENCED, 0);
+    assert_int_equal(last_to(&s, 2)->type, MESSAGE_WELCOME);
+    assert_int_equal(last_to(&s, 2)->epoch, 2);
+    assert_int_equal(last_to(&s, 2)->next_number, 2);
+    s.session[0] = old;
+    s.epoch[0] = 1;
+    send(&s, 1, 0, 2); /* the old one goes on: nothing of it is taken */
+    desk_flush(s.desk, s.now);
+    assert_int_equal(desk_counters(s.desk).stale_frames, 1);
+    assert_int_equal(desk_gauges(s.desk).slabs, 1);
+    hello(&s, 1, 0, 1); /* nor its old epoch */
+    expect_refused(&s, 1, ERR_FENCED, 0);
+    finish(&s);
+}
+
+static void credit_is_kept_to(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    uint64_t capacity = desk_gauges(s.desk).capacity_slabs;
+    uint64_t credit = s.credit[0];
+    assert_true(credit <= capacity - 2); /* the other producer keeps room for two */
+    send(&s, 1, 0, credit + 1);
+    assert_int_equal(desk_counters(s.desk).beyond_credit_frames, 1);
+    for (uint64_t n = 1; n <= capacity; n++) {
+        if (n > s.credit[0]) break;
+        send(&s, 1, 0, n);
+        desk_flush(s.desk, s.now);
+    }
+    assert_int_equal(desk_gauges(s.desk).slabs, capacity - 2);
+    assert_int_equal(s.credit[0], capacity - 2);
+    hello(&s, 2, 1, 0);
+    assert_int_equal(s.credit[1], 2);
+    say(&s, 2, (struct message){.type = MESSAGE_BYE, .session = s.session[1]});
+    assert_int_equal(desk_gauges(s.desk).reserved_slabs, 0); /* given back */
+    finish(&s);
+}
+
+static void damaged_frames_come_again(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    send(&s, 1, 0, 1);
+    send_spoilt(&s, 1, 0, 2, s.rows_a_slab, SPOIL_PAYLOAD);
+    send(&s, 1, 0, 3);
+    desk_flush(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).slabs, 1);
+    assert_int_equal(s.next[0], 2);
+    assert_int_equal(s.parcels, 0);
+    send(&s, 1, 0, 2);
+    send(&s, 1, 0, 3);
+    desk_flush(s.desk, s.now);
+    expect_state(&s, 1, 0, 4);
+    finish(&s);
+}
+
+static void wrong_frames_end_their_producer(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    hello(&s, 2, 1, 0);
+    send(&s, 1, 0, 1);
+    send_spoilt(&s, 1, 0, 2, s.rows_a_slab, NOT_FINITE);
+    send(&s, 2, 1, 1);
+    desk_flush(s.desk, s.now);
+    expect_refused(&s, 1, ERR_FORMAT, 0);
+    expect_state(&s, 2, 0, 2); /* the other one's frame is not touched by it */
+    assert_int_equal(desk_gauges(s.desk).slabs, 2);
+    hello(&s, 1, 0, 0);
+    send_spoilt(&s, 1, 0, 2, s.rows_a_slab + 1, WHOLE);
+    expect_refused(&s, 1, ERR_MISMATCH, 0);
+    finish(&s);
+}
+
+static void another_stream_is_refused(void **unused)
+{
+    (void)unused;
+    struct script s;
+    struct descriptor d;
+    start(&s, "");
+    join(&s);
+    describe(&d, NULL);
+    d.model_hash = 5;
+    hello_as(&s, 2, 1, 0, &d);
+    expect_refused(&s, 2, ERR_MISMATCH, 0);
+    assert_non_null(strstr(last(&s)->text, "stream.model"));
+    describe(&d, NULL);
+    d.share_count = 3;
+    hello_as(&s, 2, 1, 0, &d);
+    expect_refused(&s, 2, ERR_MISMATCH, 0);
+    describe(&d, NULL);
+    d.shed = 1;
+    hello_as(&s, 2, 1, 0, &d);
+    expect_refused(&s, 2, ERR_MISMATCH, 0);
+    describe(&d, NULL);
+    hello_as(&s, 2, 2, 0, &d);
+    expect_refused(&s, 2, ERR_MISMATCH, 0);
+    finish(&s);
+}
+
+static void the_end(void **unused)
+{
+    (void)unused;
+    struct script s;
+    int code;
+    start(&s, "");
+    join(&s);
+    send(&s, 1, 0, 1);
+    end(&s, 1, 3); /* frame 2 was lost on the way */
+    expect_state(&s, 1, MESSAGE_RESYNC, 2);
+    send(&s, 1, 0, 2);
+    end(&s, 1, 3);
+    expect_state(&s, 1, MESSAGE_ENDED, 3);
+    end(&s, 1, 3); /* its answer was lost */
+    expect_state(&s, 1, MESSAGE_ENDED, 3);
+    assert_false(desk_is_over(s.desk, s.now, &code));
+    restart(&s); /* the end is committed */
+    hello(&s, 1, 0, 0);
+    assert_true(last(&s)->m.flags & MESSAGE_ENDED);
+    hello(&s, 2, 1, 0);
+    assert_false(last(&s)->m.flags & MESSAGE_ENDED);
+    end(&s, 2, 1); /* an empty share */
+    assert_true(desk_gauges(s.desk).has_ended);
+    assert_false(desk_is_over(s.desk, s.now, &code)); /* its producers are still to hear of it */
+    say(&s, 1, (struct message){.type = MESSAGE_BYE, .session = s.session[0]});
+    say(&s, 2, (struct message){.type = MESSAGE_BYE, .session = s.session[1]});
+    assert_true(desk_is_over(s.desk, s.now, &code));
+    assert_int_equal(code, 0);
+    desk_leave(s.desk, s.now);
+    assert_int_equal(last(&s)->link, 0);
+    assert_int_equal(last(&s)->m.flags, MESSAGE_ENDED);
+    finish(&s);
+}
+
+static void broker_comes_and_goes(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    desk_tick(s.desk, s.now);
+    assert_int_equal(last_to(&s, 0)->type, MESSAGE_ATTACH);
+    say(&s, 0, (struct message){.type = MESSAGE_ATTACHED, .session = 50});
+    join(&s);
+    s.now += 2 * second;
+    desk_tick(s.desk, s.now);
+    assert_int_equal(last_to(&s, 0)->type, MESSAGE_PING);
+    say(&s, 0, (struct message){.type = MESSAGE_ATTACHED, .session = 50});
+    ping(&s, 1);
+    expect_state(&s, 1, 0, 1);
+    say(&s, 0, (struct message){.type = MESSAGE_REFUSE, .flags = MESSAGE_RETRY});
+    desk_tick(s.desk, s.now);
+    assert_int_equal(last_to(&s, 0)->type, MESSAGE_ATTACH);
+    say(&s, 0, (struct message){.type = MESSAGE_ATTACHED, .session = 51});
+    ping(&s, 1); /* a link of the broker before */
+    expect_refused(&s, 1, ERR_STATE, 1);
+    hello(&s, 1, 0, 1);
+    send(&s, 1, 0, 1);
+    say(&s, 1, (struct message){.type = MESSAGE_GONE});
+    ping(&s, 1);
+    expect_refused(&s, 1, ERR_STATE, 1);
+    assert_int_equal(desk_gauges(s.desk).slabs, 1); /* what had come was committed */
+    finish(&s);
+}
+
+static void silent_producers_give_credit_back(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    s.now += 14 * second;
+    desk_tick(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).live_producers, 1);
+    s.now += 2 * second;
+    desk_tick(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).live_producers, 0);
+    assert_int_equal(desk_gauges(s.desk).reserved_slabs, 0);
+    finish(&s);
+}
+
+/* ---- consumers ---- */
+
+static void write_state(struct script *s, uint64_t lowest, uint32_t finished)
+{
+    char dir[128];
+    struct consumer_producer p[2] = {
+        {.lowest = lowest, .cursor = {.position = (uint32_t)lowest}, .harvested = 1, .epoch = 1},
+        {.lowest = 1, .harvested = 1}};
+    struct consumer_state state = {.name = "c",
+                                   .stream = stream_key("s"),
+                                   .finished = finished,
+                                   .producers = 2,
+                                   .producer = p};
+    snprintf(dir, sizeof dir, "%s/run/buffer", s->dir);
+    assert_int_equal(consumer_write(dir, &state), 0);
+    s->now += second;
+    desk_tick(s->desk, s->now);
+}
+
+static void start_with_consumer(struct script *s)
+{
+    static const char *const sets[] = {"trainer.consumers=[c]"};
+    start_with(s, "", sets, 1);
+    join(s);
+    for (uint64_t n = 1; n <= 6; n++) send(s, 1, 0, n);
+    desk_flush(s->desk, s->now);
+    assert_int_equal(desk_gauges(s->desk).slabs, 6);
+}
+
+static void frees_what_is_covered(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start_with_consumer(&s);
+    write_state(&s, 4, 0);
+    assert_int_equal(desk_gauges(s.desk).slabs, 3);
+    assert_int_equal(desk_counters(s.desk).freed_slabs, 3);
+    restart(&s);
+    desk_tick(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).slabs, 3);
+    finish(&s);
+}
+
+/* It comes back with an older checkpoint: what was freed is made again, what is there is not stored
+ * twice, what was made again with other rows is refused. */
+static void goes_back(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start_with_consumer(&s);
+    write_state(&s, 5, 0);
+    assert_int_equal(desk_gauges(s.desk).slabs, 2);
+    write_state(&s, 3, 0);
+    expect_refused(&s, 1, ERR_STATE, 1);
+    assert_int_equal(desk_counters(s.desk).rewinds, 1);
+    hello(&s, 1, 0, 1);
+    assert_int_equal(last(&s)->m.next_number, 3);
+    assert_int_equal(last(&s)->m.cursor.position, 3);
+    for (uint64_t n = 3; n <= 5; n++) send(&s, 1, 0, n);
+    desk_flush(s.desk, s.now);
+    expect_state(&s, 1, 0, 6);
+    assert_int_equal(desk_counters(s.desk).known_frames, 1);
+    assert_int_equal(desk_gauges(s.desk).slabs, 4);
+    send_spoilt(&s, 1, 0, 6, s.rows_a_slab, OTHER_ROWS);
+    desk_flush(s.desk, s.now);
+    expect_refused(&s, 1, ERR_MISMATCH, 0);
+    finish(&s);
+}
+
+static void lost_buffer_is_made_again(void **unused)
+{
+    (void)unused;
+    struct script s;
+    char path[128], data[4096];
+    start_with_consumer(&s);
+    write_state(&s, 4, 0);
+    desk_free(s.desk);
+    snprintf(path, sizeof path, "%s/run/buffer/data.mdb", s.dir);
+    memset(data, 0x5a, sizeof data);
+    FILE *f = fopen(path, "r+");
+    assert_non_null(f);
+    for (int i = 0; i < 4; i++) fwrite(data, sizeof data, 1, f);
+    fclose(f);
+    open_desk(&s);
+    assert_int_equal(desk_gauges(s.desk).slabs, 0);
+    hello(&s, 1, 0, 1);
+    assert_int_equal(last(&s)->m.type, MESSAGE_WELCOME);
+    assert_int_equal(last(&s)->m.flags, 0); /* what was measured is still known */
+    assert_int_equal(last(&s)->m.next_number, 4);
+    assert_int_equal(last(&s)->m.cursor.position, 4);
+    finish(&s);
+}
+
+static void stops_when_nobody_needs_more(void **unused)
+{
+    (void)unused;
+    struct script s;
+    int code;
+    start_with_consumer(&s);
+    send(&s, 1, 0, 7);
+    write_state(&s, 4, 1);
+    expect_state(&s, 1, MESSAGE_STOP | MESSAGE_ENDED, last_to(&s, 1)->next_number);
+    say(&s, 1, (struct message){.type = MESSAGE_BYE, .session = s.session[0]});
+    assert_true(desk_is_over(s.desk, s.now, &code));
+    finish(&s);
+}
+
+static void write_progress(struct script *s, uint64_t finished_slabs)
+{
+    char dir[128];
+    int fd;
+    struct consumer_progress p = {.stream = stream_key("s"), .finished_slabs = finished_slabs};
+    snprintf(dir, sizeof dir, "%s/run/buffer", s->dir);
+    assert_int_equal(consumer_progress_open(dir, "c", &fd), 0);
+    assert_int_equal(consumer_progress_write(fd, &p), 0);
+    close(fd);
+    s->now += second;
+    desk_tick(s->desk, s->now);
+}
+
+static void asks_for_checkpoints(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start_with_consumer(&s);
+    for (uint64_t n = 7; n <= 40 && n <= s.credit[0]; n++) {
+        send(&s, 1, 0, n);
+        desk_flush(s.desk, s.now);
+    }
+    uint64_t eighth = desk_gauges(s.desk).capacity_slabs / 8;
+    write_progress(&s, eighth);
+    assert_int_equal(desk_counters(s.desk).checkpoint_requests, 0);
+    write_progress(&s, eighth + 1);
+    assert_int_equal(desk_counters(s.desk).checkpoint_requests, 1);
+    write_progress(&s, eighth + 2); /* once is enough until it is answered */
+    assert_int_equal(desk_counters(s.desk).checkpoint_requests, 1);
+    finish(&s);
+}
+
+/* ---- live ---- */
+
+static void live_replaces_the_oldest(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, ", policy: shed");
+    join(&s);
+    uint64_t capacity = desk_gauges(s.desk).capacity_slabs;
+    for (uint64_t n = 1; n <= 3 * capacity; n++) {
+        for (int i = 0; i < 50 && n > s.credit[0]; i++) {
+            s.now += second / 20;
+            desk_tick(s.desk, s.now);
+            ping(&s, 1);
+        }
+        assert_true(n <= s.credit[0]);
+        send(&s, 1, 0, n);
+        desk_flush(s.desk, s.now);
+    }
+    assert_int_equal(s.next[0], 3 * capacity + 1);
+    struct desk_gauges g = desk_gauges(s.desk);
+    assert_true(g.slabs >= capacity / 2 && g.slabs <= capacity);
+    assert_int_equal(desk_counters(s.desk).replaced_slabs, 3 * capacity - g.slabs);
+    finish(&s);
+}
+
+static void garbage_is_counted(void **unused)
+{
+    (void)unused;
+    struct script s;
+    uint8_t junk[500] = "SLFR";
+    start(&s, "");
+    join(&s);
+    desk_message(s.desk, 1, junk, sizeof junk, s.now);
+    struct parcel parcel = {junk, sizeof junk, NULL, NULL};
+    assert_int_equal(desk_frame(s.desk, 1, &parcel, s.now), 0);
+    assert_int_equal(desk_counters(s.desk).malformed, 2);
+    ping(&s, 1);
+    expect_state(&s, 1, 0, 1);
+    finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_producer_measures),
+        cmocka_unit_test(acks_after_commit),
+        cmocka_unit_test(duplicates_and_gaps),
+        cmocka_unit_test(fences),
+        cmocka_unit_test(credit_is_kept_to),
+        cmocka_unit_test(damaged_frames_come_again),
+        cmocka_unit_test(wrong_frames_end_their_producer),
+        cmocka_unit_test(another_stream_is_refused),
+        cmocka_unit_test(the_end),
+        cmocka_unit_test(broker_comes_and_goes),
+        cmocka_unit_test(silent_producers_give_credit_back),
+        cmocka_unit_test(frees_what_is_covered),
+        cmocka_unit_test(goes_back),
+        cmocka_unit_test(lost_buffer_is_made_again),
+        cmocka_unit_test(stops_when_nobody_needs_more),
+        cmocka_unit_test(asks_for_checkpoints),
+        cmocka_unit_test(live_replaces_the_oldest),
+        cmocka_unit_test(garbage_is_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
