@@ -251,6 +251,7 @@ static int next(void *state, struct engine_batch *batch)
                        "one that this stream was begun with",
                        skip);
     s->skip = 0;
+    batch->cursors = s->cursors;
     if (rows == 0) return empty_corpus(s);
     int result = llama_runner_run(s->runner, s->submitted, s->lengths, contexts, s->values);
     if (result != ERR_OK) return result;

@@ -1,0 +1,121 @@
+/* Prepared models and the folder that keeps them. */
+#include "tests/unit/engine/support.h"
+
+#include "engine/llama_prepare.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static const uint64_t PLENTY = 8ull << 30;
+
+static int prepare(int32_t top_layer, uint64_t limit_bytes, struct llama_prepared *p)
+{
+    return llama_prepare(model_path(), 42, top_layer, folder, limit_bytes, 2, p);
+}
+
+static uint64_t bytes_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static int models_in_folder(void)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/prepared", folder);
+    DIR *dir = opendir(path);
+    int n = 0;
+    for (struct dirent *d; dir && (d = readdir(dir));) n += strstr(d->d_name, ".gguf") != NULL;
+    if (dir) closedir(dir);
+    return n;
+}
+
+static void set_age(const char *path, time_t seconds)
+{
+    struct timespec times[2] = {{.tv_sec = time(NULL) - seconds}, {.tv_sec = time(NULL) - seconds}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void it_is_made_once_and_cut_above_the_hook(void **state)
+{
+    (void)state;
+    struct llama_prepared low, high, again;
+    assert_int_equal(prepare(0, PLENTY, &low), ERR_OK);
+    assert_int_equal(prepare(3, PLENTY, &high), ERR_OK);
+    assert_true(bytes_of(low.path) > 0 && bytes_of(low.path) < bytes_of(high.path));
+    assert_true(low.hash != high.hash);
+    struct stat first, second;
+    assert_int_equal(stat(low.path, &first), 0);
+    assert_int_equal(first.st_mode & 0777, 0600);
+    set_age(low.path, 1000);
+    assert_int_equal(prepare(0, PLENTY, &again), ERR_OK);
+    assert_string_equal(again.path, low.path);
+    assert_true(again.hash == low.hash);
+    assert_int_equal(stat(low.path, &second), 0);
+    assert_int_equal(first.st_ino, second.st_ino);         /* not made again */
+    assert_true(time(NULL) - second.st_mtim.tv_sec < 100); /* but marked as used */
+}
+
+static void the_least_recently_used_go_first(void **state)
+{
+    (void)state;
+    struct llama_prepared a, b, c;
+    assert_int_equal(prepare(0, PLENTY, &a), ERR_OK);
+    assert_int_equal(prepare(1, PLENTY, &b), ERR_OK);
+    set_age(a.path, 10); /* b is older */
+    set_age(b.path, 20);
+    uint64_t room = bytes_of(a.path) + bytes_of(b.path) + bytes_of(b.path);
+    assert_int_equal(prepare(2, room, &c), ERR_OK);
+    assert_int_equal(bytes_of(b.path), 0);
+    assert_true(bytes_of(a.path) > 0 && bytes_of(c.path) > 0);
+    assert_int_equal(models_in_folder(), 2);
+}
+
+static void half_made_ones_are_removed(void **state)
+{
+    (void)state;
+    struct llama_prepared p;
+    assert_int_equal(prepare(0, PLENTY, &p), ERR_OK);
+    char left[5000];
+    snprintf(left, sizeof left, "%s.tmp", p.path);
+    assert_int_equal(file_replace(left, "half", 4), ERR_OK);
+    assert_int_equal(prepare(1, PLENTY, &p), ERR_OK);
+    assert_int_equal(bytes_of(left), 0);
+    assert_int_equal(models_in_folder(), 2);
+}
+
+static void a_smaller_cap_means_a_lower_precision(void **state)
+{
+    (void)state;
+    struct llama_prepared p;
+    assert_int_equal(prepare(0, PLENTY, &p), ERR_OK);
+    uint64_t whole = bytes_of(p.path);
+    assert_int_equal(prepare(0, whole * 2 / 3, &p), ERR_OK);
+    assert_true(bytes_of(p.path) < whole * 2 / 3);
+    assert_int_equal(models_in_folder(), 1); /* the larger one went */
+    assert_int_equal(prepare(0, 1 << 20, &p), ERR_NOSPC);
+    assert_non_null(strstr(err_text(), "exact_model"));
+}
+
+static void what_is_no_model_is_told(void **state)
+{
+    (void)state;
+    struct llama_prepared p;
+    const char *path = write_text("cut.gguf", "GGUF\x03\0\0\0 and no more");
+    assert_int_equal(llama_prepare(path, 1, 0, folder, PLENTY, 1, &p), ERR_FORMAT);
+}
+
+int main(void)
+{
+#define EACH(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        EACH(it_is_made_once_and_cut_above_the_hook),
+        EACH(the_least_recently_used_go_first),
+        EACH(half_made_ones_are_removed),
+        EACH(a_smaller_cap_means_a_lower_precision),
+        EACH(what_is_no_model_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
