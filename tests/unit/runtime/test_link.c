@@ -462,6 +462,22 @@ static void test_foreign_socket_is_not_stolen(void **state)
     assert_int_equal(open_end(&router, LINK_ROUTER, 1, 0, 0), ERR_OK);
 }
 
+/* Between the start of two processes neither answers yet: the lock decides. */
+static void test_locked_socket_is_not_taken(void **state)
+{
+    (void)state;
+    char path[128];
+    int lock;
+    snprintf(path, sizeof path, "%s/ipc", folder);
+    assert_int_equal(dir_make(path, 0700), ERR_OK);
+    snprintf(path, sizeof path, "%s.lock", endpoint + 6);
+    assert_int_equal(file_lock(path, &lock), ERR_OK);
+    assert_int_equal(open_end(&router, LINK_ROUTER, 1, 0, 0), ERR_EXISTS);
+    assert_non_null(strstr(err_text(), "locked by process"));
+    close(lock);
+    assert_int_equal(open_end(&router, LINK_ROUTER, 1, 0, 0), ERR_OK);
+}
+
 static void test_tcp(void **state)
 {
     (void)state;
@@ -500,6 +516,7 @@ int main(void)
         T(test_sockets_are_private),
         T(test_live_socket_is_not_stolen),
         T(test_foreign_socket_is_not_stolen),
+        T(test_locked_socket_is_not_taken),
         T(test_tcp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
