@@ -58,10 +58,8 @@ static int open_model(struct llama_state *s, struct engine_info *info)
         result = llama_file_fingerprint(o->model_file, o->cache_dir, &info->model_hash);
     if (result == ERR_OK && !o->exact_model) result = llama_runner_probe(o->model_file, &s->hooks);
     if (result != ERR_OK) return result;
-    struct llama_runner_options run = {.path = o->model_file,
-                                       .context_tokens = o->context_tokens,
-                                       .contexts = o->batch_contexts,
-                                       .threads = o->threads};
+    struct llama_runner_options run = {
+        .path = o->model_file, .context_tokens = o->context_tokens, .threads = o->threads};
     if (!o->exact_model) {
         result = llama_prepare(o->model_file, info->model_hash, llama_hooks_top_layer(&s->hooks),
                                o->cache_dir, o->cache_limit_bytes, o->threads, &s->prepared);
@@ -253,8 +251,12 @@ static int next(void *state, struct engine_batch *batch)
     s->skip = 0;
     batch->cursors = s->cursors;
     if (rows == 0) return empty_corpus(s);
-    int result = llama_runner_run(s->runner, s->submitted, s->lengths, contexts, s->values);
-    if (result != ERR_OK) return result;
+    size_t at = 0;
+    for (uint32_t c = 0; c < contexts; at += s->lengths[c++]) {
+        int result = llama_runner_run(s->runner, s->submitted + at, s->lengths[c],
+                                      s->values + at * s->width);
+        if (result != ERR_OK) return result;
+    }
     s->tokens += rows;
     *batch = (struct engine_batch){.rows = rows - skip,
                                    .ids = s->ids + skip,

@@ -28,8 +28,7 @@ struct llama_runner {
     struct llama_runner_options options;
     uint32_t pass_tokens;
     int outputs;        /* asked of every token, for a hook in the last layer */
-    int one_context;    /* in a pass, because the model keeps a state a sequence */
-    int32_t *positions; /* (contexts * context_tokens) */
+    int32_t *positions; /* (context_tokens) 0, 1, 2, ... */
     int32_t *tokens;    /* of llama_runner_tokenize() */
     size_t tokens_room;
     char precision[64];
@@ -54,7 +53,6 @@ static int load_model(struct llama_runner *r, int probe_only)
     if (!llama_model_has_decoder(r->model) || llama_model_has_encoder(r->model))
         return err_set(ERR_USAGE, "%s is not a decoder-only language model", r->options.path);
     r->vocab = llama_model_get_vocab(r->model);
-    r->one_context = llama_model_is_recurrent(r->model) || llama_model_is_hybrid(r->model);
     int32_t trained = llama_model_n_ctx_train(r->model);
     if (trained > 0 && r->options.context_tokens > (uint32_t)trained)
         return err_set(
@@ -78,15 +76,13 @@ static bool stops_probe(void *arg)
 
 static int make_context(struct llama_runner *r)
 {
-    uint32_t all = r->options.contexts * r->options.context_tokens;
     uint32_t most = r->outputs ? PASS_TOKENS_OUTPUTS : PASS_TOKENS;
-    r->pass_tokens = all < most ? all : most;
+    r->pass_tokens = r->options.context_tokens < most ? r->options.context_tokens : most;
     struct llama_context_params params = llama_context_default_params();
-    params.n_ctx = all;
+    params.n_ctx = r->options.context_tokens;
     params.n_batch = params.n_ubatch = r->pass_tokens;
-    params.n_seq_max = r->options.contexts;
+    params.n_seq_max = 1;
     params.n_threads = params.n_threads_batch = (int32_t)r->options.threads;
-    params.kv_unified = true; /* keeps the rows of a batch in the order submitted */
     params.no_perf = true;
     params.cb_eval = llama_capture_eval;
     params.cb_eval_user_data = &r->capture;
@@ -98,16 +94,16 @@ static int make_context(struct llama_runner *r)
     return ERR_OK;
 }
 
-/* One pass over tokens [begin, begin + n) of what llama_runner_run() was given. */
+/* One pass over n tokens of one context. */
 static int decode(struct llama_runner *r, const int32_t *tokens, const int32_t *positions,
-                  const int32_t *contexts, uint32_t n)
+                  uint32_t n)
 {
     r->batch.n_tokens = (int32_t)n;
     for (uint32_t i = 0; i < n; i++) {
         r->batch.token[i] = tokens[i];
         r->batch.pos[i] = positions[i];
         r->batch.n_seq_id[i] = 1;
-        r->batch.seq_id[i][0] = contexts[i];
+        r->batch.seq_id[i][0] = 0;
         r->batch.logits[i] = (int8_t)r->outputs;
     }
     llama_quiet_clear();
@@ -116,13 +112,11 @@ static int decode(struct llama_runner *r, const int32_t *tokens, const int32_t *
 
 static int probe(struct llama_runner *r)
 {
-    int32_t tokens[PROBE_TOKENS], positions[PROBE_TOKENS], contexts[PROBE_TOKENS] = {0};
-    for (int i = 0; i < PROBE_TOKENS; i++) {
-        tokens[i] = i % llama_vocab_n_tokens(r->vocab);
-        positions[i] = i;
-    }
-    llama_capture_begin(&r->capture, CAPTURE_PROBE, tokens, positions, PROBE_TOKENS, NULL);
-    int status = decode(r, tokens, positions, contexts, PROBE_TOKENS);
+    int32_t tokens[PROBE_TOKENS], n = PROBE_TOKENS;
+    if ((uint32_t)n > r->pass_tokens) n = (int32_t)r->pass_tokens;
+    for (int i = 0; i < n; i++) tokens[i] = i % llama_vocab_n_tokens(r->vocab);
+    llama_capture_begin(&r->capture, CAPTURE_PROBE, tokens, r->positions, (uint32_t)n, NULL);
+    int status = decode(r, tokens, r->positions, (uint32_t)n);
     llama_memory_clear(llama_get_memory(r->context), false);
     if (status != 0 && status != 2) /* 2: stopped on purpose */
         return llama_error(ERR_FORMAT, "llama.cpp cannot run", r->options.path);
@@ -158,10 +152,11 @@ static int open_runner(const struct llama_runner_options *options, struct llama_
     r->options = *options;
     if (r->options.threads == 0) r->options.threads = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
     r->capture.hooks = hooks;
-    size_t all = (size_t)options->contexts * options->context_tokens;
-    r->positions = malloc(2 * all * sizeof *r->positions);
+    r->positions = malloc(options->context_tokens * sizeof *r->positions);
     r->batch = llama_batch_init(PASS_TOKENS, 0, 1);
     int result = r->positions ? ERR_OK : err_set(ERR_NOMEM, "no memory for a batch");
+    for (uint32_t i = 0; r->positions && i < options->context_tokens; i++)
+        r->positions[i] = (int32_t)i;
     if (result == ERR_OK) result = load_model(r, probe_only);
     if (result == ERR_OK) result = find_hooks(r);
     if (result != ERR_OK) {
@@ -181,7 +176,7 @@ int llama_runner_open(const struct llama_runner_options *options, struct llama_h
 int llama_runner_probe(const char *path, struct llama_hooks *hooks)
 {
     struct llama_runner_options options = {
-        .path = path, .context_tokens = PROBE_TOKENS, .contexts = 1, .threads = 1};
+        .path = path, .context_tokens = PROBE_TOKENS, .threads = 1};
     struct llama_runner *runner;
     int result = open_runner(&options, hooks, 1, &runner);
     if (result == ERR_OK) llama_runner_close(runner);
@@ -200,34 +195,17 @@ void llama_runner_close(struct llama_runner *r)
     free(r);
 }
 
-/* Tokens of one pass from `begin` on: at most pass_tokens, and not into the next context where the
- * model runs one at a time. */
-static uint32_t pass_length(const struct llama_runner *r, const int32_t *contexts, uint32_t begin,
-                            uint32_t all)
+int llama_runner_run(struct llama_runner *r, const int32_t *tokens, uint32_t count, float *values)
 {
-    uint32_t n = all - begin < r->pass_tokens ? all - begin : r->pass_tokens;
-    for (uint32_t i = 1; r->one_context && i < n; i++)
-        if (contexts[begin + i] != contexts[begin]) return i;
-    return n;
-}
-
-int llama_runner_run(struct llama_runner *r, const int32_t *tokens, const uint32_t *lengths,
-                     uint32_t contexts, float *values)
-{
-    size_t capacity = (size_t)r->options.contexts * r->options.context_tokens;
-    int32_t *positions = r->positions, *context = r->positions + capacity;
-    uint32_t all = 0;
-    for (uint32_t c = 0; c < contexts; c++)
-        for (uint32_t i = 0; i < lengths[c]; i++, all++) {
-            positions[all] = (int32_t)i;
-            context[all] = (int32_t)c;
-        }
+    if (count > r->options.context_tokens)
+        return err_set(ERR_LIMIT, "a context of %u tokens where %u was the most", count,
+                       r->options.context_tokens);
     llama_memory_clear(llama_get_memory(r->context), false);
-    for (uint32_t begin = 0, n; begin < all; begin += n) {
-        n = pass_length(r, context, begin, all);
-        llama_capture_begin(&r->capture, CAPTURE_ROWS, tokens + begin, positions + begin, n,
+    for (uint32_t begin = 0, n; begin < count; begin += n) {
+        n = count - begin < r->pass_tokens ? count - begin : r->pass_tokens;
+        llama_capture_begin(&r->capture, CAPTURE_ROWS, tokens + begin, r->positions + begin, n,
                             values);
-        int status = decode(r, tokens + begin, positions + begin, context + begin, n);
+        int status = decode(r, tokens + begin, r->positions + begin, n);
         if (r->capture.result != ERR_OK) return r->capture.result;
         if (status != 0) return llama_error(ERR_IO, "llama.cpp failed to run", r->options.path);
         int result = llama_capture_end(&r->capture);

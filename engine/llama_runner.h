@@ -14,7 +14,6 @@ struct llama_runner;
 struct llama_runner_options {
     const char *path;
     uint32_t context_tokens; /* of the longest context */
-    uint32_t contexts;       /* in one call of llama_runner_run() */
     uint32_t threads;        /* 0: one a core */
 };
 
@@ -28,11 +27,16 @@ int llama_runner_open(const struct llama_runner_options *options, struct llama_h
 /* Only find the hooks: reads no weights where the file can be mapped. Same errors. */
 int llama_runner_probe(const char *path, struct llama_hooks *hooks);
 
-/* Run `contexts` contexts, of lengths[contexts] tokens each, which lie one after another in
- * `tokens`. values: (all tokens, width of all hooks). Each context begins afresh at position 0.
- * ERR_MISMATCH where the graph computed something else than what was submitted; ERR_IO. */
-int llama_runner_run(struct llama_runner *runner, const int32_t *tokens, const uint32_t *lengths,
-                     uint32_t contexts, float *values);
+/* Run one context of `count` tokens, afresh from position 0. values: (count, width of all hooks).
+ *
+ * One context at a time, though llama.cpp can take several in a pass: with its flash attention (16
+ * bit inside, and a fifth faster than the exact kind) a row then differs by 1e-4 with what lies
+ * beside it in the batch. So a context's rows are the same bits wherever a run is taken up again.
+ *
+ * ERR_MISMATCH where the graph computed something else than what was submitted; ERR_IO; ERR_LIMIT.
+ */
+int llama_runner_run(struct llama_runner *runner, const int32_t *tokens, uint32_t count,
+                     float *values);
 
 /* A pack_tokenize (pack.h); `arg` is a runner. Thread-safe only if the runner is not shared. */
 int llama_runner_tokenize(void *arg, const char *text, size_t size, const int32_t **tokens,

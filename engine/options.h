@@ -36,7 +36,7 @@ struct engine_options {
     const char *text_field; /* JSONL: the field that holds the text */
     enum bad_text on_bad_text;
     uint32_t context_tokens;
-    uint32_t batch_contexts; /* contexts in one pass */
+    uint32_t batch_contexts; /* contexts in one engine_batch; changes no value */
     uint32_t threads;
     int prepend_bos; /* -1: as the model's metadata says */
 

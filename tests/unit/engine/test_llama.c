@@ -42,46 +42,53 @@ static struct engine_options options_of(uint32_t context_tokens, uint32_t batch_
                                    .prepend_bos = -1};
 }
 
-/* Fraction of variance of `expected` that `got` explains, attention sinks left out (FIELD: FVE). */
+/* Attention sinks: their norm dwarfs all others', and with it any mean over rows. */
+static int is_sink(const struct rows *r, size_t i)
+{
+    double square = 0;
+    for (uint32_t k = 0; k < r->width; k++) square += (double)row_of(r, i)[k] * row_of(r, i)[k];
+    return (r->flags[i] & ENGINE_ROW_FIRST) || sqrt(square) > 2000;
+}
+
+/* Fraction of the variance of `expected` that `got` explains, sinks left out. */
 static double variance_explained(const struct rows *got, const struct rows *expected)
 {
     uint32_t D = expected->width;
     double *mean = calloc(D, sizeof *mean), kept = 0, error = 0, variance = 0;
     for (size_t i = 0; i < expected->count; i++) {
-        if (expected->flags[i] & ENGINE_ROW_FIRST) continue;
+        if (is_sink(expected, i)) continue;
         kept++;
         for (uint32_t k = 0; k < D; k++) mean[k] += row_of(expected, i)[k];
     }
     for (size_t i = 0; i < expected->count; i++) {
-        if (expected->flags[i] & ENGINE_ROW_FIRST) continue;
+        if (is_sink(expected, i)) continue;
         for (uint32_t k = 0; k < D; k++) {
             double x = row_of(expected, i)[k], d = x - row_of(got, i)[k], v = x - mean[k] / kept;
             error += d * d;
             variance += v * v;
         }
     }
+    print_message("%.0f of %zu rows are no attention sinks\n", kept, expected->count);
     free(mean);
     return 1 - error / variance;
 }
 
-/* Rows i whose nearest row of `reference` is row i + shift. */
+/* Rows i whose nearest row of `reference`, or one as near, is row i + shift. */
 static size_t own_nearest(const struct rows *got, const struct rows *reference, size_t shift)
 {
     size_t own = 0;
     for (size_t i = 0; i + shift < got->count; i++) {
-        size_t best = SIZE_MAX;
-        float least = INFINITY;
+        float least = INFINITY, to_own = INFINITY;
         for (size_t j = 0; j < reference->count; j++) {
             float square = 0;
-            for (uint32_t k = 0; k < got->width && square < least; k++) {
+            for (uint32_t k = 0; k < got->width && square <= least; k++) {
                 float d = row_of(got, i)[k] - row_of(reference, j)[k];
                 square += d * d;
             }
-            if (square >= least) continue;
-            least = square;
-            best = j;
+            if (j == i + shift) to_own = square;
+            if (square < least) least = square;
         }
-        own += best == i + shift;
+        own += to_own == least;
     }
     return own;
 }
@@ -91,12 +98,12 @@ static void several_sequences_in_a_batch_are_those_of_single_runs(void **state)
     (void)state;
     struct engine_options single = options_of(100, 1), several = options_of(100, 7);
     struct rows expected = all_rows(&single), got = all_rows(&several);
-    assert_true(expected.count > 1000); /* so that passes of 512 tokens cut contexts */
+    assert_true(expected.count > 1000);
     assert_int_equal(got.count, expected.count);
-    double largest = expect_same(&got, 0, &expected, 0, got.count, 1e-5);
-    print_message("largest relative distance %g\n", largest);
+    expect_same(&got, 0, &expected, 0, got.count, 1e-6);
     assert_int_equal(own_nearest(&got, &expected, 0), got.count);
-    assert_true(own_nearest(&got, &expected, 1) < 5); /* the control: off by one row */
+    assert_true(own_nearest(&got, &expected, 1) <
+                got.count / 100); /* the control: off by one row */
     free_rows(&got);
     free_rows(&expected);
 }
@@ -142,10 +149,10 @@ static void seeking_goes_on_where_it_was(void **state)
 {
     (void)state;
     struct engine_options options = options_of(100, 2);
-    expect_seekable(&options, 9, 1e-5);
+    expect_seekable(&options, 9, 1e-6);
     options.share_index = 1;
     options.share_count = 3;
-    expect_seekable(&options, 5, 1e-5);
+    expect_seekable(&options, 5, 1e-6);
     struct engine *e = open_engine(&options);
     assert_int_equal(engine_seek(e, &(struct cursor){.document = 2, .sequence = 1}), ERR_MISMATCH);
     struct engine_batch batch; /* a position that the context there does not have */
@@ -192,7 +199,7 @@ static void the_prepared_model_is_as_good_as_the_file(void **state)
     engine_close(e);
     double fve = variance_explained(&exact, &prepared);
     print_message("FVE of the file's rows against the prepared model's: %.5f\n", fve);
-    assert_true(fve > 0.998 && fve < 1);
+    assert_true(fve > 0.998 && fve < 0.99999);
     free_rows(&prepared);
     free_rows(&exact);
 }

@@ -182,14 +182,23 @@ static void bad_options_are_told(void **state)
     assert_int_not_equal(engine_open(&o, &e), ERR_OK);
 }
 
-int main(void)
+static void idle_threads_sleep(void **state)
 {
+    (void)state;
+    assert_true(getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"));
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    engine_threads_passive(argv); /* begins this program again, with the setting */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_sums_of_the_true_directions_at_their_rates),
         cmocka_unit_test(rows_are_a_function_of_seed_and_number),
         cmocka_unit_test(seeking_goes_on_where_it_was),
         cmocka_unit_test(noise_has_its_deviation),
         cmocka_unit_test(bad_options_are_told),
+        cmocka_unit_test(idle_threads_sleep),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
