@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 enum { LINE_BYTES = 2048, PREFIX_BYTES = 256, TEXT_BYTES = 1200 };
+enum { END_BYTES = 16 }; /* kept free for the ends of quotes and of the line */
 
 static struct {
     char process[64];
@@ -48,8 +49,8 @@ struct line {
 
 static void put(struct line *line, const char *text, size_t bytes)
 {
-    size_t room = sizeof line->text - line->used - 16; /* for the end of a quote and of the line */
-    if (line->used + 16 >= sizeof line->text) return;
+    size_t limit = sizeof line->text - END_BYTES;
+    size_t room = line->used < limit ? limit - line->used : 0;
     if (bytes > room) bytes = room;
     memcpy(line->text + line->used, text, bytes);
     line->used += bytes;

@@ -85,8 +85,8 @@ static void test_unknown_keys(void **state)
     refuses(NAME, "trainer.bach_rows=3", "--set trainer.bach_rows", "batch_rows");
     refuses(NAME, "trainr.reuse=3", "--set", "trainer");
     refuses(NAME "trainer: {reuse: 1, reuse: 2}\n", NULL, "t.yaml:2:", "given twice");
-    refuses(NAME "sink: {size: 1GiB}\nsink: {size: 2GiB}\n", NULL, "t.yaml:3:", "given twice");
-    refuses(NAME "stream: {name: u}\n", NULL, "given twice");
+    refuses(NAME "sink: {size: 1GiB}\nsink: {window: 2}\n", NULL, "t.yaml:3:", "given twice");
+    refuses(NAME "stream: {model: u}\n", NULL, "t.yaml:2: stream: given twice");
 }
 
 static void test_types_and_ranges(void **state)

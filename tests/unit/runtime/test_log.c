@@ -80,6 +80,7 @@ static void test_long_lines(void **state)
     assert_true(strlen(line) <= 2048);
     assert_int_equal(line[strlen(line) - 1], '\n');
     assert_null(strchr(strchr(line, '\n') + 1, '\n'));
+    assert_null(strstr(line, " n=1")); /* there is no room left for it */
 }
 
 static void test_limit(void **state)
