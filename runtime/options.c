@@ -317,6 +317,22 @@ static void man_commands(const struct program_spec *program, FILE *out)
     }
 }
 
+/* The page of the program with commands is the one that has the whole table. */
+static void man_configuration(const struct program_spec *program, FILE *out)
+{
+    fputs(".SH CONFIGURATION\nFILE is YAML: one mapping of sections, each a mapping of options. "
+          "Unknown keys are errors. ",
+          out);
+    if (!program->commands) {
+        fputs("Every option is in\n.BR sluice (1)\nand in the output of "
+              "\\-\\-print\\-config.\n",
+              out);
+        return;
+    }
+    fputc('\n', out);
+    config_write_man(out);
+}
+
 int options_write_man(const struct program_spec *program, FILE *out)
 {
     fprintf(out, ".TH \"%s\" 1 \"\" \"sluice %s\" \"Sluice\"\n.SH NAME\n", program->name,
@@ -340,10 +356,7 @@ int options_write_man(const struct program_spec *program, FILE *out)
     fputs(".SH OPTIONS\n", out);
     man_options(program->options, program->options_count, out);
     man_options(common, COMMON, out);
-    fputs(".SH CONFIGURATION\nThe file is YAML: one mapping of sections, each a mapping of "
-          "options. Unknown keys are errors.\n",
-          out);
-    config_write_man(out);
+    man_configuration(program, out);
     fputs(".SH EXIT STATUS\n0 done; 1 failed at run time; 2 usage or configuration.\n"
           ".SH ENVIRONMENT\n.TP\n.B XDG_CACHE_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR\n"
           "where models, runs and sockets live.\n.TP\n.B NO_COLOR\nno colour in logs.\n",
