@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MILLISECONDS UINT64_C(1000000)
-#define HELLO_AGAIN  (2000 * MILLISECONDS) /* no answer at all */
-#define RETRY_AFTER  (1000 * MILLISECONDS) /* refused: not now */
-#define RETRY_SOON   (250 * MILLISECONDS)  /* refused: the session is over */
-#define PING_EACH    (1000 * MILLISECONDS)
-#define SILENCE      (5000 * MILLISECONDS) /* of the sink: ask for a new session */
-#define END_AGAIN    (1000 * MILLISECONDS)
+#define MILLISECONDS   UINT64_C(1000000)
+#define HELLO_AGAIN    (2000 * MILLISECONDS) /* no answer at all */
+#define RETRY_AFTER    (1000 * MILLISECONDS) /* refused: not now */
+#define RETRY_SOON     (250 * MILLISECONDS)  /* refused: the session is over */
+#define PING_EACH      (1000 * MILLISECONDS)
+#define SILENCE        (5000 * MILLISECONDS) /* of the sink: ask for a new session */
+#define END_AGAIN      (1000 * MILLISECONDS)
+#define DESCRIBE_AGAIN (2000 * MILLISECONDS)
 
 enum { LEAST_FRAMES = 3, MOST_FRAMES = 4096 };
 
@@ -35,7 +36,7 @@ struct producer {
     uint64_t credit;
     uint64_t heard_ns;                  /* last message of the sink in this session */
     uint64_t hello_ns, ping_ns, end_ns; /* when each is due */
-    int describe_due;
+    uint64_t describe_ns;               /* the same, for what was measured; never before it was */
 
     struct window *window;
     uint64_t send_next; /* number of the next frame to send */
@@ -118,7 +119,7 @@ int producer_introduce(struct producer *p, const char *descriptor, size_t bytes)
 int producer_described(struct producer *p, const char *descriptor, size_t bytes)
 {
     int rc = text_set(&p->described, descriptor, bytes);
-    if (!rc) p->describe_due = 1;
+    p->describe_ns = 0;
     return rc;
 }
 
@@ -254,9 +255,8 @@ static void on_welcome(struct producer *p, const struct message *m, uint64_t now
     }
     if (m->flags & MESSAGE_MEASURE) {
         p->phase = PRODUCER_MEASURING;
-        if (p->described.data)
-            p->describe_due = 1;
-        else if (p->order.task != PRODUCER_MEASURE)
+        p->describe_ns = 0;
+        if (!p->described.data && p->order.task != PRODUCER_MEASURE)
             give_order(p, PRODUCER_MEASURE);
         return;
     }
@@ -360,6 +360,14 @@ static struct message describe(const struct producer *p)
     return m;
 }
 
+/* Tells how far it has sent, so that a frame lost on the way is missed even if none follows it. */
+static struct message ping(const struct producer *p)
+{
+    struct message m = blank(p, MESSAGE_PING);
+    m.next_number = p->phase == PRODUCER_STREAMING ? p->send_next : 0;
+    return m;
+}
+
 static struct message end(const struct producer *p)
 {
     struct message m = blank(p, MESSAGE_END);
@@ -380,7 +388,8 @@ static uint8_t due(const struct producer *p, uint64_t now_ns)
     if (p->leaving) return p->session ? MESSAGE_BYE : 0;
     if (is_over(p)) return p->session ? MESSAGE_BYE : 0;
     if (p->phase == PRODUCER_ASKING) return now_ns >= p->hello_ns ? MESSAGE_HELLO : 0;
-    if (p->phase == PRODUCER_MEASURING && p->describe_due) return MESSAGE_DESCRIBE;
+    if (p->phase == PRODUCER_MEASURING && p->described.data && now_ns >= p->describe_ns)
+        return MESSAGE_DESCRIBE;
     if (p->phase != PRODUCER_MEASURING && p->phase != PRODUCER_STREAMING) return 0;
     if (now_ns >= p->ping_ns) return MESSAGE_PING;
     if (p->has_ended && p->send_next >= p->end_number && now_ns >= p->end_ns) return MESSAGE_END;
@@ -395,6 +404,8 @@ int producer_next(struct producer *p, uint64_t now_ns, struct producer_send *sen
         send->message = hello(p);
     else if (type == MESSAGE_DESCRIBE)
         send->message = describe(p);
+    else if (type == MESSAGE_PING)
+        send->message = ping(p);
     else if (type == MESSAGE_END)
         send->message = end(p);
     else if (type)
@@ -429,7 +440,7 @@ void producer_sent(struct producer *p, uint64_t now_ns, const struct producer_se
         p->hello_ns = now_ns + HELLO_AGAIN;
         break;
     case MESSAGE_DESCRIBE:
-        p->describe_due = 0;
+        p->describe_ns = now_ns + DESCRIBE_AGAIN;
         break;
     case MESSAGE_PING:
         p->ping_ns = now_ns + PING_EACH;

@@ -496,6 +496,14 @@ static void keep_totals(struct desk *d, uint32_t producer, const struct message 
     if (d->is_live) d->sessions.session[producer].record.totals = m->totals;
 }
 
+/* What was sent before the PING has come before it, or was lost. */
+static void on_ping(struct desk *d, uint32_t producer, const struct message *m, uint64_t now_ns)
+{
+    struct session *s = &d->sessions.session[producer];
+    int is_lost = m->next_number > s->expected && s->expected == s->record.next_number;
+    say_state(d, producer, is_lost && sessions_resync_due(s, now_ns) ? MESSAGE_RESYNC : 0);
+}
+
 static void on_bye(struct desk *d, uint32_t producer, const struct message *m, uint64_t now_ns)
 {
     keep_totals(d, producer, m);
@@ -517,7 +525,7 @@ static void in_session(struct desk *d, uint32_t producer, const struct message *
         break;
     case MESSAGE_PING:
         keep_totals(d, producer, m);
-        say_state(d, producer, 0);
+        on_ping(d, producer, m, now_ns);
         break;
     case MESSAGE_END:
         on_end(d, producer, m, now_ns);
