@@ -27,13 +27,15 @@ struct run {
 /* A fresh folder, with state and data folders of its own in the environment (the model cache stays
  * the user's). */
 void run_make(struct run *run);
-/* Kill what still runs of it, and remove the folder, but keep it where the test has failed. */
+/* Kill what still runs of it, and remove the folder (kept where SLUICE_E2E_KEEP is set, to look).
+ */
 void run_remove(struct run *run);
 
 /* Write the configuration: `stream: {name: test, run_dir: ..., EXTRA}` and then `rest`. */
 void run_configure(struct run *run, const char *extra, const char *rest);
 
-/* A program of the build, "sluice-sink", or a path with a slash. Arguments end with NULL. */
+/* A program of the build ("sluice-sink", "tests/e2e/sluice-sink-unsafe"), or a path that begins with
+ * a slash. Arguments end with NULL. */
 
 /* Start one in the background; its output is appended to DIR/NAME.out. */
 pid_t run_start(struct run *run, const char *name, const char *program, ...)

@@ -274,8 +274,10 @@ static int tear_down(void **state)
 
 #define STORM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+/* With an argument: only the tests whose names match that pattern. */
+int main(int argc, char **argv)
 {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         STORM(each_process_in_turn),
         STORM(sluice_itself),

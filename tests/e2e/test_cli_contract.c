@@ -1,0 +1,169 @@
+/* All five programs take the same options in the same words, answer on stdout, complain on stderr,
+ * and end with 0, 1 or 2. */
+#include "tests/e2e/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const programs[] = {"sluice", "sluice-broker", "sluice-sink", "sluice-capture",
+                                       "sluice-trainer"};
+enum { PROGRAMS = sizeof programs / sizeof programs[0], SECONDS = 10 };
+
+static const char pipeline[] = "capture: { engine: synthetic }\n"
+                               "sink: { size: 8MiB }\n"
+                               "trainer:\n"
+                               "  batch_rows: 256\n"
+                               "  saes: [ { arch: topk, features: 128, k: 4 } ]\n";
+
+/* sluice takes options after a command. */
+static int run_with(struct run *run, const char *program, const char *a, const char *b)
+{
+    if (strcmp(program, "sluice") == 0)
+        return run_command(run, SECONDS, program, "check", a, b, NULL);
+    return run_command(run, SECONDS, program, a, b, NULL);
+}
+
+static void help_and_version_go_to_stdout(void **state)
+{
+    struct run *run = *state;
+    for (int i = 0; i < PROGRAMS; i++) {
+        assert_int_equal(run_command(run, SECONDS, programs[i], "--help", NULL), 0);
+        assert_non_null(strstr(run->out, programs[i]));
+        assert_non_null(strstr(run->out, "--set"));
+        assert_string_equal(run->err, "");
+        assert_int_equal(run_command(run, SECONDS, programs[i], "--version", NULL), 0);
+        assert_memory_equal(run->out, programs[i], strlen(programs[i]));
+        assert_non_null(strstr(run->out, SLUICE_VERSION));
+        assert_string_equal(run->err, "");
+        assert_int_equal(run_command(run, SECONDS, programs[i], "--print-man", NULL), 0);
+        assert_non_null(strstr(run->out, ".TH"));
+    }
+}
+
+static void an_unknown_option_is_usage(void **state)
+{
+    struct run *run = *state;
+    for (int i = 0; i < PROGRAMS; i++) {
+        assert_int_equal(run_with(run, programs[i], "--chek", NULL), 2);
+        assert_non_null(strstr(run->err, "unknown option --chek; did you mean --check?"));
+        assert_string_equal(run->out, "");
+        assert_int_equal(run_with(run, programs[i], "--zzzzzzzz", NULL), 2);
+        assert_non_null(strstr(run->err, "HINT"));
+        assert_int_equal(run_with(run, programs[i], "--set", NULL), 2);
+        assert_non_null(strstr(run->err, "needs a value"));
+        assert_int_equal(run_with(run, programs[i], "--log-level=loud", run->config), 2);
+    }
+}
+
+static void a_missing_file_is_usage(void **state)
+{
+    struct run *run = *state;
+    for (int i = 0; i < PROGRAMS; i++) {
+        assert_int_equal(run_command(run, SECONDS, programs[i], NULL), 2);
+        assert_true(run->err[0] != '\0');
+        assert_int_equal(run_with(run, programs[i], NULL, NULL), 2);
+        assert_non_null(strstr(run->err, "HINT"));
+        assert_int_equal(run_with(run, programs[i], "/nonexistent/run.yaml", NULL), 2);
+        assert_non_null(strstr(run->err, "/nonexistent/run.yaml"));
+        assert_string_equal(run->out, "");
+    }
+}
+
+static void check_validates(void **state)
+{
+    struct run *run = *state;
+    for (int i = 0; i < PROGRAMS; i++) {
+        if (run_with(run, programs[i], run->config, "--check") != 0) fail_msg("%s", run->err);
+        assert_string_equal(run->err, "");
+        assert_int_equal(run_with(run, programs[i], run->config, "--set=sink.sice=3"), 2);
+        assert_non_null(strstr(run->err, "sink.sice"));
+        assert_non_null(strstr(run->err, "size")); /* did you mean */
+        assert_int_equal(run_with(run, programs[i], run->config, "--set=sink.size=3"), 2);
+        assert_non_null(strstr(run->err, "sink.size"));
+    }
+}
+
+static void print_config_loads_back(void **state)
+{
+    struct run *run = *state;
+    char path[HARNESS_PATH_BYTES + 16];
+    snprintf(path, sizeof path, "%s/printed.yaml", run->dir);
+    for (int i = 0; i < PROGRAMS; i++) {
+        assert_int_equal(run_with(run, programs[i], "--print-config", NULL), 0);
+        assert_non_null(strstr(run->out, "batch_rows"));
+        assert_int_equal(run_with(run, programs[i], run->config, "--print-config"), 0);
+        char *first = strdup(run->out);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(first, file);
+        fclose(file);
+        assert_int_equal(run_with(run, programs[i], path, "--print-config"), 0);
+        assert_string_equal(run->out, first);
+        free(first);
+    }
+}
+
+static void an_unknown_command_names_the_nearest(void **state)
+{
+    struct run *run = *state;
+    assert_int_equal(run_command(run, SECONDS, "sluice", "stats", run->config, NULL), 2);
+    assert_non_null(strstr(run->err, "did you mean 'status'?"));
+    assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", run->config, NULL), 2);
+    assert_non_null(strstr(run->err, "buffer "));
+    assert_int_equal(run_command(run, SECONDS, "sluice", "frobnicate", NULL), 2);
+    assert_non_null(strstr(run->err, "HINT"));
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", "--help", NULL), 0);
+    assert_non_null(strstr(run->out, "--fresh"));
+}
+
+static void commands_on_a_run_that_never_was(void **state)
+{
+    struct run *run = *state;
+    assert_int_equal(run_command(run, SECONDS, "sluice", "status", run->config, NULL), 1);
+    assert_non_null(strstr(run->err, "sluice up"));
+    assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 1);
+    assert_non_null(strstr(run->err, "sluice up"));
+    assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "verify", run->config, NULL), 1);
+    assert_int_equal(run_command(run, SECONDS, "sluice", "consumer", "list", run->config, NULL), 0);
+    assert_non_null(strstr(run->out, "main"));
+    int code = run_command(run, SECONDS, "sluice", "consumer", "drop", run->config, "main", NULL);
+    assert_int_equal(code, 2);
+    assert_non_null(strstr(run->err, "trainer.consumers declares"));
+    code = run_command(run, SECONDS, "sluice", "consumer", "drop", run->config, "gone", NULL);
+    assert_int_equal(code, 2);
+    assert_non_null(strstr(run->err, "consumer list"));
+}
+
+static int set_up(void **state)
+{
+    static struct run run;
+    run_make(&run);
+    run_configure(&run, "", pipeline);
+    *state = &run;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    run_remove(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(help_and_version_go_to_stdout),
+        cmocka_unit_test(an_unknown_option_is_usage),
+        cmocka_unit_test(a_missing_file_is_usage),
+        cmocka_unit_test(check_validates),
+        cmocka_unit_test(print_config_loads_back),
+        cmocka_unit_test(an_unknown_command_names_the_nearest),
+        cmocka_unit_test(commands_on_a_run_that_never_was),
+    };
+    return cmocka_run_group_tests_name("command lines", tests, set_up, tear_down);
+}
