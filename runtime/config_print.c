@@ -107,10 +107,13 @@ int config_print(const struct config *config, FILE *out)
 
 int config_write_markdown(FILE *out)
 {
+    fputs("# Every option\n\nWritten by `man/generate.sh` out of the table that the programs read. "
+          "Unknown keys are errors.\n\n",
+          out);
     for (size_t s = 0; s < config_sections_count; s++) {
         const char *section = config_sections[s].name;
         fprintf(out,
-                "### `%s`: %s\n\n| key | meaning | allowed | unit | default |\n"
+                "## `%s`: %s\n\n| key | meaning | allowed | unit | default |\n"
                 "|---|---|---|---|---|\n",
                 section, config_sections[s].meaning);
         for (size_t i = 0; i < config_options_count; i++) {
@@ -121,7 +124,7 @@ int config_write_markdown(FILE *out)
             fprintf(out, "| `%s` | %s | %s | %s | %s |\n", option->key, option->meaning, allowed,
                     option->unit, option->standard ? option->standard : "required");
         }
-        fputs("\n", out);
+        if (s + 1 < config_sections_count) fputs("\n", out);
     }
     return ferror(out) ? err_set(ERR_IO, "cannot write the table of options") : ERR_OK;
 }

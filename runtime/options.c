@@ -155,6 +155,10 @@ static int take_option(const struct program_spec *program, struct cursor_of_argu
         *done = 1;
         return options_write_man(program, stdout);
     }
+    if (strcmp(argument, "--print-markdown") == 0) {
+        *done = 1;
+        return config_write_markdown(stdout);
+    }
     if (argument[1] != '-') return fail_unknown(program, options->command, argument);
     size_t length = strcspn(argument + 2, "=");
     const struct option_spec *spec = find(program, options->command, argument + 2, length);

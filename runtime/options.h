@@ -60,7 +60,8 @@ struct options {                        /* strings point into argv and the table
     int print_config, check;
 };
 
-/* Parse. --help, --version and --print-man are answered on stdout, and *done = 1: exit 0.
+/* Parse. --help, --version, and what man/generate.sh asks for (--print-man, --print-markdown) are
+ * answered on stdout, and *done = 1: exit 0.
  * ERR_USAGE: the text says what is wrong and names the nearest option or command. */
 int options_parse(const struct program_spec *program, int argc, char **argv,
                   struct options *options, int *done);

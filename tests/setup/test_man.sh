@@ -1,13 +1,13 @@
 #!/bin/bash
-# The manual pages in man/ are those that the programs write, and roff takes them without complaint.
+# The manual pages in man/ and configs/OPTIONS.md are those that the programs write, and roff takes them without complaint.
 # shellcheck source=tests/setup/check.sh
 . "$(dirname "$0")/check.sh"
 build=${BUILD:-build}
 
 same_as_written() {
     man/generate.sh "$build" "$work" || return 1
-    for page in "$work"/*.1; do
-        diff -u "man/${page##*/}" "$page" && continue
+    for page in "$work"/man/*.1 "$work"/configs/OPTIONS.md; do
+        diff -u "${page#"$work"/}" "$page" && continue
         echo "HINT: make && man/generate.sh"
         return 1
     done
