@@ -1,0 +1,168 @@
+/*
+ * `sluice-trainer --replay BUFFER` over an ended stream: the same weights bit for bit, also where
+ * it was stopped and taken up again, and the buffer stays as it was.
+ *
+ * The stream has no consumer, so nothing is freed and all of it lies in the buffer.
+ */
+#include "base/fileio.h"
+#include "tests/e2e/harness.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 60000, SECONDS = 60 };
+
+static const char pipeline[] =
+    "capture:\n"
+    "  engine: synthetic\n"
+    "  synthetic: { features: 128, width: 64, l0: 4, rows: 60000, sequence_rows: 64 }\n"
+    "sink: { size: 32MiB }\n"
+    "trainer:\n"
+    "  consumers: []\n"
+    "  reuse: 4\n"
+    "  batch_rows: 256\n"
+    "  checkpoint_seconds: 1\n"
+    "  eval_rows: 2000\n"
+    "  saes: [ { name: one, arch: topk, features: 1536, k: 8, lr: 3e-3 },\n"
+    "          { name: two, arch: l1, features: 256, lr: 1e-3 },\n"
+    "          { name: rows, arch: count } ]\n";
+
+/* Weights of an SAE as exported, as they lie on disk. */
+static char *weights(const struct run *run, const char *consumer, const char *sae, size_t *bytes)
+{
+    char below[256];
+    snprintf(below, sizeof below, "%s/export/%s/saelens/sae_weights.safetensors", consumer, sae);
+    char *data = run_text(run, below, bytes);
+    if (!data) fail_msg("there is no %s", below);
+    return data;
+}
+
+static int same(const struct run *run, const char *a, const char *b, const char *sae)
+{
+    size_t bytes_a, bytes_b;
+    char *x = weights(run, a, sae, &bytes_a), *y = weights(run, b, sae, &bytes_b);
+    int equal = bytes_a == bytes_b && memcmp(x, y, bytes_a) == 0;
+    free(x);
+    free(y);
+    return equal;
+}
+
+static int replay(struct run *run, const char *consumer, const char *set)
+{
+    char buffer[HARNESS_PATH_BYTES + 16];
+    snprintf(buffer, sizeof buffer, "%s/buffer", run->state);
+    return run_command(run, SECONDS, "sluice-trainer", run->config, "--replay", buffer,
+                       "--consumer", consumer, "--set", set, NULL);
+}
+
+static void twice_is_the_same(void **state)
+{
+    struct run *run = *state;
+    if (replay(run, "first", "trainer.threads=2") != 0) fail_msg("%s", run->err);
+    if (replay(run, "second", "trainer.threads=2") != 0) fail_msg("%s", run->err);
+    assert_true(same(run, "first", "second", "one"));
+    assert_true(same(run, "first", "second", "two"));
+    json_t *summary = run_summary(run, "first");
+    assert_true(json_is_true(json_object_get(summary, "replay")));
+    json_int_t held = json_integer_value(json_object_get(summary, "held_out_rows"));
+    assert_int_equal(json_integer_value(json_object_get(summary, "rows")), (ROWS - held) * 4);
+    json_decref(summary);
+}
+
+/* Wait until the trainer has said something so many times, over all its lives. */
+static void await_words(const struct run *run, const char *words, int times)
+{
+    double until = harness_seconds() + 20;
+    for (int seen = 0; seen < times; harness_sleep(0.01)) {
+        char *text = run_text(run, "../resumed.out", NULL);
+        seen = 0;
+        for (char *at = text; at && (at = strstr(at, words)); at++) seen++;
+        free(text);
+        if (harness_seconds() > until) fail_msg("the trainer did not say '%s'", words);
+    }
+}
+
+static void resumed_is_the_same(void **state)
+{
+    struct run *run = *state;
+    char buffer[HARNESS_PATH_BYTES + 16];
+    snprintf(buffer, sizeof buffer, "%s/buffer", run->state);
+    for (int i = 0; i < 3;
+         i++) { /* SIGTERM, kill -9 after a checkpoint, SIGTERM; then to the end */
+        pid_t pid = run_start(run, "resumed", "sluice-trainer", run->config, "--replay", buffer,
+                              "--consumer", "resumed", "--set", "trainer.threads=2", NULL);
+        await_words(run, "msg=training ", i + 1);
+        if (i == 1) await_words(run, "msg=checkpoint ", 2);
+        harness_sleep(0.3);
+        kill(pid, i == 1 ? SIGKILL : SIGTERM);
+        assert_int_equal(run_wait(pid, 20), i == 1 ? HARNESS_SIGNALLED : 0);
+    }
+    json_t *early = run_summary(run, "resumed");
+    assert_null(early); /* else it was through before it was stopped, and nothing is shown */
+    if (replay(run, "resumed", "trainer.threads=2") != 0) fail_msg("%s", run->err);
+    assert_non_null(strstr(run->err, "resumed"));
+    assert_true(same(run, "first", "resumed", "one"));
+    assert_true(same(run, "first", "resumed", "two"));
+}
+
+static void another_seed_is_not(void **state)
+{
+    struct run *run = *state;
+    if (replay(run, "other", "trainer.seed=1") != 0) fail_msg("%s", run->err);
+    assert_false(same(run, "first", "other", "one"));
+}
+
+static void the_buffer_stays_as_it_was(void **state)
+{
+    struct run *run = *state;
+    if (run_command(run, 20, "sluice", "buffer", "info", run->config, NULL) != 0)
+        fail_msg("%s", run->err);
+    char *states = run_text(run, "buffer/CONSUMERS/first.state", NULL);
+    assert_null(states); /* a replay is no consumer: nothing may wait for it */
+}
+
+static void a_name_of_the_live_stream_is_refused(void **state)
+{
+    struct run *run = *state;
+    char buffer[HARNESS_PATH_BYTES + 16];
+    snprintf(buffer, sizeof buffer, "%s/buffer", run->state);
+    int code = run_command(run, SECONDS, "sluice-trainer", run->config, "--replay", buffer,
+                           "--consumer", "main", "--set", "trainer.consumers=main", NULL);
+    assert_int_equal(code, 2);
+    assert_non_null(strstr(run->err, "a replay needs a name of its own"));
+}
+
+static int set_up(void **state)
+{
+    static struct run run;
+    run_make(&run);
+    run_configure(&run, "dtype: f32", pipeline);
+    *state = &run;
+    if (run_command(&run, SECONDS, "sluice", "up", run.config, NULL) == 0) return 0;
+    print_message("%s\n", run.err);
+    return -1;
+}
+
+static int tear_down(void **state)
+{
+    run_remove(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(twice_is_the_same),
+        cmocka_unit_test(resumed_is_the_same),
+        cmocka_unit_test(another_seed_is_not),
+        cmocka_unit_test(the_buffer_stays_as_it_was),
+        cmocka_unit_test(a_name_of_the_live_stream_is_refused),
+    };
+    return cmocka_run_group_tests_name("replay", tests, set_up, tear_down);
+}
