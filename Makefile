@@ -70,6 +70,8 @@ $(BUILD)/lib$(1).a: $(call objects,$(1))
 endef
 $(foreach l,$(LIBS) $(PROCESSES),$(eval $(call library_rule,$(l))))
 
+# Conversions and bit planes are loops that gcc 12 only vectorizes at -O3 (docs/SPEED.md).
+$(BUILD)/proto/%.o: CFLAGS += $(if $(filter -O2,$(OPT)),-O3)
 $(BUILD)/engine/llama%.o: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
