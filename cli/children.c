@@ -1,6 +1,7 @@
 #include "cli/children.h"
 
 #include "base/err.h"
+#include "cli/tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +44,7 @@ int children_add(struct children *c, enum child_role role, const char *name,
     child->keeps_stdin = keeps_stdin;
     snprintf(child->name, sizeof child->name, "%s", name);
     child->log_file = strdup(log_file);
+    child->log_from = tail_size(log_file);
     if (!child->log_file) return err_set(ERR_NOMEM, "no memory for a process");
     for (size_t i = 0; arguments[i]; i++) {
         if (i + 1 == CHILD_MAX_ARGUMENTS) return err_set(ERR_LIMIT, "too many arguments");

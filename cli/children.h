@@ -35,6 +35,7 @@ struct child {
     enum child_phase phase;
     char *argument[CHILD_MAX_ARGUMENTS]; /* NULL-terminated, owned; [0] is the program's path */
     char *log_file;                      /* owned */
+    off_t log_from;                      /* its size when this run began */
     int keeps_stdin;                     /* otherwise /dev/null */
     pid_t pid;
     int status;      /* of the last death, as waitpid() gives it */

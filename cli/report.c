@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "buffer/consumer.h"
 #include "cli/progress.h"
+#include "proto/message.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -31,7 +32,7 @@ int report_finished(const struct config *config)
     for (uint32_t i = 0; i < consumers->count; i++) {
         struct consumer_state state;
         if (consumer_read(buffer, consumers->item[i], &state) != ERR_OK) return 0;
-        int finished = state.finished != 0;
+        int finished = state.finished && state.stream == stream_key(config->stream.name);
         consumer_state_free(&state);
         if (!finished || summary_path(config, consumers->item[i], path) != ERR_OK ||
             access(path, R_OK) != 0)

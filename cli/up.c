@@ -179,16 +179,19 @@ static int columns(void)
 /* Before the first row: what the slowest to start says. */
 static void starting_line(const struct up *up, double seconds, char *out, size_t bytes)
 {
-    char path[CONFIG_PATH_BYTES], message[TAIL_MESSAGE_BYTES] = "", time[24];
-    if (config_log_file(up->config, "capture-0", path) == ERR_OK)
-        tail_message(path, message, sizeof message);
+    char message[TAIL_MESSAGE_BYTES] = "", time[24];
+    for (size_t i = 0; i < up->children.count && !message[0]; i++) {
+        const struct child *child = &up->children.child[i];
+        if (child->role == CHILD_CAPTURE)
+            tail_message(child->log_file, child->log_from, message, sizeof message);
+    }
     progress_time(seconds, time, sizeof time);
     snprintf(out, bytes, "%s  starting: %s", time, message[0] ? message : "...");
 }
 
 static void show_line(struct up *up, int64_t at_ms)
 {
-    char line[512];
+    char line[1024];
     double seconds = (double)(at_ms - up->started_ms) / 1000;
     if (!up->line_every_ms || at_ms < up->line_ms) return;
     up->line_ms = at_ms + up->line_every_ms;
@@ -271,9 +274,12 @@ static void blame(const struct up *up)
 {
     for (size_t i = 0; i < up->children.count; i++) {
         const struct child *child = &up->children.child[i];
+        char message[TAIL_MESSAGE_BYTES];
         if (child->phase != CHILD_GIVEN_UP) continue;
+        tail_error(child->log_file, child->log_from, message, sizeof message);
         fprintf(stderr, "sluice: the last lines of %s:\n", child->log_file);
         tail_print(child->log_file, LOG_LINES, "    ", stderr);
+        if (message[0]) fprintf(stderr, "sluice: %s: %s\n", child->name, message);
     }
 }
 

@@ -4,21 +4,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { GROWTH_ROWS = 1024 };
+enum { GROWTH_ROWS = 1024, PENDING_ROWS = 64 };
 
 struct held_out {
-    FILE *file;
+    int fd; /* -1: none */
     char *path;
     const float *scale; /* (width) */
     float *values;      /* (room, width), scaled */
+    float *pending;     /* (PENDING_ROWS, width), as drawn: the last rows, not in the file yet */
     uint64_t rows, room, limit_rows;
-    uint32_t width;
+    uint32_t width, pending_rows;
 };
 
 static int write_error(const struct held_out *h)
@@ -50,28 +50,49 @@ static void keep_scaled(struct held_out *h, const float *values)
     h->rows++;
 }
 
+static size_t row_bytes(const struct held_out *h)
+{
+    return h->width * sizeof(float);
+}
+
 static int load(struct held_out *h, uint64_t rows)
 {
-    float *row = malloc(h->width * sizeof *row);
-    if (!row) return err_set(ERR_NOMEM, "no memory for a held-out row");
+    float *row = h->pending;
     int result = ERR_OK;
     while (result == ERR_OK && h->rows < rows) {
-        if (fread(row, sizeof *row, h->width, h->file) != h->width) {
-            result = err_set(ERR_IO, "cannot read %s: %s", h->path, strerror(errno));
-            break;
-        }
-        result = make_room(h);
+        ssize_t n = pread(h->fd, row, row_bytes(h), (off_t)(h->rows * row_bytes(h)));
+        if (n != (ssize_t)row_bytes(h))
+            result = err_set(ERR_IO, "cannot read %s: %s", h->path,
+                             n < 0 ? strerror(errno) : "it became shorter");
+        if (result == ERR_OK) result = make_room(h);
         if (result == ERR_OK) keep_scaled(h, row);
     }
-    free(row);
     return result;
+}
+
+/* At the place where they belong, so that a disk that was full can be tried again. */
+static int write_pending(struct held_out *h)
+{
+    const char *data = (const char *)h->pending;
+    size_t left = h->pending_rows * row_bytes(h);
+    off_t at = (off_t)((h->rows - h->pending_rows) * row_bytes(h));
+    while (left > 0) {
+        ssize_t n = pwrite(h->fd, data, left, at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return write_error(h);
+        data += n;
+        at += n;
+        left -= (size_t)n;
+    }
+    h->pending_rows = 0;
+    return ERR_OK;
 }
 
 static int cut(struct held_out *h, uint64_t rows)
 {
     struct stat st;
-    off_t bytes = (off_t)(rows * h->width * sizeof(float));
-    if (fstat(fileno(h->file), &st) != 0)
+    off_t bytes = (off_t)(rows * row_bytes(h));
+    if (fstat(h->fd, &st) != 0)
         return err_set(ERR_IO, "cannot look at %s: %s", h->path, strerror(errno));
     if (st.st_size < bytes)
         return err_set(
@@ -79,7 +100,7 @@ static int cut(struct held_out *h, uint64_t rows)
             "%s has %lld bytes, but the checkpoint counts %lld in it; HINT: put the file "
             "back, or start over with --fresh",
             h->path, (long long)st.st_size, (long long)bytes);
-    if (ftruncate(fileno(h->file), bytes) != 0) return write_error(h);
+    if (ftruncate(h->fd, bytes) != 0) return write_error(h);
     return ERR_OK;
 }
 
@@ -93,15 +114,12 @@ int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t
     h->scale = scale;
     h->limit_rows = limit_rows > rows ? limit_rows : rows;
     h->path = strdup(path);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || !h->path || !(h->file = fdopen(fd, "r+"))) {
-        result = err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
-        if (fd >= 0) close(fd);
-    }
+    h->pending = malloc(PENDING_ROWS * row_bytes(h));
+    h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (h->fd < 0) result = err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (!h->path || !h->pending) result = err_set(ERR_NOMEM, "no memory for the held-out rows");
     if (result == ERR_OK) result = cut(h, rows);
     if (result == ERR_OK) result = load(h, rows);
-    /* Between reading and writing a stream must be positioned. */
-    if (result == ERR_OK && fseeko(h->file, 0, SEEK_END) != 0) result = write_error(h);
     if (result != ERR_OK) {
         held_out_close(h);
         return result;
@@ -113,8 +131,9 @@ int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t
 void held_out_close(struct held_out *h)
 {
     if (!h) return;
-    if (h->file) fclose(h->file);
+    if (h->fd >= 0) close(h->fd);
     free(h->values);
+    free(h->pending);
     free(h->path);
     free(h);
 }
@@ -122,17 +141,19 @@ void held_out_close(struct held_out *h)
 int held_out_add(struct held_out *h, const float *values)
 {
     if (h->rows == h->limit_rows) return ERR_OK;
-    int result = make_room(h);
+    int result = h->pending_rows == PENDING_ROWS ? write_pending(h) : ERR_OK;
+    if (result == ERR_OK) result = make_room(h);
     if (result != ERR_OK) return result;
-    if (fwrite(values, sizeof *values, h->width, h->file) != h->width) return write_error(h);
+    memcpy(h->pending + (size_t)h->pending_rows++ * h->width, values, row_bytes(h));
     keep_scaled(h, values);
     return ERR_OK;
 }
 
 int held_out_sync(struct held_out *h)
 {
-    if (fflush(h->file) != 0 || fsync(fileno(h->file)) != 0) return write_error(h);
-    return ERR_OK;
+    int result = write_pending(h);
+    if (result == ERR_OK && fsync(h->fd) != 0) result = write_error(h);
+    return result;
 }
 
 uint64_t held_out_rows(const struct held_out *h)

@@ -26,7 +26,8 @@ void held_out_close(struct held_out *held_out);
  * ERR_NOSPC, ERR_NOMEM. */
 int held_out_add(struct held_out *held_out, const float *values);
 
-/* Write what is buffered and fsync. ERR_IO, ERR_NOSPC. Blocks on the disk. */
+/* Write what is buffered and fsync. ERR_IO, ERR_NOSPC: nothing is lost, it may be tried again.
+ * Blocks on the disk. */
 int held_out_sync(struct held_out *held_out);
 
 /* Rows kept, and the scaled copy: (rows, width), valid until the next held_out_add(). */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WAIT_BUFFER_MS = 100, WAIT_ROWS_MS = 5, EVALUATION_SHARE = 50 };
+enum { FULL_DISK_MS = 1000, WAIT_BUFFER_MS = 100, WAIT_ROWS_MS = 5, EVALUATION_SHARE = 50 };
 
 static double seconds_since(uint64_t begin_ns)
 {
@@ -223,6 +223,17 @@ static int publish_place(struct training *t, const struct consumer_state *state)
     return consumer_write(t->buffer, state);
 }
 
+/* The same at a start, where there is nothing to do before it has been done. */
+static int insist_on_place(struct training *t, const struct consumer_state *state)
+{
+    int result;
+    while ((result = publish_place(t, state)) == ERR_NOSPC && !atomic_load(&t->stop)) {
+        log_warn("waiting for room on the disk: %s", err_text());
+        pause_ms(t, FULL_DISK_MS);
+    }
+    return result;
+}
+
 static int open_parts(struct training *t, const struct save *save, const struct checkpoint *from)
 {
     char path[CONFIG_PATH_BYTES + 32];
@@ -234,11 +245,11 @@ static int open_parts(struct training *t, const struct save *save, const struct 
     if (result == ERR_OK)
         result = held_out_open(path, t->plan.width, t->plan.scale, c->eval_rows,
                                save->held_out_rows, &t->held_out);
-    if (result == ERR_OK && from) result = publish_place(t, &save->state);
+    if (result == ERR_OK && from) result = insist_on_place(t, &save->state);
     struct draw_options options = draw_options_of(t);
     if (result == ERR_OK) result = draw_open(&options, &t->draw);
     if (result == ERR_OK && from) return take_up(t, save, from);
-    if (result == ERR_OK) result = publish_place(t, draw_state(t->draw));
+    if (result == ERR_OK) result = insist_on_place(t, draw_state(t->draw));
     return result;
 }
 
@@ -294,10 +305,16 @@ static int checkpoint(struct training *t)
     return ERR_OK;
 }
 
+/* A full disk ends no training: the last checkpoint stands, and the next try comes soon. */
 static int checkpoint_if_due(struct training *t)
 {
-    if (t->batch.checkpoint_request > t->answered || process_now_ns() >= t->checkpoint_ns)
-        return checkpoint(t);
+    uint64_t now_ns = process_now_ns();
+    int due = t->batch.checkpoint_request > t->answered || now_ns >= t->checkpoint_ns;
+    if (!due || now_ns < t->full_disk_ns) return ERR_OK;
+    int result = checkpoint(t);
+    if (result != ERR_NOSPC) return result;
+    log_warn("no checkpoint, as the disk is full: %s", err_text());
+    t->full_disk_ns = now_ns + FULL_DISK_MS * UINT64_C(1000000);
     return ERR_OK;
 }
 

@@ -86,7 +86,7 @@ char *run_text(const struct run *run, const char *below_state, size_t *bytes)
 
 /* ---- processes ---- */
 
-static void program_path(const char *program, char *out)
+void run_program(const char *program, char *out)
 {
     char self[HARNESS_PATH_BYTES];
     if (program[0] == '/') {
@@ -104,7 +104,7 @@ static size_t collect(char **argv, const char *program, va_list args)
 {
     static char path[HARNESS_PATH_BYTES];
     size_t n = 1;
-    program_path(program, path);
+    run_program(program, path);
     argv[0] = path;
     while ((argv[n] = va_arg(args, char *)) != NULL)
         if (++n == HARNESS_ARGUMENTS) fail_msg("too many arguments");

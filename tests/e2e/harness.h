@@ -34,9 +34,11 @@ void run_remove(struct run *run);
 /* Write the configuration: `stream: {name: test, run_dir: ..., EXTRA}` and then `rest`. */
 void run_configure(struct run *run, const char *extra, const char *rest);
 
-/* A program of the build ("sluice-sink", "tests/e2e/sluice-sink-unsafe"), or a path that begins with
- * a slash. Arguments end with NULL. */
+/* A program of the build ("sluice-sink", "tests/e2e/sluice-sink-unsafe"), or a path that begins
+ * with a slash. Arguments end with NULL. */
 
+/* Its path into out[HARNESS_PATH_BYTES]. */
+void run_program(const char *program, char *out);
 /* Start one in the background; its output is appended to DIR/NAME.out. */
 pid_t run_start(struct run *run, const char *name, const char *program, ...)
     __attribute__((sentinel));

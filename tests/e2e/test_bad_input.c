@@ -1,0 +1,356 @@
+/*
+ * What bad input gets: a message that says what, where and what to do next, and exit code 2 (usage,
+ * configuration) or 1 (at run time); and nothing is lost that was acked.
+ */
+#include "tests/e2e/harness.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { SECONDS = 30 };
+
+/* On lines of their own, so that errors can name them: run_configure() writes line 1. */
+static const char synthetic[] =
+    "capture:\n"
+    "  engine: synthetic\n"
+    "  synthetic: { features: 64, width: 64, l0: 4, rows: 300000, sequence_rows: 64 }\n"
+    "sink: { size: 32MiB }\n"
+    "trainer:\n"
+    "  batch_rows: 512\n"
+    "  eval_rows: 2000\n"
+    "  checkpoint_seconds: 1\n"
+    "  saes: [ { name: rows, arch: count } ]\n";
+
+static const char llama[] = "capture: { engine: llama, corpus: [CORPUS], context_tokens: 64 }\n"
+                            "sink: { size: 64MiB }\n"
+                            "trainer: { saes: [ { arch: topk, features: 1152, k: 16 } ] }\n";
+
+static void has(const char *text, const char *part)
+{
+    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
+}
+
+static void write_text(const struct run *run, const char *name, const char *text)
+{
+    char path[HARNESS_PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/%s", run->dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* ---- the configuration ---- */
+
+static void unknown_keys_and_values_out_of_range(void **state)
+{
+    struct run *run = *state;
+    static const struct {
+        const char *text, *line, *words;
+    } bad[] = {
+        {"capture: { engine: synthetic }\nsink:\n  sise: 8MiB\n", ":4:", "size"},
+        {"capture: { engine: synthetic }\nsinks: { size: 8MiB }\n", ":3:", "sink"},
+        {"capture: { engine: synthetic }\ntrainer:\n  reuse: 0\n", ":4:", "1 to"},
+        {"capture: { engine: synthetic }\ntrainer:\n  reuse: many\n", ":4:", "number"},
+        {"capture: { engine: antique }\n", ":2:", "llama"},
+        {"capture: { engine: synthetic }\nsink: { size: 32Mib }\n", ":3:", "MiB"},
+        {"capture: { engine: synthetic }\nsink: [\n", ":4:", ""},
+        {"trainer: { saes: [ { arch: topk, features: 64 } ] }\n", ":2:", "k"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        run_configure(run, "", bad[i].text);
+        int code = run_command(run, SECONDS, "sluice", "up", run->config, NULL);
+        if (code != 2) fail_msg("item %zu: exit code %d: %s", i, code, run->err);
+        has(run->err, run->config);
+        has(run->err, bad[i].line);
+        has(run->err, bad[i].words);
+    }
+}
+
+static void rows_that_the_buffer_cannot_hold(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", synthetic);
+    int code = run_command(run, SECONDS, "sluice", "check", run->config, "--set",
+                           "trainer.min_rows=10000000", NULL);
+    assert_int_equal(code, 2);
+    has(run->err, "trainer.min_rows");
+    has(run->err, "HINT");
+    code = run_command(run, SECONDS, "sluice", "up", run->config, "--set",
+                       "trainer.batch_rows=100000", NULL);
+    assert_int_equal(code, 2);
+    has(run->err, "a quarter of the buffer");
+    has(run->err, "HINT");
+}
+
+/* ---- the model and the corpus ---- */
+
+static int check_with(struct run *run, const char *set)
+{
+    char other[HARNESS_PATH_BYTES + 64];
+    write_text(run, "corpus.txt", "Once upon a time.\n");
+    snprintf(other, sizeof other, "capture.corpus=%s/corpus.txt", run->dir);
+    return run_command(run, SECONDS, "sluice", "check", run->config, "--set", other, "--set", set,
+                       NULL);
+}
+
+static void a_file_that_is_no_model(void **state)
+{
+    struct run *run = *state;
+    char set[HARNESS_PATH_BYTES + 64];
+    run_configure(run, "model: smollm2, hooks: [resid_post.15]", llama);
+    write_text(run, "no.gguf", "this is not a model\n");
+    snprintf(set, sizeof set, "stream.model=%s/no.gguf", run->dir);
+    assert_int_equal(check_with(run, set), 1);
+    has(run->err, "no.gguf is not a GGUF file");
+    has(run->err, "HINT");
+    int code = check_with(run, "stream.model=/nonexistent/model.gguf");
+    assert_true(code == 1 || code == 2);
+    has(run->err, "/nonexistent/model.gguf");
+}
+
+static void a_hook_that_does_not_exist(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "model: smollm2, hooks: [resid_post.15]", llama);
+    if (check_with(run, "capture.threads=1") != 0) {
+        print_message("no model in the cache (%s)\n", run->err);
+        skip();
+    }
+    assert_int_equal(check_with(run, "stream.hooks=resid_post.99"), 2);
+    has(run->err, "resid_post.99");
+    has(run->err, "resid_post.0 to resid_post.29"); /* those that do */
+    assert_int_equal(check_with(run, "stream.hooks=nonsense"), 2);
+    has(run->err, "resid_post.0 to resid_post.29");
+}
+
+static void a_corpus_without_text(void **state)
+{
+    struct run *run = *state;
+    char set[HARNESS_PATH_BYTES + 64];
+    run_configure(run, "model: smollm2, hooks: [resid_post.15]", llama);
+    if (check_with(run, "capture.threads=1") != 0) skip();
+    write_text(run, "empty.txt", "");
+    snprintf(set, sizeof set, "capture.corpus=%s/empty.txt", run->dir);
+    assert_int_equal(check_with(run, set), 1);
+    has(run->err, "empty");
+    has(run->err, "empty.txt");
+    int code = check_with(run, "capture.corpus=/nonexistent/words.txt");
+    assert_true(code == 1 || code == 2);
+    has(run->err, "/nonexistent/words.txt");
+}
+
+/* ---- what the machine holds against us ---- */
+
+static int listen_somewhere(char *address, size_t bytes)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
+    snprintf(address, bytes, "127.0.0.1:%u", ntohs(a.sin_port));
+    return fd;
+}
+
+static void a_port_in_use(void **state)
+{
+    struct run *run = *state;
+    char address[64], set[128];
+    int fd = listen_somewhere(address, sizeof address);
+    run_configure(run, "", synthetic);
+    snprintf(set, sizeof set, "broker.http=%s", address);
+    int code = run_command(run, SECONDS, "sluice-broker", run->config, "--set", set, NULL);
+    assert_int_equal(code, 1);
+    has(run->err, address);
+    /* Under sluice: given up after a few tries, with the reason. */
+    code = run_command(run, 60, "sluice", "up", run->config, "--set", set, NULL);
+    assert_int_equal(code, 1);
+    has(run->err, "broker ended with exit code 1");
+    has(run->err, address);
+    snprintf(set, sizeof set, "broker.front=tcp://%s", address);
+    code = run_command(run, SECONDS, "sluice-broker", run->config, "--set", set, NULL);
+    assert_int_equal(code, 1);
+    has(run->err, address);
+    close(fd);
+}
+
+static void a_stale_socket_and_a_second_broker(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", synthetic);
+    pid_t broker = run_start(run, "broker", "sluice-broker", run->config, NULL);
+    char path[HARNESS_PATH_BYTES + 32];
+    snprintf(path, sizeof path, "%s/ipc/front", run->state);
+    for (int i = 0; i < 500 && access(path, F_OK) != 0; i++) harness_sleep(0.01);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(run_command(run, SECONDS, "sluice-broker", run->config, NULL), 1);
+    has(run->err, "front"); /* a live one is not stolen */
+    kill(broker, SIGKILL);
+    run_wait(broker, 5);
+    assert_int_equal(access(path, F_OK), 0); /* now it is stale */
+    if (run_command(run, 60, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
+    assert_true(run_counts_are(run, "main", 300000, 1));
+}
+
+static void a_second_run_of_the_stream(void **state)
+{
+    struct run *run = *state;
+    char pid[32];
+    run_configure(run, "", synthetic);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, "--set",
+                         "capture.synthetic.rows=100000000", NULL);
+    run_await_process(run, "trainer-main", SECONDS);
+    run_await_drawn(run, "main", 10000, SECONDS);
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 1);
+    snprintf(pid, sizeof pid, "process %d", (int)up);
+    has(run->err, pid);
+    has(run->err, "HINT");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "status", run->config, NULL), 0);
+    has(run->out, "is running");
+    has(run->out, "trainer-main");
+    kill(up, SIGINT);
+    assert_int_equal(run_wait(up, 20), 0);
+    assert_int_equal(run_alive(run), 0);
+}
+
+static void a_buffer_of_another_stream(void **state)
+{
+    struct run *run = *state;
+    char text[4096];
+    run_configure(run, "", synthetic);
+    if (run_command(run, 60, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
+    snprintf(text, sizeof text, "stream: { name: other, run_dir: %s }\n%s", run->state, synthetic);
+    write_text(run, "run.yaml", text);
+    assert_int_equal(run_command(run, 60, "sluice", "up", run->config, NULL), 1);
+    has(run->err, "test");
+    has(run->err, "other");
+    has(run->err, "HINT");
+    run_configure(run, "", synthetic); /* and the first one is as it was */
+    assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 0);
+}
+
+static void data_that_changed_under_a_run(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", synthetic);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, "--set",
+                         "capture.synthetic.rows=3000000", NULL);
+    run_await_drawn(run, "main", 50000, SECONDS);
+    kill(up, SIGTERM);
+    assert_int_equal(run_wait(up, 20), 0);
+    int code =
+        run_command(run, 60, "sluice", "up", run->config, "--set", "capture.synthetic.rows=3000000",
+                    "--set", "capture.synthetic.seed=1", NULL);
+    assert_int_equal(code, 1);
+    has(run->err, "has changed since this stream began");
+    has(run->err, "--fresh");
+}
+
+static void a_buffer_of_another_version(void **state)
+{
+    struct run *run = *state;
+    char path[HARNESS_PATH_BYTES + 32];
+    size_t bytes;
+    run_configure(run, "", synthetic);
+    if (run_command(run, 60, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
+    char *data = run_text(run, "buffer/data.mdb", &bytes);
+    snprintf(path, sizeof path, "%s/buffer/data.mdb", run->state);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(data);
+    assert_non_null(file);
+    int changed = 0;
+    for (size_t i = 0; i + 12 < bytes; i++) {
+        if (memcmp(data + i, "SLUBUFF\n", 8) != 0) continue;
+        uint32_t version = 99;
+        fseek(file, (long)i + 8, SEEK_SET);
+        fwrite(&version, sizeof version, 1, file);
+        changed++;
+    }
+    fclose(file);
+    free(data);
+    assert_true(changed > 0);
+    assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 1);
+    has(run->err, "99");
+    has(run->err, "HINT");
+    has(run->err, run->state);
+}
+
+/* $1: run folder, $2: where to note that the disk was full, then the command. */
+static const char full_disk_script[] =
+    "state=$1 note=$2; shift 2\n"
+    "mkdir -p $state/buffer && mount -t tmpfs -o size=12m,mode=700 tmpfs $state/buffer || exit 9\n"
+    "{ sleep 6; grep -i 'space\\|cannot be written' $state/log/sink.log >$note\n"
+    "  mount -o remount,size=64m $state/buffer; } &\n"
+    "exec \"$@\"\n";
+
+/* A disk of 12 MiB under a buffer of 32 MiB, which gets room after some seconds. */
+static void a_full_disk(void **state)
+{
+    struct run *run = *state;
+    char script[HARNESS_PATH_BYTES + 64], note[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
+    if (system("unshare -rm true 2>/dev/null") != 0) {
+        print_message("this machine lets nobody mount a small disk\n");
+        skip();
+    }
+    run_configure(run, "", synthetic);
+    write_text(run, "full.sh", full_disk_script);
+    snprintf(script, sizeof script, "%s/full.sh", run->dir);
+    snprintf(note, sizeof note, "%s/note", run->dir);
+    run_program("sluice", sluice);
+    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state, note,
+                           sluice, "up", run->config, NULL);
+    if (code != 0) fail_msg("exit code %d: %s", code, run->err);
+    char *said = run_text(run, "../note", NULL);
+    assert_true(said && said[0]); /* it was full, and the sink said so */
+    free(said);
+    assert_true(run_counts_are(run, "main", 300000, 1));
+}
+
+static int set_up(void **state)
+{
+    struct run *run = malloc(sizeof *run);
+    run_make(run);
+    *state = run;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    run_remove(*state);
+    free(*state);
+    return 0;
+}
+
+#define BAD(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+/* With an argument: only the tests whose names match that pattern. */
+int main(int argc, char **argv)
+{
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {
+        BAD(unknown_keys_and_values_out_of_range),
+        BAD(rows_that_the_buffer_cannot_hold),
+        BAD(a_file_that_is_no_model),
+        BAD(a_hook_that_does_not_exist),
+        BAD(a_corpus_without_text),
+        BAD(a_port_in_use),
+        BAD(a_stale_socket_and_a_second_broker),
+        BAD(a_second_run_of_the_stream),
+        BAD(a_buffer_of_another_stream),
+        BAD(data_that_changed_under_a_run),
+        BAD(a_buffer_of_another_version),
+        BAD(a_full_disk),
+    };
+    return cmocka_run_group_tests_name("bad input", tests, NULL, NULL);
+}
