@@ -9,7 +9,8 @@ wrong=0
 # not hold them.
 here=$(pwd -P)
 homes='(^|[^A-Za-z0-9_$}./-])(/ro''ot/|/ho''me/[a-z]{2,}|/Us''ers/|/wo''rk/)'
-if git grep -n -I -E "$homes" -- . ':!LICENSE'; then
+# The home of "you", in a text's examples, is nobody's.
+if git grep -n -I -E "$homes" -- . ':!LICENSE' | grep -v -F '/ho''me/you/'; then
     echo "lint: these name a folder of one machine"
     wrong=1
 fi
