@@ -9,11 +9,14 @@
 #include "sink/desk.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -640,6 +643,53 @@ static void lost_buffer_is_made_again(void **unused)
     assert_int_equal(last(&s)->m.flags, 0); /* what was measured is still known */
     assert_int_equal(last(&s)->m.next_number, 4);
     assert_int_equal(last(&s)->m.cursor.position, 4);
+    snprintf(path, sizeof path, "%s/run/descriptor.json", s.dir);
+    assert_int_equal(unlink(path), 0); /* the new buffer knows it as well */
+    restart(&s);
+    hello(&s, 1, 0, 1);
+    assert_int_equal(last(&s)->m.flags, 0);
+    assert_int_equal(access(path, R_OK), 0);
+    finish(&s);
+}
+
+/* A full disk, played by a limit on the size of files: nothing is acked, nothing is lost, and a
+ * session that breaks off meanwhile leaves nothing behind. */
+static void full_disk_is_waited_out(void **unused)
+{
+    (void)unused;
+    struct script s;
+    struct stat st;
+    struct rlimit was, full;
+    char path[128];
+    start(&s, "");
+    join(&s);
+    snprintf(path, sizeof path, "%s/run/buffer/data.mdb", s.dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    full = was;
+    full.rlim_cur = (rlim_t)st.st_size;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    for (uint64_t n = 1; n <= 3; n++) send(&s, 1, 0, n);
+    desk_flush(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).slabs, 0);
+    assert_int_equal(s.next[0], 1);
+    assert_int_equal(s.parcels, 3); /* kept */
+    assert_true(desk_gauges(s.desk).trouble[0]);
+    hello(&s, 1, 0, 1);
+    assert_int_equal(last(&s)->m.next_number, 1);
+    assert_int_equal(s.parcels, 0);
+    for (uint64_t n = 1; n <= 2; n++) send(&s, 1, 0, n);
+    s.now += 2 * second;
+    desk_flush(s.desk, s.now);
+    assert_int_equal(s.next[0], 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    s.now += 2 * second;
+    desk_tick(s.desk, s.now);
+    expect_state(&s, 1, 0, 3);
+    assert_int_equal(desk_gauges(s.desk).slabs, 2);
+    assert_int_equal(desk_counters(s.desk).known_frames, 0);
+    assert_false(desk_gauges(s.desk).trouble[0]);
     finish(&s);
 }
 
@@ -748,6 +798,7 @@ int main(void)
         cmocka_unit_test(frees_what_is_covered),
         cmocka_unit_test(goes_back),
         cmocka_unit_test(lost_buffer_is_made_again),
+        cmocka_unit_test(full_disk_is_waited_out),
         cmocka_unit_test(stops_when_nobody_needs_more),
         cmocka_unit_test(asks_for_checkpoints),
         cmocka_unit_test(live_replaces_the_oldest),
