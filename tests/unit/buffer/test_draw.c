@@ -379,6 +379,39 @@ static void a_slab_that_comes_again_goes_on_where_it_was(void **state)
     tally_free(&t);
 }
 
+/* What was finished, above a slab that is not, and freed, does not have to come again. */
+static void a_finished_slab_is_not_missed(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 30, 0, 1);
+    struct tally t = tally_of(30 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    struct consumer_state s;
+    size_t finished = 0;
+    do {
+        assert_ok(next(draw, BATCH, &t, &b));
+        s = state_of(draw);
+        for (size_t i = finished = 0; i < s.slabs; i++) finished += s.slab[i].finished;
+        if (finished < 3) consumer_state_free(&s);
+    } while (finished < 3);
+    draw_close(draw);
+    for (uint64_t n = 1; n <= 30; n++)
+        if (consumer_finished(&s, 0, n)) free_all(store, &n, 1); /* ids are numbers here */
+    draw = open_draw(&options);
+    assert_ok(draw_resume(draw, &s));
+    assert_ok(next(draw, BATCH, &t, &b));
+    assert_int_equal(draw_missing(draw), 0);
+    draw_to_the_end(draw, &t);
+    assert_exact(&t, 2);
+    consumer_state_free(&s);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
 static void a_remade_slab_with_other_rows_is_refused(void **state)
 {
     (void)state;
@@ -732,6 +765,7 @@ int main(void)
         test(another_seed_is_another_order),
         test(a_state_of_another_is_refused),
         test(a_slab_that_comes_again_goes_on_where_it_was),
+        test(a_finished_slab_is_not_missed),
         test(a_remade_slab_with_other_rows_is_refused),
         test(a_draw_goes_over_to_the_new_buffer),
         test(a_held_out_row_that_cannot_be_kept_stops_the_draw),

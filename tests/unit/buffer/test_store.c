@@ -443,6 +443,37 @@ static void a_child_that_dies_means_damage(void **state)
     refuse(&o, ERR_CORRUPT, "died (");
 }
 
+/* A page that is in use and on the list of free ones: the next commit would write over it. */
+static void a_free_page_that_is_in_use_is_damage(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 20);
+    uint64_t ids[] = {4, 5}, id = 6, page, used;
+    assert_ok(store_begin(store));
+    assert_ok(store_free(store, ids, 2));
+    assert_ok(store_commit(store));
+    store_close(store);
+    struct environment e;
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_val key = {sizeof id, &id}, value;
+    assert_ok(environment_open_reading(rig_dir, &e));
+    assert_int_equal(mdb_txn_begin(e.env, NULL, MDB_RDONLY, &txn), 0);
+    assert_int_equal(mdb_get(txn, e.slabs, &key, &value), 0);
+    memcpy(&used, (char *)value.mv_data - LMDB_PAGE_HEADER_BYTES, sizeof used);
+    assert_int_equal(mdb_cursor_open(txn, 0, &cursor), 0);
+    assert_int_equal(mdb_cursor_get(cursor, &key, &value, MDB_LAST), 0);
+    size_t in_page = (uintptr_t)value.mv_data % 4096; /* a leaf begins with its page's number */
+    memcpy(&page, (char *)value.mv_data - in_page, sizeof page);
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    environment_close(&e);
+    poke(page * 4096 + in_page + 8, &used, sizeof used);
+    refuse(&o, ERR_CORRUPT, "used twice");
+}
+
 /* A tree whose format record is gone is no new buffer. */
 static void a_lost_record_is_damage(void **state)
 {
@@ -793,6 +824,7 @@ int main(void)
         test(a_foreign_file_is_damage),
         test(damage_never_kills),
         test(a_child_that_dies_means_damage),
+        test(a_free_page_that_is_in_use_is_damage),
         test(a_lost_record_is_damage),
         test(set_aside_keeps_the_consumers_and_what_was_there),
         test(verify_finds_a_flipped_byte),
