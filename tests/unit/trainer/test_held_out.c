@@ -1,0 +1,164 @@
+/* The held-out file: order, mode, scale, cut on resume, and a disk that was full for a while. */
+#include "trainer/held_out.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+enum { WIDTH = 3, LIMIT = 5000 };
+
+static const float scale[WIDTH] = {2, 0.5f, 1};
+static char dir[64], path[96];
+
+static void row_of(unsigned i, float *row)
+{
+    for (int d = 0; d < WIDTH; d++) row[d] = (float)(i * 10 + (unsigned)d);
+}
+
+static void add(struct held_out *h, unsigned from, unsigned to)
+{
+    float row[WIDTH];
+    for (unsigned i = from; i < to; i++) {
+        row_of(i, row);
+        assert_int_equal(held_out_add(h, row), ERR_OK);
+    }
+}
+
+static struct held_out *open_with(uint64_t rows)
+{
+    struct held_out *h;
+    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, rows, &h), ERR_OK);
+    assert_int_equal(held_out_rows(h), rows);
+    return h;
+}
+
+static void memory_is(const struct held_out *h, unsigned rows)
+{
+    const float *values = held_out_values(h);
+    float row[WIDTH];
+    assert_int_equal(held_out_rows(h), rows);
+    for (unsigned i = 0; i < rows; i++) {
+        row_of(i, row);
+        for (int d = 0; d < WIDTH; d++)
+            assert_true(values[i * WIDTH + (unsigned)d] == row[d] * scale[d]);
+    }
+}
+
+static void file_is(unsigned rows)
+{
+    char *data;
+    size_t bytes;
+    float row[WIDTH];
+    assert_int_equal(file_read(path, 1 << 20, &data, &bytes), ERR_OK);
+    assert_int_equal(bytes, rows * sizeof row);
+    for (unsigned i = 0; i < rows; i++) {
+        row_of(i, row);
+        assert_memory_equal(data + i * sizeof row, row, sizeof row);
+    }
+    free(data);
+}
+
+static void rows_are_kept_in_order(void **state)
+{
+    (void)state;
+    struct stat st;
+    struct held_out *h = open_with(0);
+    add(h, 0, 200);
+    memory_is(h, 200);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    file_is(200);
+    held_out_close(h);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void a_resume_cuts_what_no_checkpoint_covers(void **state)
+{
+    (void)state;
+    struct held_out *h = open_with(150);
+    memory_is(h, 150);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    file_is(150);
+    add(h, 150, 300);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    memory_is(h, 300);
+    file_is(300);
+    held_out_close(h);
+}
+
+static void a_file_that_is_too_short_is_damage(void **state)
+{
+    (void)state;
+    struct held_out *h;
+    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, 301, &h), ERR_CORRUPT);
+    assert_non_null(strstr(err_text(), "--fresh"));
+    file_is(300);
+}
+
+static void no_more_than_the_limit_is_kept(void **state)
+{
+    (void)state;
+    struct held_out *h = open_with(0);
+    add(h, 0, LIMIT + 100);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    memory_is(h, LIMIT);
+    file_is(LIMIT);
+    held_out_close(h);
+}
+
+static void what_a_full_disk_refused_is_written_later(void **state)
+{
+    (void)state;
+    struct rlimit before, small;
+    struct held_out *h = open_with(0);
+    add(h, 0, 30);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    add(h, 30, 60);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 40 * WIDTH * sizeof(float) + 5; /* in the middle of a row */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_int_equal(held_out_sync(h), ERR_IO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    file_is(60);
+    held_out_close(h);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/sluice-held-out-XXXXXX");
+    if (!mkdtemp(dir)) return -1;
+    snprintf(path, sizeof path, "%s/held_out.rows", dir);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_kept_in_order),
+        cmocka_unit_test(a_resume_cuts_what_no_checkpoint_covers),
+        cmocka_unit_test(a_file_that_is_too_short_is_damage),
+        cmocka_unit_test(no_more_than_the_limit_is_kept),
+        cmocka_unit_test(what_a_full_disk_refused_is_written_later),
+    };
+    return cmocka_run_group_tests_name("held-out rows", tests, set_up, tear_down);
+}

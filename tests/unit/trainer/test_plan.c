@@ -1,0 +1,191 @@
+/* What a run is to do: scales, lengths of the schedules, the dead window; and what a checkpoint
+ * keeps of it. */
+#include "base/err.h"
+#include "base/fileio.h"
+#include "sae/checkpoint.h"
+#include "trainer/plan.h"
+#include "trainer/save.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+
+static struct config *configure(const char *trainer)
+{
+    char text[1024];
+    struct config *config;
+    snprintf(text, sizeof text,
+             "stream: { name: test, run_dir: /tmp/x }\ncapture: { engine: synthetic }\n"
+             "trainer: { %s saes: [ { arch: topk, features: 16, k: 2, seed: 3 } ] }\n",
+             trainer);
+    if (config_parse(text, strlen(text), "test", NULL, 0, &config) != ERR_OK)
+        fail_msg("%s", err_text());
+    return config;
+}
+
+/* Two hooks of widths 2 and 1, with scales 2 and 10. */
+static char *describe(uint64_t planned_rows, uint32_t one_in, int measured)
+{
+    float mean[3] = {1, 2, 3};
+    struct descriptor d = {.stream = "test",
+                           .dtype = DTYPE_F32,
+                           .width = 3,
+                           .hooks = 2,
+                           .hook = {{"a", 2, 1, 0, 2}, {"b", 1, 1, 0, 10}},
+                           .engine = "synthetic",
+                           .model = "m",
+                           .precision = "f32",
+                           .context_tokens = 8,
+                           .share_count = 1,
+                           .run = 1,
+                           .rows_a_slab = 4,
+                           .measured = measured,
+                           .mean = mean,
+                           .measured_rows = 10,
+                           .planned_rows = planned_rows,
+                           .held_out_one_in = one_in};
+    char *text;
+    size_t bytes;
+    if (descriptor_encode(&d, &text, &bytes) != ERR_OK) fail_msg("%s", err_text());
+    return text;
+}
+
+static struct plan plan_of(const char *trainer, uint64_t rows, uint32_t one_in)
+{
+    struct plan plan;
+    struct config *config = configure(trainer);
+    char *text = describe(rows, one_in, 1);
+    if (plan_make(config, text, NULL, &plan) != ERR_OK) fail_msg("%s", err_text());
+    free(text);
+    config_free(config);
+    return plan;
+}
+
+static void each_dimension_has_its_hooks_scale(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of("", 0, 10);
+    assert_int_equal(plan.width, 3);
+    assert_true(plan.scale[0] == 2 && plan.scale[1] == 2 && plan.scale[2] == 10);
+    assert_true(plan.mean[0] == 2 && plan.mean[1] == 4 && plan.mean[2] == 30);
+    assert_ptr_equal(plan.sae[0].mean, plan.mean);
+    assert_int_equal(plan.sae[0].seed, 3);
+    assert_int_equal(plan.sae[0].features, 16);
+    plan_free(&plan);
+}
+
+static void length_of(const char *trainer, uint64_t rows, uint64_t planned, uint64_t window)
+{
+    struct plan plan = plan_of(trainer, rows, 10);
+    assert_int_equal(plan.planned_rows, planned);
+    assert_int_equal(plan.dead_window_rows, window);
+    assert_int_equal(plan.planned_steps, (planned + 4095) / 4096);
+    assert_int_equal(plan.sae[0].planned_steps, plan.planned_steps);
+    assert_int_equal(plan.sae[0].dead_window_rows, window);
+    plan_free(&plan);
+}
+
+static void lengths_follow_from_stream_and_configuration(void **state)
+{
+    (void)state;
+    length_of("", 0, 0, PLAN_DEAD_WINDOW_ROWS); /* a live stream */
+    length_of("", 1000000, 900000, 90000);      /* one in ten is held out */
+    length_of("reuse: 4,", 1000000, 3600000, 360000);
+    length_of("reuse: 4, stop_rows: 50000,", 1000000, 50000, 5000);
+    length_of("stop_rows: 50000,", 0, 50000, 5000);
+    length_of("planned_rows: 777,", 1000000, 777, 77);
+    length_of("planned_rows: 5,", 0, 5, 1);
+    length_of("", 10000000000, 9000000000, PLAN_DEAD_WINDOW_ROWS);
+}
+
+static void what_was_not_measured_is_refused(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct config *config = configure("");
+    char *text = describe(0, 10, 0);
+    assert_int_equal(plan_make(config, text, NULL, &plan), ERR_STATE);
+    assert_int_equal(plan_make(config, "{}", NULL, &plan), ERR_FORMAT);
+    free(text);
+    config_free(config);
+}
+
+static void a_checkpoint_keeps_it_all(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of("", 1000000, 10);
+    struct config *config = configure("");
+    struct sae *sae, *other;
+    struct checkpoint *checkpoint;
+    struct consumer_producer producer = {.lowest = 7, .harvested = 9};
+    struct save read, save = {.descriptor = describe(5, 10, 1),
+                              .state = {.name = "main", .producers = 1, .producer = &producer},
+                              .held_out_rows = 11,
+                              .steps = 12,
+                              .rows = 13,
+                              .reuse = 1,
+                              .batch_rows = 4096,
+                              .saes = 1,
+                              .seconds = 1.5};
+    unsigned damaged;
+    plan.sae[0].threads = 1;
+    assert_int_equal(sae_new(&plan.sae[0], &sae), ERR_OK);
+    assert_int_equal(sae_new(&plan.sae[0], &other), ERR_OK);
+    assert_int_equal(save_read(dir, &read, &checkpoint, &damaged), ERR_NOTFOUND);
+    assert_int_equal(save_write(dir, &save, &sae, 2), ERR_OK);
+    assert_int_equal(save_read(dir, &read, &checkpoint, &damaged), ERR_OK);
+    assert_string_equal(read.descriptor, save.descriptor);
+    assert_int_equal(read.held_out_rows, 11);
+    assert_int_equal(read.steps, 12);
+    assert_int_equal(read.rows, 13);
+    assert_int_equal(read.state.producer[0].lowest, 7);
+    assert_true(read.seconds == 1.5);
+    assert_int_equal(save_load_saes(checkpoint, &other, 1), ERR_OK);
+    assert_int_equal(save_match(&read, config), ERR_OK);
+    config_free(config);
+    config = configure("reuse: 2,");
+    assert_int_equal(save_match(&read, config), ERR_MISMATCH);
+    assert_non_null(strstr(err_text(), "trainer.reuse was 1"));
+    config_free(config);
+    config = configure("seed: 5,");
+    assert_int_equal(save_match(&read, config), ERR_MISMATCH);
+    assert_non_null(strstr(err_text(), "trainer.seed"));
+    config_free(config);
+    checkpoint_close(checkpoint);
+    save_free(&read);
+    free(save.descriptor);
+    sae_free(sae);
+    sae_free(other);
+    plan_free(&plan);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/sluice-plan-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_dimension_has_its_hooks_scale),
+        cmocka_unit_test(lengths_follow_from_stream_and_configuration),
+        cmocka_unit_test(what_was_not_measured_is_refused),
+        cmocka_unit_test(a_checkpoint_keeps_it_all),
+    };
+    return cmocka_run_group_tests_name("plan", tests, set_up, tear_down);
+}
