@@ -30,7 +30,7 @@ void children_fini(struct children *c)
         for (char **a = c->child[i].argument; *a; a++) free(*a);
         free(c->child[i].log_file);
     }
-    close(c->parent_write);
+    if (c->parent_write >= 0) close(c->parent_write);
     close(c->parent_read);
     c->count = 0;
 }
