@@ -802,6 +802,35 @@ static void what_was_acked_survives_kill_9(void **state)
     }
 }
 
+/* The walk is of one snapshot, whatever a writer does meanwhile. */
+static void a_buffer_is_verified_while_it_is_written(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    int pipes[2];
+    char byte;
+    assert_int_equal(pipe(pipes), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(pipes[0]);
+        write_for_ever(&o, pipes[1]);
+    }
+    close(pipes[1]);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+    for (int i = 0; i < 60; i++) {
+        char drain[4096];
+        uint64_t slabs, bad;
+        while (read(pipes[0], drain, sizeof drain) > 0) {
+        }
+        assert_ok(store_verify(rig_dir, &slabs, &bad));
+        assert_int_equal(bad, 0);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(pipes[0]);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, rig_make, rig_remove)
 
 int main(void)
@@ -836,6 +865,7 @@ int main(void)
         test(a_failed_meta_page_leaves_the_store_usable),
         test(a_file_that_may_not_grow_leaves_the_store_usable),
         test(what_was_acked_survives_kill_9),
+        test(a_buffer_is_verified_while_it_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
