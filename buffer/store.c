@@ -48,6 +48,7 @@ struct store {
     struct format_record format;
     MDB_txn *txn;
     int state_changed;
+    int is_spoilt;  /* this transaction: LMDB has given it up */
     uint64_t freed; /* slabs, in this transaction */
     struct records committed, pending;
     struct slab_index index;
@@ -351,6 +352,7 @@ int store_begin(struct store *s)
     }
     s->pending = s->committed;
     s->state_changed = 0;
+    s->is_spoilt = 0;
     s->freed = 0;
     return ERR_OK;
 }
@@ -473,6 +475,10 @@ int store_put(struct store *s, struct slab_header *header, void **raw)
     header->id = id;
     MDB_val key = {sizeof id, &id}, value = {s->format.slab_bytes, NULL};
     int rc = mdb_put(s->txn, s->e.slabs, &key, &value, MDB_RESERVE | MDB_APPEND);
+    if (rc == MDB_MAP_FULL) {
+        s->is_spoilt = 1;
+        return err_set(ERR_AGAIN, "the buffer in %s has no run of free pages for a slab", s->dir);
+    }
     if (rc != 0) return environment_error(rc, "cannot put a slab into", s->dir);
     struct slab_ref ref = {id, header->number, header->identities_hash, header->producer,
                            header->rows};
@@ -487,6 +493,11 @@ int store_put(struct store *s, struct slab_header *header, void **raw)
     state->state.rows += header->rows;
     s->state_changed = 1;
     return ERR_OK;
+}
+
+int store_is_spoilt(const struct store *s)
+{
+    return s->is_spoilt;
 }
 
 int store_free(struct store *s, const uint64_t *ids, size_t count)

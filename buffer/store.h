@@ -121,6 +121,10 @@ void store_abort(struct store *store);
  * ERR_EXISTS: (producer, number) is stored. ERR_MISMATCH, ERR_LIMIT: the header does not fit the
  * buffer. */
 int store_put(struct store *store, struct slab_header *header, void **raw);
+/* (txn) Whether store_put() said ERR_AGAIN because LMDB found no run of free pages as long as a
+ * slab: pages that a reader pinned went to small records in between. This transaction can only be
+ * aborted; one that puts fewer slabs can be committed. Freed slabs join such gaps to runs again. */
+int store_is_spoilt(const struct store *store);
 /* (txn) Free slabs by id; an id that is not there is passed over. */
 int store_free(struct store *store, const uint64_t *ids, size_t count);
 /* (txn) A producer's record (get: outside a transaction too). get: ERR_NOTFOUND. */

@@ -17,6 +17,7 @@
 #define STORE_EACH   (5000 * MILLISECONDS)  /* dead readers */
 #define RETRY_EACH   (1000 * MILLISECONDS)  /* after a commit failed */
 #define ROOM_EACH    (10 * MILLISECONDS)    /* while pages come free */
+#define ROOM_WAIT    (200 * MILLISECONDS)   /* without pages: then trainers must draw on */
 #define GRACE        (15000 * MILLISECONDS) /* after a start producers may still come back */
 #define LINGER       (3000 * MILLISECONDS)  /* for producers to hear of the end */
 
@@ -36,7 +37,10 @@ struct desk {
     int is_attached;
     int wants_attach;
     uint64_t started_ns, broker_ns, poll_ns, store_ns;
-    uint64_t retry_ns; /* no commit before */
+    uint64_t retry_ns; /* no commit before: the last one failed */
+    uint64_t room_ns;  /* no frame is tried before: there were no pages for it */
+    uint64_t short_ns; /* since when there have been none; 0: there are */
+    int has_news;      /* a consumer's state has changed and was not acted upon yet */
     uint64_t ended_ns; /* when the stream was seen to have ended; 0: it has not */
     uint64_t checkpoint_request, replaced_slabs;
     uint64_t stored[STORE_MAX_PRODUCERS]; /* slabs of each producer in the buffer */
@@ -174,6 +178,7 @@ static int is_more_coming(const struct desk *d, uint64_t free_after, uint64_t no
     struct credit_account accounts[STORE_MAX_PRODUCERS];
     uint32_t n = d->sessions.producers;
     if (!free_after) return 0;
+    if (d->short_ns && now_ns >= d->short_ns + ROOM_WAIT) return 0; /* what comes finds no place */
     fill_accounts(d, accounts);
     for (uint32_t p = 0; p < n; p++) {
         const struct session *s = &d->sessions.session[p];
@@ -729,7 +734,7 @@ static double seconds_now(void)
 void desk_flush(struct desk *d, uint64_t now_ns)
 {
     struct intake_result result;
-    if (!desk_has_frames(d) || now_ns < d->retry_ns || d->fatal) return;
+    if (!desk_has_frames(d) || now_ns < d->retry_ns || now_ns < d->room_ns || d->fatal) return;
     double begun = seconds_now();
     uint64_t waiting = intake_count(d->intake), unused = free_slabs(d);
     struct store_state state = state_after(d, unused > waiting ? unused - waiting : 0, now_ns);
@@ -739,7 +744,12 @@ void desk_flush(struct desk *d, uint64_t now_ns)
         note_trouble(d, rc, now_ns);
     else
         count_commit(d, &result, seconds_now() - begun);
-    if (rc == ERR_AGAIN) d->retry_ns = now_ns + ROOM_EACH;
+    if (rc == ERR_AGAIN) {
+        d->room_ns = now_ns + ROOM_EACH;
+        if (!d->short_ns || result.stored_frames) d->short_ns = now_ns;
+    } else if (!rc) {
+        d->short_ns = 0;
+    }
     answer_refused(d, &result, now_ns);
     if (rc && rc != ERR_AGAIN) return;
     grant(d, 0);
@@ -860,8 +870,10 @@ static void poll_consumers(struct desk *d, uint64_t now_ns)
     int changed;
     int rc = consumers_poll(d->consumers, &changed);
     if (rc && log_allowed(&d->failed)) log_error("a consumer's state: %s", err_text());
+    d->has_news |= changed;
     if (!d->stock.store || !d->intake || now_ns < d->retry_ns) return;
-    if (changed) {
+    if (d->has_news) {
+        d->has_news = 0;
         rewind_producers(d, now_ns);
         free_covered(d, now_ns);
     }

@@ -17,7 +17,8 @@ struct entry {
 struct pass { /* one transaction under way */
     struct store_producer record[STORE_MAX_PRODUCERS];
     uint8_t touched[STORE_MAX_PRODUCERS];
-    size_t done; /* entries gone through */
+    size_t done;  /* entries gone through */
+    size_t limit; /* entries to go through: fewer where there were no pages for more */
     struct intake_result result;
 };
 
@@ -184,13 +185,13 @@ static void refuse(struct intake *in, size_t from, int rc, struct pass *p)
         if (in->entry[i].header.producer == producer) in->entry[i].is_bad = 1;
 }
 
-/* Put all frames of the queue into the open transaction. *again: a page was spoilt by a bad frame,
- * which is marked now: the transaction must be begun anew without it. */
+/* Put the frames of the queue into the open transaction. *again: it must be begun anew, without a
+ * bad frame that spoilt a page and is marked now, or without those that there were no pages for. */
 static int put_all(struct intake *in, struct store *store, const struct coverage *coverage,
                    struct pass *p, int *again)
 {
     *again = 0;
-    for (p->done = 0; p->done < in->count; p->done++) {
+    for (p->done = 0; p->done < p->limit; p->done++) {
         const struct entry *e = &in->entry[p->done];
         enum taken taken;
         int is_dirty;
@@ -202,10 +203,15 @@ static int put_all(struct intake *in, struct store *store, const struct coverage
             if (is_dirty) return ERR_OK;
             continue;
         }
+        if (rc == ERR_AGAIN && store_is_spoilt(store)) {
+            p->limit = p->done;
+            *again = 1;
+            return ERR_OK;
+        }
         if (rc) return rc;
         count_in(p, &e->header, taken);
     }
-    return ERR_OK;
+    return p->limit < in->count ? ERR_AGAIN : ERR_OK;
 }
 
 static int put_records(struct store *store, const struct pass *p, uint32_t producers,
@@ -222,7 +228,9 @@ static int run_pass(struct intake *in, struct store *store, const struct session
                     struct pass *p, int *again)
 {
     struct intake_result refusals = p->result;
+    size_t limit = p->limit;
     memset(p, 0, sizeof *p);
+    p->limit = limit;
     memcpy(p->result.refused, refusals.refused, sizeof refusals.refused);
     memcpy(p->result.why, refusals.why, sizeof refusals.why);
     for (uint32_t i = 0; i < sessions->producers; i++) p->record[i] = sessions->session[i].record;
@@ -259,6 +267,7 @@ int intake_commit(struct intake *in, struct store *store, struct sessions *sessi
     struct pass *p = &in->pass;
     int again, rc;
     memset(p, 0, sizeof *p);
+    p->limit = in->count;
     do rc = run_pass(in, store, sessions, coverage, state, p, &again);
     while (!rc && again);
     if (!rc || rc == ERR_AGAIN) {
