@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "capture/maker.h"
 #include "capture/sender.h"
+#include "engine/engine.h"
 #include "runtime/process.h"
 
 #include <stdio.h>
@@ -297,6 +298,7 @@ static const struct process_spec capture_process = {
 
 int main(int argc, char **argv)
 {
+    engine_threads_passive(argv); /* a trainer shares the cores */
     int code = process_main(&capture_process, argc, argv);
     if (is_engine_busy) {
         fflush(NULL);

@@ -50,6 +50,7 @@ static int make_rows(struct engine *engine, uint64_t wanted)
 
 int main(int argc, char **argv)
 {
+    engine_threads_passive(argv); /* as sluice-capture does */
     const char *sets[16];
     size_t sets_count = 0;
     for (int i = 2; i + 1 < argc && sets_count < 16; i += 2)
