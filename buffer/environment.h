@@ -21,7 +21,12 @@
 
 #include <lmdb.h>
 
-enum { FORMAT_VERSION = 1, BUFFER_PAGE_BYTES = 4096, LMDB_PAGE_HEADER_BYTES = 16 };
+enum {
+    FORMAT_VERSION = 1,
+    BUFFER_PAGE_BYTES = 4096,
+    LMDB_PAGE_HEADER_BYTES = 16,
+    STORE_SLACK_SLABS = 8, /* at the least, that the map is larger than the capacity */
+};
 
 #define SLAB_MAGIC_VERSION 0x0001424c53554c53u /* "SLUSLB", version 1 */
 

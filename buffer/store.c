@@ -261,9 +261,9 @@ static int open_files(struct store *s, const struct store_options *options)
     uint64_t capacity = store_slab_capacity(f->size_bytes, f->slab_bytes, f->width);
     if (result == ERR_OK) result = slab_index_init(&s->index, capacity);
     uint64_t slab_pages = (f->slab_bytes + LMDB_PAGE_HEADER_BYTES) / BUFFER_PAGE_BYTES;
-    uint64_t slack_pages = f->size_bytes / BUFFER_PAGE_BYTES / 40; /* half of it: for the trees */
-    s->fit = capacity + slack_pages / slab_pages;
-    if (s->fit < capacity + 1) s->fit = capacity + 1;
+    uint64_t slack = f->size_bytes / BUFFER_PAGE_BYTES / 20 / slab_pages;
+    if (slack < STORE_SLACK_SLABS) slack = STORE_SLACK_SLABS;
+    s->fit = capacity + slack / 2; /* the other half is for small records and broken runs */
     return result == ERR_OK ? load(s) : result;
 }
 

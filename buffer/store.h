@@ -81,7 +81,8 @@ struct store;
 uint32_t store_slab_bytes(uint64_t size_bytes, uint32_t width, uint8_t dtype);
 uint32_t store_rows_a_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype);
 /* Slabs that a buffer of this size takes: what is left of the data file, which never grows past
- * size_bytes, after the descriptor, the trees and 5 % of slack. 0 where nothing is left. */
+ * size_bytes, after the descriptor, the trees and slack: 5 %, 8 slabs at the least. 0 where nothing
+ * is left. */
 uint64_t store_slab_capacity(uint64_t size_bytes, uint32_t slab_bytes, uint32_t width);
 
 /* Open for writing, creating what is missing; a buffer keeps the size and slab size it was made

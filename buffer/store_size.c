@@ -15,9 +15,15 @@ uint64_t store_slab_capacity(uint64_t size_bytes, uint32_t slab_bytes, uint32_t 
     uint64_t slab_pages = (slab_bytes + LMDB_PAGE_HEADER_BYTES) / BUFFER_PAGE_BYTES;
     /* Meta pages, roots, records of producers; the descriptor, whose mean has `width` numbers. */
     uint64_t descriptor_bytes = 16384 + (uint64_t)width * 20;
-    uint64_t kept = 64 + descriptor_bytes / BUFFER_PAGE_BYTES;
+    uint64_t kept = 128 + descriptor_bytes / BUFFER_PAGE_BYTES;
     if (slab_pages == 0 || pages <= kept) return 0;
-    uint64_t slabs = (pages - kept) * 95 / 100 / slab_pages;
+    /* Freed slabs are no room at once, and small records break up runs of pages: measured with the
+     * smallest buffers, readers that hold a transaction for 2 ms, and frees of an eighth at a time.
+     */
+    uint64_t slack = (pages - kept) / 20;
+    if (slack < STORE_SLACK_SLABS * slab_pages) slack = STORE_SLACK_SLABS * slab_pages;
+    if (pages <= kept + slack) return 0;
+    uint64_t slabs = (pages - kept - slack) / slab_pages;
     /* 26 bytes a slab in leaves that may be half full, twice over while a commit copies them. */
     uint64_t tree_pages = slabs * 4 / 150;
     uint64_t lost = (tree_pages + slab_pages - 1) / slab_pages;

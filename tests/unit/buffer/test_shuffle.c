@@ -41,7 +41,7 @@ static void mix_open(struct mix *m)
     m->options.width = WIDTH;
     m->options.dtype = DTYPE_BF16;
     m->options.slab_bytes = 2 * 4096 - 16;
-    m->options.size_bytes = 3700 << 10;
+    m->options.size_bytes = 4 << 20;
     m->store = rig_open(&m->options);
     m->next_number = 1;
     assert_ok(store_descriptor_put(m->store, "{}", 2));

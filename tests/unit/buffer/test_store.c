@@ -613,6 +613,64 @@ static void churn_of_the_smallest_buffers_keeps_the_cap(void **state)
     churn(size, 16 * 4096 - 16, 1500);
 }
 
+/* A reader that is always in some transaction, for up to `hold_us` at a time. */
+static pid_t slow_reader(unsigned hold_us)
+{
+    pid_t pid = fork();
+    if (pid != 0) return pid;
+    struct environment e;
+    MDB_txn *txn;
+    struct rng rng;
+    rng_seed(&rng, 4);
+    if (environment_open_reading(rig_dir, &e) != ERR_OK) _exit(1);
+    if (mdb_txn_begin(e.env, NULL, MDB_RDONLY, &txn) != 0) _exit(1);
+    for (;;) {
+        usleep((useconds_t)rng_below(&rng, hold_us + 1));
+        mdb_txn_reset(txn);
+        if (mdb_txn_renew(txn) != 0) _exit(1);
+    }
+}
+
+/* The smallest buffers, freed an eighth at a time at random, beside such a reader: puts may have to
+ * wait, but LMDB never finds its map full in the midst of a transaction. */
+static void a_slow_reader_spoils_no_transaction(void **state)
+{
+    (void)state;
+    const unsigned pages[] = {1, 4, 16, 64}, hold_us[] = {0, 200, 2000};
+    for (int i = 0; i < 12; i++) {
+        rig_make(NULL);
+        struct store_options o = rig_options();
+        o.slab_bytes = pages[i / 3] * 4096 - 16;
+        o.size_bytes = 64 << 10;
+        while (store_slab_capacity(o.size_bytes, o.slab_bytes, RIG_WIDTH) < STORE_LEAST_SLABS)
+            o.size_bytes += 4096;
+        struct store *store = rig_open(&o);
+        uint64_t capacity = store_capacity(store), number = 1;
+        struct rng rng;
+        rng_seed(&rng, 9);
+        pid_t reader = slow_reader(hold_us[i % 3]);
+        for (int round = 0; round < 500; round++) {
+            assert_ok(store_begin(store));
+            uint64_t stored = store_count(store);
+            for (uint64_t n = 0; round % 4 == 0 && stored > 0 && n < capacity / 8; n++) {
+                uint64_t id = store_slab(store, rng_below(&rng, stored)).id;
+                assert_ok(store_free(store, &id, 1));
+            }
+            int result = ERR_OK;
+            for (int n = 0; result == ERR_OK && n < 4; n++)
+                if ((result = rig_put(store, &o, 0, number, 0)) == ERR_OK) number++;
+            assert_true(result == ERR_OK || result == ERR_NOSPC || result == ERR_AGAIN);
+            assert_false(store_is_spoilt(store));
+            assert_ok(store_commit(store));
+        }
+        assert_true(number > 100);
+        kill(reader, SIGKILL);
+        waitpid(reader, NULL, 0);
+        store_close(store);
+        rig_remove(NULL);
+    }
+}
+
 /* A reader that sits in a transaction pins what is freed: puts are refused, not failed; and when it
  * dies there, store_tick lets its pages go. */
 static void a_reader_that_dies_in_a_transaction_pins_nothing_for_long(void **state)
@@ -860,6 +918,7 @@ int main(void)
         test(a_full_buffer_takes_no_more_until_some_is_freed),
         test(churn_keeps_the_cap),
         test(churn_of_the_smallest_buffers_keeps_the_cap),
+        cmocka_unit_test(a_slow_reader_spoils_no_transaction),
         test(a_reader_that_dies_in_a_transaction_pins_nothing_for_long),
         test(a_full_disk_leaves_the_store_usable),
         test(a_failed_meta_page_leaves_the_store_usable),
