@@ -152,7 +152,7 @@ static void rows_are_their_tokens(struct run *run, const char *dtype, double bou
     size_t shifted = misplaced(&rows, &reference, bound, 1, &shifted_worst, &shifted_mean);
     print_message(
         "%s: %zu rows, relative distance %.2e, %.2e at worst, %zu misplaced; shifted by one: %zu\n",
-        dtype, rows.count, worst, wrong, shifted);
+        dtype, rows.count, mean, worst, wrong, shifted);
     assert_int_equal(wrong, 0);
     assert_true(mean <= mean_bound);
     assert_true(shifted > ROWS * 9 / 10);
