@@ -23,12 +23,14 @@
 enum { TICK_MS = 1000, STATUS_BYTES = 4096, HANDLERS_MAX = 16 };
 
 struct process_timer {
+    struct process *process;
     uv_timer_t timer;
     void (*fn)(void *arg);
     void *arg;
 };
 
 struct process_wake {
+    struct process *process;
     uv_async_t async;
     void (*fn)(void *arg);
     void *arg;
@@ -132,14 +134,14 @@ void process_report_to(struct process *p, struct link *link)
 static void on_timer(uv_timer_t *timer)
 {
     struct process_timer *t = timer->data;
-    t->fn(t->arg);
+    if (!t->process->finished) t->fn(t->arg); /* stop() may have freed what it would use */
 }
 
 struct process_timer *process_timer_new(struct process *p, void (*fn)(void *arg), void *arg)
 {
     struct process_timer *t = calloc(1, sizeof *t);
     if (!t) return NULL;
-    *t = (struct process_timer){.fn = fn, .arg = arg};
+    *t = (struct process_timer){.process = p, .fn = fn, .arg = arg};
     uv_timer_init(&p->loop, &t->timer);
     t->timer.data = t;
     return t;
@@ -157,14 +159,14 @@ void process_timer_set(struct process_timer *t, uint64_t interval_ms)
 static void on_wake(uv_async_t *async)
 {
     struct process_wake *w = async->data;
-    w->fn(w->arg);
+    if (!w->process->finished) w->fn(w->arg);
 }
 
 struct process_wake *process_wake_new(struct process *p, void (*fn)(void *arg), void *arg)
 {
     struct process_wake *w = calloc(1, sizeof *w);
     if (!w) return NULL;
-    *w = (struct process_wake){.fn = fn, .arg = arg};
+    *w = (struct process_wake){.process = p, .fn = fn, .arg = arg};
     if (uv_async_init(&p->loop, &w->async, on_wake) != 0) {
         free(w);
         return NULL;
@@ -251,9 +253,10 @@ static int send_report(struct process *p)
 static void on_tick(uv_timer_t *tick)
 {
     struct process *p = tick->data;
+    if (p->finished) return;
     measure(p);
     if (p->spec->stats) p->spec->stats(p);
-    if (p->finished || !p->report || send_report(p) == ERR_OK) return;
+    if (!p->report || send_report(p) == ERR_OK) return;
     if (log_allowed(&p->report_limit)) log_debug("no report: %s", err_text());
 }
 
