@@ -873,9 +873,10 @@ static void poll_consumers(struct desk *d, uint64_t now_ns)
     d->has_news |= changed;
     if (!d->stock.store || !d->intake || now_ns < d->retry_ns) return;
     if (d->has_news) {
-        d->has_news = 0;
         rewind_producers(d, now_ns);
-        free_covered(d, now_ns);
+        if (now_ns >= d->retry_ns) free_covered(d, now_ns);
+        d->has_news =
+            now_ns < d->retry_ns; /* one of them failed: again, once a commit may be tried */
     }
     stop_stream(d, now_ns);
     request_checkpoint(d, now_ns);

@@ -249,8 +249,9 @@ static int open_parts(struct training *t, const struct save *save, const struct 
     struct draw_options options = draw_options_of(t);
     if (result == ERR_OK) result = draw_open(&options, &t->draw);
     if (result == ERR_OK && from) return take_up(t, save, from);
-    if (result == ERR_OK) result = insist_on_place(t, draw_state(t->draw));
-    return result;
+    if (result != ERR_OK) return result;
+    const struct consumer_state *state = draw_state(t->draw);
+    return state ? insist_on_place(t, state) : ERR_NOMEM;
 }
 
 static int prepare(struct training *t)
@@ -286,7 +287,9 @@ static int checkpoint(struct training *t)
                         .saes = t->plan.saes,
                         .seconds = training_seconds(t)};
     uint64_t request = t->batch.checkpoint_request;
-    save.state = *draw_state(t->draw); /* its arrays stay the draw's */
+    const struct consumer_state *state = draw_state(t->draw);
+    if (!state) return ERR_NOMEM;
+    save.state = *state; /* its arrays stay the draw's */
     save.state.finished = (uint32_t)t->finished;
     if (save.state.checkpoint_request < request) save.state.checkpoint_request = request;
     int result = held_out_sync(t->held_out);
