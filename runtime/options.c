@@ -81,6 +81,7 @@ static int take_command(const struct program_spec *program, struct cursor_of_arg
 {
     if (!program->commands || c->next >= c->argc || c->argv[c->next][0] == '-') return ERR_OK;
     struct nearest nearest;
+    const char *two_words = NULL; /* a command whose first word was given, and another second one */
     const char *given = c->argv[c->next];
     nearest_begin(&nearest, given);
     for (size_t i = 0; i < program->commands_count; i++) {
@@ -94,10 +95,12 @@ static int take_command(const struct program_spec *program, struct cursor_of_arg
         size_t first = strcspn(command->name, " ");
         if (command->name[first] && strlen(given) == first &&
             memcmp(command->name, given, first) == 0)
-            return err_set(ERR_USAGE, "%s needs one more word, such as '%s'; HINT: %s --help",
-                           given, command->name, program->name);
+            two_words = command->name;
         nearest_offer(&nearest, command->name);
     }
+    if (two_words)
+        return err_set(ERR_USAGE, "%s needs one more word, such as '%s'; HINT: %s --help", given,
+                       two_words, program->name);
     const char *word = nearest_word(&nearest);
     if (word) return err_set(ERR_USAGE, "unknown command '%.40s'; did you mean '%s'?", given, word);
     return err_set(ERR_USAGE, "unknown command '%.40s'; HINT: %s --help", given, program->name);
