@@ -107,7 +107,7 @@ static int mourn(struct children *c, struct child *child, int64_t now_ms, uint64
     int clean = WIFEXITED(child->status) && WEXITSTATUS(child->status) == 0;
     int usage = WIFEXITED(child->status) && WEXITSTATUS(child->status) == 2;
     child->pid = 0;
-    if (c->stopping || (clean && (child->role == CHILD_CAPTURE || child->role == CHILD_TRAINER))) {
+    if (c->stopping || clean) {
         child->phase = CHILD_DONE;
         return ERR_OK;
     }
@@ -145,6 +145,17 @@ int children_tend(struct children *c, int64_t now_ms, uint64_t progress)
             result = start(c, child);
     }
     return result;
+}
+
+void children_revive(struct children *c, enum child_role role, int64_t now_ms)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct child *child = &c->child[i];
+        if (child->role != role || child->phase != CHILD_DONE) continue;
+        child->phase = CHILD_WAITING;
+        child->start_ms = now_ms + CHILD_REVIVE_MS;
+        child->restarts++;
+    }
 }
 
 void children_signal(struct children *c, enum child_role role, int signal)

@@ -16,6 +16,7 @@ enum {
     CHILD_MAX_ARGUMENTS = 160,
     CHILD_BACK_OFF_MS = 200,
     CHILD_BACK_OFF_MAX_MS = 10000,
+    CHILD_REVIVE_MS = 500,
     CHILD_DEATHS = 5,        /* so many within ... */
     CHILD_DEATHS_MS = 60000, /* ... this, without progress, end the run */
 };
@@ -65,6 +66,10 @@ int children_add(struct children *children, enum child_role role, const char *na
 /* Reap the dead and start what is due. `progress` is any number that changes when the pipeline
  * moves. ERR_OK, or the error to end the run with: err_text() names the child. Never blocks. */
 int children_tend(struct children *children, int64_t now_ms, uint64_t progress);
+
+/* Start those of a role again, in half a second, that ended with 0 though there is work left:
+ * somebody else told them to end. */
+void children_revive(struct children *children, enum child_role role, int64_t now_ms);
 
 /* Send a signal to all running children of a role. */
 void children_signal(struct children *children, enum child_role role, int signal);

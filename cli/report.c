@@ -24,9 +24,9 @@ static int summary_path(const struct config *config, const char *consumer, char 
     return ERR_OK;
 }
 
-int report_finished(const struct config *config)
+int report_all_drawn(const struct config *config)
 {
-    char buffer[CONFIG_PATH_BYTES], path[CONFIG_PATH_BYTES];
+    char buffer[CONFIG_PATH_BYTES];
     const struct config_list *consumers = &config->trainer.consumers;
     if (config_buffer_dir(config, buffer) != ERR_OK) return 0;
     for (uint32_t i = 0; i < consumers->count; i++) {
@@ -34,11 +34,20 @@ int report_finished(const struct config *config)
         if (consumer_read(buffer, consumers->item[i], &state) != ERR_OK) return 0;
         int finished = state.finished && state.stream == stream_key(config->stream.name);
         consumer_state_free(&state);
-        if (!finished || summary_path(config, consumers->item[i], path) != ERR_OK ||
-            access(path, R_OK) != 0)
-            return 0;
+        if (!finished) return 0;
     }
     return consumers->count > 0;
+}
+
+int report_finished(const struct config *config)
+{
+    char path[CONFIG_PATH_BYTES];
+    const struct config_list *consumers = &config->trainer.consumers;
+    if (!report_all_drawn(config)) return 0;
+    for (uint32_t i = 0; i < consumers->count; i++)
+        if (summary_path(config, consumers->item[i], path) != ERR_OK || access(path, R_OK) != 0)
+            return 0;
+    return 1;
 }
 
 static double real(const json_t *object, const char *key)

@@ -10,6 +10,10 @@
  * consumers is never finished. Reads the disk. */
 int report_finished(const struct config *config);
 
+/* Whether every declared consumer needs nothing more, though it may still be writing its results.
+ */
+int report_all_drawn(const struct config *config);
+
 /* The table of every consumer's SAEs, where they lie, and the Python that loads the first.
  * ERR_NOTFOUND, ERR_FORMAT: a summary is missing or broken. */
 int report_print(const struct config *config, FILE *out);

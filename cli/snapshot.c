@@ -78,6 +78,8 @@ static void read_sink(const json_t *report, struct snapshot *s)
 {
     s->sinks++;
     add(&s->stored_rows, snapshot_metric(report, "sluice_sink_rows_total"));
+    add(&s->producers, snapshot_metric(report, "sluice_sink_producers"));
+    add(&s->ended_producers, snapshot_metric(report, "sluice_sink_ended_producers"));
     add(&s->buffer_slabs, snapshot_metric(report, "sluice_buffer_slabs"));
     add(&s->buffer_capacity_slabs, snapshot_metric(report, "sluice_buffer_capacity_slabs"));
 }
@@ -97,8 +99,8 @@ static void read_trainer(const json_t *report, struct snapshot *s)
 
 void snapshot_read(const json_t *status, struct snapshot *snapshot)
 {
-    struct snapshot s = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN,
-                         NAN, NAN, NAN, NAN, NAN, NAN, 0,   0,   0,   ""};
+    struct snapshot s = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN,
+                         NAN, NAN, NAN, NAN, NAN, NAN, NAN, 0,   0,   0,   ""};
     const char *bottleneck = json_string_value(json_object_get(status, "bottleneck"));
     json_t *processes = json_object_get(status, "processes"), *process;
     size_t i;

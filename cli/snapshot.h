@@ -16,7 +16,8 @@ struct snapshot {         /* totals; NaN: nobody has said (yet) */
     double trained_rows, planned_draws; /* of the trainer that is furthest behind */
     double fve, l0, dead, features;     /* of the first SAE of the first trainer */
     double held_out_rows;
-    int trainers, captures, sinks; /* that reported within the last five seconds */
+    double producers, ended_producers; /* as the sink has it */
+    int trainers, captures, sinks;     /* that reported within the last five seconds */
     char bottleneck[32];
 };
 

@@ -28,6 +28,7 @@ enum {
     DRAIN_MS = 12000,      /* after which a child is killed: its own limit is ten seconds */
     LOG_KEEP_BYTES = 8 << 20,
     LOG_LINES = 8,
+    CUT_OFF_LOOKS = 4, /* status reports lag by a second or two */
 };
 
 struct up {
@@ -39,6 +40,7 @@ struct up {
     int line_every_ms; /* 0: none */
     int terminal;      /* progress rewrites one line */
     int asked;         /* signals that were obeyed */
+    int cut_off_looks; /* status reports since all captures ended, the stream not */
 };
 
 static volatile sig_atomic_t signals;
@@ -140,11 +142,11 @@ static int add_all(struct up *up)
 /* --fresh: everything that a run leaves in its folder, and nothing else. */
 static int start_over(const struct config *config)
 {
-    static const char *const folders[] = {"buffer", "http", "ipc", "log"};
+    static const char *const entries[] = {"buffer", "descriptor.json", "http", "ipc", "log"};
     char path[CONFIG_PATH_BYTES + 300];
     int result = ERR_OK;
-    for (size_t i = 0; i < sizeof folders / sizeof *folders && result == ERR_OK; i++) {
-        snprintf(path, sizeof path, "%s/%s", config->run_dir, folders[i]);
+    for (size_t i = 0; i < sizeof entries / sizeof *entries && result == ERR_OK; i++) {
+        snprintf(path, sizeof path, "%s/%s", config->run_dir, entries[i]);
         result = dir_remove(path);
     }
     for (uint32_t i = 0; i < config->trainer.consumers.count && result == ERR_OK; i++) {
@@ -207,18 +209,21 @@ static void show_line(struct up *up, int64_t at_ms)
     fflush(stderr);
 }
 
-static void look(struct up *up, int64_t at_ms)
+/* Once a second: ask, and show. Returns whether it was time. */
+static int look(struct up *up, int64_t at_ms)
 {
     struct snapshot snapshot;
     json_t *status;
-    if (at_ms < up->look_ms) return;
+    if (at_ms < up->look_ms) return 0;
     up->look_ms = at_ms + LINE_MS;
     if (snapshot_fetch(up->config, &status) == ERR_OK) {
         snapshot_read(status, &snapshot);
         json_decref(status);
         progress_update(&up->progress, &snapshot, (double)(at_ms - up->started_ms) / 1000);
+        up->cut_off_looks++;
     }
     show_line(up, at_ms);
+    return 1;
 }
 
 /* Any number that changes when rows move, for the judgement of deaths. */
@@ -283,7 +288,38 @@ static void blame(const struct up *up)
     }
 }
 
-static int all_done(const struct up *up)
+/* All captures have ended with 0, and for some seconds the sink has said that the stream has not.
+ */
+static int is_cut_off(struct up *up)
+{
+    const struct snapshot *s = &up->progress.last;
+    if (children_left(&up->children, CHILD_CAPTURE) > 0 || up->progress.snapshots == 0 ||
+        s->sinks == 0 || !(s->ended_producers < s->producers)) {
+        up->cut_off_looks = 0;
+        return 0;
+    }
+    return up->cut_off_looks >= CUT_OFF_LOOKS;
+}
+
+/* Who ends with 0 has done its part, or was told to end by somebody else: then it is needed again.
+ */
+static void revive(struct up *up)
+{
+    struct children *c = &up->children;
+    int has_consumers = up->config->trainer.consumers.count > 0;
+    int drawn = has_consumers && report_all_drawn(up->config);
+    if (is_cut_off(up) && !drawn) {
+        children_revive(c, CHILD_CAPTURE, now_ms());
+        up->cut_off_looks = 0;
+    }
+    size_t left = children_left(c, CHILD_CAPTURE) + children_left(c, CHILD_TRAINER);
+    if (has_consumers && children_left(c, CHILD_TRAINER) == 0 && !report_finished(up->config))
+        children_revive(c, CHILD_TRAINER, now_ms());
+    if (left > 0 && !drawn) children_revive(c, CHILD_SINK, now_ms());
+    if (left > 0) children_revive(c, CHILD_BROKER, now_ms());
+}
+
+static int all_ended(const struct up *up)
 {
     return children_left(&up->children, CHILD_CAPTURE) == 0 &&
            children_left(&up->children, CHILD_TRAINER) == 0;
@@ -293,9 +329,11 @@ static int all_done(const struct up *up)
 static int watch(struct up *up)
 {
     int result = ERR_OK;
-    while (result == ERR_OK && !all_done(up) && signals == up->asked) {
+    while (result == ERR_OK && signals == up->asked) {
         result = children_tend(&up->children, now_ms(), moved(up));
-        look(up, now_ms());
+        int looked = look(up, now_ms());
+        if (result == ERR_OK && (looked || all_ended(up))) revive(up);
+        if (result == ERR_OK && all_ended(up)) break;
         if (result == ERR_OK) poll(NULL, 0, TICK_MS);
     }
     return result;

@@ -107,6 +107,20 @@ static void run_again_says_that_it_is_finished(void **state)
     assert_non_null(strstr(run->out, "is finished"));
 }
 
+static void stop_rows_ends_it_early(void **state)
+{
+    struct run *run = *state;
+    int code =
+        run_command(run, 60, "sluice", "up", run->config, "--fresh", "--set",
+                    "trainer.stop_rows=100000", "--set", "capture.synthetic.rows=100000000", NULL);
+    if (code != 0) fail_msg("%s", run->err);
+    json_t *summary = run_summary(run, "main");
+    assert_non_null(summary);
+    assert_true(number(summary, "rows") == 100000);
+    assert_true(number(summary, "planned_rows") == 100000);
+    json_decref(summary);
+}
+
 static void a_changed_key_is_an_error(void **state)
 {
     struct run *run = *state;
@@ -138,6 +152,7 @@ int main(void)
         cmocka_unit_test(finds_the_true_features),
         cmocka_unit_test(run_again_says_that_it_is_finished),
         cmocka_unit_test(a_changed_key_is_an_error),
+        cmocka_unit_test(stop_rows_ends_it_early),
     };
     return cmocka_run_group_tests_name("quick synthetic", tests, set_up, tear_down);
 }

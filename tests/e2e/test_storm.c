@@ -95,6 +95,21 @@ static void children_drain_when_sluice_dies(void **state)
     assert_int_equal(run_alive(run), 0);
 }
 
+/* SIGTERM lets a process drain and end with 0; that is no end of the run. */
+static void told_to_end_by_somebody_else(void **state)
+{
+    static const char *const names[] = {"capture-0", "trainer-main", "sink", "broker"};
+    struct run *run = *state;
+    configure(run, 1500000, 1, "main", 1, "32MiB", 512);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    for (int i = 0; i < 4; i++) {
+        run_await_drawn(run, "main", run_drawn(run, "main") + 50000, 40);
+        kill(run_await_process(run, names[i], 20), SIGTERM);
+    }
+    if (run_wait(up, 180) != 0) fail_msg("sluice up failed");
+    assert_true(run_counts_are(run, "main", 1500000, 1));
+}
+
 static void everything_at_once(void **state)
 {
     static const char *const names[] = {"sink", "trainer-main", "capture-0", "broker", "sluice"};
@@ -282,6 +297,7 @@ int main(int argc, char **argv)
         STORM(each_process_in_turn),
         STORM(sluice_itself),
         STORM(children_drain_when_sluice_dies),
+        STORM(told_to_end_by_somebody_else),
         STORM(everything_at_once),
         STORM(two_producers_and_two_consumers_one_late),
         STORM(a_buffer_that_is_always_full),

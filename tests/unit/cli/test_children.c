@@ -98,7 +98,7 @@ static void bad_usage_is_never_tried_again(void **state)
     assert_int_equal(child->phase, CHILD_GIVEN_UP);
 }
 
-static void who_is_through_is_done_and_a_server_is_not(void **state)
+static void who_ends_well_is_done_until_revived(void **state)
 {
     (void)state;
     struct child *capture = add(CHILD_CAPTURE, "exit 0");
@@ -107,7 +107,20 @@ static void who_is_through_is_done_and_a_server_is_not(void **state)
     assert_int_equal(tend_while(capture, CHILD_RUNNING, 0, 0), ERR_OK);
     assert_int_equal(capture->phase, CHILD_DONE);
     assert_int_equal(children_left(&children, CHILD_CAPTURE), 0);
-    struct child *sink = add(CHILD_SINK, "exit 0");
+    children_revive(&children, CHILD_TRAINER, 5000); /* another role */
+    assert_int_equal(capture->phase, CHILD_DONE);
+    children_revive(&children, CHILD_CAPTURE, 5000);
+    children_tend(&children, 5000 + CHILD_REVIVE_MS - 1, 0);
+    assert_int_equal(capture->phase, CHILD_WAITING);
+    tend_while(capture, CHILD_WAITING, 5000 + CHILD_REVIVE_MS, 0);
+    tend_while(capture, CHILD_RUNNING, 5000 + CHILD_REVIVE_MS, 0);
+    assert_int_equal(capture->phase, CHILD_DONE);
+}
+
+static void while_stopping_nothing_is_started(void **state)
+{
+    (void)state;
+    struct child *sink = add(CHILD_SINK, "exit 1");
     tend_while(sink, CHILD_WAITING, 0, 0);
     tend_while(sink, CHILD_RUNNING, 0, 0);
     assert_int_equal(sink->phase, CHILD_WAITING);
@@ -176,7 +189,8 @@ int main(void)
         CHILD(progress_forgives),
         CHILD(rare_deaths_are_forgiven_too_and_pauses_have_an_end),
         CHILD(bad_usage_is_never_tried_again),
-        CHILD(who_is_through_is_done_and_a_server_is_not),
+        CHILD(who_ends_well_is_done_until_revived),
+        CHILD(while_stopping_nothing_is_started),
         CHILD(without_restart_the_first_death_ends_it),
         CHILD(a_child_lives_in_a_group_of_its_own_and_knows_the_pipe),
     };
