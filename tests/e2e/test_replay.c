@@ -25,7 +25,7 @@ static const char pipeline[] =
     "sink: { size: 32MiB }\n"
     "trainer:\n"
     "  consumers: []\n"
-    "  reuse: 4\n"
+    "  reuse: 8\n"
     "  batch_rows: 256\n"
     "  checkpoint_seconds: 1\n"
     "  eval_rows: 2000\n"
@@ -71,7 +71,7 @@ static void twice_is_the_same(void **state)
     json_t *summary = run_summary(run, "first");
     assert_true(json_is_true(json_object_get(summary, "replay")));
     json_int_t held = json_integer_value(json_object_get(summary, "held_out_rows"));
-    assert_int_equal(json_integer_value(json_object_get(summary, "rows")), (ROWS - held) * 4);
+    assert_int_equal(json_integer_value(json_object_get(summary, "rows")), (ROWS - held) * 8);
     json_decref(summary);
 }
 
@@ -99,7 +99,7 @@ static void resumed_is_the_same(void **state)
                               "--consumer", "resumed", "--set", "trainer.threads=2", NULL);
         await_words(run, "msg=training ", i + 1);
         if (i == 1) await_words(run, "msg=checkpoint ", 2);
-        harness_sleep(0.3);
+        harness_sleep(0.1);
         kill(pid, i == 1 ? SIGKILL : SIGTERM);
         assert_int_equal(run_wait(pid, 20), i == 1 ? HARNESS_SIGNALLED : 0);
     }
