@@ -3,8 +3,8 @@
  *   magic 8 | version u32 | producers u32 | slabs u64 | name 64 | stream, checkpoint_request u64 |
  *   finished u32, 0 u32 | rows_drawn, rows_held_out, rows_skipped u64 | rng 4 x u64 | passed u64 |
  *   producers x (lowest u64, cursor 32, harvested u64, epoch u32, 0 u32) |
- *   slabs x (number, drawn, identities_hash u64, producer, finished u32) | XXH3-64 of all before it
- * A change of it raises STATE_VERSION, and decode keeps reading the older ones.
+ *   slabs x (number, drawn, identities_hash u64, producer u32, finished, harvested u16) | XXH3-64
+ * of all before it A change of it raises STATE_VERSION, and decode keeps reading the older ones.
  */
 #include "buffer/consumer.h"
 
@@ -92,8 +92,8 @@ static int state_check(const struct consumer_state *state)
     const struct consumer_slab *last = NULL;
     for (size_t i = 0; ok && i < state->slabs; i++) {
         const struct consumer_slab *slab = &state->slab[i];
-        ok = slab->finished <= 1 && slab->producer < state->producers && slab->number > 0 &&
-             slab->number >= state->producer[slab->producer].lowest;
+        ok = slab->finished <= 1 && slab->harvested <= 1 && slab->producer < state->producers &&
+             slab->number > 0 && slab->number >= state->producer[slab->producer].lowest;
         if (ok && last) ok = slab->finished && by_place(last, slab->producer, slab->number) < 0;
         if (slab->finished) last = slab;
     }

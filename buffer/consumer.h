@@ -25,7 +25,8 @@ struct consumer_slab { /* a slab at or above its producer's lowest number */
     uint64_t drawn;           /* draws made of it, over all passes */
     uint64_t identities_hash; /* of what was drawn from */
     uint32_t producer;
-    uint32_t finished; /* 1: nothing more is wanted of it */
+    uint16_t finished;  /* 1: nothing more is wanted of it */
+    uint16_t harvested; /* 1: its held-out rows are in the held-out file (where finished: so too) */
 };
 
 struct consumer_producer {

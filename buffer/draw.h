@@ -25,9 +25,9 @@ struct draw_options {
     uint32_t held_out_one_in; /* 0: none */
     int replay;  /* an ended stream, by (producer, number), freeing nothing, waiting for nothing */
     int shuffle; /* 0: rows in order, for tests and controls */
-    /* Called once for each held-out row, in order of (producer, number) for each producer (may be
-     * NULL). What it returns other than ERR_OK, draw_next returns. It runs in a read transaction:
-     * it must not take long. */
+    /* Called once for each held-out row as its slab is first seen: by number, but for frames that
+     * were made again (replay: by (producer, number)). May be NULL. What it returns other than
+     * ERR_OK, draw_next returns. It runs in a read transaction: it must not take long. */
     int (*held_out)(void *arg, const struct row_id *id, const float *values);
     void *arg;
 };

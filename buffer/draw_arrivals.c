@@ -88,6 +88,27 @@ static void ask_for_pages(struct draw *d, const struct drawn_slab *slab)
     madvise((void *)page, d->format.slab_bytes + LMDB_PAGE_HEADER_BYTES, MADV_WILLNEED);
 }
 
+/* Hand out its held-out rows, once. */
+static int harvest(struct draw *d, struct drawn_slab *slab)
+{
+    const char *raw;
+    if (slab->harvested) return ERR_OK;
+    int result = draw_lookup(d, slab, &raw);
+    if (result == ERR_OK && slab->live < slab->rows) result = draw_check(d, slab, raw);
+    if (result != ERR_OK) return result;
+    for (uint32_t i = 0, left = slab->rows - slab->live; left > 0; i++) {
+        if (!draw_held_out(d, raw, i)) continue;
+        left--;
+        struct row_id id = rows_id(raw, i);
+        rows_values((uint8_t)d->format.dtype, slab->rows, d->format.width, raw, i, d->row);
+        result = d->options.held_out ? d->options.held_out(d->options.arg, &id, d->row) : ERR_OK;
+        if (result != ERR_OK) return result;
+        d->table.rows_held_out++;
+    }
+    slab_table_harvested(&d->table, slab);
+    return ERR_OK;
+}
+
 static int take_in_all(struct draw *d)
 {
     MDB_cursor *cursor;
@@ -114,6 +135,7 @@ static int take_in_all(struct draw *d)
     for (size_t i = 0; result == ERR_OK && i < d->arrived.count; i++) {
         struct drawn_slab *slab = &d->table.slab[d->arrived.at[i]];
         result = slab_table_admit(&d->table, slab);
+        if (result == ERR_OK) result = harvest(d, slab);
         if (d->first_look && slab->place == SLAB_ACTIVE) ask_for_pages(d, slab);
     }
     d->first_look = 0;
@@ -145,25 +167,6 @@ static int notice_replaced(struct draw *d)
     return ERR_OK;
 }
 
-/* Shed: a frame that was stored and replaced before it was ever seen. Its rows are counted as those
- * of a full slab; it can't be told any more. */
-static int pass_over(struct draw *d, uint32_t producer, uint64_t number)
-{
-    struct slab_table *t = &d->table;
-    struct consumer_producer *p = &t->producer[producer];
-    t->rows_skipped += (uint64_t)d->state.rows_a_slab * t->reuse;
-    if (number == p->lowest) {
-        p->lowest++;
-        if (p->harvested < p->lowest) p->harvested = p->lowest;
-        t->finished_slabs++;
-        return ERR_OK;
-    }
-    struct drawn_slab *slab;
-    int result = slab_table_add(t, producer, number, &slab);
-    if (result == ERR_OK) slab_table_gone(t, slab, 1);
-    return result;
-}
-
 static int count_missing(struct draw *d, uint32_t producer, uint64_t next_number)
 {
     struct slab_table *t = &d->table;
@@ -171,52 +174,15 @@ static int count_missing(struct draw *d, uint32_t producer, uint64_t next_number
         const struct drawn_slab *slab = slab_table_find(t, producer, n);
         if (slab && (slab->finished || slab->id)) continue;
         if (!slab && d->state.replaced_slabs > 0) {
-            int result = pass_over(d, producer, n);
+            /* Stored and replaced before it was ever seen: it can't be told any more how many rows
+             * it had; a full slab's are counted. */
+            int result = slab_table_pass_over(t, producer, n, d->state.rows_a_slab);
             if (result != ERR_OK) return result;
             continue;
         }
         d->missing++;
     }
     return ERR_OK;
-}
-
-static int harvest_slab(struct draw *d, struct drawn_slab *slab, const char *raw)
-{
-    if (slab->live < slab->rows) {
-        int result = draw_check(d, slab, raw);
-        if (result != ERR_OK) return result;
-    }
-    for (uint32_t i = 0, left = slab->rows - slab->live; left > 0; i++) {
-        if (!draw_held_out(d, raw, i)) continue;
-        left--;
-        struct row_id id = rows_id(raw, i);
-        rows_values((uint8_t)d->format.dtype, slab->rows, d->format.width, raw, i, d->row);
-        int result =
-            d->options.held_out ? d->options.held_out(d->options.arg, &id, d->row) : ERR_OK;
-        if (result != ERR_OK) return result;
-        d->table.rows_held_out++;
-    }
-    slab_table_harvested(&d->table, slab);
-    return ERR_OK;
-}
-
-/* Hand out held-out rows strictly by number: `harvested` is one number, and a resume goes by it. */
-static int harvest(struct draw *d, uint32_t producer)
-{
-    struct slab_table *t = &d->table;
-    struct consumer_producer *p = &t->producer[producer];
-    for (;;) {
-        struct drawn_slab *slab = slab_table_find(t, producer, p->harvested);
-        const char *raw;
-        if (!slab) return ERR_OK;
-        if (slab->finished) {
-            p->harvested++;
-            continue;
-        }
-        if (draw_lookup(d, slab, &raw) != ERR_OK) return ERR_OK; /* it has to come again */
-        int result = harvest_slab(d, slab, raw);
-        if (result != ERR_OK) return result;
-    }
 }
 
 int draw_arrivals(struct draw *d)
@@ -236,7 +202,6 @@ int draw_arrivals(struct draw *d)
         struct consumer_producer *mine = &d->table.producer[p];
         if (mine->epoch < record.epoch) mine->epoch = record.epoch;
         if (result == ERR_OK && look) result = count_missing(d, p, record.next_number);
-        if (result == ERR_OK) result = harvest(d, p);
         slab_table_settle(&d->table, p, record.next_number, &record.cursor);
     }
     return result;

@@ -83,6 +83,7 @@ int slab_table_add(struct slab_table *t, uint32_t producer, uint64_t number,
         .number = number,
         .producer = producer,
         .rank = SLAB_NO_RANK,
+        .harvested = number < t->producer[producer].harvested,
     };
     t->unfinished++;
     *slab = &t->slab[i];
@@ -124,11 +125,18 @@ static int draws_left(const struct slab_table *t, const struct drawn_slab *slab)
 static void finish_if_done(struct slab_table *t, struct drawn_slab *slab)
 {
     if (slab->finished || slab->rows == 0 || draws_left(t, slab)) return;
-    if (slab->number >= t->producer[slab->producer].harvested) return;
+    if (!slab->harvested) return;
     slab->finished = 1;
     t->finished_slabs++;
     t->unfinished--;
     if (slab->id) t->stored--;
+}
+
+static void pass_harvested(struct slab_table *t, uint32_t producer)
+{
+    struct consumer_producer *p = &t->producer[producer];
+    const struct drawn_slab *slab;
+    while ((slab = slab_table_find(t, producer, p->harvested)) && slab->harvested) p->harvested++;
 }
 
 static void leave(struct slab_table *t, struct drawn_slab *slab)
@@ -225,15 +233,41 @@ void slab_table_gone(struct slab_table *t, struct drawn_slab *slab, int skip)
     slab->checked = 0;
     if (!skip || slab->finished) return;
     t->rows_skipped += slab_table_total(t, slab) - slab->drawn;
-    slab->finished = 1;
+    slab->finished = slab->harvested = 1;
     t->finished_slabs++;
     t->unfinished--;
+    pass_harvested(t, slab->producer);
+}
+
+int slab_table_pass_over(struct slab_table *t, uint32_t producer, uint64_t number, uint32_t rows)
+{
+    struct consumer_producer *p = &t->producer[producer];
+    struct drawn_slab *slab;
+    if (number == p->lowest) { /* the common case needs no record */
+        t->finished_slabs++;
+        p->lowest++;
+        if (p->harvested < p->lowest) p->harvested = p->lowest;
+        pass_harvested(t, producer);
+    } else {
+        int result = slab_table_add(t, producer, number, &slab);
+        if (result != ERR_OK) return result;
+        slab_table_gone(t, slab, 1);
+    }
+    t->rows_skipped += (uint64_t)rows * t->reuse;
+    return ERR_OK;
 }
 
 void slab_table_harvested(struct slab_table *t, struct drawn_slab *slab)
 {
-    t->producer[slab->producer].harvested = slab->number + 1;
+    slab->harvested = 1;
+    pass_harvested(t, slab->producer);
     finish_if_done(t, slab);
+}
+
+/* Whether a state must name it although nothing was drawn of it: `harvested` does not tell. */
+static int harvested_ahead(const struct slab_table *t, const struct drawn_slab *slab)
+{
+    return slab->harvested && slab->number >= t->producer[slab->producer].harvested;
 }
 
 void slab_table_detach(struct slab_table *t)
@@ -247,7 +281,7 @@ void slab_table_detach(struct slab_table *t)
         slab->id = 0;
         slab->place = SLAB_NOWHERE;
         slab->checked = 0;
-        if (slab->drawn == 0 && !slab->finished) forget(t, slab);
+        if (slab->drawn == 0 && !slab->finished && !harvested_ahead(t, slab)) forget(t, slab);
     }
 }
 
@@ -288,6 +322,7 @@ static void save_slab(struct consumer_state *state, const struct drawn_slab *sla
         .identities_hash = slab->identities_hash,
         .producer = slab->producer,
         .finished = slab->finished,
+        .harvested = slab->harvested,
     };
 }
 
@@ -306,7 +341,8 @@ int slab_table_save(const struct slab_table *t, struct consumer_state *state)
     state->passed = state->slabs;
     for (size_t i = 0; i < t->used; i++) {
         const struct drawn_slab *slab = &t->slab[i];
-        if (slab->number && !slab->finished && slab->place != SLAB_ACTIVE && slab->drawn > 0)
+        if (slab->number && !slab->finished && slab->place != SLAB_ACTIVE &&
+            (slab->drawn > 0 || harvested_ahead(t, slab)))
             save_slab(state, slab);
     }
     size_t unfinished = state->slabs;
@@ -339,12 +375,14 @@ int slab_table_restore(struct slab_table *t, const struct consumer_state *state)
         if (result != ERR_OK) return result;
         slab->drawn = from->drawn;
         slab->identities_hash = from->identities_hash;
+        slab->harvested |= from->harvested || from->finished;
         if (i < state->passed) slab->rank = (uint32_t)i;
         if (!from->finished) continue;
         slab->finished = 1;
         t->unfinished--;
         t->finished_slabs++;
     }
+    for (uint32_t p = 0; p < t->producers; p++) pass_harvested(t, p);
     t->rows_drawn = state->rows_drawn;
     t->rows_held_out = state->rows_held_out;
     t->rows_skipped = state->rows_skipped;

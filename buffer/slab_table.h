@@ -35,6 +35,7 @@ struct drawn_slab {
     uint32_t index;    /* in active[], while active */
     uint8_t place;     /* enum slab_place */
     uint8_t finished;
+    uint8_t harvested; /* its held-out rows are handed out */
     uint8_t has_begin;
     uint8_t checked; /* its checksum, since it was seen last */
 };
@@ -86,7 +87,11 @@ void slab_table_fill(struct slab_table *t);
 void slab_table_drew(struct slab_table *t, struct drawn_slab *slab);
 /* It is not stored any more. skip: nor will it be again; what was not drawn counts as skipped. */
 void slab_table_gone(struct slab_table *t, struct drawn_slab *slab, int skip);
-/* Its held-out rows are handed out: producer's `harvested` passes it. */
+/* A slab that is not known was never seen and never will be: its `rows` count as skipped.
+ * ERR_NOMEM. */
+int slab_table_pass_over(struct slab_table *t, uint32_t producer, uint64_t number, uint32_t rows);
+/* Its held-out rows are handed out. The producer's `harvested` goes up as far as there is no gap.
+ */
 void slab_table_harvested(struct slab_table *t, struct drawn_slab *slab);
 /* All slabs are gone for now (another buffer); the active order is kept as ranks. */
 void slab_table_detach(struct slab_table *t);
