@@ -21,7 +21,10 @@
 #define GRACE        (15000 * MILLISECONDS) /* after a start producers may still come back */
 #define LINGER       (3000 * MILLISECONDS)  /* for producers to hear of the end */
 
-enum { LIVE_FRAMES = 16 }; /* room that a live stream keeps for each producer */
+enum {
+    LIVE_FRAMES = 16,  /* room that a live stream keeps for each producer */
+    FREE_AT_ONCE = 16, /* slabs freed in one transaction */
+};
 
 struct desk {
     struct desk_options options;
@@ -770,9 +773,16 @@ static int free_ids(struct desk *d, void *arg)
     return store_free(d->stock.store, list->ids, list->count);
 }
 
-static int free_list(struct desk *d, struct id_list *list, uint64_t now_ns)
+/* In groups: LMDB writes down all pages that a transaction frees as one value, for which a nearly
+ * full map may have no room in one piece. */
+static int free_list(struct desk *d, const struct id_list *list, uint64_t now_ns)
 {
-    int rc = list->count ? put_small(d, now_ns, free_ids, list) : ERR_OK;
+    int rc = ERR_OK;
+    for (size_t done = 0; done < list->count && !rc; done += FREE_AT_ONCE) {
+        size_t left = list->count - done;
+        struct id_list group = {list->ids + done, left < FREE_AT_ONCE ? left : FREE_AT_ONCE};
+        rc = put_small(d, now_ns, free_ids, &group);
+    }
     if (rc) note_trouble(d, rc, now_ns);
     count_stored(d);
     return rc;

@@ -270,6 +270,13 @@ int intake_commit(struct intake *in, struct store *store, struct sessions *sessi
     p->limit = in->count;
     do rc = run_pass(in, store, sessions, coverage, state, p, &again);
     while (!rc && again);
+    while (rc == ERR_NOSPC && p->limit) { /* a smaller transaction may find room, and make some */
+        p->limit /= 2;
+        rc = run_pass(in, store, sessions, coverage, state, p, &again);
+        if (!p->limit)
+            rc = err_set(ERR_NOSPC, "there is no room for one frame; HINT: make room on "
+                                    "the disk of the buffer");
+    }
     if (!rc || rc == ERR_AGAIN) {
         for (uint32_t i = 0; i < sessions->producers; i++) {
             p->result.acked[i] = p->touched[i];

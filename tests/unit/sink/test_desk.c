@@ -4,6 +4,7 @@
  */
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/rng.h"
 #include "proto/descriptor.h"
 #include "proto/rows.h"
 #include "sink/desk.h"
@@ -596,6 +597,38 @@ static void frees_what_is_covered(void **unused)
     finish(&s);
 }
 
+/* A checkpoint covers hundreds of slabs of a full buffer at once, again and again: their pages are
+ * found again for as many new slabs. */
+static void frees_many_at_once(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {"trainer.consumers=[c]", "sink.size=192MiB",
+                                       "sink.slab=256KiB"};
+    struct script s;
+    struct rng rng;
+    uint64_t n = 1, lowest = 1;
+    start_with(&s, "", sets, 3);
+    join(&s);
+    hello(&s, 2, 1, 0);
+    end(&s, 2, 1); /* so that no room is kept for it */
+    rng_seed(&rng, 1);
+    for (int round = 0; round < 16; round++) {
+        for (int idle = 0; idle < 50; idle++) {
+            for (int i = 0; i < 16 && n <= s.credit[0]; i++, idle = 0) send(&s, 1, 0, n++);
+            s.now += second / 50;
+            desk_flush(s.desk, s.now);
+        }
+        assert_false(desk_has_frames(s.desk));
+        assert_int_equal(desk_gauges(s.desk).slabs, n - lowest);
+        assert_true(n - lowest > 600);
+        lowest += 1 + rng_below(&rng, n - lowest);
+        write_state(&s, lowest, 0);
+        assert_int_equal(desk_gauges(s.desk).slabs, n - lowest);
+    }
+    assert_int_equal(desk_counters(s.desk).failed_commits, 0);
+    finish(&s);
+}
+
 /* It comes back with an older checkpoint: what was freed is made again, what is there is not stored
  * twice, what was made again with other rows is refused. */
 static void goes_back(void **unused)
@@ -796,6 +829,7 @@ int main(void)
         cmocka_unit_test(broker_comes_and_goes),
         cmocka_unit_test(silent_producers_give_credit_back),
         cmocka_unit_test(frees_what_is_covered),
+        cmocka_unit_test(frees_many_at_once),
         cmocka_unit_test(goes_back),
         cmocka_unit_test(lost_buffer_is_made_again),
         cmocka_unit_test(full_disk_is_waited_out),
