@@ -13,7 +13,8 @@
 
 enum {
     TICK_MS = 50,
-    TURN_MESSAGES = 32, /* most frames of one commit, by and large */
+    TURN_FRAMES = 8,         /* most of one commit, by and large: what a cache holds */
+    TURN_FRAMES_SYNCED = 64, /* where a commit waits for the disk */
     HIGH_WATER = 1 << 16,
 };
 
@@ -182,14 +183,16 @@ static void on_message(void *arg, struct link *link, struct link_message *messag
 static int connect_broker(struct sink *s)
 {
     char endpoint[CONFIG_PATH_BYTES];
-    int rc = config_endpoint(process_config(s->process), CONFIG_BACK, endpoint);
+    const struct config *config = process_config(s->process);
+    int is_synced = config->sink.durability == CONFIG_POWER;
+    int rc = config_endpoint(config, CONFIG_BACK, endpoint);
     if (rc) return rc;
     struct link_options options = {
         .kind = LINK_DEALER,
         .endpoint = endpoint,
         .high_water_messages = HIGH_WATER,
         .linger_ms = 300,
-        .budget_messages = TURN_MESSAGES,
+        .budget_messages = is_synced ? TURN_FRAMES_SYNCED : TURN_FRAMES,
         .on_message = on_message,
         .arg = s,
     };
