@@ -571,3 +571,9 @@ uint64_t producer_credit_frames(const struct producer *p)
     if (p->phase != PRODUCER_STREAMING || p->credit < p->send_next) return 0;
     return p->credit - p->send_next + 1;
 }
+
+uint64_t producer_unsent_frames(const struct producer *p)
+{
+    if (!p->window || window_next(p->window) < p->send_next) return 0;
+    return window_next(p->window) - p->send_next;
+}

@@ -115,5 +115,6 @@ struct producer_counters producer_counters(const struct producer *producer);
 uint64_t producer_in_flight_rows(const struct producer *producer);
 uint64_t producer_window_bytes(const struct producer *producer);
 uint64_t producer_credit_frames(const struct producer *producer); /* that may be sent now */
+uint64_t producer_unsent_frames(const struct producer *producer); /* that wait to be sent */
 
 #endif

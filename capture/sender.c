@@ -49,7 +49,7 @@ static void landed(void *arg)
     flight->frame->holds--;
     s->flights--;
     int was_last = s->is_closed && !s->flights;
-    pthread_cond_broadcast(&s->changed);
+    if (!flight->frame->busy) pthread_cond_broadcast(&s->changed); /* it can be taken again */
     pthread_mutex_unlock(&s->lock);
     free(flight);
     if (was_last) sender_free(s);
@@ -317,7 +317,8 @@ int sender_push(struct sender *s, uint64_t generation, struct window_frame *fram
 {
     pthread_mutex_lock(&s->lock);
     int rc = producer_push(s->producer, generation, frame);
-    wake_loop(s);
+    /* Where others wait before it, the loop has been woken for them, or waits for credit. */
+    if (producer_unsent_frames(s->producer) == 1) wake_loop(s);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }

@@ -11,7 +11,6 @@ struct window {
     uint8_t *memory;            /* (frames) buffers in one block */
     uint64_t first, next;       /* kept: first <= number < next */
     uint64_t rows, bytes;       /* kept */
-    uint32_t hint;              /* where the search for a free buffer begins */
 };
 
 int window_open(uint32_t frames, size_t payload_bytes, struct window **window)
@@ -47,9 +46,8 @@ void window_close(struct window *w)
 struct window_frame *window_take(struct window *w)
 {
     for (uint32_t i = 0; i < w->frames; i++) {
-        struct window_frame *f = &w->frame[(w->hint + i) % w->frames];
+        struct window_frame *f = &w->frame[i]; /* the same few again and again stay in the cache */
         if (f->busy || f->holds) continue;
-        w->hint = (uint32_t)(f - w->frame) + 1;
         f->busy = 1;
         return f;
     }
