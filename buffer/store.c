@@ -23,7 +23,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(struct slab_header) == STORE_SLAB_HEADER_BYTES, "part of the format");
@@ -268,19 +267,6 @@ static int open_files(struct store *s, const struct store_options *options)
     return result == ERR_OK ? load(s) : result;
 }
 
-/* A writer that was killed may leave a child behind that checks files and holds the lock for some
- * milliseconds more; a writer that lives holds it for good. */
-static int lock_writer(const char *path, int *lock)
-{
-    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
-    int result = file_lock(path, lock);
-    for (int i = 0; i < 40 && result == ERR_EXISTS; i++) {
-        nanosleep(&pause, NULL);
-        result = file_lock(path, lock);
-    }
-    return result;
-}
-
 int store_open(const struct store_options *options, struct store **store)
 {
     char path[PATH_MAX];
@@ -296,7 +282,7 @@ int store_open(const struct store_options *options, struct store **store)
     s->lock = -1;
     s->durability = options->durability;
     int result = dir_make(options->dir, 0700);
-    if (result == ERR_OK) result = lock_writer(path, &s->lock);
+    if (result == ERR_OK) result = file_lock(path, &s->lock);
     if (result == ERR_OK) result = open_files(s, options);
     if (result != ERR_OK) {
         char text[1024];

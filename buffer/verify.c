@@ -222,6 +222,9 @@ struct answer {
 
 static void child(const char *dir, int checksums, int out)
 {
+    /* Locks are its parent's: where that is killed, they must go with it. */
+    if (out > STDERR_FILENO + 1) close_range(STDERR_FILENO + 1, (unsigned)out - 1, 0);
+    close_range((unsigned)out + 1, ~0u, 0);
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGALRM, SIGTERM};
