@@ -65,6 +65,22 @@ void run_remove(struct run *run)
     if (!getenv("SLUICE_E2E_KEEP")) dir_remove(run->dir);
 }
 
+int run_set_up(void **state)
+{
+    struct run *run = malloc(sizeof *run);
+    if (!run) return -1;
+    run_make(run);
+    *state = run;
+    return 0;
+}
+
+int run_tear_down(void **state)
+{
+    run_remove(*state);
+    free(*state);
+    return 0;
+}
+
 void run_configure(struct run *run, const char *extra, const char *rest)
 {
     FILE *file = fopen(run->config, "w");

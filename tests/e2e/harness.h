@@ -30,6 +30,9 @@ void run_make(struct run *run);
 /* Kill what still runs of it, and remove the folder (kept where SLUICE_E2E_KEEP is set, to look).
  */
 void run_remove(struct run *run);
+/* The same as cmocka's set-up and tear-down of a test: *state is its run. */
+int run_set_up(void **state);
+int run_tear_down(void **state);
 
 /* Write the configuration: `stream: {name: test, run_dir: ..., EXTRA}` and then `rest`. */
 void run_configure(struct run *run, const char *extra, const char *rest);

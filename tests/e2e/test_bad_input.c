@@ -317,22 +317,7 @@ static void a_full_disk(void **state)
     assert_true(run_counts_are(run, "main", 300000, 1));
 }
 
-static int set_up(void **state)
-{
-    struct run *run = malloc(sizeof *run);
-    run_make(run);
-    *state = run;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    run_remove(*state);
-    free(*state);
-    return 0;
-}
-
-#define BAD(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define BAD(name) cmocka_unit_test_setup_teardown(name, run_set_up, run_tear_down)
 
 /* With an argument: only the tests whose names match that pattern. */
 int main(int argc, char **argv)

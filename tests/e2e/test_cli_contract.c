@@ -141,16 +141,8 @@ static void commands_on_a_run_that_never_was(void **state)
 
 static int set_up(void **state)
 {
-    static struct run run;
-    run_make(&run);
-    run_configure(&run, "", pipeline);
-    *state = &run;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    run_remove(*state);
+    if (run_set_up(state)) return -1;
+    run_configure(*state, "", pipeline);
     return 0;
 }
 
@@ -165,5 +157,5 @@ int main(void)
         cmocka_unit_test(an_unknown_command_names_the_nearest),
         cmocka_unit_test(commands_on_a_run_that_never_was),
     };
-    return cmocka_run_group_tests_name("command lines", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("command lines", tests, set_up, run_tear_down);
 }

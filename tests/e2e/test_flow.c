@@ -249,28 +249,13 @@ static void shed_adds_up(void **state)
     store_close(store);
 }
 
-static int make(void **state)
-{
-    struct run *run = calloc(1, sizeof *run);
-    if (run) run_make(run);
-    *state = run;
-    return run ? 0 : -1;
-}
-
-static int unmake(void **state)
-{
-    run_remove(*state);
-    free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(rows_are_exact, make, unmake),
-        cmocka_unit_test_setup_teardown(kills_one_producer, make, unmake),
-        cmocka_unit_test_setup_teardown(kills_two_producers, make, unmake),
-        cmocka_unit_test_setup_teardown(shed_adds_up, make, unmake),
+        cmocka_unit_test_setup_teardown(rows_are_exact, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(kills_one_producer, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(kills_two_producers, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(shed_adds_up, run_set_up, run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

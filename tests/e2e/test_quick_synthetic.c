@@ -132,20 +132,6 @@ static void a_changed_key_is_an_error(void **state)
     assert_non_null(strstr(run->err, "--fresh"));
 }
 
-static int set_up(void **state)
-{
-    static struct run run;
-    run_make(&run);
-    *state = &run;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    run_remove(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,5 +140,5 @@ int main(void)
         cmocka_unit_test(a_changed_key_is_an_error),
         cmocka_unit_test(stop_rows_ends_it_early),
     };
-    return cmocka_run_group_tests_name("quick synthetic", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("quick synthetic", tests, run_set_up, run_tear_down);
 }

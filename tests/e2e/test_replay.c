@@ -140,19 +140,12 @@ static void a_name_of_the_live_stream_is_refused(void **state)
 
 static int set_up(void **state)
 {
-    static struct run run;
-    run_make(&run);
-    run_configure(&run, "dtype: f32", pipeline);
-    *state = &run;
-    if (run_command(&run, SECONDS, "sluice", "up", run.config, NULL) == 0) return 0;
-    print_message("%s\n", run.err);
+    if (run_set_up(state)) return -1;
+    struct run *run = *state;
+    run_configure(run, "dtype: f32", pipeline);
+    if (run_command(run, SECONDS, "sluice", "up", run->config, NULL) == 0) return 0;
+    print_message("%s\n", run->err);
     return -1;
-}
-
-static int tear_down(void **state)
-{
-    run_remove(*state);
-    return 0;
 }
 
 int main(void)
@@ -164,5 +157,5 @@ int main(void)
         cmocka_unit_test(the_buffer_stays_as_it_was),
         cmocka_unit_test(a_name_of_the_live_stream_is_refused),
     };
-    return cmocka_run_group_tests_name("replay", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("replay", tests, set_up, run_tear_down);
 }

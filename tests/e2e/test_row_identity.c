@@ -173,25 +173,11 @@ static void bf16_rows(void **state)
     rows_are_their_tokens(*state, "bf16", 0x1p-8, 2e-3);
 }
 
-static int make_run(void **state)
-{
-    static struct run run;
-    run_make(&run);
-    *state = &run;
-    return 0;
-}
-
-static int remove_run(void **state)
-{
-    run_remove(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(f32_rows, make_run, remove_run),
-        cmocka_unit_test_setup_teardown(bf16_rows, make_run, remove_run),
+        cmocka_unit_test_setup_teardown(f32_rows, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(bf16_rows, run_set_up, run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

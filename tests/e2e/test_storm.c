@@ -272,22 +272,7 @@ static void the_control_loses_rows(void **state)
     assert_false(done == 0 && run_counts_are(run, "main", 500000, 1));
 }
 
-static int set_up(void **state)
-{
-    struct run *run = malloc(sizeof *run);
-    run_make(run);
-    *state = run;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    run_remove(*state);
-    free(*state);
-    return 0;
-}
-
-#define STORM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define STORM(name) cmocka_unit_test_setup_teardown(name, run_set_up, run_tear_down)
 
 /* With an argument: only the tests whose names match that pattern. */
 int main(int argc, char **argv)
