@@ -2,18 +2,15 @@
 
 #include "base/err.h"
 #include "proto/bytes.h"
+#include "proto/envelope.h"
 #include "proto/planes.h"
 
 #include <lz4.h>
 #include <xxhash.h>
 
-/* The header as PROTOCOL.md has it. Magic, version, header length and the place of the header's
- * checksum are the same in every version. */
+/* The header as PROTOCOL.md has it; what stands before and after these fields is the envelope's. */
+_Static_assert((int)FRAME_HEADER_BYTES == (int)ENVELOPE_BYTES, "one length for both");
 enum {
-    VERSION = 1,
-    AT_MAGIC = 0,
-    AT_VERSION = 4,
-    AT_HEADER_BYTES = 6,
     AT_FLAGS = 8,
     AT_PRODUCER = 12,
     AT_STREAM = 16,
@@ -35,10 +32,7 @@ enum {
     AT_RAW_HASH = 176,
     AT_PACKED_HASH = 184,
     AT_RESERVED = 192,
-    AT_HEADER_HASH = 248,
 };
-
-static const uint8_t magic[4] = {'S', 'L', 'F', 'R'};
 
 static size_t value_bytes(uint8_t dtype)
 {
@@ -81,10 +75,7 @@ uint32_t frame_rows_within(size_t limit_bytes, uint32_t width, uint8_t dtype)
 
 void frame_encode(const struct frame_header *h, uint8_t *out)
 {
-    memset(out, 0, FRAME_HEADER_BYTES);
-    memcpy(out + AT_MAGIC, magic, sizeof magic);
-    put_le16(out + AT_VERSION, VERSION);
-    put_le16(out + AT_HEADER_BYTES, FRAME_HEADER_BYTES);
+    envelope_begin(&envelope_frame, out);
     put_le32(out + AT_PRODUCER, h->producer);
     put_le64(out + AT_STREAM, h->stream);
     put_le64(out + AT_SESSION, h->session);
@@ -103,25 +94,7 @@ void frame_encode(const struct frame_header *h, uint8_t *out)
     put_le64(out + AT_IDENTITIES_HASH, h->identities_hash);
     put_le64(out + AT_RAW_HASH, h->raw_hash);
     put_le64(out + AT_PACKED_HASH, h->packed_hash);
-    put_le64(out + AT_HEADER_HASH, XXH3_64bits(out, AT_HEADER_HASH));
-}
-
-/* Whether these are the bytes of a header that someone wrote in a version that we know. */
-static int check_envelope(const uint8_t *data, size_t size)
-{
-    if (size < FRAME_HEADER_BYTES || memcmp(data + AT_MAGIC, magic, sizeof magic) != 0)
-        return err_set(ERR_FORMAT, "%zu bytes that are not a frame", size);
-    if (get_le16(data + AT_VERSION) != VERSION)
-        return err_set(ERR_VERSION,
-                       "frame of version %u, this build reads %d; HINT: run the same release of "
-                       "sluice on both ends",
-                       get_le16(data + AT_VERSION), VERSION);
-    if (get_le16(data + AT_HEADER_BYTES) != FRAME_HEADER_BYTES)
-        return err_set(ERR_FORMAT, "frame header of %u bytes, version %d has %d",
-                       get_le16(data + AT_HEADER_BYTES), VERSION, FRAME_HEADER_BYTES);
-    if (get_le64(data + AT_HEADER_HASH) != XXH3_64bits(data, AT_HEADER_HASH))
-        return err_set(ERR_CHECKSUM, "frame header does not match its checksum");
-    return ERR_OK;
+    envelope_seal(out);
 }
 
 static int check_types(const uint8_t *data)
@@ -133,7 +106,7 @@ static int check_types(const uint8_t *data)
     if (data[AT_CODEC] != CODEC_NONE && data[AT_CODEC] != CODEC_LZ4)
         return err_set(ERR_VERSION, "frame of unknown codec %u", data[AT_CODEC]);
     uint8_t reserved = data[AT_RESERVED_16] | data[AT_RESERVED_16 + 1];
-    for (int i = AT_RESERVED; i < AT_HEADER_HASH; i++) reserved |= data[i];
+    for (int i = AT_RESERVED; i < ENVELOPE_AT_HASH; i++) reserved |= data[i];
     if (reserved) return err_set(ERR_VERSION, "frame with reserved bytes that are not zero");
     return ERR_OK;
 }
@@ -183,7 +156,7 @@ static int check_bounds(const struct frame_header *h)
 
 int frame_decode(const uint8_t *data, size_t size, struct frame_header *h)
 {
-    int err = check_envelope(data, size);
+    int err = envelope_check(&envelope_frame, data, size);
     if (!err) err = check_types(data);
     if (err) return err;
     read_fields(data, h);

@@ -2,17 +2,13 @@
 
 #include "base/err.h"
 #include "proto/bytes.h"
+#include "proto/envelope.h"
 
 #include <xxhash.h>
 
-/* A message's fixed part as PROTOCOL.md has it; the text follows it. Magic, version, header length
- * and the place of the header's checksum are the same in every version, and the same as a frame's.
- */
+/* A message's fixed part as PROTOCOL.md has it, within the envelope; the text follows it. */
+_Static_assert((int)MESSAGE_HEADER_BYTES == (int)ENVELOPE_BYTES, "one length for both");
 enum {
-    VERSION = 1,
-    AT_MAGIC = 0,
-    AT_VERSION = 4,
-    AT_HEADER_BYTES = 6,
     AT_TYPE = 8,
     AT_RESERVED_8 = 9,
     AT_FLAGS = 12,
@@ -31,11 +27,7 @@ enum {
     AT_RESERVED_32 = 196,
     AT_TEXT_HASH = 200,
     AT_RESERVED = 208,
-    AT_HEADER_HASH = 248,
 };
-
-static const uint8_t magic[4] = {'S', 'L', 'M', 'S'};
-static const uint8_t frame_magic[4] = {'S', 'L', 'F', 'R'};
 
 static const uint32_t known_flags =
     MESSAGE_MEASURE | MESSAGE_RESYNC | MESSAGE_ENDED | MESSAGE_STOP | MESSAGE_RETRY | MESSAGE_SHED;
@@ -81,10 +73,7 @@ int message_encode(const struct message *m, uint8_t *out)
         return err_set(ERR_LIMIT,
                        "message of type %u, flags 0x%x, %u bytes of text is out of bounds", m->type,
                        m->flags, m->text_bytes);
-    memset(out, 0, MESSAGE_HEADER_BYTES);
-    memcpy(out + AT_MAGIC, magic, sizeof magic);
-    put_le16(out + AT_VERSION, VERSION);
-    put_le16(out + AT_HEADER_BYTES, MESSAGE_HEADER_BYTES);
+    envelope_begin(&envelope_message, out);
     out[AT_TYPE] = m->type;
     put_le32(out + AT_FLAGS, m->flags);
     put_le64(out + AT_STREAM, m->stream);
@@ -101,25 +90,7 @@ int message_encode(const struct message *m, uint8_t *out)
     put_le32(out + AT_TEXT_BYTES, m->text_bytes);
     if (m->text_bytes) memcpy(out + MESSAGE_HEADER_BYTES, m->text, m->text_bytes);
     put_le64(out + AT_TEXT_HASH, XXH3_64bits(out + MESSAGE_HEADER_BYTES, m->text_bytes));
-    put_le64(out + AT_HEADER_HASH, XXH3_64bits(out, AT_HEADER_HASH));
-    return ERR_OK;
-}
-
-/* Whether these are the bytes of a message that someone wrote in a version that we know. */
-static int check_envelope(const uint8_t *data, size_t size)
-{
-    if (size < MESSAGE_HEADER_BYTES || memcmp(data + AT_MAGIC, magic, sizeof magic) != 0)
-        return err_set(ERR_FORMAT, "%zu bytes that are not a message", size);
-    if (get_le16(data + AT_VERSION) != VERSION)
-        return err_set(ERR_VERSION,
-                       "message of version %u, this build reads %d; HINT: run the same release of "
-                       "sluice on both ends",
-                       get_le16(data + AT_VERSION), VERSION);
-    if (get_le16(data + AT_HEADER_BYTES) != MESSAGE_HEADER_BYTES)
-        return err_set(ERR_FORMAT, "message header of %u bytes, version %d has %d",
-                       get_le16(data + AT_HEADER_BYTES), VERSION, MESSAGE_HEADER_BYTES);
-    if (get_le64(data + AT_HEADER_HASH) != XXH3_64bits(data, AT_HEADER_HASH))
-        return err_set(ERR_CHECKSUM, "message header does not match its checksum");
+    envelope_seal(out);
     return ERR_OK;
 }
 
@@ -132,7 +103,7 @@ static int check_types(const uint8_t *data)
     uint8_t reserved = 0;
     for (int i = AT_RESERVED_8; i < AT_FLAGS; i++) reserved |= data[i];
     for (int i = AT_RESERVED_32; i < AT_TEXT_HASH; i++) reserved |= data[i];
-    for (int i = AT_RESERVED; i < AT_HEADER_HASH; i++) reserved |= data[i];
+    for (int i = AT_RESERVED; i < ENVELOPE_AT_HASH; i++) reserved |= data[i];
     if (reserved || get_le32(data + AT_CURSOR + 28))
         return err_set(ERR_VERSION, "message with reserved bytes that are not zero");
     return ERR_OK;
@@ -165,7 +136,7 @@ static int check_text(const uint8_t *data, size_t size)
 
 int message_decode(const uint8_t *data, size_t size, struct message *m)
 {
-    int err = check_envelope(data, size);
+    int err = envelope_check(&envelope_message, data, size);
     if (!err) err = check_types(data);
     if (!err) err = check_name(data);
     if (!err) err = check_text(data, size);
@@ -190,5 +161,5 @@ int message_decode(const uint8_t *data, size_t size, struct message *m)
 
 int message_is_frame(const uint8_t *data, size_t size)
 {
-    return size >= sizeof frame_magic && memcmp(data, frame_magic, sizeof frame_magic) == 0;
+    return envelope_is(&envelope_frame, data, size);
 }
