@@ -113,8 +113,3 @@ uint64_t window_bytes(const struct window *w)
 {
     return w->bytes;
 }
-
-uint32_t window_frames(const struct window *w)
-{
-    return w->frames;
-}

@@ -39,10 +39,9 @@ uint64_t window_drop_below(struct window *window, uint64_t number);
 /* Drop everything and number on from `next_number`. Returns the rows dropped. */
 uint64_t window_restart(struct window *window, uint64_t next_number);
 
-uint64_t window_first(const struct window *window);  /* lowest kept, or the next one to be pushed */
-uint64_t window_next(const struct window *window);   /* number of the next frame to be pushed */
-uint64_t window_rows(const struct window *window);   /* kept */
-uint64_t window_bytes(const struct window *window);  /* kept, as sent, headers included */
-uint32_t window_frames(const struct window *window); /* buffers in all */
+uint64_t window_first(const struct window *window); /* lowest kept, or the next one to be pushed */
+uint64_t window_next(const struct window *window);  /* number of the next frame to be pushed */
+uint64_t window_rows(const struct window *window);  /* kept */
+uint64_t window_bytes(const struct window *window); /* kept, as sent, headers included */
 
 #endif

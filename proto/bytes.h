@@ -78,13 +78,6 @@ static inline void get_totals(const uint8_t *p, struct frame_totals *t)
     t->filtered_rows = get_le64(p + 24);
 }
 
-static inline void put_row_id(uint8_t *p, const struct row_id *id)
-{
-    put_le64(p, id->sequence);
-    put_le32(p + 8, id->position);
-    put_le32(p + 12, id->token);
-}
-
 static inline struct row_id get_row_id(const uint8_t *p)
 {
     return (struct row_id){get_le64(p), get_le32(p + 8), get_le32(p + 12)};

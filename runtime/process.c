@@ -84,11 +84,6 @@ struct metrics *process_metrics(struct process *p)
     return p->metrics;
 }
 
-uv_loop_t *process_loop(struct process *p)
-{
-    return &p->loop;
-}
-
 struct link_hub *process_hub(struct process *p)
 {
     return p->hub;

@@ -62,7 +62,6 @@ const struct config *process_config(const struct process *process);
 const struct options *process_options(const struct process *process);
 const char *process_name(const struct process *process);
 struct metrics *process_metrics(struct process *process);
-struct uv_loop_s *process_loop(struct process *process);
 struct link_hub *process_hub(struct process *process);
 int process_draining(const struct process *process);
 

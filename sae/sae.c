@@ -171,11 +171,6 @@ const char *sae_kernels(const struct sae *sae)
     return sae->kernels->name;
 }
 
-void sae_plan(struct sae *sae, uint64_t planned_steps)
-{
-    sae->options.planned_steps = planned_steps;
-}
-
 struct sae_parameters sae_parameters(const struct sae *sae)
 {
     return sae->arch->parameters ? sae->arch->parameters(sae) : (struct sae_parameters){0};

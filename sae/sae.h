@@ -124,10 +124,6 @@ uint64_t sae_skipped(const struct sae *sae); /* steps skipped */
 const struct sae_options *sae_options(const struct sae *sae);
 const char *sae_kernels(const struct sae *sae); /* "plain", "avx2", "avx512" */
 
-/* Change the plan while training: the length of a run has become known, or a live run is to finish
- * (planned_steps = steps / (1 - decay) begins the decay at once). */
-void sae_plan(struct sae *sae, uint64_t planned_steps);
-
 /* The parameters as they are, for exports and tests; they live until the next sae_train() or
  * sae_load(). All NULL for `count`. */
 struct sae_parameters {
