@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void row(const char *what, double number, double rate, const char *unit)
 {
@@ -95,7 +96,9 @@ int status_command(const struct options *options, const struct config *config)
         printf("\n");
     } else {
         const char *bound = json_string_value(json_object_get(status, "bottleneck"));
-        printf("Stream %s is running, %s.\n\n", config->stream.name, bound ? bound : "unknown");
+        int known = bound && strcmp(bound, "unknown") != 0;
+        printf("Stream %s is running%s%s.\n\n", config->stream.name, known ? ", " : "",
+               known ? bound : "");
         print_numbers(status);
         print_processes(status);
     }

@@ -469,7 +469,7 @@ static void run(struct process *p)
     }
     if (result != ERR_OK) process_finish(p, result);
     if (!p->finished) {
-        uv_timer_start(&p->tick, on_tick, TICK_MS, TICK_MS);
+        uv_timer_start(&p->tick, on_tick, 0, TICK_MS); /* at once, so that it is heard of */
         uv_run(&p->loop, UV_RUN_DEFAULT);
     }
     if (started && p->spec->stop) p->spec->stop(p);

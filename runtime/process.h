@@ -46,7 +46,8 @@ struct process_spec {
     /* Begin to end: must lead to process_finish() within ten seconds. Called at most once. NULL:
      * finishes at once. */
     void (*drain)(struct process *process);
-    /* Each second: refresh gauges. The skeleton sends the report afterwards. May be NULL. */
+    /* Right after start(), then each second: refresh gauges. The skeleton sends the report
+     * afterwards. May be NULL. */
     void (*stats)(struct process *process);
     /* ERR_OK: healthy; otherwise err_text() tells. May be NULL. */
     int (*health)(struct process *process);

@@ -3,6 +3,7 @@
 #include "tests/e2e/harness.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,22 @@ static void commands_on_a_run_that_never_was(void **state)
     assert_non_null(strstr(run->err, "consumer list"));
 }
 
+/* A broker that has heard of nobody yet. */
+static void status_says_what_is_known(void **state)
+{
+    struct run *run = *state;
+    pid_t broker = run_start(run, "broker", "sluice-broker", run->config, NULL);
+    int code = 1;
+    for (int i = 0; i < 500 && code != 0; i++) {
+        code = run_command(run, SECONDS, "sluice", "status", run->config, NULL);
+        harness_sleep(0.02);
+    }
+    assert_int_equal(code, 0);
+    assert_memory_equal(run->out, "Stream test is running.\n", 24);
+    kill(broker, SIGTERM);
+    assert_int_equal(run_wait(broker, SECONDS), 0);
+}
+
 static int set_up(void **state)
 {
     if (run_set_up(state)) return -1;
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(print_config_loads_back),
         cmocka_unit_test(an_unknown_command_names_the_nearest),
         cmocka_unit_test(commands_on_a_run_that_never_was),
+        cmocka_unit_test(status_says_what_is_known),
     };
     return cmocka_run_group_tests_name("command lines", tests, set_up, run_tear_down);
 }

@@ -163,6 +163,11 @@ static int name(const struct options *options, char *out)
     return ERR_OK;
 }
 
+static void stats(struct process *p)
+{
+    if (strcmp(mode(p), "stats") == 0) mark('s');
+}
+
 static const struct option_spec extra[] = {{"mode", "WORD", "what to do"}};
 static const struct metric table[] = {
     {.name = "sluice_t_total", .kind = METRIC_COUNTER, .help = "T."}};
@@ -175,6 +180,7 @@ static const struct process_spec spec = {
     .state_bytes = sizeof(struct state),
     .start = start,
     .drain = drain,
+    .stats = stats,
     .stop = stop,
 };
 
@@ -367,6 +373,14 @@ static void test_report(void **state)
     made("SrX");
 }
 
+/* The first report comes before any timer of the process's own (here 10 ms). */
+static void test_first_report_is_at_once(void **state)
+{
+    (void)state;
+    assert_int_equal(ended(launch_run("stats")), 0);
+    made("SstX");
+}
+
 static void test_address_file(void **state)
 {
     (void)state;
@@ -395,6 +409,7 @@ int main(void)
         T(test_hardening),
         T(test_wake),
         T(test_report),
+        T(test_first_report_is_at_once),
         T(test_address_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
