@@ -179,6 +179,12 @@ static void the_last_layer_is_had_by_asking_for_all_outputs(void **state)
     double alike = variance_explained(&before, &r);
     assert_true(alike < 0.99);
     assert_true(distance(row_of(&r, 50), row_of(&before, 50), 576) > 0.05);
+    size_t nearest = 0; /* a row is more like its own token's below than like its neighbour's */
+    for (size_t i = 0; i + 1 < r.count; i++)
+        nearest += distance(row_of(&r, i), row_of(&before, i), 576) <
+                   distance(row_of(&r, i), row_of(&before, i + 1), 576);
+    print_message("%zu of %zu rows are nearer to their own below\n", nearest, r.count);
+    assert_true(nearest > r.count * 3 / 4);
     free_rows(&r);
     free_rows(&before);
 }
