@@ -16,17 +16,16 @@ struct held_out {
     char *path;
     const float *scale; /* (width) */
     float *values;      /* (room, width), scaled */
-    float *pending;     /* (PENDING_ROWS, width), as drawn: the last rows, not in the file yet */
-    uint64_t rows, room, limit_rows;
-    uint32_t width, pending_rows;
+    float *pending;     /* (pending_room, width), as drawn: the last rows, not in the file yet */
+    uint64_t rows, room, limit_rows, pending_rows, pending_room;
+    uint32_t width;
 };
 
 static int write_error(const struct held_out *h)
 {
     int full = errno == ENOSPC || errno == EDQUOT;
     return err_set(full ? ERR_NOSPC : ERR_IO, "cannot write held-out rows to %s: %s%s", h->path,
-                   strerror(errno),
-                   full ? "; HINT: free space on that disk, then run again: it resumes" : "");
+                   strerror(errno), full ? "; HINT: free space on that disk" : "");
 }
 
 static int make_room(struct held_out *h)
@@ -40,6 +39,17 @@ static int make_room(struct held_out *h)
                        (unsigned long long)room);
     h->values = values;
     h->room = room;
+    return ERR_OK;
+}
+
+static int make_pending_room(struct held_out *h)
+{
+    if (h->pending_rows < h->pending_room) return ERR_OK;
+    uint64_t room = h->pending_room ? 2 * h->pending_room : PENDING_ROWS;
+    float *pending = realloc(h->pending, (size_t)room * h->width * sizeof *pending);
+    if (!pending) return err_set(ERR_NOMEM, "no memory for the held-out rows");
+    h->pending = pending;
+    h->pending_room = room;
     return ERR_OK;
 }
 
@@ -114,10 +124,12 @@ int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t
     h->scale = scale;
     h->limit_rows = limit_rows > rows ? limit_rows : rows;
     h->path = strdup(path);
-    h->pending = malloc(PENDING_ROWS * row_bytes(h));
     h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (h->fd < 0) result = err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    if (!h->path || !h->pending) result = err_set(ERR_NOMEM, "no memory for the held-out rows");
+    if (!h->path)
+        result = err_set(ERR_NOMEM, "no memory for the held-out rows");
+    else if (h->fd < 0)
+        result = write_error(h);
+    if (result == ERR_OK) result = make_pending_room(h);
     if (result == ERR_OK) result = cut(h, rows);
     if (result == ERR_OK) result = load(h, rows);
     if (result != ERR_OK) {
@@ -141,11 +153,13 @@ void held_out_close(struct held_out *h)
 int held_out_add(struct held_out *h, const float *values)
 {
     if (h->rows == h->limit_rows) return ERR_OK;
-    int result = h->pending_rows == PENDING_ROWS ? write_pending(h) : ERR_OK;
-    if (result == ERR_OK) result = make_room(h);
+    int result = make_room(h);
+    if (result == ERR_OK) result = make_pending_room(h);
     if (result != ERR_OK) return result;
     memcpy(h->pending + (size_t)h->pending_rows++ * h->width, values, row_bytes(h));
     keep_scaled(h, values);
+    /* What the disk does not take now is held_out_sync()'s to try again, and to tell. */
+    if (h->pending_rows % PENDING_ROWS == 0) (void)write_pending(h);
     return ERR_OK;
 }
 

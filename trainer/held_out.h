@@ -22,8 +22,8 @@ int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t
                   uint64_t rows, struct held_out **held_out);
 void held_out_close(struct held_out *held_out);
 
-/* Keep one row of `width` values, not scaled. Buffered: held_out_sync() makes it durable. ERR_IO,
- * ERR_NOSPC, ERR_NOMEM. */
+/* Keep one row of `width` values, not scaled. Buffered: held_out_sync() makes it durable; a disk
+ * that takes nothing is told there, and rows wait in memory until then. ERR_NOMEM. */
 int held_out_add(struct held_out *held_out, const float *values);
 
 /* Write what is buffered and fsync. ERR_IO, ERR_NOSPC: nothing is lost, it may be tried again.

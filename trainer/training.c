@@ -223,28 +223,43 @@ static int publish_place(struct training *t, const struct consumer_state *state)
     return consumer_write(t->buffer, state);
 }
 
-/* The same at a start, where there is nothing to do before it has been done. */
+/* Whether to try again what came to `result`: where there is nothing else to do, a full disk is
+ * waited for, unless a stop is asked for. */
+static int waits_for_room(struct training *t, int result)
+{
+    if (result != ERR_NOSPC || atomic_load(&t->stop)) return 0;
+    log_warn("waiting for room on the disk: %s", err_text());
+    pause_ms(t, FULL_DISK_MS);
+    return 1;
+}
+
 static int insist_on_place(struct training *t, const struct consumer_state *state)
 {
     int result;
-    while ((result = publish_place(t, state)) == ERR_NOSPC && !atomic_load(&t->stop)) {
-        log_warn("waiting for room on the disk: %s", err_text());
-        pause_ms(t, FULL_DISK_MS);
-    }
+    do {
+        result = publish_place(t, state);
+    } while (waits_for_room(t, result));
+    return result;
+}
+
+static int open_held_out(struct training *t, uint64_t rows)
+{
+    char path[CONFIG_PATH_BYTES + 32];
+    int result;
+    snprintf(path, sizeof path, "%s/held_out.rows", t->dir);
+    do {
+        result = held_out_open(path, t->plan.width, t->plan.scale, t->config->trainer.eval_rows,
+                               rows, &t->held_out);
+    } while (waits_for_room(t, result));
     return result;
 }
 
 static int open_parts(struct training *t, const struct save *save, const struct checkpoint *from)
 {
-    char path[CONFIG_PATH_BYTES + 32];
-    const struct config_trainer *c = &t->config->trainer;
-    int result = pool_new(config_threads(c->threads), &t->pool);
+    int result = pool_new(config_threads(t->config->trainer.threads), &t->pool);
     if (result == ERR_OK) result = plan_make(t->config, t->descriptor, t->pool, &t->plan);
     if (result == ERR_OK) result = make_saes(t);
-    snprintf(path, sizeof path, "%s/held_out.rows", t->dir);
-    if (result == ERR_OK)
-        result = held_out_open(path, t->plan.width, t->plan.scale, c->eval_rows,
-                               save->held_out_rows, &t->held_out);
+    if (result == ERR_OK) result = open_held_out(t, save->held_out_rows);
     if (result == ERR_OK && from) result = insist_on_place(t, &save->state);
     struct draw_options options = draw_options_of(t);
     if (result == ERR_OK) result = draw_open(&options, &t->draw);
@@ -481,6 +496,16 @@ static int train(struct training *t)
     return result;
 }
 
+/* What was trained is not given up for want of room. */
+static int insist(struct training *t, int (*work)(struct training *t))
+{
+    int result;
+    do {
+        result = work(t);
+    } while (waits_for_room(t, result));
+    return result;
+}
+
 int training_run(struct training *t)
 {
     t->started_ns = process_now_ns();
@@ -491,8 +516,8 @@ int training_run(struct training *t)
     int was_finished = t->finished;
     result = train(t);
     if (result == ERR_OK && t->finished && held_out_rows(t->held_out) > 0) result = evaluate(t);
-    if (result == ERR_OK && !was_finished) result = checkpoint(t);
-    if (result == ERR_OK && t->finished) result = results_write(t);
+    if (result == ERR_OK && !was_finished) result = insist(t, checkpoint);
+    if (result == ERR_OK && t->finished) result = insist(t, results_write);
     if (result == ERR_OK && t->finished) metrics_set(t->options.metrics, GAUGE_FINISHED, 1);
     return result;
 }

@@ -298,35 +298,83 @@ static void a_buffer_of_another_version(void **state)
     has(run->err, run->state);
 }
 
-/* $1: run folder, $2: where to note that the disk was full, then the command. */
+/* A small disk at $1 of $2 bytes, which gets room once the log $3 has the words $4, and notes that
+ * in $5; then the command. What it left there is put where the test sees it. */
 static const char full_disk_script[] =
-    "state=$1 note=$2; shift 2\n"
-    "mkdir -p $state/buffer && mount -t tmpfs -o size=12m,mode=700 tmpfs $state/buffer || exit 9\n"
-    "{ sleep 6; grep -i 'space\\|cannot be written' $state/log/sink.log >$note\n"
-    "  mount -o remount,size=64m $state/buffer; } &\n"
-    "exec \"$@\"\n";
+    "folder=$1 bytes=$2 log=$3 words=$4 note=$5; shift 5\n"
+    "mkdir -p $folder && mount -t tmpfs -o size=$bytes,mode=700 tmpfs $folder || exit 9\n"
+    "{ until grep -i \"$words\" $log >$note 2>/dev/null; do sleep 0.1; done\n"
+    "  mount -o remount,size=64m $folder; } &\n"
+    "\"$@\"\n"
+    "code=$?; cp -r $folder $note.kept && umount $folder && cp -r $note.kept/. $folder\n"
+    "exit $code\n";
 
-/* A disk of 12 MiB under a buffer of 32 MiB, which gets room after some seconds. */
-static void a_full_disk(void **state)
+/* `sluice up` beside whose disk for `folder` (below the run's) fills: it must not lose a child. */
+static void up_on_a_full_disk(struct run *run, const char *folder, const char *bytes,
+                              const char *log, const char *words)
 {
-    struct run *run = *state;
     char script[HARNESS_PATH_BYTES + 64], note[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
+    char disk[HARNESS_PATH_BYTES + 64], log_file[HARNESS_PATH_BYTES + 64];
     if (system("unshare -rm true 2>/dev/null") != 0) {
         print_message("this machine lets nobody mount a small disk\n");
         skip();
     }
-    run_configure(run, "", synthetic);
     write_text(run, "full.sh", full_disk_script);
     snprintf(script, sizeof script, "%s/full.sh", run->dir);
     snprintf(note, sizeof note, "%s/note", run->dir);
+    snprintf(disk, sizeof disk, "%s/%s", run->state, folder);
+    snprintf(log_file, sizeof log_file, "%s/log/%s", run->state, log);
     run_program("sluice", sluice);
-    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state, note,
-                           sluice, "up", run->config, NULL);
+    int code =
+        run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, disk, bytes, log_file,
+                    words, note, sluice, "up", run->config, "--set", "up.restart=false", NULL);
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
     char *said = run_text(run, "../note", NULL);
-    assert_true(said && said[0]); /* it was full, and the sink said so */
+    assert_true(said && said[0]); /* it was full, and the log said so */
     free(said);
+}
+
+/* A disk of 12 MiB under a buffer of 32 MiB. */
+static void a_full_disk(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", synthetic);
+    up_on_a_full_disk(run, "buffer", "12m", "sink.log", "space\\|cannot be written");
     assert_true(run_counts_are(run, "main", 300000, 1));
+}
+
+/* Held-out rows and checkpoints find no room until all has been trained on. */
+static void a_full_disk_of_the_trainer(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "",
+                  "capture:\n"
+                  "  engine: synthetic\n"
+                  "  synthetic: { features: 64, width: 64, l0: 4, rows: 100000 }\n"
+                  "sink: { size: 32MiB }\n"
+                  "trainer:\n"
+                  "  batch_rows: 512\n"
+                  "  eval_rows: 2000\n"
+                  "  checkpoint_seconds: 1\n"
+                  "  saes: [ { name: rows, arch: count } ]\n");
+    up_on_a_full_disk(run, "main", "64k", "trainer-main.log", "waiting for room");
+    assert_true(run_counts_are(run, "main", 100000, 1));
+}
+
+/* Checkpoints have room, what leaves has not. */
+static void a_full_disk_of_the_exports(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "",
+                  "capture:\n"
+                  "  engine: synthetic\n"
+                  "  synthetic: { features: 64, width: 64, l0: 4, rows: 50000 }\n"
+                  "sink: { size: 32MiB }\n"
+                  "trainer: { saes: [ { name: one, arch: topk, features: 128, k: 4 } ] }\n");
+    up_on_a_full_disk(run, "main/export", "16k", "trainer-main.log", "waiting for room");
+    json_t *summary = run_summary(run, "main");
+    assert_non_null(summary);
+    json_decref(summary);
 }
 
 #define BAD(name) cmocka_unit_test_setup_teardown(name, run_set_up, run_tear_down)
@@ -348,6 +396,8 @@ int main(int argc, char **argv)
         BAD(data_that_changed_under_a_run),
         BAD(a_buffer_of_another_version),
         BAD(a_full_disk),
+        BAD(a_full_disk_of_the_trainer),
+        BAD(a_full_disk_of_the_exports),
     };
     return cmocka_run_group_tests_name("bad input", tests, NULL, NULL);
 }

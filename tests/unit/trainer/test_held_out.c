@@ -130,9 +130,15 @@ static void what_a_full_disk_refused_is_written_later(void **state)
     small.rlim_cur = 40 * WIDTH * sizeof(float) + 5; /* in the middle of a row */
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     assert_int_equal(held_out_sync(h), ERR_IO);
+    add(h, 60, 1000);
+    assert_int_equal(held_out_sync(h), ERR_IO);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(held_out_sync(h), ERR_OK);
-    file_is(60);
+    memory_is(h, 1000);
+    file_is(1000);
+    add(h, 1000, 1100);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    file_is(1100);
     held_out_close(h);
 }
 
