@@ -161,6 +161,10 @@ static void over(void *arg)
         log_event(LOG_INFO, "the end of this share is committed",
                   LOG_U("rows", status.counters.totals.captured_rows),
                   LOG_U("shed", status.counters.totals.shed_rows));
+    if (status.phase == PRODUCER_GONE)
+        log_event(LOG_INFO, "left", LOG_U("rows", status.counters.totals.captured_rows),
+                  LOG_U("acked", status.counters.acked_rows),
+                  LOG_U("shed", status.counters.totals.shed_rows));
     process_finish(c->process, ERR_OK);
 }
 

@@ -199,7 +199,8 @@ static int cut(struct maker *m, uint64_t generation)
     struct window_frame *frame;
     int rc = sender_take(m->sender, generation, &frame);
     if (rc == ERR_AGAIN) {
-        sender_shed(m->sender, cutter_drop(m->cutter));
+        struct frame_totals totals = cutter_totals(m->cutter);
+        sender_shed(m->sender, generation, &totals, cutter_drop(m->cutter));
         return ERR_OK;
     }
     if (rc) return rc;

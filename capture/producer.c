@@ -14,6 +14,7 @@
 #define SILENCE        (5000 * MILLISECONDS) /* of the sink: ask for a new session */
 #define END_AGAIN      (1000 * MILLISECONDS)
 #define DESCRIBE_AGAIN (2000 * MILLISECONDS)
+#define LEAVE_WAIT     (3000 * MILLISECONDS) /* for acks of what a live producer has sent */
 
 enum { LEAST_FRAMES = 3, MOST_FRAMES = 4096 };
 
@@ -45,6 +46,7 @@ struct producer {
     int has_ended; /* nothing more will be pushed */
     uint64_t end_number;
     int leaving;
+    uint64_t leave_ns; /* leaving: no ack is waited for any longer */
 
     struct producer_counters counters;
     struct frame_totals acked_totals; /* in the header of the last acked frame */
@@ -165,7 +167,7 @@ static void number_on(struct producer *p, uint64_t next_number)
 /* The sink takes frame `next_number` next: go on from there. */
 static void go_on(struct producer *p, uint64_t next_number, const struct cursor *cursor)
 {
-    int first = p->order.task != PRODUCER_MAKE && !p->has_ended;
+    int first = p->order.task != PRODUCER_MAKE && !p->has_ended && !p->leaving;
     acked(p, next_number);
     if (first) {
         make_again(p, next_number, cursor);
@@ -177,6 +179,18 @@ static void go_on(struct producer *p, uint64_t next_number, const struct cursor 
     }
     p->send_next = next_number;
     p->end_ns = 0;
+}
+
+/* A live producer that leaves waits until what it keeps is acked; in vain, it counts it as shed.
+ * Then it may say BYE, if there is anybody to say it to. */
+static void settle(struct producer *p, uint64_t now_ns)
+{
+    if (!p->leaving || is_over(p)) return;
+    if (p->window && window_rows(p->window) > 0) {
+        if (p->session && now_ns < p->leave_ns) return;
+        number_on(p, window_next(p->window));
+    }
+    if (!p->session) p->phase = PRODUCER_GONE;
 }
 
 /* Nobody needs more rows: what is committed is all there will be. */
@@ -289,6 +303,11 @@ static void on_state(struct producer *p, const struct message *m, uint64_t now_n
 static void on_refuse(struct producer *p, const struct message *m, uint64_t now_ns)
 {
     if (m->session && m->session != p->session) return; /* about a session that is over */
+    if (p->leaving) {
+        p->session = 0;
+        settle(p, now_ns);
+        return;
+    }
     if (m->flags & MESSAGE_ENDED) {
         end_now(p);
         return;
@@ -308,8 +327,9 @@ static void on_refuse(struct producer *p, const struct message *m, uint64_t now_
 
 void producer_message(struct producer *p, const struct message *m, uint64_t now_ns)
 {
-    if (is_over(p) || p->leaving || m->stream != p->stream) return;
-    if (m->type == MESSAGE_WELCOME && m->producer == p->options.producer)
+    if (is_over(p) || m->stream != p->stream) return;
+    if (p->leaving && !p->options.shed) return;
+    if (m->type == MESSAGE_WELCOME && m->producer == p->options.producer && !p->leaving)
         on_welcome(p, m, now_ns);
     else if (m->type == MESSAGE_STATE)
         on_state(p, m, now_ns);
@@ -320,7 +340,8 @@ void producer_message(struct producer *p, const struct message *m, uint64_t now_
 void producer_tick(struct producer *p, uint64_t now_ns)
 {
     int in_session = p->phase == PRODUCER_MEASURING || p->phase == PRODUCER_STREAMING;
-    if (!in_session || now_ns < p->heard_ns + SILENCE) return;
+    settle(p, now_ns);
+    if (p->leaving || !in_session || now_ns < p->heard_ns + SILENCE) return;
     p->phase = PRODUCER_ASKING;
     p->session = 0;
     p->hello_ns = now_ns;
@@ -385,8 +406,8 @@ static int next_frame(struct producer *p, struct producer_send *send)
 /* What to say, if anything; frames are behind these but for the END. */
 static uint8_t due(const struct producer *p, uint64_t now_ns)
 {
-    if (p->leaving) return p->session ? MESSAGE_BYE : 0;
-    if (is_over(p)) return p->session ? MESSAGE_BYE : 0;
+    int has_left = p->leaving && !(p->window && window_rows(p->window));
+    if (has_left || is_over(p)) return p->session ? MESSAGE_BYE : 0;
     if (p->phase == PRODUCER_ASKING) return now_ns >= p->hello_ns ? MESSAGE_HELLO : 0;
     if (p->phase == PRODUCER_MEASURING && p->described.data && now_ns >= p->describe_ns)
         return MESSAGE_DESCRIBE;
@@ -485,9 +506,10 @@ int producer_push(struct producer *p, uint64_t generation, struct window_frame *
         producer_return(p, frame);
         return ERR_STATE;
     }
+    producer_count(p, generation, &frame->header.totals, 0);
     if (p->options.shed && !has_credit(p)) {
         p->counters.shed_frames++;
-        producer_shed(p, frame->header.rows);
+        p->counters.totals.shed_rows += frame->header.rows;
         producer_return(p, frame);
         return ERR_OK;
     }
@@ -496,8 +518,11 @@ int producer_push(struct producer *p, uint64_t generation, struct window_frame *
     return ERR_OK;
 }
 
-void producer_shed(struct producer *p, uint64_t rows)
+void producer_shed(struct producer *p, uint64_t generation, const struct frame_totals *totals,
+                   uint64_t rows)
 {
+    if (generation != p->order.generation || p->order.task != PRODUCER_MAKE) return;
+    producer_count(p, generation, totals, 0);
     p->counters.totals.shed_rows += rows;
 }
 
@@ -520,17 +545,20 @@ int producer_end(struct producer *p, uint64_t generation)
     return ERR_OK;
 }
 
-void producer_leave(struct producer *p)
+void producer_leave(struct producer *p, uint64_t now_ns)
 {
     if (p->leaving || is_over(p)) return;
     p->leaving = 1;
+    p->leave_ns = now_ns + LEAVE_WAIT;
     give_order(p, PRODUCER_HALT);
-    if (p->window && !p->options.shed) {
+    if (p->options.shed) {
+        p->counters.totals.shed_rows += p->waiting_rows;
+    } else if (p->window) {
         window_restart(p->window, window_next(p->window));
         p->counters.totals = p->acked_totals;
-        p->waiting_rows = 0;
     }
-    if (!p->session) p->phase = PRODUCER_GONE;
+    p->waiting_rows = 0;
+    settle(p, now_ns);
 }
 
 /* ---- asking ---- */

@@ -92,8 +92,10 @@ void producer_return(struct producer *producer, struct window_frame *frame);
 /* A sealed frame, made under the order of that generation. ERR_STATE: that order is over; the frame
  * is given back. Under shed, a frame without credit is counted and dropped: ERR_OK. */
 int producer_push(struct producer *producer, uint64_t generation, struct window_frame *frame);
-/* Rows that found no buffer (shed): counted as shed. */
-void producer_shed(struct producer *producer, uint64_t rows);
+/* Rows that waited in the cutter and found no buffer (shed): counted as shed. `totals` as below,
+ * these rows included. */
+void producer_shed(struct producer *producer, uint64_t generation,
+                   const struct frame_totals *totals, uint64_t rows);
 /* Totals so far as the cutter has them (its shed_rows is not used), `waiting_rows` not cut yet. */
 void producer_count(struct producer *producer, uint64_t generation,
                     const struct frame_totals *totals, uint64_t waiting_rows);
@@ -101,8 +103,10 @@ void producer_count(struct producer *producer, uint64_t generation,
 int producer_end(struct producer *producer, uint64_t generation);
 /* Whoever makes the frames cannot go on. */
 void producer_fail(struct producer *producer, int code, const char *text);
-/* Leave: nothing more is made; what is not acked is dropped, BYE says so. */
-void producer_leave(struct producer *producer);
+/* Leave: nothing more is made. Under block what is not acked is dropped, to be made again; under
+ * shed the rows that wait in the cutter are counted as shed, and so are frames that are not acked
+ * within three seconds. Then BYE tells the totals. */
+void producer_leave(struct producer *producer, uint64_t now_ns);
 
 enum producer_phase producer_phase(const struct producer *producer);
 /* PRODUCER_FAILED: why. */

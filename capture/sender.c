@@ -222,7 +222,7 @@ void sender_close(struct sender *s)
 void sender_leave(struct sender *s)
 {
     pthread_mutex_lock(&s->lock);
-    producer_leave(s->producer);
+    producer_leave(s->producer, process_now_ns());
     pump(s);
     report_over(s);
 }
@@ -323,10 +323,11 @@ int sender_push(struct sender *s, uint64_t generation, struct window_frame *fram
     return rc;
 }
 
-void sender_shed(struct sender *s, uint64_t rows)
+void sender_shed(struct sender *s, uint64_t generation, const struct frame_totals *totals,
+                 uint64_t rows)
 {
     pthread_mutex_lock(&s->lock);
-    producer_shed(s->producer, rows);
+    producer_shed(s->producer, generation, totals, rows);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -46,7 +46,8 @@ struct producer_order sender_order(struct sender *sender);
 int sender_take(struct sender *sender, uint64_t generation, struct window_frame **frame);
 /* (maker) As producer_push, _shed, _count, _end, _return, _fail. */
 int sender_push(struct sender *sender, uint64_t generation, struct window_frame *frame);
-void sender_shed(struct sender *sender, uint64_t rows);
+void sender_shed(struct sender *sender, uint64_t generation, const struct frame_totals *totals,
+                 uint64_t rows);
 int sender_count(struct sender *sender, uint64_t generation, const struct frame_totals *totals,
                  uint64_t waiting_rows); /* ERR_STATE: the order is over */
 int sender_end(struct sender *sender, uint64_t generation);

@@ -24,8 +24,9 @@
 enum {
     TICK_MS = 50,
     LINE_MS = 1000,
-    PIPED_LINE_MS = 10000, /* where nobody looks at a terminal */
-    DRAIN_MS = 12000,      /* after which a child is killed: its own limit is ten seconds */
+    PIPED_LINE_MS = 10000,   /* where nobody looks at a terminal */
+    DRAIN_MS = 12000,        /* after which a child is killed: its own limit is ten seconds */
+    CAPTURE_DRAIN_MS = 6000, /* which the sink waits for captures to leave */
     LOG_KEEP_BYTES = 8 << 20,
     LOG_LINES = 8,
     CUT_OFF_LOOKS = 4, /* status reports lag by a second or two */
@@ -252,17 +253,22 @@ static size_t running(const struct up *up)
     return n;
 }
 
-/* Let all but the broker drain, then the broker. A second signal, or DRAIN_MS, kills. */
+/* Captures and trainers first; then the sink, which commits what captures have under way; then the
+ * broker. A second signal, or DRAIN_MS, kills. */
 static void drain(struct up *up)
 {
-    int64_t until_ms = now_ms() + DRAIN_MS;
-    int told_broker = 0, killed = 0, at_start = signals;
+    int64_t begin_ms = now_ms(), until_ms = begin_ms + DRAIN_MS;
+    int told_sink = 0, told_broker = 0, killed = 0, at_start = signals;
     up->children.stopping = 1;
     children_signal(&up->children, CHILD_CAPTURE, SIGTERM);
     children_signal(&up->children, CHILD_TRAINER, SIGTERM);
-    children_signal(&up->children, CHILD_SINK, SIGTERM);
     while (running(up) > 0) {
         children_tend(&up->children, now_ms(), 0);
+        if (!told_sink && (children_running(&up->children, CHILD_CAPTURE) == 0 ||
+                           now_ms() > begin_ms + CAPTURE_DRAIN_MS)) {
+            children_signal(&up->children, CHILD_SINK, SIGTERM);
+            told_sink = 1;
+        }
         if (!told_broker && running(up) == children_running(&up->children, CHILD_BROKER)) {
             children_signal(&up->children, CHILD_BROKER, SIGTERM);
             told_broker = 1;

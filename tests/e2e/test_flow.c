@@ -21,10 +21,11 @@
 
 #include <cmocka.h>
 
+enum { ENDLESS = 1000000000 }; /* rows of a run that is stopped */
 enum { WIDTH = 64, ROWS = 1200000, SEQUENCE_ROWS = 64, FEATURES = 512, L0 = 64, BATCH = 256 };
 
 static void configure(struct run *run, const char *policy, unsigned producers, const char *size,
-                      const char *more)
+                      const char *more, unsigned rows)
 {
     char text[2048];
     snprintf(text, sizeof text,
@@ -36,7 +37,7 @@ static void configure(struct run *run, const char *policy, unsigned producers, c
              "  synthetic: { features: %u, width: %u, l0: %u, rows: %u, sequence_rows: %u }\n"
              "sink: { size: %s }\n"
              "trainer: { consumers: [], batch_rows: %u }\n",
-             producers, more, FEATURES, WIDTH, L0, ROWS, SEQUENCE_ROWS, size, BATCH);
+             producers, more, FEATURES, WIDTH, L0, rows, SEQUENCE_ROWS, size, BATCH);
     run_configure(run, policy, text);
 }
 
@@ -153,7 +154,7 @@ static void every_row_once(struct run *run, unsigned producers)
     struct child capture[2] = {{"capture-0", "sluice-capture", "0", 0},
                                {"capture-1", "sluice-capture", "1", 0}};
     struct child *order[] = {&sink, &capture[0], &broker, &capture[producers - 1], &sink, &broker};
-    configure(run, "policy: block", producers, "512MiB", "");
+    configure(run, "policy: block", producers, "512MiB", "", ROWS);
     start(run, &broker);
     start(run, &sink);
     for (unsigned i = 0; i < producers; i++) start(run, &capture[i]);
@@ -185,7 +186,7 @@ static void kills_two_producers(void **state)
 static void rows_are_exact(void **state)
 {
     struct run *run = *state;
-    configure(run, "policy: block", 3, "64MiB", "  rows: 100000\n");
+    configure(run, "policy: block", 3, "64MiB", "  rows: 100000\n", ROWS);
     struct child broker = {"broker", "sluice-broker", NULL, 0};
     struct child sink = {"sink", "sluice-sink", NULL, 0};
     struct child capture[3] = {{"capture-0", "sluice-capture", "0", 0},
@@ -210,6 +211,26 @@ static void rows_are_exact(void **state)
     store_close(store);
 }
 
+/* What the buffer tells of producer 0, whose account must close. */
+static void account_of(const struct run *run, struct store_producer *p)
+{
+    char dir[2 * HARNESS_PATH_BYTES];
+    struct store *store;
+    snprintf(dir, sizeof dir, "%s/buffer", run->state);
+    struct store_options options = {
+        .dir = dir, .stream = "test", .size_bytes = 8 << 20, .width = WIDTH, .dtype = DTYPE_BF16};
+    if (store_open(&options, &store)) fail_msg("%s", err_text());
+    assert_int_equal(store_producer_get(store, 0, p), 0);
+    print_message("captured %llu, stored %llu, shed %llu, replaced slabs %llu\n",
+                  (unsigned long long)p->totals.captured_rows, (unsigned long long)p->rows,
+                  (unsigned long long)p->totals.shed_rows,
+                  (unsigned long long)store_state(store)->replaced_slabs);
+    assert_true(store_state(store)->replaced_slabs > 0);
+    store_close(store);
+    assert_int_equal(p->totals.captured_rows,
+                     p->rows + p->totals.shed_rows + p->totals.rejected_rows);
+}
+
 /* A live run into a buffer far too small: much is shed, and every row is accounted for. */
 static void shed_adds_up(void **state)
 {
@@ -217,7 +238,7 @@ static void shed_adds_up(void **state)
     struct child broker = {"broker", "sluice-broker", NULL, 0};
     struct child sink = {"sink", "sluice-sink", NULL, 0};
     struct child capture = {"capture-0", "sluice-capture", "0", 0};
-    configure(run, "policy: shed", 1, "8MiB", "");
+    configure(run, "policy: shed", 1, "8MiB", "", ROWS);
     start(run, &broker);
     start(run, &sink);
     start(run, &capture);
@@ -230,32 +251,68 @@ static void shed_adds_up(void **state)
     kill(broker.pid, SIGTERM);
     run_wait(broker.pid, 5);
 
-    char dir[2 * HARNESS_PATH_BYTES];
-    struct store *store;
     struct store_producer p;
-    snprintf(dir, sizeof dir, "%s/buffer", run->state);
-    struct store_options options = {
-        .dir = dir, .stream = "test", .size_bytes = 8 << 20, .width = WIDTH, .dtype = DTYPE_BF16};
-    if (store_open(&options, &store)) fail_msg("%s", err_text());
-    assert_int_equal(store_producer_get(store, 0, &p), 0);
-    print_message("captured %llu, stored %llu, shed %llu, replaced slabs %llu\n",
-                  (unsigned long long)p.totals.captured_rows, (unsigned long long)p.rows,
-                  (unsigned long long)p.totals.shed_rows,
-                  (unsigned long long)store_state(store)->replaced_slabs);
+    account_of(run, &p);
     assert_int_equal(p.totals.captured_rows, ROWS);
     assert_true(p.totals.shed_rows > 0);
-    assert_true(store_state(store)->replaced_slabs > 0);
-    assert_int_equal(p.totals.captured_rows, p.rows + p.totals.shed_rows + p.totals.rejected_rows);
-    store_close(store);
 }
 
-int main(void)
+/* Told to leave while the sink lags: what is under way is waited for, the rest counted as shed. */
+static void a_live_producer_leaves(void **state)
 {
+    struct run *run = *state;
+    struct child broker = {"broker", "sluice-broker", NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, 0};
+    struct child capture = {"capture-0", "sluice-capture", "0", 0};
+    struct store_producer p;
+    configure(run, "policy: shed", 1, "8MiB", "", ENDLESS);
+    start(run, &broker);
+    start(run, &sink);
+    start(run, &capture);
+    harness_sleep(1.5);
+    kill(sink.pid, SIGSTOP);
+    harness_sleep(0.3);
+    kill(capture.pid, SIGTERM);
+    harness_sleep(0.3);
+    kill(sink.pid, SIGCONT);
+    assert_int_equal(run_wait(capture.pid, 15), 0);
+    kill(sink.pid, SIGTERM);
+    assert_int_equal(run_wait(sink.pid, 15), 0);
+    kill(broker.pid, SIGTERM);
+    run_wait(broker.pid, 5);
+    account_of(run, &p);
+    assert_true(p.totals.captured_rows < ENDLESS);
+}
+
+/* The same of a whole pipeline: captures leave while there is a sink. */
+static void a_live_run_is_stopped(void **state)
+{
+    struct run *run = *state;
+    struct store_producer p;
+    configure(run, "policy: shed", 1, "8MiB", "", ENDLESS);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    harness_sleep(2);
+    kill(up, SIGINT);
+    assert_int_equal(run_wait(up, 20), 0);
+    account_of(run, &p);
+    char *log = run_text(run, "log/capture-0.log", NULL);
+    const char *left = log ? strstr(log, "msg=left rows=") : NULL;
+    assert_non_null(left);
+    assert_int_equal(p.totals.captured_rows, strtoull(left + strlen("msg=left rows="), NULL, 10));
+    free(log);
+}
+
+/* With an argument: only the tests whose names match that pattern. */
+int main(int argc, char **argv)
+{
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_are_exact, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(kills_one_producer, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(kills_two_producers, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(shed_adds_up, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(a_live_producer_leaves, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(a_live_run_is_stopped, run_set_up, run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,8 +128,6 @@ static int push(struct script *s, uint64_t generation, uint64_t captured)
     if (!f) return ERR_AGAIN;
     f->header = (struct frame_header){
         .rows = SLAB, .packed_bytes = 100, .totals = {.captured_rows = captured}};
-    struct frame_totals totals = f->header.totals;
-    producer_count(s->p, generation, &totals, 0);
     return producer_push(s->p, generation, f);
 }
 
@@ -408,7 +406,7 @@ static void drain_drops_and_says_bye(void **unused)
     uint64_t g = stream(&s, 0, 10);
     for (int i = 1; i <= 3; i++) push(&s, g, (uint64_t)SLAB * i);
     state(&s, 0, 11, 2, 10);
-    producer_leave(s.p);
+    producer_leave(s.p, s.now);
     struct producer_send send;
     assert_int_equal(send_next(&s, &send), MESSAGE_BYE);
     assert_int_equal(send.message.totals.captured_rows, SLAB);
@@ -416,7 +414,7 @@ static void drain_drops_and_says_bye(void **unused)
     assert_int_equal(push(&s, g, SLAB * 4), ERR_STATE);
     producer_free(s.p);
     start(&s, 0); /* without a session there is nobody to say it to */
-    producer_leave(s.p);
+    producer_leave(s.p, s.now);
     assert_int_equal(producer_phase(s.p), PRODUCER_GONE);
     producer_free(s.p);
 }
@@ -446,9 +444,78 @@ static void sheds_and_counts(void **unused)
     assert_int_equal(send_next(&s, &send), 0);
     assert_int_equal(send.frame->header.number, 3);
     assert_int_equal(send.frame->header.totals.shed_rows, 4 * SLAB);
-    producer_shed(s.p, 2);
     struct frame_totals totals = {.captured_rows = captured += 2};
-    producer_count(s.p, g, &totals, 0);
+    producer_shed(s.p, g, &totals, 2);
+    assert_int_equal(producer_counters(s.p).totals.shed_rows, 4 * SLAB + 2);
+    assert_true(adds_up(&s));
+    producer_free(s.p);
+}
+
+/* Three frames and two rows that wait to be cut; two frames were sent. */
+static uint64_t stream_live(struct script *s)
+{
+    uint64_t g = stream(s, 1, 10);
+    struct frame_totals totals = {.captured_rows = 3 * SLAB + 2};
+    for (int i = 1; i <= 2; i++) push(s, g, (uint64_t)SLAB * i);
+    for (int i = 1; i <= 2; i++) expect_frame(s, (uint64_t)i);
+    push(s, g, 3 * SLAB);
+    producer_count(s->p, g, &totals, 2);
+    return g;
+}
+
+static void expect_bye(struct script *s, uint64_t captured, uint64_t shed)
+{
+    struct producer_send send;
+    assert_int_equal(send_next(s, &send), MESSAGE_BYE);
+    assert_int_equal(send.message.totals.captured_rows, captured);
+    assert_int_equal(send.message.totals.shed_rows, shed);
+    assert_int_equal(producer_phase(s->p), PRODUCER_GONE);
+    assert_true(adds_up(s));
+}
+
+/* Live rows cannot be made again: a drain waits for those that are under way, and counts those that
+ * have not got that far. */
+static void live_drain_accounts_for_all(void **unused)
+{
+    (void)unused;
+    struct script s;
+    uint64_t g = stream_live(&s);
+    producer_leave(s.p, s.now);
+    assert_int_equal(producer_order(s.p).task, PRODUCER_HALT);
+    struct frame_totals later = {.captured_rows = 4 * SLAB};
+    producer_shed(s.p, g, &later, SLAB); /* of an order that is over: counted already */
+    expect_frame(&s, 3);
+    expect(&s, -1);
+    state(&s, MESSAGE_RESYNC, 11, 2, 10); /* 2 was lost */
+    expect_frame(&s, 2);
+    expect_frame(&s, 3);
+    assert_int_equal(producer_order(s.p).task, PRODUCER_HALT);
+    state(&s, 0, 11, 3, 10);
+    expect(&s, -1);
+    assert_true(adds_up(&s));
+    state(&s, 0, 11, 4, 10);
+    expect_bye(&s, 3 * SLAB + 2, 2);
+    producer_free(s.p);
+}
+
+static void live_drain_does_not_wait_for_ever(void **unused)
+{
+    (void)unused;
+    struct script s;
+    stream_live(&s);
+    producer_leave(s.p, s.now);
+    expect_frame(&s, 3);
+    state(&s, 0, 11, 2, 10);
+    s.now += 3 * second;
+    producer_tick(s.p, s.now);
+    expect_bye(&s, 3 * SLAB + 2, 2 * SLAB + 2);
+    producer_free(s.p);
+    stream_live(&s); /* and not for a session that is over */
+    producer_leave(s.p, s.now);
+    refuse(&s, MESSAGE_RETRY, 11, ERR_STATE);
+    expect(&s, -1);
+    assert_int_equal(producer_phase(s.p), PRODUCER_GONE);
+    assert_int_equal(producer_counters(s.p).totals.shed_rows, 3 * SLAB + 2);
     assert_true(adds_up(&s));
     producer_free(s.p);
 }
@@ -510,6 +577,8 @@ int main(void)
         cmocka_unit_test(nobody_needs_more),
         cmocka_unit_test(drain_drops_and_says_bye),
         cmocka_unit_test(sheds_and_counts),
+        cmocka_unit_test(live_drain_accounts_for_all),
+        cmocka_unit_test(live_drain_does_not_wait_for_ever),
         cmocka_unit_test(live_numbers_on),
         cmocka_unit_test(another_buffer_is_refused),
     };
