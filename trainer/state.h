@@ -43,7 +43,6 @@ struct training {
     uint64_t started_ns, evaluate_ns, checkpoint_ns; /* when it began; when the next is due */
     uint64_t full_disk_ns; /* no checkpoint is tried before: the disk was full */
     uint64_t answered;     /* checkpoint_request of the last checkpoint */
-    int finished;
     struct training_times times;
     double shuffle_pairs, shuffle_ideal_pairs, shuffle_entropy, shuffle_ideal_entropy; /* sums */
 };

@@ -205,7 +205,6 @@ static int take_up(struct training *t, const struct save *save, const struct che
     t->steps = save->steps;
     t->rows = save->rows;
     t->earlier_seconds = save->seconds;
-    t->finished = save->state.finished != 0;
     t->answered = save->state.checkpoint_request;
     int result = save_load_saes(from, t->sae, t->plan.saes);
     if (result == ERR_OK) result = draw_resume(t->draw, &save->state);
@@ -305,7 +304,6 @@ static int checkpoint(struct training *t)
     const struct consumer_state *state = draw_state(t->draw);
     if (!state) return ERR_NOMEM;
     save.state = *state; /* its arrays stay the draw's */
-    save.state.finished = (uint32_t)t->finished;
     if (save.state.checkpoint_request < request) save.state.checkpoint_request = request;
     int result = held_out_sync(t->held_out);
     if (result == ERR_OK)
@@ -470,20 +468,17 @@ static int enough(const struct training *t)
     return stop_rows && t->rows >= stop_rows;
 }
 
-/* Until the stream has ended or stop_rows are reached (finished = 1), or a stop. */
+/* Until a stop; ERR_NOTFOUND: the stream has ended, or stop_rows are reached. */
 static int train(struct training *t)
 {
     int result = ERR_OK;
-    while (result == ERR_OK && !t->finished && !atomic_load(&t->stop)) {
+    while (result == ERR_OK && !atomic_load(&t->stop)) {
         if (enough(t)) {
-            t->finished = 1;
-            break;
+            draw_finish(t->draw);
+            show_draw(t);
+            return ERR_NOTFOUND;
         }
         result = draw(t);
-        if (result == ERR_NOTFOUND) {
-            t->finished = 1;
-            return ERR_OK;
-        }
         if (result == ERR_AGAIN) {
             result = checkpoint_if_due(t);
             if (result == ERR_OK) wait_rows(t);
@@ -513,11 +508,11 @@ int training_run(struct training *t)
     if (result == ERR_AGAIN) return ERR_OK;
     if (result != ERR_OK) return result;
     t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
-    int was_finished = t->finished;
     result = train(t);
-    if (result == ERR_OK && t->finished && held_out_rows(t->held_out) > 0) result = evaluate(t);
-    if (result == ERR_OK && !was_finished) result = insist(t, checkpoint);
-    if (result == ERR_OK && t->finished) result = insist(t, results_write);
-    if (result == ERR_OK && t->finished) metrics_set(t->options.metrics, GAUGE_FINISHED, 1);
+    int finished = result == ERR_NOTFOUND;
+    if (finished) result = held_out_rows(t->held_out) > 0 ? evaluate(t) : ERR_OK;
+    if (result == ERR_OK) result = insist(t, checkpoint);
+    if (result == ERR_OK && finished) result = insist(t, results_write);
+    if (result == ERR_OK && finished) metrics_set(t->options.metrics, GAUGE_FINISHED, 1);
     return result;
 }
