@@ -63,9 +63,6 @@ static int buffer_sizes(const struct config *config, uint32_t width, struct size
     return config_check_rows(config, width, s->buffer_rows);
 }
 
-static const enum sae_arch archs[] = {
-    [CONFIG_L1] = SAE_L1, [CONFIG_TOPK] = SAE_TOPK, [CONFIG_COUNT] = SAE_COUNT};
-
 /* Weights and two moments of Adam, float32; what else a checkpoint holds is small beside them. */
 static uint64_t checkpoint_bytes(const struct config_sae *sae, uint32_t width)
 {
@@ -80,11 +77,13 @@ static int trainer_sizes(const struct config *config, uint32_t width, struct siz
     for (uint32_t i = 0; i < t->saes_count; i++) {
         struct sae_options o;
         uint64_t bytes;
-        sae_options_default(archs[t->saes[i].arch], &o);
+        const char *arch = config_arch_name(t->saes[i].arch);
+        sae_options_default((enum sae_arch)sae_arch_by_name(arch), &o);
         o.width = width;
         o.features = t->saes[i].features;
         o.k = t->saes[i].k;
         o.k_aux = t->saes[i].k_aux;
+        if (t->saes[i].arch == CONFIG_MATRYOSHKA) o.levels = t->saes[i].levels;
         o.learning_rate = t->saes[i].lr;
         o.batch_rows = t->batch_rows;
         o.threads = config_threads(t->threads);

@@ -72,25 +72,37 @@ void config_free(struct config *config)
     free(config);
 }
 
+const char *config_arch_name(int arch)
+{
+    static const char *const names[] = {"l1", "topk", "batchtopk", "matryoshka", "count"};
+    return names[arch];
+}
+
+int config_arch_has_k(int arch)
+{
+    return arch == CONFIG_TOPK || arch == CONFIG_BATCHTOPK || arch == CONFIG_MATRYOSHKA;
+}
+
 static double default_rate(const struct config_sae *sae)
 {
-    if (sae->arch == CONFIG_TOPK && sae->features > 0) return 2e-4 / sqrt(sae->features / 16384.0);
+    if (config_arch_has_k(sae->arch) && sae->features > 0)
+        return 2e-4 / sqrt(sae->features / 16384.0);
     return 5e-5;
 }
 
 /* What follows from other values. */
 static int complete_sae(struct config_sae *sae)
 {
-    static const char *const archs[] = {"l1", "topk", "count"};
     if (sae->lr == 0) sae->lr = default_rate(sae);
     if (sae->name[0]) return ERR_OK;
     char name[64];
-    if (sae->arch == CONFIG_TOPK) {
-        snprintf(name, sizeof name, "topk-%u-k%u", sae->features, sae->k);
+    const char *arch = config_arch_name(sae->arch);
+    if (config_arch_has_k(sae->arch)) {
+        snprintf(name, sizeof name, "%s-%u-k%u", arch, sae->features, sae->k);
     } else if (sae->arch == CONFIG_L1) {
-        snprintf(name, sizeof name, "l1-%u", sae->features);
+        snprintf(name, sizeof name, "%s-%u", arch, sae->features);
     } else {
-        snprintf(name, sizeof name, "%s", archs[sae->arch]);
+        snprintf(name, sizeof name, "%s", arch);
     }
     char *copy = strdup(name);
     if (!copy) return err_set(ERR_NOMEM, "no memory for the configuration");

@@ -20,7 +20,7 @@ enum config_policy { CONFIG_BLOCK, CONFIG_SHED };
 enum config_engine { CONFIG_LLAMA, CONFIG_SYNTHETIC, CONFIG_FILES };
 enum config_bad_text { CONFIG_SKIP, CONFIG_FAIL };
 enum config_durability { CONFIG_PROCESS, CONFIG_POWER };
-enum config_arch { CONFIG_L1, CONFIG_TOPK, CONFIG_COUNT };
+enum config_arch { CONFIG_L1, CONFIG_TOPK, CONFIG_BATCHTOPK, CONFIG_MATRYOSHKA, CONFIG_COUNT };
 enum config_socket { CONFIG_FRONT, CONFIG_BACK }; /* producers' and sinks' side of the broker */
 
 enum { CONFIG_PATH_BYTES = 4096, CONFIG_MAX_PRODUCERS = 256, CONFIG_MAX_SAES = 64 };
@@ -96,6 +96,7 @@ struct config_sae {
     uint64_t seed;
     double aux_coefficient;
     uint32_t k_aux; /* 0: power of two nearest width / 2 */
+    uint32_t levels;
     double warmup, decay, clip_norm;
 };
 
@@ -157,6 +158,11 @@ int config_write_man(FILE *out);
 
 /* Processors that this process may use; at least 1. */
 uint32_t config_threads(uint32_t wanted);
+
+/* "l1", "topk", ...: of an enum config_arch. */
+const char *config_arch_name(int arch);
+/* Whether it keeps the K largest: topk and its kin. */
+int config_arch_has_k(int arch);
 
 /* Where things live. Each writes a NUL-terminated path into out[CONFIG_PATH_BYTES] and creates
  * nothing. ERR_LIMIT: the path is too long. */

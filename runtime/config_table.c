@@ -13,8 +13,12 @@ static const struct config_choice bad_texts[] = {
     {"skip", CONFIG_SKIP}, {"fail", CONFIG_FAIL}, {NULL, 0}};
 static const struct config_choice durabilities[] = {
     {"process", CONFIG_PROCESS}, {"power", CONFIG_POWER}, {NULL, 0}};
-static const struct config_choice archs[] = {
-    {"l1", CONFIG_L1}, {"topk", CONFIG_TOPK}, {"count", CONFIG_COUNT}, {NULL, 0}};
+static const struct config_choice archs[] = {{"l1", CONFIG_L1},
+                                             {"topk", CONFIG_TOPK},
+                                             {"batchtopk", CONFIG_BATCHTOPK},
+                                             {"matryoshka", CONFIG_MATRYOSHKA},
+                                             {"count", CONFIG_COUNT},
+                                             {NULL, 0}};
 static const struct config_choice booleans[] = {{"true", 1}, {"false", 0}, {NULL, 0}};
 static const struct config_choice automatic[] = {
     {"auto", -1}, {"true", 1}, {"false", 0}, {NULL, 0}};
@@ -182,13 +186,15 @@ const struct config_option config_options[] = {
     {CONFIG_SAES, "name", OPTION_TEXT, IN_SAE(name), "", "", 0, 0, NULL,
      "name in files and metrics; empty: made from arch, features and k"},
     {CONFIG_SAES, "arch", OPTION_CHOICE, IN_SAE(arch), NULL, "", 0, 0, archs,
-     "l1: the paper's; topk: TopK with AuxK; count: a counter for each row, for tests"},
+     "l1: the paper's; topk: TopK with AuxK; batchtopk: the largest of a whole batch; matryoshka: "
+     "batchtopk in nested levels; count: a counter for each row, for tests"},
     {CONFIG_SAES, "features", OPTION_COUNT, IN_SAE(features), "0", "", 0, 1 << 24, NULL,
-     "latents (F); required for l1 and topk"},
+     "latents (F); required but for count"},
     {CONFIG_SAES, "k", OPTION_COUNT, IN_SAE(k), "0", "features", 0, 1 << 16, NULL,
-     "topk: active features of a row (K); required there"},
+     "topk and its kin: active features of a row (K), of batchtopk and matryoshka on average; "
+     "required there"},
     {CONFIG_SAES, "lr", OPTION_REAL, IN_SAE(lr), "0", "", 0, 10, NULL,
-     "learning rate of Adam; 0: 5e-5 for l1, 2e-4 / sqrt(features / 16384) for topk"},
+     "learning rate of Adam; 0: 5e-5 for l1, 2e-4 / sqrt(features / 16384) for the others"},
     {CONFIG_SAES, "lambda", OPTION_REAL, IN_SAE(lambda), "5", "", 0, 1e6, NULL,
      "l1: coefficient of sparsity at full strength"},
     {CONFIG_SAES, "lambda_ramp", OPTION_REAL, IN_SAE(lambda_ramp), "0.05", "", 0, 1, NULL,
@@ -196,9 +202,12 @@ const struct config_option config_options[] = {
     {CONFIG_SAES, "seed", OPTION_NUMBER, IN_SAE(seed), "0", "", 0, 9e18, NULL,
      "of the initial weights"},
     {CONFIG_SAES, "aux_coefficient", OPTION_REAL, IN_SAE(aux_coefficient), "0.03125", "", 0, 1e3,
-     NULL, "topk: weight of the loss that revives dead latents (AuxK); 0: off"},
+     NULL, "topk and its kin: weight of the loss that revives dead latents (AuxK); 0: off"},
     {CONFIG_SAES, "k_aux", OPTION_COUNT, IN_SAE(k_aux), "0", "features", 0, 1 << 20, NULL,
-     "topk: dead latents used by AuxK; 0: the power of two nearest half the row's width"},
+     "topk and its kin: dead latents used by AuxK; 0: the power of two nearest half the row's "
+     "width"},
+    {CONFIG_SAES, "levels", OPTION_COUNT, IN_SAE(levels), "5", "", 1, 16, NULL,
+     "matryoshka: nested prefixes of the latents that reconstruct, each half of the next"},
     {CONFIG_SAES, "warmup", OPTION_REAL, IN_SAE(warmup), "0", "", 0, 1, NULL,
      "share of the planned rows over which the learning rate rises from 0"},
     {CONFIG_SAES, "decay", OPTION_REAL, IN_SAE(decay), "0.2", "", 0, 1, NULL,

@@ -8,20 +8,18 @@
 #include <cblas.h>
 #include <string.h>
 
-/* Block of f = max(0, input W_enc^T + b_enc): (n, m), for n rows from `first` and m features from
- * `f`. */
+/* Block of the pre-activations y = input W_enc^T + b_enc where they exceed the feature's threshold
+ * (0 without one), else 0: (n, m), for n rows from `first` and m features from `f`. */
 static void activate(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
                      float *block)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, (int)d->width, 1.0f,
-                d->input + (size_t)first * d->width, (int)d->width,
-                d->w.w_enc + (size_t)f * d->width, (int)d->width, 0.0f, block, (int)m);
-    const float *bias = d->w.b_enc + f;
+    rows_product(d, first, n, f, m, block);
+    const float *bias = d->w.b_enc + f, *threshold = d->threshold ? d->threshold + f : NULL;
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t i = 0; i < m; i++) {
             float x = block[(size_t)r * m + i] + bias[i];
             /* NaN passes, so that the step is seen to be not finite */
-            block[(size_t)r * m + i] = x <= 0 ? 0 : x;
+            block[(size_t)r * m + i] = x <= (threshold ? threshold[i] : 0) ? 0 : x;
         }
 }
 

@@ -19,13 +19,26 @@ static const struct recipe recipes[] = {
     [SAE_L1] = {.start_norm = 0.1},
     /* Gao et al. 2024, arXiv 2406.04093, appendix A: the encoder starts as the decoder's transpose,
      * decoder directions keep norm 1 and their gradients lose what points along them. */
-    [SAE_TOPK] = {.centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1},
+    [SAE_TOPK] =
+        {.keeps_largest = 1, .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1},
+    [SAE_BATCHTOPK] = {.keeps_largest = 1,
+                       .per_batch = 1,
+                       .centred = 1,
+                       .starts_at_mean = 1,
+                       .unit_norm = 1,
+                       .start_norm = 1},
+    [SAE_MATRYOSHKA] = {.keeps_largest = 1,
+                        .per_batch = 1,
+                        .centred = 1,
+                        .starts_at_mean = 1,
+                        .unit_norm = 1,
+                        .start_norm = 1},
 };
 
-/* Pairs that lists have room for, and how many candidates a row may have. */
+/* Pairs that lists have room for; features and candidates that a row may have. */
 struct capacity {
     uint64_t active, aux;
-    uint32_t k_aux, active_limit;
+    uint32_t keep, k_aux, active_limit;
 };
 
 static uint32_t power_of_two_near(uint32_t n)
@@ -38,9 +51,12 @@ static uint32_t power_of_two_near(uint32_t n)
 static struct capacity capacity_of(const struct sae_options *o)
 {
     struct capacity c = {0};
-    if (o->arch == SAE_TOPK) {
-        c.active_limit = 2 * o->k;
-        c.active = (uint64_t)o->batch_rows * o->k;
+    const struct recipe *recipe = &recipes[o->arch];
+    if (recipe->keeps_largest) {
+        uint64_t most = 64ull * o->k; /* of one row, where the whole batch shares its places */
+        c.keep = !recipe->per_batch ? o->k : most < o->features ? (uint32_t)most : o->features;
+        c.active_limit = recipe->per_batch ? c.keep + BLOCK_FEATURES : 2 * c.keep;
+        c.active = (uint64_t)o->batch_rows * o->k * (recipe->per_batch ? 2 : 1);
         c.k_aux = o->k_aux ? o->k_aux : power_of_two_near(o->width / 2 ? o->width / 2 : 1);
         if (c.k_aux > o->features) c.k_aux = o->features;
         if (o->aux_coefficient <= 0) c.k_aux = 0;
@@ -56,13 +72,19 @@ static struct capacity capacity_of(const struct sae_options *o)
 static int dictionary_check(const struct sae_options *o)
 {
     struct capacity c = capacity_of(o);
-    if (o->arch == SAE_TOPK && (o->k < 1 || o->k > o->features))
+    if (recipes[o->arch].keeps_largest && (o->k < 1 || o->k > o->features))
         return err_set(ERR_USAGE, "k is %u; it must lie between 1 and features (%u)", o->k,
                        o->features);
     if (!(o->lambda >= 0 && o->lambda <= 1e6) || !(o->lambda_ramp >= 0 && o->lambda_ramp <= 1))
         return err_set(ERR_USAGE, "lambda must be 0 or more, lambda_ramp between 0 and 1");
     if (!(o->aux_coefficient >= 0 && o->aux_coefficient <= 1e6))
         return err_set(ERR_USAGE, "aux_coefficient must be 0 or more");
+    if (o->arch == SAE_MATRYOSHKA &&
+        (o->levels < 1 || o->levels > SAE_MAX_LEVELS || o->features >> (o->levels - 1) == 0))
+        return err_set(ERR_USAGE,
+                       "levels is %u; it must lie between 1 and %d, and the narrowest, features / "
+                       "2^(levels - 1), have a feature",
+                       o->levels, SAE_MAX_LEVELS);
     if (o->dead_window_rows == 0) return err_set(ERR_USAGE, "dead_window_rows must be 1 or more");
     if (c.active > INT32_MAX || c.aux > INT32_MAX)
         return err_set(ERR_USAGE, "batch_rows times active features a row is beyond 2^31; HINT: "
@@ -92,7 +114,12 @@ static uint64_t dictionary_bytes(const struct sae_options *o)
     uint64_t threads = o->pool ? pool_threads(o->pool) : o->threads;
     uint64_t scratch = 2ull * BLOCK_ROWS * BLOCK_FEATURES * 4 + collector_bytes(c.active_limit);
     uint64_t sum = 4 * 4 * parameter_floats(o->width, o->features) + features * (4 + 8 + 8 + 2);
-    sum += rows * width * 4 * (c.k_aux ? 3 : 2) + rows * (4 + 5 * 8) + width * 4;
+    uint64_t levels = o->arch == SAE_MATRYOSHKA ? o->levels : 1;
+    sum += rows * width * 4 * (1 + levels + (c.k_aux ? 1 : 0)) + rows * (4 + 6 * 8) + width * 4;
+    if (recipes[o->arch].per_batch) {
+        sum += features * 4;
+        scratch += BATCH_TOPK_BINS * 8;
+    }
     sum += row_lists_bytes(o->batch_rows, (uint32_t)c.active);
     sum += feature_lists_bytes(o->features, (uint32_t)c.active);
     if (c.k_aux) {
@@ -154,6 +181,10 @@ static int scratch_new(struct dictionary *d, const struct capacity *c)
         s->block_two = zeroed((size_t)BLOCK_ROWS * BLOCK_FEATURES, sizeof *s->block);
         if (!s->block || !s->block_two)
             return err_set(ERR_NOMEM, "no memory for the threads' scratch");
+        if (d->recipe->per_batch) {
+            s->bins = zeroed(BATCH_TOPK_BINS, sizeof *s->bins);
+            if (!s->bins) return err_set(ERR_NOMEM, "no memory for the threads' scratch");
+        }
         code = collector_new(&s->active, d->keep, c->active_limit);
         if (!code && d->k_aux) code = collector_new(&s->aux, d->k_aux, 2 * d->k_aux);
     }
@@ -169,10 +200,12 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     d->fired = zeroed(features, sizeof *d->fired);
     d->touched = zeroed(features, sizeof *d->touched);
     d->centred = zeroed(batch, sizeof *d->centred);
-    d->error = zeroed(batch, sizeof *d->error);
+    d->error = zeroed(d->levels * batch, sizeof *d->error);
+    d->threshold = d->recipe->per_batch ? zeroed(features, sizeof *d->threshold) : NULL;
     d->aux_error = zeroed(d->k_aux ? batch : 0, sizeof *d->aux_error);
     d->ones = zeroed(rows, sizeof *d->ones);
     d->row_error = zeroed(rows, sizeof *d->row_error);
+    d->row_nested = zeroed(rows, sizeof *d->row_nested);
     d->row_square = zeroed(rows, sizeof *d->row_square);
     d->row_aux = zeroed(rows, sizeof *d->row_aux);
     d->row_l1 = zeroed(rows, sizeof *d->row_l1);
@@ -181,9 +214,9 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     d->dead_bias = zeroed(d->k_aux ? features : 0, sizeof *d->dead_bias);
     d->dead_before = zeroed(features / BLOCK_FEATURES + 2, sizeof *d->dead_before);
     if (!d->norm || !d->silent_rows || !d->feature_square || !d->fired || !d->touched ||
-        !d->centred || !d->error || !d->aux_error || !d->ones || !d->row_error || !d->row_square ||
-        !d->row_aux || !d->row_l1 || !d->row_l0 || !d->column_sum || !d->dead_bias ||
-        !d->dead_before)
+        !d->centred || !d->error || !d->aux_error || !d->ones || !d->row_error || !d->row_nested ||
+        !d->row_square || !d->row_aux || !d->row_l1 || !d->row_l0 || !d->column_sum ||
+        !d->dead_bias || !d->dead_before || (d->recipe->per_batch && !d->threshold))
         return err_set(ERR_NOMEM, "no memory for batches of %u rows", rows);
     for (uint32_t r = 0; r < rows; r++) d->ones[r] = 1.0f;
     return ERR_OK;
@@ -246,7 +279,9 @@ static int dictionary_make(struct sae *sae)
     d->pool = sae->pool;
     d->width = o->width;
     d->features = o->features;
-    d->keep = o->arch == SAE_TOPK ? o->k : 0;
+    d->keep = c.keep;
+    d->levels = o->arch == SAE_MATRYOSHKA ? o->levels : 1;
+    for (uint32_t g = 0; g < d->levels; g++) d->prefix[g] = o->features >> (d->levels - 1 - g);
     d->k_aux = c.k_aux;
     d->density = 1;
     int code = parameters_new(&d->w, o->width, o->features);
@@ -270,11 +305,11 @@ static void dictionary_free(struct sae *sae)
 {
     struct dictionary *d = sae->state;
     if (!d) return;
-    void *blocks[] = {d->w.all,       d->g.all,          d->m.all,  d->v.all,      d->norm,
-                      d->silent_rows, d->feature_square, d->fired,  d->touched,    d->centred,
-                      d->error,       d->aux_error,      d->ones,   d->row_error,  d->row_square,
-                      d->row_aux,     d->row_l1,         d->row_l0, d->column_sum, d->dead_bias,
-                      d->dead_before};
+    void *blocks[] = {d->w.all,       d->g.all,          d->m.all,    d->v.all,      d->norm,
+                      d->silent_rows, d->feature_square, d->fired,    d->touched,    d->centred,
+                      d->error,       d->aux_error,      d->ones,     d->row_error,  d->row_square,
+                      d->row_aux,     d->row_l1,         d->row_l0,   d->column_sum, d->dead_bias,
+                      d->dead_before, d->row_nested,     d->threshold};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) free(blocks[i]);
     row_lists_free(&d->active);
     row_lists_free(&d->aux);
@@ -283,6 +318,7 @@ static void dictionary_free(struct sae *sae)
     for (uint32_t t = 0; d->scratch && t < pool_threads(d->pool); t++) {
         free(d->scratch[t].block);
         free(d->scratch[t].block_two);
+        free(d->scratch[t].bins);
         collector_free(&d->scratch[t].active);
         collector_free(&d->scratch[t].aux);
     }
@@ -316,7 +352,8 @@ static void report(const struct dictionary *d, struct sae_step *step)
     step->l1 = sum(d->row_l1, d->rows) / rows;
     step->aux = d->with_aux ? sum(d->row_aux, d->rows) / rows : 0;
     step->lambda = d->lambda;
-    step->loss = step->mse + step->lambda * step->l1;
+    step->nested = sum(d->row_nested, d->rows) / rows;
+    step->loss = step->mse + step->nested + step->lambda * step->l1;
     if (d->with_aux) step->loss += d->sae->options.aux_coefficient * step->aux;
     double square = sum(d->feature_square, d->features);
     for (uint32_t i = 0; i < d->width; i++) square += (double)d->g.b_dec[i] * d->g.b_dec[i];
@@ -370,6 +407,7 @@ static int dictionary_train(struct sae *sae, const struct sae_batch *batch, stru
         sae->skipped++;
         return ERR_OK;
     }
+    if (d->recipe->per_batch) batch_topk_learn(d);
     d->rate = adam_rate(sae, step);
     update_weights(d);
     count_silence(d);
@@ -405,8 +443,8 @@ static uint32_t dictionary_dead(const struct sae *sae)
 static struct sae_parameters dictionary_parameters(const struct sae *sae)
 {
     const struct dictionary *d = sae->state;
-    return (struct sae_parameters){d->w.w_enc, d->w.w_dec, d->w.b_enc, d->w.b_dec,
-                                   d->recipe->centred};
+    return (struct sae_parameters){d->w.w_enc, d->w.w_dec,   d->w.b_enc,
+                                   d->w.b_dec, d->threshold, d->recipe->centred};
 }
 
 /* What a checkpoint holds besides weights, moments and counters. */
@@ -425,6 +463,10 @@ static int dictionary_save(const struct sae *sae, struct checkpoint_writer *writ
     saved_put(writer, name, "weights", d->w.all, bytes);
     saved_put(writer, name, "moment1", d->m.all, bytes);
     saved_put(writer, name, "moment2", d->v.all, bytes);
+    if (d->recipe->per_batch) {
+        saved_put(writer, name, "threshold", d->threshold, d->features * sizeof *d->threshold);
+        saved_put(writer, name, "floor", &d->floor, sizeof d->floor);
+    }
     return saved_put(writer, name, "silent_rows", d->silent_rows,
                      d->features * sizeof *d->silent_rows);
 }
@@ -432,7 +474,7 @@ static int dictionary_save(const struct sae *sae, struct checkpoint_writer *writ
 static int dictionary_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name)
 {
     struct dictionary *d = sae->state;
-    const void *progress_data, *weights, *moment1, *moment2, *silent;
+    const void *progress_data, *weights, *moment1, *moment2, *silent, *threshold, *floor;
     size_t bytes = d->w.count * sizeof(float), n;
     struct progress progress;
     int code = saved_find(checkpoint, name, "progress", sizeof progress, &progress_data, &n);
@@ -442,12 +484,21 @@ static int dictionary_load(struct sae *sae, const struct checkpoint *checkpoint,
     if (!code)
         code = saved_find(checkpoint, name, "silent_rows", d->features * sizeof *d->silent_rows,
                           &silent, &n);
+    size_t threshold_bytes = d->features * sizeof *d->threshold;
+    if (!code && d->recipe->per_batch)
+        code = saved_find(checkpoint, name, "threshold", threshold_bytes, &threshold, &n);
+    if (!code && d->recipe->per_batch)
+        code = saved_find(checkpoint, name, "floor", sizeof d->floor, &floor, &n);
     if (code) return code;
     memcpy(&progress, progress_data, sizeof progress);
     memcpy(d->w.all, weights, bytes);
     memcpy(d->m.all, moment1, bytes);
     memcpy(d->v.all, moment2, bytes);
     memcpy(d->silent_rows, silent, d->features * sizeof *d->silent_rows);
+    if (d->recipe->per_batch) {
+        memcpy(d->threshold, threshold, threshold_bytes);
+        memcpy(&d->floor, floor, sizeof d->floor);
+    }
     sae->steps = progress.steps;
     sae->skipped = progress.skipped;
     d->density = progress.density;

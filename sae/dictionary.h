@@ -1,12 +1,14 @@
 /*
- * The dictionary architectures (l1, topk): an encoder, a ReLU or TopK, a decoder, Adam. This header
- * is for the files of this folder that share its insides.
+ * The dictionary architectures (l1, topk, batchtopk, matryoshka): an encoder, a ReLU or TopK, a
+ * decoder, Adam. This header is for the files of this folder that share its insides.
  *
  * A step: rows.c encodes, decodes and measures each block of rows while it is in the cache, and
  * leaves lists of (row, feature, f, gradient); lists.c groups them by feature; gradients.c makes
  * each feature's gradient; update.c does Adam. Where too much is active for lists, dense.c does the
- * middle with BLAS. Items of these tasks are blocks of rows or of features whose result depends on
- * nothing else, and sums over them are made in order, so that the number of threads changes no bit.
+ * middle with BLAS. Where the whole batch competes for its places, batch_topk.c chooses between
+ * encoding and decoding. Items of these tasks are blocks of rows or of features whose result
+ * depends on nothing else, and sums over them are made in order, so that the number of threads
+ * changes no bit.
  */
 #ifndef SLUICE_SAE_DICTIONARY_H
 #define SLUICE_SAE_DICTIONARY_H
@@ -20,10 +22,13 @@ enum {
         256,            /* with BLOCK_ROWS: 256 KiB of pre-activations, half of a small L2 cache */
     TASK_FEATURES = 16, /* features of an item of the gradient and update tasks */
     TASK_COLUMNS = 64,  /* dimensions of an item of the column task */
+    BATCH_TOPK_BINS = 1 << 15,
 };
 
 /* What sets the architectures apart. */
 struct recipe {
+    int keeps_largest;  /* TopK in place of all above zero; AuxK */
+    int per_batch;      /* TopK of the whole batch, not of each row */
     int centred;        /* the encoder sees x - b_dec */
     int starts_at_mean; /* b_dec begins at options->mean */
     int unit_norm;      /* decoder directions are kept at norm 1 */
@@ -52,6 +57,7 @@ struct scratch {      /* of one thread */
     float *block;     /* (BLOCK_ROWS, BLOCK_FEATURES) */
     float *block_two; /* (BLOCK_ROWS, BLOCK_FEATURES): the dense path's gradients */
     struct collector active, aux;
+    uint64_t *bins; /* (BATCH_TOPK_BINS): per_batch: how many pre-activations are how large */
 };
 
 struct dictionary {
@@ -60,22 +66,27 @@ struct dictionary {
     const struct kernels *kernels;
     struct pool *pool;
     uint32_t width, features; /* D, F */
-    uint32_t keep, k_aux;     /* K, or 0 for all above zero; 0: no AuxK */
+    uint32_t keep, k_aux;     /* most features of a row, or 0 for all above zero; 0: no AuxK */
+    uint32_t levels;          /* nested prefixes, 1 but for matryoshka */
+    uint32_t prefix[SAE_MAX_LEVELS]; /* their numbers of features, the last is F */
 
     struct parameters w, g, m, v; /* weights, gradient, Adam's moments */
     float *norm;                  /* (F): of the decoder's directions, kept up to date */
     uint64_t *silent_rows;        /* (F): rows since a feature fired */
     double density;               /* share of features active in the last step's rows */
+    float *threshold; /* (F): per_batch: mean over steps of the least value that was kept */
+    float floor;      /* per_batch: what the next step's candidates exceed, a guess */
 
     /* Of the present step. */
     uint32_t rows, block_rows;
     const float *x;          /* (rows, D) */
     float *centred;          /* (B, D): x - b_dec */
     const float *input;      /* (rows, D): what the encoder sees */
-    float *error;            /* (B, D): x' - x */
+    float *error;            /* (levels, B, D): x' - x of a level and all wider ones, summed */
     float *aux_error;        /* (B, D): e' - e, e = x - x' */
     float *ones;             /* (B) */
     double *row_error;       /* (B): ||x' - x||^2 */
+    double *row_nested;      /* (B): the same of the narrower levels, summed */
     double *row_square;      /* (B): ||x - b_dec||^2 */
     double *row_aux;         /* (B): ||e' - e||^2 */
     double *row_l1, *row_l0; /* (B) */
@@ -84,6 +95,7 @@ struct dictionary {
     uint8_t *touched;        /* (F): its gradient is not zero */
     float *column_sum;       /* (D): of x - b_dec over rows */
     double lambda;
+    float least; /* per_batch: the least value that was kept; 0 where fewer than K B were above 0 */
     struct row_lists active, aux;
     struct feature_lists by_feature, aux_by_feature;
     uint32_t dead;
@@ -98,6 +110,17 @@ struct dictionary {
 /* rows.c: everything of this step that is done block of rows by block of rows; fills `active` and
  * `aux` with gradients, error, aux_error, row_*. */
 void rows_train(struct dictionary *d);
+/* rows.c: pre-activations, without bias, of n rows from `first` and m features from f: (n, m). */
+void rows_product(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
+                  float *block);
+/* rows.c: only lists of what exceeds `floor`, at most d->keep of a row, and AuxK's. Whether there
+ * was room for them. */
+int rows_encode(struct dictionary *d, float floor);
+/* batch_topk.c: rows_encode(), and of its pairs only the K B largest. */
+void batch_topk_encode(struct dictionary *d);
+/* batch_topk.c: what a step teaches: threshold, floor. Not called for a step that is skipped. */
+void batch_topk_learn(struct dictionary *d);
+
 /* rows.c: x' of d->rows rows into out (rows, D), f (rows, F) or NULL, row_l0 and row_l1. */
 void rows_forward(struct dictionary *d, float *out, float *f);
 /* rows.c: blocks of this many rows, so that every thread has some. */

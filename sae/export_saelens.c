@@ -31,6 +31,13 @@ static json_t *hook_name(const char *name)
     return json_string(translated);
 }
 
+/* What its loader calls an architecture; a threshold is all that is left of BatchTopK. */
+static const char *architecture(const struct sae *sae)
+{
+    if (sae_parameters(sae).threshold) return "jumprelu";
+    return sae_options(sae)->arch == SAE_TOPK ? "topk" : "standard";
+}
+
 static json_t *configuration(const struct sae *sae, const struct folded *folded,
                              const struct export_options *options)
 {
@@ -43,7 +50,7 @@ static json_t *configuration(const struct sae *sae, const struct folded *folded,
                                  "context_size", (json_int_t)options->context_tokens,   //
                                  "prepend_bos", options->prepends_bos, "hook_head_index");
     json_t *cfg = json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",                //
-                            "architecture", o->arch == SAE_TOPK ? "topk" : "standard",      //
+                            "architecture", architecture(sae),                              //
                             "d_in", (json_int_t)o->width, "d_sae", (json_int_t)o->features, //
                             "dtype", "float32", "device", "cpu",                            //
                             "apply_b_dec_to_input", folded->centred,                        //
@@ -79,9 +86,10 @@ static int write_weights(const struct folded *w, const char *path)
         {"W_dec", SAFETENSORS_F32, 2, {f, d}, w->w_dec, bytes},
         {"b_enc", SAFETENSORS_F32, 1, {f}, w->b_enc, f * 4},
         {"b_dec", SAFETENSORS_F32, 1, {d}, w->b_dec, d * 4},
+        {"threshold", SAFETENSORS_F32, 1, {f}, w->threshold, f * 4},
     };
     struct safetensors_pair format = {"format", "pt"};
-    int code = safetensors_write(path, tensors, 4, &format, 1);
+    int code = safetensors_write(path, tensors, w->threshold ? 5 : 4, &format, 1);
     free(w_enc);
     return code;
 }

@@ -34,6 +34,7 @@ static void fold_feature(const struct sae_parameters *p, const struct export_opt
         to->w_dec[row + i] = (float)(p->w_dec[row + i] / s / c);
     }
     to->b_enc[f] = (float)(p->b_enc[f] * c);
+    if (to->threshold) to->threshold[f] = (float)(p->threshold[f] * c);
 }
 
 int fold_weights(const struct sae *sae, const struct export_options *options, struct folded *folded)
@@ -47,7 +48,8 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
     to.w_dec = malloc(weights * sizeof(float));
     to.b_enc = malloc(o->features * sizeof(float));
     to.b_dec = malloc(o->width * sizeof(float));
-    if (!to.w_enc || !to.w_dec || !to.b_enc || !to.b_dec) {
+    to.threshold = p.threshold ? malloc(o->features * sizeof(float)) : NULL;
+    if (!to.w_enc || !to.w_dec || !to.b_enc || !to.b_dec || (p.threshold && !to.threshold)) {
         fold_free(&to);
         return err_set(ERR_NOMEM, "no memory to export %zu weights", 2 * weights);
     }
@@ -55,7 +57,7 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
     for (uint32_t f = 0; f < o->features; f++)
         mean_norm += raw_norm(&p, options, f, o->width) / o->features;
     for (uint32_t f = 0; f < o->features; f++) {
-        double c = o->arch == SAE_TOPK ? mean_norm : raw_norm(&p, options, f, o->width);
+        double c = o->arch == SAE_L1 ? raw_norm(&p, options, f, o->width) : mean_norm;
         fold_feature(&p, options, f, c > 0 ? c : 1, &to);
     }
     for (uint32_t i = 0; i < o->width; i++)
@@ -70,6 +72,7 @@ void fold_free(struct folded *folded)
     free(folded->w_dec);
     free(folded->b_enc);
     free(folded->b_dec);
+    free(folded->threshold);
     memset(folded, 0, sizeof *folded);
 }
 

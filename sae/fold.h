@@ -11,6 +11,7 @@ struct folded {
     float *w_enc, *w_dec; /* (F, D) */
     float *b_enc;         /* (F) */
     float *b_dec;         /* (D) */
+    float *threshold;     /* (F), or NULL */
     int centred;          /* the encoder sees x - b_dec */
 };
 

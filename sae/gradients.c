@@ -48,6 +48,14 @@ void gradients_finish_feature(struct dictionary *d, uint32_t f, double f_sum)
     d->feature_square[f] = square + dot;
 }
 
+/* The errors that feature f answers for, (B, D). */
+static const float *error_for(const struct dictionary *d, uint32_t f)
+{
+    uint32_t level = 0;
+    while (f >= d->prefix[level]) level++;
+    return d->error + (size_t)level * d->active.rows * d->width;
+}
+
 static void features_task(void *arg, uint32_t item, uint32_t thread)
 {
     (void)thread;
@@ -68,7 +76,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
         if (!d->touched[f]) continue;
         if (fired) {
             f_sum = scale_values(main, f, scale);
-            add_pairs(d, main, f, d->error, 0, &bias);
+            add_pairs(d, main, f, error_for(d, f), 0, &bias);
         }
         if (helped) {
             scale_values(aux, f, aux_scale);
@@ -79,8 +87,8 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     }
 }
 
-/* b_dec: through the decoder the sum of the errors, and where the encoder sees x - b_dec also
- * -W_enc^T times the gradient of b_enc. */
+/* b_dec: through the decoder the sum of the errors of all levels, and where the encoder sees x -
+ * b_dec also -W_enc^T times the gradient of b_enc. */
 static void columns_task(void *arg, uint32_t item, uint32_t thread)
 {
     (void)thread;

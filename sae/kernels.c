@@ -43,17 +43,23 @@ static size_t plain_above(const float *v, const float *bias, size_t n, float thr
     return taken;
 }
 
+/* Bit by bit from the highest: the largest number that at least k values reach. Floats that are not
+ * negative order as their bits do. */
 static float plain_kth(const float *value, size_t n, size_t k)
 {
-    for (size_t i = 0; i < n; i++) {
-        size_t larger = 0, equal = 0;
-        for (size_t j = 0; j < n; j++) {
-            larger += value[j] > value[i];
-            equal += value[j] == value[i];
+    uint32_t found = 0;
+    float result;
+    for (uint32_t bit = 1u << 30; bit; bit >>= 1) {
+        uint32_t limit = found | bit, bits;
+        size_t reach = 0;
+        for (size_t i = 0; i < n; i++) {
+            memcpy(&bits, &value[i], sizeof bits);
+            reach += bits >= limit;
         }
-        if (larger < k && k <= larger + equal) return value[i];
+        if (reach >= k) found = limit;
     }
-    return 0.0f;
+    memcpy(&result, &found, sizeof result);
+    return result;
 }
 
 static void plain_adam(const struct adam_rate *rate, float *w, float *m, float *v,

@@ -61,10 +61,10 @@ static void collect(const struct kernels *kernels, struct collector *c, uint32_t
     }
 }
 
-static void begin(struct collector *c, uint32_t rows)
+static void begin(struct collector *c, uint32_t rows, float floor)
 {
     memset(c->count, 0, rows * sizeof *c->count);
-    memset(c->threshold, 0, rows * sizeof *c->threshold);
+    for (uint32_t r = 0; r < rows; r++) c->threshold[r] = floor;
     c->overflow = 0;
 }
 
@@ -82,17 +82,23 @@ static void deliver(const struct kernels *kernels, struct collector *c, struct r
     }
 }
 
-/* Which features of rows [first, first + n) are active, and the dead ones for AuxK. */
-static void encode(struct dictionary *d, uint32_t first, uint32_t n, struct scratch *s)
+void rows_product(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
+                  float *block)
 {
-    uint32_t width = d->width;
-    begin(&s->active, n);
-    if (d->with_aux) begin(&s->aux, n);
+    int width = (int)d->width;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f,
+                d->input + (size_t)first * d->width, width, d->w.w_enc + (size_t)f * d->width,
+                width, 0.0f, block, (int)m);
+}
+
+/* Which features of rows [first, first + n) exceed `floor`, and the dead ones for AuxK. */
+static void encode(struct dictionary *d, uint32_t first, uint32_t n, float floor, struct scratch *s)
+{
+    begin(&s->active, n, floor);
+    if (d->with_aux) begin(&s->aux, n, 0);
     for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
         uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, (int)width, 1.0f,
-                    d->input + (size_t)first * width, (int)width, d->w.w_enc + (size_t)f * width,
-                    (int)width, 0.0f, s->block, (int)m);
+        rows_product(d, first, n, f, m, s->block);
         collect(d->kernels, &s->active, n, s->block, m, d->w.b_enc + f, f);
         uint32_t b = f / BLOCK_FEATURES;
         if (d->with_aux && d->dead_before[b + 1] > d->dead_before[b])
@@ -120,20 +126,57 @@ static void measure_row(struct dictionary *d, uint32_t r)
     d->row_l0[r] = d->active.count[r];
 }
 
-/* Error of a row, and the gradient of the loss with respect to its active pre-activations. */
+static float *error_of(const struct dictionary *d, uint32_t level, uint32_t r)
+{
+    return d->error + ((size_t)level * d->active.rows + r) * d->width;
+}
+
+/* Where the pairs of each level's own features begin in a row's list: (levels + 1). */
+static void level_starts(const struct dictionary *d, uint32_t r, uint32_t *starts)
+{
+    uint32_t at = d->active.start[r], end = at + d->active.count[r];
+    starts[0] = at;
+    for (uint32_t g = 0; g < d->levels; g++) {
+        while (at < end && d->active.index[at] < d->prefix[g]) at++;
+        starts[g + 1] = at;
+    }
+}
+
+/* Errors of a row, level by level. A feature takes part in its own level and all wider ones, so
+ * what it answers for is the sum of their errors; left in its level's place. */
+static void errors_of_row(struct dictionary *d, uint32_t r, const uint32_t *starts)
+{
+    const float *base = d->centred + (size_t)r * d->width, one = 1;
+    float sign = -1;
+    d->row_nested[r] = 0;
+    for (uint32_t g = 0; g < d->levels; g++) {
+        float *error = error_of(d, g, r);
+        d->kernels->combine(error, d->width, base, sign, d->w.w_dec, d->width,
+                            d->active.index + starts[g], d->active.value + starts[g],
+                            starts[g + 1] - starts[g]);
+        d->row_error[r] = square(d->kernels, error, d->width);
+        if (g + 1 < d->levels) d->row_nested[r] += d->row_error[r];
+        base = error;
+        sign = 1;
+    }
+    for (uint32_t g = d->levels - 1; g-- > 0;)
+        d->kernels->combine(error_of(d, g, r), d->width, error_of(d, g, r), 1.0f,
+                            error_of(d, g + 1, r), 0, NULL, &one, 1);
+}
+
+/* And the gradient of the loss with respect to its active pre-activations. */
 static void error_of_row(struct dictionary *d, uint32_t r)
 {
-    uint32_t start = d->active.start[r], count = d->active.count[r];
-    const uint32_t *index = d->active.index + start;
-    float *gradient = d->active.gradient + start;
-    float *error = d->error + (size_t)r * d->width;
-    d->kernels->combine(error, d->width, d->centred + (size_t)r * d->width, -1.0f, d->w.w_dec,
-                        d->width, index, d->active.value + start, count);
-    d->row_error[r] = square(d->kernels, error, d->width);
-    d->kernels->dots(gradient, error, d->width, d->w.w_dec, d->width, index, count);
-    float scale = 2.0f / (float)d->rows, penalty = (float)(d->lambda / d->rows);
-    for (uint32_t j = 0; j < count; j++)
-        gradient[j] = scale * gradient[j] + penalty * d->norm[index[j]];
+    uint32_t starts[SAE_MAX_LEVELS + 1];
+    float *gradient = d->active.gradient, scale = 2.0f / (float)d->rows;
+    float penalty = (float)(d->lambda / d->rows);
+    level_starts(d, r, starts);
+    errors_of_row(d, r, starts);
+    for (uint32_t g = 0; g < d->levels; g++)
+        d->kernels->dots(gradient + starts[g], error_of(d, g, r), d->width, d->w.w_dec, d->width,
+                         d->active.index + starts[g], starts[g + 1] - starts[g]);
+    for (uint32_t j = starts[0]; j < starts[d->levels]; j++)
+        gradient[j] = scale * gradient[j] + penalty * d->norm[d->active.index[j]];
 }
 
 /* AuxK: the dead features' reconstruction of what is left over, e = x - x', taken as given. */
@@ -143,8 +186,8 @@ static void aux_of_row(struct dictionary *d, uint32_t r)
     const uint32_t *index = d->aux.index + start;
     float *gradient = d->aux.gradient + start;
     float *error = d->aux_error + (size_t)r * d->width;
-    d->kernels->combine(error, d->width, d->error + (size_t)r * d->width, 1.0f, d->w.w_dec,
-                        d->width, index, d->aux.value + start, count);
+    d->kernels->combine(error, d->width, error_of(d, d->levels - 1, r), 1.0f, d->w.w_dec, d->width,
+                        index, d->aux.value + start, count);
     d->row_aux[r] = square(d->kernels, error, d->width);
     d->kernels->dots(gradient, error, d->width, d->w.w_dec, d->width, index, count);
     float scale = (float)(2.0 * d->sae->options.aux_coefficient / d->rows);
@@ -166,6 +209,16 @@ static uint32_t block_of(const struct dictionary *d, uint32_t item, uint32_t *fi
     return d->rows - *first < d->block_rows ? d->rows - *first : d->block_rows;
 }
 
+/* The rest of a block of rows, once it is known which of their features are active. */
+static void decode(struct dictionary *d, uint32_t first, uint32_t n)
+{
+    for (uint32_t r = first; r < first + n; r++) {
+        measure_row(d, r);
+        error_of_row(d, r);
+        if (d->with_aux) aux_of_row(d, r);
+    }
+}
+
 static void train_block(void *arg, uint32_t item, uint32_t thread)
 {
     struct dictionary *d = arg;
@@ -178,22 +231,57 @@ static void train_block(void *arg, uint32_t item, uint32_t thread)
             float *error = d->error + (size_t)r * d->width;
             d->kernels->subtract(error, error, d->x + (size_t)r * d->width, d->width);
             d->row_error[r] = square(d->kernels, error, d->width);
+            d->row_nested[r] = 0;
         }
         return;
     }
-    encode(d, first, n, s);
-    for (uint32_t r = first; r < first + n; r++) {
-        measure_row(d, r);
-        error_of_row(d, r);
-        if (d->with_aux) aux_of_row(d, r);
-    }
+    encode(d, first, n, 0, s);
+    decode(d, first, n);
 }
 
-void rows_train(struct dictionary *d)
+struct encode_job {
+    struct dictionary *d;
+    float floor;
+};
+
+static void encode_block(void *arg, uint32_t item, uint32_t thread)
+{
+    struct encode_job *job = arg;
+    uint32_t first, n = block_of(job->d, item, &first);
+    centre(job->d, first, n);
+    encode(job->d, first, n, job->floor, &job->d->scratch[thread]);
+}
+
+static void decode_block(void *arg, uint32_t item, uint32_t thread)
+{
+    (void)thread;
+    uint32_t first, n = block_of(arg, item, &first);
+    decode(arg, first, n);
+}
+
+static void clear(struct dictionary *d)
 {
     d->input = d->recipe->centred ? d->centred : d->x;
     row_lists_clear(&d->active);
     row_lists_clear(&d->aux);
+}
+
+int rows_encode(struct dictionary *d, float floor)
+{
+    struct encode_job job = {d, floor};
+    clear(d);
+    pool_run(d->pool, encode_block, &job, rows_blocks(d));
+    return !atomic_load(&d->active.overflow);
+}
+
+void rows_train(struct dictionary *d)
+{
+    if (d->recipe->per_batch) {
+        batch_topk_encode(d);
+        pool_run(d->pool, decode_block, d, rows_blocks(d));
+        return;
+    }
+    clear(d);
     pool_run(d->pool, train_block, d, rows_blocks(d));
 }
 
@@ -214,7 +302,7 @@ static void forward_block(void *arg, uint32_t item, uint32_t thread)
         dense_rows(d, first, n, &d->scratch[thread], out, f);
         return;
     }
-    encode(d, first, n, &d->scratch[thread]);
+    encode(d, first, n, 0, &d->scratch[thread]);
     if (f) memset(f, 0, (size_t)n * d->features * sizeof *f);
     for (uint32_t r = first; r < first + n; r++) {
         uint32_t start = d->active.start[r], count = d->active.count[r];
@@ -232,7 +320,7 @@ void rows_forward(struct dictionary *d, float *out, float *f)
     struct forward_job job = {d, out, f};
     d->input = d->recipe->centred ? d->centred : d->x;
     d->with_aux = 0;
-    d->dense = d->keep == 0;
+    d->dense = d->keep == 0 || d->recipe->per_batch;
     row_lists_clear(&d->active);
     pool_run(d->pool, forward_block, &job, rows_blocks(d));
 }

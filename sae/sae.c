@@ -16,6 +16,8 @@ static const struct {
 } archs[] = {
     [SAE_L1] = {"l1", &dictionary_arch},
     [SAE_TOPK] = {"topk", &dictionary_arch},
+    [SAE_BATCHTOPK] = {"batchtopk", &dictionary_arch},
+    [SAE_MATRYOSHKA] = {"matryoshka", &dictionary_arch},
     [SAE_COUNT] = {"count", &count_arch},
 };
 enum { ARCHS = sizeof archs / sizeof archs[0] };
@@ -39,7 +41,8 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
         .learning_rate = arch == SAE_L1 ? 5e-5 : 1e-3,
         .lambda = arch == SAE_L1 ? 5 : 0,
         .lambda_ramp = 0.05,
-        .aux_coefficient = arch == SAE_TOPK ? 1.0 / 32 : 0,
+        .levels = arch == SAE_MATRYOSHKA ? 5 : 1,
+        .aux_coefficient = arch == SAE_L1 || arch == SAE_COUNT ? 0 : 1.0 / 32,
         .decay = 0.2,
         .beta1 = 0.9,
         .beta2 = 0.999,

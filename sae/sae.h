@@ -17,9 +17,12 @@
 #include <stdint.h>
 
 enum sae_arch {
-    SAE_L1,   /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */
-    SAE_TOPK, /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */
-    SAE_COUNT /* one counter a row, keyed by (sequence, position): tests of exactly-once */
+    SAE_L1,         /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */
+    SAE_TOPK,       /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */
+    SAE_BATCHTOPK,  /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */
+    SAE_MATRYOSHKA, /* the same, and nested prefixes of the features reconstruct as well:
+                     * Bussmann et al. 2025, arXiv 2503.17547 */
+    SAE_COUNT       /* one counter a row, keyed by (sequence, position): tests of exactly-once */
 };
 
 enum {
@@ -27,6 +30,7 @@ enum {
     SAE_MAX_FEATURES = 1 << 24,
     SAE_MAX_BATCH_ROWS = 1 << 20,
     SAE_MAX_THREADS = 1024,
+    SAE_MAX_LEVELS = 16,
     SAE_ASSUMED_STEPS = 20000, /* the plan by which shares are counted where there is none */
 };
 
@@ -36,11 +40,12 @@ struct sae_options {
     enum sae_arch arch;
     uint32_t width;         /* D */
     uint32_t features;      /* F */
-    uint32_t k;             /* topk */
+    uint32_t k;             /* topk: active features a row; batchtopk, matryoshka: on average */
+    uint32_t levels;        /* matryoshka: nested prefixes, each half of the next; the last is F */
     double lambda;          /* l1: sparsity coefficient at full strength */
     double lambda_ramp;     /* l1: share of planned steps over which it rises from 0 */
-    double aux_coefficient; /* topk: 0 switches AuxK off */
-    uint32_t k_aux;         /* topk: 0 = the power of two nearest D/2 */
+    double aux_coefficient; /* topk and its kin: 0 switches AuxK off */
+    uint32_t k_aux;         /* the same: 0 = the power of two nearest D/2 */
     double learning_rate;
     double warmup;                /* share of planned steps over which the rate rises from 0 */
     double decay;                 /* share of planned steps, at the end, over which it falls to 0 */
@@ -58,12 +63,13 @@ struct sae_options {
 };
 
 /* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
- * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk:
- * coefficient 1/32, rate 1e-3 ; both: Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches
+ * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk and its
+ * kin: coefficient 1/32, rate 1e-3, matryoshka 5 levels; all: Adam 0.9/0.999/1e-8, clipped to 1,
+ * decay over 20 %, batches
  * of 4,096, one thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
 
-/* "l1", "topk", "count"; and back: -1 if there is none of that name. */
+/* "l1", "topk", ...; and back: -1 if there is none of that name. */
 const char *sae_arch_name(enum sae_arch arch);
 int sae_arch_by_name(const char *name);
 
@@ -76,6 +82,7 @@ struct sae_batch {
 struct sae_step {         /* what a step reports, all of this batch, before the step's change */
     double loss;          /* mean over rows of the whole objective */
     double mse;           /* mean over rows of ||x - x'||^2 */
+    double nested;        /* matryoshka: the same of the narrower levels, summed; 0 elsewhere */
     double fve;           /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2 */
     double l0, l1;        /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
     double aux;           /* topk: mean over rows of ||e - e'||^2, the residual and its AuxK
@@ -127,11 +134,13 @@ const char *sae_kernels(const struct sae *sae); /* "plain", "avx2", "avx512" */
 /* The parameters as they are, for exports and tests; they live until the next sae_train() or
  * sae_load(). All NULL for `count`. */
 struct sae_parameters {
-    const float *w_enc; /* (F, D) */
-    const float *w_dec; /* (F, D) */
-    const float *b_enc; /* (F) */
-    const float *b_dec; /* (D) */
-    int centred;        /* 1: the encoder sees x - b_dec; 0: x */
+    const float *w_enc;     /* (F, D) */
+    const float *w_dec;     /* (F, D) */
+    const float *b_enc;     /* (F) */
+    const float *b_dec;     /* (D) */
+    const float *threshold; /* (F): features count where they exceed it (JumpReLU); NULL: there is
+                             * none */
+    int centred;            /* 1: the encoder sees x - b_dec; 0: x */
 };
 struct sae_parameters sae_parameters(const struct sae *sae);
 

@@ -42,6 +42,7 @@ static const struct field {
     FIELD(U32, width, 1),
     FIELD(U32, features, 1),
     FIELD(U32, k, 1),
+    FIELD(U32, levels, 1),
     FIELD(F64, lambda, 0),
     FIELD(F64, lambda_ramp, 0),
     FIELD(F64, aux_coefficient, 0),
@@ -90,6 +91,7 @@ static int read_field(const json_t *object, const struct field *field, struct sa
     char *at = (char *)options + field->offset;
     const json_t *value = json_object_get(object, field->key);
     json_int_t n = json_integer_value(value);
+    if (!value) return ERR_OK; /* an option that is younger than the checkpoint: the default */
     if (field->kind == F64 && json_is_number(value))
         *(double *)(void *)at = json_number_value(value);
     else if (field->kind == U64 && json_is_integer(value))
@@ -111,7 +113,7 @@ int sae_saved_options(const struct checkpoint *checkpoint, const char *name,
     json_error_t error;
     json_t *object = json_loadb(data, bytes, JSON_REJECT_DUPLICATES, &error);
     if (!object) return err_set(ERR_FORMAT, "a checkpoint's SAE options: %s", error.text);
-    struct sae_options read = {.threads = 1};
+    struct sae_options read;
     const char *arch_name = json_string_value(json_object_get(object, "arch"));
     int arch = arch_name ? sae_arch_by_name(arch_name) : -1;
     if (arch < 0)
@@ -119,10 +121,10 @@ int sae_saved_options(const struct checkpoint *checkpoint, const char *name,
                        "a checkpoint's SAE has the architecture '%.40s', unknown to "
                        "this build",
                        arch_name ? arch_name : "");
+    if (!code) sae_options_default((enum sae_arch)arch, &read);
     for (int i = 0; i < FIELDS && code == ERR_OK; i++) code = read_field(object, &fields[i], &read);
     json_decref(object);
     if (code) return code;
-    read.arch = (enum sae_arch)arch;
     *options = read;
     return ERR_OK;
 }

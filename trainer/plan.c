@@ -42,14 +42,11 @@ static void lengths(struct plan *p, const struct config *config)
         p->dead_window_rows = p->planned_rows / 10 ? p->planned_rows / 10 : 1;
 }
 
-static const enum sae_arch archs[] = {
-    [CONFIG_L1] = SAE_L1, [CONFIG_TOPK] = SAE_TOPK, [CONFIG_COUNT] = SAE_COUNT};
-
 static struct sae_options sae_options_of(const struct plan *p, const struct config_sae *c,
                                          struct pool *pool)
 {
     struct sae_options o;
-    sae_options_default(archs[c->arch], &o);
+    sae_options_default((enum sae_arch)sae_arch_by_name(config_arch_name(c->arch)), &o);
     o.width = p->width;
     o.features = c->features;
     o.k = c->k;
@@ -57,6 +54,7 @@ static struct sae_options sae_options_of(const struct plan *p, const struct conf
     o.lambda_ramp = c->lambda_ramp;
     o.aux_coefficient = c->aux_coefficient;
     o.k_aux = c->k_aux;
+    if (c->arch == CONFIG_MATRYOSHKA) o.levels = c->levels;
     o.learning_rate = c->lr;
     o.warmup = c->warmup;
     o.decay = c->decay;

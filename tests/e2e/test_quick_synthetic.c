@@ -3,8 +3,8 @@
  * found.
  *
  * Setting: 128 directions in 64 dimensions, 4 of them a row on average, firing rates by Zipf 0.5,
- * no noise, 300,000 rows with reuse 2 through a buffer of 32 MiB; topk with 192 features, K 8, rate
- * 3e-3.
+ * no noise, 300,000 rows with reuse 2 through a buffer of 32 MiB; topk, batchtopk and matryoshka
+ * with 192 features, K 8, rate 3e-3.
  */
 #include "base/safetensors.h"
 #include "sae/truth.h"
@@ -31,7 +31,9 @@ static const char pipeline[] =
     "  batch_rows: 1024\n"
     "  eval_seconds: 1\n"
     "  saes: [ { name: one, arch: topk, features: 192, k: 8, lr: 3e-3 },\n"
-    "          { name: two, arch: l1, features: 192, lr: 1e-3, lambda: 2 } ]\n";
+    "          { name: two, arch: l1, features: 192, lr: 1e-3, lambda: 2 },\n"
+    "          { name: three, arch: batchtopk, features: 192, k: 8, lr: 3e-3 },\n"
+    "          { name: four, arch: matryoshka, features: 192, k: 8, levels: 2, lr: 3e-3 } ]\n";
 
 static float *load(const char *path, const char *name, uint32_t *count, uint32_t *width)
 {
@@ -51,14 +53,15 @@ static float *load(const char *path, const char *name, uint32_t *count, uint32_t
     return data;
 }
 
-static double found_share(const struct run *run)
+static double found_share(const struct run *run, const char *sae)
 {
     char path[2 * HARNESS_PATH_BYTES];
     uint32_t true_count, found_count, width;
     double mmcs;
     snprintf(path, sizeof path, "%s/truth.safetensors", run->dir);
     float *truth = load(path, "directions", &true_count, &width);
-    snprintf(path, sizeof path, "%s/main/export/one/saelens/sae_weights.safetensors", run->state);
+    snprintf(path, sizeof path, "%s/main/export/%s/saelens/sae_weights.safetensors", run->state,
+             sae);
     float *found = load(path, "W_dec", &found_count, &width);
     assert_int_equal(truth_mmcs(truth, true_count, found, found_count, width, &mmcs), 0);
     free(truth);
@@ -81,11 +84,21 @@ static void finds_the_true_features(void **state)
     json_t *summary = run_summary(run, "main");
     assert_non_null(summary);
     json_t *one = json_array_get(json_object_get(summary, "saes"), 0);
-    double held = number(summary, "held_out_rows"), mmcs = found_share(run);
+    double held = number(summary, "held_out_rows"), mmcs = found_share(run, "one");
     print_message("MMCS %.3f, FVE %.4f, entropy %.3f of the ideal\n", mmcs, number(one, "fve"),
                   number(json_object_get(summary, "shuffle"), "entropy_ratio"));
     assert_true(mmcs >= 0.9);
     assert_true(number(one, "fve") > 0.9);
+    static const char *const kin[] = {"three", "four"};
+    for (size_t i = 0; i < 2; i++) { /* a threshold in place of the batch: as sparse as trained */
+        json_t *sae = json_array_get(json_object_get(summary, "saes"), 2 + i);
+        double found = found_share(run, kin[i]);
+        print_message("%s: MMCS %.3f, FVE %.4f, L0 %.2f\n", kin[i], found, number(sae, "fve"),
+                      number(sae, "l0"));
+        assert_true(found >= 0.9);
+        assert_true(number(sae, "fve") > 0.9);
+        assert_true(number(sae, "l0") > 4 && number(sae, "l0") < 10);
+    }
     assert_true(held >= 16384);
     assert_true(number(summary, "rows") == (ROWS - held) * REUSE);
     assert_true(number(json_object_get(summary, "shuffle"), "entropy_ratio") > 0.98);

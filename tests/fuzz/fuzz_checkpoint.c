@@ -48,7 +48,7 @@ static void load_into(const struct checkpoint *c, enum sae_arch arch)
     sae_options_default(arch, &o);
     o.width = 2;
     o.features = 3;
-    o.k = arch == SAE_TOPK ? 1 : 0;
+    o.k = arch == SAE_L1 || arch == SAE_COUNT ? 0 : 1;
     o.batch_rows = 4;
     sae_saved_options(c, "sae.0", &saved);
     if (sae_new(&o, &sae) != ERR_OK) abort();

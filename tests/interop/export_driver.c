@@ -89,7 +89,7 @@ static struct sae *train(enum sae_arch arch, const float *scaled, size_t count, 
     sae_options_default(arch, &o);
     o.width = D;
     o.features = F;
-    o.k = arch == SAE_TOPK ? K : 0;
+    o.k = arch == SAE_L1 ? 0 : K;
     o.learning_rate = 1e-3;
     o.planned_steps = STEPS;
     o.batch_rows = BATCH;
@@ -127,8 +127,8 @@ static void write_lines(const char *folder, const char *name, char *text)
 int main(int argc, char **argv)
 {
     int arch = argc < 3 || argc > 4 ? -1 : sae_arch_by_name(argv[1]);
-    if (arch != SAE_L1 && arch != SAE_TOPK) {
-        fprintf(stderr, "usage: export_driver l1|topk FOLDER [ROWS.f32]\n");
+    if (arch < 0 || arch == SAE_COUNT) {
+        fprintf(stderr, "usage: export_driver ARCH FOLDER [ROWS.f32]\n");
         return 2;
     }
     size_t count;

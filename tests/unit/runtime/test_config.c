@@ -166,6 +166,9 @@ static void test_checks_between_options(void **state)
     (void)state;
     refuses(NAME "trainer:\n  saes:\n  - {arch: topk, features: 8}\n", NULL,
             "t.yaml:4:", "saes.0.k", "required");
+    refuses(NAME "trainer: {saes: [{arch: batchtopk, features: 8}]}\n", NULL, "batchtopk", "");
+    refuses(NAME "trainer: {saes: [{arch: matryoshka, features: 8, k: 1, levels: 5}]}\n", NULL,
+            "5 levels need at least 16", "");
     refuses(NAME "trainer: {saes: [{arch: topk, features: 8, k: 9}]}\n", NULL, "k: 9",
             "features (8)");
     refuses(NAME "trainer: {saes: [{arch: l1}]}\n", NULL, "features", "required");

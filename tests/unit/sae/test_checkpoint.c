@@ -217,7 +217,7 @@ static struct sae *made(enum sae_arch arch)
     sae_options_default(arch, &o);
     o.width = 21;
     o.features = arch == SAE_COUNT ? 0 : 300;
-    o.k = arch == SAE_TOPK ? 6 : 0;
+    o.k = arch == SAE_L1 || arch == SAE_COUNT ? 0 : 6;
     o.planned_steps = 20; /* so that both halves have their own rates */
     o.warmup = 0.2;
     o.dead_window_rows = 700;
@@ -263,6 +263,8 @@ static void assert_same(struct sae *a, struct sae *b)
     assert_memory_equal(x->m.all, y->m.all, x->m.count * sizeof(float));
     assert_memory_equal(x->v.all, y->v.all, x->v.count * sizeof(float));
     assert_memory_equal(x->silent_rows, y->silent_rows, 300 * sizeof *x->silent_rows);
+    if (x->threshold) assert_memory_equal(x->threshold, y->threshold, 300 * sizeof *x->threshold);
+    assert_true(x->floor == y->floor);
 }
 
 /* So few features fire that l1 goes by lists, which a fresh one does not: the choice is a part of
@@ -276,12 +278,13 @@ static void be_sparse(struct sae *sae)
 static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **state)
 {
     (void)state;
-    struct sae *through[3], *stopped[3], *resumed[3];
+    enum { ARCHS = SAE_COUNT + 1 };
+    struct sae *through[ARCHS], *stopped[ARCHS], *resumed[ARCHS];
     struct checkpoint_writer *writer;
     struct checkpoint *c;
     unsigned damaged;
     char name[16];
-    for (int arch = 0; arch < 3; arch++) {
+    for (int arch = 0; arch < ARCHS; arch++) {
         through[arch] = made((enum sae_arch)arch);
         stopped[arch] = made((enum sae_arch)arch);
         resumed[arch] = made((enum sae_arch)arch);
@@ -295,13 +298,13 @@ static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **stat
         if (arch == SAE_L1) assert_int_equal(((struct dictionary *)stopped[arch]->state)->dense, 0);
     }
     assert_int_equal(checkpoint_begin(folder, 9, &writer), ERR_OK);
-    for (int arch = 0; arch < 3; arch++) { /* several SAEs in one file */
+    for (int arch = 0; arch < ARCHS; arch++) { /* several SAEs in one file */
         snprintf(name, sizeof name, "sae.%d", arch);
         assert_int_equal(sae_save(stopped[arch], writer, name), ERR_OK);
     }
     assert_int_equal(checkpoint_commit(writer, 1), ERR_OK);
     assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
-    for (int arch = 0; arch < 3; arch++) {
+    for (int arch = 0; arch < ARCHS; arch++) {
         struct sae_options saved;
         snprintf(name, sizeof name, "sae.%d", arch);
         assert_int_equal(sae_load(resumed[arch], c, name), ERR_OK);
@@ -310,14 +313,14 @@ static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **stat
         assert_int_equal(saved.arch, arch);
         assert_true(saved.learning_rate == sae_options(stopped[arch])->learning_rate);
         assert_int_equal(saved.planned_steps, 20);
-        struct sae *other = made((enum sae_arch)((arch + 1) % 3));
+        struct sae *other = made((enum sae_arch)((arch + 1) % ARCHS));
         assert_int_equal(sae_load(other, c, name), ERR_MISMATCH);
         assert_non_null(strstr(err_text(), "arch"));
         sae_free(other);
     }
     assert_int_equal(sae_load(resumed[0], c, "sae.9"), ERR_NOTFOUND);
     checkpoint_close(c);
-    for (int arch = 0; arch < 3; arch++) {
+    for (int arch = 0; arch < ARCHS; arch++) {
         train_from(resumed[arch], 9, 11);
         assert_same(through[arch], resumed[arch]);
         sae_free(through[arch]);

@@ -50,7 +50,7 @@ static struct sae *trained(enum sae_arch arch, int two_hooks)
     sae_options_default(arch, &o);
     o.width = D;
     o.features = F;
-    o.k = arch == SAE_TOPK ? K : 0;
+    o.k = arch == SAE_L1 ? 0 : K;
     o.learning_rate = 1e-2;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     for (int i = 0; i < 30; i++)
@@ -63,12 +63,20 @@ static void read_tensor(const char *path, const char *name, float *values, uint6
 {
     struct safetensors *file;
     assert_int_equal(safetensors_open(path, &file), ERR_OK);
-    assert_int_equal(safetensors_count(file), 4);
     const struct safetensors_tensor *t = safetensors_find(file, name);
     assert_non_null(t);
     assert_int_equal(safetensors_values(t), count);
     assert_int_equal(safetensors_to_f32(t, 0, count, values), ERR_OK);
     safetensors_close(file);
+}
+
+static size_t tensors_of(const char *path)
+{
+    struct safetensors *file;
+    assert_int_equal(safetensors_open(path, &file), ERR_OK);
+    size_t count = safetensors_count(file);
+    safetensors_close(file);
+    return count;
 }
 
 static json_t *read_json(const char *path)
@@ -84,7 +92,7 @@ static json_t *read_json(const char *path)
 
 /* x' of raw rows by exported weights, against `out` divided by the scale. w_enc (F, D). */
 static void check_reconstruction(const float *w_enc, const float *b_enc, const float *w_dec,
-                                 const float *b_dec, int subtract, int k)
+                                 const float *b_dec, const float *threshold, int subtract, int k)
 {
     for (int r = 0; r < ROWS; r++) {
         double pre[F], square = 0, error = 0;
@@ -98,7 +106,7 @@ static void check_reconstruction(const float *w_enc, const float *b_enc, const f
             for (int f = 0; f < F; f++) {
                 int larger = 0;
                 for (int o = 0; o < F; o++) larger += pre[o] > pre[f];
-                if (pre[f] > 0 && (k == 0 || larger < k)) y += pre[f] * w_dec[f * D + i];
+                if (pre[f] > threshold[f] && (k == 0 || larger < k)) y += pre[f] * w_dec[f * D + i];
             }
             double wanted = out[r * D + i] / scale[i];
             square += wanted * wanted;
@@ -113,26 +121,36 @@ static void check_saelens(enum sae_arch arch, int two_hooks)
     struct sae *sae = trained(arch, two_hooks);
     struct export_options options = {scale, "smol", "resid_post.15", 512, 0};
     char dir[128], path[256];
-    static float w_enc[F * D], w_enc_t[D * F], w_dec[F * D], b_enc[F], b_dec[D];
+    static float w_enc[F * D], w_enc_t[D * F], w_dec[F * D], b_enc[F], b_dec[D], threshold[F];
+    int jumps = arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA;
     snprintf(dir, sizeof dir, "%s/a/b", folder);
     assert_int_equal(export_saelens(sae, &options, dir), ERR_OK);
     snprintf(path, sizeof path, "%s/sae_weights.safetensors", dir);
+    assert_int_equal(tensors_of(path), jumps ? 5 : 4);
+    memset(threshold, 0, sizeof threshold);
+    if (jumps) {
+        read_tensor(path, "threshold", threshold, F);
+        assert_true(threshold[0] > 0);
+    }
     read_tensor(path, "W_enc", w_enc_t, F * D);
     read_tensor(path, "W_dec", w_dec, F * D);
     read_tensor(path, "b_enc", b_enc, F);
     read_tensor(path, "b_dec", b_dec, D);
     for (int f = 0; f < F; f++)
         for (int i = 0; i < D; i++) w_enc[f * D + i] = w_enc_t[i * F + f];
-    check_reconstruction(w_enc, b_enc, w_dec, b_dec, arch == SAE_TOPK, arch == SAE_TOPK ? K : 0);
-    for (int f = 0; f < F && !(two_hooks && arch == SAE_TOPK); f++) { /* norms are folded */
+    check_reconstruction(w_enc, b_enc, w_dec, b_dec, threshold, arch != SAE_L1,
+                         arch == SAE_TOPK ? K : 0);
+    for (int f = 0; f < F && !(two_hooks && arch != SAE_L1); f++) { /* norms are folded */
         double square = 0;
         for (int i = 0; i < D; i++) square += pow(w_dec[f * D + i], 2);
         assert_true(fabs(sqrt(square) - 1) < 1e-4);
     }
     snprintf(path, sizeof path, "%s/cfg.json", dir);
     json_t *cfg = read_json(path);
-    assert_string_equal(json_string_value(json_object_get(cfg, "architecture")),
-                        arch == SAE_TOPK ? "topk" : "standard");
+    assert_string_equal(json_string_value(json_object_get(cfg, "architecture")), jumps ? "jumprelu"
+                                                                                 : arch == SAE_TOPK
+                                                                                     ? "topk"
+                                                                                     : "standard");
     assert_int_equal(json_integer_value(json_object_get(cfg, "d_sae")), F);
     assert_int_equal(json_integer_value(json_object_get(cfg, "k")), arch == SAE_TOPK ? K : 0);
     json_t *metadata = json_object_get(cfg, "metadata");
@@ -149,6 +167,9 @@ static void saelens_gets_raw_weights(void **state)
     check_saelens(SAE_TOPK, 1);
     check_saelens(SAE_L1, 0);
     check_saelens(SAE_L1, 1);
+    check_saelens(SAE_BATCHTOPK, 0);
+    check_saelens(SAE_BATCHTOPK, 1);
+    check_saelens(SAE_MATRYOSHKA, 0);
 }
 
 static void sparsify_gets_raw_weights(void **state)
@@ -157,14 +178,15 @@ static void sparsify_gets_raw_weights(void **state)
     struct sae *sae = trained(SAE_TOPK, 1);
     struct export_options options = {scale, NULL, "resid_post.15", 512, 0};
     char path[256];
-    static float w_enc[F * D], w_dec[F * D], b_enc[F], b_dec[D];
+    static float w_enc[F * D], w_dec[F * D], b_enc[F], b_dec[D], zeros[F];
     assert_int_equal(export_sparsify(sae, &options, folder), ERR_OK);
     snprintf(path, sizeof path, "%s/layers.15/sae.safetensors", folder);
     read_tensor(path, "encoder.weight", w_enc, F * D);
     read_tensor(path, "encoder.bias", b_enc, F);
     read_tensor(path, "W_dec", w_dec, F * D);
     read_tensor(path, "b_dec", b_dec, D);
-    check_reconstruction(w_enc, b_enc, w_dec, b_dec, 1, K);
+    assert_int_equal(tensors_of(path), 4);
+    check_reconstruction(w_enc, b_enc, w_dec, b_dec, zeros, 1, K);
     snprintf(path, sizeof path, "%s/layers.15/cfg.json", folder);
     json_t *cfg = read_json(path);
     assert_int_equal(json_integer_value(json_object_get(cfg, "num_latents")), F);

@@ -1,7 +1,7 @@
 /*
- * Gradients of both dictionaries against finite differences of a double-precision loss that is
- * written here once more, from the formulas: l1's penalty, TopK, AuxK with the residual taken as
- * given and b_dec nowhere in its reconstruction.
+ * Gradients of the dictionaries against finite differences of a double-precision loss that is
+ * written here once more, from the formulas: l1's penalty, TopK of a row and of a batch, nested
+ * levels, AuxK with the residual taken as given and b_dec nowhere in its reconstruction.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 enum { D = 7, F = 19, B = 33, K = 3, K_AUX = 4, FLOATS = 2 * F * D + F + D };
 
 static double lambda_now, aux_now;
-static int topk;
+static int topk, per_batch, levels;
 static uint8_t dead[F];
 static float x[B * D];
 static double residual[B][D]; /* e of the parameters where the gradient is taken */
@@ -51,21 +51,45 @@ static void activate(const struct view *v, const float *row, int keep, const uin
     }
 }
 
+/* f of the whole batch: the K B largest above zero. */
+static void activate_batch(const struct view *v, double f[B][F])
+{
+    static double pre[B][F];
+    for (int r = 0; r < B; r++) activate(v, x + r * D, 0, NULL, pre[r]);
+    for (int i = 0; i < B * F; i++) {
+        int larger = 0;
+        for (int o = 0; o < B * F; o++) larger += pre[o / F][o % F] > pre[i / F][i % F];
+        f[i / F][i % F] = larger < K * B ? pre[i / F][i % F] : 0;
+    }
+}
+
+/* Squared errors of a row's dimension: of all features, and of the narrower levels. */
+static double errors_of(const struct view *v, const double *f, int r, int j, double *out)
+{
+    double loss = 0;
+    *out = 0;
+    for (int g = 0; g < levels; g++) {
+        *out = v->b_dec[j];
+        for (int i = 0; i < F >> (levels - 1 - g); i++) *out += f[i] * v->w_dec[i * D + j];
+        loss += (x[r * D + j] - *out) * (x[r * D + j] - *out) / B;
+    }
+    return loss;
+}
+
 static double loss_of(double *p, int set_residual)
 {
+    static double all[B][F];
     struct view v = view_of(p);
     double loss = 0;
+    if (per_batch) activate_batch(&v, all);
     for (int r = 0; r < B; r++) {
-        double f[F], g[F];
-        activate(&v, x + r * D, topk ? K : 0, NULL, f);
+        double *f = all[r], g[F];
+        if (!per_batch) activate(&v, x + r * D, topk ? K : 0, NULL, f);
         activate(&v, x + r * D, K_AUX, dead, g);
         for (int j = 0; j < D; j++) {
-            double out = v.b_dec[j], aux = 0;
-            for (int i = 0; i < F; i++) {
-                out += f[i] * v.w_dec[i * D + j];
-                aux += g[i] * v.w_dec[i * D + j];
-            }
-            loss += (x[r * D + j] - out) * (x[r * D + j] - out) / B;
+            double out, aux = 0;
+            loss += errors_of(&v, f, r, j, &out);
+            for (int i = 0; i < F; i++) aux += g[i] * v.w_dec[i * D + j];
             if (set_residual) residual[r][j] = x[r * D + j] - out;
             if (topk) loss += aux_now * (residual[r][j] - aux) * (residual[r][j] - aux) / B;
         }
@@ -112,7 +136,8 @@ static struct sae *made(enum sae_arch arch, double aux)
     sae_options_default(arch, &o);
     o.width = D;
     o.features = F;
-    o.k = arch == SAE_TOPK ? K : 0;
+    o.k = arch == SAE_L1 ? 0 : K;
+    if (arch == SAE_MATRYOSHKA) o.levels = 3;
     o.k_aux = K_AUX;
     o.aux_coefficient = aux;
     o.lambda_ramp = 0;
@@ -123,7 +148,9 @@ static struct sae *made(enum sae_arch arch, double aux)
     for (int j = 0; j < D; j++) mean[j] = 0.3f * (float)j;
     o.mean = mean;
     assert_int_equal(sae_new(&o, &sae), 0);
-    topk = arch == SAE_TOPK;
+    topk = arch != SAE_L1;
+    per_batch = arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA;
+    levels = (int)o.levels;
     lambda_now = o.lambda;
     aux_now = aux;
     return sae;
@@ -224,13 +251,26 @@ static void topk_with_auxk(void **state)
     compare(made(SAE_TOPK, 0.5), 0, 1);
 }
 
+static void batchtopk(void **state)
+{
+    (void)state;
+    compare(made(SAE_BATCHTOPK, 0), 0, 0);
+    compare(made(SAE_BATCHTOPK, 0.5), 0, 1);
+}
+
+static void matryoshka(void **state)
+{
+    (void)state;
+    compare(made(SAE_MATRYOSHKA, 0), 0, 0);
+    compare(made(SAE_MATRYOSHKA, 0.5), 0, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(l1_by_lists),
-        cmocka_unit_test(l1_by_dense_products),
-        cmocka_unit_test(topk_without_auxk),
-        cmocka_unit_test(topk_with_auxk),
+        cmocka_unit_test(l1_by_lists),       cmocka_unit_test(l1_by_dense_products),
+        cmocka_unit_test(topk_without_auxk), cmocka_unit_test(topk_with_auxk),
+        cmocka_unit_test(batchtopk),         cmocka_unit_test(matryoshka),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

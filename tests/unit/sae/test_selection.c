@@ -1,4 +1,5 @@
-/* Which features TopK takes, against a sort: also where values tie, which the lower index wins. */
+/* Which features TopK and BatchTopK take, against a sort: also where values tie, which the lower
+ * index wins. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,6 +86,92 @@ static void topk_is_the_sorts(void **state)
     check(2, 2000, 32, 20, 2); /* little but zeros and ties */
 }
 
+/* What batch_topk.c leaves in the lists, against a sort of the whole batch. `floor` is what an
+ * earlier step would have left as its guess. */
+static void check_batch(uint32_t features, uint32_t k, uint32_t rows, uint32_t values, float floor)
+{
+    struct sae_options o;
+    struct sae *sae;
+    struct rng rng;
+    enum { WIDTH = 9 };
+    sae_options_default(SAE_BATCHTOPK, &o);
+    o.width = WIDTH;
+    o.features = features;
+    o.k = k;
+    o.batch_rows = rows;
+    o.threads = 2;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    struct dictionary *d = sae->state;
+    size_t pairs = (size_t)rows * features, taken = 0;
+    float *x = malloc((size_t)rows * WIDTH * sizeof *x);
+    struct candidate *list = malloc(pairs * sizeof *list);
+    uint8_t *wanted = calloc(pairs, 1);
+    rng_seed(&rng, features + k + rows);
+    for (size_t i = 0; i < (size_t)features * WIDTH; i++)
+        d->w.w_enc[i] = (float)rng_below(&rng, values) - 1;
+    for (size_t i = 0; i < (size_t)rows * WIDTH; i++) x[i] = (float)rng_below(&rng, values) - 1;
+    for (size_t p = 0; p < pairs; p++) {
+        list[p] = (struct candidate){0, (uint32_t)p};
+        for (uint32_t j = 0; j < WIDTH; j++)
+            list[p].value += d->w.w_enc[p % features * WIDTH + j] * x[p / features * WIDTH + j];
+    }
+    qsort(list, pairs, sizeof *list, best_first);
+    for (size_t p = 0; p < pairs && p < (size_t)k * rows; p++)
+        if (list[p].value > 0) wanted[list[p].index] = 1;
+    d->x = x;
+    d->rows = rows;
+    d->block_rows = rows_block(rows);
+    d->floor = floor;
+    batch_topk_encode(d);
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t j = 0; j < d->active.count[r]; j++, taken++)
+            if (!wanted[(size_t)r * features + d->active.index[d->active.start[r] + j]])
+                fail_msg("F %u, K %u: row %u, place %u should not be there", features, k, r, j);
+    for (size_t p = 0; p < pairs; p++) taken -= wanted[p];
+    assert_int_equal(taken, 0); /* none is missing */
+    free(x);
+    free(list);
+    free(wanted);
+    sae_free(sae);
+}
+
+static void batchtopk_is_the_sorts(void **state)
+{
+    (void)state;
+    const float floors[] = {0, 3, 20, 1e9f}; /* none, too low, about right, too high */
+    for (int i = 0; i < 4; i++) {
+        check_batch(700, 3, 70, 100, floors[i]);
+        check_batch(257, 32, 90, 100, floors[i]);
+        check_batch(30, 2, 300, 5, floors[i]);
+        check_batch(5, 5, 40, 100, floors[i]); /* all that are above zero */
+        check_batch(1, 1, 1, 100, floors[i]);
+    }
+}
+
+/* All rows and features alike: no floor tells K B of them from the rest, and none is taken twice.
+ */
+static void batchtopk_of_equal_values_takes_no_more_than_there_is_room_for(void **state)
+{
+    (void)state;
+    struct sae_options o;
+    struct sae *sae;
+    static float x[64 * 3];
+    struct sae_step step;
+    sae_options_default(SAE_BATCHTOPK, &o);
+    o.width = 3;
+    o.features = 500;
+    o.k = 4;
+    o.batch_rows = 64;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    struct dictionary *d = sae->state;
+    for (int i = 0; i < 500 * 3; i++) d->w.w_enc[i] = 1;
+    for (int i = 0; i < 64 * 3; i++) x[i] = 1;
+    assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, 64}, &step), ERR_OK);
+    assert_true(step.l0 <= 4);
+    assert_int_equal(step.skipped, 0);
+    sae_free(sae);
+}
+
 static void every_set_of_kernels_takes_the_same(void **state)
 {
     (void)state;
@@ -93,6 +180,7 @@ static void every_set_of_kernels_takes_the_same(void **state)
         if (!kernels_by_name(names[i])) continue;
         setenv("SLUICE_KERNELS", names[i], 1);
         check(9, 700, 32, 70, 5);
+        check_batch(700, 3, 70, 100, 0);
     }
     unsetenv("SLUICE_KERNELS");
 }
@@ -101,6 +189,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topk_is_the_sorts),
+        cmocka_unit_test(batchtopk_is_the_sorts),
+        cmocka_unit_test(batchtopk_of_equal_values_takes_no_more_than_there_is_room_for),
         cmocka_unit_test(every_set_of_kernels_takes_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,22 +17,22 @@ static struct sae_options options(enum sae_arch arch, uint32_t width, uint32_t f
     sae_options_default(arch, &o);
     o.width = width;
     o.features = features;
-    o.k = arch == SAE_TOPK ? k : 0;
+    o.k = arch == SAE_L1 || arch == SAE_COUNT ? 0 : k;
     o.threads = 2;
     return o;
 }
 
-static void topk_recovers_the_true_features(void **state)
+static void recover(enum sae_arch arch)
 {
-    (void)state;
     enum { WIDTH = 32, TRUE = 64, FEATURES = 96, ROWS = 1024, STEPS = 1500 };
     static float truth[TRUE * WIDTH], x[ROWS * WIDTH];
     struct rng rng;
     rng_seed(&rng, 1);
     random_directions(&rng, truth, TRUE, WIDTH);
-    struct sae_options o = options(SAE_TOPK, WIDTH, FEATURES, 3);
+    struct sae_options o = options(arch, WIDTH, FEATURES, 3);
     o.planned_steps = STEPS;
     o.learning_rate = 3e-3;
+    if (arch == SAE_MATRYOSHKA) o.levels = 2;
     o.dead_window_rows = 50000;
     struct sae *sae;
     struct sae_step first = {0}, step;
@@ -42,16 +42,25 @@ static void topk_recovers_the_true_features(void **state)
         assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
         if (i == 0) first = step;
     }
-    assert_true(step.loss < 0.2 * first.loss);
+    assert_true(step.mse < 0.2 * first.mse);
     assert_true(step.fve > 0.8);
     double mmcs, mcc;
     struct sae_parameters p = sae_parameters(sae);
     assert_int_equal(truth_mmcs(truth, TRUE, p.w_dec, FEATURES, WIDTH, &mmcs), ERR_OK);
     assert_int_equal(truth_mcc(truth, TRUE, p.w_dec, FEATURES, WIDTH, &mcc), ERR_OK);
-    print_message("topk: MMCS %.3f, MCC %.3f, FVE %.3f, dead %u\n", mmcs, mcc, step.fve, step.dead);
+    print_message("%s: MMCS %.3f, MCC %.3f, FVE %.3f, dead %u\n", sae_arch_name(arch), mmcs, mcc,
+                  step.fve, step.dead);
     assert_true(mmcs >= 0.9);
     assert_true(mcc >= 0.9);
     sae_free(sae);
+}
+
+static void topk_and_its_kin_recover_the_true_features(void **state)
+{
+    (void)state;
+    recover(SAE_TOPK);
+    recover(SAE_BATCHTOPK);
+    recover(SAE_MATRYOSHKA);
 }
 
 static void l1_recovers_the_true_features(void **state)
@@ -111,7 +120,7 @@ static void assert_same_weights(const struct sae *a, const struct sae *b)
 static void the_number_of_threads_changes_no_bit(void **state)
 {
     (void)state;
-    for (int arch = SAE_L1; arch <= SAE_TOPK; arch++) {
+    for (int arch = SAE_L1; arch < SAE_COUNT; arch++) {
         struct sae_options o = options((enum sae_arch)arch, 37, 601, 5);
         o.dead_window_rows = 600; /* so that AuxK has something to do */
         struct sae *one, *five;
@@ -400,6 +409,8 @@ static void options_out_of_range_are_named(void **state)
     REFUSED(o.clip_norm = -1, "clip_norm");
     REFUSED(o.lambda = -1, "lambda");
     REFUSED(o.dead_window_rows = 0, "dead_window_rows");
+    REFUSED(o.arch = SAE_MATRYOSHKA; o.levels = 0, "levels");
+    REFUSED(o.arch = SAE_MATRYOSHKA; o.levels = 6, "levels"); /* 16 features halve four times */
     REFUSED(o.batch_rows = 1 << 20; o.features = 1 << 20; o.k = 1 << 20, "2^31");
 #undef REFUSED
     assert_int_equal(sae_new(&good, &sae), ERR_OK);
@@ -448,12 +459,15 @@ static void bytes_are_foretold(void **state)
     assert_true(bytes > 4ull * 2 * 576 * 4608 * 4 && bytes < 200e6);
     o.k = 0;
     assert_int_equal(sae_bytes(&o, &bytes), ERR_USAGE);
+    o = options(SAE_MATRYOSHKA, 576, 4608, 32);
+    assert_int_equal(sae_bytes(&o, &bytes), ERR_OK);
+    assert_true(bytes < 250e6);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(topk_recovers_the_true_features),
+        cmocka_unit_test(topk_and_its_kin_recover_the_true_features),
         cmocka_unit_test(l1_recovers_the_true_features),
         cmocka_unit_test(the_number_of_threads_changes_no_bit),
         cmocka_unit_test(lists_and_dense_products_agree),

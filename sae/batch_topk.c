@@ -1,0 +1,108 @@
+/*
+ * BatchTopK (Bussmann et al. 2024, arXiv 2412.06410): the K B largest pre-activations of a batch
+ * stay, so a row may have more or fewer than K. A row has at most d->keep (64 K).
+ *
+ * One product is enough where the last step's least value tells a floor that a little more than
+ * K B exceed. Where it doesn't, a histogram of all pre-activations, from a product of its own,
+ * does.
+ */
+#include "sae/dictionary.h"
+
+#include <string.h>
+
+enum { BIN_SHIFT = 16 }; /* bins by a float's upper bits: 128 an octave */
+_Static_assert(BATCH_TOPK_BINS == 1 << (31 - BIN_SHIFT), "a bin for every float above zero");
+
+/* SAELens's rate of its threshold's moving average; the paper leaves it open. */
+static const float threshold_rate = 0.01f;
+/* Of the last step's least value: so much lower is the next one's floor. */
+static const float floor_share = 0.9f;
+
+static void count_block(void *arg, uint32_t item, uint32_t thread)
+{
+    struct dictionary *d = arg;
+    float *block = d->scratch[thread].block;
+    uint64_t *bins = d->scratch[thread].bins;
+    uint32_t first = item * d->block_rows;
+    uint32_t n = d->rows - first < d->block_rows ? d->rows - first : d->block_rows;
+    for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
+        uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
+        rows_product(d, first, n, f, m, block);
+        for (uint32_t r = 0; r < n; r++)
+            for (uint32_t i = 0; i < m; i++) {
+                float x = block[(size_t)r * m + i] + d->w.b_enc[f + i];
+                uint32_t bits;
+                memcpy(&bits, &x, sizeof bits);
+                if (x > 0) bins[bits >> BIN_SHIFT]++;
+            }
+    }
+}
+
+static float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* A floor that at least `wanted` pre-activations exceed, or all that are above zero; and in *above
+ * the next one, that fewer exceed. */
+static float counted_floor(struct dictionary *d, uint64_t wanted, float *above)
+{
+    uint32_t threads = pool_threads(d->pool);
+    for (uint32_t t = 0; t < threads; t++)
+        memset(d->scratch[t].bins, 0, BATCH_TOPK_BINS * sizeof *d->scratch[t].bins);
+    pool_run(d->pool, count_block, d, rows_blocks(d));
+    uint64_t count = 0;
+    *above = 0;
+    for (uint32_t b = BATCH_TOPK_BINS; b-- > 0;) {
+        for (uint32_t t = 0; t < threads; t++) count += d->scratch[t].bins[b];
+        *above = float_of(((b + 1) << BIN_SHIFT) - 1);
+        if (count >= wanted && b > 0) return float_of((b << BIN_SHIFT) - 1);
+    }
+    return 0;
+}
+
+/* Of the listed pairs, only the `wanted` largest; of equal ones the lower (row, feature) stays. */
+static void trim(struct dictionary *d, uint32_t wanted)
+{
+    struct row_lists *lists = &d->active;
+    uint32_t used = atomic_load(&lists->used), larger = 0;
+    d->least = used < wanted ? 0 : d->kernels->kth(lists->value, used, wanted);
+    for (uint32_t i = 0; i < used; i++) larger += lists->value[i] > d->least;
+    uint32_t equal = wanted - larger;
+    for (uint32_t r = 0; r < d->rows; r++) {
+        uint32_t *index = lists->index + lists->start[r], kept = 0;
+        float *value = lists->value + lists->start[r];
+        for (uint32_t j = 0; j < lists->count[r]; j++) {
+            if (!(value[j] > d->least)) {
+                if (value[j] < d->least || equal == 0) continue;
+                equal--;
+            }
+            index[kept] = index[j];
+            value[kept++] = value[j];
+        }
+        lists->count[r] = kept;
+    }
+}
+
+void batch_topk_encode(struct dictionary *d)
+{
+    uint32_t wanted = d->sae->options.k * d->rows;
+    float above;
+    int enough = rows_encode(d, d->floor);
+    if (!enough || (d->floor > 0 && atomic_load(&d->active.used) < wanted)) {
+        enough = rows_encode(d, counted_floor(d, wanted, &above));
+        /* Only where more pre-activations than lists hold have their upper bits in common. */
+        if (!enough) rows_encode(d, above);
+    }
+    trim(d, wanted);
+}
+
+void batch_topk_learn(struct dictionary *d)
+{
+    float rate = d->sae->steps ? threshold_rate : 1;
+    for (uint32_t f = 0; f < d->features; f++)
+        d->threshold[f] += rate * (d->least - d->threshold[f]);
+    d->floor = floor_share * d->least;
+}
