@@ -49,6 +49,7 @@ static void load_into(const struct checkpoint *c, enum sae_arch arch)
     o.width = 2;
     o.features = 3;
     o.k = arch == SAE_L1 || arch == SAE_COUNT ? 0 : 1;
+    o.levels = 2;
     o.batch_rows = 4;
     sae_saved_options(c, "sae.0", &saved);
     if (sae_new(&o, &sae) != ERR_OK) abort();
@@ -61,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     if (bytes < 1) return 0;
     int mended = data[0] & 1;
-    enum sae_arch arch = (enum sae_arch)((data[0] >> 1) % 3);
+    enum sae_arch arch = (enum sae_arch)((data[0] >> 1) % (SAE_COUNT + 1));
     size_t size = bytes - 1;
     uint8_t *file = aligned_alloc(64, (size + 64) / 64 * 64);
     if (!file) return 0;
