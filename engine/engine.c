@@ -1,7 +1,7 @@
 #include "engine/engine.h"
 
 #include "base/err.h"
-#include "engine/source.h"
+#include "engine/backend.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -9,18 +9,18 @@
 #include <unistd.h>
 
 struct engine {
-    const struct source *source;
+    const struct backend *backend;
     void *state;
     struct engine_info info;
 };
 
 static const struct {
     const char *name;
-    const struct source *source;
+    const struct backend *backend;
 } kinds[] = {
-    [ENGINE_LLAMA] = {"llama", &source_llama},
-    [ENGINE_SYNTHETIC] = {"synthetic", &source_synthetic},
-    [ENGINE_FILES] = {"files", &source_files},
+    [ENGINE_LLAMA] = {"llama", &backend_llama},
+    [ENGINE_SYNTHETIC] = {"synthetic", &backend_synthetic},
+    [ENGINE_FILES] = {"files", &backend_files},
 };
 
 void engine_threads_passive(char **argv)
@@ -56,9 +56,9 @@ int engine_open(const struct engine_options *options, struct engine **engine)
     if (result != ERR_OK) return result;
     struct engine *e = calloc(1, sizeof *e);
     if (!e) return err_set(ERR_NOMEM, "no memory for an engine");
-    e->source = kinds[options->kind].source;
+    e->backend = kinds[options->kind].backend;
     e->info.engine = kinds[options->kind].name;
-    result = e->source->open(options, &e->info, &e->state);
+    result = e->backend->open(options, &e->info, &e->state);
     if (result != ERR_OK) {
         free(e);
         return result;
@@ -75,13 +75,13 @@ const struct engine_info *engine_info(const struct engine *engine)
 
 struct engine_counters engine_counters(const struct engine *engine)
 {
-    return engine->source->counters(engine->state);
+    return engine->backend->counters(engine->state);
 }
 
 int engine_count_rows(struct engine *engine, uint64_t *rows,
                       void (*progress)(void *arg, uint64_t tokens), void *arg)
 {
-    return engine->source->count_rows(engine->state, rows, progress, arg);
+    return engine->backend->count_rows(engine->state, rows, progress, arg);
 }
 
 int engine_seek(struct engine *engine, const struct cursor *cursor)
@@ -90,17 +90,17 @@ int engine_seek(struct engine *engine, const struct cursor *cursor)
         return err_set(ERR_STATE,
                        "the corpus is a pipe and cannot be read again; HINT: give it as a file, or "
                        "start over");
-    return engine->source->seek(engine->state, cursor);
+    return engine->backend->seek(engine->state, cursor);
 }
 
 int engine_next(struct engine *engine, struct engine_batch *batch)
 {
-    return engine->source->next(engine->state, batch);
+    return engine->backend->next(engine->state, batch);
 }
 
 void engine_close(struct engine *engine)
 {
     if (!engine) return;
-    engine->source->close(engine->state);
+    engine->backend->close(engine->state);
     free(engine);
 }

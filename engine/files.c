@@ -5,9 +5,9 @@
  */
 #include "base/err.h"
 #include "base/safetensors.h"
+#include "engine/backend.h"
 #include "engine/fingerprint.h"
 #include "engine/npy.h"
-#include "engine/source.h"
 #include "engine/span.h"
 
 #include <errno.h>
@@ -336,7 +336,7 @@ static int next(void *state, struct engine_batch *batch)
     return ERR_OK;
 }
 
-const struct source source_files = {
+const struct backend backend_files = {
     .open = open_files,
     .counters = counters,
     .count_rows = count_rows,

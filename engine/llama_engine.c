@@ -1,5 +1,6 @@
 /* The engine `llama`: a GGUF model over a corpus. */
 #include "base/err.h"
+#include "engine/backend.h"
 #include "engine/corpus.h"
 #include "engine/fingerprint.h"
 #include "engine/llama_file.h"
@@ -7,7 +8,6 @@
 #include "engine/llama_prepare.h"
 #include "engine/llama_runner.h"
 #include "engine/pack.h"
-#include "engine/source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -266,7 +266,7 @@ static int next(void *state, struct engine_batch *batch)
     return ERR_OK;
 }
 
-const struct source source_llama = {
+const struct backend backend_llama = {
     .open = open_llama,
     .counters = counters,
     .count_rows = count_rows,

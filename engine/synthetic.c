@@ -13,8 +13,8 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "base/safetensors.h"
+#include "engine/backend.h"
 #include "engine/fingerprint.h"
-#include "engine/source.h"
 #include "engine/span.h"
 
 #include <inttypes.h>
@@ -334,7 +334,7 @@ static int next(void *state, struct engine_batch *batch)
     return ERR_OK;
 }
 
-const struct source source_synthetic = {
+const struct backend backend_synthetic = {
     .open = open_synthetic,
     .counters = counters,
     .count_rows = count_rows,

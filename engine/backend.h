@@ -1,13 +1,13 @@
 /*
  * What each engine supplies to engine.c: the functions of engine.h over a state of its own.
  */
-#ifndef SLUICE_ENGINE_SOURCE_H
-#define SLUICE_ENGINE_SOURCE_H
+#ifndef SLUICE_ENGINE_BACKEND_H
+#define SLUICE_ENGINE_BACKEND_H
 
 #include "engine/engine.h"
 #include "engine/options.h"
 
-struct source {
+struct backend {
     /* Make the state and fill in all of `info` but `engine`. On failure nothing is left. */
     int (*open)(const struct engine_options *options, struct engine_info *info, void **state);
     struct engine_counters (*counters)(const void *state);
@@ -18,6 +18,6 @@ struct source {
     void (*close)(void *state);
 };
 
-extern const struct source source_llama, source_synthetic, source_files;
+extern const struct backend backend_llama, backend_synthetic, backend_files;
 
 #endif
