@@ -23,6 +23,7 @@ struct draw_options {
     uint64_t active_bytes;    /* slabs active at once, in bytes; 0: half of the machine's memory
                                  (replay: all, so that no machine's memory decides the order) */
     uint32_t held_out_one_in; /* 0: none */
+    int shed;    /* the stream's policy: what is gone is skipped, and will not be made again */
     int replay;  /* an ended stream, by (producer, number), freeing nothing, waiting for nothing */
     int shuffle; /* 0: rows in order, for tests and controls */
     /* Called once for each held-out row as its slab is first seen: by number, but for frames that

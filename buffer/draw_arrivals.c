@@ -173,14 +173,14 @@ static int count_missing(struct draw *d, uint32_t producer, uint64_t next_number
     for (uint64_t n = t->producer[producer].lowest; n < next_number; n++) {
         const struct drawn_slab *slab = slab_table_find(t, producer, n);
         if (slab && (slab->finished || slab->id)) continue;
-        if (!slab && d->state.replaced_slabs > 0) {
-            /* Stored and replaced before it was ever seen: it can't be told any more how many rows
-             * it had; a full slab's are counted. */
-            int result = slab_table_pass_over(t, producer, n, d->state.rows_a_slab);
-            if (result != ERR_OK) return result;
+        if (!d->options.shed) {
+            d->missing++;
             continue;
         }
-        d->missing++;
+        /* Replaced before it was ever seen, or while this consumer was away: it can't be told any
+         * more how many rows it had; a full slab's are counted. */
+        int result = slab_table_pass_over(t, producer, n, d->state.rows_a_slab);
+        if (result != ERR_OK) return result;
     }
     return ERR_OK;
 }

@@ -54,10 +54,9 @@ uint32_t draw_row_at(const struct draw *d, const struct drawn_slab *slab, uint32
 /* One slab was freed between the batches: under shed for good, else it has to come again. */
 static void lost(struct draw *d, struct drawn_slab *slab)
 {
-    int shed = d->state.replaced_slabs > 0;
-    slab_table_gone(&d->table, slab, shed);
+    slab_table_gone(&d->table, slab, d->options.shed);
     slab_table_fill(&d->table);
-    if (!shed) d->look_for_missing = 1;
+    if (!d->options.shed) d->look_for_missing = 1;
 }
 
 /* The next draw of a slab: the next place in its order whose row is not held out. */

@@ -242,18 +242,16 @@ void slab_table_gone(struct slab_table *t, struct drawn_slab *slab, int skip)
 int slab_table_pass_over(struct slab_table *t, uint32_t producer, uint64_t number, uint32_t rows)
 {
     struct consumer_producer *p = &t->producer[producer];
-    struct drawn_slab *slab;
-    if (number == p->lowest) { /* the common case needs no record */
-        t->finished_slabs++;
+    struct drawn_slab *slab = slab_table_find(t, producer, number);
+    int result = slab ? ERR_OK : slab_table_add(t, producer, number, &slab);
+    if (result != ERR_OK) return result;
+    slab->rows = slab->live = rows;
+    slab_table_gone(t, slab, 1);
+    /* Nobody goes back there: `lowest` needs no cursor, and a long gap no records. */
+    while ((slab = slab_table_find(t, producer, p->lowest)) && slab->finished) {
+        forget(t, slab);
         p->lowest++;
-        if (p->harvested < p->lowest) p->harvested = p->lowest;
-        pass_harvested(t, producer);
-    } else {
-        int result = slab_table_add(t, producer, number, &slab);
-        if (result != ERR_OK) return result;
-        slab_table_gone(t, slab, 1);
     }
-    t->rows_skipped += (uint64_t)rows * t->reuse;
     return ERR_OK;
 }
 

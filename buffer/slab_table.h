@@ -87,8 +87,8 @@ void slab_table_fill(struct slab_table *t);
 void slab_table_drew(struct slab_table *t, struct drawn_slab *slab);
 /* It is not stored any more. skip: nor will it be again; what was not drawn counts as skipped. */
 void slab_table_gone(struct slab_table *t, struct drawn_slab *slab, int skip);
-/* A slab that is not known was never seen and never will be: its `rows` count as skipped.
- * ERR_NOMEM. */
+/* A slab that is not stored never will be: it had `rows`, at the most, and those draws of them that
+ * were not made count as skipped. ERR_NOMEM. */
 int slab_table_pass_over(struct slab_table *t, uint32_t producer, uint64_t number, uint32_t rows);
 /* Its held-out rows are handed out. The producer's `harvested` goes up as far as there is no gap.
  */

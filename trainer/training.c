@@ -121,6 +121,7 @@ static struct draw_options draw_options_of(struct training *t)
         .min_rows = c->min_rows,
         .active_bytes = c->active_bytes,
         .held_out_one_in = t->plan.descriptor.held_out_one_in,
+        .shed = t->plan.descriptor.shed,
         .replay = t->options.replay != NULL,
         .shuffle = 1,
         .held_out = keep_held_out,

@@ -662,6 +662,7 @@ static void replaced_slabs_are_counted_as_skipped(void **state)
     struct tally t = tally_of(30 * rig_rows(store));
     uint64_t rows = rig_rows(store);
     struct draw_options options = draw_defaults(&t);
+    options.shed = 1;
     struct draw *draw = open_draw(&options);
     struct draw_batch b;
     for (int i = 0; i < 6; i++) assert_ok(next(draw, BATCH, &t, &b));
@@ -691,6 +692,94 @@ static void replaced_slabs_are_counted_as_skipped(void **state)
     draw_close(draw);
     store_close(store);
     tally_free(&t);
+}
+
+/* The end of a live stream of `numbers` frames is reached, and every draw of it was made, or counts
+ * as skipped: of a slab that is gone, those of all its rows. */
+static void assert_live_end(struct draw *draw, struct tally *t, uint64_t numbers, uint64_t rows)
+{
+    draw_to_the_end(draw, t);
+    const struct consumer_state *c = draw_state(draw);
+    uint64_t drawn = 0;
+    for (uint64_t r = 0; r < t->rows; r++) drawn += t->drawn[r];
+    assert_int_equal(c->rows_drawn, drawn);
+    assert_int_equal(c->rows_drawn + c->rows_skipped, 2 * numbers * rows);
+    assert_int_equal(c->producer[0].lowest, numbers + 1);
+    assert_int_equal(c->producer[0].harvested, numbers + 1);
+    assert_int_equal(consumer_finished_slabs(c), numbers);
+    assert_int_equal(c->slabs, 0);
+    assert_int_equal(c->finished, 1);
+    assert_int_equal(draw_missing(draw), 0);
+}
+
+/* A trainer was away while slabs that it had drawn from in part were replaced, and others came and
+ * went: the stream ends for it all the same. */
+static void slabs_replaced_while_a_consumer_was_away_are_skipped(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 20, 0, 0);
+    struct tally t = tally_of(30 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.shed = 1;
+    options.held_out_one_in = 0;
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    for (int i = 0; i < 6; i++) assert_ok(next(draw, BATCH, &t, &b));
+    struct consumer_state s = state_of(draw);
+    assert_true(s.slabs > 15); /* drawn in part */
+    draw_close(draw);
+    uint64_t ids[25];
+    for (uint64_t i = 0; i < 25; i++) ids[i] = i + 1;
+    rig_fill(store, &o, 0, 21, 31);
+    free_all(store, ids, 25);
+    rig_state(store, 1, 0, 1);
+    draw = open_draw(&options);
+    assert_ok(draw_resume(draw, &s));
+    assert_live_end(draw, &t, 30, rig_rows(store));
+    consumer_state_free(&s);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* A live buffer is lost and nothing was ever replaced: numbers go on beyond those that were known,
+ * and nobody waits for the ones between, whether it was there or comes back. */
+static void numbers_that_a_lost_live_buffer_leaves_out_are_skipped(void **state)
+{
+    (void)state;
+    for (int comes_back = 0; comes_back < 2; comes_back++) {
+        rig_make(NULL);
+        struct store_options o = rig_options();
+        struct store *store = a_stream(&o, 12, 0, 0);
+        struct tally t = tally_of(1010 * rig_rows(store));
+        struct draw_options options = draw_defaults(&t);
+        options.shed = 1;
+        options.held_out_one_in = 0;
+        struct draw *draw = open_draw(&options);
+        struct draw_batch b;
+        for (int i = 0; i < 7; i++) assert_ok(next(draw, BATCH, &t, &b));
+        struct consumer_state s = state_of(draw);
+        store_close(store);
+        char aside[256];
+        assert_ok(store_set_aside(rig_dir, aside, sizeof aside));
+        store = rig_open(&o);
+        rig_fill(store, &o, 0, 1001, 1011);
+        descriptor(store);
+        rig_state(store, 1, 0, 1);
+        if (comes_back) {
+            draw_close(draw);
+            draw = open_draw(&options);
+            assert_ok(draw_resume(draw, &s));
+        }
+        assert_live_end(draw, &t, 1010, rig_rows(store));
+        assert_int_equal(store_state(store)->replaced_slabs, 0);
+        consumer_state_free(&s);
+        draw_close(draw);
+        store_close(store);
+        tally_free(&t);
+        rig_remove(NULL);
+    }
 }
 
 static void a_consumer_told_to_stop_needs_nothing_more(void **state)
@@ -818,6 +907,8 @@ int main(void)
         test(small_batches_come_only_at_the_end_or_from_a_full_buffer),
         test(only_so_many_slabs_are_active),
         test(replaced_slabs_are_counted_as_skipped),
+        test(slabs_replaced_while_a_consumer_was_away_are_skipped),
+        cmocka_unit_test(numbers_that_a_lost_live_buffer_leaves_out_are_skipped),
         test(a_consumer_told_to_stop_needs_nothing_more),
         test(a_damaged_slab_is_named),
         test(what_cannot_be_drawn_is_refused),
