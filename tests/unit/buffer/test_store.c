@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -166,6 +167,55 @@ static void only_one_writes(void **state)
     char path[128];
     assert_int_equal(store_set_aside(rig_dir, path, sizeof path), ERR_EXISTS);
     store_close(store);
+}
+
+/* The child of `pid`, once it has one. */
+static pid_t await_child_of(pid_t pid)
+{
+    char path[64];
+    int child = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    for (int i = 0; i < 10000 && !child; i++) {
+        FILE *f = fopen(path, "r");
+        if (!f || fscanf(f, "%d", &child) != 1) usleep(1000);
+        if (f) fclose(f);
+    }
+    assert_true(child > 0);
+    return child;
+}
+
+/* A writer is killed while its child looks at the files: held up by us, for as long as we like. */
+static void a_child_does_not_keep_its_parents_lock(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+    char path[128];
+    int lmdb, lock = -1;
+    store_close(rig_open(&o));
+    snprintf(path, sizeof path, "%s/lock.mdb", rig_dir);
+    lmdb = open(path, O_RDWR);
+    assert_int_equal(fcntl(lmdb, F_SETLK, &whole), 0); /* LMDB waits for it when it opens */
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    pid_t writer = fork();
+    if (writer == 0) {
+        rig_open(&o);
+        _exit(0);
+    }
+    pid_t child = await_child_of(writer);
+    snprintf(path, sizeof path, "%s/writer.lock", rig_dir);
+    assert_int_equal(file_lock(path, &lock), ERR_EXISTS);
+    kill(writer, SIGKILL);
+    waitpid(writer, NULL, 0);
+    for (int i = 0; i < 5000 && file_lock(path, &lock) != ERR_OK; i++) usleep(1000);
+    int is_at_work = waitpid(child, NULL, WNOHANG) == 0; /* it is ours now */
+    close(lmdb);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    assert_true(is_at_work);
+    assert_true(lock >= 0);
+    close(lock);
 }
 
 static void the_descriptor_is_committed_once(void **state)
@@ -900,6 +950,7 @@ int main(void)
         test(a_frame_is_stored_once),
         test(slabs_that_do_not_fit_the_buffer_are_refused),
         test(only_one_writes),
+        test(a_child_does_not_keep_its_parents_lock),
         test(the_descriptor_is_committed_once),
         test(another_streams_buffer_is_refused),
         test(another_version_is_refused),
