@@ -54,10 +54,12 @@ struct store_producer {   /* committed with each slab of that producer */
     uint64_t next_number; /* all below were stored, or acked because every checkpoint covers them */
     struct cursor cursor; /* of frame next_number */
     uint32_t epoch;
-    uint32_t ended;                  /* 1: its end is committed */
-    uint64_t rows;                   /* stored, over all epochs */
-    struct frame_totals totals;      /* of the current epoch */
-    struct frame_totals past_totals; /* of the epochs before it */
+    uint32_t ended;             /* 1: its end is committed */
+    uint64_t rows;              /* of all frames below next_number, each once */
+    struct frame_totals totals; /* of the current epoch */
+    /* Of the epochs before it, less captured rows that are made again: the sum of both, modulo
+     * 2^64, has each row once. */
+    struct frame_totals past_totals;
 };
 
 struct store_state {             /* read by trainers with each batch */

@@ -163,11 +163,11 @@ static void count_in(struct pass *p, const struct frame_header *h, enum taken ta
     r->next_number = h->number + 1;
     r->cursor = h->end;
     r->totals = h->totals;
+    r->rows += h->rows;
     if (taken == TAKEN_KNOWN) {
         p->result.known_frames++;
         return;
     }
-    r->rows += h->rows;
     p->result.stored_frames++;
     p->result.stored[h->producer]++;
     p->result.stored_rows += h->rows;
@@ -223,7 +223,7 @@ static int put_records(struct store *store, const struct pass *p, uint32_t produ
     return rc;
 }
 
-static int run_pass(struct intake *in, struct store *store, const struct sessions *sessions,
+static int run_once(struct intake *in, struct store *store, const struct sessions *sessions,
                     const struct coverage *coverage, const struct store_state *state,
                     struct pass *p, int *again)
 {
@@ -248,6 +248,16 @@ static int run_pass(struct intake *in, struct store *store, const struct session
     return rc ? rc : is_short ? ERR_AGAIN : ERR_OK;
 }
 
+static int run_pass(struct intake *in, struct store *store, const struct sessions *sessions,
+                    const struct coverage *coverage, const struct store_state *state,
+                    struct pass *p)
+{
+    int again, rc;
+    do rc = run_once(in, store, sessions, coverage, state, p, &again);
+    while (!rc && again);
+    return rc;
+}
+
 static void give_back(struct intake *in, size_t done)
 {
     size_t kept = 0;
@@ -265,18 +275,17 @@ int intake_commit(struct intake *in, struct store *store, struct sessions *sessi
                   struct intake_result *result)
 {
     struct pass *p = &in->pass;
-    int again, rc;
     memset(p, 0, sizeof *p);
     p->limit = in->count;
-    do rc = run_pass(in, store, sessions, coverage, state, p, &again);
-    while (!rc && again);
-    while (rc == ERR_NOSPC && p->limit) { /* a smaller transaction may find room, and make some */
+    int rc = run_pass(in, store, sessions, coverage, state, p);
+    while (rc == ERR_NOSPC &&
+           p->limit > 1) { /* a smaller transaction may find room, and make some */
         p->limit /= 2;
-        rc = run_pass(in, store, sessions, coverage, state, p, &again);
-        if (!p->limit)
-            rc = err_set(ERR_NOSPC, "there is no room for one frame; HINT: make room on "
-                                    "the disk of the buffer");
+        rc = run_pass(in, store, sessions, coverage, state, p);
     }
+    if (rc == ERR_NOSPC)
+        rc = err_set(ERR_NOSPC, "there is no room for one frame; HINT: make room on the disk of "
+                                "the buffer");
     if (!rc || rc == ERR_AGAIN) {
         for (uint32_t i = 0; i < sessions->producers; i++) {
             p->result.acked[i] = p->touched[i];
