@@ -27,12 +27,12 @@ size_t coverage_freeable(const struct coverage *c, const struct store *store, ui
 
 /* Where a producer must go on from. *record is its record in the buffer, or zeros where the buffer
  * has none (next_number 0). If a consumer still needs a frame below next_number that is not stored,
- * or if there is no record and consumers know of frames, next_number and cursor are set back, epoch
- * raised to the highest known, `ended` cleared if frames are to come again, and 1 is returned:
- * commit the record. Else 0. The cursor is that of a consumer's lowest frame, so next_number may
- * lie below what is needed; frames that are stored, or finished by all, are then acked without
- * storing. A state that is NULL makes a producer start at 1 again where frame 1 is gone: a consumer
- * that is declared late sees the whole stream. */
+ * or if there is no record and consumers know of frames, next_number, cursor and rows are set back,
+ * epoch raised to the highest known, `ended` cleared if frames are to come again, and 1 is
+ * returned: commit the record. Else 0. The cursor is that of a consumer's lowest frame, so
+ * next_number may lie below what is needed; frames that are stored, or finished by all, are then
+ * acked without storing. A state that is NULL makes a producer start at 1 again where frame 1 is
+ * gone: a consumer that is declared late sees the whole stream. */
 int coverage_rewind(const struct coverage *c, const struct store *store, uint32_t producer,
                     struct store_producer *record);
 

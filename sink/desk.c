@@ -79,10 +79,11 @@ static void say_refuse(struct desk *d, uint32_t link, uint64_t session, int code
 }
 
 /* What WELCOME and STATE have in common: where the producer is, and how far it may go. */
-static struct message position(const struct desk *d, uint8_t type, uint32_t producer)
+static struct message position(struct desk *d, uint8_t type, uint32_t producer)
 {
-    const struct session *s = &d->sessions.session[producer];
+    struct session *s = &d->sessions.session[producer];
     struct message m = blank(d, type);
+    s->told_credit = s->credit;
     m.session = s->session;
     m.producer = producer;
     m.epoch = s->record.epoch;
@@ -153,7 +154,7 @@ static void count_stored(struct desk *d)
         d->stored[store_slab(d->stock.store, i).producer]++;
 }
 
-/* Promise what may be promised. Whoever got more is told where `tell` says so. */
+/* Promise what may be promised. Whoever has more than it knows is told where `tell` says so. */
 static void grant(struct desk *d, int tell)
 {
     struct credit_account accounts[STORE_MAX_PRODUCERS];
@@ -166,10 +167,12 @@ static void grant(struct desk *d, int tell)
         struct session *s = &d->sessions.session[p];
         uint64_t slabs = credit_slabs(accounts, n, p, free_slabs(d), d->config->sink.window_slabs);
         uint64_t credit = s->record.next_number - 1 + slabs;
-        if (!s->session || s->is_measuring || credit <= s->credit) continue;
-        s->credit = credit;
-        accounts[p].reserved_slabs = slabs;
-        if (tell) say_state(d, p, 0);
+        if (!s->session || s->is_measuring) continue;
+        if (credit > s->credit) {
+            s->credit = credit;
+            accounts[p].reserved_slabs = slabs;
+        }
+        if (tell && s->credit > s->told_credit) say_state(d, p, 0);
     }
 }
 

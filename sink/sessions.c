@@ -51,7 +51,7 @@ void sessions_end(struct sessions *s, uint32_t producer)
     one->session = 0;
     one->link = 0;
     one->is_measuring = 0;
-    one->credit = 0;
+    one->credit = one->told_credit = 0;
     one->resync_ns = 0;
     one->expected = one->record.next_number;
 }

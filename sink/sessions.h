@@ -18,7 +18,8 @@ struct session {
     uint64_t session;  /* 0: none */
     uint32_t link;
     int is_measuring;
-    uint64_t credit; /* highest number promised in this session */
+    uint64_t credit;      /* highest number promised in this session */
+    uint64_t told_credit; /* as the producer knows it */
     uint64_t heard_ns;
     uint64_t resync_ns; /* when it was last told to go on from another number; 0: it is in step */
 };

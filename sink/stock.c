@@ -97,15 +97,14 @@ static int open_store(struct stock *s, const struct descriptor *d)
     return store_open(&options, &s->store);
 }
 
-/* The descriptor in the store and the one in the file are one: whichever is missing is put back. */
-static int join_descriptors(struct stock *s)
+/* The descriptor in the store and the one in the file are one: here the file's is put back where it
+ * is missing, in show_buffer() the store's. */
+static int take_descriptor(struct stock *s)
 {
     char *text;
     size_t bytes;
     int rc = store_descriptor_get(s->store, &text, &bytes);
-    if (rc == ERR_NOTFOUND)
-        return s->text ? store_descriptor_put(s->store, s->text, s->text_bytes) : ERR_OK;
-    if (rc) return rc;
+    if (rc) return rc == ERR_NOTFOUND ? ERR_OK : rc;
     rc = take_text(s, text, bytes);
     if (!rc) rc = file_replace(s->descriptor_file, text, bytes);
     free(text);
@@ -116,7 +115,7 @@ int stock_prepare(struct stock *s, const struct descriptor *d)
 {
     if (s->store) return ERR_OK;
     int rc = open_store(s, d);
-    if (!rc) rc = join_descriptors(s);
+    if (!rc) rc = take_descriptor(s);
     if (!rc && s->descriptor.measured && s->descriptor.rows_a_slab != stock_rows_a_slab(s))
         rc = err_set(ERR_MISMATCH,
                      "the stream's frames have %u rows, the buffer's slabs %u; HINT: restore "
@@ -158,12 +157,12 @@ int stock_describe(struct stock *s, const char *text, size_t bytes)
 }
 
 /* Numbers of a live stream are never used twice: after the buffer is lost, go on beyond all that
- * anybody knows of. */
+ * anybody knows of, or may have seen since. Consumers skip what lies between: a full buffer. */
 static int number_beyond(const struct stock *s, const struct consumers *consumers,
                          uint32_t producer, struct store_producer *record)
 {
     uint64_t highest = consumers_highest(consumers, producer);
-    if (!s->was_set_aside || record->next_number || !highest) return 0;
+    if (record->next_number || (!highest && !s->was_set_aside)) return 0;
     record->next_number = highest + store_capacity(s->store) + 1;
     return 1;
 }
@@ -180,7 +179,9 @@ static int records_in_transaction(struct stock *s, const struct consumers *consu
         int changed = is_live ? number_beyond(s, consumers, p, &record)
                               : coverage_rewind(&coverage, s->store, p, &record);
         if (changed) {
-            log_event(LOG_WARN, "frames that a consumer needs are not there: they are made again",
+            log_event(LOG_WARN,
+                      is_live ? "the buffer was lost: what was in it is skipped"
+                              : "frames that a consumer needs are not there: they are made again",
                       LOG_U("producer", p), LOG_U("from_number", record.next_number));
             rc = store_producer_put(s->store, p, &record);
             if (rc) return rc;
@@ -190,6 +191,14 @@ static int records_in_transaction(struct stock *s, const struct consumers *consu
         sessions_record(sessions, p, &record);
     }
     return ERR_OK;
+}
+
+/* Nobody draws from a buffer without a descriptor, so it comes last: whoever finds it finds the
+ * records as well. */
+static int show_buffer(struct stock *s)
+{
+    int rc = s->text ? store_descriptor_put(s->store, s->text, s->text_bytes) : ERR_OK;
+    return rc == ERR_EXISTS ? ERR_OK : rc;
 }
 
 int stock_records(struct stock *s, const struct consumers *consumers, struct sessions *sessions,
@@ -203,5 +212,5 @@ int stock_records(struct stock *s, const struct consumers *consumers, struct ses
         store_abort(s->store);
     else
         rc = store_commit(s->store);
-    return rc;
+    return rc ? rc : show_buffer(s);
 }

@@ -40,7 +40,8 @@ uint32_t stock_rows_a_slab(const struct stock *stock);
  * is one), ERR_IO, ... */
 int stock_describe(struct stock *stock, const char *text, size_t bytes);
 
-/* Take up every producer's record, set back to where consumers need it. Commits what it changes.
+/* Take up every producer's record, set back to where consumers need it. Commits what it changes;
+ * only then may trainers draw from the buffer.
  * *rewound: producers that have to go back. */
 int stock_records(struct stock *stock, const struct consumers *consumers, struct sessions *sessions,
                   uint32_t *rewound);

@@ -41,7 +41,8 @@ struct script {
     uint32_t rows_a_slab;
     uint64_t session[2], credit[2], next[2];
     uint32_t epoch[2];
-    uint64_t parcels; /* handed over and not given back */
+    uint64_t uncounted; /* frames that are not in the totals of the producers' present life */
+    uint64_t parcels;   /* handed over and not given back */
 };
 
 /* ---- the world ---- */
@@ -236,7 +237,7 @@ static void send_spoilt(struct script *s, uint32_t link, uint32_t producer, uint
                                   .producer = producer,
                                   .epoch = s->epoch[link - 1],
                                   .end = {.position = (uint32_t)number + 1},
-                                  .totals = {.captured_rows = number * rows},
+                                  .totals = {.captured_rows = (number - s->uncounted) * rows},
                                   .rows = rows,
                                   .width = WIDTH,
                                   .dtype = DTYPE_F32};
@@ -655,33 +656,118 @@ static void goes_back(void **unused)
     finish(&s);
 }
 
-static void lost_buffer_is_made_again(void **unused)
+/* The buffer is damaged while no sink runs. */
+static void damage_buffer(struct script *s)
 {
-    (void)unused;
-    struct script s;
     char path[128], data[4096];
-    start_with_consumer(&s);
-    write_state(&s, 4, 0);
-    desk_free(s.desk);
-    snprintf(path, sizeof path, "%s/run/buffer/data.mdb", s.dir);
+    desk_free(s->desk);
+    s->desk = NULL;
+    snprintf(path, sizeof path, "%s/run/buffer/data.mdb", s->dir);
     memset(data, 0x5a, sizeof data);
     FILE *f = fopen(path, "r+");
     assert_non_null(f);
     for (int i = 0; i < 4; i++) fwrite(data, sizeof data, 1, f);
     fclose(f);
-    open_desk(&s);
+}
+
+/* A producer that waits for room hears of it at once, also where the commit of another one's frame
+ * gave it the room. */
+static void room_is_told_at_once(void **unused)
+{
+    (void)unused;
+    struct script s;
+    static const char *const sets[] = {"trainer.consumers=[c]"};
+    start_with(&s, "", sets, 1);
+    join(&s);
+    hello(&s, 2, 1, 0);
+    uint64_t n = 1, waiting = 1;
+    while (n < s.credit[0] || waiting <= s.credit[1]) { /* till the buffer has room for one more */
+        if (n < s.credit[0]) send(&s, 1, 0, n++);
+        if (waiting <= s.credit[1]) send(&s, 2, 1, waiting++);
+        desk_flush(s.desk, s.now);
+    }
+    send(&s, 1, 0, n);
+    write_state(&s, 4, 0); /* and a tick, in which slabs are freed and that frame is committed */
+    assert_int_equal(desk_counters(s.desk).freed_slabs, 3);
+    assert_true(s.credit[1] >= waiting);
+    finish(&s);
+}
+
+/* What a producer makes again, in the same life or in a new one, is in its totals once. */
+static void what_is_made_again_is_counted_once(void **unused)
+{
+    (void)unused;
+    for (int is_new_life = 0; is_new_life < 2; is_new_life++) {
+        struct script s;
+        start_with_consumer(&s);
+        write_state(&s, 5, 0);
+        write_state(&s, 3, 0);
+        hello(&s, 1, 0, !is_new_life);
+        assert_int_equal(last(&s)->m.next_number, 3);
+        s.uncounted = is_new_life ? 2 : (uint64_t)-4; /* frame 3 is the first, or the seventh */
+        for (uint64_t n = 3; n <= 8; n++) send(&s, 1, 0, n);
+        desk_flush(s.desk, s.now);
+        expect_state(&s, 1, 0, 9);
+        assert_int_equal(desk_counters(s.desk).known_frames, 2);
+        const struct store_producer *r = &desk_sessions(s.desk)->session[0].record;
+        assert_int_equal(r->rows, 8 * s.rows_a_slab);
+        assert_int_equal(r->totals.captured_rows + r->past_totals.captured_rows, r->rows);
+        finish(&s);
+    }
+}
+
+static void lose_buffer(struct script *s)
+{
+    damage_buffer(s);
+    open_desk(s);
+}
+
+static void lost_buffer_is_made_again(void **unused)
+{
+    (void)unused;
+    struct script s;
+    char path[128];
+    start_with_consumer(&s);
+    write_state(&s, 4, 0);
+    lose_buffer(&s);
     assert_int_equal(desk_gauges(s.desk).slabs, 0);
     hello(&s, 1, 0, 1);
     assert_int_equal(last(&s)->m.type, MESSAGE_WELCOME);
     assert_int_equal(last(&s)->m.flags, 0); /* what was measured is still known */
     assert_int_equal(last(&s)->m.next_number, 4);
     assert_int_equal(last(&s)->m.cursor.position, 4);
+    assert_int_equal(desk_sessions(s.desk)->session[0].record.rows, 3 * s.rows_a_slab);
     snprintf(path, sizeof path, "%s/run/descriptor.json", s.dir);
     assert_int_equal(unlink(path), 0); /* the new buffer knows it as well */
     restart(&s);
     hello(&s, 1, 0, 1);
     assert_int_equal(last(&s)->m.flags, 0);
     assert_int_equal(access(path, R_OK), 0);
+    finish(&s);
+}
+
+/* A trainer draws from a buffer as soon as that has its descriptor: not before the sink knows where
+ * its producers go on. */
+static void a_new_buffer_is_shown_with_its_records(void **unused)
+{
+    (void)unused;
+    struct script s;
+    char path[128], *text;
+    size_t bytes;
+    struct store *store;
+    start_with_consumer(&s);
+    write_state(&s, 4, 0);
+    damage_buffer(&s);
+    snprintf(path, sizeof path, "%s/run/buffer/CONSUMERS/c.state", s.dir);
+    assert_int_equal(file_replace(path, "?", 1), 0);
+    struct desk_options o = {.config = s.config, .name = "sink", .life = 9, .say = hear, .arg = &s};
+    assert_int_equal(desk_new(&o, s.now, &s.desk), ERR_FORMAT);
+    snprintf(path, sizeof path, "%s/run/buffer", s.dir);
+    struct store_options same = {
+        .dir = path, .stream = "s", .size_bytes = 4 << 20, .width = WIDTH, .dtype = DTYPE_F32};
+    assert_int_equal(store_open(&same, &store), 0);
+    assert_int_equal(store_descriptor_get(store, &text, &bytes), ERR_NOTFOUND);
+    store_close(store);
     finish(&s);
 }
 
@@ -798,6 +884,35 @@ static void live_replaces_the_oldest(void **unused)
     finish(&s);
 }
 
+/* Numbers of a live stream are never used twice: neither those that a state knows, nor those that a
+ * trainer may have seen since; also where the sink was killed before it had begun again. */
+static void a_lost_live_buffer_is_numbered_on(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {"trainer.consumers=[c]"};
+    char path[128];
+    for (int turn = 0; turn < 3; turn++) {
+        struct script s;
+        start_with(&s, ", policy: shed", sets, 1);
+        join(&s);
+        for (uint64_t n = 1; n <= 6; n++) send(&s, 1, 0, n);
+        desk_flush(s.desk, s.now);
+        if (turn > 0) write_state(&s, 4, 0);
+        if (turn < 2) {
+            lose_buffer(&s);
+        } else {
+            desk_free(s.desk);
+            snprintf(path, sizeof path, "%s/run/buffer/data.mdb", s.dir);
+            assert_int_equal(unlink(path), 0);
+            open_desk(&s);
+        }
+        hello(&s, 1, 0, 1);
+        uint64_t highest = turn > 0 ? 3 : 0;
+        assert_int_equal(last(&s)->m.next_number, highest + desk_gauges(s.desk).capacity_slabs + 1);
+        finish(&s);
+    }
+}
+
 static void garbage_is_counted(void **unused)
 {
     (void)unused;
@@ -831,11 +946,15 @@ int main(void)
         cmocka_unit_test(frees_what_is_covered),
         cmocka_unit_test(frees_many_at_once),
         cmocka_unit_test(goes_back),
+        cmocka_unit_test(room_is_told_at_once),
+        cmocka_unit_test(what_is_made_again_is_counted_once),
         cmocka_unit_test(lost_buffer_is_made_again),
+        cmocka_unit_test(a_new_buffer_is_shown_with_its_records),
         cmocka_unit_test(full_disk_is_waited_out),
         cmocka_unit_test(stops_when_nobody_needs_more),
         cmocka_unit_test(asks_for_checkpoints),
         cmocka_unit_test(live_replaces_the_oldest),
+        cmocka_unit_test(a_lost_live_buffer_is_numbered_on),
         cmocka_unit_test(garbage_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
