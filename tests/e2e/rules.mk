@@ -2,12 +2,18 @@
 # with one protection taken out, made here and nowhere else.
 E2E_HARNESS := $(BUILD)/tests/e2e/harness.o
 E2E_UNSAFE  := $(BUILD)/tests/e2e/sluice-sink-unsafe
+E2E_DYING   := $(BUILD)/tests/e2e/sluice-trainer-dying
 
 $(E2E): private EXTRA_LDFLAGS += $(E2E_HARNESS)
 $(E2E): $(E2E_HARNESS) $(BINARIES)
-$(BUILD)/tests/e2e/test_storm: $(E2E_UNSAFE)
+$(BUILD)/tests/e2e/test_storm: $(E2E_UNSAFE) $(E2E_DYING)
 
 # A sink that frees slabs which no checkpoint covers, and notices nothing.
 $(E2E_UNSAFE): $(BUILD)/tests/e2e/unsafe_sink.o $(BUILD)/sink/main.o $(call libraries,$(uses_sink))
 	$(CC) $(LDFLAGS) -Wl,--wrap=coverage_freeable -Wl,--wrap=coverage_rewind -o $@ \
 	    $(BUILD)/tests/e2e/unsafe_sink.o $(BUILD)/sink/main.o $(call links,$(uses_sink)) $(LIBRARIES)
+
+# A trainer that is killed amid a checkpoint.
+$(E2E_DYING): $(BUILD)/tests/e2e/dying_trainer.o $(BUILD)/trainer/main.o $(call libraries,$(uses_trainer))
+	$(CC) $(LDFLAGS) -Wl,--wrap=checkpoint_commit -o $@ $(BUILD)/tests/e2e/dying_trainer.o \
+	    $(BUILD)/trainer/main.o $(call links,$(uses_trainer)) $(LIBRARIES)

@@ -5,8 +5,11 @@
  * The control at the end runs a sink that frees slabs which no checkpoint covers; the same check
  * must then find rows missing.
  */
+#include "base/err.h"
 #include "base/fileio.h"
+#include "sae/checkpoint.h"
 #include "tests/e2e/harness.h"
+#include "trainer/save.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -159,6 +162,50 @@ static void conclude(struct part *parts, size_t count)
     }
 }
 
+/* The order of a checkpoint's steps: what it counts on is there before it is, and it is there
+ * before the sink may free slabs by it. */
+static void killed_amid_a_checkpoint(struct run *run, const char *when)
+{
+    struct part parts[] = {
+        {"broker", "sluice-broker", NULL, NULL, 0},
+        {"sink", "sluice-sink", NULL, NULL, 0},
+        {"capture-0", "sluice-capture", "--producer", "0", 0},
+        {"trainer-main", "tests/e2e/sluice-trainer-dying", "--consumer", "main", 0},
+    };
+    char buffer[HARNESS_PATH_BYTES + 16], main_dir[HARNESS_PATH_BYTES + 16];
+    struct consumer_state covered;
+    struct save save;
+    struct checkpoint *checkpoint;
+    unsigned damaged;
+    snprintf(buffer, sizeof buffer, "%s/buffer", run->state);
+    snprintf(main_dir, sizeof main_dir, "%s/main", run->state);
+    configure(run, 500000, 1, "main", 1, "32MiB", 512);
+    setenv("SLUICE_TEST_DIES", when, 1);
+    for (size_t i = 0; i < 4; i++) begin(run, &parts[i]);
+    assert_int_equal(run_wait(parts[3].pid, 60), HARNESS_SIGNALLED);
+    if (consumer_read(buffer, "main", &covered)) fail_msg("%s", err_text());
+    if (save_read(main_dir, &save, &checkpoint, &damaged)) fail_msg("%s", err_text());
+    assert_true(covered.rows_drawn > 0);
+    assert_true(covered.rows_drawn <= save.state.rows_drawn);
+    consumer_state_free(&covered);
+    save_free(&save);
+    checkpoint_close(checkpoint);
+    parts[3].program = "sluice-trainer";
+    begin(run, &parts[3]);
+    conclude(parts, 4);
+    assert_true(run_counts_are(run, "main", 500000, 1));
+}
+
+static void killed_before_a_checkpoint_is_there(void **state)
+{
+    killed_amid_a_checkpoint(*state, "before");
+}
+
+static void killed_after_a_checkpoint_is_there(void **state)
+{
+    killed_amid_a_checkpoint(*state, "after");
+}
+
 static void two_producers_and_two_consumers_one_late(void **state)
 {
     struct run *run = *state;
@@ -284,6 +331,8 @@ int main(int argc, char **argv)
         STORM(children_drain_when_sluice_dies),
         STORM(told_to_end_by_somebody_else),
         STORM(everything_at_once),
+        STORM(killed_before_a_checkpoint_is_there),
+        STORM(killed_after_a_checkpoint_is_there),
         STORM(two_producers_and_two_consumers_one_late),
         STORM(a_buffer_that_is_always_full),
         STORM(a_buffer_rolled_back_behind_a_checkpoint),
