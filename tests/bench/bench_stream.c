@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,6 +43,17 @@ static void die(const char *what)
 {
     fprintf(stderr, "bench_stream: %s: %s\n", what, err_text());
     exit(1);
+}
+
+/* A child that dies with this process, however that dies. */
+static pid_t fork_bound(void)
+{
+    pid_t parent = getpid(), child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1);
+    }
+    return child;
 }
 
 /* ---- memory ---- */
@@ -121,11 +133,11 @@ static double bare_rate(int hops)
     void *context = zmq_ctx_new();
     void *in = bare_socket(context, ZMQ_PULL, 1, hops == 1 ? "one" : "out");
     pid_t child[2] = {0};
-    if (hops == 2 && (child[1] = fork()) == 0) {
+    if (hops == 2 && (child[1] = fork_bound()) == 0) {
         forwarder();
         _exit(0);
     }
-    if ((child[0] = fork()) == 0) {
+    if ((child[0] = fork_bound()) == 0) {
         bare_producer(hops == 1 ? "one" : "in");
         _exit(0);
     }
@@ -329,7 +341,7 @@ static const char config_text[] = "stream: { name: bench, hooks: [bench.0], run_
 
 static pid_t spawn(const char *build, const char *program, const char *config)
 {
-    pid_t pid = fork();
+    pid_t pid = fork_bound();
     if (pid) return pid;
     char path[512];
     snprintf(path, sizeof path, "%s/%s", build, program);
@@ -346,7 +358,7 @@ static double sluice_rate(const char *build)
     if (file_replace(config, text, (size_t)bytes) || pipe(result)) die("configuration");
     pid_t broker = spawn(build, "sluice-broker", config),
           sink = spawn(build, "sluice-sink", config);
-    pid_t producer = fork();
+    pid_t producer = fork_bound();
     if (producer == 0) {
         static const struct process_spec spec = {
             .program = {.name = "bench_stream", .summary = "b", .description = "b"},
