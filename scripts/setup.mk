@@ -1,10 +1,11 @@
 # Set-up, tests, checks and installation. What each target does is in scripts/; the Makefile proper
 # says how programs and tests are built.
 .PHONY: deps model install uninstall test test-run asan tsan fuzz fuzz-run format format-check \
-        check-layers lint quickstart test-interop clean FORCE
+        check-layers lint quickstart test-interop interop-programs clean FORCE
 
 FUZZ_SECONDS ?= 10
 SETUP_TESTS   = $(wildcard tests/setup/test_*.sh)
+INTEROP       = $(patsubst tests/interop/%.c,$(BUILD)/tests/interop/%,$(wildcard tests/interop/*.c))
 FUZZERS       = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES       = $(shell git ls-files '*.c' '*.h')
 # Makes that a target runs say what they do, not where they are.
@@ -23,7 +24,7 @@ quickstart: deps model ## set up, build, and train an SAE on a real model (10 mi
 test: deps model ## set up, build, and run all tests but those that need Python's peers
 	@$(REMAKE) -s test-run
 
-test-run: all $(TESTS) $(E2E)
+test-run: all $(TESTS) $(E2E) $(BUILD)/tests/bench/bench_stream
 	@BUILD=$(BUILD) scripts/run_tests.sh $(SETUP_TESTS) $(TESTS) $(E2E)
 
 unit-run: $(TESTS)
@@ -49,8 +50,12 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(call libraries,$(uses_fuzz))
 	    $(LLAMA_LIBS) $(LIBRARIES)
 
 test-interop: deps model ## tests against SAELens, sparsify and Hugging Face (5.6 GB of Python)
-	@$(REMAKE) -s all
+	@$(REMAKE) -s all interop-programs
 	@BUILD=$(BUILD) scripts/interop.sh
+
+uses_interop := engine sae proto base
+$(eval $(call test_rule,interop,interop))
+interop-programs: $(INTEROP)
 
 format: ## format all C files
 	@scripts/format.sh -i $(C_FILES)
@@ -80,11 +85,14 @@ $(BUILD)/llama.flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(LLAMA_CFLAGS) $(LLAMA_LIBS)' | cmp -s - $@ || echo '$(LLAMA_CFLAGS) $(LLAMA_LIBS)' >$@
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/llama*.c)): $(BUILD)/llama.flags
-$(BINARIES) $(TESTS) $(E2E) $(BENCHES) $(FUZZERS): $(BUILD)/llama.flags
+$(BINARIES) $(TESTS) $(E2E) $(BENCHES) $(INTEROP) $(FUZZERS): $(BUILD)/llama.flags
 
-.PHONY: bench
+.PHONY: bench bench-run bench-peers bench-programs
 bench: deps model ## measure the figures of docs/SPEED.md and print them (10 minutes, quiet machine)
-	$(MAKE) --no-print-directory bench-run
-.PHONY: bench-run
-bench-run: all $(BENCHES)
-	scripts/bench.sh
+	@$(REMAKE) bench-run
+bench-run: bench-programs
+	BUILD=$(BUILD) scripts/bench.sh
+bench-peers: deps model ## SAELens, sparsify and dictionary_learning beside Sluice (6 minutes, 5.6 GB)
+	@$(REMAKE) -s bench-programs
+	@BUILD=$(BUILD) scripts/interop.sh peers
+bench-programs: all $(BENCHES) $(INTEROP)

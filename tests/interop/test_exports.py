@@ -1,7 +1,6 @@
 """Exports load in the real SAELens and sparsify and give the trainer's reconstructions."""
 import os
 import pathlib
-import shlex
 import subprocess
 
 import pytest
@@ -9,32 +8,14 @@ import torch
 from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / os.environ.get("BUILD", "build")
+DRIVER = ROOT / os.environ.get("BUILD", "build") / "tests/interop/export_driver"
 K = 32
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """The program that trains and exports, linked from the libraries that the build left."""
-    program = tmp_path_factory.mktemp("driver") / "export_driver"
-    libraries = subprocess.check_output(
-        ["pkg-config", "--libs", "openblas", "jansson", "libxxhash"], text=True
-    )
-    subprocess.run(
-        [os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-O2", f"-I{ROOT}"]
-        + [str(ROOT / "tests/interop/export_driver.c"), "-o", str(program)]
-        + [str(BUILD / "libsae.a"), str(BUILD / "libbase.a")]
-        + shlex.split(libraries)
-        + ["-lm", "-lpthread"],
-        check=True,
-    )
-    return program
-
-
 @pytest.fixture(scope="module", params=["topk", "l1"])
-def exported(request, driver, tmp_path_factory):
+def exported(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    subprocess.run([str(driver), request.param, str(folder)], check=True)
+    subprocess.run([str(DRIVER), request.param, str(folder)], check=True)
     rows = load_file(folder / "rows.safetensors")
     return request.param, folder, rows["x"], rows["out"]
 

@@ -2,7 +2,6 @@
 import itertools
 import os
 import pathlib
-import shlex
 import subprocess
 
 import numpy
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / os.environ.get("BUILD", "build")
+DRIVER = ROOT / os.environ.get("BUILD", "build") / "tests/interop/rows_driver"
 MODEL = pathlib.Path(os.environ["SLUICE_MODEL"])
 CORPUS = pathlib.Path(os.environ["SLUICE_CORPUS"])
 CACHE = MODEL.parents[1]
@@ -29,24 +28,11 @@ ROW_ID = numpy.dtype([("sequence", "<u8"), ("position", "<u4"), ("token", "<u4")
 def ours(tmp_path_factory):
     """Identities and rows that the engine makes out of the corpus's first documents."""
     folder = tmp_path_factory.mktemp("rows")
-    program, corpus = folder / "rows_driver", folder / "corpus.jsonl"
-    foreign = ["pkg-config", "--libs", "jansson", "zlib", "libzstd", "libxxhash", "liblz4"]
-    libraries = [
-        subprocess.check_output(command, text=True, cwd=ROOT)
-        for command in (["scripts/llama.sh", "--libs"], foreign)
-    ]
-    subprocess.run(
-        [os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra"]
-        + ["-Werror", f"-I{ROOT}", str(ROOT / "tests/interop/rows_driver.c"), "-o", str(program)]
-        + [str(BUILD / f"lib{name}.a") for name in ("engine", "proto", "base")]
-        + shlex.split(" ".join(libraries))
-        + ["-lm", "-lpthread"],
-        check=True,
-    )
+    corpus = folder / "corpus.jsonl"
     with open(CORPUS, encoding="utf-8") as lines:
         corpus.write_text("".join(itertools.islice(lines, DOCUMENTS)), encoding="utf-8")
     numbers = [str(CONTEXTS), str(TOKENS)]
-    subprocess.run([program, MODEL, CACHE, corpus, *numbers, folder], check=True)
+    subprocess.run([DRIVER, MODEL, CACHE, corpus, *numbers, folder], check=True)
     ids = numpy.fromfile(folder / "ids", ROW_ID)
     rows = torch.from_numpy(numpy.fromfile(folder / "rows", "<f4")).reshape(-1, WIDTH)
     return ids, rows
