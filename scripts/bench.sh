@@ -36,7 +36,7 @@ timed() { # NAME COMMAND...: seconds of a command, in $work/NAME.seconds
     end=$(date +%s.%N)
     awk -v a="$start" -v b="$end" 'BEGIN { printf "%.2f\n", b - a }' >"$work/$name.seconds"
 }
-for repeat in $(seq "${BENCH_REPEATS:-3}"); do # noise hits one part of a run: hence several, side by side
+for _ in $(seq "${BENCH_REPEATS:-3}"); do # noise hits one part of a run: hence several, side by side
     timed engine "$build/tests/bench/bench_engine" "$work/alone.yaml"
     timed trainer "$build/sluice-trainer" --log-level error --replay "$work/sluice/alone/buffer" "$work/alone.yaml"
     timed pipeline "$build/sluice" up --fresh "$work/whole.yaml"
@@ -55,11 +55,26 @@ echo "== stream (codec none, 256 KiB frames, durability process)"
 echo "== draw (2 GB buffer, D 576, bf16, batch 4096)"
 "$build/tests/bench/bench_draw"
 
+# shellcheck source=scripts/common.sh
+. scripts/common.sh
+contexts=$((rows * 8 / 7 / 511 + 1)) # bench_dtype holds an eighth of them out
+echo "== rows for the rest ($contexts contexts of 512 tokens)"
+mkdir "$work/rows"
+"$build/tests/interop/rows_driver" "$cache/models/smollm2.gguf" "$cache" "$cache/corpus/corpus.jsonl" \
+    "$contexts" 512 "$work/rows"
+
 echo "== trainer (topk K 32, B 4096, D 576)"
-"$build/tests/bench/bench_trainer"
+"$build/tests/bench/bench_trainer" 2 "$work/rows"
 
 echo "== wire"
-"$build/tests/bench/bench_wire"
+"$build/tests/bench/bench_wire" "$work/rows"
 
-echo "== memory (anonymous and shared, against the caps that sluice check states)"
+echo "== what the wire's dtype costs (topk F 4608 K 32, trained through it, measured on float32)"
+"$build/tests/bench/bench_dtype" "$work/rows"
+
+echo "== memory (end to end again: peaks, MiB, beside the caps that sluice check states)"
+"$build/tests/bench/bench_memory" "$work/memory" "$build/sluice" up --fresh "$work/whole.yaml" >/dev/null
+tr '=' ' ' <"$work/memory" |
+    awk '{ printf "%-16s %7.1f anonymous and shared%s\n", $1, $3, NF > 3 ? sprintf(" %7.1f of files", $5) : "" }'
+printf '%-16s %7.1f\n' "the map's file" "$(du -m "$work/sluice/whole/buffer/data.mdb" | cut -f1)"
 "$build/sluice" check "$work/whole.yaml" | grep -E 'memory|buffer on disk|unacked'

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Tests against the real SAELens, sparsify and transformers, in a virtual environment of the user's
-# cache that is made once for each list of versions (tests/interop/requirements.txt: 5.6 GB).
+# cache that is made once for each list of versions (tests/interop/requirements.txt: 5.6 GB):
+# interop.sh [ARGUMENTS OF PYTEST]. `interop.sh peers` measures Sluice beside them instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
@@ -27,4 +28,11 @@ export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 WANDB_MODE=disabled SPARSIFY_DISA
 export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1
 SLUICE_MODEL=$cache/models/smollm2.gguf SLUICE_CORPUS=$cache/corpus/corpus.jsonl
 export SLUICE_MODEL SLUICE_CORPUS
+if [ "${1:-}" = peers ]; then
+    # Without what it asks for: its trainers need nothing more than what is there.
+    "$venv/bin/python" -c 'import importlib.metadata as m; m.version("dictionary-learning")' 2>/dev/null ||
+        "$venv/bin/pip" install --quiet --no-deps --no-cache-dir --disable-pip-version-check \
+            dictionary-learning==0.1.0
+    OMP_NUM_THREADS=2 exec "$venv/bin/python" tests/bench/peers.py
+fi
 exec "$venv/bin/python" -m pytest -p no:cacheprovider -ra tests/interop "$@"

@@ -2,7 +2,7 @@
  * What a training step costs beside the one dense product that it cannot do without: the encoder's,
  * (B, D) x (D, F). Product and step take turns in one run; medians of both, and of their ratio.
  *
- *   bench_trainer [THREADS [FILE WIDTH]]     2 threads; float32 rows, or made-up ones
+ *   bench_trainer [THREADS [FOLDER]]      2 threads; rows of tests/interop/rows_driver, or made up
  *
  * "product" is one call of BLAS with its own threads, as it comes; "in blocks" is the same product
  * by our pool, in blocks whose output stays in the cache. AuxK has work only where features are
@@ -15,10 +15,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/err.h"
-#include "base/fileio.h"
 #include "base/rng.h"
 #include "sae/dictionary.h"
+#include "tests/bench/real_rows.h"
 
 enum { B = 4096, MADE_WIDTH = 576, MADE_ROWS = 16384, WARM_STEPS = 4, PAIRS = 15 };
 
@@ -72,15 +71,13 @@ static void make_rows(struct input *in)
     free(directions);
 }
 
-static void read_rows(struct input *in, const char *path, uint32_t width)
+static void read_rows(struct input *in, const char *folder)
 {
-    char *data;
-    size_t bytes;
-    must(file_read(path, (size_t)8 << 30, &data, &bytes));
-    in->x = (float *)(void *)data;
-    in->width = width;
-    in->rows = width ? bytes / sizeof(float) / width : 0;
-    if (in->rows == 0) must(err_set(ERR_FORMAT, "%s holds no row of width %u", path, width));
+    struct rows rows;
+    must(real_rows_read(folder, &rows));
+    if (rows.count == 0) must(err_set(ERR_FORMAT, "%s holds no row", folder));
+    *in = (struct input){.x = rows.values, .rows = rows.count, .width = rows.width};
+    free(rows.ids);
 }
 
 static void scale_rows(struct input *in)
@@ -203,17 +200,17 @@ int main(int argc, char **argv)
 {
     struct input in = {0};
     uint32_t threads = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 2;
-    if (argc == 3 || argc > 4 || threads == 0) {
-        fprintf(stderr, "usage: bench_trainer [THREADS [FILE WIDTH]]\n");
+    if (argc > 3 || threads == 0) {
+        fprintf(stderr, "usage: bench_trainer [THREADS [FOLDER]]\n");
         return 2;
     }
-    if (argc == 4)
-        read_rows(&in, argv[2], (uint32_t)strtoul(argv[3], NULL, 10));
+    if (argc == 3)
+        read_rows(&in, argv[2]);
     else
         make_rows(&in);
     scale_rows(&in);
     printf("%s rows of width %u, batches of %d, K 32, %u threads, kernels %s, BLAS %s\n\n",
-           argc == 4 ? "real" : "made-up", in.width, B, threads, kernels_best()->name,
+           argc == 3 ? "real" : "made-up", in.width, B, threads, kernels_best()->name,
            openblas_get_corename());
     printf(
         "| step | F | product ms | GFLOPS | in blocks ms | step ms | product/step | rows/s | MB |\n"

@@ -4,9 +4,9 @@
  * what the dtype keeps of the rows (FVE of the rows read back against those that went in).
  *
  *   bench_wire                        synthetic rows: normal values about a mean for each dimension
- *   bench_wire FILE WIDTH             float32 rows, little-endian, row after row
+ *   bench_wire FOLDER                 rows of tests/interop/rows_driver
  *
- * Frames are cut as a 256 KiB slab would cut them.
+ * Frames are cut as a 256 KiB slab would cut them. What the dtype costs in training: bench_dtype.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,19 +14,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/err.h"
 #include "base/rng.h"
 #include "proto/frame.h"
 #include "proto/rows.h"
+#include "tests/bench/real_rows.h"
 
 enum { SLAB_PAYLOAD_BYTES = 256 * 1024 - 16 - 128, SYNTHETIC_WIDTH = 576, SYNTHETIC_ROWS = 8960 };
 static const double seconds_each = 0.4;
-
-struct rows {
-    float *values; /* (count, width) */
-    struct row_id *ids;
-    uint32_t count, width;
-};
 
 struct frames { /* one buffer a stage, frame after frame */
     uint32_t count, rows;
@@ -52,6 +46,15 @@ static void *need(void *p)
     return p;
 }
 
+static void make_ids(struct rows *rows)
+{
+    struct rng rng;
+    rng_seed(&rng, 2);
+    rows->ids = need(malloc(rows->count * sizeof *rows->ids));
+    for (uint32_t r = 0; r < rows->count; r++)
+        rows->ids[r] = (struct row_id){r / 511, 1 + r % 511, (uint32_t)rng_below(&rng, 49152)};
+}
+
 static void synthetic_rows(struct rows *rows)
 {
     struct rng rng;
@@ -68,35 +71,7 @@ static void synthetic_rows(struct rows *rows)
         for (uint32_t d = 0; d < rows->width; d++)
             rows->values[(size_t)r * rows->width + d] =
                 (float)(mean[d] + deviation[d] * rng_normal(&rng));
-}
-
-static void read_rows(const char *path, uint32_t width, struct rows *rows)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f || width == 0 || width > FRAME_MAX_WIDTH) {
-        fprintf(stderr, "bench_wire: cannot read %s as rows of width %u\n", path, width);
-        exit(2);
-    }
-    fseek(f, 0, SEEK_END);
-    rows->width = width;
-    rows->count = (uint32_t)((size_t)ftell(f) / sizeof(float) / width);
-    rewind(f);
-    size_t n = (size_t)rows->count * width;
-    rows->values = need(malloc(n * sizeof(float)));
-    if (fread(rows->values, sizeof(float), n, f) != n) {
-        fprintf(stderr, "bench_wire: cannot read %s\n", path);
-        exit(1);
-    }
-    fclose(f);
-}
-
-static void make_ids(struct rows *rows)
-{
-    struct rng rng;
-    rng_seed(&rng, 2);
-    rows->ids = need(malloc(rows->count * sizeof *rows->ids));
-    for (uint32_t r = 0; r < rows->count; r++)
-        rows->ids[r] = (struct row_id){r / 511, 1 + r % 511, (uint32_t)rng_below(&rng, 49152)};
+    make_ids(rows);
 }
 
 static void frames_cut(struct frames *f, const struct rows *rows, uint8_t dtype, uint8_t codec)
@@ -215,17 +190,18 @@ static void measure(const struct rows *rows, const char *name, uint8_t dtype, ui
 int main(int argc, char **argv)
 {
     struct rows rows;
-    if (argc != 1 && argc != 3) {
-        fprintf(stderr, "usage: bench_wire [FILE WIDTH]\n");
+    if (argc > 2) {
+        fprintf(stderr, "usage: bench_wire [FOLDER]\n");
         return 2;
     }
-    if (argc == 3)
-        read_rows(argv[1], (uint32_t)strtoul(argv[2], NULL, 10), &rows);
-    else
+    if (argc == 1)
         synthetic_rows(&rows);
-    make_ids(&rows);
+    else if (real_rows_read(argv[1], &rows)) {
+        fprintf(stderr, "bench_wire: %s\n", err_text());
+        return 1;
+    }
     printf("%s rows, %u of width %u; GB/s of raw bytes, one thread\n\n",
-           argc == 3 ? "real" : "synthetic", rows.count, rows.width);
+           argc == 2 ? "real" : "synthetic", rows.count, rows.width);
     printf("| dtype | codec | raw B/row | packed B/row | ratio | lay out | seal | check+unpack |"
            " read back | FVE kept |\n|---|---|---|---|---|---|---|---|---|---|\n");
     static const struct {
