@@ -1,5 +1,6 @@
 /*
- * For test_rows.py and the benches: rows of SmolLM2's resid_post.15, as the engine makes them out of a corpus.
+ * For test_rows.py and the benches: rows of SmolLM2's resid_post.15, as the engine makes them out
+ * of a corpus.
  *
  *   rows_driver MODEL CACHE CORPUS CONTEXTS TOKENS FOLDER
  *
