@@ -127,7 +127,7 @@ struct capture {
     struct process *process;
     struct sender *sender;
     struct maker *maker;
-    enum producer_phase shown_phase;
+    int shown_phase; /* -1: none yet */
     char shown_text[1024];
 };
 
@@ -175,6 +175,7 @@ static int capture_start(struct process *process)
     char endpoint[CONFIG_PATH_BYTES];
     long long index;
     c->process = process;
+    c->shown_phase = -1;
     int rc = producer_index(process_options(process), &index);
     if (!rc && index >= config->capture.producers)
         rc = err_set(ERR_USAGE, "--producer %lld, but capture.producers is %u (0 to %u)", index,
@@ -216,11 +217,18 @@ static void show_phase(struct capture *c, const struct sender_status *status)
                                         "ended",
                                         "left",
                                         "failed"};
-    int same = status->phase == c->shown_phase && !strcmp(status->text, c->shown_text);
-    if (same) return;
-    c->shown_phase = status->phase;
-    memcpy(c->shown_text, status->text, sizeof c->shown_text);
-    log_event(LOG_INFO, words[status->phase], LOG_S("why", status->text));
+    char text[sizeof c->shown_text];
+    double prepared = status->phase == PRODUCER_WAITING ? maker_prepared(c->maker) : -1;
+    snprintf(text, sizeof text, "%s", status->text);
+    if (prepared >= 0)
+        snprintf(text, sizeof text, "preparing the model, once: %.0f %%", 100 * prepared);
+    if ((int)status->phase == c->shown_phase && !strcmp(text, c->shown_text)) return;
+    c->shown_phase = (int)status->phase;
+    memcpy(c->shown_text, text, sizeof text);
+    if (prepared >= 0 || !text[0])
+        log_info("%s", prepared >= 0 ? text : words[status->phase]);
+    else
+        log_event(LOG_INFO, words[status->phase], LOG_S("why", text));
 }
 
 static void capture_stats(struct process *process)

@@ -6,9 +6,12 @@
 #include "capture/source.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 static const size_t measure_limit_bytes = (size_t)256 << 20;
@@ -34,8 +37,11 @@ struct maker {
     uint64_t kept_rows;
     uint64_t oldest_ns; /* when the oldest row that waits in the cutter was captured */
 
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* over what follows */
     struct maker_counters counters;
+    char preparing[CONFIG_PATH_BYTES]; /* the file of the model that is being prepared; "" at first
+                                        */
+    uint64_t preparing_bytes;          /* that it will have, about */
 };
 
 /* ---- orders ---- */
@@ -287,11 +293,21 @@ static int make(struct maker *m, const struct producer_order *order)
 
 /* ---- the thread ---- */
 
+static void preparing(void *arg, const char *file, uint64_t bytes)
+{
+    struct maker *m = arg;
+    pthread_mutex_lock(&m->lock);
+    snprintf(m->preparing, sizeof m->preparing, "%s", file);
+    m->preparing_bytes = bytes;
+    pthread_mutex_unlock(&m->lock);
+}
+
 static int open_source(struct maker *m)
 {
     char *text = NULL;
     size_t bytes;
-    int rc = source_open(m->config, m->producer, &m->source);
+    struct engine_watch watch = {preparing, m};
+    int rc = source_open(m->config, m->producer, &watch, &m->source);
     if (rc) return rc;
     m->engine = source_engine(m->source);
     m->limit_rows = share_of(m->config->capture.rows, m->config->capture.producers, m->producer);
@@ -363,4 +379,15 @@ struct maker_counters maker_counters(struct maker *m)
     struct maker_counters c = m->counters;
     pthread_mutex_unlock(&m->lock);
     return c;
+}
+
+double maker_prepared(struct maker *m)
+{
+    struct stat st;
+    pthread_mutex_lock(&m->lock);
+    double share = -1; /* the file has its name only while it is made */
+    if (m->preparing[0] && stat(m->preparing, &st) == 0)
+        share = fmin(1, (double)st.st_size / (double)m->preparing_bytes);
+    pthread_mutex_unlock(&m->lock);
+    return share;
 }

@@ -26,5 +26,7 @@ int maker_start(const struct config *config, uint32_t producer, struct sender *s
 int maker_join(struct maker *maker, double seconds);
 
 struct maker_counters maker_counters(struct maker *maker);
+/* How much of a prepared model has been made, 0 to 1, while one is; else -1. Looks at the disk. */
+double maker_prepared(struct maker *maker);
 
 #endif

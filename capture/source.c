@@ -1,7 +1,6 @@
 #include "capture/source.h"
 
 #include "base/err.h"
-#include "engine/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +11,11 @@ struct source {
     struct config_list corpus;
     char model[CONFIG_PATH_BYTES];
     char cache[CONFIG_PATH_BYTES];
+    char truth[CONFIG_PATH_BYTES];
 };
 
-static struct synthetic_options synthetic_options(const struct config_synthetic *c)
+static struct synthetic_options synthetic_options(const struct source *s,
+                                                  const struct config_synthetic *c)
 {
     return (struct synthetic_options){
         .features = c->features,
@@ -26,28 +27,20 @@ static struct synthetic_options synthetic_options(const struct config_synthetic 
         .seed = c->seed,
         .rows = c->rows,
         .sequence_rows = c->sequence_rows,
-        .truth_file = c->truth_file[0] ? c->truth_file : NULL,
+        .truth_file = s->truth[0] ? s->truth : NULL,
     };
 }
 
-static enum engine_kind engine_kind(int configured)
-{
-    switch (configured) {
-    case CONFIG_SYNTHETIC:
-        return ENGINE_SYNTHETIC;
-    case CONFIG_FILES:
-        return ENGINE_FILES;
-    default:
-        return ENGINE_LLAMA;
-    }
-}
+static const enum engine_kind kinds[] = {[CONFIG_LLAMA] = ENGINE_LLAMA,
+                                         [CONFIG_SYNTHETIC] = ENGINE_SYNTHETIC,
+                                         [CONFIG_FILES] = ENGINE_FILES};
 
 static void fill_options(const struct source *s, const struct config *config, uint32_t producer,
                          struct engine_options *o)
 {
     const struct config_capture *c = &config->capture;
     *o = (struct engine_options){
-        .kind = engine_kind(c->engine),
+        .kind = kinds[c->engine],
         .hooks = (const char *const *)config->stream.hooks.item,
         .hooks_count = config->stream.hooks.count,
         .share_index = producer,
@@ -64,7 +57,7 @@ static void fill_options(const struct source *s, const struct config *config, ui
         .batch_contexts = c->batch_contexts,
         .threads = config_threads(c->threads),
         .prepend_bos = c->prepend_bos,
-        .synthetic = synthetic_options(&c->synthetic),
+        .synthetic = synthetic_options(s, &c->synthetic),
         .files = (const char *const *)c->files.item,
         .files_count = c->files.count,
         .tensor = c->tensor[0] ? c->tensor : NULL,
@@ -72,31 +65,67 @@ static void fill_options(const struct source *s, const struct config *config, ui
     };
 }
 
-int source_open(const struct config *config, uint32_t producer, struct source **source)
+static int find_files(struct source *s, const struct config *config)
 {
-    struct source *s = calloc(1, sizeof *s);
-    if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
     int rc = ERR_OK;
     if (config->capture.engine == CONFIG_LLAMA) {
         rc = config_model_path(config, s->model);
         if (!rc) rc = config_corpus(config, &s->corpus);
         if (!rc) rc = config_cache_dir(s->cache);
     }
-    if (!rc) {
-        struct engine_options options;
-        fill_options(s, config, producer, &options);
-        rc = engine_open(&options, &s->engine);
-    }
+    return rc;
+}
+
+static int open_engine(struct source *s, const struct engine_options *options,
+                       const struct config *config)
+{
+    int rc = engine_open(options, &s->engine);
     if (!rc && !engine_info(s->engine)->resumable && config->capture.resumable)
         rc = err_set(ERR_USAGE,
                      "capture.corpus cannot be read again (a pipe), so rows that are lost when a "
                      "process dies cannot be made again; HINT: give files, or accept the loss with "
                      "capture.resumable: false");
+    return rc;
+}
+
+static int open_as(const struct config *config, uint32_t producer, int only_looks,
+                   const struct engine_watch *watch, struct source **source)
+{
+    struct source *s = calloc(1, sizeof *s);
+    if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
+    int rc = find_files(s, config);
+    if (!rc && !only_looks) rc = config_truth_file(config, s->truth);
+    if (!rc) {
+        struct engine_options options;
+        fill_options(s, config, producer, &options);
+        if (only_looks) options.exact_model = 1;
+        if (watch) options.watch = *watch;
+        rc = open_engine(s, &options, config);
+    }
     if (rc)
         source_close(s);
     else
         *source = s;
     return rc;
+}
+
+int source_open(const struct config *config, uint32_t producer, const struct engine_watch *watch,
+                struct source **source)
+{
+    return open_as(config, producer, 0, watch, source);
+}
+
+int source_look(const struct config *config, struct source **source)
+{
+    return open_as(config, 0, 1, NULL, source);
+}
+
+int source_is_stdin(const struct config *config)
+{
+    const struct config_list *corpus = &config->capture.corpus;
+    for (uint32_t i = 0; i < corpus->count; i++)
+        if (strcmp(corpus->item[i], "-") == 0) return config->capture.engine == CONFIG_LLAMA;
+    return 0;
 }
 
 void source_close(struct source *s)

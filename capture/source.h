@@ -1,20 +1,30 @@
 /*
  * From the configuration to an open engine, and from an open engine to the descriptor of its rows.
+ * `sluice check` looks through it, too, so that it sees what a capture would.
  */
 #ifndef SLUICE_CAPTURE_SOURCE_H
 #define SLUICE_CAPTURE_SOURCE_H
 
 #include "engine/engine.h"
+#include "engine/options.h"
 #include "proto/descriptor.h"
 #include "runtime/config.h"
 
 struct source;
 
 /* Open the engine that the configuration names, for share `producer` of capture.producers. Blocks
- * for seconds. Errors of engine_open() and config_*(); ERR_USAGE where the corpus cannot be read
- * again and capture.resumable is not false. */
-int source_open(const struct config *config, uint32_t producer, struct source **source);
+ * for seconds, or minutes where a model is prepared: `watch` (may be NULL) is told. Errors of
+ * engine_open() and config_*(); ERR_USAGE where the corpus cannot be read again and
+ * capture.resumable is not false. */
+int source_open(const struct config *config, uint32_t producer, const struct engine_watch *watch,
+                struct source **source);
+/* The same for a look: the model's file as it is, since preparing takes minutes and changes no
+ * width, and nothing is written. */
+int source_look(const struct config *config, struct source **source);
 void source_close(struct source *source);
+
+/* Whether the corpus is standard input, which nobody may touch before time. */
+int source_is_stdin(const struct config *config);
 
 struct engine *source_engine(struct source *source);
 

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "capture/source.h"
 #include "cli/children.h"
 #include "cli/lock.h"
 #include "cli/progress.h"
@@ -87,14 +88,6 @@ static int log_path(const struct up *up, const char *name, char *out)
     return ERR_OK;
 }
 
-static int reads_stdin(const struct config *config)
-{
-    const struct config_list *corpus = &config->capture.corpus;
-    for (uint32_t i = 0; i < corpus->count; i++)
-        if (strcmp(corpus->item[i], "-") == 0) return 1;
-    return 0;
-}
-
 static int add(struct up *up, enum child_role role, const char *program, const char *name,
                const char *option, const char *value)
 {
@@ -119,7 +112,7 @@ static int add(struct up *up, enum child_role role, const char *program, const c
     }
     arguments[n] = NULL;
     return children_add(&up->children, role, name, arguments, log,
-                        role == CHILD_CAPTURE && reads_stdin(up->config));
+                        role == CHILD_CAPTURE && source_is_stdin(up->config));
 }
 
 static int add_all(struct up *up)

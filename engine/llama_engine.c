@@ -61,8 +61,9 @@ static int open_model(struct llama_state *s, struct engine_info *info)
     struct llama_runner_options run = {
         .path = o->model_file, .context_tokens = o->context_tokens, .threads = o->threads};
     if (!o->exact_model) {
-        result = llama_prepare(o->model_file, info->model_hash, llama_hooks_top_layer(&s->hooks),
-                               o->cache_dir, o->cache_limit_bytes, o->threads, &s->prepared);
+        result =
+            llama_prepare(o->model_file, info->model_hash, llama_hooks_top_layer(&s->hooks),
+                          o->cache_dir, o->cache_limit_bytes, o->threads, &o->watch, &s->prepared);
         if (result != ERR_OK) return result;
         run.path = s->prepared.path;
         info->model_hash = s->prepared.hash;

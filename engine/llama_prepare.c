@@ -209,6 +209,7 @@ struct plan {
     int32_t keep_layers, layers;
     uint64_t values, limit_bytes;
     uint32_t threads;
+    const struct engine_watch *watch;
 };
 
 static int make(const struct plan *plan, const struct precision *p, const char *path)
@@ -216,7 +217,10 @@ static int make(const struct plan *plan, const struct precision *p, const char *
     char temporary[PATH_MAX];
     int n = snprintf(temporary, sizeof temporary, "%s.tmp", path);
     if (n < 0 || (size_t)n >= sizeof temporary) return err_set(ERR_IO, "path too long: %s", path);
-    int result = make_room(plan->folder, file_bytes(plan->values, p), plan->limit_bytes);
+    uint64_t bytes = file_bytes(plan->values, p);
+    int result = make_room(plan->folder, bytes, plan->limit_bytes);
+    if (result == ERR_OK && plan->watch->preparing)
+        plan->watch->preparing(plan->watch->arg, temporary, bytes);
     if (result == ERR_OK)
         result =
             quantize(plan->source, temporary, p, plan->keep_layers, plan->layers, plan->threads);
@@ -245,7 +249,7 @@ static int find_or_make(const struct plan *plan, uint64_t source_hash,
 
 int llama_prepare(const char *source, uint64_t source_hash, int32_t top_layer,
                   const char *cache_dir, uint64_t limit_bytes, uint32_t threads,
-                  struct llama_prepared *prepared)
+                  const struct engine_watch *watch, struct llama_prepared *prepared)
 {
     char folder[PATH_MAX];
     int n = snprintf(folder, sizeof folder, "%s/prepared", cache_dir);
@@ -255,7 +259,8 @@ int llama_prepare(const char *source, uint64_t source_hash, int32_t top_layer,
     int result = llama_file_size(source, keep, &size);
     if (result != ERR_OK) return result;
     if (keep < 0 || keep > size.layers) keep = size.layers;
-    struct plan plan = {source, folder, keep, size.layers, size.values, limit_bytes, threads};
+    struct plan plan = {source,      folder,      keep,    size.layers,
+                        size.values, limit_bytes, threads, watch};
     int lock;
     result = dir_make(folder, 0700);
     if (result == ERR_OK) result = lock_folder(folder, &lock);

@@ -10,6 +10,8 @@
 #ifndef SLUICE_ENGINE_LLAMA_PREPARE_H
 #define SLUICE_ENGINE_LLAMA_PREPARE_H
 
+#include "engine/options.h"
+
 #include <stdint.h>
 
 struct llama_prepared {
@@ -20,9 +22,10 @@ struct llama_prepared {
 /* Find or make the prepared form of `source` for hooks up to top_layer (-1: keep all layers), whose
  * own fingerprint is source_hash, under cache_dir/prepared. The least recently used go when the
  * folder would pass limit_bytes. Another process that prepares is waited for. Blocks for seconds to
- * minutes. ERR_NOSPC (not even q8_0 fits; HINT), ERR_FORMAT (llama.cpp cannot), ERR_IO. */
+ * minutes, of which `watch` is told. ERR_NOSPC (not even q8_0 fits; HINT), ERR_FORMAT (llama.cpp
+ * cannot), ERR_IO. */
 int llama_prepare(const char *source, uint64_t source_hash, int32_t top_layer,
                   const char *cache_dir, uint64_t limit_bytes, uint32_t threads,
-                  struct llama_prepared *prepared);
+                  const struct engine_watch *watch, struct llama_prepared *prepared);
 
 #endif

@@ -20,6 +20,13 @@ struct synthetic_options {
     const char *truth_file; /* safetensors with the directions (NULL: none is written) */
 };
 
+/* What is told while an engine opens, on the thread that opens it. */
+struct engine_watch {
+    /* A prepared model of about `bytes` is being made, as `file`, which grows. May be NULL. */
+    void (*preparing)(void *arg, const char *file, uint64_t bytes);
+    void *arg;
+};
+
 struct engine_options {
     enum engine_kind kind;
     const char *const *hooks;
@@ -31,7 +38,8 @@ struct engine_options {
     const char *cache_dir;      /* where prepared models are kept */
     uint64_t cache_limit_bytes; /* cap of that folder */
     int exact_model;            /* use the file as it is */
-    const char *const *corpus;  /* files, patterns, "-" for stdin */
+    struct engine_watch watch;
+    const char *const *corpus; /* files, patterns, "-" for stdin */
     uint32_t corpus_count;
     const char *text_field; /* JSONL: the field that holds the text */
     enum bad_text on_bad_text;

@@ -179,6 +179,10 @@ int config_http_file(const struct config *config, const char *process, char *out
  * where that path has over 100 bytes, in $XDG_RUNTIME_DIR/sluice-HASH or /tmp/sluice-UID-HASH. */
 int config_endpoint(const struct config *config, enum config_socket socket, char *out);
 
+/* Where true directions go: capture.synthetic.truth_file, a relative one in the run's folder; ""
+ * where there is none. */
+int config_truth_file(const struct config *config, char *out);
+
 /* The model's file: stream.model where it is a path, else CACHE/models/NAME.gguf. ERR_NOTFOUND. */
 int config_model_path(const struct config *config, char *out);
 /* The corpus as files and patterns: a name that `make model` put into the cache becomes

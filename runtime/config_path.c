@@ -81,6 +81,13 @@ int config_http_file(const struct config *config, const char *process, char *out
     return join(out, "%s/http/%s", config->run_dir, process);
 }
 
+int config_truth_file(const struct config *config, char *out)
+{
+    const char *file = config->capture.synthetic.truth_file;
+    if (!file[0] || file[0] == '/') return join(out, "%s", file);
+    return join(out, "%s/%s", config->run_dir, file);
+}
+
 int config_endpoint(const struct config *config, enum config_socket socket, char *out)
 {
     const char *given = socket == CONFIG_FRONT ? config->broker.front : config->broker.back;

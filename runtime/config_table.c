@@ -128,7 +128,9 @@ const struct config_option config_options[] = {
     {"capture.synthetic", "sequence_rows", OPTION_COUNT, IN(capture.synthetic.sequence_rows), "128",
      "rows", 1, 1 << 20, NULL, "rows of a sequence"},
     {"capture.synthetic", "truth_file", OPTION_PATH, IN(capture.synthetic.truth_file), "", "", 0, 0,
-     NULL, "safetensors file that the true directions are written to; empty: none"},
+     NULL,
+     "safetensors file that the true directions are written to, a relative one in the run's folder; "
+     "empty: none"},
 
     {"broker", "front", OPTION_TEXT, IN(broker.front), "", "", 0, 0, NULL,
      "ZeroMQ endpoint for producers; empty: ipc in the run's folder"},

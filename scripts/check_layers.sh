@@ -15,7 +15,8 @@ may_include() {
     broker) echo runtime proto base ;;
     sink) echo buffer runtime proto base ;;
     trainer) echo sae buffer runtime proto base ;;
-    cli) echo sae engine buffer runtime proto base ;;
+    # `check` opens what a capture would (capture/source.h): there is one way from options to an engine.
+    cli) echo capture sae engine buffer runtime proto base ;;
     esac
 }
 rooms='base proto runtime buffer engine sae capture broker sink trainer cli'

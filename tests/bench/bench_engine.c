@@ -62,7 +62,7 @@ int main(int argc, char **argv)
     struct config *config = NULL;
     struct source *source = NULL;
     int rc = config_load(argv[1], sets, sets_count, &config);
-    if (!rc) rc = source_open(config, 0, &source);
+    if (!rc) rc = source_open(config, 0, NULL, &source);
     if (!rc) rc = make_rows(source_engine(source), config->capture.rows);
     if (rc) fprintf(stderr, "bench_engine: %s: %s\n", err_str(rc), err_text());
     if (source) source_close(source);

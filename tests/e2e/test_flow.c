@@ -298,6 +298,8 @@ static void a_live_run_is_stopped(void **state)
     char *log = run_text(run, "log/capture-0.log", NULL);
     const char *left = log ? strstr(log, "msg=left rows=") : NULL;
     assert_non_null(left);
+    assert_non_null(strstr(log, "opening the engine"));
+    assert_null(strstr(log, "why=\"\"")); /* no reason, no word of it */
     assert_int_equal(p.totals.captured_rows, strtoull(left + strlen("msg=left rows="), NULL, 10));
     free(log);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -24,7 +25,7 @@ static const char pipeline[] =
     "capture:\n"
     "  engine: synthetic\n"
     "  synthetic: { features: 128, width: 64, l0: 4, rows: 300000, sequence_rows: 64,\n"
-    "               truth_file: %s/truth.safetensors }\n"
+    "               truth_file: truth.safetensors }\n"
     "sink: { size: 32MiB }\n"
     "trainer:\n"
     "  reuse: 2\n"
@@ -58,7 +59,7 @@ static double found_share(const struct run *run, const char *sae)
     char path[2 * HARNESS_PATH_BYTES];
     uint32_t true_count, found_count, width;
     double mmcs;
-    snprintf(path, sizeof path, "%s/truth.safetensors", run->dir);
+    snprintf(path, sizeof path, "%s/truth.safetensors", run->state);
     float *truth = load(path, "directions", &true_count, &width);
     snprintf(path, sizeof path, "%s/main/export/%s/saelens/sae_weights.safetensors", run->state,
              sae);
@@ -77,9 +78,9 @@ static double number(const json_t *object, const char *key)
 static void finds_the_true_features(void **state)
 {
     struct run *run = *state;
-    char text[sizeof pipeline + HARNESS_PATH_BYTES];
-    snprintf(text, sizeof text, pipeline, run->dir);
-    run_configure(run, "dtype: f32", text);
+    run_configure(run, "dtype: f32", pipeline);
+    assert_int_equal(run_command(run, 20, "sluice", "check", run->config, NULL), 0);
+    assert_int_not_equal(access(run->state, F_OK), 0); /* which writes nothing */
     if (run_command(run, 120, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
     json_t *summary = run_summary(run, "main");
     assert_non_null(summary);

@@ -88,7 +88,7 @@ static struct rows reference_rows(const struct run *run)
     for (uint32_t share = 0; share < 2; share++) {
         struct source *source;
         size_t until = r.count + ROWS / 2 + 256;
-        if (source_open(config, share, &source)) fail_msg("%s", err_text());
+        if (source_open(config, share, NULL, &source)) fail_msg("%s", err_text());
         while (r.count < until) {
             struct engine_batch batch;
             if (engine_next(source_engine(source), &batch)) fail_msg("%s", err_text());

@@ -10,9 +10,24 @@
 
 static const uint64_t PLENTY = 8ull << 30;
 
+/* What the watch was told: how often, and last of what. */
+static int told;
+static char told_file[4096];
+static uint64_t told_bytes;
+
+static void on_preparing(void *arg, const char *file, uint64_t bytes)
+{
+    (void)arg;
+    told++;
+    snprintf(told_file, sizeof told_file, "%s", file);
+    told_bytes = bytes;
+}
+
+static const struct engine_watch watch = {on_preparing, NULL};
+
 static int prepare(int32_t top_layer, uint64_t limit_bytes, struct llama_prepared *p)
 {
-    return llama_prepare(model_path(), 42, top_layer, folder, limit_bytes, 2, p);
+    return llama_prepare(model_path(), 42, top_layer, folder, limit_bytes, 2, &watch, p);
 }
 
 static uint64_t bytes_of(const char *path)
@@ -42,8 +57,12 @@ static void it_is_made_once_and_cut_above_the_hook(void **state)
 {
     (void)state;
     struct llama_prepared low, high, again;
+    told = 0;
     assert_int_equal(prepare(0, PLENTY, &low), ERR_OK);
     assert_int_equal(prepare(3, PLENTY, &high), ERR_OK);
+    assert_int_equal(told, 2);
+    assert_memory_equal(told_file, high.path, strlen(high.path)); /* and an ending */
+    assert_true(told_bytes > bytes_of(high.path) / 2 && told_bytes < 2 * bytes_of(high.path));
     assert_true(bytes_of(low.path) > 0 && bytes_of(low.path) < bytes_of(high.path));
     assert_true(low.hash != high.hash);
     struct stat first, second;
@@ -51,6 +70,7 @@ static void it_is_made_once_and_cut_above_the_hook(void **state)
     assert_int_equal(first.st_mode & 0777, 0600);
     set_age(low.path, 1000);
     assert_int_equal(prepare(0, PLENTY, &again), ERR_OK);
+    assert_int_equal(told, 2);
     assert_string_equal(again.path, low.path);
     assert_true(again.hash == low.hash);
     assert_int_equal(stat(low.path, &second), 0);
@@ -104,7 +124,7 @@ static void what_is_no_model_is_told(void **state)
     (void)state;
     struct llama_prepared p;
     const char *path = write_text("cut.gguf", "GGUF\x03\0\0\0 and no more");
-    assert_int_equal(llama_prepare(path, 1, 0, folder, PLENTY, 1, &p), ERR_FORMAT);
+    assert_int_equal(llama_prepare(path, 1, 0, folder, PLENTY, 1, &watch, &p), ERR_FORMAT);
 }
 
 int main(void)

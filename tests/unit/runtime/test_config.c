@@ -327,6 +327,14 @@ static void test_paths(void **state)
     assert_string_equal(out, "/state/sluice/t/http/sink");
     accepts(NAME, "stream.run_dir=~/runs");
     assert_string_equal(config->run_dir, "/home/x/runs");
+    assert_int_equal(config_truth_file(config, out), ERR_OK);
+    assert_string_equal(out, "");
+    accepts(NAME, "capture.synthetic.truth_file=truth");
+    assert_int_equal(config_truth_file(config, out), ERR_OK);
+    assert_string_equal(out + strlen(config->run_dir), "/truth"); /* a run's files are together */
+    accepts(NAME, "capture.synthetic.truth_file=/there/truth");
+    assert_int_equal(config_truth_file(config, out), ERR_OK);
+    assert_string_equal(out, "/there/truth");
     accepts(NAME, "stream.run_dir=here");
     assert_int_equal(config->run_dir[0], '/');
 
