@@ -74,7 +74,8 @@ void config_free(struct config *config)
 
 const char *config_arch_name(int arch)
 {
-    static const char *const names[] = {"l1", "topk", "batchtopk", "matryoshka", "count"};
+    static const char *const names[] = {"l1",         "topk",     "batchtopk",
+                                        "matryoshka", "jumprelu", "count"};
     return names[arch];
 }
 
@@ -87,19 +88,22 @@ static double default_rate(const struct config_sae *sae)
 {
     if (config_arch_has_k(sae->arch) && sae->features > 0)
         return 2e-4 / sqrt(sae->features / 16384.0);
-    return 5e-5;
+    return sae->arch == CONFIG_JUMPRELU ? 2e-4 : 5e-5;
 }
 
 /* What follows from other values. */
 static int complete_sae(struct config_sae *sae)
 {
+    int jumps = sae->arch == CONFIG_JUMPRELU;
     if (sae->lr == 0) sae->lr = default_rate(sae);
+    if (sae->lambda < 0) sae->lambda = jumps ? 10 : 5;
+    if (sae->lambda_ramp < 0) sae->lambda_ramp = jumps ? 1 : 0.05;
     if (sae->name[0]) return ERR_OK;
     char name[64];
     const char *arch = config_arch_name(sae->arch);
     if (config_arch_has_k(sae->arch)) {
         snprintf(name, sizeof name, "%s-%u-k%u", arch, sae->features, sae->k);
-    } else if (sae->arch == CONFIG_L1) {
+    } else if (sae->arch == CONFIG_L1 || jumps) {
         snprintf(name, sizeof name, "%s-%u", arch, sae->features);
     } else {
         snprintf(name, sizeof name, "%s", arch);

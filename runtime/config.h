@@ -20,7 +20,14 @@ enum config_policy { CONFIG_BLOCK, CONFIG_SHED };
 enum config_engine { CONFIG_LLAMA, CONFIG_SYNTHETIC, CONFIG_FILES };
 enum config_bad_text { CONFIG_SKIP, CONFIG_FAIL };
 enum config_durability { CONFIG_PROCESS, CONFIG_POWER };
-enum config_arch { CONFIG_L1, CONFIG_TOPK, CONFIG_BATCHTOPK, CONFIG_MATRYOSHKA, CONFIG_COUNT };
+enum config_arch {
+    CONFIG_L1,
+    CONFIG_TOPK,
+    CONFIG_BATCHTOPK,
+    CONFIG_MATRYOSHKA,
+    CONFIG_JUMPRELU,
+    CONFIG_COUNT
+};
 enum config_socket { CONFIG_FRONT, CONFIG_BACK }; /* producers' and sinks' side of the broker */
 
 enum { CONFIG_PATH_BYTES = 4096, CONFIG_MAX_PRODUCERS = 256, CONFIG_MAX_SAES = 64 };
@@ -92,7 +99,8 @@ struct config_sae {
     int arch;   /* enum config_arch */
     uint32_t features, k;
     double lr; /* never 0 after loading: the architecture's default where not given */
-    double lambda, lambda_ramp;
+    double lambda, lambda_ramp; /* never below 0 after loading, as lr */
+    double bandwidth, pre_act_coefficient;
     uint64_t seed;
     double aux_coefficient;
     uint32_t k_aux; /* 0: power of two nearest width / 2 */

@@ -8,18 +8,24 @@
 #include <cblas.h>
 #include <string.h>
 
-/* Block of the pre-activations y = input W_enc^T + b_enc where they exceed the feature's threshold
- * (0 without one), else 0: (n, m), for n rows from `first` and m features from `f`. */
-static void activate(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
-                     float *block)
+/* y = input W_enc^T + b_enc: (n, m), for n rows from `first` and m features from `f`. */
+static void pre_activate(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f,
+                         uint32_t m, float *y)
 {
-    rows_product(d, first, n, f, m, block);
-    const float *bias = d->w.b_enc + f, *threshold = d->threshold ? d->threshold + f : NULL;
+    const float *bias = d->w.b_enc + f;
+    rows_product(d, first, n, f, m, y);
+    for (uint32_t r = 0; r < n; r++)
+        for (uint32_t i = 0; i < m; i++) y[(size_t)r * m + i] += bias[i];
+}
+
+/* f = y where y exceeds the feature's threshold (0 without one), else 0, in place. */
+static void activate(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m, float *y)
+{
+    const float *threshold = d->threshold ? d->threshold + f : NULL;
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t i = 0; i < m; i++) {
-            float x = block[(size_t)r * m + i] + bias[i];
             /* NaN passes, so that the step is seen to be not finite */
-            block[(size_t)r * m + i] = x <= (threshold ? threshold[i] : 0) ? 0 : x;
+            if (y[(size_t)r * m + i] <= (threshold ? threshold[i] : 0)) y[(size_t)r * m + i] = 0;
         }
 }
 
@@ -28,11 +34,15 @@ void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch
 {
     for (uint32_t r = 0; r < n; r++) {
         memcpy(out + (size_t)r * d->width, d->w.b_dec, d->width * sizeof *out);
-        d->row_l0[first + r] = d->row_l1[first + r] = 0;
+        d->row_l0[first + r] = d->row_l1[first + r] = d->row_rest[first + r] = 0;
     }
     for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
         uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
-        activate(d, first, n, f, m, s->block);
+        pre_activate(d, first, n, f, m, s->block);
+        if (d->recipe->jumps)
+            jumprelu_block(d, first, n, f, m, s->block);
+        else
+            activate(d, n, f, m, s->block);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)d->width, (int)m, 1.0f,
                     s->block, (int)m, d->w.w_dec + (size_t)f * d->width, (int)d->width, 1.0f, out,
                     (int)d->width);
@@ -71,13 +81,19 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     float *g_dec = d->g.w_dec + (size_t)f * d->width, *g_enc = d->g.w_enc + (size_t)f * d->width;
     double f_sum[BLOCK_FEATURES] = {0}, bias[BLOCK_FEATURES] = {0};
     uint8_t fired[BLOCK_FEATURES] = {0};
+    struct jumprelu_sums sums[BLOCK_FEATURES] = {{0, 0}};
     for (uint32_t first = 0; first < d->rows; first += BLOCK_ROWS) {
         uint32_t n = d->rows - first < BLOCK_ROWS ? d->rows - first : BLOCK_ROWS;
         const float *error = d->error + (size_t)first * d->width;
-        activate(d, first, n, f, m, s->block);
+        pre_activate(d, first, n, f, m, s->block);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f, error,
                     width, d->w.w_dec + (size_t)f * d->width, width, 0.0f, s->block_two, (int)m);
-        gradient_block(d, n, f, m, s->block, s->block_two);
+        if (d->recipe->jumps) {
+            jumprelu_gradients(d, n, f, m, s->block, s->block_two, sums);
+        } else {
+            activate(d, n, f, m, s->block);
+            gradient_block(d, n, f, m, s->block, s->block_two);
+        }
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, width, (int)n,
                     2.0f / (float)d->rows, s->block, (int)m, error, width, first ? 1.0f : 0.0f,
                     g_dec, width);
@@ -93,10 +109,13 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
             }
     }
     for (uint32_t i = 0; i < m; i++) {
-        d->fired[f + i] = d->touched[f + i] = fired[i];
+        d->fired[f + i] = fired[i];
+        d->touched[f + i] = fired[i] || d->recipe->jumps; /* a threshold moves those near it, too */
         d->g.b_enc[f + i] = (float)bias[i];
         d->feature_square[f + i] = 0;
-        if (fired[i]) gradients_finish_feature(d, f + i, f_sum[i]);
+        if (d->recipe->jumps) d->g.threshold[f + i] = (float)sums[i].threshold;
+        double by_norm = d->recipe->jumps ? sums[i].norm : d->lambda / d->rows * f_sum[i];
+        if (d->touched[f + i]) gradients_finish_feature(d, f + i, by_norm);
     }
 }
 

@@ -14,6 +14,8 @@
  */
 static const double dense_above = 0.15;
 
+static const float start_threshold = 0.1f; /* jumprelu's */
+
 static const struct recipe recipes[] = {
     /* "Scaling Monosemanticity" and the April 2024 update it builds on. */
     [SAE_L1] = {.start_norm = 0.1},
@@ -27,6 +29,10 @@ static const struct recipe recipes[] = {
                        .starts_at_mean = 1,
                        .unit_norm = 1,
                        .start_norm = 1},
+    /* Anthropic's update of January 2025. */
+    [SAE_JUMPRELU] = {.jumps = 1,
+                      .start_norm = 0.57735, /* as of entries even in +-1/sqrt(D) */
+                      .starts_small = 1},
     [SAE_MATRYOSHKA] = {.keeps_largest = 1,
                         .per_batch = 1,
                         .centred = 1,
@@ -85,6 +91,10 @@ static int dictionary_check(const struct sae_options *o)
                        "levels is %u; it must lie between 1 and %d, and the narrowest, features / "
                        "2^(levels - 1), have a feature",
                        o->levels, SAE_MAX_LEVELS);
+    if (o->arch == SAE_JUMPRELU && !(o->bandwidth > 0 && o->bandwidth <= 1e6))
+        return err_set(ERR_USAGE, "bandwidth is %g; it must be above 0", o->bandwidth);
+    if (!(o->pre_act_coefficient >= 0 && o->pre_act_coefficient <= 1e6))
+        return err_set(ERR_USAGE, "pre_act_coefficient must be 0 or more");
     if (o->dead_window_rows == 0) return err_set(ERR_USAGE, "dead_window_rows must be 1 or more");
     if (c.active > INT32_MAX || c.aux > INT32_MAX)
         return err_set(ERR_USAGE, "batch_rows times active features a row is beyond 2^31; HINT: "
@@ -97,9 +107,11 @@ static size_t padded(size_t floats)
     return (floats + 15) / 16 * 16;
 }
 
-static size_t parameter_floats(uint32_t width, uint32_t features)
+static size_t parameter_floats(const struct sae_options *o)
 {
-    return 2 * padded((size_t)features * width) + padded(features) + padded(width);
+    size_t thresholds = recipes[o->arch].jumps ? padded(o->features) : 0;
+    return 2 * padded((size_t)o->features * o->width) + padded(o->features) + padded(o->width) +
+           thresholds;
 }
 
 static uint64_t collector_bytes(uint32_t limit)
@@ -113,7 +125,7 @@ static uint64_t dictionary_bytes(const struct sae_options *o)
     uint64_t rows = o->batch_rows, features = o->features, width = o->width;
     uint64_t threads = o->pool ? pool_threads(o->pool) : o->threads;
     uint64_t scratch = 2ull * BLOCK_ROWS * BLOCK_FEATURES * 4 + collector_bytes(c.active_limit);
-    uint64_t sum = 4 * 4 * parameter_floats(o->width, o->features) + features * (4 + 8 + 8 + 2);
+    uint64_t sum = 4 * 4 * parameter_floats(o) + features * (4 + 8 + 8 + 2);
     uint64_t levels = o->arch == SAE_MATRYOSHKA ? o->levels : 1;
     sum += rows * width * 4 * (1 + levels + (c.k_aux ? 1 : 0)) + rows * (4 + 6 * 8) + width * 4;
     if (recipes[o->arch].per_batch) {
@@ -137,15 +149,16 @@ static void *zeroed(size_t count, size_t bytes)
     return block;
 }
 
-static int parameters_new(struct parameters *p, uint32_t width, uint32_t features)
+static int parameters_new(struct parameters *p, const struct sae_options *o)
 {
-    p->count = parameter_floats(width, features);
+    p->count = parameter_floats(o);
     p->all = zeroed(p->count, sizeof(float));
     if (!p->all) return err_set(ERR_NOMEM, "no memory for %zu weights", p->count);
     p->w_enc = p->all;
-    p->w_dec = p->w_enc + padded((size_t)features * width);
-    p->b_enc = p->w_dec + padded((size_t)features * width);
-    p->b_dec = p->b_enc + padded(features);
+    p->w_dec = p->w_enc + padded((size_t)o->features * o->width);
+    p->b_enc = p->w_dec + padded((size_t)o->features * o->width);
+    p->b_dec = p->b_enc + padded(o->features);
+    if (recipes[o->arch].jumps) p->threshold = p->b_dec + padded(o->width);
     return ERR_OK;
 }
 
@@ -201,11 +214,11 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     d->touched = zeroed(features, sizeof *d->touched);
     d->centred = zeroed(batch, sizeof *d->centred);
     d->error = zeroed(d->levels * batch, sizeof *d->error);
-    d->threshold = d->recipe->per_batch ? zeroed(features, sizeof *d->threshold) : NULL;
+    d->threshold = d->recipe->per_batch ? zeroed(features, sizeof *d->threshold) : d->w.threshold;
     d->aux_error = zeroed(d->k_aux ? batch : 0, sizeof *d->aux_error);
     d->ones = zeroed(rows, sizeof *d->ones);
     d->row_error = zeroed(rows, sizeof *d->row_error);
-    d->row_nested = zeroed(rows, sizeof *d->row_nested);
+    d->row_rest = zeroed(rows, sizeof *d->row_rest);
     d->row_square = zeroed(rows, sizeof *d->row_square);
     d->row_aux = zeroed(rows, sizeof *d->row_aux);
     d->row_l1 = zeroed(rows, sizeof *d->row_l1);
@@ -214,7 +227,7 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     d->dead_bias = zeroed(d->k_aux ? features : 0, sizeof *d->dead_bias);
     d->dead_before = zeroed(features / BLOCK_FEATURES + 2, sizeof *d->dead_before);
     if (!d->norm || !d->silent_rows || !d->feature_square || !d->fired || !d->touched ||
-        !d->centred || !d->error || !d->aux_error || !d->ones || !d->row_error || !d->row_nested ||
+        !d->centred || !d->error || !d->aux_error || !d->ones || !d->row_error || !d->row_rest ||
         !d->row_square || !d->row_aux || !d->row_l1 || !d->row_l0 || !d->column_sum ||
         !d->dead_bias || !d->dead_before || (d->recipe->per_batch && !d->threshold))
         return err_set(ERR_NOMEM, "no memory for batches of %u rows", rows);
@@ -222,7 +235,8 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     return ERR_OK;
 }
 
-/* Decoder directions random with norm recipe->start_norm, the encoder their transpose, biases 0. */
+/* Decoder directions random with norm recipe->start_norm, the encoder their transpose (or a share
+ * of it), biases 0. */
 static void start_weights(struct dictionary *d, const struct sae_options *options)
 {
     struct rng rng;
@@ -236,7 +250,9 @@ static void start_weights(struct dictionary *d, const struct sae_options *option
         }
         double scale = square > 0 ? d->recipe->start_norm / sqrt(square) : 0;
         for (uint32_t i = 0; i < d->width; i++) w[i] = (float)(w[i] * scale);
-        memcpy(d->w.w_enc + (size_t)f * d->width, w, d->width * sizeof *w);
+        float share = d->recipe->starts_small ? (float)d->width / (float)d->features : 1;
+        for (uint32_t i = 0; i < d->width; i++) d->w.w_enc[(size_t)f * d->width + i] = share * w[i];
+        if (d->w.threshold) d->w.threshold[f] = start_threshold;
     }
     if (d->recipe->starts_at_mean && options->mean)
         memcpy(d->w.b_dec, options->mean, d->width * sizeof *d->w.b_dec);
@@ -284,10 +300,10 @@ static int dictionary_make(struct sae *sae)
     for (uint32_t g = 0; g < d->levels; g++) d->prefix[g] = o->features >> (d->levels - 1 - g);
     d->k_aux = c.k_aux;
     d->density = 1;
-    int code = parameters_new(&d->w, o->width, o->features);
-    if (!code) code = parameters_new(&d->g, o->width, o->features);
-    if (!code) code = parameters_new(&d->m, o->width, o->features);
-    if (!code) code = parameters_new(&d->v, o->width, o->features);
+    int code = parameters_new(&d->w, o);
+    if (!code) code = parameters_new(&d->g, o);
+    if (!code) code = parameters_new(&d->m, o);
+    if (!code) code = parameters_new(&d->v, o);
     if (!code) code = arrays_new(d, o->batch_rows);
     if (!code) code = row_lists_new(&d->active, o->batch_rows, (uint32_t)c.active);
     if (!code) code = feature_lists_new(&d->by_feature, o->features, (uint32_t)c.active);
@@ -305,11 +321,29 @@ static void dictionary_free(struct sae *sae)
 {
     struct dictionary *d = sae->state;
     if (!d) return;
-    void *blocks[] = {d->w.all,       d->g.all,          d->m.all,    d->v.all,      d->norm,
-                      d->silent_rows, d->feature_square, d->fired,    d->touched,    d->centred,
-                      d->error,       d->aux_error,      d->ones,     d->row_error,  d->row_square,
-                      d->row_aux,     d->row_l1,         d->row_l0,   d->column_sum, d->dead_bias,
-                      d->dead_before, d->row_nested,     d->threshold};
+    void *blocks[] = {d->w.all,
+                      d->g.all,
+                      d->m.all,
+                      d->v.all,
+                      d->norm,
+                      d->silent_rows,
+                      d->feature_square,
+                      d->fired,
+                      d->touched,
+                      d->centred,
+                      d->error,
+                      d->aux_error,
+                      d->ones,
+                      d->row_error,
+                      d->row_square,
+                      d->row_aux,
+                      d->row_l1,
+                      d->row_l0,
+                      d->column_sum,
+                      d->dead_bias,
+                      d->dead_before,
+                      d->row_rest,
+                      d->recipe->per_batch ? d->threshold : NULL};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) free(blocks[i]);
     row_lists_free(&d->active);
     row_lists_free(&d->aux);
@@ -352,8 +386,9 @@ static void report(const struct dictionary *d, struct sae_step *step)
     step->l1 = sum(d->row_l1, d->rows) / rows;
     step->aux = d->with_aux ? sum(d->row_aux, d->rows) / rows : 0;
     step->lambda = d->lambda;
-    step->nested = sum(d->row_nested, d->rows) / rows;
-    step->loss = step->mse + step->nested + step->lambda * step->l1;
+    step->rest = sum(d->row_rest, d->rows) / rows;
+    step->loss = step->mse + step->rest;
+    if (!d->recipe->jumps) step->loss += step->lambda * step->l1;
     if (d->with_aux) step->loss += d->sae->options.aux_coefficient * step->aux;
     double square = sum(d->feature_square, d->features);
     for (uint32_t i = 0; i < d->width; i++) square += (double)d->g.b_dec[i] * d->g.b_dec[i];
@@ -388,10 +423,10 @@ static int dictionary_train(struct sae *sae, const struct sae_batch *batch, stru
     d->x = batch->x;
     d->rows = batch->rows;
     d->block_rows = rows_block(batch->rows);
-    d->lambda = sae->options.arch == SAE_L1 ? schedule_lambda(&sae->options, sae->steps) : 0;
+    d->lambda = d->recipe->keeps_largest ? 0 : schedule_lambda(&sae->options, sae->steps);
     mark_dead(d);
     d->with_aux = d->k_aux > 0 && d->dead > 0;
-    d->dense = d->keep == 0 && d->density > dense_above;
+    d->dense = d->recipe->jumps || (d->keep == 0 && d->density > dense_above);
     rows_train(d);
     if (atomic_load(&d->active.overflow)) {
         d->dense = 1;

@@ -29,10 +29,12 @@ enum {
 struct recipe {
     int keeps_largest;  /* TopK in place of all above zero; AuxK */
     int per_batch;      /* TopK of the whole batch, not of each row */
+    int jumps;          /* a threshold is a parameter of each feature; always the dense way */
     int centred;        /* the encoder sees x - b_dec */
     int starts_at_mean; /* b_dec begins at options->mean */
     int unit_norm;      /* decoder directions are kept at norm 1 */
     double start_norm;  /* of the decoder's directions */
+    int starts_small;   /* the encoder starts at D / F of them */
 };
 
 struct parameters {
@@ -41,6 +43,7 @@ struct parameters {
     float *w_enc, *w_dec; /* (F, D) */
     float *b_enc;         /* (F) */
     float *b_dec;         /* (D) */
+    float *threshold;     /* (F), or NULL where it is no parameter */
 };
 
 /* Candidates of a block of rows for a place among the `keep` largest. */
@@ -74,7 +77,8 @@ struct dictionary {
     float *norm;                  /* (F): of the decoder's directions, kept up to date */
     uint64_t *silent_rows;        /* (F): rows since a feature fired */
     double density;               /* share of features active in the last step's rows */
-    float *threshold; /* (F): per_batch: mean over steps of the least value that was kept */
+    float *threshold; /* (F): per_batch: mean over steps of the least value kept; jumps: w's; or
+                         NULL */
     float floor;      /* per_batch: what the next step's candidates exceed, a guess */
 
     /* Of the present step. */
@@ -86,7 +90,7 @@ struct dictionary {
     float *aux_error;        /* (B, D): e' - e, e = x - x' */
     float *ones;             /* (B) */
     double *row_error;       /* (B): ||x' - x||^2 */
-    double *row_nested;      /* (B): the same of the narrower levels, summed */
+    double *row_rest;        /* (B): what else of the loss: narrower levels' errors, penalties */
     double *row_square;      /* (B): ||x - b_dec||^2 */
     double *row_aux;         /* (B): ||e' - e||^2 */
     double *row_l1, *row_l0; /* (B) */
@@ -134,9 +138,21 @@ void dense_features(struct dictionary *d);
 
 /* gradients.c: g, feature_square, fired, touched from lists or the dense way; column_sum. */
 void gradients_make(struct dictionary *d);
-/* gradients.c: the decoder penalty, the unit-norm projection and the squared norm of one feature,
- * after its data gradient is there; f_sum = sum over rows of its f. */
-void gradients_finish_feature(struct dictionary *d, uint32_t f, double f_sum);
+/* jumprelu.c: y, pre-activations of n rows from `first` and m features from f, becomes their f;
+ * what both penalties say of them is added to row_rest. */
+void jumprelu_block(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
+                    float *y);
+struct jumprelu_sums {      /* of one feature, over rows */
+    double threshold, norm; /* gradient of the loss with respect to them */
+};
+/* jumprelu.c: y becomes f, and df (half of what the squared errors give, times rows) the gradient
+ * of the loss with respect to y, by the straight-through rule; sums (m) grow. */
+void jumprelu_gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m, float *y,
+                        float *df, struct jumprelu_sums *sums);
+
+/* gradients.c: the gradient by way of the direction's norm, the unit-norm projection and the
+ * squared norm of one feature, after its data gradient is there; by_norm = d loss / d norm. */
+void gradients_finish_feature(struct dictionary *d, uint32_t f, double by_norm);
 
 /* update.c: one Adam step by d->rate; norms. */
 void update_weights(struct dictionary *d);

@@ -57,7 +57,8 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
     for (uint32_t f = 0; f < o->features; f++)
         mean_norm += raw_norm(&p, options, f, o->width) / o->features;
     for (uint32_t f = 0; f < o->features; f++) {
-        double c = o->arch == SAE_L1 ? raw_norm(&p, options, f, o->width) : mean_norm;
+        int alone = o->arch == SAE_L1 || o->arch == SAE_JUMPRELU; /* features do not compete */
+        double c = alone ? raw_norm(&p, options, f, o->width) : mean_norm;
         fold_feature(&p, options, f, c > 0 ? c : 1, &to);
     }
     for (uint32_t i = 0; i < o->width; i++)

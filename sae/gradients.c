@@ -27,13 +27,13 @@ static double scale_values(const struct feature_lists *lists, uint32_t f, float 
     return sum;
 }
 
-void gradients_finish_feature(struct dictionary *d, uint32_t f, double f_sum)
+void gradients_finish_feature(struct dictionary *d, uint32_t f, double by_norm)
 {
     const float *w_dec = d->w.w_dec + (size_t)f * d->width;
     float *g_dec = d->g.w_dec + (size_t)f * d->width, *g_enc = d->g.w_enc + (size_t)f * d->width;
     float dot, along;
-    if (d->lambda > 0 && d->norm[f] > 0) {
-        along = (float)(d->lambda / d->rows * f_sum / d->norm[f]);
+    if (by_norm != 0 && d->norm[f] > 0) {
+        along = (float)(by_norm / d->norm[f]);
         d->kernels->combine(g_dec, d->width, g_dec, 1.0f, w_dec, 0, NULL, &along, 1);
     }
     if (d->recipe->unit_norm) { /* what would only change the norm is taken out */
@@ -42,6 +42,7 @@ void gradients_finish_feature(struct dictionary *d, uint32_t f, double f_sum)
         d->kernels->combine(g_dec, d->width, g_dec, 1.0f, w_dec, 0, NULL, &along, 1);
     }
     double square = (double)d->g.b_enc[f] * d->g.b_enc[f];
+    if (d->g.threshold) square += (double)d->g.threshold[f] * d->g.threshold[f];
     d->kernels->dots(&dot, g_dec, d->width, g_dec, 0, NULL, 1);
     square += dot;
     d->kernels->dots(&dot, g_enc, d->width, g_enc, 0, NULL, 1);
@@ -83,7 +84,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
             add_pairs(d, aux, f, d->aux_error, fired, &bias);
         }
         d->g.b_enc[f] = (float)bias;
-        gradients_finish_feature(d, f, f_sum);
+        gradients_finish_feature(d, f, d->lambda / d->rows * f_sum);
     }
 }
 

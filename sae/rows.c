@@ -148,14 +148,14 @@ static void errors_of_row(struct dictionary *d, uint32_t r, const uint32_t *star
 {
     const float *base = d->centred + (size_t)r * d->width, one = 1;
     float sign = -1;
-    d->row_nested[r] = 0;
+    d->row_rest[r] = 0;
     for (uint32_t g = 0; g < d->levels; g++) {
         float *error = error_of(d, g, r);
         d->kernels->combine(error, d->width, base, sign, d->w.w_dec, d->width,
                             d->active.index + starts[g], d->active.value + starts[g],
                             starts[g + 1] - starts[g]);
         d->row_error[r] = square(d->kernels, error, d->width);
-        if (g + 1 < d->levels) d->row_nested[r] += d->row_error[r];
+        if (g + 1 < d->levels) d->row_rest[r] += d->row_error[r];
         base = error;
         sign = 1;
     }
@@ -231,7 +231,6 @@ static void train_block(void *arg, uint32_t item, uint32_t thread)
             float *error = d->error + (size_t)r * d->width;
             d->kernels->subtract(error, error, d->x + (size_t)r * d->width, d->width);
             d->row_error[r] = square(d->kernels, error, d->width);
-            d->row_nested[r] = 0;
         }
         return;
     }
@@ -320,7 +319,7 @@ void rows_forward(struct dictionary *d, float *out, float *f)
     struct forward_job job = {d, out, f};
     d->input = d->recipe->centred ? d->centred : d->x;
     d->with_aux = 0;
-    d->dense = d->keep == 0 || d->recipe->per_batch;
+    d->dense = d->keep == 0 || d->recipe->per_batch; /* by thresholds, where there are some */
     row_lists_clear(&d->active);
     pool_run(d->pool, forward_block, &job, rows_blocks(d));
 }

@@ -18,6 +18,7 @@ static const struct {
     [SAE_TOPK] = {"topk", &dictionary_arch},
     [SAE_BATCHTOPK] = {"batchtopk", &dictionary_arch},
     [SAE_MATRYOSHKA] = {"matryoshka", &dictionary_arch},
+    [SAE_JUMPRELU] = {"jumprelu", &dictionary_arch},
     [SAE_COUNT] = {"count", &count_arch},
 };
 enum { ARCHS = sizeof archs / sizeof archs[0] };
@@ -38,11 +39,18 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
 {
     *options = (struct sae_options){
         .arch = arch,
-        .learning_rate = arch == SAE_L1 ? 5e-5 : 1e-3,
-        .lambda = arch == SAE_L1 ? 5 : 0,
-        .lambda_ramp = 0.05,
+        .learning_rate = arch == SAE_L1         ? 5e-5
+                         : arch == SAE_JUMPRELU ? 2e-4
+                                                : 1e-3,
+        .lambda = arch == SAE_L1         ? 5
+                  : arch == SAE_JUMPRELU ? 10
+                                         : 0,
+        .lambda_ramp = arch == SAE_JUMPRELU ? 1 : 0.05,
+        .bandwidth = 2,
+        .pre_act_coefficient = 3e-6,
         .levels = arch == SAE_MATRYOSHKA ? 5 : 1,
-        .aux_coefficient = arch == SAE_L1 || arch == SAE_COUNT ? 0 : 1.0 / 32,
+        .aux_coefficient =
+            arch == SAE_TOPK || arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA ? 1.0 / 32 : 0,
         .decay = 0.2,
         .beta1 = 0.9,
         .beta2 = 0.999,

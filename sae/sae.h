@@ -22,6 +22,7 @@ enum sae_arch {
     SAE_BATCHTOPK,  /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */
     SAE_MATRYOSHKA, /* the same, and nested prefixes of the features reconstruct as well:
                      * Bussmann et al. 2025, arXiv 2503.17547 */
+    SAE_JUMPRELU,   /* a threshold learned for each feature: Anthropic's update of January 2025 */
     SAE_COUNT       /* one counter a row, keyed by (sequence, position): tests of exactly-once */
 };
 
@@ -38,14 +39,16 @@ struct pool;
 
 struct sae_options {
     enum sae_arch arch;
-    uint32_t width;         /* D */
-    uint32_t features;      /* F */
-    uint32_t k;             /* topk: active features a row; batchtopk, matryoshka: on average */
-    uint32_t levels;        /* matryoshka: nested prefixes, each half of the next; the last is F */
-    double lambda;          /* l1: sparsity coefficient at full strength */
-    double lambda_ramp;     /* l1: share of planned steps over which it rises from 0 */
-    double aux_coefficient; /* topk and its kin: 0 switches AuxK off */
-    uint32_t k_aux;         /* the same: 0 = the power of two nearest D/2 */
+    uint32_t width;     /* D */
+    uint32_t features;  /* F */
+    uint32_t k;         /* topk: active features a row; batchtopk, matryoshka: on average */
+    uint32_t levels;    /* matryoshka: nested prefixes, each half of the next; the last is F */
+    double lambda;      /* l1, jumprelu: sparsity coefficient at full strength */
+    double lambda_ramp; /* the same: share of planned steps over which it rises from 0 */
+    double bandwidth;   /* jumprelu: of the straight-through gradient about a threshold */
+    double pre_act_coefficient; /* jumprelu: of the loss that lifts what is below its threshold */
+    double aux_coefficient;     /* topk and its kin: 0 switches AuxK off */
+    uint32_t k_aux;             /* the same: 0 = the power of two nearest D/2 */
     double learning_rate;
     double warmup;                /* share of planned steps over which the rate rises from 0 */
     double decay;                 /* share of planned steps, at the end, over which it falls to 0 */
@@ -64,7 +67,8 @@ struct sae_options {
 
 /* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
  * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk and its
- * kin: coefficient 1/32, rate 1e-3, matryoshka 5 levels; all: Adam 0.9/0.999/1e-8, clipped to 1,
+ * kin: coefficient 1/32, rate 1e-3, matryoshka 5 levels; jumprelu: lambda 10 over all steps, rate
+ * 2e-4, bandwidth 2, pre_act_coefficient 3e-6; all: Adam 0.9/0.999/1e-8, clipped to 1,
  * decay over 20 %, batches
  * of 4,096, one thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
@@ -82,7 +86,8 @@ struct sae_batch {
 struct sae_step {         /* what a step reports, all of this batch, before the step's change */
     double loss;          /* mean over rows of the whole objective */
     double mse;           /* mean over rows of ||x - x'||^2 */
-    double nested;        /* matryoshka: the same of the narrower levels, summed; 0 elsewhere */
+    double rest;          /* of the loss, mean over rows: matryoshka: the same of the narrower
+                           * levels, summed; jumprelu: both penalties */
     double fve;           /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2 */
     double l0, l1;        /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
     double aux;           /* topk: mean over rows of ||e - e'||^2, the residual and its AuxK

@@ -45,6 +45,8 @@ static const struct field {
     FIELD(U32, levels, 1),
     FIELD(F64, lambda, 0),
     FIELD(F64, lambda_ramp, 0),
+    FIELD(F64, bandwidth, 0),
+    FIELD(F64, pre_act_coefficient, 0),
     FIELD(F64, aux_coefficient, 0),
     FIELD(U32, k_aux, 1),
     FIELD(F64, learning_rate, 0),

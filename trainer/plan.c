@@ -52,6 +52,8 @@ static struct sae_options sae_options_of(const struct plan *p, const struct conf
     o.k = c->k;
     o.lambda = c->lambda;
     o.lambda_ramp = c->lambda_ramp;
+    o.bandwidth = c->bandwidth;
+    o.pre_act_coefficient = c->pre_act_coefficient;
     o.aux_coefficient = c->aux_coefficient;
     o.k_aux = c->k_aux;
     if (c->arch == CONFIG_MATRYOSHKA) o.levels = c->levels;

@@ -122,7 +122,8 @@ static void check_saelens(enum sae_arch arch, int two_hooks)
     struct export_options options = {scale, "smol", "resid_post.15", 512, 0};
     char dir[128], path[256];
     static float w_enc[F * D], w_enc_t[D * F], w_dec[F * D], b_enc[F], b_dec[D], threshold[F];
-    int jumps = arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA;
+    int jumps = arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA || arch == SAE_JUMPRELU;
+    int alone = arch == SAE_L1 || arch == SAE_JUMPRELU;
     snprintf(dir, sizeof dir, "%s/a/b", folder);
     assert_int_equal(export_saelens(sae, &options, dir), ERR_OK);
     snprintf(path, sizeof path, "%s/sae_weights.safetensors", dir);
@@ -138,9 +139,8 @@ static void check_saelens(enum sae_arch arch, int two_hooks)
     read_tensor(path, "b_dec", b_dec, D);
     for (int f = 0; f < F; f++)
         for (int i = 0; i < D; i++) w_enc[f * D + i] = w_enc_t[i * F + f];
-    check_reconstruction(w_enc, b_enc, w_dec, b_dec, threshold, arch != SAE_L1,
-                         arch == SAE_TOPK ? K : 0);
-    for (int f = 0; f < F && !(two_hooks && arch != SAE_L1); f++) { /* norms are folded */
+    check_reconstruction(w_enc, b_enc, w_dec, b_dec, threshold, !alone, arch == SAE_TOPK ? K : 0);
+    for (int f = 0; f < F && !(two_hooks && !alone); f++) { /* norms are folded */
         double square = 0;
         for (int i = 0; i < D; i++) square += pow(w_dec[f * D + i], 2);
         assert_true(fabs(sqrt(square) - 1) < 1e-4);
@@ -170,6 +170,8 @@ static void saelens_gets_raw_weights(void **state)
     check_saelens(SAE_BATCHTOPK, 0);
     check_saelens(SAE_BATCHTOPK, 1);
     check_saelens(SAE_MATRYOSHKA, 0);
+    check_saelens(SAE_JUMPRELU, 0);
+    check_saelens(SAE_JUMPRELU, 1);
 }
 
 static void sparsify_gets_raw_weights(void **state)

@@ -1,7 +1,8 @@
 /*
  * Gradients of the dictionaries against finite differences of a double-precision loss that is
  * written here once more, from the formulas: l1's penalty, TopK of a row and of a batch, nested
- * levels, AuxK with the residual taken as given and b_dec nowhere in its reconstruction.
+ * levels, AuxK with the residual taken as given and b_dec nowhere in its reconstruction. JumpReLU's
+ * jump has no derivative: what stands in its place is compared with the rule, in doubles.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,21 +16,21 @@
 #include "base/rng.h"
 #include "sae/dictionary.h"
 
-enum { D = 7, F = 19, B = 33, K = 3, K_AUX = 4, FLOATS = 2 * F * D + F + D };
+enum { D = 7, F = 19, B = 33, K = 3, K_AUX = 4, FLOATS = 2 * F * D + 2 * F + D };
 
-static double lambda_now, aux_now;
-static int topk, per_batch, levels;
+static double lambda_now, aux_now, below_now;
+static int topk, per_batch, levels, jumps;
 static uint8_t dead[F];
 static float x[B * D];
 static double residual[B][D]; /* e of the parameters where the gradient is taken */
 
 struct view { /* parameters in one array of doubles */
-    double *w_enc, *w_dec, *b_enc, *b_dec;
+    double *w_enc, *w_dec, *b_enc, *b_dec, *threshold;
 };
 
 static struct view view_of(double *p)
 {
-    return (struct view){p, p + F * D, p + 2 * F * D, p + 2 * F * D + F};
+    return (struct view){p, p + F * D, p + 2 * F * D, p + 2 * F * D + F, p + 2 * F * D + F + D};
 }
 
 /* f of one row: the `keep` largest above zero among those that are allowed; 0 keeps all. */
@@ -76,6 +77,27 @@ static double errors_of(const struct view *v, const double *f, int r, int j, dou
     return loss;
 }
 
+static double norm_of(const struct view *v, int i)
+{
+    double square = 0;
+    for (int j = 0; j < D; j++) square += v->w_dec[i * D + j] * v->w_dec[i * D + j];
+    return sqrt(square);
+}
+
+/* JumpReLU: f of one row, and what its penalties add to the loss. */
+static double jump(const struct view *v, const float *row, double *pre, double *f)
+{
+    double loss = 0;
+    for (int i = 0; i < F; i++) {
+        pre[i] = v->b_enc[i];
+        for (int j = 0; j < D; j++) pre[i] += v->w_enc[i * D + j] * row[j];
+        f[i] = pre[i] > v->threshold[i] ? pre[i] : 0;
+        loss += lambda_now * tanh(4 * f[i] * norm_of(v, i)) / B;
+        if (f[i] == 0) loss += below_now * (v->threshold[i] - pre[i]) * norm_of(v, i) / B;
+    }
+    return loss;
+}
+
 static double loss_of(double *p, int set_residual)
 {
     static double all[B][F];
@@ -83,8 +105,11 @@ static double loss_of(double *p, int set_residual)
     double loss = 0;
     if (per_batch) activate_batch(&v, all);
     for (int r = 0; r < B; r++) {
-        double *f = all[r], g[F];
-        if (!per_batch) activate(&v, x + r * D, topk ? K : 0, NULL, f);
+        double *f = all[r], g[F], pre[F];
+        if (jumps)
+            loss += jump(&v, x + r * D, pre, f);
+        else if (!per_batch)
+            activate(&v, x + r * D, topk ? K : 0, NULL, f);
         activate(&v, x + r * D, K_AUX, dead, g);
         for (int j = 0; j < D; j++) {
             double out, aux = 0;
@@ -93,11 +118,8 @@ static double loss_of(double *p, int set_residual)
             if (set_residual) residual[r][j] = x[r * D + j] - out;
             if (topk) loss += aux_now * (residual[r][j] - aux) * (residual[r][j] - aux) / B;
         }
-        for (int i = 0; i < F && !topk; i++) {
-            double square = 0;
-            for (int j = 0; j < D; j++) square += v.w_dec[i * D + j] * v.w_dec[i * D + j];
-            loss += lambda_now * f[i] * sqrt(square) / B;
-        }
+        for (int i = 0; i < F && !topk && !jumps; i++)
+            loss += lambda_now * f[i] * norm_of(&v, i) / B;
     }
     return loss;
 }
@@ -109,7 +131,10 @@ static void to_doubles(const struct parameters *p, double *out)
         v.w_enc[i] = p->w_enc[i];
         v.w_dec[i] = p->w_dec[i];
     }
-    for (int i = 0; i < F; i++) v.b_enc[i] = p->b_enc[i];
+    for (int i = 0; i < F; i++) {
+        v.b_enc[i] = p->b_enc[i];
+        v.threshold[i] = p->threshold ? p->threshold[i] : 0;
+    }
     for (int i = 0; i < D; i++) v.b_dec[i] = p->b_dec[i];
 }
 
@@ -128,6 +153,8 @@ static void project(const double *p, double *gradient)
     }
 }
 
+static double bandwidth = 1e-9; /* so narrow that nothing lies within */
+
 static struct sae *made(enum sae_arch arch, double aux)
 {
     struct sae_options o;
@@ -136,22 +163,26 @@ static struct sae *made(enum sae_arch arch, double aux)
     sae_options_default(arch, &o);
     o.width = D;
     o.features = F;
-    o.k = arch == SAE_L1 ? 0 : K;
+    topk = arch != SAE_L1 && arch != SAE_JUMPRELU;
+    jumps = arch == SAE_JUMPRELU;
+    o.k = topk ? K : 0;
     if (arch == SAE_MATRYOSHKA) o.levels = 3;
     o.k_aux = K_AUX;
     o.aux_coefficient = aux;
     o.lambda_ramp = 0;
-    o.lambda = arch == SAE_L1 ? 0.7 : 0;
+    o.lambda = topk ? 0 : 0.7;
+    o.pre_act_coefficient = 0.1;
+    o.bandwidth = bandwidth;
     o.batch_rows = B;
     o.threads = 2;
     o.dead_window_rows = 1000;
     for (int j = 0; j < D; j++) mean[j] = 0.3f * (float)j;
     o.mean = mean;
     assert_int_equal(sae_new(&o, &sae), 0);
-    topk = arch != SAE_L1;
     per_batch = arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA;
     levels = (int)o.levels;
     lambda_now = o.lambda;
+    below_now = o.pre_act_coefficient;
     aux_now = aux;
     return sae;
 }
@@ -171,10 +202,37 @@ static void disturb(struct dictionary *d)
         for (int j = 0; j < D; j++) square += pow(d->w.w_dec[f * D + j], 2);
         d->norm[f] = (float)sqrt(square);
         dead[f] = f % 3 == 1;
+        if (jumps) d->w.threshold[f] = 0.2f + 0.02f * (float)f;
         d->silent_rows[f] = dead[f] ? 5000 : 0;
     }
     for (int j = 0; j < D; j++) d->w.b_dec[j] += (float)(0.1 * rng_normal(&rng));
     for (int i = 0; i < B * D; i++) x[i] = (float)rng_normal(&rng) + 0.3f * (float)(i % D);
+}
+
+/* What the straight-through rule adds: where y is within half a bandwidth of theta, the gradient
+ * with respect to f goes to theta times -theta / bandwidth, and to y times as much with the other
+ * sign. */
+static void add_straight_through(double *p, double *gradient)
+{
+    struct view v = view_of(p), g = view_of(gradient);
+    for (int r = 0; r < B; r++) {
+        double pre[F], f[F], error[D];
+        jump(&v, x + r * D, pre, f);
+        for (int j = 0; j < D; j++) {
+            error[j] = v.b_dec[j] - x[r * D + j];
+            for (int i = 0; i < F; i++) error[j] += f[i] * v.w_dec[i * D + j];
+        }
+        for (int i = 0; i < F; i++) {
+            if (fabs(pre[i] - v.threshold[i]) >= bandwidth / 2) continue;
+            double t = tanh(4 * f[i] * norm_of(&v, i));
+            double by_f = lambda_now * 4 * norm_of(&v, i) * (1 - t * t) / B;
+            for (int j = 0; j < D; j++) by_f += 2 * error[j] * v.w_dec[i * D + j] / B;
+            by_f *= v.threshold[i] / bandwidth;
+            g.threshold[i] -= by_f;
+            g.b_enc[i] += by_f;
+            for (int j = 0; j < D; j++) g.w_enc[i * D + j] += by_f * x[r * D + j];
+        }
+    }
 }
 
 static void compare(struct sae *sae, int dense, int with_aux)
@@ -195,6 +253,7 @@ static void compare(struct sae *sae, int dense, int with_aux)
         p[i] = was;
     }
     if (topk) project(p, wanted);
+    if (jumps) add_straight_through(p, wanted);
     assert_int_equal(sae_train(sae, &batch, &step), 0);
     assert_int_equal(step.skipped, 0);
     assert_int_equal(d->dense, dense); /* the way that was meant to be tested */
@@ -258,6 +317,15 @@ static void batchtopk(void **state)
     compare(made(SAE_BATCHTOPK, 0.5), 0, 1);
 }
 
+static void jumprelu(void **state)
+{
+    (void)state;
+    compare(made(SAE_JUMPRELU, 0), 1, 0);
+    bandwidth = 1;
+    compare(made(SAE_JUMPRELU, 0), 1, 0);
+    bandwidth = 1e-9;
+}
+
 static void matryoshka(void **state)
 {
     (void)state;
@@ -271,6 +339,7 @@ int main(void)
         cmocka_unit_test(l1_by_lists),       cmocka_unit_test(l1_by_dense_products),
         cmocka_unit_test(topk_without_auxk), cmocka_unit_test(topk_with_auxk),
         cmocka_unit_test(batchtopk),         cmocka_unit_test(matryoshka),
+        cmocka_unit_test(jumprelu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

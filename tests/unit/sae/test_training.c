@@ -33,6 +33,7 @@ static void recover(enum sae_arch arch)
     o.planned_steps = STEPS;
     o.learning_rate = 3e-3;
     if (arch == SAE_MATRYOSHKA) o.levels = 2;
+    if (arch == SAE_JUMPRELU) o.lambda = 0.5;
     o.dead_window_rows = 50000;
     struct sae *sae;
     struct sae_step first = {0}, step;
@@ -53,6 +54,12 @@ static void recover(enum sae_arch arch)
     assert_true(mmcs >= 0.9);
     assert_true(mcc >= 0.9);
     sae_free(sae);
+}
+
+static void jumprelu_recovers_the_true_features(void **state)
+{
+    (void)state;
+    recover(SAE_JUMPRELU);
 }
 
 static void topk_and_its_kin_recover_the_true_features(void **state)
@@ -409,6 +416,8 @@ static void options_out_of_range_are_named(void **state)
     REFUSED(o.clip_norm = -1, "clip_norm");
     REFUSED(o.lambda = -1, "lambda");
     REFUSED(o.dead_window_rows = 0, "dead_window_rows");
+    REFUSED(o.arch = SAE_JUMPRELU; o.bandwidth = 0, "bandwidth");
+    REFUSED(o.pre_act_coefficient = -1, "pre_act_coefficient");
     REFUSED(o.arch = SAE_MATRYOSHKA; o.levels = 0, "levels");
     REFUSED(o.arch = SAE_MATRYOSHKA; o.levels = 6, "levels"); /* 16 features halve four times */
     REFUSED(o.batch_rows = 1 << 20; o.features = 1 << 20; o.k = 1 << 20, "2^31");
@@ -468,6 +477,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topk_and_its_kin_recover_the_true_features),
+        cmocka_unit_test(jumprelu_recovers_the_true_features),
         cmocka_unit_test(l1_recovers_the_true_features),
         cmocka_unit_test(the_number_of_threads_changes_no_bit),
         cmocka_unit_test(lists_and_dense_products_agree),
