@@ -62,6 +62,23 @@ static void woken(void *arg)
     process_finish(s->process, ERR_OK);
 }
 
+static int has_stopped;
+
+static void not_after_stop(void *arg)
+{
+    struct state *s = arg;
+    if (has_stopped) mark('!');
+    process_finish(s->process, ERR_OK);
+}
+
+/* Everything becomes due while stop() runs: a timer, a wake, and the skeleton's tick. */
+static void make_all_due(struct state *s)
+{
+    has_stopped = 1;
+    process_wake_send(s->wake);
+    usleep(1100000);
+}
+
 static void *wake_it(void *arg)
 {
     usleep(20000);
@@ -125,6 +142,13 @@ static int start(struct process *p)
         if (!s->wake) return err_set(ERR_NOMEM, "no wake");
         return pthread_create(&s->thread, NULL, wake_it, s) ? ERR_IO : ERR_OK;
     }
+    if (strcmp(mode(p), "after") == 0) {
+        s->timer = process_timer_new(p, not_after_stop, s);
+        s->wake = process_wake_new(p, not_after_stop, s);
+        if (!s->timer || !s->wake) return err_set(ERR_NOMEM, "no timer");
+        process_timer_set(s->timer, 1);
+        return ERR_OK;
+    }
     if (strcmp(mode(p), "wait") == 0 || strcmp(mode(p), "hang") == 0 ||
         strcmp(mode(p), "block") == 0)
         return ERR_OK;
@@ -154,6 +178,7 @@ static void stop(struct process *p)
     link_close(s->dealer);
     link_close(s->router);
     mark('X');
+    if (strcmp(mode(p), "after") == 0) make_all_due(s);
 }
 
 static int name(const struct options *options, char *out)
@@ -166,6 +191,7 @@ static int name(const struct options *options, char *out)
 static void stats(struct process *p)
 {
     if (strcmp(mode(p), "stats") == 0) mark('s');
+    if (has_stopped) mark('!');
 }
 
 static const struct option_spec extra[] = {{"mode", "WORD", "what to do"}};
@@ -381,6 +407,13 @@ static void test_first_report_is_at_once(void **state)
     made("SstX");
 }
 
+static void test_nothing_runs_after_stop(void **state)
+{
+    (void)state;
+    assert_int_equal(ended(launch_run("after")), 0);
+    made("SX");
+}
+
 static void test_address_file(void **state)
 {
     (void)state;
@@ -410,6 +443,7 @@ int main(void)
         T(test_wake),
         T(test_report),
         T(test_first_report_is_at_once),
+        T(test_nothing_runs_after_stop),
         T(test_address_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
