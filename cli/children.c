@@ -147,15 +147,18 @@ int children_tend(struct children *c, int64_t now_ms, uint64_t progress)
     return result;
 }
 
+void child_revive(struct child *child, int64_t now_ms)
+{
+    if (child->phase != CHILD_DONE) return;
+    child->phase = CHILD_WAITING;
+    child->start_ms = now_ms + CHILD_REVIVE_MS;
+    child->restarts++;
+}
+
 void children_revive(struct children *c, enum child_role role, int64_t now_ms)
 {
-    for (size_t i = 0; i < c->count; i++) {
-        struct child *child = &c->child[i];
-        if (child->role != role || child->phase != CHILD_DONE) continue;
-        child->phase = CHILD_WAITING;
-        child->start_ms = now_ms + CHILD_REVIVE_MS;
-        child->restarts++;
-    }
+    for (size_t i = 0; i < c->count; i++)
+        if (c->child[i].role == role) child_revive(&c->child[i], now_ms);
 }
 
 void children_signal(struct children *c, enum child_role role, int signal)

@@ -67,8 +67,10 @@ int children_add(struct children *children, enum child_role role, const char *na
  * moves. ERR_OK, or the error to end the run with: err_text() names the child. Never blocks. */
 int children_tend(struct children *children, int64_t now_ms, uint64_t progress);
 
-/* Start those of a role again, in half a second, that ended with 0 though there is work left:
- * somebody else told them to end. */
+/* Start one again, in half a second, that ended with 0 though there is work left: somebody else
+ * told it to end. Nothing where it did not end so. */
+void child_revive(struct child *child, int64_t now_ms);
+/* The same of all of a role. */
 void children_revive(struct children *children, enum child_role role, int64_t now_ms);
 
 /* Send a signal to all running children of a role. */

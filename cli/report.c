@@ -24,30 +24,40 @@ static int summary_path(const struct config *config, const char *consumer, char 
     return ERR_OK;
 }
 
-int report_all_drawn(const struct config *config)
+static int has_drawn(const struct config *config, const char *consumer)
 {
     char buffer[CONFIG_PATH_BYTES];
-    const struct config_list *consumers = &config->trainer.consumers;
+    struct consumer_state state;
     if (config_buffer_dir(config, buffer) != ERR_OK) return 0;
-    for (uint32_t i = 0; i < consumers->count; i++) {
-        struct consumer_state state;
-        if (consumer_read(buffer, consumers->item[i], &state) != ERR_OK) return 0;
-        int finished = state.finished && state.stream == stream_key(config->stream.name);
-        consumer_state_free(&state);
-        if (!finished) return 0;
-    }
+    if (consumer_read(buffer, consumer, &state) != ERR_OK) return 0;
+    int finished = state.finished && state.stream == stream_key(config->stream.name);
+    consumer_state_free(&state);
+    return finished;
+}
+
+int report_consumer_finished(const struct config *config, const char *consumer)
+{
+    char path[CONFIG_PATH_BYTES];
+    return has_drawn(config, consumer) && summary_path(config, consumer, path) == ERR_OK &&
+           access(path, R_OK) == 0;
+}
+
+static int all(const struct config *config, int (*has)(const struct config *, const char *consumer))
+{
+    const struct config_list *consumers = &config->trainer.consumers;
+    for (uint32_t i = 0; i < consumers->count; i++)
+        if (!has(config, consumers->item[i])) return 0;
     return consumers->count > 0;
+}
+
+int report_all_drawn(const struct config *config)
+{
+    return all(config, has_drawn);
 }
 
 int report_finished(const struct config *config)
 {
-    char path[CONFIG_PATH_BYTES];
-    const struct config_list *consumers = &config->trainer.consumers;
-    if (!report_all_drawn(config)) return 0;
-    for (uint32_t i = 0; i < consumers->count; i++)
-        if (summary_path(config, consumers->item[i], path) != ERR_OK || access(path, R_OK) != 0)
-            return 0;
-    return 1;
+    return all(config, report_consumer_finished);
 }
 
 static double real(const json_t *object, const char *key)

@@ -6,8 +6,9 @@
 
 #include <stdio.h>
 
-/* Whether every declared consumer has finished and left its summary. A configuration without
- * consumers is never finished. Reads the disk. */
+/* Whether a consumer has finished and left its summary. Reads the disk, as those below do. */
+int report_consumer_finished(const struct config *config, const char *consumer);
+/* Whether every declared one has. A configuration without consumers is never finished. */
 int report_finished(const struct config *config);
 
 /* Whether every declared consumer needs nothing more, though it may still be writing its results.

@@ -300,20 +300,31 @@ static int is_cut_off(struct up *up)
     return up->cut_off_looks >= CUT_OFF_LOOKS;
 }
 
+/* Each by itself: the others may be waiting for one, as the buffer is full. */
+static void revive_trainers(struct up *up)
+{
+    struct children *c = &up->children;
+    const struct config_list *consumers = &up->config->trainer.consumers;
+    for (size_t i = 0, consumer = 0; i < c->count; i++) {
+        if (c->child[i].role != CHILD_TRAINER) continue;
+        const char *name = consumers->item[consumer++]; /* they were added in this order */
+        if (c->child[i].phase == CHILD_DONE && !report_consumer_finished(up->config, name))
+            child_revive(&c->child[i], now_ms());
+    }
+}
+
 /* Who ends with 0 has done its part, or was told to end by somebody else: then it is needed again.
  */
 static void revive(struct up *up)
 {
     struct children *c = &up->children;
-    int has_consumers = up->config->trainer.consumers.count > 0;
-    int drawn = has_consumers && report_all_drawn(up->config);
+    int drawn = report_all_drawn(up->config);
     if (is_cut_off(up) && !drawn) {
         children_revive(c, CHILD_CAPTURE, now_ms());
         up->cut_off_looks = 0;
     }
+    revive_trainers(up);
     size_t left = children_left(c, CHILD_CAPTURE) + children_left(c, CHILD_TRAINER);
-    if (has_consumers && children_left(c, CHILD_TRAINER) == 0 && !report_finished(up->config))
-        children_revive(c, CHILD_TRAINER, now_ms());
     if (left > 0 && !drawn) children_revive(c, CHILD_SINK, now_ms());
     if (left > 0) children_revive(c, CHILD_BROKER, now_ms());
 }

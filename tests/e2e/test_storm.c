@@ -113,6 +113,19 @@ static void told_to_end_by_somebody_else(void **state)
     assert_true(run_counts_are(run, "main", 1500000, 1));
 }
 
+/* One consumer of two is told so: the other soon waits for it, as the buffer is full. */
+static void one_consumer_told_to_end(void **state)
+{
+    struct run *run = *state;
+    configure(run, 1500000, 1, "main, other", 1, "32MiB", 512);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    run_await_drawn(run, "other", 50000, 40);
+    kill(run_await_process(run, "trainer-other", 20), SIGTERM);
+    if (run_wait(up, 60) != 0) fail_msg("sluice up failed");
+    assert_true(run_counts_are(run, "main", 1500000, 1));
+    assert_true(run_counts_are(run, "other", 1500000, 1));
+}
+
 static void everything_at_once(void **state)
 {
     static const char *const names[] = {"sink", "trainer-main", "capture-0", "broker", "sluice"};
@@ -330,6 +343,7 @@ int main(int argc, char **argv)
         STORM(sluice_itself),
         STORM(children_drain_when_sluice_dies),
         STORM(told_to_end_by_somebody_else),
+        STORM(one_consumer_told_to_end),
         STORM(everything_at_once),
         STORM(killed_before_a_checkpoint_is_there),
         STORM(killed_after_a_checkpoint_is_there),
