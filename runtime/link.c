@@ -64,14 +64,13 @@ struct link {
     struct link_hub *hub;
     struct link_options options;
     char endpoint[ENDPOINT_BYTES];
-    void *socket;
+    void *socket; /* NULL once closed: ZeroMQ then has nothing to read and no event */
     uv_poll_t poll;
     uv_idle_t again;
     int open_handles;
     int lock;       /* descriptor of the lock beside a bound ipc socket; -1 */
     int want_write; /* a send met the high-water mark */
     int reading;    /* inside pump() */
-    int closed;
     struct link_counters counters;
 };
 
@@ -355,8 +354,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
 void link_close(struct link *link)
 {
-    if (!link || link->closed) return;
-    link->closed = 1;
+    if (!link) return;
     int handles = link->open_handles;
     if (handles > 0) {
         /* Before the socket: its descriptor must not be watched once it is another's. */
@@ -364,6 +362,7 @@ void link_close(struct link *link)
         uv_close((uv_handle_t *)&link->again, on_handle_closed);
     }
     if (link->socket) zmq_close(link->socket);
+    link->socket = NULL;
     if (link->lock >= 0) close(link->lock);
     if (handles == 0) free(link);
 }
@@ -425,7 +424,7 @@ static void read_messages(struct link *link)
         link->options.budget_messages ? link->options.budget_messages : DEFAULT_BUDGET;
     struct link_message message;
     int usable;
-    for (uint32_t i = 0; i < budget && !link->closed; i++) {
+    for (uint32_t i = 0; i < budget; i++) {
         if (receive(link, &message, &usable) != ERR_OK) return;
         if (usable) {
             link->counters.received_messages++;
@@ -440,15 +439,14 @@ static void read_messages(struct link *link)
 /* One turn: read up to the budget, tell of room, and come back while there is more of either. */
 static void pump(struct link *link)
 {
-    if (link->closed || link->reading) return;
+    if (link->reading) return;
     link->reading = 1;
     read_messages(link);
-    if (!link->closed && link->want_write && (events_of(link) & ZMQ_POLLOUT)) {
+    if (link->want_write && (events_of(link) & ZMQ_POLLOUT)) {
         link->want_write = 0;
         if (link->options.on_writable) link->options.on_writable(link->options.arg, link);
     }
     link->reading = 0;
-    if (link->closed) return;
     int events = events_of(link);
     if ((events & ZMQ_POLLIN) || (link->want_write && (events & ZMQ_POLLOUT))) {
         uv_idle_start(&link->again, on_again);
@@ -514,7 +512,7 @@ void link_message_free(struct link_message *message)
  * happens anyway. */
 static void after_send(struct link *link)
 {
-    if (link->reading || link->closed) return;
+    if (link->reading) return;
     int events = events_of(link);
     if ((events & ZMQ_POLLIN) || (link->want_write && (events & ZMQ_POLLOUT)))
         uv_idle_start(&link->again, on_again);
