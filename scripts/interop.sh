@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tests against the real SAELens, sparsify and transformers, in a virtual environment of the user's
 # cache that is made once for each list of versions (tests/interop/requirements.txt: 5.6 GB):
-# interop.sh [ARGUMENTS OF PYTEST]. `interop.sh peers` measures Sluice beside them instead.
+# interop.sh [ARGUMENTS OF PYTEST], or `interop.sh peers [PART]...` to measure Sluice beside them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
@@ -33,6 +33,6 @@ if [ "${1:-}" = peers ]; then
     "$venv/bin/python" -c 'import importlib.metadata as m; m.version("dictionary-learning")' 2>/dev/null ||
         "$venv/bin/pip" install --quiet --no-deps --no-cache-dir --disable-pip-version-check \
             dictionary-learning==0.1.0
-    OMP_NUM_THREADS=2 exec "$venv/bin/python" tests/bench/peers.py
+    OMP_NUM_THREADS=2 exec "$venv/bin/python" tests/bench/peers.py "${@:2}"
 fi
 exec "$venv/bin/python" -m pytest -p no:cacheprovider -ra tests/interop "$@"

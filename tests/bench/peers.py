@@ -1,13 +1,13 @@
 """Sluice and its peers on the same model, tokens, rows and machine: `make bench-peers`.
 
-    peers.py                       everything; prints two tables
-    peers.py saelens FOLDER        one part, in a process of its own
-    peers.py trainer PEER F FOLDER
+    peers.py [trainers] [end-to-end]     prints a table each; both, where none is named
 
-BENCH_PEER_ROWS (default 100000) is the length of the end-to-end part. Everything computes in float32
-on two threads. Peers have the fastest settings that were found for two CPU cores; where one is not
-the peer's default, a comment says so. Nothing is logged to a server, compiled or cast: torch.compile
-and bfloat16 were slower here, or (autocast) change what is computed.
+(`peers.py saelens FOLDER` and `peers.py trainer PEER F FOLDER` are what it starts for one peer.)
+
+BENCH_PEER_ROWS (default 100000) is the length of the end-to-end part. Everything computes in
+float32 on two threads, and nothing is logged to a server. Peers have the fastest settings that were
+found for two CPU cores; where one is not the peer's default, a comment says so. torch.compile is
+left out: it took 16 s to make SAELens's dense step 7 % faster.
 """
 import datetime
 import json
@@ -31,7 +31,8 @@ STARTED = time.time()
 ROWS = int(os.environ.get("BENCH_PEER_ROWS", "100000"))
 # Contexts beyond those that are trained on: what SAELens leaves in its buffer, and held-out ones.
 SPARE_CONTEXTS, HELD_OUT_CONTEXTS = 48, 32
-SIZES = {4608: 12, 18432: 8}  # features of the trainer-only part: steps
+SIZES = {4608: 12, 18432: 8}  # of the trainers' part: features, steps
+TRAINERS_CONTEXTS = 48
 WARM_STEPS = 2
 
 
@@ -42,9 +43,8 @@ def say(text):
 # ---- what both sides are given ----
 
 
-def write_rows(folder):
+def write_rows(folder, contexts):
     """Identities and float32 rows of whole contexts, by the engine."""
-    contexts = -(-ROWS // (CONTEXT - 1)) + SPARE_CONTEXTS + HELD_OUT_CONTEXTS
     say(f"making {contexts} contexts of {CONTEXT} tokens, and their rows")
     driver = BUILD / "tests/interop/rows_driver"
     arguments = [MODEL, MODEL.parents[1], CORPUS, str(contexts), str(CONTEXT), folder]
@@ -153,13 +153,15 @@ def sluice(folder):
     if process.wait() != 0:
         raise SystemExit("sluice up failed")
     seconds = time.time() - start
-    both = [s for s in seen if s[2] > 0 and s[1] < seen[-1][1]]  # model and trainer at work
+    # Model and trainer at work; a buffer that fills or drains flatters one of the two.
+    both = [s for s in seen if s[2] > 0 and s[1] < seen[-1][1]]
+    lasted, *done = (after - before for before, after in zip(both[0], both[-1]))
     export = folder / "sluice/peers/main/export/topk-4608-k32/saelens"
     return {
         "seconds": seconds, "mib": peak_mib(report), "fve": fve(export, folder),
         "tokens": ROWS * CONTEXT // (CONTEXT - 1),  # at least: special tokens make no rows
         "start": model_open(folder / "sluice/peers/log/capture-0.log") - start,
-        "steady": (both[-1][1] - both[0][1]) / (both[-1][0] - both[0][0]),
+        "steady": min(done[0], done[1] * CONTEXT / (CONTEXT - 1)) / lasted,
     }
 
 
@@ -193,8 +195,9 @@ def saelens_runner(dataset, folder):
     # thrown away, the estimate of the norm.
     config = LanguageModelSAERunnerConfig(
         sae=saelens_sae(FEATURES, normalize_activations="expected_average_only_in"),
-        n_batches_for_norm_estimate=1, model_class_name="AutoModelForCausalLM", model_name="smollm2",
-        hook_name=f"model.layers.{LAYER}", dataset_path="the same tokens", streaming=False,
+        n_batches_for_norm_estimate=1, model_class_name="AutoModelForCausalLM",
+        model_name="smollm2", hook_name=f"model.layers.{LAYER}",
+        dataset_path="the same tokens", streaming=False,
         is_dataset_tokenized=True, context_size=CONTEXT, seqpos_slice=(1, None),
         prepend_bos=False, training_tokens=steps * BATCH, train_batch_size_tokens=BATCH,
         store_batch_size_prompts=8, lr=RATE, lr_decay_steps=steps // 5, device="cpu",
@@ -216,6 +219,7 @@ def saelens(folder):
     def timed_step(self, batch):
         output = step(self, batch)
         ends.append(time.time())
+        say(f"  SAELens  {len(ends)} of {ROWS // BATCH} steps, {ends[-1] - STARTED:.1f} s")
         return output
 
     SAETrainer.step = timed_step
@@ -232,6 +236,7 @@ def saelens(folder):
 
 def end_to_end(folder):
     say(f"end to end: {ROWS} rows")
+    write_rows(folder, -(-ROWS // (CONTEXT - 1)) + SPARE_CONTEXTS + HELD_OUT_CONTEXTS)
     ours = sluice(folder)
     theirs = run_part(folder, "saelens")
     theirs["fve"] = fve(folder / "saelens", folder)
@@ -241,8 +246,8 @@ def end_to_end(folder):
           " tokens/s, steady | peak MiB | held-out FVE |\n" + "|---" * 8 + "|")
     for name, r in (("Sluice", ours), ("SAELens", theirs)):
         r["whole"] = r["tokens"] / r["seconds"]
-        print(f"| {name} | {r['tokens']:,} | {r['seconds']:.1f} | {r['start']:.1f} | {r['whole']:,.0f} |"
-              f" {r['steady']:,.0f} | {r['mib']:,.0f} | {r['fve']:.4f} |")
+        print(f"| {name} | {r['tokens']:,} | {r['seconds']:.1f} | {r['start']:.1f} |"
+              f" {r['whole']:,.0f} | {r['steady']:,.0f} | {r['mib']:,.0f} | {r['fve']:.4f} |")
     print("\nSluice over SAELens: {:.2f} whole, {:.2f} steady".format(
         *(ours[key] / theirs[key] for key in ("whole", "steady"))))
 
@@ -279,21 +284,23 @@ def dictionary_learning_steps(rows, features, steps, seconds):
     from dictionary_learning.trainers.top_k import TopKTrainer
 
     trainer = TopKTrainer(
-        steps=1000000, activation_dim=WIDTH, dict_size=features, k=K, layer=LAYER, lm_name="smollm2",
-        lr=RATE, device="cpu", seed=0,
+        steps=1000000, activation_dim=WIDTH, dict_size=features, k=K, layer=LAYER,
+        lm_name="smollm2", lr=RATE, device="cpu", seed=0,
     )
     for step, batch in enumerate(batches(rows, steps, seconds)):
         trainer.update(step, batch)
 
 
 def sparsify_steps(rows, features, steps, seconds):
-    """Its trainer asks a model for rows: this one looks them up by number."""
+    """Its trainer asks a model for rows: this one looks them up by number. The optimizer is its
+    default, signum."""
     import torch
     from datasets import Dataset
     from sparsify import SparseCoderConfig, TrainConfig, Trainer
 
     class Rows(torch.nn.Module):
-        device, dummy_inputs = torch.device("cpu"), {"input_ids": torch.zeros(1, 1, dtype=torch.long)}
+        device = torch.device("cpu")
+        dummy_inputs = {"input_ids": torch.zeros(1, 1, dtype=torch.long)}
 
         def __init__(self):
             super().__init__()
@@ -334,47 +341,50 @@ def trainer(peer, features, folder):
 
 
 def sluice_trainer(folder):
-    """Rows a second and MiB by features, of the step alone, out of bench_trainer's table."""
+    """Rows a second of the step alone by features, out of bench_trainer's table."""
     out = subprocess.run(
         [BUILD / "tests/bench/bench_trainer", str(THREADS), folder],
         check=True, text=True, stdout=subprocess.PIPE,
     ).stdout
-    lines = [line.strip("| ").split(" | ") for line in out.splitlines() if line.startswith("| topk |")]
-    return {int(cells[1]): (float(cells[7]), float(cells[8])) for cells in lines}
+    cells = (line.strip("| ").split(" | ") for line in out.splitlines())
+    return {int(row[1]): float(row[7]) for row in cells if row[0] == "topk"}
 
 
 def trainers_alone(folder):
+    write_rows(folder, TRAINERS_CONTEXTS)
     say("trainers alone: Sluice")
     ours, peers = sluice_trainer(folder), {}
     for peer in TRAINERS:
         for features in SIZES:
             say(f"trainers alone: {peer}, F {features}")
-            peers[peer, features] = run_part(folder, "trainer", peer, str(features))
-    print(f"\nTrainers alone: rows/s of a step (median), the same rows, D {WIDTH}, topk K {K}, B {BATCH}, "
-          f"{THREADS} threads\n")
-    print("| |" + "".join(f" F {features} | Sluice over it | MiB |" for features in SIZES))
-    print("|---" * (1 + 3 * len(SIZES)) + "|")
-    print("| Sluice |" + "".join(f" {ours[f][0]:,.0f} | | {ours[f][1]:,.0f} |" for f in SIZES))
+            result = run_part(folder, "trainer", peer, str(features))
+            peers[peer, features] = result["rows"]
+    print(f"\nTrainers alone: rows/s of a step (median), the same rows, D {WIDTH}, topk K {K}, "
+          f"B {BATCH}, {THREADS} threads\n")
+    print("| |" + "".join(f" F {features} | Sluice over it |" for features in SIZES))
+    print("|---" * (1 + 2 * len(SIZES)) + "|")
+    print("| Sluice |" + "".join(f" {ours[features]:,.0f} | |" for features in SIZES))
     for peer in TRAINERS:
-        cells = [(peers[peer, f]["rows"], ours[f][0], peers[peer, f]["mib"]) for f in SIZES]
-        print(f"| {peer} |" + "".join(f" {r:,.0f} | {o / r:.1f} | {m:,.0f} |" for r, o, m in cells))
+        rates = [(peers[peer, features], ours[features]) for features in SIZES]
+        print(f"| {peer} |" + "".join(f" {r:,.0f} | {o / r:.1f} |" for r, o in rates))
 
 
-def everything():
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        write_rows(folder)
-        trainers_alone(folder)
-        end_to_end(folder)
+PARTS = {"trainers": trainers_alone, "end-to-end": end_to_end}
+
+
+def run_parts(names):
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            PARTS[name](pathlib.Path(folder))
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case []:
-            everything()
         case ["saelens", folder]:
             print(json.dumps(saelens(pathlib.Path(folder))))
         case ["trainer", peer, features, folder]:
             print(json.dumps(trainer(peer, int(features), pathlib.Path(folder))))
+        case names if set(names) <= set(PARTS):
+            run_parts(names or PARTS)
         case _:
             raise SystemExit(__doc__)
