@@ -243,8 +243,9 @@ static int open_files(struct store *s, const struct store_options *options)
     } else if (result == ERR_OK) {
         result = check_format(&s->format, options);
     }
-    if (result == ERR_OK && s->durability == DURABILITY_PROCESS)
-        result = environment_boot_write(s->dir, 1);
+    int without_syncs = s->durability == DURABILITY_PROCESS;
+    if (result == ERR_OK && (without_syncs || fresh)) /* no data without it: that is damage */
+        result = environment_boot_write(s->dir, without_syncs);
     if (result != ERR_OK) return result;
     const struct format_record *f = &s->format;
     result = environment_open_writing(s->dir, f->size_bytes, s->durability, &s->e);

@@ -17,9 +17,11 @@
 
 static int failing_errno;                   /* 0: writes go through */
 static uint64_t failing_below = UINT64_MAX; /* only those before this offset fail */
+static int dying_after;                     /* 0: never; else at this write the process dies */
 
 ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
 {
+    if (dying_after && --dying_after == 0) _exit(9);
     if (failing_errno && (uint64_t)offset < failing_below) {
         errno = failing_errno;
         return -1;
@@ -395,6 +397,31 @@ static void poke(uint64_t offset, const void *data, size_t bytes)
     assert_true(fd >= 0);
     assert_int_equal(pwrite(fd, data, bytes, (off_t)offset), bytes);
     close(fd);
+}
+
+/* Killed while it made the buffer: the next one makes it, and finds no damage. */
+static void a_buffer_that_was_not_finished_is_made(void **state)
+{
+    (void)state;
+    for (int durability = DURABILITY_PROCESS; durability <= DURABILITY_POWER; durability++)
+        for (int died = 1, write = 1; died; write++) {
+            rig_make(NULL);
+            struct store_options o = rig_options();
+            o.durability = (enum durability)durability;
+            pid_t pid = fork();
+            int status;
+            if (pid == 0) {
+                dying_after = write;
+                rig_open(&o);
+                _exit(0);
+            }
+            waitpid(pid, &status, 0);
+            died = WEXITSTATUS(status) == 9;
+            struct store *store = rig_open(&o);
+            assert_int_equal(store_count(store), 0);
+            store_close(store);
+            rig_remove(NULL);
+        }
 }
 
 static void a_file_cut_short_is_damage(void **state)
@@ -958,6 +985,7 @@ int main(void)
         test(slab_sizes_follow_the_buffer),
         test(a_buffer_in_use_when_the_machine_went_down_is_not_trusted),
         test(with_durability_power_no_close_is_needed),
+        cmocka_unit_test(a_buffer_that_was_not_finished_is_made),
         test(a_file_cut_short_is_damage),
         test(a_foreign_file_is_damage),
         test(damage_never_kills),
