@@ -74,8 +74,8 @@ void config_free(struct config *config)
 
 const char *config_arch_name(int arch)
 {
-    static const char *const names[] = {"l1",         "topk",     "batchtopk",
-                                        "matryoshka", "jumprelu", "count"};
+    static const char *const names[] = {"l1",       "topk",  "batchtopk", "matryoshka",
+                                        "jumprelu", "gated", "count"};
     return names[arch];
 }
 
@@ -88,6 +88,7 @@ static double default_rate(const struct config_sae *sae)
 {
     if (config_arch_has_k(sae->arch) && sae->features > 0)
         return 2e-4 / sqrt(sae->features / 16384.0);
+    if (sae->arch == CONFIG_GATED) return 3e-4;
     return sae->arch == CONFIG_JUMPRELU ? 2e-4 : 5e-5;
 }
 
@@ -103,7 +104,7 @@ static int complete_sae(struct config_sae *sae)
     const char *arch = config_arch_name(sae->arch);
     if (config_arch_has_k(sae->arch)) {
         snprintf(name, sizeof name, "%s-%u-k%u", arch, sae->features, sae->k);
-    } else if (sae->arch == CONFIG_L1 || jumps) {
+    } else if (sae->features > 0) {
         snprintf(name, sizeof name, "%s-%u", arch, sae->features);
     } else {
         snprintf(name, sizeof name, "%s", arch);

@@ -26,6 +26,7 @@ enum config_arch {
     CONFIG_BATCHTOPK,
     CONFIG_MATRYOSHKA,
     CONFIG_JUMPRELU,
+    CONFIG_GATED,
     CONFIG_COUNT
 };
 enum config_socket { CONFIG_FRONT, CONFIG_BACK }; /* producers' and sinks' side of the broker */

@@ -18,6 +18,7 @@ static const struct config_choice archs[] = {{"l1", CONFIG_L1},
                                              {"batchtopk", CONFIG_BATCHTOPK},
                                              {"matryoshka", CONFIG_MATRYOSHKA},
                                              {"jumprelu", CONFIG_JUMPRELU},
+                                             {"gated", CONFIG_GATED},
                                              {"count", CONFIG_COUNT},
                                              {NULL, 0}};
 static const struct config_choice booleans[] = {{"true", 1}, {"false", 0}, {NULL, 0}};
@@ -190,19 +191,21 @@ const struct config_option config_options[] = {
      "name in files and metrics; empty: made from arch, features and k"},
     {CONFIG_SAES, "arch", OPTION_CHOICE, IN_SAE(arch), NULL, "", 0, 0, archs,
      "l1: the paper's; topk: TopK with AuxK; batchtopk: the largest of a whole batch; matryoshka: "
-     "batchtopk in nested levels; jumprelu: a learned threshold for each; count: a counter for each row, for tests"},
+     "batchtopk in nested levels; jumprelu: a learned threshold for each; "
+     "gated: whether and how much apart; count: a counter for each row, for tests"},
     {CONFIG_SAES, "features", OPTION_COUNT, IN_SAE(features), "0", "", 0, 1 << 24, NULL,
      "latents (F); required but for count"},
     {CONFIG_SAES, "k", OPTION_COUNT, IN_SAE(k), "0", "features", 0, 1 << 16, NULL,
      "topk and its kin: active features of a row (K), of batchtopk and matryoshka on average; "
      "required there"},
     {CONFIG_SAES, "lr", OPTION_REAL, IN_SAE(lr), "0", "", 0, 10, NULL,
-     "learning rate of Adam; 0: 5e-5 for l1, 2e-4 for jumprelu, 2e-4 / sqrt(features / 16384) "
+     "learning rate of Adam; 0: 5e-5 for l1, 2e-4 for jumprelu, 3e-4 for gated, 2e-4 / sqrt(features / 16384) "
      "for topk and its kin"},
     {CONFIG_SAES, "lambda", OPTION_REAL, IN_SAE(lambda), "-1", "", -1, 1e6, NULL,
-     "l1, jumprelu: coefficient of sparsity at full strength; -1: 5 for l1, 10 for jumprelu"},
+     "l1, jumprelu, gated: coefficient of sparsity at full strength; -1: 10 for jumprelu, else 5"},
     {CONFIG_SAES, "lambda_ramp", OPTION_REAL, IN_SAE(lambda_ramp), "-1", "", -1, 1, NULL,
-     "share of the planned rows over which lambda rises from 0; -1: 0.05 for l1, 1 for jumprelu"},
+     "share of the planned rows over which lambda rises from 0; -1: 1 for jumprelu, else "
+     "0.05"},
     {CONFIG_SAES, "bandwidth", OPTION_REAL, IN_SAE(bandwidth), "2", "", 1e-9, 1e6, NULL,
      "jumprelu: pre-activations so near their threshold, half of it to each side, move it"},
     {CONFIG_SAES, "pre_act_coefficient", OPTION_REAL, IN_SAE(pre_act_coefficient), "3e-6", "", 0, 1e6,

@@ -29,11 +29,21 @@ static void activate(const struct dictionary *d, uint32_t n, uint32_t f, uint32_
         }
 }
 
+/* out += values (n, m) times the directions of m features from f. */
+static void reconstruct(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m,
+                        const float *values, float *out)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)d->width, (int)m, 1.0f,
+                values, (int)m, d->w.w_dec + (size_t)f * d->width, (int)d->width, 1.0f, out,
+                (int)d->width);
+}
+
 void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch *s, float *out,
-                float *f_out)
+                float *gate_out, float *f_out)
 {
     for (uint32_t r = 0; r < n; r++) {
         memcpy(out + (size_t)r * d->width, d->w.b_dec, d->width * sizeof *out);
+        if (gate_out) memcpy(gate_out + (size_t)r * d->width, d->w.b_dec, d->width * sizeof *out);
         d->row_l0[first + r] = d->row_l1[first + r] = d->row_rest[first + r] = 0;
     }
     for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
@@ -41,11 +51,12 @@ void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch
         pre_activate(d, first, n, f, m, s->block);
         if (d->recipe->jumps)
             jumprelu_block(d, first, n, f, m, s->block);
+        else if (d->recipe->gates)
+            gated_block(d, first, n, f, m, s->block, s->block_three);
         else
             activate(d, n, f, m, s->block);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)d->width, (int)m, 1.0f,
-                    s->block, (int)m, d->w.w_dec + (size_t)f * d->width, (int)d->width, 1.0f, out,
-                    (int)d->width);
+        reconstruct(d, n, f, m, s->block, out);
+        if (gate_out) reconstruct(d, n, f, m, s->block_three, gate_out);
         for (uint32_t r = 0; r < n; r++) {
             const float *row = s->block + (size_t)r * m;
             float l1;
@@ -57,6 +68,15 @@ void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch
             if (f_out) memcpy(f_out + (size_t)r * d->features + f, row, m * sizeof *row);
         }
     }
+}
+
+/* df = error (n, D) times the directions of m features from f, transposed: (n, m). */
+static void decode_back(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m,
+                        const float *error, float *df)
+{
+    int width = (int)d->width;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f, error, width,
+                d->w.w_dec + (size_t)f * d->width, width, 0.0f, df, (int)m);
 }
 
 /* df -> gradient of the pre-activation, in place: nothing where f is 0. */
@@ -82,14 +102,17 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     double f_sum[BLOCK_FEATURES] = {0}, bias[BLOCK_FEATURES] = {0};
     uint8_t fired[BLOCK_FEATURES] = {0};
     struct jumprelu_sums sums[BLOCK_FEATURES] = {{0, 0}};
+    struct gated_sums gate_sums[BLOCK_FEATURES] = {{0, 0, 0}};
     for (uint32_t first = 0; first < d->rows; first += BLOCK_ROWS) {
         uint32_t n = d->rows - first < BLOCK_ROWS ? d->rows - first : BLOCK_ROWS;
         const float *error = d->error + (size_t)first * d->width;
         pre_activate(d, first, n, f, m, s->block);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f, error,
-                    width, d->w.w_dec + (size_t)f * d->width, width, 0.0f, s->block_two, (int)m);
+        decode_back(d, n, f, m, error, s->block_two);
         if (d->recipe->jumps) {
             jumprelu_gradients(d, n, f, m, s->block, s->block_two, sums);
+        } else if (d->recipe->gates) {
+            decode_back(d, n, f, m, d->aux_error + (size_t)first * d->width, s->block_three);
+            gated_gradients(d, n, f, m, s->block, s->block_two, s->block_three, gate_sums);
         } else {
             activate(d, n, f, m, s->block);
             gradient_block(d, n, f, m, s->block, s->block_two);
@@ -110,11 +133,20 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     }
     for (uint32_t i = 0; i < m; i++) {
         d->fired[f + i] = fired[i];
-        d->touched[f + i] = fired[i] || d->recipe->jumps; /* a threshold moves those near it, too */
-        d->g.b_enc[f + i] = (float)bias[i];
+        /* what does not fire moves, too: near a threshold, or where only the gate is open */
+        d->touched[f + i] = fired[i] || d->recipe->jumps || d->recipe->gates;
+        d->g.b_enc[f + i] = d->input_gradient[f + i] = (float)bias[i];
         d->feature_square[f + i] = 0;
-        if (d->recipe->jumps) d->g.threshold[f + i] = (float)sums[i].threshold;
-        double by_norm = d->recipe->jumps ? sums[i].norm : d->lambda / d->rows * f_sum[i];
+        double by_norm = d->lambda / d->rows * f_sum[i];
+        if (d->recipe->jumps) {
+            d->g.threshold[f + i] = (float)sums[i].threshold;
+            by_norm = sums[i].norm;
+        } else if (d->recipe->gates) {
+            d->g.b_enc[f + i] = (float)gate_sums[i].b_enc;
+            d->g.b_mag[f + i] = (float)gate_sums[i].b_mag;
+            d->g.r_mag[f + i] = (float)gate_sums[i].r_mag;
+            by_norm = 0;
+        }
         if (d->touched[f + i]) gradients_finish_feature(d, f + i, by_norm);
     }
 }

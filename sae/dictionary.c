@@ -29,6 +29,8 @@ static const struct recipe recipes[] = {
                        .starts_at_mean = 1,
                        .unit_norm = 1,
                        .start_norm = 1},
+    /* Rajamanoharan et al. 2024, arXiv 2404.16014. */
+    [SAE_GATED] = {.gates = 1, .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1},
     /* Anthropic's update of January 2025. */
     [SAE_JUMPRELU] = {.jumps = 1,
                       .start_norm = 0.57735, /* as of entries even in +-1/sqrt(D) */
@@ -67,6 +69,9 @@ static struct capacity capacity_of(const struct sae_options *o)
         if (c.k_aux > o->features) c.k_aux = o->features;
         if (o->aux_coefficient <= 0) c.k_aux = 0;
         c.aux = (uint64_t)o->batch_rows * c.k_aux;
+    } else if (recipe->jumps || recipe->gates) {
+        c.active_limit = 1; /* no lists: always dense */
+        c.active = 1;
     } else {
         /* The share that makes a step dense, and room for a step that is on its way there. */
         c.active_limit = o->features / 4 + 1;
@@ -109,9 +114,10 @@ static size_t padded(size_t floats)
 
 static size_t parameter_floats(const struct sae_options *o)
 {
-    size_t thresholds = recipes[o->arch].jumps ? padded(o->features) : 0;
+    /* jumprelu's thresholds, gated's two of a feature */
+    int others = recipes[o->arch].jumps + 2 * recipes[o->arch].gates;
     return 2 * padded((size_t)o->features * o->width) + padded(o->features) + padded(o->width) +
-           thresholds;
+           (size_t)others * padded(o->features);
 }
 
 static uint64_t collector_bytes(uint32_t limit)
@@ -126,6 +132,10 @@ static uint64_t dictionary_bytes(const struct sae_options *o)
     uint64_t threads = o->pool ? pool_threads(o->pool) : o->threads;
     uint64_t scratch = 2ull * BLOCK_ROWS * BLOCK_FEATURES * 4 + collector_bytes(c.active_limit);
     uint64_t sum = 4 * 4 * parameter_floats(o) + features * (4 + 8 + 8 + 2);
+    if (recipes[o->arch].gates) {
+        sum += rows * width * 4 + features * 4;
+        scratch += 1ull * BLOCK_ROWS * BLOCK_FEATURES * 4;
+    }
     uint64_t levels = o->arch == SAE_MATRYOSHKA ? o->levels : 1;
     sum += rows * width * 4 * (1 + levels + (c.k_aux ? 1 : 0)) + rows * (4 + 6 * 8) + width * 4;
     if (recipes[o->arch].per_batch) {
@@ -159,6 +169,9 @@ static int parameters_new(struct parameters *p, const struct sae_options *o)
     p->b_enc = p->w_dec + padded((size_t)o->features * o->width);
     p->b_dec = p->b_enc + padded(o->features);
     if (recipes[o->arch].jumps) p->threshold = p->b_dec + padded(o->width);
+    if (!recipes[o->arch].gates) return ERR_OK;
+    p->r_mag = p->b_dec + padded(o->width);
+    p->b_mag = p->r_mag + padded(o->features);
     return ERR_OK;
 }
 
@@ -192,7 +205,9 @@ static int scratch_new(struct dictionary *d, const struct capacity *c)
         struct scratch *s = &d->scratch[t];
         s->block = zeroed((size_t)BLOCK_ROWS * BLOCK_FEATURES, sizeof *s->block);
         s->block_two = zeroed((size_t)BLOCK_ROWS * BLOCK_FEATURES, sizeof *s->block);
-        if (!s->block || !s->block_two)
+        if (d->recipe->gates)
+            s->block_three = zeroed((size_t)BLOCK_ROWS * BLOCK_FEATURES, sizeof *s->block);
+        if (!s->block || !s->block_two || (d->recipe->gates && !s->block_three))
             return err_set(ERR_NOMEM, "no memory for the threads' scratch");
         if (d->recipe->per_batch) {
             s->bins = zeroed(BATCH_TOPK_BINS, sizeof *s->bins);
@@ -215,7 +230,8 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     d->centred = zeroed(batch, sizeof *d->centred);
     d->error = zeroed(d->levels * batch, sizeof *d->error);
     d->threshold = d->recipe->per_batch ? zeroed(features, sizeof *d->threshold) : d->w.threshold;
-    d->aux_error = zeroed(d->k_aux ? batch : 0, sizeof *d->aux_error);
+    d->aux_error = zeroed(d->k_aux || d->recipe->gates ? batch : 0, sizeof *d->aux_error);
+    d->input_gradient = d->recipe->gates ? zeroed(features, sizeof *d->input_gradient) : d->g.b_enc;
     d->ones = zeroed(rows, sizeof *d->ones);
     d->row_error = zeroed(rows, sizeof *d->row_error);
     d->row_rest = zeroed(rows, sizeof *d->row_rest);
@@ -229,7 +245,8 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     if (!d->norm || !d->silent_rows || !d->feature_square || !d->fired || !d->touched ||
         !d->centred || !d->error || !d->aux_error || !d->ones || !d->row_error || !d->row_rest ||
         !d->row_square || !d->row_aux || !d->row_l1 || !d->row_l0 || !d->column_sum ||
-        !d->dead_bias || !d->dead_before || (d->recipe->per_batch && !d->threshold))
+        !d->dead_bias || !d->dead_before || !d->input_gradient ||
+        (d->recipe->per_batch && !d->threshold))
         return err_set(ERR_NOMEM, "no memory for batches of %u rows", rows);
     for (uint32_t r = 0; r < rows; r++) d->ones[r] = 1.0f;
     return ERR_OK;
@@ -343,7 +360,8 @@ static void dictionary_free(struct sae *sae)
                       d->dead_bias,
                       d->dead_before,
                       d->row_rest,
-                      d->recipe->per_batch ? d->threshold : NULL};
+                      d->recipe->per_batch ? d->threshold : NULL,
+                      d->recipe->gates ? d->input_gradient : NULL};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) free(blocks[i]);
     row_lists_free(&d->active);
     row_lists_free(&d->aux);
@@ -352,6 +370,7 @@ static void dictionary_free(struct sae *sae)
     for (uint32_t t = 0; d->scratch && t < pool_threads(d->pool); t++) {
         free(d->scratch[t].block);
         free(d->scratch[t].block_two);
+        free(d->scratch[t].block_three);
         free(d->scratch[t].bins);
         collector_free(&d->scratch[t].active);
         collector_free(&d->scratch[t].aux);
@@ -388,7 +407,8 @@ static void report(const struct dictionary *d, struct sae_step *step)
     step->lambda = d->lambda;
     step->rest = sum(d->row_rest, d->rows) / rows;
     step->loss = step->mse + step->rest;
-    if (!d->recipe->jumps) step->loss += step->lambda * step->l1;
+    /* the others' penalties are in the rest */
+    if (!d->recipe->jumps && !d->recipe->gates) step->loss += step->lambda * step->l1;
     if (d->with_aux) step->loss += d->sae->options.aux_coefficient * step->aux;
     double square = sum(d->feature_square, d->features);
     for (uint32_t i = 0; i < d->width; i++) square += (double)d->g.b_dec[i] * d->g.b_dec[i];
@@ -426,7 +446,7 @@ static int dictionary_train(struct sae *sae, const struct sae_batch *batch, stru
     d->lambda = d->recipe->keeps_largest ? 0 : schedule_lambda(&sae->options, sae->steps);
     mark_dead(d);
     d->with_aux = d->k_aux > 0 && d->dead > 0;
-    d->dense = d->recipe->jumps || (d->keep == 0 && d->density > dense_above);
+    d->dense = d->recipe->jumps || d->recipe->gates || (d->keep == 0 && d->density > dense_above);
     rows_train(d);
     if (atomic_load(&d->active.overflow)) {
         d->dense = 1;
@@ -478,8 +498,8 @@ static uint32_t dictionary_dead(const struct sae *sae)
 static struct sae_parameters dictionary_parameters(const struct sae *sae)
 {
     const struct dictionary *d = sae->state;
-    return (struct sae_parameters){d->w.w_enc, d->w.w_dec,   d->w.b_enc,
-                                   d->w.b_dec, d->threshold, d->recipe->centred};
+    return (struct sae_parameters){d->w.w_enc,   d->w.w_dec, d->w.b_enc, d->w.b_dec,
+                                   d->threshold, d->w.r_mag, d->w.b_mag, d->recipe->centred};
 }
 
 /* What a checkpoint holds besides weights, moments and counters. */

@@ -30,6 +30,7 @@ struct recipe {
     int keeps_largest;  /* TopK in place of all above zero; AuxK */
     int per_batch;      /* TopK of the whole batch, not of each row */
     int jumps;          /* a threshold is a parameter of each feature; always the dense way */
+    int gates;          /* two paths, `y > 0` and how much; always the dense way */
     int centred;        /* the encoder sees x - b_dec */
     int starts_at_mean; /* b_dec begins at options->mean */
     int unit_norm;      /* decoder directions are kept at norm 1 */
@@ -43,7 +44,8 @@ struct parameters {
     float *w_enc, *w_dec; /* (F, D) */
     float *b_enc;         /* (F) */
     float *b_dec;         /* (D) */
-    float *threshold;     /* (F), or NULL where it is no parameter */
+    float *threshold;     /* (F): jumps; NULL elsewhere */
+    float *r_mag, *b_mag; /* (F): gates; NULL elsewhere */
 };
 
 /* Candidates of a block of rows for a place among the `keep` largest. */
@@ -56,9 +58,10 @@ struct collector {
     int overflow;
 };
 
-struct scratch {      /* of one thread */
-    float *block;     /* (BLOCK_ROWS, BLOCK_FEATURES) */
-    float *block_two; /* (BLOCK_ROWS, BLOCK_FEATURES): the dense path's gradients */
+struct scratch {        /* of one thread */
+    float *block;       /* (BLOCK_ROWS, BLOCK_FEATURES) */
+    float *block_two;   /* (BLOCK_ROWS, BLOCK_FEATURES): the dense path's gradients */
+    float *block_three; /* the same: gates: values and gradients of the gate */
     struct collector active, aux;
     uint64_t *bins; /* (BATCH_TOPK_BINS): per_batch: how many pre-activations are how large */
 };
@@ -87,7 +90,7 @@ struct dictionary {
     float *centred;          /* (B, D): x - b_dec */
     const float *input;      /* (rows, D): what the encoder sees */
     float *error;            /* (levels, B, D): x' - x of a level and all wider ones, summed */
-    float *aux_error;        /* (B, D): e' - e, e = x - x' */
+    float *aux_error;        /* (B, D): e' - e, e = x - x'; gates: x'(g) - x */
     float *ones;             /* (B) */
     double *row_error;       /* (B): ||x' - x||^2 */
     double *row_rest;        /* (B): what else of the loss: narrower levels' errors, penalties */
@@ -98,6 +101,8 @@ struct dictionary {
     uint8_t *fired;          /* (F) */
     uint8_t *touched;        /* (F): its gradient is not zero */
     float *column_sum;       /* (D): of x - b_dec over rows */
+    float *input_gradient;   /* (F): sum over rows of the gradient by W_enc x; the same as b_enc's,
+                                but gates */
     double lambda;
     float least; /* per_batch: the least value that was kept; 0 where fewer than K B were above 0 */
     struct row_lists active, aux;
@@ -131,9 +136,10 @@ void rows_forward(struct dictionary *d, float *out, float *f);
 uint32_t rows_block(uint32_t rows);
 uint32_t rows_blocks(const struct dictionary *d);
 
-/* dense.c: the same with dense products alone; rows, then (through gradients.c) features. */
+/* dense.c: the same with dense products alone; rows, then (through gradients.c) features. gate_out
+ * (n, D): gates: x' of the gates' own values; NULL: not wanted. */
 void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch *scratch,
-                float *out, float *f);
+                float *out, float *gate_out, float *f);
 void dense_features(struct dictionary *d);
 
 /* gradients.c: g, feature_square, fired, touched from lists or the dense way; column_sum. */
@@ -149,6 +155,18 @@ struct jumprelu_sums {      /* of one feature, over rows */
  * of the loss with respect to y, by the straight-through rule; sums (m) grow. */
 void jumprelu_gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m, float *y,
                         float *df, struct jumprelu_sums *sums);
+
+/* gated.c: y, gates before their ReLU of n rows from `first` and m features from f, becomes f; g
+ * the gates' own values; the gates' penalty is added to row_rest. */
+void gated_block(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m, float *y,
+                 float *g);
+struct gated_sums { /* of one feature, over rows: gradient of the loss with respect to them */
+    double b_enc, b_mag, r_mag;
+};
+/* gated.c: y becomes f, and df (as jumprelu_gradients()) the gradient with respect to W_enc (x -
+ * b_dec), with what the gate's own error gives, dg; sums (m) grow. */
+void gated_gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m, float *y,
+                     float *df, const float *dg, struct gated_sums *sums);
 
 /* gradients.c: the gradient by way of the direction's norm, the unit-norm projection and the
  * squared norm of one feature, after its data gradient is there; by_norm = d loss / d norm. */

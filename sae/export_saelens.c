@@ -35,6 +35,7 @@ static json_t *hook_name(const char *name)
 static const char *architecture(const struct sae *sae)
 {
     if (sae_parameters(sae).threshold) return "jumprelu";
+    if (sae_parameters(sae).r_mag) return "gated";
     return sae_options(sae)->arch == SAE_TOPK ? "topk" : "standard";
 }
 
@@ -81,15 +82,23 @@ static int write_weights(const struct folded *w, const char *path)
     uint64_t f = w->features, d = w->width, bytes = f * d * 4;
     float *w_enc = transposed(w->w_enc, w->features, w->width); /* (D, F) */
     if (!w_enc) return err_set(ERR_NOMEM, "no memory to export");
-    struct safetensors_tensor tensors[] = {
+    struct safetensors_tensor tensors[6] = {
         {"W_enc", SAFETENSORS_F32, 2, {d, f}, w_enc, bytes},
         {"W_dec", SAFETENSORS_F32, 2, {f, d}, w->w_dec, bytes},
-        {"b_enc", SAFETENSORS_F32, 1, {f}, w->b_enc, f * 4},
+        {w->r_mag ? "b_gate" : "b_enc", SAFETENSORS_F32, 1, {f}, w->b_enc, f * 4},
         {"b_dec", SAFETENSORS_F32, 1, {d}, w->b_dec, d * 4},
-        {"threshold", SAFETENSORS_F32, 1, {f}, w->threshold, f * 4},
     };
+    size_t count = 4;
+    const struct {
+        const char *name;
+        float *values;
+    } others[] = {{"threshold", w->threshold}, {"r_mag", w->r_mag}, {"b_mag", w->b_mag}};
+    for (int i = 0; i < 3; i++)
+        if (others[i].values)
+            tensors[count++] = (struct safetensors_tensor){
+                others[i].name, SAFETENSORS_F32, 1, {f}, others[i].values, f * 4};
     struct safetensors_pair format = {"format", "pt"};
-    int code = safetensors_write(path, tensors, w->threshold ? 5 : 4, &format, 1);
+    int code = safetensors_write(path, tensors, count, &format, 1);
     free(w_enc);
     return code;
 }

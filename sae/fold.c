@@ -35,6 +35,9 @@ static void fold_feature(const struct sae_parameters *p, const struct export_opt
     }
     to->b_enc[f] = (float)(p->b_enc[f] * c);
     if (to->threshold) to->threshold[f] = (float)(p->threshold[f] * c);
+    if (!to->b_mag) return;
+    to->b_mag[f] = (float)(p->b_mag[f] * c);
+    to->r_mag[f] = p->r_mag[f];
 }
 
 int fold_weights(const struct sae *sae, const struct export_options *options, struct folded *folded)
@@ -49,7 +52,10 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
     to.b_enc = malloc(o->features * sizeof(float));
     to.b_dec = malloc(o->width * sizeof(float));
     to.threshold = p.threshold ? malloc(o->features * sizeof(float)) : NULL;
-    if (!to.w_enc || !to.w_dec || !to.b_enc || !to.b_dec || (p.threshold && !to.threshold)) {
+    to.r_mag = p.r_mag ? malloc(o->features * sizeof(float)) : NULL;
+    to.b_mag = p.b_mag ? malloc(o->features * sizeof(float)) : NULL;
+    if (!to.w_enc || !to.w_dec || !to.b_enc || !to.b_dec || (p.threshold && !to.threshold) ||
+        (p.r_mag && (!to.r_mag || !to.b_mag))) {
         fold_free(&to);
         return err_set(ERR_NOMEM, "no memory to export %zu weights", 2 * weights);
     }
@@ -57,7 +63,7 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
     for (uint32_t f = 0; f < o->features; f++)
         mean_norm += raw_norm(&p, options, f, o->width) / o->features;
     for (uint32_t f = 0; f < o->features; f++) {
-        int alone = o->arch == SAE_L1 || o->arch == SAE_JUMPRELU; /* features do not compete */
+        int alone = !o->k; /* features do not compete */
         double c = alone ? raw_norm(&p, options, f, o->width) : mean_norm;
         fold_feature(&p, options, f, c > 0 ? c : 1, &to);
     }
@@ -74,6 +80,8 @@ void fold_free(struct folded *folded)
     free(folded->b_enc);
     free(folded->b_dec);
     free(folded->threshold);
+    free(folded->r_mag);
+    free(folded->b_mag);
     memset(folded, 0, sizeof *folded);
 }
 

@@ -12,6 +12,7 @@ struct folded {
     float *b_enc;         /* (F) */
     float *b_dec;         /* (D) */
     float *threshold;     /* (F), or NULL */
+    float *r_mag, *b_mag; /* (F), or NULL */
     int centred;          /* the encoder sees x - b_dec */
 };
 

@@ -42,7 +42,9 @@ void gradients_finish_feature(struct dictionary *d, uint32_t f, double by_norm)
         d->kernels->combine(g_dec, d->width, g_dec, 1.0f, w_dec, 0, NULL, &along, 1);
     }
     double square = (double)d->g.b_enc[f] * d->g.b_enc[f];
-    if (d->g.threshold) square += (double)d->g.threshold[f] * d->g.threshold[f];
+    const float *others[] = {d->g.threshold, d->g.r_mag, d->g.b_mag};
+    for (int i = 0; i < 3; i++)
+        if (others[i]) square += (double)others[i][f] * others[i][f];
     d->kernels->dots(&dot, g_dec, d->width, g_dec, 0, NULL, 1);
     square += dot;
     d->kernels->dots(&dot, g_enc, d->width, g_enc, 0, NULL, 1);
@@ -89,7 +91,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
 }
 
 /* b_dec: through the decoder the sum of the errors of all levels, and where the encoder sees x -
- * b_dec also -W_enc^T times the gradient of b_enc. */
+ * b_dec also -W_enc^T times the gradient of its product. */
 static void columns_task(void *arg, uint32_t item, uint32_t thread)
 {
     (void)thread;
@@ -99,7 +101,7 @@ static void columns_task(void *arg, uint32_t item, uint32_t thread)
     float *g = d->g.b_dec + c, *sum = d->column_sum + c;
     d->kernels->combine(sum, n, NULL, 0.0f, d->error + c, d->width, NULL, d->ones, d->rows);
     if (d->recipe->centred)
-        d->kernels->combine(g, n, NULL, 0.0f, d->w.w_enc + c, d->width, NULL, d->g.b_enc,
+        d->kernels->combine(g, n, NULL, 0.0f, d->w.w_enc + c, d->width, NULL, d->input_gradient,
                             d->features);
     else
         memset(g, 0, n * sizeof *g);

@@ -209,6 +209,14 @@ static uint32_t block_of(const struct dictionary *d, uint32_t item, uint32_t *fi
     return d->rows - *first < d->block_rows ? d->rows - *first : d->block_rows;
 }
 
+/* x' of a row becomes x' - x; its square. */
+static double finish_error(struct dictionary *d, float *out, uint32_t r)
+{
+    float *error = out + (size_t)r * d->width;
+    d->kernels->subtract(error, error, d->x + (size_t)r * d->width, d->width);
+    return square(d->kernels, error, d->width);
+}
+
 /* The rest of a block of rows, once it is known which of their features are active. */
 static void decode(struct dictionary *d, uint32_t first, uint32_t n)
 {
@@ -226,11 +234,11 @@ static void train_block(void *arg, uint32_t item, uint32_t thread)
     uint32_t first, n = block_of(d, item, &first);
     centre(d, first, n);
     if (d->dense) {
-        dense_rows(d, first, n, s, d->error + (size_t)first * d->width, NULL);
+        float *gate = d->recipe->gates ? d->aux_error + (size_t)first * d->width : NULL;
+        dense_rows(d, first, n, s, d->error + (size_t)first * d->width, gate, NULL);
         for (uint32_t r = first; r < first + n; r++) {
-            float *error = d->error + (size_t)r * d->width;
-            d->kernels->subtract(error, error, d->x + (size_t)r * d->width, d->width);
-            d->row_error[r] = square(d->kernels, error, d->width);
+            d->row_error[r] = finish_error(d, d->error, r);
+            if (gate) d->row_rest[r] += finish_error(d, d->aux_error, r);
         }
         return;
     }
@@ -298,7 +306,7 @@ static void forward_block(void *arg, uint32_t item, uint32_t thread)
     float *f = job->f ? job->f + (size_t)first * d->features : NULL;
     if (d->recipe->centred) centre(d, first, n);
     if (d->dense) {
-        dense_rows(d, first, n, &d->scratch[thread], out, f);
+        dense_rows(d, first, n, &d->scratch[thread], out, NULL, f);
         return;
     }
     encode(d, first, n, 0, &d->scratch[thread]);

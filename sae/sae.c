@@ -19,6 +19,7 @@ static const struct {
     [SAE_BATCHTOPK] = {"batchtopk", &dictionary_arch},
     [SAE_MATRYOSHKA] = {"matryoshka", &dictionary_arch},
     [SAE_JUMPRELU] = {"jumprelu", &dictionary_arch},
+    [SAE_GATED] = {"gated", &dictionary_arch},
     [SAE_COUNT] = {"count", &count_arch},
 };
 enum { ARCHS = sizeof archs / sizeof archs[0] };
@@ -37,14 +38,15 @@ int sae_arch_by_name(const char *name)
 
 void sae_options_default(enum sae_arch arch, struct sae_options *options)
 {
+    static const double rates[] = {
+        [SAE_L1] = 5e-5,       [SAE_TOPK] = 1e-3,  [SAE_BATCHTOPK] = 1e-3, [SAE_MATRYOSHKA] = 1e-3,
+        [SAE_JUMPRELU] = 2e-4, [SAE_GATED] = 3e-4, [SAE_COUNT] = 1e-3};
+    static const double lambdas[] = {
+        [SAE_L1] = 5, [SAE_JUMPRELU] = 10, [SAE_GATED] = 5, [SAE_COUNT] = 0};
     *options = (struct sae_options){
         .arch = arch,
-        .learning_rate = arch == SAE_L1         ? 5e-5
-                         : arch == SAE_JUMPRELU ? 2e-4
-                                                : 1e-3,
-        .lambda = arch == SAE_L1         ? 5
-                  : arch == SAE_JUMPRELU ? 10
-                                         : 0,
+        .learning_rate = rates[arch],
+        .lambda = lambdas[arch],
         .lambda_ramp = arch == SAE_JUMPRELU ? 1 : 0.05,
         .bandwidth = 2,
         .pre_act_coefficient = 3e-6,
@@ -52,7 +54,7 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
         .aux_coefficient =
             arch == SAE_TOPK || arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA ? 1.0 / 32 : 0,
         .decay = 0.2,
-        .beta1 = 0.9,
+        .beta1 = arch == SAE_GATED ? 0 : 0.9,
         .beta2 = 0.999,
         .epsilon = 1e-8,
         .clip_norm = 1,

@@ -23,6 +23,7 @@ enum sae_arch {
     SAE_MATRYOSHKA, /* the same, and nested prefixes of the features reconstruct as well:
                      * Bussmann et al. 2025, arXiv 2503.17547 */
     SAE_JUMPRELU,   /* a threshold learned for each feature: Anthropic's update of January 2025 */
+    SAE_GATED,      /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */
     SAE_COUNT       /* one counter a row, keyed by (sequence, position): tests of exactly-once */
 };
 
@@ -43,7 +44,7 @@ struct sae_options {
     uint32_t features;  /* F */
     uint32_t k;         /* topk: active features a row; batchtopk, matryoshka: on average */
     uint32_t levels;    /* matryoshka: nested prefixes, each half of the next; the last is F */
-    double lambda;      /* l1, jumprelu: sparsity coefficient at full strength */
+    double lambda;      /* l1, jumprelu, gated: sparsity coefficient at full strength */
     double lambda_ramp; /* the same: share of planned steps over which it rises from 0 */
     double bandwidth;   /* jumprelu: of the straight-through gradient about a threshold */
     double pre_act_coefficient; /* jumprelu: of the loss that lifts what is below its threshold */
@@ -68,7 +69,8 @@ struct sae_options {
 /* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
  * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk and its
  * kin: coefficient 1/32, rate 1e-3, matryoshka 5 levels; jumprelu: lambda 10 over all steps, rate
- * 2e-4, bandwidth 2, pre_act_coefficient 3e-6; all: Adam 0.9/0.999/1e-8, clipped to 1,
+ * 2e-4, bandwidth 2, pre_act_coefficient 3e-6; gated: lambda 5 over 5 %, rate 3e-4,
+ * beta1 0 as published; all: Adam 0.9/0.999/1e-8, clipped to 1,
  * decay over 20 %, batches
  * of 4,096, one thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
@@ -87,7 +89,8 @@ struct sae_step {         /* what a step reports, all of this batch, before the 
     double loss;          /* mean over rows of the whole objective */
     double mse;           /* mean over rows of ||x - x'||^2 */
     double rest;          /* of the loss, mean over rows: matryoshka: the same of the narrower
-                           * levels, summed; jumprelu: both penalties */
+                           * levels, summed; jumprelu: both penalties; gated: the gate's penalty
+                           * and error */
     double fve;           /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2 */
     double l0, l1;        /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
     double aux;           /* topk: mean over rows of ||e - e'||^2, the residual and its AuxK
@@ -145,7 +148,8 @@ struct sae_parameters {
     const float *b_dec;     /* (D) */
     const float *threshold; /* (F): features count where they exceed it (JumpReLU); NULL: there is
                              * none */
-    int centred;            /* 1: the encoder sees x - b_dec; 0: x */
+    const float *r_mag, *b_mag; /* (F): gated: b_enc is the gate's; NULL elsewhere */
+    int centred;                /* 1: the encoder sees x - b_dec; 0: x */
 };
 struct sae_parameters sae_parameters(const struct sae *sae);
 

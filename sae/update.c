@@ -29,9 +29,11 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
         d->norm[f] = 1.0f;
     }
     adam_row(d, (size_t)(d->w.b_enc - d->w.all) + begin, end - begin, 1);
-    if (!d->w.threshold) return;
-    adam_row(d, (size_t)(d->w.threshold - d->w.all) + begin, end - begin, 1);
-    for (uint32_t f = begin; f < end; f++) d->w.threshold[f] = fmaxf(d->w.threshold[f], 0);
+    float *others[] = {d->w.threshold, d->w.r_mag, d->w.b_mag};
+    for (int i = 0; i < 3; i++)
+        if (others[i]) adam_row(d, (size_t)(others[i] - d->w.all) + begin, end - begin, 1);
+    for (uint32_t f = begin; d->w.threshold && f < end; f++)
+        d->w.threshold[f] = fmaxf(d->w.threshold[f], 0);
 }
 
 void update_weights(struct dictionary *d)

@@ -4,7 +4,7 @@
  *
  * Setting: 128 directions in 64 dimensions, 4 of them a row on average, firing rates by Zipf 0.5,
  * no noise, 300,000 rows with reuse 2 through a buffer of 32 MiB; topk, batchtopk and matryoshka
- * with 192 features, K 8, rate 3e-3, and jumprelu.
+ * with 192 features, K 8, rate 3e-3, and jumprelu and gated.
  */
 #include "base/safetensors.h"
 #include "sae/truth.h"
@@ -35,7 +35,8 @@ static const char pipeline[] =
     "          { name: two, arch: l1, features: 192, lr: 1e-3, lambda: 2 },\n"
     "          { name: three, arch: batchtopk, features: 192, k: 8, lr: 3e-3 },\n"
     "          { name: four, arch: matryoshka, features: 192, k: 8, levels: 2, lr: 3e-3 },\n"
-    "          { name: five, arch: jumprelu, features: 192, lambda: 0.5, lr: 3e-3 } ]\n";
+    "          { name: five, arch: jumprelu, features: 192, lambda: 0.5, lr: 3e-3 },\n"
+    "          { name: six, arch: gated, features: 192, lambda: 4, lr: 3e-3 } ]\n";
 
 static float *load(const char *path, const char *name, uint32_t *count, uint32_t *width)
 {
@@ -91,8 +92,8 @@ static void finds_the_true_features(void **state)
                   number(json_object_get(summary, "shuffle"), "entropy_ratio"));
     assert_true(mmcs >= 0.9);
     assert_true(number(one, "fve") > 0.9);
-    static const char *const kin[] = {"three", "four", "five"};
-    for (size_t i = 0; i < 3; i++) { /* a threshold in place of the batch: as sparse as trained */
+    static const char *const kin[] = {"three", "four", "five", "six"};
+    for (size_t i = 0; i < 4; i++) { /* a threshold in place of the batch: as sparse as trained */
         json_t *sae = json_array_get(json_object_get(summary, "saes"), 2 + i);
         double found = found_share(run, kin[i]);
         print_message("%s: MMCS %.3f, FVE %.4f, L0 %.2f\n", kin[i], found, number(sae, "fve"),

@@ -89,7 +89,7 @@ static struct sae *train(enum sae_arch arch, const float *scaled, size_t count, 
     sae_options_default(arch, &o);
     o.width = D;
     o.features = F;
-    o.k = arch == SAE_L1 || arch == SAE_JUMPRELU ? 0 : K;
+    o.k = arch == SAE_L1 || arch == SAE_JUMPRELU || arch == SAE_GATED ? 0 : K;
     o.learning_rate = 1e-3;
     o.planned_steps = STEPS;
     o.batch_rows = BATCH;

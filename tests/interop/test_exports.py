@@ -12,7 +12,7 @@ DRIVER = ROOT / os.environ.get("BUILD", "build") / "tests/interop/export_driver"
 K = 32
 
 
-@pytest.fixture(scope="module", params=["topk", "batchtopk", "matryoshka", "jumprelu", "l1"])
+@pytest.fixture(scope="module", params=["topk", "batchtopk", "matryoshka", "jumprelu", "gated", "l1"])
 def exported(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     subprocess.run([str(DRIVER), request.param, str(folder)], check=True)
@@ -42,12 +42,13 @@ def test_saelens(exported):
 
     arch, folder, x, out = exported
     sae = SAE.load_from_disk(str(folder / "saelens"))
-    assert sae.cfg.architecture() == {"topk": "topk", "l1": "standard"}.get(arch, "jumprelu")
+    architectures = {"topk": "topk", "l1": "standard", "gated": "gated"}
+    assert sae.cfg.architecture() == architectures.get(arch, "jumprelu")
     assert sae.cfg.metadata.hook_name == "blocks.15.hook_resid_post"
     assert sae.cfg.metadata.context_size == 512 and sae.cfg.metadata.prepend_bos is False
     with torch.no_grad():
         centred = x - sae.b_dec if sae.cfg.apply_b_dec_to_input else x
-        pre = centred @ sae.W_enc + sae.b_enc
+        pre = centred @ sae.W_enc + (sae.b_gate if arch == "gated" else sae.b_enc)
         agree(sae(x), out, sure_rows(pre, arch, getattr(sae, "threshold", None)))
         features = sae.encode(x)
         features = features.to_dense() if features.is_sparse else features
@@ -67,7 +68,7 @@ def test_saelens_refuses_a_missing_tensor(exported, tmp_path):
     shutil.copytree(folder / "saelens", tmp_path / "saelens")
     weights = tmp_path / "saelens" / "sae_weights.safetensors"
     tensors = load_file(weights)
-    del tensors["b_enc"]
+    del tensors["b_dec"]
     save_file(tensors, weights)
     with pytest.raises(Exception):
         SAE.load_from_disk(str(tmp_path / "saelens"))

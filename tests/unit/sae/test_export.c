@@ -50,7 +50,7 @@ static struct sae *trained(enum sae_arch arch, int two_hooks)
     sae_options_default(arch, &o);
     o.width = D;
     o.features = F;
-    o.k = arch == SAE_L1 ? 0 : K;
+    o.k = arch == SAE_L1 || arch == SAE_JUMPRELU || arch == SAE_GATED ? 0 : K;
     o.learning_rate = 1e-2;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     for (int i = 0; i < 30; i++)
@@ -92,7 +92,8 @@ static json_t *read_json(const char *path)
 
 /* x' of raw rows by exported weights, against `out` divided by the scale. w_enc (F, D). */
 static void check_reconstruction(const float *w_enc, const float *b_enc, const float *w_dec,
-                                 const float *b_dec, const float *threshold, int subtract, int k)
+                                 const float *b_dec, const float *threshold, int subtract, int k,
+                                 const float *r_mag, const float *b_mag)
 {
     for (int r = 0; r < ROWS; r++) {
         double pre[F], square = 0, error = 0;
@@ -106,7 +107,9 @@ static void check_reconstruction(const float *w_enc, const float *b_enc, const f
             for (int f = 0; f < F; f++) {
                 int larger = 0;
                 for (int o = 0; o < F; o++) larger += pre[o] > pre[f];
-                if (pre[f] > threshold[f] && (k == 0 || larger < k)) y += pre[f] * w_dec[f * D + i];
+                double value = b_mag ? exp(r_mag[f]) * (pre[f] - b_enc[f]) + b_mag[f] : pre[f];
+                if (pre[f] > threshold[f] && value > 0 && (k == 0 || larger < k))
+                    y += value * w_dec[f * D + i];
             }
             double wanted = out[r * D + i] / scale[i];
             square += wanted * wanted;
@@ -121,25 +124,32 @@ static void check_saelens(enum sae_arch arch, int two_hooks)
     struct sae *sae = trained(arch, two_hooks);
     struct export_options options = {scale, "smol", "resid_post.15", 512, 0};
     char dir[128], path[256];
-    static float w_enc[F * D], w_enc_t[D * F], w_dec[F * D], b_enc[F], b_dec[D], threshold[F];
+    static float w_enc[F * D], w_enc_t[D * F], w_dec[F * D], b_enc[F], b_dec[D], threshold[F],
+        r_mag[F], b_mag[F];
     int jumps = arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA || arch == SAE_JUMPRELU;
-    int alone = arch == SAE_L1 || arch == SAE_JUMPRELU;
+    int alone = arch == SAE_L1 || arch == SAE_JUMPRELU || arch == SAE_GATED;
+    int gates = arch == SAE_GATED;
     snprintf(dir, sizeof dir, "%s/a/b", folder);
     assert_int_equal(export_saelens(sae, &options, dir), ERR_OK);
     snprintf(path, sizeof path, "%s/sae_weights.safetensors", dir);
-    assert_int_equal(tensors_of(path), jumps ? 5 : 4);
+    assert_int_equal(tensors_of(path), 4 + jumps + 2 * gates);
     memset(threshold, 0, sizeof threshold);
+    if (gates) {
+        read_tensor(path, "r_mag", r_mag, F);
+        read_tensor(path, "b_mag", b_mag, F);
+    }
     if (jumps) {
         read_tensor(path, "threshold", threshold, F);
         assert_true(threshold[0] > 0);
     }
     read_tensor(path, "W_enc", w_enc_t, F * D);
     read_tensor(path, "W_dec", w_dec, F * D);
-    read_tensor(path, "b_enc", b_enc, F);
+    read_tensor(path, gates ? "b_gate" : "b_enc", b_enc, F);
     read_tensor(path, "b_dec", b_dec, D);
     for (int f = 0; f < F; f++)
         for (int i = 0; i < D; i++) w_enc[f * D + i] = w_enc_t[i * F + f];
-    check_reconstruction(w_enc, b_enc, w_dec, b_dec, threshold, !alone, arch == SAE_TOPK ? K : 0);
+    check_reconstruction(w_enc, b_enc, w_dec, b_dec, threshold, !alone || gates,
+                         arch == SAE_TOPK ? K : 0, r_mag, gates ? b_mag : NULL);
     for (int f = 0; f < F && !(two_hooks && !alone); f++) { /* norms are folded */
         double square = 0;
         for (int i = 0; i < D; i++) square += pow(w_dec[f * D + i], 2);
@@ -147,10 +157,11 @@ static void check_saelens(enum sae_arch arch, int two_hooks)
     }
     snprintf(path, sizeof path, "%s/cfg.json", dir);
     json_t *cfg = read_json(path);
-    assert_string_equal(json_string_value(json_object_get(cfg, "architecture")), jumps ? "jumprelu"
-                                                                                 : arch == SAE_TOPK
-                                                                                     ? "topk"
-                                                                                     : "standard");
+    assert_string_equal(json_string_value(json_object_get(cfg, "architecture")),
+                        gates              ? "gated"
+                        : jumps            ? "jumprelu"
+                        : arch == SAE_TOPK ? "topk"
+                                           : "standard");
     assert_int_equal(json_integer_value(json_object_get(cfg, "d_sae")), F);
     assert_int_equal(json_integer_value(json_object_get(cfg, "k")), arch == SAE_TOPK ? K : 0);
     json_t *metadata = json_object_get(cfg, "metadata");
@@ -172,6 +183,8 @@ static void saelens_gets_raw_weights(void **state)
     check_saelens(SAE_MATRYOSHKA, 0);
     check_saelens(SAE_JUMPRELU, 0);
     check_saelens(SAE_JUMPRELU, 1);
+    check_saelens(SAE_GATED, 0);
+    check_saelens(SAE_GATED, 1);
 }
 
 static void sparsify_gets_raw_weights(void **state)
@@ -188,7 +201,7 @@ static void sparsify_gets_raw_weights(void **state)
     read_tensor(path, "W_dec", w_dec, F * D);
     read_tensor(path, "b_dec", b_dec, D);
     assert_int_equal(tensors_of(path), 4);
-    check_reconstruction(w_enc, b_enc, w_dec, b_dec, zeros, 1, K);
+    check_reconstruction(w_enc, b_enc, w_dec, b_dec, zeros, 1, K, NULL, NULL);
     snprintf(path, sizeof path, "%s/layers.15/cfg.json", folder);
     json_t *cfg = read_json(path);
     assert_int_equal(json_integer_value(json_object_get(cfg, "num_latents")), F);

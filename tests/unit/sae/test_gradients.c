@@ -16,21 +16,24 @@
 #include "base/rng.h"
 #include "sae/dictionary.h"
 
-enum { D = 7, F = 19, B = 33, K = 3, K_AUX = 4, FLOATS = 2 * F * D + 2 * F + D };
+enum { D = 7, F = 19, B = 33, K = 3, K_AUX = 4, FLOATS = 2 * F * D + 4 * F + D };
 
 static double lambda_now, aux_now, below_now;
-static int topk, per_batch, levels, jumps;
+static int topk, per_batch, levels, jumps, gates;
 static uint8_t dead[F];
 static float x[B * D];
-static double residual[B][D]; /* e of the parameters where the gradient is taken */
+static double frozen[F * D], frozen_b_dec[D]; /* the decoder there */
+static double residual[B][D];                 /* e of the parameters where the gradient is taken */
 
 struct view { /* parameters in one array of doubles */
-    double *w_enc, *w_dec, *b_enc, *b_dec, *threshold;
+    double *w_enc, *w_dec, *b_enc, *b_dec, *threshold, *r_mag, *b_mag;
 };
 
 static struct view view_of(double *p)
 {
-    return (struct view){p, p + F * D, p + 2 * F * D, p + 2 * F * D + F, p + 2 * F * D + F + D};
+    double *rest = p + 2 * F * D + F + D;
+    return (struct view){p,    p + F * D, p + 2 * F * D, p + 2 * F * D + F,
+                         rest, rest + F,  rest + 2 * F};
 }
 
 /* f of one row: the `keep` largest above zero among those that are allowed; 0 keeps all. */
@@ -98,6 +101,25 @@ static double jump(const struct view *v, const float *row, double *pre, double *
     return loss;
 }
 
+/* Gated: f of one row, and what the gate adds to the loss; b_dec and the decoder of its own
+ * reconstruction are as they were. */
+static double gate(const struct view *v, const float *row, double *f)
+{
+    double out[D], loss = 0;
+    for (int j = 0; j < D; j++) out[j] = frozen_b_dec[j];
+    for (int i = 0; i < F; i++) {
+        double product = 0;
+        for (int j = 0; j < D; j++) product += v->w_enc[i * D + j] * (row[j] - v->b_dec[j]);
+        double open = fmax(product + v->b_enc[i], 0);
+        double z = exp(v->r_mag[i]) * product + v->b_mag[i];
+        f[i] = open > 0 ? fmax(z, 0) : 0;
+        loss += lambda_now * open / B;
+        for (int j = 0; j < D; j++) out[j] += open * frozen[i * D + j];
+    }
+    for (int j = 0; j < D; j++) loss += (row[j] - out[j]) * (row[j] - out[j]) / B;
+    return loss;
+}
+
 static double loss_of(double *p, int set_residual)
 {
     static double all[B][F];
@@ -108,6 +130,8 @@ static double loss_of(double *p, int set_residual)
         double *f = all[r], g[F], pre[F];
         if (jumps)
             loss += jump(&v, x + r * D, pre, f);
+        else if (gates)
+            loss += gate(&v, x + r * D, f);
         else if (!per_batch)
             activate(&v, x + r * D, topk ? K : 0, NULL, f);
         activate(&v, x + r * D, K_AUX, dead, g);
@@ -118,7 +142,7 @@ static double loss_of(double *p, int set_residual)
             if (set_residual) residual[r][j] = x[r * D + j] - out;
             if (topk) loss += aux_now * (residual[r][j] - aux) * (residual[r][j] - aux) / B;
         }
-        for (int i = 0; i < F && !topk && !jumps; i++)
+        for (int i = 0; i < F && !topk && !jumps && !gates; i++)
             loss += lambda_now * f[i] * norm_of(&v, i) / B;
     }
     return loss;
@@ -134,6 +158,8 @@ static void to_doubles(const struct parameters *p, double *out)
     for (int i = 0; i < F; i++) {
         v.b_enc[i] = p->b_enc[i];
         v.threshold[i] = p->threshold ? p->threshold[i] : 0;
+        v.r_mag[i] = p->r_mag ? p->r_mag[i] : 0;
+        v.b_mag[i] = p->b_mag ? p->b_mag[i] : 0;
     }
     for (int i = 0; i < D; i++) v.b_dec[i] = p->b_dec[i];
 }
@@ -163,8 +189,9 @@ static struct sae *made(enum sae_arch arch, double aux)
     sae_options_default(arch, &o);
     o.width = D;
     o.features = F;
-    topk = arch != SAE_L1 && arch != SAE_JUMPRELU;
     jumps = arch == SAE_JUMPRELU;
+    gates = arch == SAE_GATED;
+    topk = arch != SAE_L1 && !jumps && !gates;
     o.k = topk ? K : 0;
     if (arch == SAE_MATRYOSHKA) o.levels = 3;
     o.k_aux = K_AUX;
@@ -194,7 +221,7 @@ static void disturb(struct dictionary *d)
     rng_seed(&rng, 11);
     for (int i = 0; i < F * D; i++) {
         d->w.w_enc[i] += (float)(0.3 * rng_normal(&rng));
-        if (!topk) d->w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
+        if (!topk && !gates) d->w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
     }
     for (int f = 0; f < F; f++) {
         double square = 0;
@@ -203,6 +230,8 @@ static void disturb(struct dictionary *d)
         d->norm[f] = (float)sqrt(square);
         dead[f] = f % 3 == 1;
         if (jumps) d->w.threshold[f] = 0.2f + 0.02f * (float)f;
+        if (gates) d->w.r_mag[f] = (float)(0.3 * rng_normal(&rng));
+        if (gates) d->w.b_mag[f] = (float)(0.3 * rng_normal(&rng));
         d->silent_rows[f] = dead[f] ? 5000 : 0;
     }
     for (int j = 0; j < D; j++) d->w.b_dec[j] += (float)(0.1 * rng_normal(&rng));
@@ -243,6 +272,8 @@ static void compare(struct sae *sae, int dense, int with_aux)
     struct sae_batch batch = {x, NULL, B};
     disturb(d);
     to_doubles(&d->w, p);
+    memcpy(frozen, p + F * D, sizeof frozen);
+    memcpy(frozen_b_dec, p + 2 * F * D + F, sizeof frozen_b_dec);
     double loss = loss_of(p, 1);
     for (int i = 0; i < FLOATS; i++) {
         double h = 1e-6, was = p[i];
@@ -252,7 +283,7 @@ static void compare(struct sae *sae, int dense, int with_aux)
         wanted[i] = (above - loss_of(p, 0)) / (2 * h);
         p[i] = was;
     }
-    if (topk) project(p, wanted);
+    if (topk || gates) project(p, wanted);
     if (jumps) add_straight_through(p, wanted);
     assert_int_equal(sae_train(sae, &batch, &step), 0);
     assert_int_equal(step.skipped, 0);
@@ -326,6 +357,12 @@ static void jumprelu(void **state)
     bandwidth = 1e-9;
 }
 
+static void gated(void **state)
+{
+    (void)state;
+    compare(made(SAE_GATED, 0), 1, 0);
+}
+
 static void matryoshka(void **state)
 {
     (void)state;
@@ -339,7 +376,7 @@ int main(void)
         cmocka_unit_test(l1_by_lists),       cmocka_unit_test(l1_by_dense_products),
         cmocka_unit_test(topk_without_auxk), cmocka_unit_test(topk_with_auxk),
         cmocka_unit_test(batchtopk),         cmocka_unit_test(matryoshka),
-        cmocka_unit_test(jumprelu),
+        cmocka_unit_test(jumprelu),          cmocka_unit_test(gated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,6 +34,7 @@ static void recover(enum sae_arch arch)
     o.learning_rate = 3e-3;
     if (arch == SAE_MATRYOSHKA) o.levels = 2;
     if (arch == SAE_JUMPRELU) o.lambda = 0.5;
+    if (arch == SAE_GATED) o.lambda = 3;
     o.dead_window_rows = 50000;
     struct sae *sae;
     struct sae_step first = {0}, step;
@@ -56,10 +57,11 @@ static void recover(enum sae_arch arch)
     sae_free(sae);
 }
 
-static void jumprelu_recovers_the_true_features(void **state)
+static void jumprelu_and_gated_recover_the_true_features(void **state)
 {
     (void)state;
     recover(SAE_JUMPRELU);
+    recover(SAE_GATED);
 }
 
 static void topk_and_its_kin_recover_the_true_features(void **state)
@@ -477,7 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topk_and_its_kin_recover_the_true_features),
-        cmocka_unit_test(jumprelu_recovers_the_true_features),
+        cmocka_unit_test(jumprelu_and_gated_recover_the_true_features),
         cmocka_unit_test(l1_recovers_the_true_features),
         cmocka_unit_test(the_number_of_threads_changes_no_bit),
         cmocka_unit_test(lists_and_dense_products_agree),

@@ -1,0 +1,54 @@
+/*
+ * Gated (Rajamanoharan et al. 2024, arXiv 2404.16014): whether a feature is active and how much are
+ * told by two paths that share W_enc. With y = W_enc (x - b_dec) + b_enc the gate,
+ *
+ *   z = exp(r_mag) (y - b_enc) + b_mag,   f = max(0, z) where y > 0, else 0,   g = max(0, y)
+ *   loss = ||x - x'(f)||^2 + lambda sum g + ||x - x'(g)||^2, the last with the decoder taken as
+ * given
+ *
+ * The gate learns from the last two alone, the magnitudes from the first.
+ */
+#include "sae/dictionary.h"
+
+#include <math.h>
+
+static float magnitude(const struct dictionary *d, uint32_t f, float y)
+{
+    return expf(d->w.r_mag[f]) * (y - d->w.b_enc[f]) + d->w.b_mag[f];
+}
+
+void gated_block(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m, float *y,
+                 float *g)
+{
+    for (uint32_t r = 0; r < n; r++) {
+        double open = 0;
+        for (uint32_t i = 0; i < m; i++) {
+            size_t at = (size_t)r * m + i;
+            float gate = y[at], z = magnitude(d, f + i, gate);
+            /* NaN passes, so that the step is seen to be not finite */
+            g[at] = gate <= 0 ? 0 : gate;
+            y[at] = gate <= 0 || z <= 0 ? 0 : z;
+            open += g[at];
+        }
+        d->row_rest[first + r] += d->lambda * open;
+    }
+}
+
+void gated_gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m, float *y,
+                     float *df, const float *dg, struct gated_sums *sums)
+{
+    double scale = 2.0 / d->rows, penalty = d->lambda / d->rows;
+    for (uint32_t r = 0; r < n; r++)
+        for (uint32_t i = 0; i < m; i++) {
+            size_t at = (size_t)r * m + i;
+            int open = !(y[at] <= 0);
+            float z = magnitude(d, f + i, y[at]);
+            double by_z = open && !(z <= 0) ? scale * df[at] : 0;
+            double by_gate = open ? scale * dg[at] + penalty : 0;
+            sums[i].b_enc += by_gate;
+            sums[i].b_mag += by_z;
+            sums[i].r_mag += by_z * (z - d->w.b_mag[f + i]);
+            df[at] = (float)(by_gate + by_z * exp(d->w.r_mag[f + i]));
+            y[at] = open && !(z <= 0) ? z : 0;
+        }
+}
