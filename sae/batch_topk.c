@@ -13,8 +13,14 @@
 enum { BIN_SHIFT = 16 }; /* bins by a float's upper bits: 128 an octave */
 _Static_assert(BATCH_TOPK_BINS == 1 << (31 - BIN_SHIFT), "a bin for every float above zero");
 
-/* SAELens's rate of its threshold's moving average; the paper leaves it open. */
-static const float threshold_rate = 0.01f;
+/* Of the threshold's moving average. The paper leaves it open; SAELens has 0.01 throughout. The
+ * least value falls steeply as training begins, so a young average is one of the last tenth of the
+ * steps. */
+static float threshold_rate(uint64_t steps)
+{
+    float young = 10.0f / (10.0f + (float)steps);
+    return young > 0.01f ? young : 0.01f;
+}
 /* Of the last step's least value: so much lower is the next one's floor. */
 static const float floor_share = 0.9f;
 
@@ -68,9 +74,10 @@ static void trim(struct dictionary *d, uint32_t wanted)
 {
     struct row_lists *lists = &d->active;
     uint32_t used = atomic_load(&lists->used), larger = 0;
-    d->least = used < wanted ? 0 : d->kernels->kth(lists->value, used, wanted);
+    uint32_t stay = used < wanted ? used : wanted;
+    d->least = stay > 0 ? d->kernels->kth(lists->value, used, stay) : 0;
     for (uint32_t i = 0; i < used; i++) larger += lists->value[i] > d->least;
-    uint32_t equal = wanted - larger;
+    uint32_t equal = stay - larger;
     for (uint32_t r = 0; r < d->rows; r++) {
         uint32_t *index = lists->index + lists->start[r], kept = 0;
         float *value = lists->value + lists->start[r];
@@ -101,7 +108,7 @@ void batch_topk_encode(struct dictionary *d)
 
 void batch_topk_learn(struct dictionary *d)
 {
-    float rate = d->sae->steps ? threshold_rate : 1;
+    float rate = threshold_rate(d->sae->steps);
     for (uint32_t f = 0; f < d->features; f++)
         d->threshold[f] += rate * (d->least - d->threshold[f]);
     d->floor = floor_share * d->least;

@@ -172,6 +172,39 @@ static void batchtopk_of_equal_values_takes_no_more_than_there_is_room_for(void 
     sae_free(sae);
 }
 
+/* A row in which more features are active than it may keep: its places are left empty for this one
+ * step, whose least value is learnt all the same, and filled by others in the next. */
+static void batchtopk_of_a_row_beyond_its_bound_learns_a_threshold(void **state)
+{
+    (void)state;
+    enum { ROWS = 128, FEATURES = 144, LARGE = 140, K = 2 }; /* 64 K are 128 */
+    struct sae_options o;
+    struct sae *sae;
+    struct sae_step step;
+    static float x[ROWS * 2] = {10, 0};
+    sae_options_default(SAE_BATCHTOPK, &o);
+    o.width = 2;
+    o.features = FEATURES;
+    o.k = K;
+    o.batch_rows = ROWS;
+    o.learning_rate = 0;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    struct dictionary *d = sae->state;
+    for (int f = 0; f < FEATURES; f++) {
+        float *w = d->w.w_enc + (size_t)f * 2;
+        w[0] = f < LARGE ? 1 + 0.001f * (float)f : -1;
+        w[1] = f < LARGE ? -1 : 1 + 0.1f * (float)(f - LARGE);
+    }
+    for (int r = 1; r < ROWS; r++) x[r * 2 + 1] = 1 + 0.001f * (float)r;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
+        assert_int_equal(d->active.count[0], 64 * K);
+        assert_true(d->threshold[0] > 1);
+    }
+    assert_true(step.l0 == K);
+    sae_free(sae);
+}
+
 static void every_set_of_kernels_takes_the_same(void **state)
 {
     (void)state;
@@ -191,6 +224,7 @@ int main(void)
         cmocka_unit_test(topk_is_the_sorts),
         cmocka_unit_test(batchtopk_is_the_sorts),
         cmocka_unit_test(batchtopk_of_equal_values_takes_no_more_than_there_is_room_for),
+        cmocka_unit_test(batchtopk_of_a_row_beyond_its_bound_learns_a_threshold),
         cmocka_unit_test(every_set_of_kernels_takes_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
