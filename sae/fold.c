@@ -59,12 +59,12 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
         fold_free(&to);
         return err_set(ERR_NOMEM, "no memory to export %zu weights", 2 * weights);
     }
+    int competes = o->arch == SAE_TOPK || o->arch == SAE_BATCHTOPK || o->arch == SAE_MATRYOSHKA;
     double mean_norm = 0;
     for (uint32_t f = 0; f < o->features; f++)
         mean_norm += raw_norm(&p, options, f, o->width) / o->features;
     for (uint32_t f = 0; f < o->features; f++) {
-        int alone = !o->k; /* features do not compete */
-        double c = alone ? raw_norm(&p, options, f, o->width) : mean_norm;
+        double c = competes ? mean_norm : raw_norm(&p, options, f, o->width);
         fold_feature(&p, options, f, c > 0 ? c : 1, &to);
     }
     for (uint32_t i = 0; i < o->width; i++)
