@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -461,6 +462,12 @@ static void counters_count(void **state)
     sae_free(sae);
 }
 
+static size_t allocated(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
 static void bytes_are_foretold(void **state)
 {
     (void)state;
@@ -473,6 +480,18 @@ static void bytes_are_foretold(void **state)
     o = options(SAE_MATRYOSHKA, 576, 4608, 32);
     assert_int_equal(sae_bytes(&o, &bytes), ERR_OK);
     assert_true(bytes < 250e6);
+    if (!allocated()) return; /* a sanitizer's allocator does not tell */
+    for (int arch = SAE_L1; arch < SAE_COUNT; arch++) {
+        struct sae *sae;
+        o = options((enum sae_arch)arch, 64, 1000, 8);
+        o.batch_rows = 2000;
+        assert_int_equal(sae_bytes(&o, &bytes), ERR_OK);
+        size_t before = allocated();
+        assert_int_equal(sae_new(&o, &sae), ERR_OK);
+        double share = (double)(allocated() - before) / (double)bytes;
+        if (!(share > 0.99 && share < 1.01)) fail_msg("%s: %.4f", sae_arch_name(o.arch), share);
+        sae_free(sae);
+    }
 }
 
 int main(void)
