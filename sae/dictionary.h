@@ -1,6 +1,6 @@
 /*
- * The dictionary architectures (l1, topk, batchtopk, matryoshka): an encoder, a ReLU or TopK, a
- * decoder, Adam. This header is for the files of this folder that share its insides.
+ * The dictionary architectures (all but count): an encoder, a ReLU, TopK or jump, a decoder, Adam.
+ * This header is for the files of this folder that share its insides.
  *
  * A step: rows.c encodes, decodes and measures each block of rows while it is in the cache, and
  * leaves lists of (row, feature, f, gradient); lists.c groups them by feature; gradients.c makes
@@ -104,7 +104,7 @@ struct dictionary {
     float *input_gradient;   /* (F): sum over rows of the gradient by W_enc x; the same as b_enc's,
                                 but gates */
     double lambda;
-    float least; /* per_batch: the least value that was kept; 0 where fewer than K B were above 0 */
+    float least; /* per_batch: the least value that was kept; 0 where none was */
     struct row_lists active, aux;
     struct feature_lists by_feature, aux_by_feature;
     uint32_t dead;
@@ -144,6 +144,7 @@ void dense_features(struct dictionary *d);
 
 /* gradients.c: g, feature_square, fired, touched from lists or the dense way; column_sum. */
 void gradients_make(struct dictionary *d);
+
 /* jumprelu.c: y, pre-activations of n rows from `first` and m features from f, becomes their f;
  * what both penalties say of them is added to row_rest. */
 void jumprelu_block(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,

@@ -5,10 +5,10 @@
  *   W_enc' = c W_enc s,  b_enc' = c b_enc,  W_dec' = W_dec / (c s),  b_dec' = b_dec / s,
  *   threshold' = c threshold,  b_mag' = c b_mag,  r_mag' = r_mag
  *
- * where c makes the decoder's directions unit vectors: for each feature its own for l1,
- * jumprelu and gated (a ReLU commutes with it), so that a feature's value is f_i ||W_dec,i||; one
- * for all for topk and its kin, whose order it must not change (its directions have one norm
- * already, unless the hooks of a stream have scales of their own: then their mean norm becomes 1).
+ * where c makes the decoder's directions unit vectors: for each feature its own for l1, jumprelu
+ * and gated (a ReLU commutes with it), so that a feature's value is f_i ||W_dec,i||; one for all
+ * for topk and its kin, whose order it must not change (their directions have one norm already,
+ * unless the hooks of a stream have scales of their own: then the mean norm becomes 1).
  */
 #ifndef SLUICE_SAE_EXPORT_H
 #define SLUICE_SAE_EXPORT_H
@@ -24,9 +24,9 @@ struct export_options {
 };
 
 /* DIR/cfg.json and DIR/sae_weights.safetensors: architecture `standard` for l1, `topk` for
- * topk, `gated` for gated,
- * `jumprelu` for batchtopk, matryoshka and jumprelu. Makes the folder; replaces each file
- * whole. ERR_STATE (`count` has no weights), ERR_IO, ERR_NOSPC, ERR_NOMEM. Blocks on the disk. */
+ * topk, `gated` for gated, `jumprelu` for batchtopk, matryoshka and jumprelu. Makes the folder;
+ * replaces each file whole. ERR_STATE (`count` has no weights), ERR_IO, ERR_NOSPC, ERR_NOMEM.
+ * Blocks on the disk. */
 int export_saelens(const struct sae *sae, const struct export_options *options, const char *dir);
 
 /* DIR/HOOK/cfg.json and DIR/HOOK/sae.safetensors, HOOK as sparsify names hookpoints (layers.15).

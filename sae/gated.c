@@ -3,10 +3,10 @@
  * told by two paths that share W_enc. With y = W_enc (x - b_dec) + b_enc the gate,
  *
  *   z = exp(r_mag) (y - b_enc) + b_mag,   f = max(0, z) where y > 0, else 0,   g = max(0, y)
- *   loss = ||x - x'(f)||^2 + lambda sum g + ||x - x'(g)||^2, the last with the decoder taken as
- * given
+ *   loss = ||x - x'(f)||^2 + lambda sum g + ||x - x'(g)||^2
  *
- * The gate learns from the last two alone, the magnitudes from the first.
+ * where the last takes the decoder as given. The gate learns from the last two alone, the
+ * magnitudes from the first.
  */
 #include "sae/dictionary.h"
 

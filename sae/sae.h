@@ -69,10 +69,9 @@ struct sae_options {
 /* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
  * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk and its
  * kin: coefficient 1/32, rate 1e-3, matryoshka 5 levels; jumprelu: lambda 10 over all steps, rate
- * 2e-4, bandwidth 2, pre_act_coefficient 3e-6; gated: lambda 5 over 5 %, rate 3e-4,
- * beta1 0 as published; all: Adam 0.9/0.999/1e-8, clipped to 1,
- * decay over 20 %, batches
- * of 4,096, one thread, window 1e7 rows. */
+ * 2e-4, bandwidth 2, pre_act_coefficient 3e-6; gated: lambda 5 over 5 %, rate 3e-4, beta1 0 as
+ * published; all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of 4,096, one
+ * thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
 
 /* "l1", "topk", ...; and back: -1 if there is none of that name. */
@@ -85,16 +84,16 @@ struct sae_batch {
     uint32_t rows;            /* B or fewer; 1 at least */
 };
 
-struct sae_step {         /* what a step reports, all of this batch, before the step's change */
-    double loss;          /* mean over rows of the whole objective */
-    double mse;           /* mean over rows of ||x - x'||^2 */
-    double rest;          /* of the loss, mean over rows: matryoshka: the same of the narrower
-                           * levels, summed; jumprelu: both penalties; gated: the gate's penalty
-                           * and error */
-    double fve;           /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2 */
-    double l0, l1;        /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
-    double aux;           /* topk: mean over rows of ||e - e'||^2, the residual and its AuxK
-                           * reconstruction; 0 where nothing was dead */
+struct sae_step {  /* what a step reports, all of this batch, before the step's change */
+    double loss;   /* mean over rows of the whole objective */
+    double mse;    /* mean over rows of ||x - x'||^2 */
+    double rest;   /* of the loss, mean over rows: matryoshka: the same of the narrower
+                    * levels, summed; jumprelu: both penalties; gated: the gate's penalty
+                    * and error */
+    double fve;    /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2 */
+    double l0, l1; /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
+    double aux;    /* topk and its kin: mean over rows of ||e - e'||^2, the residual and its AuxK
+                    * reconstruction; 0 where nothing was dead */
     double gradient_norm; /* before clipping */
     double learning_rate, lambda;
     uint32_t dead;    /* features that did not fire within the window */
@@ -170,8 +169,9 @@ struct checkpoint_writer;
 /* Put all of an SAE into a checkpoint under a name of its own ("sae.0"; at most 20 characters), and
  * take it up again: from the same batches on, training then goes as if it had never stopped, bit
  * for bit. The SAE that is loaded into was made with the options of today: arch, width, features,
- * k, seed and k_aux must match (ERR_MISMATCH: key, old, new); the others may have changed and are
- * those of today. ERR_NOTFOUND: no SAE of that name, ERR_FORMAT. On failure the SAE is as it was.
+ * k, levels, seed and k_aux must match (ERR_MISMATCH: key, old, new); the others may have changed
+ * and are those of today. ERR_NOTFOUND: no SAE of that name, ERR_FORMAT. On failure the SAE is as
+ * it was.
  */
 int sae_save(const struct sae *sae, struct checkpoint_writer *writer, const char *name);
 int sae_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name);
