@@ -131,8 +131,8 @@ const struct config_option config_options[] = {
      "rows", 1, 1 << 20, NULL, "rows of a sequence"},
     {"capture.synthetic", "truth_file", OPTION_PATH, IN(capture.synthetic.truth_file), "", "", 0, 0,
      NULL,
-     "safetensors file that the true directions are written to, a relative one in the run's folder; "
-     "empty: none"},
+     "safetensors file that the true directions are written to, a relative one in the run's "
+     "folder; empty: none"},
 
     {"broker", "front", OPTION_TEXT, IN(broker.front), "", "", 0, 0, NULL,
      "ZeroMQ endpoint for producers; empty: ipc in the run's folder"},
@@ -199,8 +199,8 @@ const struct config_option config_options[] = {
      "topk and its kin: active features of a row (K), of batchtopk and matryoshka on average; "
      "required there"},
     {CONFIG_SAES, "lr", OPTION_REAL, IN_SAE(lr), "0", "", 0, 10, NULL,
-     "learning rate of Adam; 0: 5e-5 for l1, 2e-4 for jumprelu, 3e-4 for gated, 2e-4 / sqrt(features / 16384) "
-     "for topk and its kin"},
+     "learning rate of Adam; 0: 5e-5 for l1, 2e-4 for jumprelu, 3e-4 for gated, "
+     "2e-4 / sqrt(features / 16384) for topk and its kin"},
     {CONFIG_SAES, "lambda", OPTION_REAL, IN_SAE(lambda), "-1", "", -1, 1e6, NULL,
      "l1, jumprelu, gated: coefficient of sparsity at full strength; -1: 10 for jumprelu, else 5"},
     {CONFIG_SAES, "lambda_ramp", OPTION_REAL, IN_SAE(lambda_ramp), "-1", "", -1, 1, NULL,
@@ -208,8 +208,8 @@ const struct config_option config_options[] = {
      "0.05"},
     {CONFIG_SAES, "bandwidth", OPTION_REAL, IN_SAE(bandwidth), "2", "", 1e-9, 1e6, NULL,
      "jumprelu: pre-activations so near their threshold, half of it to each side, move it"},
-    {CONFIG_SAES, "pre_act_coefficient", OPTION_REAL, IN_SAE(pre_act_coefficient), "3e-6", "", 0, 1e6,
-     NULL, "jumprelu: weight of the loss that lifts what is below its threshold"},
+    {CONFIG_SAES, "pre_act_coefficient", OPTION_REAL, IN_SAE(pre_act_coefficient), "3e-6", "", 0,
+     1e6, NULL, "jumprelu: weight of the loss that lifts what is below its threshold"},
     {CONFIG_SAES, "seed", OPTION_NUMBER, IN_SAE(seed), "0", "", 0, 9e18, NULL,
      "of the initial weights"},
     {CONFIG_SAES, "aux_coefficient", OPTION_REAL, IN_SAE(aux_coefficient), "0.03125", "", 0, 1e3,
