@@ -253,7 +253,7 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
 }
 
 /* Decoder directions random with norm recipe->start_norm, the encoder their transpose (or a share
- * of it), biases 0. */
+ * of it), biases 0, but jumprelu's such that the mean row's pre-activations are. */
 static void start_weights(struct dictionary *d, const struct sae_options *options)
 {
     struct rng rng;
@@ -270,6 +270,8 @@ static void start_weights(struct dictionary *d, const struct sae_options *option
         float share = d->recipe->starts_small ? (float)d->width / (float)d->features : 1;
         for (uint32_t i = 0; i < d->width; i++) d->w.w_enc[(size_t)f * d->width + i] = share * w[i];
         if (d->w.threshold) d->w.threshold[f] = start_threshold;
+        for (uint32_t i = 0; d->w.threshold && options->mean && i < d->width; i++)
+            d->w.b_enc[f] -= d->w.w_enc[(size_t)f * d->width + i] * options->mean[i];
     }
     if (d->recipe->starts_at_mean && options->mean)
         memcpy(d->w.b_dec, options->mean, d->width * sizeof *d->w.b_dec);
