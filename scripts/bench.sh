@@ -75,6 +75,6 @@ echo "== what the wire's dtype costs (topk F 4608 K 32, trained through it, meas
 echo "== memory (end to end again: peaks, MiB, beside the caps that sluice check states)"
 "$build/tests/bench/bench_memory" "$work/memory" "$build/sluice" up --fresh "$work/whole.yaml" >/dev/null
 tr '=' ' ' <"$work/memory" |
-    awk '{ printf "%-16s %7.1f anonymous and shared%s\n", $1, $3, NF > 3 ? sprintf(" %7.1f of files", $5) : "" }'
+    awk '{ printf "%-16s %7.1f anonymous and shared%s\n", $1, $3, (NF > 3) ? sprintf(", %.1f of files", $5) : "" }'
 printf '%-16s %7.1f\n' "the map's file" "$(du -m "$work/sluice/whole/buffer/data.mdb" | cut -f1)"
 "$build/sluice" check "$work/whole.yaml" | grep -E 'memory|buffer on disk|unacked'
