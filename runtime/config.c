@@ -97,8 +97,8 @@ static int complete_sae(struct config_sae *sae)
 {
     int jumps = sae->arch == CONFIG_JUMPRELU;
     if (sae->lr == 0) sae->lr = default_rate(sae);
-    if (sae->lambda < 0) sae->lambda = jumps ? 10 : 5;
-    if (sae->lambda_ramp < 0) sae->lambda_ramp = jumps ? 1 : 0.05;
+    if (sae->lambda == -1) sae->lambda = jumps ? 10 : 5;
+    if (sae->lambda_ramp == -1) sae->lambda_ramp = jumps ? 1 : 0.05;
     if (sae->name[0]) return ERR_OK;
     char name[64];
     const char *arch = config_arch_name(sae->arch);

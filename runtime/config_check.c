@@ -140,6 +140,9 @@ static int check_sae(const struct config *c, uint32_t index)
     if (sae->k_aux > sae->features)
         return fail_sae(c, index, "k_aux", "%u is more than features (%u)", sae->k_aux,
                         sae->features);
+    if (sae->lambda < 0 || sae->lambda_ramp < 0)
+        return fail_sae(c, index, sae->lambda < 0 ? "lambda" : "lambda_ramp",
+                        "must be 0 or more, or -1 for the architecture's own");
     if (sae->warmup + sae->decay > 1)
         return fail_sae(c, index, "warmup",
                         "warmup and decay together are more than the whole run");

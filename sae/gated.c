@@ -12,19 +12,27 @@
 
 #include <math.h>
 
-static float magnitude(const struct dictionary *d, uint32_t f, float y)
+/* exp(r_mag) of m features from f. */
+static void scales(const struct dictionary *d, uint32_t f, uint32_t m, float *scale)
 {
-    return expf(d->w.r_mag[f]) * (y - d->w.b_enc[f]) + d->w.b_mag[f];
+    for (uint32_t i = 0; i < m; i++) scale[i] = expf(d->w.r_mag[f + i]);
+}
+
+static float magnitude(const struct dictionary *d, uint32_t f, float y, float scale)
+{
+    return scale * (y - d->w.b_enc[f]) + d->w.b_mag[f];
 }
 
 void gated_block(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m, float *y,
                  float *g)
 {
+    float scale[BLOCK_FEATURES];
+    scales(d, f, m, scale);
     for (uint32_t r = 0; r < n; r++) {
         double open = 0;
         for (uint32_t i = 0; i < m; i++) {
             size_t at = (size_t)r * m + i;
-            float gate = y[at], z = magnitude(d, f + i, gate);
+            float gate = y[at], z = magnitude(d, f + i, gate, scale[i]);
             /* NaN passes, so that the step is seen to be not finite */
             g[at] = gate <= 0 ? 0 : gate;
             y[at] = gate <= 0 || z <= 0 ? 0 : z;
@@ -37,18 +45,20 @@ void gated_block(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, u
 void gated_gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m, float *y,
                      float *df, const float *dg, struct gated_sums *sums)
 {
-    double scale = 2.0 / d->rows, penalty = d->lambda / d->rows;
+    double share = 2.0 / d->rows, penalty = d->lambda / d->rows;
+    float scale[BLOCK_FEATURES];
+    scales(d, f, m, scale);
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t i = 0; i < m; i++) {
             size_t at = (size_t)r * m + i;
             int open = !(y[at] <= 0);
-            float z = magnitude(d, f + i, y[at]);
-            double by_z = open && !(z <= 0) ? scale * df[at] : 0;
-            double by_gate = open ? scale * dg[at] + penalty : 0;
+            float z = magnitude(d, f + i, y[at], scale[i]);
+            double by_z = open && !(z <= 0) ? share * df[at] : 0;
+            double by_gate = open ? share * dg[at] + penalty : 0;
             sums[i].b_enc += by_gate;
             sums[i].b_mag += by_z;
             sums[i].r_mag += by_z * (z - d->w.b_mag[f + i]);
-            df[at] = (float)(by_gate + by_z * exp(d->w.r_mag[f + i]));
+            df[at] = (float)(by_gate + by_z * scale[i]);
             y[at] = open && !(z <= 0) ? z : 0;
         }
 }

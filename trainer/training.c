@@ -469,17 +469,22 @@ static int enough(const struct training *t)
     return stop_rows && t->rows >= stop_rows;
 }
 
-/* Until a stop; ERR_NOTFOUND: the stream has ended, or stop_rows are reached. */
-static int train(struct training *t)
+/* Until a stop, or until it is finished: the stream has ended, or stop_rows are reached. */
+static int train(struct training *t, int *finished)
 {
     int result = ERR_OK;
     while (result == ERR_OK && !atomic_load(&t->stop)) {
         if (enough(t)) {
             draw_finish(t->draw);
             show_draw(t);
-            return ERR_NOTFOUND;
+            *finished = 1;
+            return ERR_OK;
         }
         result = draw(t);
+        if (result == ERR_NOTFOUND) {
+            *finished = 1;
+            return ERR_OK;
+        }
         if (result == ERR_AGAIN) {
             result = checkpoint_if_due(t);
             if (result == ERR_OK) wait_rows(t);
@@ -509,9 +514,10 @@ int training_run(struct training *t)
     if (result == ERR_AGAIN) return ERR_OK;
     if (result != ERR_OK) return result;
     t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
-    result = train(t);
-    int finished = result == ERR_NOTFOUND;
-    if (finished) result = held_out_rows(t->held_out) > 0 ? evaluate(t) : ERR_OK;
+    int finished = 0;
+    result = train(t, &finished);
+    if (result == ERR_OK && finished)
+        result = held_out_rows(t->held_out) > 0 ? evaluate(t) : ERR_OK;
     if (result == ERR_OK) result = insist(t, checkpoint);
     if (result == ERR_OK && finished) result = insist(t, results_write);
     if (result == ERR_OK && finished) metrics_set(t->options.metrics, GAUGE_FINISHED, 1);

@@ -41,17 +41,18 @@ static void mend(uint8_t *file, size_t bytes)
     }
 }
 
-static void load_into(const struct checkpoint *c, enum sae_arch arch)
+static void load_into(const struct checkpoint *c)
 {
-    struct sae_options o, saved;
+    struct sae_options o, saved = {.arch = SAE_TOPK};
     struct sae *sae;
+    sae_saved_options(c, "sae.0", &saved);
+    enum sae_arch arch = saved.arch;
     sae_options_default(arch, &o);
     o.width = 2;
     o.features = 3;
-    o.k = arch == SAE_L1 || arch == SAE_COUNT ? 0 : 1;
+    o.k = o.aux_coefficient > 0 ? 1 : 0; /* topk and its kin */
     o.levels = 2;
     o.batch_rows = 4;
-    sae_saved_options(c, "sae.0", &saved);
     if (sae_new(&o, &sae) != ERR_OK) abort();
     sae_load(sae, c, "sae.0");
     sae_count_of(sae, 1, 2);
@@ -62,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     if (bytes < 1) return 0;
     int mended = data[0] & 1;
-    enum sae_arch arch = (enum sae_arch)((data[0] >> 1) % (SAE_COUNT + 1));
+
     size_t size = bytes - 1;
     uint8_t *file = aligned_alloc(64, (size + 64) / 64 * 64);
     if (!file) return 0;
@@ -80,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             if ((const uint8_t *)section < exact || (const uint8_t *)section + n > exact + size)
                 abort();
         }
-        load_into(c, arch);
+        load_into(c);
         checkpoint_close(c);
     }
     free(exact);

@@ -174,6 +174,10 @@ static void test_checks_between_options(void **state)
     refuses(NAME "trainer: {saes: [{arch: l1}]}\n", NULL, "features", "required");
     refuses(NAME "trainer: {saes: [{arch: l1, features: 8}, {arch: l1, features: 8}]}\n", NULL,
             "saes.1.name", "twice");
+    refuses(NAME "trainer: {saes: [{arch: l1, features: 8, lambda: -0.5}]}\n", NULL, "lambda",
+            "-1 for");
+    refuses(NAME "trainer: {saes: [{arch: l1, features: 8, lambda_ramp: -0.1}]}\n", NULL,
+            "lambda_ramp", "-1 for");
     refuses(NAME "trainer: {saes: [{arch: l1, features: 8, warmup: 0.9}]}\n", NULL, "warmup");
     refuses(NAME "trainer: {consumers: [a, a]}\n", NULL, "t.yaml:2: trainer.consumers", "twice");
     refuses(NAME "trainer: {consumers: [buffer]}\n", NULL, "folder of the run");
