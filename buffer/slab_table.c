@@ -245,7 +245,7 @@ int slab_table_pass_over(struct slab_table *t, uint32_t producer, uint64_t numbe
     struct drawn_slab *slab = slab_table_find(t, producer, number);
     int result = slab ? ERR_OK : slab_table_add(t, producer, number, &slab);
     if (result != ERR_OK) return result;
-    slab->rows = slab->live = rows;
+    if (slab->rows == 0) slab->rows = slab->live = rows;
     slab_table_gone(t, slab, 1);
     /* Nobody goes back there: `lowest` needs no cursor, and a long gap no records. */
     while ((slab = slab_table_find(t, producer, p->lowest)) && slab->finished) {

@@ -58,7 +58,7 @@ struct store_producer {   /* committed with each slab of that producer */
     uint64_t rows;              /* of all frames below next_number, each once */
     struct frame_totals totals; /* of the current epoch */
     /* Of the epochs before it, less captured rows that are made again: the sum of both, modulo
-     * 2^64, has each row once. */
+     * 2^64, has each row once. After a lost buffer (its record is new) it lacks the rows before. */
     struct frame_totals past_totals;
 };
 

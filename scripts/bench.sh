@@ -38,6 +38,7 @@ timed() { # NAME COMMAND...: seconds of a command, in $work/NAME.seconds
 }
 for _ in $(seq "${BENCH_REPEATS:-3}"); do # noise hits one part of a run: hence several, side by side
     timed engine "$build/tests/bench/bench_engine" "$work/alone.yaml"
+    rm -rf "$work/sluice/alone/replay"
     timed trainer "$build/sluice-trainer" --log-level error --replay "$work/sluice/alone/buffer" "$work/alone.yaml"
     timed pipeline "$build/sluice" up --fresh "$work/whole.yaml"
     awk -v e="$(cat "$work/engine.seconds")" -v t="$(cat "$work/trainer.seconds")" \
