@@ -124,7 +124,7 @@ static int check_options(struct draw *d)
             "sink.size or leave trainer.min_rows at 0",
             (unsigned long long)o->min_rows, (unsigned long long)capacity_rows);
     if (o->min_rows == 0) o->min_rows = capacity_rows / 2;
-    if (o->replay && !d->state.ended)
+    if (o->replay && !o->look && !d->state.ended)
         return err_set(ERR_STATE, "the stream '%s' has not ended: it cannot be replayed yet",
                        d->stream);
     return ERR_OK;

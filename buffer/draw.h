@@ -25,6 +25,7 @@ struct draw_options {
     uint32_t held_out_one_in; /* 0: none */
     int shed;    /* the stream's policy: what is gone is skipped, and will not be made again */
     int replay;  /* an ended stream, by (producer, number), freeing nothing, waiting for nothing */
+    int look;    /* with replay: nothing will be drawn, so the stream need not have ended */
     int shuffle; /* 0: rows in order, for tests and controls */
     /* Called once for each held-out row as its slab is first seen: by number, but for frames that
      * were made again (replay: by (producer, number)). May be NULL. What it returns other than

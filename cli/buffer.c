@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/progress.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,17 @@ static void line(const char *what, double number, const char *unit)
     char text[32];
     progress_number(number, text, sizeof text);
     printf("  %-18s %16s %s\n", what, text, unit);
+}
+
+/* As it is, but for the mean: one number for each dimension is nothing to look at. */
+static int print_descriptor(const char *text)
+{
+    json_t *object = json_loads(text, 0, NULL);
+    json_object_del(object, "mean");
+    int written = object ? json_dumpf(object, stdout, JSON_INDENT(2)) : -1;
+    json_decref(object);
+    printf("\n");
+    return written == 0 ? ERR_OK : err_set(ERR_FORMAT, "the buffer's descriptor is no JSON");
 }
 
 int buffer_info_command(const struct options *options, const struct config *config)
@@ -28,6 +40,7 @@ int buffer_info_command(const struct options *options, const struct config *conf
                                 .consumer = "info",
                                 .reuse = 1,
                                 .replay = 1,
+                                .look = 1,
                                 .shuffle = 1};
     result = draw_open(&look, &draw);
     if (result == ERR_NOTFOUND)
@@ -39,9 +52,9 @@ int buffer_info_command(const struct options *options, const struct config *conf
     line("width", draw_width(draw), "values");
     line("slabs", (double)gauges.slabs, "");
     line("capacity", (double)gauges.capacity_rows, "rows");
-    printf("\n%s\n", draw_descriptor(draw));
+    result = print_descriptor(draw_descriptor(draw));
     draw_close(draw);
-    return ERR_OK;
+    return result;
 }
 
 int buffer_verify_command(const struct options *options, const struct config *config)

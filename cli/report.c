@@ -104,7 +104,7 @@ static void print_indented(const char *lines, FILE *out)
     }
 }
 
-static void print_files(const json_t *sae, int python, FILE *out)
+static void print_files(const json_t *sae, FILE *out)
 {
     json_t *exports = json_object_get(sae, "exports"), *item;
     size_t i;
@@ -112,8 +112,15 @@ static void print_files(const json_t *sae, int python, FILE *out)
         fprintf(out, "  %-10s  %s\n", text(item, "layout"), text(item, "folder"));
     if (json_object_get(sae, "counts_file"))
         fprintf(out, "  %-10s  %s\n", "counters", text(sae, "counts_file"));
-    if (!python || json_array_size(exports) == 0) return;
-    fprintf(out, "\nLoad it in Python:\n\n");
+}
+
+/* How to load the first export that there is. */
+static void print_python(const json_t *summaries, FILE *out)
+{
+    json_t *saes = json_object_get(json_array_get(summaries, 0), "saes");
+    json_t *exports = json_object_get(json_array_get(saes, 0), "exports");
+    if (json_array_size(exports) == 0) return;
+    fprintf(out, "\nLoad %s in Python:\n\n", json_array_size(saes) > 1 ? "the first" : "it");
     print_indented(text(json_array_get(exports, 0), "python"), out);
 }
 
@@ -162,9 +169,9 @@ int report_print(const struct config *config, FILE *out)
     json_array_foreach(all, i, summary)
     {
         print_rows(summary, out);
-        json_array_foreach(json_object_get(summary, "saes"), j, sae)
-            print_files(sae, i == 0 && j == 0, out);
+        json_array_foreach(json_object_get(summary, "saes"), j, sae) print_files(sae, out);
     }
+    print_python(all, out);
     json_decref(all);
     return result;
 }

@@ -139,7 +139,7 @@ const struct config_option config_options[] = {
     {"broker", "back", OPTION_TEXT, IN(broker.back), "", "", 0, 0, NULL,
      "ZeroMQ endpoint for the sink; empty: ipc in the run's folder"},
     {"broker", "http", OPTION_TEXT, IN(broker.http), "127.0.0.1:0", "", 0, 0, NULL,
-     "address of the live page, /api/status, /metrics and /healthz; port 0: any free one, written "
+     "address of /api/status, /metrics and /healthz; port 0: any free one, written "
      "to RUN/http; off: none"},
 
     {"sink", "size", OPTION_BYTES, IN(sink.size_bytes), "2GiB", "bytes", MEBI, 64 * TEBI, NULL,

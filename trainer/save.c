@@ -116,6 +116,14 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
     return result;
 }
 
+static int sae_differs(uint32_t i)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s", err_text());
+    return err_set(ERR_MISMATCH,
+                   "trainer.saes.%u: %s; HINT: set it back, or start over with --fresh", i, text);
+}
+
 int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes, uint32_t count)
 {
     char name[CHECKPOINT_NAME_BYTES];
@@ -123,6 +131,7 @@ int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes,
     for (uint32_t i = 0; i < count && result == ERR_OK; i++) {
         sae_section(i, name, sizeof name);
         result = sae_load(saes[i], checkpoint, name);
+        if (result == ERR_MISMATCH) result = sae_differs(i);
     }
     return result;
 }

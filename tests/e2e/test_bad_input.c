@@ -231,9 +231,17 @@ static void a_second_run_of_the_stream(void **state)
     has(run->err, "HINT");
     await_status(run, "trainer-main");
     has(run->out, "is running");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 0);
+    has(run->out, "capacity");
     kill(up, SIGINT);
     assert_int_equal(run_wait(up, 20), 0);
     assert_int_equal(run_alive(run), 0);
+    assert_int_equal(run_command(run, 60, "sluice-trainer", run->config, "--set",
+                                 "trainer.saes.0.arch=topk", "--set", "trainer.saes.0.features=9",
+                                 "--set", "trainer.saes.0.k=2", NULL),
+                     1);
+    has(run->err, "trainer.saes.0: arch");
+    has(run->err, "--fresh");
 }
 
 static void a_buffer_of_another_stream(void **state)
