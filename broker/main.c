@@ -7,7 +7,6 @@
 #include "broker/status.h"
 #include "runtime/process.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -248,16 +247,8 @@ static const struct process_spec broker_process = {
     .stop = broker_stop,
 };
 
-/* Frames come and go: as it is, malloc would give their memory back to the system each time, and
- * take and clear it anew. What it keeps is bounded by the credit. */
-static void keep_memory_of_frames(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 32 << 20);
-    mallopt(M_TRIM_THRESHOLD, 64 << 20);
-}
-
 int main(int argc, char **argv)
 {
-    keep_memory_of_frames();
+    process_keep_freed_memory();
     return process_main(&broker_process, argc, argv);
 }

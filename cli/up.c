@@ -418,9 +418,8 @@ int up_command(const struct options *options, const struct config *config)
     if (result != ERR_OK) return result;
     if (options_get(options, "fresh")) result = start_over(config);
     if (result == ERR_OK && report_finished(config)) {
-        printf("Stream %s is finished already, with the configuration of that time; `sluice up "
-               "--fresh` "
-               "starts it over.\n\n",
+        printf("Stream %s is finished already, with the configuration of that time; "
+               "`sluice up --fresh` starts it over.\n\n",
                config->stream.name);
         result = report_print(config, stdout);
     } else if (result == ERR_OK) {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -511,6 +512,12 @@ static int prepare(struct process *p, int argc, char **argv, int *done)
         printf("%s: ok\n", o->file);
     }
     return result;
+}
+
+void process_keep_freed_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
 int process_main(const struct process_spec *spec, int argc, char **argv)

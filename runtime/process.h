@@ -55,6 +55,10 @@ struct process_spec {
     void (*stop)(struct process *process);
 };
 
+/* For a process through which frames come and go, before it is run: malloc keeps what they leave
+ * (up to 64 MiB; how much there is at once is the credit's to bound), where it would give it back
+ * to the system each time, and take and clear it anew. */
+void process_keep_freed_memory(void);
 /* Run the process; returns its exit code. */
 int process_main(const struct process_spec *spec, int argc, char **argv);
 

@@ -29,8 +29,7 @@ static void count_block(void *arg, uint32_t item, uint32_t thread)
     struct dictionary *d = arg;
     float *block = d->scratch[thread].block;
     uint64_t *bins = d->scratch[thread].bins;
-    uint32_t first = item * d->block_rows;
-    uint32_t n = d->rows - first < d->block_rows ? d->rows - first : d->block_rows;
+    uint32_t first, n = rows_of_block(d, item, &first);
     for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
         uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
         rows_product(d, first, n, f, m, block);

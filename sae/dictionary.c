@@ -16,32 +16,29 @@ static const double dense_above = 0.15;
 
 static const float start_threshold = 0.1f; /* jumprelu's */
 
+/* Gao et al. 2024, arXiv 2406.04093, appendix A: the encoder starts as the decoder's transpose,
+ * decoder directions keep norm 1 and their gradients lose what points along them. */
+#define KEEPS_LARGEST                                                                              \
+    .keeps_largest = 1, .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1
+
 static const struct recipe recipes[] = {
     /* "Scaling Monosemanticity" and the April 2024 update it builds on. */
     [SAE_L1] = {.start_norm = 0.1},
-    /* Gao et al. 2024, arXiv 2406.04093, appendix A: the encoder starts as the decoder's transpose,
-     * decoder directions keep norm 1 and their gradients lose what points along them. */
-    [SAE_TOPK] =
-        {.keeps_largest = 1, .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1},
-    [SAE_BATCHTOPK] = {.keeps_largest = 1,
-                       .per_batch = 1,
-                       .centred = 1,
-                       .starts_at_mean = 1,
-                       .unit_norm = 1,
-                       .start_norm = 1},
+    [SAE_TOPK] = {KEEPS_LARGEST},
+    [SAE_BATCHTOPK] = {KEEPS_LARGEST, .per_batch = 1},
+    [SAE_MATRYOSHKA] = {KEEPS_LARGEST, .per_batch = 1},
     /* Rajamanoharan et al. 2024, arXiv 2404.16014. */
     [SAE_GATED] = {.gates = 1, .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1},
     /* Anthropic's update of January 2025. */
     [SAE_JUMPRELU] = {.jumps = 1,
                       .start_norm = 0.57735, /* as of entries even in +-1/sqrt(D) */
                       .starts_small = 1},
-    [SAE_MATRYOSHKA] = {.keeps_largest = 1,
-                        .per_batch = 1,
-                        .centred = 1,
-                        .starts_at_mean = 1,
-                        .unit_norm = 1,
-                        .start_norm = 1},
 };
+
+int sae_arch_keeps_largest(enum sae_arch arch)
+{
+    return arch != SAE_COUNT && recipes[arch].keeps_largest;
+}
 
 /* Pairs that lists have room for; features and candidates that a row may have. */
 struct capacity {

@@ -135,6 +135,8 @@ void rows_forward(struct dictionary *d, float *out, float *f);
 /* rows.c: blocks of this many rows, so that every thread has some. */
 uint32_t rows_block(uint32_t rows);
 uint32_t rows_blocks(const struct dictionary *d);
+/* rows.c: rows of block `item` of a task over rows_blocks(), and which is its first. */
+uint32_t rows_of_block(const struct dictionary *d, uint32_t item, uint32_t *first);
 
 /* dense.c: the same with dense products alone; rows, then (through gradients.c) features. gate_out
  * (n, D): gates: x' of the gates' own values; NULL: not wanted. */

@@ -203,7 +203,7 @@ static void centre(struct dictionary *d, uint32_t first, uint32_t n)
     }
 }
 
-static uint32_t block_of(const struct dictionary *d, uint32_t item, uint32_t *first)
+uint32_t rows_of_block(const struct dictionary *d, uint32_t item, uint32_t *first)
 {
     *first = item * d->block_rows;
     return d->rows - *first < d->block_rows ? d->rows - *first : d->block_rows;
@@ -231,7 +231,7 @@ static void train_block(void *arg, uint32_t item, uint32_t thread)
 {
     struct dictionary *d = arg;
     struct scratch *s = &d->scratch[thread];
-    uint32_t first, n = block_of(d, item, &first);
+    uint32_t first, n = rows_of_block(d, item, &first);
     centre(d, first, n);
     if (d->dense) {
         float *gate = d->recipe->gates ? d->aux_error + (size_t)first * d->width : NULL;
@@ -254,7 +254,7 @@ struct encode_job {
 static void encode_block(void *arg, uint32_t item, uint32_t thread)
 {
     struct encode_job *job = arg;
-    uint32_t first, n = block_of(job->d, item, &first);
+    uint32_t first, n = rows_of_block(job->d, item, &first);
     centre(job->d, first, n);
     encode(job->d, first, n, job->floor, &job->d->scratch[thread]);
 }
@@ -262,7 +262,7 @@ static void encode_block(void *arg, uint32_t item, uint32_t thread)
 static void decode_block(void *arg, uint32_t item, uint32_t thread)
 {
     (void)thread;
-    uint32_t first, n = block_of(arg, item, &first);
+    uint32_t first, n = rows_of_block(arg, item, &first);
     decode(arg, first, n);
 }
 
@@ -301,7 +301,7 @@ static void forward_block(void *arg, uint32_t item, uint32_t thread)
 {
     struct forward_job *job = arg;
     struct dictionary *d = job->d;
-    uint32_t first, n = block_of(d, item, &first);
+    uint32_t first, n = rows_of_block(d, item, &first);
     float *out = job->out + (size_t)first * d->width;
     float *f = job->f ? job->f + (size_t)first * d->features : NULL;
     if (d->recipe->centred) centre(d, first, n);

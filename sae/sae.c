@@ -51,8 +51,7 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
         .bandwidth = 2,
         .pre_act_coefficient = 3e-6,
         .levels = arch == SAE_MATRYOSHKA ? 5 : 1,
-        .aux_coefficient =
-            arch == SAE_TOPK || arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA ? 1.0 / 32 : 0,
+        .aux_coefficient = sae_arch_keeps_largest(arch) ? 1.0 / 32 : 0,
         .decay = 0.2,
         .beta1 = arch == SAE_GATED ? 0 : 0.9,
         .beta2 = 0.999,

@@ -77,6 +77,8 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options);
 /* "l1", "topk", ...; and back: -1 if there is none of that name. */
 const char *sae_arch_name(enum sae_arch arch);
 int sae_arch_by_name(const char *name);
+/* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
+int sae_arch_keeps_largest(enum sae_arch arch);
 
 struct sae_batch {
     const float *x;           /* (rows, D), scaled */

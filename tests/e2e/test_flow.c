@@ -182,6 +182,20 @@ static void kills_two_producers(void **state)
     every_row_once(*state, 2);
 }
 
+static struct store *buffer_of(const struct run *run, uint64_t size_bytes)
+{
+    char dir[2 * HARNESS_PATH_BYTES];
+    struct store *store;
+    snprintf(dir, sizeof dir, "%s/buffer", run->state);
+    struct store_options options = {.dir = dir,
+                                    .stream = "test",
+                                    .size_bytes = size_bytes,
+                                    .width = WIDTH,
+                                    .dtype = DTYPE_BF16};
+    if (store_open(&options, &store)) fail_msg("%s", err_text());
+    return store;
+}
+
 /* capture.rows ends the run to the row, split over the producers. */
 static void rows_are_exact(void **state)
 {
@@ -200,12 +214,7 @@ static void rows_are_exact(void **state)
     kill(broker.pid, SIGTERM);
     run_wait(broker.pid, 5);
 
-    char dir[2 * HARNESS_PATH_BYTES];
-    struct store *store;
-    snprintf(dir, sizeof dir, "%s/buffer", run->state);
-    struct store_options options = {
-        .dir = dir, .stream = "test", .size_bytes = 64 << 20, .width = WIDTH, .dtype = DTYPE_BF16};
-    if (store_open(&options, &store)) fail_msg("%s", err_text());
+    struct store *store = buffer_of(run, 64 << 20);
     assert_int_equal(store_state(store)->rows, 100000);
     assert_int_equal(store_state(store)->ended, 1);
     store_close(store);
@@ -214,12 +223,7 @@ static void rows_are_exact(void **state)
 /* What the buffer tells of producer 0, whose account must close. */
 static void account_of(const struct run *run, struct store_producer *p)
 {
-    char dir[2 * HARNESS_PATH_BYTES];
-    struct store *store;
-    snprintf(dir, sizeof dir, "%s/buffer", run->state);
-    struct store_options options = {
-        .dir = dir, .stream = "test", .size_bytes = 8 << 20, .width = WIDTH, .dtype = DTYPE_BF16};
-    if (store_open(&options, &store)) fail_msg("%s", err_text());
+    struct store *store = buffer_of(run, 8 << 20);
     assert_int_equal(store_producer_get(store, 0, p), 0);
     print_message("captured %llu, stored %llu, shed %llu, replaced slabs %llu\n",
                   (unsigned long long)p->totals.captured_rows, (unsigned long long)p->rows,

@@ -25,7 +25,12 @@ static int best_first(const void *a, const void *b)
     return x->index < y->index ? -1 : 1;
 }
 
-/* Weights and rows of small whole numbers, so that every product is exact and many are equal. */
+/* Small ones, so that every product is exact and many are equal. */
+static void whole_numbers(struct rng *rng, float *v, size_t n, uint32_t values)
+{
+    for (size_t i = 0; i < n; i++) v[i] = (float)rng_below(rng, values) - 1;
+}
+
 static void check(uint32_t width, uint32_t features, uint32_t k, uint32_t rows, uint32_t values)
 {
     struct sae_options o;
@@ -44,10 +49,9 @@ static void check(uint32_t width, uint32_t features, uint32_t k, uint32_t rows, 
     float *f = malloc((size_t)rows * features * sizeof *f);
     struct candidate *list = malloc(features * sizeof *list);
     rng_seed(&rng, width + features + k);
-    for (size_t i = 0; i < (size_t)features * width; i++)
-        d->w.w_enc[i] = (float)rng_below(&rng, values) - 1;
-    for (uint32_t i = 0; i < features; i++) d->w.b_enc[i] = (float)rng_below(&rng, values) - 1;
-    for (size_t i = 0; i < (size_t)rows * width; i++) x[i] = (float)rng_below(&rng, values) - 1;
+    whole_numbers(&rng, d->w.w_enc, (size_t)features * width, values);
+    whole_numbers(&rng, d->w.b_enc, features, values);
+    whole_numbers(&rng, x, (size_t)rows * width, values);
     assert_int_equal(sae_forward(sae, x, rows, out, f), ERR_OK);
     for (uint32_t r = 0; r < rows; r++) {
         for (uint32_t i = 0; i < features; i++) {
@@ -107,9 +111,8 @@ static void check_batch(uint32_t features, uint32_t k, uint32_t rows, uint32_t v
     struct candidate *list = malloc(pairs * sizeof *list);
     uint8_t *wanted = calloc(pairs, 1);
     rng_seed(&rng, features + k + rows);
-    for (size_t i = 0; i < (size_t)features * WIDTH; i++)
-        d->w.w_enc[i] = (float)rng_below(&rng, values) - 1;
-    for (size_t i = 0; i < (size_t)rows * WIDTH; i++) x[i] = (float)rng_below(&rng, values) - 1;
+    whole_numbers(&rng, d->w.w_enc, (size_t)features * WIDTH, values);
+    whole_numbers(&rng, x, (size_t)rows * WIDTH, values);
     for (size_t p = 0; p < pairs; p++) {
         list[p] = (struct candidate){0, (uint32_t)p};
         for (uint32_t j = 0; j < WIDTH; j++)
