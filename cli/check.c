@@ -66,7 +66,7 @@ static int buffer_sizes(const struct config *config, uint32_t width, struct size
 /* Weights and two moments of Adam, float32; what else a checkpoint holds is small beside them. */
 static uint64_t checkpoint_bytes(const struct config_sae *sae, uint32_t width)
 {
-    if (sae->arch == CONFIG_COUNT) return 0;
+    if (sae->arch == SAE_COUNT) return 0;
     uint64_t parameters = 2ull * sae->features * width + sae->features + width;
     return parameters * 3 * sizeof(float);
 }
@@ -77,13 +77,12 @@ static int trainer_sizes(const struct config *config, uint32_t width, struct siz
     for (uint32_t i = 0; i < t->saes_count; i++) {
         struct sae_options o;
         uint64_t bytes;
-        const char *arch = config_arch_name(t->saes[i].arch);
-        sae_options_default((enum sae_arch)sae_arch_by_name(arch), &o);
+        sae_options_default((enum sae_arch)t->saes[i].arch, &o);
         o.width = width;
         o.features = t->saes[i].features;
         o.k = t->saes[i].k;
         o.k_aux = t->saes[i].k_aux;
-        if (t->saes[i].arch == CONFIG_MATRYOSHKA) o.levels = t->saes[i].levels;
+        if (t->saes[i].arch == SAE_MATRYOSHKA) o.levels = t->saes[i].levels;
         o.learning_rate = t->saes[i].lr;
         o.batch_rows = t->batch_rows;
         o.threads = config_threads(t->threads);

@@ -3,7 +3,6 @@
 #include "base/err.h"
 #include "base/fileio.h"
 
-#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,37 +71,16 @@ void config_free(struct config *config)
     free(config);
 }
 
-const char *config_arch_name(int arch)
-{
-    static const char *const names[] = {"l1",       "topk",  "batchtopk", "matryoshka",
-                                        "jumprelu", "gated", "count"};
-    return names[arch];
-}
-
-int config_arch_has_k(int arch)
-{
-    return arch == CONFIG_TOPK || arch == CONFIG_BATCHTOPK || arch == CONFIG_MATRYOSHKA;
-}
-
-static double default_rate(const struct config_sae *sae)
-{
-    if (config_arch_has_k(sae->arch) && sae->features > 0)
-        return 2e-4 / sqrt(sae->features / 16384.0);
-    if (sae->arch == CONFIG_GATED) return 3e-4;
-    return sae->arch == CONFIG_JUMPRELU ? 2e-4 : 5e-5;
-}
-
 /* What follows from other values. */
 static int complete_sae(struct config_sae *sae)
 {
-    int jumps = sae->arch == CONFIG_JUMPRELU;
-    if (sae->lr == 0) sae->lr = default_rate(sae);
-    if (sae->lambda == -1) sae->lambda = jumps ? 10 : 5;
-    if (sae->lambda_ramp == -1) sae->lambda_ramp = jumps ? 1 : 0.05;
+    if (sae->lr == 0) sae->lr = sae_arch_learning_rate(sae->arch, sae->features);
+    if (sae->lambda == -1) sae->lambda = sae_arch_lambda(sae->arch);
+    if (sae->lambda_ramp == -1) sae->lambda_ramp = sae_arch_lambda_ramp(sae->arch);
     if (sae->name[0]) return ERR_OK;
     char name[64];
-    const char *arch = config_arch_name(sae->arch);
-    if (config_arch_has_k(sae->arch)) {
+    const char *arch = sae_arch_name(sae->arch);
+    if (sae_arch_keeps_largest(sae->arch)) {
         snprintf(name, sizeof name, "%s-%u-k%u", arch, sae->features, sae->k);
     } else if (sae->features > 0) {
         snprintf(name, sizeof name, "%s-%u", arch, sae->features);

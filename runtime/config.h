@@ -10,6 +10,7 @@
 #define SLUICE_RUNTIME_CONFIG_H
 
 #include "base/row.h"
+#include "base/sae_arch.h"
 #include "proto/frame.h"
 
 #include <stddef.h>
@@ -20,15 +21,6 @@ enum config_policy { CONFIG_BLOCK, CONFIG_SHED };
 enum config_engine { CONFIG_LLAMA, CONFIG_SYNTHETIC, CONFIG_FILES };
 enum config_bad_text { CONFIG_SKIP, CONFIG_FAIL };
 enum config_durability { CONFIG_PROCESS, CONFIG_POWER };
-enum config_arch {
-    CONFIG_L1,
-    CONFIG_TOPK,
-    CONFIG_BATCHTOPK,
-    CONFIG_MATRYOSHKA,
-    CONFIG_JUMPRELU,
-    CONFIG_GATED,
-    CONFIG_COUNT
-};
 enum config_socket { CONFIG_FRONT, CONFIG_BACK }; /* producers' and sinks' side of the broker */
 
 enum { CONFIG_PATH_BYTES = 4096, CONFIG_MAX_PRODUCERS = 256, CONFIG_MAX_SAES = 64 };
@@ -97,7 +89,7 @@ struct config_sink {
 
 struct config_sae {
     char *name; /* unique; made from arch, features and k where not given */
-    int arch;   /* enum config_arch */
+    int arch;   /* enum sae_arch */
     uint32_t features, k;
     double lr; /* never 0 after loading: the architecture's default where not given */
     double lambda, lambda_ramp; /* never below 0 after loading, as lr */
@@ -167,11 +159,6 @@ int config_write_man(FILE *out);
 
 /* Processors that this process may use; at least 1. */
 uint32_t config_threads(uint32_t wanted);
-
-/* "l1", "topk", ...: of an enum config_arch. */
-const char *config_arch_name(int arch);
-/* Whether it keeps the K largest: topk and its kin. */
-int config_arch_has_k(int arch);
 
 /* Where things live. Each writes a NUL-terminated path into out[CONFIG_PATH_BYTES] and creates
  * nothing. ERR_LIMIT: the path is too long. */

@@ -126,16 +126,16 @@ static int check_names(const struct config *c)
 static int check_sae(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
-    if (sae->arch != CONFIG_COUNT && sae->features == 0)
+    if (sae->arch != SAE_COUNT && sae->features == 0)
         return fail_sae(c, index, "features", "is required: the number of latents");
-    if (config_arch_has_k(sae->arch) && sae->k == 0)
+    if (sae_arch_keeps_largest(sae->arch) && sae->k == 0)
         return fail_sae(c, index, "k", "is required by %s: active features of a row",
-                        config_arch_name(sae->arch));
-    if (sae->arch == CONFIG_MATRYOSHKA && sae->features >> (sae->levels - 1) == 0)
+                        sae_arch_name(sae->arch));
+    if (sae->arch == SAE_MATRYOSHKA && sae->features >> (sae->levels - 1) == 0)
         return fail_sae(c, index, "levels",
                         "%u levels need at least %u features: each is half of the next",
                         sae->levels, 1u << (sae->levels - 1));
-    if (config_arch_has_k(sae->arch) && sae->features < sae->k)
+    if (sae_arch_keeps_largest(sae->arch) && sae->features < sae->k)
         return fail_sae(c, index, "k", "%u is more than features (%u)", sae->k, sae->features);
     if (sae->k_aux > sae->features)
         return fail_sae(c, index, "k_aux", "%u is more than features (%u)", sae->k_aux,

@@ -13,14 +13,8 @@ static const struct config_choice bad_texts[] = {
     {"skip", CONFIG_SKIP}, {"fail", CONFIG_FAIL}, {NULL, 0}};
 static const struct config_choice durabilities[] = {
     {"process", CONFIG_PROCESS}, {"power", CONFIG_POWER}, {NULL, 0}};
-static const struct config_choice archs[] = {{"l1", CONFIG_L1},
-                                             {"topk", CONFIG_TOPK},
-                                             {"batchtopk", CONFIG_BATCHTOPK},
-                                             {"matryoshka", CONFIG_MATRYOSHKA},
-                                             {"jumprelu", CONFIG_JUMPRELU},
-                                             {"gated", CONFIG_GATED},
-                                             {"count", CONFIG_COUNT},
-                                             {NULL, 0}};
+#define CHOICE(constant, name, keeps, rate, lambda, ramp) {name, constant},
+static const struct config_choice archs[] = {SAE_ARCH_TABLE(CHOICE){NULL, 0}};
 static const struct config_choice booleans[] = {{"true", 1}, {"false", 0}, {NULL, 0}};
 static const struct config_choice automatic[] = {
     {"auto", -1}, {"true", 1}, {"false", 0}, {NULL, 0}};

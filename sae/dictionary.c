@@ -18,8 +18,7 @@ static const float start_threshold = 0.1f; /* jumprelu's */
 
 /* Gao et al. 2024, arXiv 2406.04093, appendix A: the encoder starts as the decoder's transpose,
  * decoder directions keep norm 1 and their gradients lose what points along them. */
-#define KEEPS_LARGEST                                                                              \
-    .keeps_largest = 1, .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1
+#define KEEPS_LARGEST .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1
 
 static const struct recipe recipes[] = {
     /* "Scaling Monosemanticity" and the April 2024 update it builds on. */
@@ -34,11 +33,6 @@ static const struct recipe recipes[] = {
                       .start_norm = 0.57735, /* as of entries even in +-1/sqrt(D) */
                       .starts_small = 1},
 };
-
-int sae_arch_keeps_largest(enum sae_arch arch)
-{
-    return arch != SAE_COUNT && recipes[arch].keeps_largest;
-}
 
 /* Pairs that lists have room for; features and candidates that a row may have. */
 struct capacity {
@@ -57,7 +51,7 @@ static struct capacity capacity_of(const struct sae_options *o)
 {
     struct capacity c = {0};
     const struct recipe *recipe = &recipes[o->arch];
-    if (recipe->keeps_largest) {
+    if (sae_arch_keeps_largest(o->arch)) {
         uint64_t most = 64ull * o->k; /* of one row, where the whole batch shares its places */
         c.keep = !recipe->per_batch ? o->k : most < o->features ? (uint32_t)most : o->features;
         c.active_limit = recipe->per_batch ? c.keep + BLOCK_FEATURES : 2 * c.keep;
@@ -80,7 +74,7 @@ static struct capacity capacity_of(const struct sae_options *o)
 static int dictionary_check(const struct sae_options *o)
 {
     struct capacity c = capacity_of(o);
-    if (recipes[o->arch].keeps_largest && (o->k < 1 || o->k > o->features))
+    if (sae_arch_keeps_largest(o->arch) && (o->k < 1 || o->k > o->features))
         return err_set(ERR_USAGE, "k is %u; it must lie between 1 and features (%u)", o->k,
                        o->features);
     if (!(o->lambda >= 0 && o->lambda <= 1e6) || !(o->lambda_ramp >= 0 && o->lambda_ramp <= 1))
@@ -442,7 +436,8 @@ static int dictionary_train(struct sae *sae, const struct sae_batch *batch, stru
     d->x = batch->x;
     d->rows = batch->rows;
     d->block_rows = rows_block(batch->rows);
-    d->lambda = d->recipe->keeps_largest ? 0 : schedule_lambda(&sae->options, sae->steps);
+    d->lambda =
+        sae_arch_keeps_largest(sae->options.arch) ? 0 : schedule_lambda(&sae->options, sae->steps);
     mark_dead(d);
     d->with_aux = d->k_aux > 0 && d->dead > 0;
     d->dense = d->recipe->jumps || d->recipe->gates || (d->keep == 0 && d->density > dense_above);

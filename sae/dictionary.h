@@ -27,7 +27,6 @@ enum {
 
 /* What sets the architectures apart. */
 struct recipe {
-    int keeps_largest;  /* TopK in place of all above zero; AuxK */
     int per_batch;      /* TopK of the whole batch, not of each row */
     int jumps;          /* a threshold is a parameter of each feature; always the dense way */
     int gates;          /* two paths, `y > 0` and how much; always the dense way */

@@ -10,44 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    const struct arch *arch;
-} archs[] = {
-    [SAE_L1] = {"l1", &dictionary_arch},
-    [SAE_TOPK] = {"topk", &dictionary_arch},
-    [SAE_BATCHTOPK] = {"batchtopk", &dictionary_arch},
-    [SAE_MATRYOSHKA] = {"matryoshka", &dictionary_arch},
-    [SAE_JUMPRELU] = {"jumprelu", &dictionary_arch},
-    [SAE_GATED] = {"gated", &dictionary_arch},
-    [SAE_COUNT] = {"count", &count_arch},
-};
-enum { ARCHS = sizeof archs / sizeof archs[0] };
-
-const char *sae_arch_name(enum sae_arch arch)
+static const struct arch *arch_of(enum sae_arch arch)
 {
-    return (unsigned)arch < ARCHS ? archs[arch].name : "unknown";
-}
-
-int sae_arch_by_name(const char *name)
-{
-    for (int i = 0; i < ARCHS; i++)
-        if (strcmp(archs[i].name, name) == 0) return i;
-    return -1;
+    return arch == SAE_COUNT ? &count_arch : &dictionary_arch;
 }
 
 void sae_options_default(enum sae_arch arch, struct sae_options *options)
 {
-    static const double rates[] = {
-        [SAE_L1] = 5e-5,       [SAE_TOPK] = 1e-3,  [SAE_BATCHTOPK] = 1e-3, [SAE_MATRYOSHKA] = 1e-3,
-        [SAE_JUMPRELU] = 2e-4, [SAE_GATED] = 3e-4, [SAE_COUNT] = 1e-3};
-    static const double lambdas[] = {
-        [SAE_L1] = 5, [SAE_JUMPRELU] = 10, [SAE_GATED] = 5, [SAE_COUNT] = 0};
     *options = (struct sae_options){
         .arch = arch,
-        .learning_rate = rates[arch],
-        .lambda = lambdas[arch],
-        .lambda_ramp = arch == SAE_JUMPRELU ? 1 : 0.05,
+        .learning_rate = sae_arch_learning_rate(arch, 0),
+        .lambda = sae_arch_lambda(arch),
+        .lambda_ramp = sae_arch_lambda_ramp(arch),
         .bandwidth = 2,
         .pre_act_coefficient = 3e-6,
         .levels = arch == SAE_MATRYOSHKA ? 5 : 1,
@@ -79,11 +53,12 @@ static int below(const char *name, double value, double least, double bound)
 
 static int check_options(const struct sae_options *o)
 {
-    if ((unsigned)o->arch >= ARCHS) return err_set(ERR_USAGE, "unknown architecture %d", o->arch);
+    if ((unsigned)o->arch >= SAE_ARCHS)
+        return err_set(ERR_USAGE, "unknown architecture %d", o->arch);
     int code = in_range("width", o->width, 1, SAE_MAX_WIDTH);
     if (!code) code = in_range("batch_rows", o->batch_rows, 1, SAE_MAX_BATCH_ROWS);
     if (!code && !o->pool) code = in_range("threads", o->threads, 1, SAE_MAX_THREADS);
-    if (!code) code = archs[o->arch].arch->check(o);
+    if (!code) code = arch_of(o->arch)->check(o);
     if (code || o->arch == SAE_COUNT) return code;
     code = in_range("features", o->features, 1, SAE_MAX_FEATURES);
     if (!code) code = in_range("learning_rate", o->learning_rate, 0, 10);
@@ -103,7 +78,7 @@ int sae_new(const struct sae_options *options, struct sae **out)
     struct sae *sae = calloc(1, sizeof *sae);
     if (!sae) return err_set(ERR_NOMEM, "no memory for an SAE");
     sae->options = *options;
-    sae->arch = archs[options->arch].arch;
+    sae->arch = arch_of(options->arch);
     sae->kernels = kernels_best();
     sae->pool = options->pool;
     /* Each thread calls the library for itself; its own threads would fight ours for the cores. */
@@ -134,7 +109,7 @@ int sae_bytes(const struct sae_options *options, uint64_t *bytes)
 {
     int code = check_options(options);
     if (code) return code;
-    *bytes = sizeof(struct sae) + archs[options->arch].arch->bytes(options);
+    *bytes = sizeof(struct sae) + arch_of(options->arch)->bytes(options);
     return ERR_OK;
 }
 

@@ -12,20 +12,10 @@
 #define SLUICE_SAE_SAE_H
 
 #include "base/row.h"
+#include "base/sae_arch.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-enum sae_arch {
-    SAE_L1,         /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */
-    SAE_TOPK,       /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */
-    SAE_BATCHTOPK,  /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */
-    SAE_MATRYOSHKA, /* the same, and nested prefixes of the features reconstruct as well:
-                     * Bussmann et al. 2025, arXiv 2503.17547 */
-    SAE_JUMPRELU,   /* a threshold learned for each feature: Anthropic's update of January 2025 */
-    SAE_GATED,      /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */
-    SAE_COUNT       /* one counter a row, keyed by (sequence, position): tests of exactly-once */
-};
 
 enum {
     SAE_MAX_WIDTH = 1 << 20,
@@ -73,12 +63,6 @@ struct sae_options {
  * published; all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of 4,096, one
  * thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
-
-/* "l1", "topk", ...; and back: -1 if there is none of that name. */
-const char *sae_arch_name(enum sae_arch arch);
-int sae_arch_by_name(const char *name);
-/* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
-int sae_arch_keeps_largest(enum sae_arch arch);
 
 struct sae_batch {
     const float *x;           /* (rows, D), scaled */

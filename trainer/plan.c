@@ -46,7 +46,7 @@ static struct sae_options sae_options_of(const struct plan *p, const struct conf
                                          struct pool *pool)
 {
     struct sae_options o;
-    sae_options_default((enum sae_arch)sae_arch_by_name(config_arch_name(c->arch)), &o);
+    sae_options_default((enum sae_arch)c->arch, &o);
     o.width = p->width;
     o.features = c->features;
     o.k = c->k;
@@ -56,7 +56,7 @@ static struct sae_options sae_options_of(const struct plan *p, const struct conf
     o.pre_act_coefficient = c->pre_act_coefficient;
     o.aux_coefficient = c->aux_coefficient;
     o.k_aux = c->k_aux;
-    if (c->arch == CONFIG_MATRYOSHKA) o.levels = c->levels;
+    if (c->arch == SAE_MATRYOSHKA) o.levels = c->levels;
     o.learning_rate = c->lr;
     o.warmup = c->warmup;
     o.decay = c->decay;

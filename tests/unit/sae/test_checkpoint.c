@@ -278,13 +278,12 @@ static void be_sparse(struct sae *sae)
 static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **state)
 {
     (void)state;
-    enum { ARCHS = SAE_COUNT + 1 };
-    struct sae *through[ARCHS], *stopped[ARCHS], *resumed[ARCHS];
+    struct sae *through[SAE_ARCHS], *stopped[SAE_ARCHS], *resumed[SAE_ARCHS];
     struct checkpoint_writer *writer;
     struct checkpoint *c;
     unsigned damaged;
     char name[16];
-    for (int arch = 0; arch < ARCHS; arch++) {
+    for (int arch = 0; arch < SAE_ARCHS; arch++) {
         through[arch] = made((enum sae_arch)arch);
         stopped[arch] = made((enum sae_arch)arch);
         resumed[arch] = made((enum sae_arch)arch);
@@ -298,13 +297,13 @@ static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **stat
         if (arch == SAE_L1) assert_int_equal(((struct dictionary *)stopped[arch]->state)->dense, 0);
     }
     assert_int_equal(checkpoint_begin(folder, 9, &writer), ERR_OK);
-    for (int arch = 0; arch < ARCHS; arch++) { /* several SAEs in one file */
+    for (int arch = 0; arch < SAE_ARCHS; arch++) { /* several SAEs in one file */
         snprintf(name, sizeof name, "sae.%d", arch);
         assert_int_equal(sae_save(stopped[arch], writer, name), ERR_OK);
     }
     assert_int_equal(checkpoint_commit(writer, 1), ERR_OK);
     assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
-    for (int arch = 0; arch < ARCHS; arch++) {
+    for (int arch = 0; arch < SAE_ARCHS; arch++) {
         struct sae_options saved;
         snprintf(name, sizeof name, "sae.%d", arch);
         assert_int_equal(sae_load(resumed[arch], c, name), ERR_OK);
@@ -313,14 +312,14 @@ static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **stat
         assert_int_equal(saved.arch, arch);
         assert_true(saved.learning_rate == sae_options(stopped[arch])->learning_rate);
         assert_int_equal(saved.planned_steps, 20);
-        struct sae *other = made((enum sae_arch)((arch + 1) % ARCHS));
+        struct sae *other = made((enum sae_arch)((arch + 1) % SAE_ARCHS));
         assert_int_equal(sae_load(other, c, name), ERR_MISMATCH);
         assert_non_null(strstr(err_text(), "arch"));
         sae_free(other);
     }
     assert_int_equal(sae_load(resumed[0], c, "sae.9"), ERR_NOTFOUND);
     checkpoint_close(c);
-    for (int arch = 0; arch < ARCHS; arch++) {
+    for (int arch = 0; arch < SAE_ARCHS; arch++) {
         train_from(resumed[arch], 9, 11);
         assert_same(through[arch], resumed[arch]);
         sae_free(through[arch]);
