@@ -124,15 +124,39 @@ static void print_python(const json_t *summaries, FILE *out)
     print_indented(text(json_array_get(exports, 0), "python"), out);
 }
 
+/* Within how many rows a latent of the summary's autoencoders must fire: "10k", or from least to
+ * most. */
+static void dead_windows(const json_t *summary, char *out, size_t out_bytes)
+{
+    json_t *saes = json_object_get(summary, "saes"), *sae;
+    double least = INFINITY, most = 0;
+    char number[2][32];
+    size_t i;
+    json_array_foreach(saes, i, sae)
+    {
+        if (!json_object_get(sae, "dead_window_rows")) continue; /* a counter */
+        least = fmin(least, real(sae, "dead_window_rows"));
+        most = fmax(most, real(sae, "dead_window_rows"));
+    }
+    progress_number(least, number[0], sizeof number[0]);
+    progress_number(most, number[1], sizeof number[1]);
+    if (most == 0)
+        snprintf(out, out_bytes, "-");
+    else if (least == most)
+        snprintf(out, out_bytes, "no firing in %s rows", number[0]);
+    else
+        snprintf(out, out_bytes, "no firing in %s to %s rows", number[0], number[1]);
+}
+
 static void print_rows(const json_t *summary, FILE *out)
 {
-    char held[32], skipped[32], window[32], time[32];
+    char held[32], skipped[32], window[96], time[32];
     json_t *shuffle = json_object_get(summary, "shuffle");
     progress_number(real(summary, "held_out_rows"), held, sizeof held);
     progress_number(real(summary, "skipped_rows"), skipped, sizeof skipped);
-    progress_number(real(summary, "dead_window_rows"), window, sizeof window);
+    dead_windows(summary, window, sizeof window);
     progress_time(real(summary, "seconds"), time, sizeof time);
-    fprintf(out, "\n  %s: %s training; %s rows held out, %s skipped; dead: no firing in %s rows",
+    fprintf(out, "\n  %s: %s training; %s rows held out, %s skipped; dead: %s",
             text(summary, "consumer"), time, held, skipped, window);
     if (json_object_get(shuffle, "entropy_ratio"))
         fprintf(out, "; entropy of a batch %.3f of the ideal", real(shuffle, "entropy_ratio"));

@@ -98,6 +98,7 @@ struct config_sae {
     double aux_coefficient;
     uint32_t k_aux; /* 0: power of two nearest width / 2 */
     uint32_t levels;
+    uint64_t dead_window_rows, dead_window_steps; /* one at most is given; 0: not */
     double warmup, decay, clip_norm;
 };
 

@@ -140,6 +140,9 @@ static int check_sae(const struct config *c, uint32_t index)
     if (sae->k_aux > sae->features)
         return fail_sae(c, index, "k_aux", "%u is more than features (%u)", sae->k_aux,
                         sae->features);
+    if (sae->dead_window_rows && sae->dead_window_steps)
+        return fail_sae(c, index, "dead_window_steps",
+                        "is given beside dead_window_rows; HINT: leave one of them out");
     if (sae->lambda < 0 || sae->lambda_ramp < 0)
         return fail_sae(c, index, sae->lambda < 0 ? "lambda" : "lambda_ramp",
                         "must be 0 or more, or -1 for the architecture's own");

@@ -213,6 +213,12 @@ const struct config_option config_options[] = {
      "width"},
     {CONFIG_SAES, "levels", OPTION_COUNT, IN_SAE(levels), "5", "", 1, 16, NULL,
      "matryoshka: nested prefixes of the latents that reconstruct, each half of the next"},
+    {CONFIG_SAES, "dead_window_rows", OPTION_NUMBER, IN_SAE(dead_window_rows), "0", "rows", 0, MANY,
+     NULL,
+     "a latent that has not fired in so many rows (of a model: tokens) is dead; 0: the smaller of "
+     "1e7 and a tenth of the planned rows"},
+    {CONFIG_SAES, "dead_window_steps", OPTION_NUMBER, IN_SAE(dead_window_steps), "0", "steps", 0,
+     1e12, NULL, "the same counted in steps of batch_rows; one of the two is given, or none"},
     {CONFIG_SAES, "warmup", OPTION_REAL, IN_SAE(warmup), "0", "", 0, 1, NULL,
      "share of the planned rows over which the learning rate rises from 0"},
     {CONFIG_SAES, "decay", OPTION_REAL, IN_SAE(decay), "0.2", "", 0, 1, NULL,

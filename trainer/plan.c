@@ -42,6 +42,12 @@ static void lengths(struct plan *p, const struct config *config)
         p->dead_window_rows = p->planned_rows / 10 ? p->planned_rows / 10 : 1;
 }
 
+static uint64_t dead_window_of(const struct plan *p, const struct config_sae *c)
+{
+    if (c->dead_window_steps) return c->dead_window_steps * p->batch_rows;
+    return c->dead_window_rows ? c->dead_window_rows : p->dead_window_rows;
+}
+
 static struct sae_options sae_options_of(const struct plan *p, const struct config_sae *c,
                                          struct pool *pool)
 {
@@ -62,7 +68,7 @@ static struct sae_options sae_options_of(const struct plan *p, const struct conf
     o.decay = c->decay;
     o.clip_norm = c->clip_norm;
     o.planned_steps = p->planned_steps;
-    o.dead_window_rows = p->dead_window_rows;
+    o.dead_window_rows = dead_window_of(p, c);
     o.batch_rows = p->batch_rows;
     o.pool = pool;
     o.seed = c->seed;

@@ -20,7 +20,7 @@ struct plan {
     float *mean;               /* (width): of the scaled rows */
     uint64_t planned_rows;     /* draws of the whole run, reuse included; 0: not known */
     uint64_t planned_steps;    /* 0: not known */
-    uint64_t dead_window_rows; /* a feature that has not fired for so long is dead */
+    uint64_t dead_window_rows; /* the default: what has not fired for so long is dead */
     uint32_t batch_rows;
     uint32_t saes;
     struct sae_options *sae; /* (saes) */

@@ -63,6 +63,8 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     json_object_set_new(object, "l0", e->rows ? number(e->l0) : json_null());
     json_object_set_new(object, "l1", e->rows ? number(e->l1) : json_null());
     json_object_set_new(object, "dead", json_integer(e->dead));
+    json_object_set_new(object, "dead_window_rows",
+                        json_integer((json_int_t)sae_options(t->sae[i])->dead_window_rows));
 }
 
 static struct export_options export_options_of(const struct training *t)
@@ -133,18 +135,18 @@ static json_t *summary(const struct training *t, json_t *saes)
     const struct plan *p = &t->plan;
     const struct training_times *s = &t->times;
     struct draw_gauges g = draw_gauges(t->draw);
-    return json_pack(
-        "{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f,"
-        " s:{s:f, s:f, s:f, s:f, s:f}, s:o, s:o}",
-        "stream", p->descriptor.stream, "consumer", t->options.consumer, "folder", t->dir, "replay",
-        t->options.replay != NULL, "steps", (json_int_t)t->steps, "rows", (json_int_t)t->rows,
-        "reuse", (json_int_t)t->config->trainer.reuse, "planned_rows", (json_int_t)p->planned_rows,
-        "batch_rows", (json_int_t)p->batch_rows, "held_out_rows", (json_int_t)g.rows_held_out,
-        "evaluated_rows", (json_int_t)held_out_rows(t->held_out), "skipped_rows",
-        (json_int_t)g.rows_skipped, "dead_window_rows", (json_int_t)p->dead_window_rows, "kernels",
-        sae_kernels(t->sae[0]), "seconds", training_seconds(t), "last_life_seconds", "waiting",
-        s->waiting, "drawing", s->drawing, "stepping", s->stepping, "evaluating", s->evaluating,
-        "checkpointing", s->checkpointing, "shuffle", shuffle(t), "saes", saes);
+    return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f,"
+                     " s:{s:f, s:f, s:f, s:f, s:f}, s:o, s:o}",
+                     "stream", p->descriptor.stream, "consumer", t->options.consumer, "folder",
+                     t->dir, "replay", t->options.replay != NULL, "steps", (json_int_t)t->steps,
+                     "rows", (json_int_t)t->rows, "reuse", (json_int_t)t->config->trainer.reuse,
+                     "planned_rows", (json_int_t)p->planned_rows, "batch_rows",
+                     (json_int_t)p->batch_rows, "held_out_rows", (json_int_t)g.rows_held_out,
+                     "evaluated_rows", (json_int_t)held_out_rows(t->held_out), "skipped_rows",
+                     (json_int_t)g.rows_skipped, "kernels", sae_kernels(t->sae[0]), "seconds",
+                     training_seconds(t), "last_life_seconds", "waiting", s->waiting, "drawing",
+                     s->drawing, "stepping", s->stepping, "evaluating", s->evaluating,
+                     "checkpointing", s->checkpointing, "shuffle", shuffle(t), "saes", saes);
 }
 
 int results_write(struct training *t)

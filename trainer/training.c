@@ -192,10 +192,13 @@ static void say_plan(const struct training *t)
     log_event(LOG_INFO, "training", LOG_U("width", p->width), LOG_U("saes", p->saes),
               LOG_U("batch_rows", p->batch_rows), LOG_U("planned_rows", p->planned_rows),
               LOG_U("planned_steps", p->planned_steps),
-              LOG_U("dead_window_rows", p->dead_window_rows),
               LOG_U("held_out_one_in", p->descriptor.held_out_one_in),
               LOG_U("threads", pool_threads(t->pool)), LOG_S("kernels", sae_kernels(t->sae[0])),
               LOG_U("steps_done", t->steps));
+    for (uint32_t i = 0; i < p->saes; i++)
+        log_event(LOG_INFO, "autoencoder", LOG_S("sae", t->config->trainer.saes[i].name),
+                  LOG_S("arch", sae_arch_name(p->sae[i].arch)),
+                  LOG_U("dead_window_rows", p->sae[i].dead_window_rows));
     metrics_set(t->options.metrics, GAUGE_PLANNED_ROWS, (double)p->planned_rows);
     metrics_set(t->options.metrics, GAUGE_REUSE, t->config->trainer.reuse);
 }

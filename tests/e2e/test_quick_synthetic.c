@@ -10,6 +10,7 @@
 #include "sae/truth.h"
 #include "tests/e2e/harness.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ static const char pipeline[] =
     "  batch_rows: 1024\n"
     "  eval_seconds: 1\n"
     "  saes: [ { name: one, arch: topk, features: 192, k: 8, lr: 3e-3 },\n"
-    "          { name: two, arch: l1, features: 192, lr: 1e-3, lambda: 2 },\n"
+    "          { name: two, arch: l1, features: 192, lr: 1e-3, lambda: 2,\n"
+    "            dead_window_steps: 90 },\n"
     "          { name: three, arch: batchtopk, features: 192, k: 8, lr: 3e-3 },\n"
     "          { name: four, arch: matryoshka, features: 192, k: 8, levels: 2, lr: 3e-3 },\n"
     "          { name: five, arch: jumprelu, features: 192, lambda: 0.5, lr: 3e-3 },\n"
@@ -105,8 +107,15 @@ static void finds_the_true_features(void **state)
     assert_true(held >= 16384);
     assert_true(number(summary, "rows") == (ROWS - held) * REUSE);
     assert_true(number(json_object_get(summary, "shuffle"), "entropy_ratio") > 0.98);
+    json_t *two = json_array_get(json_object_get(summary, "saes"), 1);
+    assert_true(number(one, "dead_window_rows") == floor(number(summary, "planned_rows") / 10));
+    assert_true(number(two, "dead_window_rows") == 90 * 1024);
     json_decref(summary);
+    char *log = run_text(run, "log/trainer-main.log", NULL);
+    assert_non_null(log ? strstr(log, "sae=two arch=l1 dead_window_rows=92160") : NULL);
+    free(log);
     /* What a person sees. */
+    assert_non_null(strstr(run->out, " to 92,160 rows"));
     assert_non_null(strstr(run->out, "is finished"));
     assert_non_null(strstr(run->out, "export/one/saelens"));
     assert_non_null(strstr(run->out, "load_from_disk"));

@@ -105,6 +105,42 @@ static void lengths_follow_from_stream_and_configuration(void **state)
     length_of("", 10000000000, 9000000000, PLAN_DEAD_WINDOW_ROWS);
 }
 
+static struct config *configure_sae(const char *sae)
+{
+    char text[512];
+    struct config *config;
+    snprintf(text, sizeof text,
+             "stream: { name: test, run_dir: /tmp/x }\ncapture: { engine: synthetic }\n"
+             "trainer: { batch_rows: 100, saes: [ { arch: topk, features: 16, k: 2, %s },\n"
+             "  { arch: l1, features: 16 } ] }\n",
+             sae);
+    return config_parse(text, strlen(text), "test", NULL, 0, &config) == ERR_OK ? config : NULL;
+}
+
+static void dead_after(const char *sae, uint64_t rows)
+{
+    struct plan plan;
+    struct config *config = configure_sae(sae);
+    char *text = describe(1000000, 10, 1);
+    if (!config || plan_make(config, text, NULL, &plan) != ERR_OK) fail_msg("%s", err_text());
+    assert_int_equal(plan.sae[0].dead_window_rows, rows);
+    assert_int_equal(plan.sae[1].dead_window_rows, 90000); /* of its own: the default */
+    plan_free(&plan);
+    free(text);
+    config_free(config);
+}
+
+static void a_dead_window_is_of_rows_or_of_steps(void **state)
+{
+    (void)state;
+    dead_after("", 90000);
+    dead_after("dead_window_rows: 12345678901", 12345678901);
+    dead_after("dead_window_steps: 7", 700);
+    dead_after("dead_window_steps: 0, dead_window_rows: 1", 1);
+    assert_null(configure_sae("dead_window_steps: 7, dead_window_rows: 700"));
+    assert_non_null(strstr(err_text(), "dead_window_rows"));
+}
+
 static void what_was_not_measured_is_refused(void **state)
 {
     (void)state;
@@ -184,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_dimension_has_its_hooks_scale),
         cmocka_unit_test(lengths_follow_from_stream_and_configuration),
+        cmocka_unit_test(a_dead_window_is_of_rows_or_of_steps),
         cmocka_unit_test(what_was_not_measured_is_refused),
         cmocka_unit_test(a_checkpoint_keeps_it_all),
     };
