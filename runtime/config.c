@@ -115,7 +115,10 @@ int config_new(const char *file, struct config **config)
 static int complete(struct config *config)
 {
     for (uint32_t i = 0; i < config->trainer.saes_count; i++) {
-        int result = complete_sae(&config->trainer.saes[i]);
+        struct config_sae *sae = &config->trainer.saes[i];
+        int given = sae->name[0] != '\0';
+        int result = complete_sae(sae);
+        if (result == ERR_OK) result = config_sweep_name(sae, config->origins->varies[i], given);
         if (result != ERR_OK) return result;
     }
     int result = config_check(config);

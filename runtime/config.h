@@ -88,7 +88,7 @@ struct config_sink {
 };
 
 struct config_sae {
-    char *name; /* unique; made from arch, features and k where not given */
+    char *name; /* unique; made from arch, features, k and what lists vary where not given */
     int arch;   /* enum sae_arch */
     uint32_t features, k;
     double lr; /* never 0 after loading: the architecture's default where not given */

@@ -149,11 +149,19 @@ static int check_sae(const struct config *c, uint32_t index)
     if (sae->warmup + sae->decay > 1)
         return fail_sae(c, index, "warmup",
                         "warmup and decay together are more than the whole run");
+    for (size_t i = 0; i < config_options_count; i++)
+        if (c->origins->varies[index][i] && !config_sae_uses(sae, config_options[i].key))
+            return fail_sae(c, index, config_options[i].key,
+                            "is a list, but means nothing to %s: the same would be trained again "
+                            "for each value; HINT: give %s an item of its own",
+                            sae_arch_name(sae->arch), sae_arch_name(sae->arch));
     if (!name_ok(sae->name))
         return fail_sae(c, index, "name", "'%.80s' is not a name: %s", sae->name, name_rule);
     for (uint32_t j = 0; j < index; j++)
         if (strcmp(sae->name, c->trainer.saes[j].name) == 0)
-            return fail_sae(c, index, "name", "'%s' is there twice; HINT: give each item a name",
+            return fail_sae(c, index, "name",
+                            "'%s' is there twice; HINT: give each item a name, and each value of a "
+                            "list once",
                             sae->name);
     return ERR_OK;
 }

@@ -33,7 +33,9 @@ const struct config_section config_sections[] = {
     {"broker", "what connects producers and the sink"},
     {"sink", "the shuffle buffer"},
     {"trainer", "what is trained, and how"},
-    {CONFIG_SAES, "a list: one mapping for each autoencoder, all fed from one read of the rows"},
+    {CONFIG_SAES,
+     "a list: one mapping for each autoencoder, all fed from one read of the rows; a key "
+     "with a list of values makes one autoencoder of each, several keys their product"},
     {"up", "how `sluice up` runs it all on this machine"},
 };
 const size_t config_sections_count = sizeof config_sections / sizeof config_sections[0];
@@ -182,7 +184,8 @@ const struct config_option config_options[] = {
      "address of /metrics and /healthz; port 0: any free one, written to RUN/http; off: none"},
 
     {CONFIG_SAES, "name", OPTION_TEXT, IN_SAE(name), "", "", 0, 0, NULL,
-     "name in files and metrics; empty: made from arch, features and k"},
+     "name in files and metrics; empty: made from arch, features and k; what lists vary is "
+     "appended"},
     {CONFIG_SAES, "arch", OPTION_CHOICE, IN_SAE(arch), NULL, "", 0, 0, archs,
      "l1: the paper's; topk: TopK with AuxK; batchtopk: the largest of a whole batch; matryoshka: "
      "batchtopk in nested levels; jumprelu: a learned threshold for each; "

@@ -54,6 +54,8 @@ struct config_origin {
 struct config_origins {
     struct config_origin option[CONFIG_OPTIONS_MAX]; /* by index in the table; not those of saes */
     struct config_origin sae[CONFIG_MAX_SAES];
+    /* 1: the option, by index in the table, has a list in the item that this one comes from */
+    unsigned char varies[CONFIG_MAX_SAES][CONFIG_OPTIONS_MAX];
 };
 /* "FILE:LINE: SECTION.KEY", "--set: SECTION.KEY" or "FILE: SECTION.KEY (default)": out[bytes]. */
 void config_origin_text(const struct config *config, const char *section, const char *key,
@@ -79,6 +81,22 @@ int config_new(const char *file, struct config **config);
 /* One more item in trainer.saes, with the defaults. ERR_NOMEM, ERR_USAGE (too many). */
 int config_sae_add(struct config *config, struct config_sae **sae);
 void config_saes_clear(struct config *config);
+
+/* An item of trainer.saes whose keys hold lists stands for their product: in the order of the table
+ * of options, the last key's values change fastest (config_sweep.c). */
+struct config_sweep {
+    uint32_t length[CONFIG_OPTIONS_MAX]; /* of each option's list; 0: it has none */
+    uint32_t at[CONFIG_OPTIONS_MAX];     /* the value in turn; zeros at the start */
+};
+/* Autoencoders that it stands for; without a list 1. */
+double config_sweep_count(const struct config_sweep *sweep);
+/* On to the next; 0: that was the last, and `at` is zeros again. */
+int config_sweep_next(struct config_sweep *sweep);
+/* Append what varies (by index in the table) to the name, unless the name was made by default and
+ * says it already. ERR_NOMEM. */
+int config_sweep_name(struct config_sae *sae, const unsigned char *varies, int given);
+/* Whether a key means something to the autoencoder's architecture. */
+int config_sae_uses(const struct config_sae *sae, const char *key);
 
 /* A file's or a --set's values into config (config_yaml.c). */
 int config_yaml_load(struct config *config, const char *text, size_t bytes);

@@ -17,7 +17,8 @@ enum { KEY_BYTES = 64, PATH_BYTES = 192 };
 struct reader {
     struct config *config;
     yaml_document_t *document;
-    int from_set; /* the document is the value of a --set */
+    int from_set;                     /* the document is the value of a --set */
+    const struct config_sweep *sweep; /* of the item of trainer.saes that is read, or NULL */
 };
 
 static int line_of(const yaml_node_t *node)
@@ -104,9 +105,21 @@ static int fail_type(const struct reader *r, const yaml_node_t *node, const char
     return fail(r, node, path, why);
 }
 
+/* Where an item's key has a list: the value that is in turn. */
+static yaml_node_t *in_turn(const struct reader *r, const struct config_option *option,
+                            yaml_node_t *node)
+{
+    size_t i = (size_t)(option - config_options);
+    if (!r->sweep || !r->sweep->length[i] || node->type != YAML_SEQUENCE_NODE) return node;
+    yaml_node_t *item =
+        yaml_document_get_node(r->document, node->data.sequence.items.start[r->sweep->at[i]]);
+    return item ? item : node;
+}
+
 static int read_value(struct reader *r, const char *path, const struct config_option *option,
                       void *base, yaml_node_t *node)
 {
+    node = in_turn(r, option, node);
     const char *text = scalar_text(node);
     if (text) return place(r, node, path, config_value_set(option, base, text));
     int list = option->type == OPTION_TEXTS || option->type == OPTION_PATHS;
@@ -175,31 +188,84 @@ static int read_section(struct reader *r, const char *section, void *base, unsig
     return ERR_OK;
 }
 
+/* One of the autoencoders that an item stands for. */
 static int read_sae(struct reader *r, yaml_node_t *node)
 {
     unsigned char seen[CONFIG_OPTIONS_MAX + CONFIG_OPTIONS_MAX] = {0};
     struct config_sae *sae;
     int result = place(r, node, CONFIG_SAES, config_sae_add(r->config, &sae));
     if (result != ERR_OK) return result;
-    r->config->origins->sae[r->config->trainer.saes_count - 1] =
-        (struct config_origin){.line = line_of(node), .from_set = r->from_set};
+    uint32_t index = r->config->trainer.saes_count - 1;
+    struct config_origins *origins = r->config->origins;
+    origins->sae[index] = (struct config_origin){.line = line_of(node), .from_set = r->from_set};
+    for (size_t i = 0; i < config_options_count; i++)
+        origins->varies[index][i] = r->sweep->length[i] > 0;
     result = read_section(r, CONFIG_SAES, sae, seen, node);
     if (result != ERR_OK) return result;
     if (!seen[config_option_find(CONFIG_SAES, "arch")])
-        return fail(r, node, CONFIG_SAES ".arch", "is required; one of l1, topk, count");
+        return fail(r, node, CONFIG_SAES ".arch", "is required, such as topk");
     return ERR_OK;
+}
+
+/* The lists of an item. Keys that are unknown or given twice are told of when it is read. */
+static int find_lists(const struct reader *r, const yaml_node_t *node, struct config_sweep *sweep)
+{
+    const yaml_node_pair_t *end = node->data.mapping.pairs.top;
+    for (const yaml_node_pair_t *p = node->data.mapping.pairs.start; p < end; p++) {
+        yaml_node_t *value = yaml_document_get_node(r->document, p->value);
+        const char *key = scalar_text(yaml_document_get_node(r->document, p->key));
+        if (!key || !value || value->type != YAML_SEQUENCE_NODE) continue;
+        int index = config_option_find(CONFIG_SAES, key);
+        if (index < 0 || sweep->length[index]) continue;
+        size_t items = (size_t)(value->data.sequence.items.top - value->data.sequence.items.start);
+        if (strcmp(key, "name") == 0)
+            return fail(r, value, CONFIG_SAES ".name",
+                        "is one text; where other keys have lists, what varies is appended to it");
+        if (items == 0) {
+            char path[PATH_BYTES];
+            snprintf(path, sizeof path, CONFIG_SAES ".%.64s", key);
+            return fail(r, value, path, "the list is empty");
+        }
+        sweep->length[index] = (uint32_t)items;
+    }
+    return ERR_OK;
+}
+
+static int read_item(struct reader *r, yaml_node_t *node)
+{
+    struct config_sweep sweep = {0};
+    char why[192];
+    int result = node->type == YAML_MAPPING_NODE ? find_lists(r, node, &sweep) : ERR_OK;
+    double count = config_sweep_count(&sweep);
+    uint32_t before = r->config->trainer.saes_count;
+    if (result == ERR_OK && count > 1 && before + count > CONFIG_MAX_SAES) {
+        snprintf(
+            why, sizeof why,
+            "the product of this item's lists makes %.15g autoencoders, and %u stand before it; "
+            "at most %d are possible",
+            count, before, CONFIG_MAX_SAES);
+        result = fail(r, node, CONFIG_SAES, why);
+    }
+    r->sweep = &sweep;
+    int more = 1;
+    while (result == ERR_OK && more) {
+        result = read_sae(r, node);
+        more = config_sweep_next(&sweep);
+    }
+    r->sweep = NULL;
+    return result;
 }
 
 static int read_saes(struct reader *r, yaml_node_t *node)
 {
     config_saes_clear(r->config);
-    if (node->type == YAML_MAPPING_NODE) return read_sae(r, node);
+    if (node->type == YAML_MAPPING_NODE) return read_item(r, node);
     if (node->type != YAML_SEQUENCE_NODE)
         return fail(r, node, CONFIG_SAES, "must be a list of mappings: [{arch: topk, ...}]");
     for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top;
          i++) {
         yaml_node_t *item = yaml_document_get_node(r->document, *i);
-        int result = read_sae(r, item ? item : node);
+        int result = read_item(r, item ? item : node);
         if (result != ERR_OK) return result;
     }
     return ERR_OK;

@@ -311,6 +311,123 @@ static void test_table(void **state)
     free(text);
 }
 
+static void names_are_all(const char *const *names)
+{
+    for (uint32_t i = 0; i < config->trainer.saes_count; i++, names++) {
+        if (!*names) fail_msg("%s is one too many", config->trainer.saes[i].name);
+        assert_string_equal(config->trainer.saes[i].name, *names);
+    }
+    if (*names) fail_msg("%s is missing", *names);
+}
+#define names_are(...) names_are_all((const char *const[]){__VA_ARGS__, NULL})
+
+/* An item with lists is the product of them, in the order of the table of options. */
+static void test_lists(void **state)
+{
+    (void)state;
+    accepts(NAME "trainer:\n  saes:\n  - {seed: [1, 2], arch: topk, k: 4, features: [64, 128]}\n"
+                 "  - {arch: l1, features: 8}\n",
+            NULL);
+    names_are("topk-64-k4-seed1", "topk-64-k4-seed2", "topk-128-k4-seed1", "topk-128-k4-seed2",
+              "l1-8");
+    assert_int_equal(config->trainer.saes[2].features, 128);
+    assert_int_equal(config->trainer.saes[2].k, 4);
+    assert_true(config->trainer.saes[2].seed == 1 && config->trainer.saes[3].seed == 2);
+    accepts(NAME "trainer: {saes: [{arch: [topk, batchtopk], features: [64], k: [4, 8], "
+                 "lr: [1e-3, 0.002]}]}\n",
+            NULL);
+    names_are("topk-64-k4-lr0.001", "topk-64-k4-lr0.002", "topk-64-k8-lr0.001",
+              "topk-64-k8-lr0.002", "batchtopk-64-k4-lr0.001", "batchtopk-64-k4-lr0.002",
+              "batchtopk-64-k8-lr0.001", "batchtopk-64-k8-lr0.002");
+    assert_true(config->trainer.saes[7].lr == 0.002);
+    accepts(NAME "trainer: {saes: [{arch: [l1, gated], name: my, features: [8, 9], "
+                 "lambda: [1e6, 0.5]}]}\n",
+            NULL);
+    names_are("my-l1-8-lambda1e06", "my-l1-8-lambda0.5", "my-l1-9-lambda1e06", "my-l1-9-lambda0.5",
+              "my-gated-8-lambda1e06", "my-gated-8-lambda0.5", "my-gated-9-lambda1e06",
+              "my-gated-9-lambda0.5");
+    /* Defaults are each autoencoder's own. */
+    accepts(NAME "trainer: {saes: [{arch: [l1, jumprelu], features: 8}]}\n", NULL);
+    assert_true(config->trainer.saes[0].lambda == 5 && config->trainer.saes[1].lambda == 10);
+    /* What is printed is the expanded list. */
+    char *first = printed(config);
+    accepts(first, NULL);
+    names_are("l1-8", "jumprelu-8");
+    char *second = printed(config);
+    assert_string_equal(first, second);
+    free(first);
+    free(second);
+}
+
+static void test_lists_by_set(void **state)
+{
+    (void)state;
+    const char *text = NAME "trainer: {saes: [{arch: l1, features: [8, 16]}]}\n";
+    accepts(text, "trainer.saes=[{arch: topk, features: 64, k: [4, 8]}]");
+    names_are("topk-64-k4", "topk-64-k8");
+    accepts(text, "trainer.saes=[{name: a, arch: topk, features: 64, k: [4, 8]}]");
+    names_are("a-k4", "a-k8");
+    accepts(text, "trainer.saes.1.features=32"); /* items are counted after expansion */
+    names_are("l1-8", "l1-32");
+    refuses(text, "trainer.saes.1.features=[32, 64]", "--set trainer.saes.1.features",
+            "whole number");
+    refuses(text, "trainer.saes.2.features=32", "2 items");
+    refuses(text, "trainer.saes=[{arch: topk, features: 64, k: []}]", "--set trainer.saes.k",
+            "empty");
+}
+
+static void test_lists_that_are_refused(void **state)
+{
+    (void)state;
+    const char *k65 = "[1,2,3,4,5,6,7,8,9,10,11,12,13]";
+    char text[512];
+    snprintf(text, sizeof text,
+             NAME "trainer:\n  saes:\n  - {arch: topk, features: 64, seed: [1,2,3,4,5], k: %s}\n",
+             k65);
+    refuses(text, NULL, "t.yaml:4: trainer.saes:", "makes 65 autoencoders", "0 stand",
+            "at most 64");
+    snprintf(text, sizeof text,
+             NAME "trainer:\n  saes:\n  - {arch: topk, features: 64, seed: [1,2,3,4], k: %s}\n"
+                  "  - {arch: topk, features: 64, seed: [5], k: %s}\n",
+             k65, k65);
+    refuses(text, NULL, "t.yaml:5: trainer.saes:", "makes 13 autoencoders", "52 stand");
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 64, k: []}]}\n", NULL,
+            "t.yaml:2: trainer.saes.k", "empty");
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 64, k: 4, name: [a, b]}]}\n", NULL,
+            "t.yaml:2: trainer.saes.name", "one text");
+    refuses(NAME "trainer:\n  saes:\n  - arch: topk\n    features: 64\n    k: [4,\n      x]\n",
+            NULL, "t.yaml:7: trainer.saes.k", "'x' is not allowed");
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 64, k: [[4]]}]}\n", NULL,
+            "trainer.saes.k", "wrong type");
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 64, k: 1, k: [4, 5]}]}\n", NULL,
+            "trainer.saes.k: given twice");
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 64, k: [4, 5], k: [1]}]}\n", NULL,
+            "trainer.saes.k: given twice");
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 64, ks: [4]}]}\n", NULL,
+            "trainer.saes.ks: unknown key");
+    /* The same autoencoder twice. */
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 64, k: [4, 4]}]}\n", NULL,
+            "saes.1.name: 'topk-64-k4' is there twice", "each value of a list once");
+    refuses(NAME
+            "trainer: {saes: [{name: a, arch: topk, features: 64, k: 4, lr: [1e-3, 0.001]}]}\n",
+            NULL, "'a-lr0.001' is there twice");
+    /* A list of what the architecture does not have. */
+    refuses(NAME "trainer:\n  saes:\n  - {arch: [topk, l1], features: 64, k: [4, 8]}\n", NULL,
+            "t.yaml:4: trainer.saes.2.k", "means nothing to l1", "item of its own");
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 64, k: 4, lambda: [4, 8]}]}\n", NULL,
+            "lambda", "means nothing to topk");
+    refuses(NAME "trainer: {saes: [{arch: gated, features: 64, bandwidth: [4, 8]}]}\n", NULL,
+            "bandwidth", "means nothing to gated");
+    refuses(NAME "trainer: {saes: [{arch: count, seed: [4, 8]}]}\n", NULL, "seed",
+            "means nothing to count");
+    /* The product of eight lists is no reason to count for ever. */
+    refuses(NAME
+            "trainer: {saes: [{arch: topk, features: [1,2,3,4,5,6,7,8,9], k: [1,2,3,4,5,6,7,8],"
+            " lr: [1,2,3,4,5,6,7,8], seed: [1,2,3,4,5,6,7,8], warmup: [0,0.1,0.2,0.3,0.4],"
+            " levels: [1,2,3,4,5,6,7,8], decay: [0,0.1,0.2,0.3,0.4,0.5]}]}\n",
+            NULL, "makes 1105920 autoencoders");
+}
+
 static void test_paths(void **state)
 {
     (void)state;
@@ -408,6 +525,9 @@ int main(void)
         cmocka_unit_test_teardown(test_rows_of_the_buffer, tear_down),
         cmocka_unit_test_teardown(test_print_and_load_again, tear_down),
         cmocka_unit_test_teardown(test_table, tear_down),
+        cmocka_unit_test_teardown(test_lists, tear_down),
+        cmocka_unit_test_teardown(test_lists_by_set, tear_down),
+        cmocka_unit_test_teardown(test_lists_that_are_refused, tear_down),
         cmocka_unit_test_teardown(test_paths, tear_down),
         cmocka_unit_test_teardown(test_files, tear_down),
     };
