@@ -160,6 +160,116 @@ static void check_adam(const struct kernels *fast, size_t n, size_t offset)
     }
 }
 
+/* ---- zeros, subnormals, infinities and NaN ---- */
+
+static const float least = 1.40129846e-45f; /* the smallest subnormal */
+
+/* Zeros of both signs and subnormals: sums and differences of some hundred of them are exact. */
+static void fill_tiny(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = ((float)rng_below(&rng, 2001) - 1000) * least;
+    for (size_t i = 0; i < n; i += 3) x[i] = i % 2 ? 0.0f : -0.0f;
+}
+
+static void same_or_both_nan(const float *got, const float *wanted, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (got[i] != wanted[i] && !(isnan(got[i]) && isnan(wanted[i])))
+            fail_msg("at %zu of %zu: %.9g is not %.9g", i, n, got[i], wanted[i]);
+}
+
+static void check_tiny(const struct kernels *fast, size_t n, size_t offset)
+{
+    const float one[3] = {1, 1, 1};
+    float *y = memory_a + offset, *got = memory_b + 1, dots[3], plain_dots[3];
+    static uint32_t got_index[MOST], index[MOST];
+    fill_tiny(y, n);
+    for (int v = 0; v < 3; v++) fill_tiny(matrix + v * MOST, MOST);
+    fast->combine(got, n, y, 1, matrix + offset, MOST, NULL, one, 2);
+    kernels_plain.combine(memory_c, n, y, 1, matrix + offset, MOST, NULL, one, 2);
+    same_or_both_nan(got, memory_c, n);
+    fast->subtract(got, y, matrix, n);
+    kernels_plain.subtract(memory_c, y, matrix, n);
+    same_or_both_nan(got, memory_c, n);
+    size_t taken = fast->above(y, matrix, n, 0, 7, got_index, got);
+    assert_int_equal(taken, kernels_plain.above(y, matrix, n, 0, 7, index, memory_c));
+    assert_true(taken > 0 || n < 9); /* a subnormal is above zero */
+    assert_memory_equal(got_index, index, taken * sizeof index[0]);
+    same_or_both_nan(got, memory_c, taken);
+    for (size_t i = 0; i < n; i++) y[i] = 1;
+    fast->dots(dots, y, n, matrix + offset, MOST, NULL, 3);
+    kernels_plain.dots(plain_dots, y, n, matrix + offset, MOST, NULL, 3);
+    same_or_both_nan(dots, plain_dots, 3);
+}
+
+/* One value that is not finite at each place in turn: the same results as the plain kernels', and
+ * none that is finite in their stead. */
+static void check_not_finite(const struct kernels *fast, size_t n, size_t offset)
+{
+    const float poison[] = {NAN, INFINITY, -INFINITY}, a[2] = {1.5f, -2};
+    float *y = memory_a + offset, *x = matrix + offset, *got = memory_b, *wanted = memory_c;
+    for (size_t at = 0; at < n; at += 1 + n / 9)
+        for (int p = 0; p < 3; p++) {
+            for (size_t i = 0; i < n; i++) y[i] = (float)(i % 5) + 1, x[i] = x[MOST + i] = 1;
+            x[at] = poison[p];
+            fast->combine(got, n, y, 1, x, MOST, NULL, a, 2);
+            kernels_plain.combine(wanted, n, y, 1, x, MOST, NULL, a, 2);
+            same_or_both_nan(got, wanted, n);
+            assert_false(isfinite(got[at]));
+            fast->subtract(got, y, x, n);
+            kernels_plain.subtract(wanted, y, x, n);
+            same_or_both_nan(got, wanted, n);
+            fast->dots(got, y, n, x, MOST, NULL, 2);
+            kernels_plain.dots(wanted, y, n, x, MOST, NULL, 2);
+            same_or_both_nan(got, wanted, 2); /* sums of small whole numbers are exact */
+            assert_false(isfinite(got[0]));
+        }
+}
+
+/* Moments and gradients that are zero, subnormal or not finite. */
+static void check_adam_on_odd_values(const struct kernels *fast, size_t n, size_t offset)
+{
+    const struct adam_rate rate = {0.5f, 0.9f, 0.999f, 1e-2f, 3.0f, 1e-8f};
+    const float values[] = {0, -0.0f, 1e-40f, -1e-45f, 1e-30f, 1e-20f, NAN, INFINITY};
+    float w[MOST], m[MOST], v[MOST], *g = memory_d + offset;
+    float *got_w = memory_a + offset, *got_m = memory_b + offset, *got_v = memory_c + offset;
+    for (size_t i = 0; i < n; i++) {
+        w[i] = got_w[i] = values[rng_below(&rng, 6)];
+        m[i] = got_m[i] = values[rng_below(&rng, 6)];
+        v[i] = got_v[i] = fabsf(values[rng_below(&rng, 6)]);
+        g[i] = values[rng_below(&rng, 8)];
+    }
+    fast->adam(&rate, got_w, got_m, got_v, g, n);
+    kernels_plain.adam(&rate, w, m, v, g, n);
+    const float *got[] = {got_w, got_m, got_v}, *wanted[] = {w, m, v};
+    for (int part = 0; part < 3; part++)
+        for (size_t i = 0; i < n; i++) {
+            float a = got[part][i], b = wanted[part][i];
+            if (a == b || (isnan(a) && isnan(b))) continue;
+            /* Rounded once more or less; below the normal numbers that is an absolute error. */
+            if (!(fabs((double)a - b) <= 2e-6 * fabs((double)b) + 3 * (double)least))
+                fail_msg("part %d at %zu of %zu: %.9g is not %.9g", part, i, n, a, b);
+        }
+}
+
+static void subnormals_are_not_flushed(void **state)
+{
+    (void)state;
+    each(check_tiny);
+}
+
+static void what_is_not_finite_comes_through(void **state)
+{
+    (void)state;
+    each(check_not_finite);
+}
+
+static void adam_is_the_plain_one_on_odd_values(void **state)
+{
+    (void)state;
+    each(check_adam_on_odd_values);
+}
+
 static void combine_is_the_plain_one(void **state)
 {
     (void)state;
@@ -239,6 +349,9 @@ int main(void)
         cmocka_unit_test(above_takes_what_the_plain_one_takes),
         cmocka_unit_test(kth_is_the_plain_one),
         cmocka_unit_test(adam_is_the_plain_one),
+        cmocka_unit_test(subnormals_are_not_flushed),
+        cmocka_unit_test(what_is_not_finite_comes_through),
+        cmocka_unit_test(adam_is_the_plain_one_on_odd_values),
         cmocka_unit_test(plain_adam_is_the_papers),
         cmocka_unit_test(the_environment_chooses_a_set),
     };

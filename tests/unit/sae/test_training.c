@@ -211,7 +211,7 @@ static void rows_that_are_not_finite_change_nothing(void **state)
     enum { ROWS = 64, WIDTH = 16 };
     static float x[ROWS * WIDTH];
     const float poisons[] = {NAN, INFINITY, -INFINITY, 3e38f};
-    for (int arch = SAE_L1; arch <= SAE_TOPK; arch++) {
+    for (int arch = 0; arch < SAE_COUNT; arch++) {
         struct sae_options o = options((enum sae_arch)arch, WIDTH, 50, 4);
         struct sae *sae, *twin;
         struct sae_step step;
@@ -249,6 +249,57 @@ static void a_clipped_gradient_moves_as_its_direction(void **state)
     double square = 0; /* of the first moment: (1 - beta1) times the clipped gradient */
     for (size_t i = 0; i < d->m.count; i++) square += (double)d->m.all[i] * d->m.all[i];
     assert_true(fabs(sqrt(square) - 0.1) < 1e-5);
+    sae_free(sae);
+}
+
+/* Adam's rule in double precision for a weight whose gradient is zero in step t, at a constant
+ * rate: what its moments still move it by. */
+static double coasts(double w, double m, double v, int t)
+{
+    double m_hat = 0.9 * m / (1 - pow(0.9, t)), v_hat = 0.999 * v / (1 - pow(0.999, t));
+    return w - 1e-3 * m_hat / (sqrt(v_hat) + 1e-8);
+}
+
+/* The dense rule, not torch's SparseAdam: no step is left out for a feature that did not fire. */
+static void features_without_gradient_move_as_adam_says(void **state)
+{
+    (void)state;
+    enum { WIDTH = 16, FEATURES = 50, SILENT = 20, FIRST = 3, STEPS = 5 };
+    struct sae_options o = options(SAE_TOPK, WIDTH, FEATURES, 4);
+    o.aux_coefficient = 0;
+    o.learning_rate = 1e-3;
+    struct sae *sae;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    train_some(sae, FIRST, 4);
+    struct dictionary *d = sae->state;
+    for (int f = 0; f < SILENT; f++) d->w.b_enc[f] = -100;
+    float *w = malloc(3 * d->w.count * sizeof *w), *m = w + d->w.count, *v = m + d->w.count;
+    for (int t = FIRST + 1; t <= FIRST + STEPS; t++) {
+        double moved = 0;
+        memcpy(w, d->w.all, d->w.count * sizeof *w);
+        memcpy(m, d->m.all, d->w.count * sizeof *m);
+        memcpy(v, d->v.all, d->w.count * sizeof *v);
+        train_some(sae, 1, (uint64_t)t);
+        size_t enc = (size_t)(d->w.w_enc - d->w.all), dec = (size_t)(d->w.w_dec - d->w.all);
+        for (int f = 0; f < SILENT; f++) {
+            double row[WIDTH], square = 0;
+            assert_int_equal(d->touched[f], 0);
+            for (int i = 0; i < WIDTH; i++) {
+                size_t at = enc + (size_t)(f * WIDTH + i);
+                assert_true(fabs(d->w.all[at] - coasts(w[at], m[at], v[at], t)) < 1e-7);
+                moved = fmax(moved, fabs((double)d->w.all[at] - w[at]));
+                assert_true(fabs(d->m.all[at] - 0.9 * m[at]) <= 1e-6 * fabs(m[at]));
+                assert_true(fabs(d->v.all[at] - 0.999 * v[at]) <= 1e-6 * fabs(v[at]));
+                at = dec + (size_t)(f * WIDTH + i);
+                row[i] = coasts(w[at], m[at], v[at], t);
+                square += row[i] * row[i];
+            }
+            for (int i = 0; i < WIDTH; i++) /* and then its direction has norm 1 */
+                assert_true(fabs(d->w.w_dec[f * WIDTH + i] - row[i] / sqrt(square)) < 1e-6);
+        }
+        assert_true(moved > 1e-4); /* else nothing is shown */
+    }
+    free(w);
     sae_free(sae);
 }
 
@@ -505,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_step_that_overflows_its_lists_goes_the_dense_way),
         cmocka_unit_test(rows_that_are_not_finite_change_nothing),
         cmocka_unit_test(a_clipped_gradient_moves_as_its_direction),
+        cmocka_unit_test(features_without_gradient_move_as_adam_says),
         cmocka_unit_test(decoder_directions_of_topk_keep_norm_one),
         cmocka_unit_test(a_feature_is_dead_after_its_window_and_auxk_revives_it),
         cmocka_unit_test(evaluation_is_the_definition),
