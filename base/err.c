@@ -48,5 +48,5 @@ const char *err_text(void)
 int err_exit_code(int code)
 {
     if (code == ERR_OK) return 0;
-    return code == ERR_USAGE ? 2 : 1;
+    return code == ERR_USAGE || code == ERR_MISMATCH ? 2 : 1;
 }

@@ -39,7 +39,8 @@ int err_set(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 /* The calling thread's last sentence, "" if there was none. Valid until its next err_set(). */
 const char *err_text(void);
 
-/* Process exit code for an error code: 0 for ERR_OK, 2 for ERR_USAGE, otherwise 1. */
+/* Process exit code for an error code: 0 for ERR_OK; 2 for what a person has to set right and no
+ * second try mends, ERR_USAGE and ERR_MISMATCH; otherwise 1. */
 int err_exit_code(int code);
 
 #endif

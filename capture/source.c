@@ -101,6 +101,7 @@ static int open_as(const struct config *config, uint32_t producer, int only_look
         if (only_looks) options.exact_model = 1;
         if (watch) options.watch = *watch;
         rc = open_engine(s, &options, config);
+        if (rc == ERR_NOTFOUND) rc = ERR_USAGE; /* a file that the configuration names */
     }
     if (rc)
         source_close(s);

@@ -94,12 +94,12 @@ void child_death(const struct child *child, char *out, size_t bytes)
         snprintf(out, bytes, "exit code %d", WEXITSTATUS(child->status));
 }
 
-static int give_up(struct child *child, const char *why)
+static int give_up(struct child *child, int code, const char *why)
 {
     char how[64];
     child->phase = CHILD_GIVEN_UP;
     child_death(child, how, sizeof how);
-    return err_set(ERR_STATE, "%s ended with %s%s", child->name, how, why);
+    return err_set(code, "%s ended with %s%s", child->name, how, why);
 }
 
 static int mourn(struct children *c, struct child *child, int64_t now_ms, uint64_t progress)
@@ -111,8 +111,8 @@ static int mourn(struct children *c, struct child *child, int64_t now_ms, uint64
         child->phase = CHILD_DONE;
         return ERR_OK;
     }
-    if (usage) return give_up(child, "");
-    if (!c->restart) return give_up(child, ", and up.restart is false");
+    if (usage) return give_up(child, ERR_USAGE, "");
+    if (!c->restart) return give_up(child, ERR_STATE, ", and up.restart is false");
     if (progress != child->progress_at_first) {
         child->deaths = 0;
         child->back_off_ms = CHILD_BACK_OFF_MS;
@@ -124,7 +124,8 @@ static int mourn(struct children *c, struct child *child, int64_t now_ms, uint64
     child->restarts++;
     if (child->deaths >= CHILD_DEATHS &&
         now_ms - child->death_ms[CHILD_DEATHS - 1] <= CHILD_DEATHS_MS)
-        return give_up(child, ", five times within a minute and nothing moved meanwhile");
+        return give_up(child, ERR_STATE,
+                       ", five times within a minute and nothing moved meanwhile");
     child->phase = CHILD_WAITING;
     child->start_ms = now_ms + child->back_off_ms;
     child->back_off_ms *= 2;

@@ -115,12 +115,15 @@ int config_model_path(const struct config *config, char *out)
     if (strchr(model, '/') || is_file(model)) {
         int result = join(out, "%s", model);
         if (result != ERR_OK || is_file(out)) return result;
-        return err_set(ERR_NOTFOUND, "stream.model: there is no file %s", model);
+        return err_set(ERR_USAGE,
+                       "stream.model: there is no file %s; HINT: give the path of a GGUF file, or "
+                       "the name of a model that `make model` fetched (smollm2)",
+                       model);
     }
     int result = config_cache_dir(cache);
     if (result == ERR_OK) result = join(out, "%s/models/%s.gguf", cache, model);
     if (result != ERR_OK || is_file(out)) return result;
-    return err_set(ERR_NOTFOUND,
+    return err_set(ERR_USAGE,
                    "stream.model: '%s' is neither a file here nor %s; HINT: `make model` fetches "
                    "smollm2, or give the path of a GGUF file",
                    model, out);
@@ -173,7 +176,7 @@ static int append_named(struct config_list *list, const char *name)
         return S_ISDIR(st.st_mode) ? append_folder(list, path) : append(list, path);
     }
     if (result != ERR_OK) return result;
-    return err_set(ERR_NOTFOUND,
+    return err_set(ERR_USAGE,
                    "capture.corpus: '%s' is neither a file here nor in %s/corpus; HINT: `make "
                    "model` puts one called corpus there",
                    name, cache);
@@ -191,7 +194,10 @@ int config_corpus(const struct config *config, struct config_list *files)
         } else if (stat(item, &st) == 0) {
             result = S_ISDIR(st.st_mode) ? append_folder(files, item) : append(files, item);
         } else if (strchr(item, '/')) {
-            result = err_set(ERR_NOTFOUND, "capture.corpus: there is no file %s", item);
+            result = err_set(ERR_USAGE,
+                             "capture.corpus: there is no file %s; HINT: give text or JSONL files, "
+                             "or the name of a corpus that `make model` fetched (corpus)",
+                             item);
         } else {
             result = append_named(files, item);
         }

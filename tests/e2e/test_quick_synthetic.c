@@ -152,7 +152,7 @@ static void a_changed_key_is_an_error(void **state)
     struct run *run = *state;
     int code =
         run_command(run, 20, "sluice-trainer", run->config, "--set", "trainer.reuse=3", NULL);
-    assert_int_equal(code, 1);
+    assert_int_equal(code, 2);
     assert_non_null(strstr(run->err, "trainer.reuse was 2"));
     assert_non_null(strstr(run->err, "is 3 now"));
     assert_non_null(strstr(run->err, "--fresh"));

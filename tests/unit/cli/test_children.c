@@ -94,7 +94,7 @@ static void bad_usage_is_never_tried_again(void **state)
     (void)state;
     struct child *child = add(CHILD_CAPTURE, "exit 2");
     assert_int_equal(tend_while(child, CHILD_WAITING, 0, 0), ERR_OK);
-    assert_int_equal(tend_while(child, CHILD_RUNNING, 0, 0), ERR_STATE);
+    assert_int_equal(tend_while(child, CHILD_RUNNING, 0, 0), ERR_USAGE);
     assert_int_equal(child->phase, CHILD_GIVEN_UP);
 }
 

@@ -479,10 +479,10 @@ static void test_paths(void **state)
     assert_int_equal(files.count, 2);
     assert_string_equal(files.item[0], out);
     config_list_free(&files);
-    assert_int_equal(config_model_path(config, out), ERR_NOTFOUND);
+    assert_int_equal(config_model_path(config, out), ERR_USAGE);
     assert_non_null(strstr(err_text(), "make model"));
     accepts(NAME "capture: {corpus: [bok]}\n", NULL);
-    assert_int_equal(config_corpus(config, &files), ERR_NOTFOUND);
+    assert_int_equal(config_corpus(config, &files), ERR_USAGE);
     assert_non_null(strstr(err_text(), "bok"));
     free(corpus);
     dir_remove(cache);
