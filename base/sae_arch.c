@@ -22,6 +22,12 @@ int sae_arch_by_name(const char *name)
     return -1;
 }
 
+enum sae_arch sae_arch_activation(enum sae_arch arch)
+{
+    if (arch == SAE_TRANSCODER) return SAE_TOPK;
+    return arch == SAE_CROSSCODER ? SAE_L1 : arch;
+}
+
 int sae_arch_keeps_largest(enum sae_arch arch)
 {
     return archs[arch].keeps_largest;

@@ -23,6 +23,12 @@
     ARCH(SAE_JUMPRELU, "jumprelu", 0, 2e-4, 10, 1)                                                 \
     /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */                  \
     ARCH(SAE_GATED, "gated", 0, 3e-4, 5, 0.05)                                                     \
+    /* one hook's rows from another's: Dunefsky et al. 2024, arXiv 2406.11944; as any of l1, topk, \
+     * batchtopk */                                                                                \
+    ARCH(SAE_TRANSCODER, "transcoder", 1, 0, 0, 0.05)                                              \
+    /* several hooks' rows by the same features: Lindsey et al. 2024, "Sparse Crosscoders for      \
+     * Cross-Layer Features and Model Diffing"; as any of the same */                              \
+    ARCH(SAE_CROSSCODER, "crosscoder", 0, 5e-5, 5, 0.05)                                           \
     /* one counter a row, keyed by (sequence, position): tests of exactly-once */                  \
     ARCH(SAE_COUNT, "count", 0, 1e-3, 0, 0.05)
 
@@ -33,6 +39,9 @@ enum sae_arch { SAE_ARCH_TABLE(SAE_ARCH_CONSTANT) SAE_ARCHS /* how many there ar
 /* "l1", "topk", ..., "unknown"; and back: -1 if there is none of that name. */
 const char *sae_arch_name(enum sae_arch arch);
 int sae_arch_by_name(const char *name);
+/* What a transcoder's (topk) or crosscoder's (l1) features are like unless told otherwise; of the
+ * others, the architecture itself. Whose defaults are asked for below. */
+enum sae_arch sae_arch_activation(enum sae_arch arch);
 /* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
 int sae_arch_keeps_largest(enum sae_arch arch);
 /* Default of Adam's rate. Of topk and its kin 2e-4 / sqrt(features / 16384), after Gao et al.'s

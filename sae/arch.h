@@ -20,7 +20,8 @@ struct arch {
     void (*free)(struct sae *sae);
     /* One step; counts sae->steps or sae->skipped. `rows` is in bounds. */
     int (*train)(struct sae *sae, const struct sae_batch *batch, struct sae_step *step);
-    /* x' of at most batch_rows rows, dense f where wanted, sums of L0 and L1. NULL: there is none.
+    /* x' (rows, sae_out_width()) of at most batch_rows rows, dense f where wanted, sums of L0 and
+     * L1. NULL: there is none.
      */
     int (*forward)(struct sae *sae, const float *x, uint32_t rows, float *out, float *f,
                    double *l0_sum, double *l1_sum);

@@ -46,6 +46,7 @@ void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch
         if (gate_out) memcpy(gate_out + (size_t)r * d->width, d->w.b_dec, d->width * sizeof *out);
         d->row_l0[first + r] = d->row_l1[first + r] = d->row_rest[first + r] = 0;
     }
+    if (d->w.w_skip) skip_rows(d, first, n, 1, out);
     for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
         uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
         pre_activate(d, first, n, f, m, s->block);
@@ -98,7 +99,8 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     int width = (int)d->width;
     uint32_t f = item * BLOCK_FEATURES;
     uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
-    float *g_dec = d->g.w_dec + (size_t)f * d->width, *g_enc = d->g.w_enc + (size_t)f * d->width;
+    float *g_dec = d->g.w_dec + (size_t)f * d->width;
+    float *g_enc = d->g.w_enc + (size_t)f * d->width_in;
     double f_sum[BLOCK_FEATURES] = {0}, bias[BLOCK_FEATURES] = {0};
     uint8_t fired[BLOCK_FEATURES] = {0};
     struct jumprelu_sums sums[BLOCK_FEATURES] = {{0, 0}};
@@ -120,9 +122,9 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, width, (int)n,
                     2.0f / (float)d->rows, s->block, (int)m, error, width, first ? 1.0f : 0.0f,
                     g_dec, width);
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, width, (int)n, 1.0f,
-                    s->block_two, (int)m, d->input + (size_t)first * d->width, width,
-                    first ? 1.0f : 0.0f, g_enc, width);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)d->width_in, (int)n, 1.0f,
+                    s->block_two, (int)m, d->input + (size_t)first * d->input_stride,
+                    (int)d->input_stride, first ? 1.0f : 0.0f, g_enc, (int)d->width_in);
         for (uint32_t r = 0; r < n; r++)
             for (uint32_t i = 0; i < m; i++) {
                 float value = s->block[(size_t)r * m + i];

@@ -20,6 +20,8 @@ static const float start_threshold = 0.1f; /* jumprelu's */
  * decoder directions keep norm 1 and their gradients lose what points along them. */
 #define KEEPS_LARGEST .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1
 
+#define EVEN_NORM     0.57735 /* a direction's whose entries are even in +-1/sqrt(D) */
+
 static const struct recipe recipes[] = {
     /* "Scaling Monosemanticity" and the April 2024 update it builds on. */
     [SAE_L1] = {.start_norm = 0.1},
@@ -30,9 +32,35 @@ static const struct recipe recipes[] = {
     [SAE_GATED] = {.gates = 1, .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1},
     /* Anthropic's update of January 2025. */
     [SAE_JUMPRELU] = {.jumps = 1,
-                      .start_norm = 0.57735, /* as of entries even in +-1/sqrt(D) */
+                      .fires_about_mean = 1,
+                      .start_norm = EVEN_NORM,
                       .starts_small = 1},
 };
+
+/* Paulo et al. 2025, arXiv 2501.18823: at first all rows come out as their mean. */
+#define TRANSCODES                                                                                 \
+    .transcodes = 1, .starts_at_mean = 1, .fires_about_mean = 1, .start_norm = EVEN_NORM
+
+static const struct recipe transcoders[] = {
+    [SAE_L1] = {TRANSCODES},
+    [SAE_TOPK] = {TRANSCODES},
+    [SAE_BATCHTOPK] = {TRANSCODES, .per_batch = 1},
+};
+
+/* As an SAE on the rows of all hooks side by side, but for l1's penalty: f_i times the sum over
+ * hooks of its direction's norms (Lindsey et al. 2024); and l1's biases start at the mean here. */
+static const struct recipe crosscoders[] = {
+    [SAE_L1] = {.by_hook = 1, .starts_at_mean = 1, .fires_about_mean = 1, .start_norm = 0.1},
+    [SAE_TOPK] = {KEEPS_LARGEST},
+    [SAE_BATCHTOPK] = {KEEPS_LARGEST, .per_batch = 1},
+};
+
+static const struct recipe *recipe_of(const struct sae_options *o)
+{
+    if (o->arch == SAE_TRANSCODER) return &transcoders[o->activation];
+    if (o->arch == SAE_CROSSCODER) return &crosscoders[o->activation];
+    return &recipes[o->arch];
+}
 
 /* Pairs that lists have room for; features and candidates that a row may have. */
 struct capacity {
@@ -50,13 +78,14 @@ static uint32_t power_of_two_near(uint32_t n)
 static struct capacity capacity_of(const struct sae_options *o)
 {
     struct capacity c = {0};
-    const struct recipe *recipe = &recipes[o->arch];
-    if (sae_arch_keeps_largest(o->arch)) {
+    const struct recipe *recipe = recipe_of(o);
+    if (sae_keeps_largest(o)) {
         uint64_t most = 64ull * o->k; /* of one row, where the whole batch shares its places */
         c.keep = !recipe->per_batch ? o->k : most < o->features ? (uint32_t)most : o->features;
         c.active_limit = recipe->per_batch ? c.keep + BLOCK_FEATURES : 2 * c.keep;
         c.active = (uint64_t)o->batch_rows * o->k * (recipe->per_batch ? 2 : 1);
-        c.k_aux = o->k_aux ? o->k_aux : power_of_two_near(o->width / 2 ? o->width / 2 : 1);
+        uint32_t half = sae_out_width(o) / 2;
+        c.k_aux = o->k_aux ? o->k_aux : power_of_two_near(half ? half : 1);
         if (c.k_aux > o->features) c.k_aux = o->features;
         if (o->aux_coefficient <= 0) c.k_aux = 0;
         c.aux = (uint64_t)o->batch_rows * c.k_aux;
@@ -73,8 +102,16 @@ static struct capacity capacity_of(const struct sae_options *o)
 
 static int dictionary_check(const struct sae_options *o)
 {
+    int maps = o->arch == SAE_TRANSCODER || o->arch == SAE_CROSSCODER;
+    if (maps && o->activation != SAE_L1 && o->activation != SAE_TOPK &&
+        o->activation != SAE_BATCHTOPK)
+        return err_set(ERR_USAGE, "activation is %s; it must be l1, topk or batchtopk",
+                       sae_arch_name(o->activation));
+    if (o->arch == SAE_CROSSCODER && (o->hooks < 1 || o->width % o->hooks != 0))
+        return err_set(ERR_USAGE, "rows of %u values are not %u hooks of one width", o->width,
+                       o->hooks);
     struct capacity c = capacity_of(o);
-    if (sae_arch_keeps_largest(o->arch) && (o->k < 1 || o->k > o->features))
+    if (sae_keeps_largest(o) && (o->k < 1 || o->k > o->features))
         return err_set(ERR_USAGE, "k is %u; it must lie between 1 and features (%u)", o->k,
                        o->features);
     if (!(o->lambda >= 0 && o->lambda <= 1e6) || !(o->lambda_ramp >= 0 && o->lambda_ramp <= 1))
@@ -103,12 +140,24 @@ static size_t padded(size_t floats)
     return (floats + 15) / 16 * 16;
 }
 
+static uint32_t width_in_of(const struct sae_options *o)
+{
+    return recipe_of(o)->transcodes ? o->width_in : o->width;
+}
+
+static size_t skip_floats(const struct sae_options *o)
+{
+    int skips = recipe_of(o)->transcodes && o->skip;
+    return skips ? padded((size_t)sae_out_width(o) * o->width_in) : 0;
+}
+
 static size_t parameter_floats(const struct sae_options *o)
 {
     /* jumprelu's thresholds, gated's two of a feature */
-    int others = recipes[o->arch].jumps + 2 * recipes[o->arch].gates;
-    return 2 * padded((size_t)o->features * o->width) + padded(o->features) + padded(o->width) +
-           (size_t)others * padded(o->features);
+    int others = recipe_of(o)->jumps + 2 * recipe_of(o)->gates;
+    size_t features = o->features, width = sae_out_width(o);
+    return padded(features * width_in_of(o)) + padded(features * width) + padded(features) +
+           padded(width) + (size_t)others * padded(features) + skip_floats(o);
 }
 
 static uint64_t collector_bytes(uint32_t limit)
@@ -119,17 +168,20 @@ static uint64_t collector_bytes(uint32_t limit)
 static uint64_t dictionary_bytes(const struct sae_options *o)
 {
     struct capacity c = capacity_of(o);
-    uint64_t rows = o->batch_rows, features = o->features, width = o->width;
+    uint64_t rows = o->batch_rows, features = o->features, width = sae_out_width(o);
+    const struct recipe *recipe = recipe_of(o);
     uint64_t threads = o->pool ? pool_threads(o->pool) : o->threads;
     uint64_t scratch = 2ull * BLOCK_ROWS * BLOCK_FEATURES * 4 + collector_bytes(c.active_limit);
     uint64_t sum = 4 * 4 * parameter_floats(o) + features * (4 + 8 + 8 + 2);
-    if (recipes[o->arch].gates) {
+    if (recipe->by_hook) sum += features * o->hooks * 4;
+    if (skip_floats(o)) sum += rows * width * 4 + width * 8;
+    if (recipe->gates) {
         sum += rows * width * 4 + features * 4;
         scratch += 1ull * BLOCK_ROWS * BLOCK_FEATURES * 4;
     }
     uint64_t levels = o->arch == SAE_MATRYOSHKA ? o->levels : 1;
     sum += rows * width * 4 * (1 + levels + (c.k_aux ? 1 : 0)) + rows * (4 + 6 * 8) + width * 4;
-    if (recipes[o->arch].per_batch) {
+    if (recipe->per_batch) {
         sum += features * 4;
         scratch += BATCH_TOPK_BINS * 8;
     }
@@ -156,13 +208,15 @@ static int parameters_new(struct parameters *p, const struct sae_options *o)
     p->all = zeroed(p->count, sizeof(float));
     if (!p->all) return err_set(ERR_NOMEM, "no memory for %zu weights", p->count);
     p->w_enc = p->all;
-    p->w_dec = p->w_enc + padded((size_t)o->features * o->width);
-    p->b_enc = p->w_dec + padded((size_t)o->features * o->width);
+    p->w_dec = p->w_enc + padded((size_t)o->features * width_in_of(o));
+    p->b_enc = p->w_dec + padded((size_t)o->features * sae_out_width(o));
     p->b_dec = p->b_enc + padded(o->features);
-    if (recipes[o->arch].jumps) p->threshold = p->b_dec + padded(o->width);
-    if (!recipes[o->arch].gates) return ERR_OK;
-    p->r_mag = p->b_dec + padded(o->width);
-    p->b_mag = p->r_mag + padded(o->features);
+    float *rest = p->b_dec + padded(sae_out_width(o));
+    if (recipe_of(o)->jumps) p->threshold = rest;
+    if (skip_floats(o)) p->w_skip = rest;
+    if (!recipe_of(o)->gates) return ERR_OK;
+    p->r_mag = rest;
+    p->b_mag = rest + padded(o->features);
     return ERR_OK;
 }
 
@@ -221,6 +275,9 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     d->centred = zeroed(batch, sizeof *d->centred);
     d->error = zeroed(d->levels * batch, sizeof *d->error);
     d->threshold = d->recipe->per_batch ? zeroed(features, sizeof *d->threshold) : d->w.threshold;
+    d->unexplained = d->w.w_skip ? zeroed(batch, sizeof *d->unexplained) : d->centred;
+    d->skip_square = zeroed(d->w.w_skip ? d->width : 0, sizeof *d->skip_square);
+    d->hook_norm = zeroed(d->recipe->by_hook ? features * d->hooks : 0, sizeof *d->hook_norm);
     d->aux_error = zeroed(d->k_aux || d->recipe->gates ? batch : 0, sizeof *d->aux_error);
     d->input_gradient = d->recipe->gates ? zeroed(features, sizeof *d->input_gradient) : d->g.b_enc;
     d->ones = zeroed(rows, sizeof *d->ones);
@@ -236,46 +293,75 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     if (!d->norm || !d->silent_rows || !d->feature_square || !d->fired || !d->touched ||
         !d->centred || !d->error || !d->aux_error || !d->ones || !d->row_error || !d->row_rest ||
         !d->row_square || !d->row_aux || !d->row_l1 || !d->row_l0 || !d->column_sum ||
-        !d->dead_bias || !d->dead_before || !d->input_gradient ||
-        (d->recipe->per_batch && !d->threshold))
+        !d->dead_bias || !d->dead_before || !d->input_gradient || !d->unexplained ||
+        !d->skip_square || !d->hook_norm || (d->recipe->per_batch && !d->threshold))
         return err_set(ERR_NOMEM, "no memory for batches of %u rows", rows);
     for (uint32_t r = 0; r < rows; r++) d->ones[r] = 1.0f;
     return ERR_OK;
 }
 
-/* Decoder directions random with norm recipe->start_norm, the encoder their transpose (or a share
- * of it), biases 0, but jumprelu's such that the mean row's pre-activations are. */
+static void random_direction(struct rng *rng, float *w, uint32_t width, double norm)
+{
+    double square = 0;
+    for (uint32_t i = 0; i < width; i++) {
+        w[i] = (float)rng_normal(rng);
+        square += (double)w[i] * w[i];
+    }
+    double scale = square > 0 ? norm / sqrt(square) : 0;
+    for (uint32_t i = 0; i < width; i++) w[i] = (float)(w[i] * scale);
+}
+
+/* A decoder's direction of norm start_norm (of each hook), and the encoder's its transpose, or a
+ * share of it; or, where they see different things, the encoder's alone. */
+static void start_direction(struct dictionary *d, struct rng *rng, uint32_t f)
+{
+    float *w_enc = d->w.w_enc + (size_t)f * d->width_in, *w_dec = d->w.w_dec + (size_t)f * d->width;
+    if (d->recipe->transcodes) {
+        random_direction(rng, w_enc, d->width_in, d->recipe->start_norm);
+        return;
+    }
+    uint32_t part = d->width / d->hooks;
+    for (uint32_t h = 0; h < d->hooks; h++)
+        random_direction(rng, w_dec + h * part, part, d->recipe->start_norm);
+    float share = d->recipe->starts_small ? (float)d->width / (float)d->features : 1;
+    for (uint32_t i = 0; i < d->width; i++) w_enc[i] = share * w_dec[i];
+}
+
+/* Directions random, biases 0 or as the recipe says. */
 static void start_weights(struct dictionary *d, const struct sae_options *options)
 {
     struct rng rng;
+    const float *mean = options->mean;
     rng_seed(&rng, options->seed);
     for (uint32_t f = 0; f < d->features; f++) {
-        float *w = d->w.w_dec + (size_t)f * d->width;
-        double square = 0;
-        for (uint32_t i = 0; i < d->width; i++) {
-            w[i] = (float)rng_normal(&rng);
-            square += (double)w[i] * w[i];
-        }
-        double scale = square > 0 ? d->recipe->start_norm / sqrt(square) : 0;
-        for (uint32_t i = 0; i < d->width; i++) w[i] = (float)(w[i] * scale);
-        float share = d->recipe->starts_small ? (float)d->width / (float)d->features : 1;
-        for (uint32_t i = 0; i < d->width; i++) d->w.w_enc[(size_t)f * d->width + i] = share * w[i];
+        start_direction(d, &rng, f);
         if (d->w.threshold) d->w.threshold[f] = start_threshold;
-        for (uint32_t i = 0; d->w.threshold && options->mean && i < d->width; i++)
-            d->w.b_enc[f] -= d->w.w_enc[(size_t)f * d->width + i] * options->mean[i];
+        for (uint32_t i = 0; d->recipe->fires_about_mean && mean && i < d->width_in; i++)
+            d->w.b_enc[f] -= d->w.w_enc[(size_t)f * d->width_in + i] * mean[i];
     }
-    if (d->recipe->starts_at_mean && options->mean)
-        memcpy(d->w.b_dec, options->mean, d->width * sizeof *d->w.b_dec);
+    if (d->recipe->starts_at_mean && mean)
+        memcpy(d->w.b_dec, mean + d->target_at, d->width * sizeof *d->w.b_dec);
+}
+
+void dictionary_norm(struct dictionary *d, uint32_t f)
+{
+    uint32_t part = d->width / d->hooks;
+    const float *w = d->w.w_dec + (size_t)f * d->width;
+    float square, norm = 0;
+    for (uint32_t h = 0; h < d->hooks; h++, w += part) {
+        d->kernels->dots(&square, w, part, w, 0, NULL, 1);
+        if (d->recipe->by_hook) d->hook_norm[(size_t)f * d->hooks + h] = sqrtf(square);
+        norm += sqrtf(square);
+    }
+    d->norm[f] = norm;
 }
 
 /* What is computed from weights and counters, after they were set from outside. */
 static void derive(struct dictionary *d)
 {
     for (uint32_t f = 0; f < d->features; f++) {
-        const float *w = d->w.w_dec + (size_t)f * d->width;
-        float square;
-        d->kernels->dots(&square, w, d->width, w, 0, NULL, 1);
-        d->norm[f] = d->recipe->unit_norm && square > 0 ? 1.0f : sqrtf(square);
+        dictionary_norm(d, f);
+        if (d->recipe->unit_norm && d->norm[f] > 0) d->norm[f] = 1.0f;
     }
 }
 
@@ -300,10 +386,14 @@ static int dictionary_make(struct sae *sae)
     sae->state = d;
     if (!d) return err_set(ERR_NOMEM, "no memory for an SAE");
     d->sae = sae;
-    d->recipe = &recipes[o->arch];
+    d->recipe = recipe_of(o);
     d->kernels = sae->kernels;
     d->pool = sae->pool;
-    d->width = o->width;
+    d->width = sae_out_width(o);
+    d->width_in = width_in_of(o);
+    d->row_width = o->width;
+    d->target_at = o->width - d->width;
+    d->hooks = d->recipe->by_hook ? o->hooks : 1;
     d->features = o->features;
     d->keep = c.keep;
     d->levels = o->arch == SAE_MATRYOSHKA ? o->levels : 1;
@@ -353,6 +443,9 @@ static void dictionary_free(struct sae *sae)
                       d->dead_bias,
                       d->dead_before,
                       d->row_rest,
+                      d->skip_square,
+                      d->hook_norm,
+                      d->w.w_skip ? d->unexplained : NULL,
                       d->recipe->per_batch ? d->threshold : NULL,
                       d->recipe->gates ? d->input_gradient : NULL};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) free(blocks[i]);
@@ -405,6 +498,7 @@ static void report(const struct dictionary *d, struct sae_step *step)
     if (d->with_aux) step->loss += d->sae->options.aux_coefficient * step->aux;
     double square = sum(d->feature_square, d->features);
     for (uint32_t i = 0; i < d->width; i++) square += (double)d->g.b_dec[i] * d->g.b_dec[i];
+    if (d->w.w_skip) square += sum(d->skip_square, d->width);
     step->gradient_norm = sqrt(square);
 }
 
@@ -436,8 +530,7 @@ static int dictionary_train(struct sae *sae, const struct sae_batch *batch, stru
     d->x = batch->x;
     d->rows = batch->rows;
     d->block_rows = rows_block(batch->rows);
-    d->lambda =
-        sae_arch_keeps_largest(sae->options.arch) ? 0 : schedule_lambda(&sae->options, sae->steps);
+    d->lambda = sae_keeps_largest(&sae->options) ? 0 : schedule_lambda(&sae->options, sae->steps);
     mark_dead(d);
     d->with_aux = d->k_aux > 0 && d->dead > 0;
     d->dense = d->recipe->jumps || d->recipe->gates || (d->keep == 0 && d->density > dense_above);
@@ -492,8 +585,17 @@ static uint32_t dictionary_dead(const struct sae *sae)
 static struct sae_parameters dictionary_parameters(const struct sae *sae)
 {
     const struct dictionary *d = sae->state;
-    return (struct sae_parameters){d->w.w_enc,   d->w.w_dec, d->w.b_enc, d->w.b_dec,
-                                   d->threshold, d->w.r_mag, d->w.b_mag, d->recipe->centred};
+    return (struct sae_parameters){
+        .w_enc = d->w.w_enc,
+        .w_dec = d->w.w_dec,
+        .b_enc = d->w.b_enc,
+        .b_dec = d->w.b_dec,
+        .w_skip = d->w.w_skip,
+        .threshold = d->threshold,
+        .r_mag = d->w.r_mag,
+        .b_mag = d->w.b_mag,
+        .centred = d->recipe->centred,
+    };
 }
 
 /* What a checkpoint holds besides weights, moments and counters. */

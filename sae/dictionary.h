@@ -27,22 +27,28 @@ enum {
 
 /* What sets the architectures apart. */
 struct recipe {
-    int per_batch;      /* TopK of the whole batch, not of each row */
-    int jumps;          /* a threshold is a parameter of each feature; always the dense way */
-    int gates;          /* two paths, `y > 0` and how much; always the dense way */
-    int centred;        /* the encoder sees x - b_dec */
-    int starts_at_mean; /* b_dec begins at options->mean */
-    int unit_norm;      /* decoder directions are kept at norm 1 */
-    double start_norm;  /* of the decoder's directions */
-    int starts_small;   /* the encoder starts at D / F of them */
+    int per_batch;        /* TopK of the whole batch, not of each row */
+    int jumps;            /* a threshold is a parameter of each feature; always the dense way */
+    int gates;            /* two paths, `y > 0` and how much; always the dense way */
+    int transcodes;       /* the encoder sees a row's first width_in values, the rest comes out; the
+                           * decoder starts at zero */
+    int by_hook;          /* a feature's norm is the sum of its norms in each hook */
+    int centred;          /* the encoder sees x - b_dec */
+    int starts_at_mean;   /* b_dec begins at options->mean */
+    int fires_about_mean; /* b_enc begins such that the mean row's pre-activations are 0 */
+    int unit_norm;        /* decoder directions are kept at norm 1 */
+    double start_norm;    /* of the decoder's directions */
+    int starts_small;     /* the encoder starts at D / F of them */
 };
 
 struct parameters {
     size_t count; /* floats of the block, padding included */
     float *all;
-    float *w_enc, *w_dec; /* (F, D) */
+    float *w_enc;         /* (F, D_in) */
+    float *w_dec;         /* (F, D) */
     float *b_enc;         /* (F) */
     float *b_dec;         /* (D) */
+    float *w_skip;        /* (D, D_in): a linear map past the features; NULL elsewhere */
     float *threshold;     /* (F): jumps; NULL elsewhere */
     float *r_mag, *b_mag; /* (F): gates; NULL elsewhere */
 };
@@ -70,13 +76,18 @@ struct dictionary {
     const struct recipe *recipe;
     const struct kernels *kernels;
     struct pool *pool;
-    uint32_t width, features; /* D, F */
+    uint32_t width, features; /* D: of what comes out, F */
+    uint32_t width_in;        /* D_in: of what the encoder sees; D but for a transcoder */
+    uint32_t row_width;       /* from one row of x to the next */
+    uint32_t target_at;       /* where in a row begins what is to come out */
+    uint32_t hooks;           /* by_hook: parts of a direction, each with a norm; 1 elsewhere */
     uint32_t keep, k_aux;     /* most features of a row, or 0 for all above zero; 0: no AuxK */
     uint32_t levels;          /* nested prefixes, 1 but for matryoshka */
     uint32_t prefix[SAE_MAX_LEVELS]; /* their numbers of features, the last is F */
 
     struct parameters w, g, m, v; /* weights, gradient, Adam's moments */
     float *norm;                  /* (F): of the decoder's directions, kept up to date */
+    float *hook_norm;             /* (F, hooks): by_hook: of their parts; NULL elsewhere */
     uint64_t *silent_rows;        /* (F): rows since a feature fired */
     double density;               /* share of features active in the last step's rows */
     float *threshold; /* (F): per_batch: mean over steps of the least value kept; jumps: w's; or
@@ -85,9 +96,11 @@ struct dictionary {
 
     /* Of the present step. */
     uint32_t rows, block_rows;
-    const float *x;          /* (rows, D) */
-    float *centred;          /* (B, D): x - b_dec */
-    const float *input;      /* (rows, D): what the encoder sees */
+    const float *x;     /* (rows, row_width) */
+    float *centred;     /* (B, D): x - b_dec, x here and below: what is to come out */
+    float *unexplained; /* (B, D): the same, less W_skip's part; `centred` without one */
+    const float *input; /* (rows, D_in): what the encoder sees, input_stride apart */
+    uint32_t input_stride;
     float *error;            /* (levels, B, D): x' - x of a level and all wider ones, summed */
     float *aux_error;        /* (B, D): e' - e, e = x - x'; gates: x'(g) - x */
     float *ones;             /* (B) */
@@ -99,6 +112,7 @@ struct dictionary {
     double *feature_square;  /* (F): squared norm of the feature's gradient */
     uint8_t *fired;          /* (F) */
     uint8_t *touched;        /* (F): its gradient is not zero */
+    double *skip_square;     /* (D): squared norm of the gradient of W_skip's rows */
     float *column_sum;       /* (D): of x - b_dec over rows */
     float *input_gradient;   /* (F): sum over rows of the gradient by W_enc x; the same as b_enc's,
                                 but gates */
@@ -173,6 +187,14 @@ void gated_gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32_
 /* gradients.c: the gradient by way of the direction's norm, the unit-norm projection and the
  * squared norm of one feature, after its data gradient is there; by_norm = d loss / d norm. */
 void gradients_finish_feature(struct dictionary *d, uint32_t f, double by_norm);
+
+/* skip.c: out (n, D) += scale W_skip x of n rows from `first`. */
+void skip_rows(const struct dictionary *d, uint32_t first, uint32_t n, float scale, float *out);
+/* skip.c: W_skip's gradient from the errors of all rows, and skip_square. */
+void skip_gradient(struct dictionary *d);
+
+/* dictionary.c: norm, and by_hook its parts, of feature f's direction. */
+void dictionary_norm(struct dictionary *d, uint32_t f);
 
 /* update.c: one Adam step by d->rate; norms. */
 void update_weights(struct dictionary *d);

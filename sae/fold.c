@@ -59,7 +59,7 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
         fold_free(&to);
         return err_set(ERR_NOMEM, "no memory to export %zu weights", 2 * weights);
     }
-    int competes = sae_arch_keeps_largest(o->arch);
+    int competes = sae_keeps_largest(o);
     double mean_norm = 0;
     for (uint32_t f = 0; f < o->features; f++)
         mean_norm += raw_norm(&p, options, f, o->width) / o->features;

@@ -8,10 +8,11 @@ static void add_pairs(struct dictionary *d, const struct feature_lists *lists, u
                       const float *error, int more, double *bias)
 {
     uint32_t start = lists->start[f], count = lists->start[f + 1] - start;
-    float *g_dec = d->g.w_dec + (size_t)f * d->width, *g_enc = d->g.w_enc + (size_t)f * d->width;
+    float *g_dec = d->g.w_dec + (size_t)f * d->width;
+    float *g_enc = d->g.w_enc + (size_t)f * d->width_in;
     d->kernels->combine(g_dec, d->width, more ? g_dec : NULL, 1.0f, error, d->width,
                         lists->row + start, lists->value + start, count);
-    d->kernels->combine(g_enc, d->width, more ? g_enc : NULL, 1.0f, d->input, d->width,
+    d->kernels->combine(g_enc, d->width_in, more ? g_enc : NULL, 1.0f, d->input, d->input_stride,
                         lists->row + start, lists->gradient + start, count);
     for (uint32_t j = start; j < start + count; j++) *bias += lists->gradient[j];
 }
@@ -27,15 +28,27 @@ static double scale_values(const struct feature_lists *lists, uint32_t f, float 
     return sum;
 }
 
+/* Each part of a direction lengthens the norm along itself. */
+static void add_norm_gradient(struct dictionary *d, uint32_t f, double by_norm)
+{
+    uint32_t part = d->width / d->hooks;
+    const float *norms = d->recipe->by_hook ? d->hook_norm + (size_t)f * d->hooks : d->norm + f;
+    for (uint32_t h = 0; h < d->hooks; h++) {
+        size_t at = (size_t)f * d->width + h * part;
+        float along = (float)(by_norm / norms[h]);
+        if (norms[h] > 0)
+            d->kernels->combine(d->g.w_dec + at, part, d->g.w_dec + at, 1.0f, d->w.w_dec + at, 0,
+                                NULL, &along, 1);
+    }
+}
+
 void gradients_finish_feature(struct dictionary *d, uint32_t f, double by_norm)
 {
     const float *w_dec = d->w.w_dec + (size_t)f * d->width;
-    float *g_dec = d->g.w_dec + (size_t)f * d->width, *g_enc = d->g.w_enc + (size_t)f * d->width;
+    float *g_dec = d->g.w_dec + (size_t)f * d->width;
+    const float *g_enc = d->g.w_enc + (size_t)f * d->width_in;
     float dot, along;
-    if (by_norm != 0 && d->norm[f] > 0) {
-        along = (float)(by_norm / d->norm[f]);
-        d->kernels->combine(g_dec, d->width, g_dec, 1.0f, w_dec, 0, NULL, &along, 1);
-    }
+    if (by_norm != 0) add_norm_gradient(d, f, by_norm);
     if (d->recipe->unit_norm) { /* what would only change the norm is taken out */
         d->kernels->dots(&dot, g_dec, d->width, w_dec, 0, NULL, 1);
         along = -dot / (d->norm[f] * d->norm[f]);
@@ -47,7 +60,7 @@ void gradients_finish_feature(struct dictionary *d, uint32_t f, double by_norm)
         if (others[i]) square += (double)others[i][f] * others[i][f];
     d->kernels->dots(&dot, g_dec, d->width, g_dec, 0, NULL, 1);
     square += dot;
-    d->kernels->dots(&dot, g_enc, d->width, g_enc, 0, NULL, 1);
+    d->kernels->dots(&dot, g_enc, d->width_in, g_enc, 0, NULL, 1);
     d->feature_square[f] = square + dot;
 }
 
@@ -119,4 +132,5 @@ void gradients_make(struct dictionary *d)
         pool_run(d->pool, features_task, d, (d->features + TASK_FEATURES - 1) / TASK_FEATURES);
     }
     pool_run(d->pool, columns_task, d, (d->width + TASK_COLUMNS - 1) / TASK_COLUMNS);
+    if (d->w.w_skip) skip_gradient(d);
 }

@@ -6,10 +6,9 @@
 
 #include <stdlib.h>
 
-static void add_rows(const float *x, uint64_t rows, uint32_t width, double *sum)
+static void add_row(const float *x, uint32_t width, double *sum)
 {
-    for (uint64_t r = 0; r < rows; r++)
-        for (uint32_t i = 0; i < width; i++) sum[i] += x[r * width + i];
+    for (uint32_t i = 0; i < width; i++) sum[i] += x[i];
 }
 
 static double square_distance(const float *x, const float *y, size_t n)
@@ -34,7 +33,9 @@ static double square_about(const float *x, const double *mean, uint32_t width)
 
 int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval *eval)
 {
-    uint32_t width = sae->options.width, batch = sae->options.batch_rows;
+    uint32_t row_width = sae->options.width, batch = sae->options.batch_rows;
+    uint32_t width = sae_out_width(&sae->options);
+    const float *target = x + (row_width - width); /* rows of it are row_width apart */
     if (!sae->arch->forward)
         return err_set(ERR_STATE, "%s reconstructs nothing", sae_arch_name(sae->options.arch));
     if (rows == 0) return err_set(ERR_LIMIT, "no rows to evaluate on");
@@ -43,17 +44,18 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
     double *mean = calloc(width, sizeof *mean);
     int code = out && mean ? ERR_OK : err_set(ERR_NOMEM, "no memory to evaluate");
     double error = 0, variance = 0, l0 = 0, l1 = 0;
-    if (!code) add_rows(x, rows, width, mean);
+    for (uint64_t r = 0; r < rows && !code; r++) add_row(target + r * row_width, width, mean);
     for (uint32_t i = 0; i < width && !code; i++) mean[i] /= (double)rows;
     for (uint64_t at = 0; at < rows && !code; at += batch) {
         uint32_t n = rows - at < batch ? (uint32_t)(rows - at) : batch;
-        const float *block = x + at * width;
         double block_l0, block_l1;
-        code = sae->arch->forward(sae, block, n, out, NULL, &block_l0, &block_l1);
+        code = sae->arch->forward(sae, x + at * row_width, n, out, NULL, &block_l0, &block_l1);
         if (code) break;
-        error += square_distance(out, block, (size_t)n * width);
-        for (uint32_t r = 0; r < n; r++)
-            variance += square_about(block + (size_t)r * width, mean, width);
+        for (uint32_t r = 0; r < n; r++) {
+            const float *row = target + (at + r) * row_width;
+            error += square_distance(out + (size_t)r * width, row, width);
+            variance += square_about(row, mean, width);
+        }
         l0 += block_l0;
         l1 += block_l1;
     }

@@ -85,10 +85,10 @@ static void deliver(const struct kernels *kernels, struct collector *c, struct r
 void rows_product(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
                   float *block)
 {
-    int width = (int)d->width;
+    int width = (int)d->width_in;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f,
-                d->input + (size_t)first * d->width, width, d->w.w_enc + (size_t)f * d->width,
-                width, 0.0f, block, (int)m);
+                d->input + (size_t)first * d->input_stride, (int)d->input_stride,
+                d->w.w_enc + (size_t)f * d->width_in, width, 0.0f, block, (int)m);
 }
 
 /* Which features of rows [first, first + n) exceed `floor`, and the dead ones for AuxK. */
@@ -146,7 +146,7 @@ static void level_starts(const struct dictionary *d, uint32_t r, uint32_t *start
  * what it answers for is the sum of their errors; left in its level's place. */
 static void errors_of_row(struct dictionary *d, uint32_t r, const uint32_t *starts)
 {
-    const float *base = d->centred + (size_t)r * d->width, one = 1;
+    const float *base = d->unexplained + (size_t)r * d->width, one = 1;
     float sign = -1;
     d->row_rest[r] = 0;
     for (uint32_t g = 0; g < d->levels; g++) {
@@ -194,13 +194,24 @@ static void aux_of_row(struct dictionary *d, uint32_t r)
     for (uint32_t j = 0; j < count; j++) gradient[j] *= scale;
 }
 
+/* What is to come out of row r. */
+static const float *target(const struct dictionary *d, uint32_t r)
+{
+    return d->x + (size_t)r * d->row_width + d->target_at;
+}
+
 static void centre(struct dictionary *d, uint32_t first, uint32_t n)
 {
     for (uint32_t r = first; r < first + n; r++) {
         float *centred = d->centred + (size_t)r * d->width;
-        d->kernels->subtract(centred, d->x + (size_t)r * d->width, d->w.b_dec, d->width);
+        d->kernels->subtract(centred, target(d, r), d->w.b_dec, d->width);
         d->row_square[r] = square(d->kernels, centred, d->width);
     }
+    if (!d->w.w_skip) return;
+    float *unexplained = d->unexplained + (size_t)first * d->width;
+    memcpy(unexplained, d->centred + (size_t)first * d->width,
+           (size_t)n * d->width * sizeof(float));
+    skip_rows(d, first, n, -1, unexplained);
 }
 
 uint32_t rows_of_block(const struct dictionary *d, uint32_t item, uint32_t *first)
@@ -213,7 +224,7 @@ uint32_t rows_of_block(const struct dictionary *d, uint32_t item, uint32_t *firs
 static double finish_error(struct dictionary *d, float *out, uint32_t r)
 {
     float *error = out + (size_t)r * d->width;
-    d->kernels->subtract(error, error, d->x + (size_t)r * d->width, d->width);
+    d->kernels->subtract(error, error, target(d, r), d->width);
     return square(d->kernels, error, d->width);
 }
 
@@ -266,9 +277,15 @@ static void decode_block(void *arg, uint32_t item, uint32_t thread)
     decode(arg, first, n);
 }
 
-static void clear(struct dictionary *d)
+static void set_input(struct dictionary *d)
 {
     d->input = d->recipe->centred ? d->centred : d->x;
+    d->input_stride = d->recipe->centred ? d->width : d->row_width;
+}
+
+static void clear(struct dictionary *d)
+{
+    set_input(d);
     row_lists_clear(&d->active);
     row_lists_clear(&d->aux);
 }
@@ -320,12 +337,13 @@ static void forward_block(void *arg, uint32_t item, uint32_t thread)
         for (uint32_t j = start; f && j < start + count; j++)
             f[(size_t)(r - first) * d->features + d->active.index[j]] = d->active.value[j];
     }
+    if (d->w.w_skip) skip_rows(d, first, n, 1, out);
 }
 
 void rows_forward(struct dictionary *d, float *out, float *f)
 {
     struct forward_job job = {d, out, f};
-    d->input = d->recipe->centred ? d->centred : d->x;
+    set_input(d);
     d->with_aux = 0;
     d->dense = d->keep == 0 || d->recipe->per_batch; /* by thresholds, where there are some */
     row_lists_clear(&d->active);

@@ -19,13 +19,15 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
 {
     *options = (struct sae_options){
         .arch = arch,
+        .activation = sae_arch_activation(arch),
+        .hooks = 1,
         .learning_rate = sae_arch_learning_rate(arch, 0),
         .lambda = sae_arch_lambda(arch),
         .lambda_ramp = sae_arch_lambda_ramp(arch),
         .bandwidth = 2,
         .pre_act_coefficient = 3e-6,
         .levels = arch == SAE_MATRYOSHKA ? 5 : 1,
-        .aux_coefficient = sae_arch_keeps_largest(arch) ? 1.0 / 32 : 0,
+        .aux_coefficient = 1.0 / 32,
         .decay = 0.2,
         .beta1 = arch == SAE_GATED ? 0 : 0.9,
         .beta2 = 0.999,
@@ -35,6 +37,21 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
         .batch_rows = 4096,
         .threads = 1,
     };
+}
+
+enum sae_arch sae_activation(const struct sae_options *o)
+{
+    return o->arch == SAE_TRANSCODER || o->arch == SAE_CROSSCODER ? o->activation : o->arch;
+}
+
+int sae_keeps_largest(const struct sae_options *o)
+{
+    return sae_arch_keeps_largest(sae_activation(o));
+}
+
+uint32_t sae_out_width(const struct sae_options *o)
+{
+    return o->arch == SAE_TRANSCODER ? o->width - o->width_in : o->width;
 }
 
 static int in_range(const char *name, double value, double least, double most)
@@ -56,6 +73,8 @@ static int check_options(const struct sae_options *o)
     if ((unsigned)o->arch >= SAE_ARCHS)
         return err_set(ERR_USAGE, "unknown architecture %d", o->arch);
     int code = in_range("width", o->width, 1, SAE_MAX_WIDTH);
+    if (!code && o->arch == SAE_TRANSCODER)
+        code = in_range("width_in", o->width_in, 1, o->width - 1);
     if (!code) code = in_range("batch_rows", o->batch_rows, 1, SAE_MAX_BATCH_ROWS);
     if (!code && !o->pool) code = in_range("threads", o->threads, 1, SAE_MAX_THREADS);
     if (!code) code = arch_of(o->arch)->check(o);
@@ -127,11 +146,12 @@ int sae_forward(struct sae *sae, const float *x, uint64_t rows, float *out, floa
     if (!sae->arch->forward)
         return err_set(ERR_STATE, "%s reconstructs nothing", sae_arch_name(sae->options.arch));
     uint64_t width = sae->options.width, features = sae->options.features;
+    uint64_t out_width = sae_out_width(&sae->options);
     double l0, l1;
     for (uint64_t at = 0; at < rows; at += sae->options.batch_rows) {
         uint64_t left = rows - at;
         uint32_t n = left < sae->options.batch_rows ? (uint32_t)left : sae->options.batch_rows;
-        int code = sae->arch->forward(sae, x + at * width, n, out + at * width,
+        int code = sae->arch->forward(sae, x + at * width, n, out + at * out_width,
                                       f ? f + at * features : NULL, &l0, &l1);
         if (code) return code;
     }

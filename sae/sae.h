@@ -30,7 +30,11 @@ struct pool;
 
 struct sae_options {
     enum sae_arch arch;
-    uint32_t width;     /* D */
+    enum sae_arch activation; /* transcoder, crosscoder: SAE_L1, SAE_TOPK or SAE_BATCHTOPK */
+    uint32_t width;     /* of a row: D, but transcoder: of what goes in and what is to come out */
+    uint32_t width_in;  /* transcoder: of what goes in, a row's first values; others: 0 */
+    uint32_t hooks;     /* crosscoder: hooks of one width that a row is made of; others: 1 */
+    uint32_t skip;      /* transcoder: 1: a linear map of what goes in is added to what comes out */
     uint32_t features;  /* F */
     uint32_t k;         /* topk: active features a row; batchtopk, matryoshka: on average */
     uint32_t levels;    /* matryoshka: nested prefixes, each half of the next; the last is F */
@@ -52,7 +56,7 @@ struct sae_options {
     uint32_t threads;          /* without a pool */
     struct pool *pool;         /* threads shared with other SAEs of the caller's; NULL = own ones */
     uint64_t seed;
-    const float *mean; /* (D) of the scaled input: start of b_dec (topk); NULL = zeros.
+    const float *mean; /* (width) of the scaled rows: start of b_dec (topk); NULL = zeros.
                         * Read by sae_new() alone */
 };
 
@@ -60,19 +64,27 @@ struct sae_options {
  * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk and its
  * kin: coefficient 1/32, rate 1e-3, matryoshka 5 levels; jumprelu: lambda 10 over all steps, rate
  * 2e-4, bandwidth 2, pre_act_coefficient 3e-6; gated: lambda 5 over 5 %, rate 3e-4, beta1 0 as
- * published; all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of 4,096, one
- * thread, window 1e7 rows. */
+ * published; transcoder: activation topk and its rate, no skip (width_in is the caller's to set);
+ * crosscoder: activation l1, its lambda and rate (hooks is the caller's to set); all: else Adam
+ * 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of 4,096, one thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
 
+/* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
+int sae_keeps_largest(const struct sae_options *options);
+/* What a transcoder's or crosscoder's features are like; of the others, the architecture itself. */
+enum sae_arch sae_activation(const struct sae_options *options);
+/* Values that a row is reconstructed by: width, but width - width_in of a transcoder. */
+uint32_t sae_out_width(const struct sae_options *options);
+
 struct sae_batch {
-    const float *x;           /* (rows, D), scaled */
+    const float *x;           /* (rows, width), scaled */
     const struct row_id *ids; /* (rows), used by `count` alone */
     uint32_t rows;            /* B or fewer; 1 at least */
 };
 
 struct sae_step {  /* what a step reports, all of this batch, before the step's change */
     double loss;   /* mean over rows of the whole objective */
-    double mse;    /* mean over rows of ||x - x'||^2 */
+    double mse;    /* mean over rows of ||x - x'||^2; x here and below: what is to come out */
     double rest;   /* of the loss, mean over rows: matryoshka: the same of the narrower
                     * levels, summed; jumprelu: both penalties; gated: the gate's penalty
                     * and error */
@@ -102,9 +114,9 @@ int sae_bytes(const struct sae_options *options, uint64_t *bytes);
  * none. ERR_NOMEM: `count` alone, whose table grows. */
 int sae_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *step);
 
-/* Reconstruct rows (any number): out (rows, D), and optionally f (rows, F) dense feature
- * activations (NULL = not wanted). Scaled input, scaled output. ERR_STATE: `count` reconstructs
- * nothing. */
+/* Reconstruct rows (any number): out (rows, sae_out_width()), and optionally f (rows, F) dense
+ * feature activations (NULL = not wanted). Scaled input, scaled output. ERR_STATE: `count`
+ * reconstructs nothing. */
 int sae_forward(struct sae *sae, const float *x, uint64_t rows, float *out, float *f);
 
 /* Held-out metrics, exactly FVE = 1 - E||x-x'||^2 / E||x-E[x]||^2 with E[x] per dimension over the
@@ -116,7 +128,7 @@ struct sae_eval {
     double l0, l1; /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
     uint32_t dead; /* features that did not fire within the window of training rows */
 };
-/* x (rows, D), scaled. ERR_STATE as sae_forward(), ERR_LIMIT: no rows. */
+/* x (rows, width), scaled. ERR_STATE as sae_forward(), ERR_LIMIT: no rows. */
 int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval *eval);
 
 uint64_t sae_steps(const struct sae *sae);   /* steps made; skipped ones are not among them */
@@ -127,10 +139,11 @@ const char *sae_kernels(const struct sae *sae); /* "plain", "avx2", "avx512" */
 /* The parameters as they are, for exports and tests; they live until the next sae_train() or
  * sae_load(). All NULL for `count`. */
 struct sae_parameters {
-    const float *w_enc;     /* (F, D) */
-    const float *w_dec;     /* (F, D) */
+    const float *w_enc;     /* (F, D), or (F, width_in) */
+    const float *w_dec;     /* (F, D), or (F, sae_out_width()) */
     const float *b_enc;     /* (F) */
-    const float *b_dec;     /* (D) */
+    const float *b_dec;     /* (D), or (sae_out_width()) */
+    const float *w_skip;    /* (sae_out_width(), width_in); NULL: there is none */
     const float *threshold; /* (F): features count where they exceed it (JumpReLU); NULL: there is
                              * none */
     const float *r_mag, *b_mag; /* (F): gated: b_enc is the gate's; NULL elsewhere */
@@ -154,10 +167,10 @@ struct checkpoint_writer;
 
 /* Put all of an SAE into a checkpoint under a name of its own ("sae.0"; at most 20 characters), and
  * take it up again: from the same batches on, training then goes as if it had never stopped, bit
- * for bit. The SAE that is loaded into was made with the options of today: arch, width, features,
- * k, levels, seed and k_aux must match (ERR_MISMATCH: key, old, new); the others may have changed
- * and are those of today. ERR_NOTFOUND: no SAE of that name, ERR_FORMAT. On failure the SAE is as
- * it was.
+ * for bit. The SAE that is loaded into was made with the options of today: arch, activation,
+ * widths, hooks, skip, features, k, levels, seed and k_aux must match (ERR_MISMATCH: key, old,
+ * new); the others may have changed and are those of today. ERR_NOTFOUND: no SAE of that name,
+ * ERR_FORMAT. On failure the SAE is as it was.
  */
 int sae_save(const struct sae *sae, struct checkpoint_writer *writer, const char *name);
 int sae_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name);

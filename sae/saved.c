@@ -40,6 +40,9 @@ static const struct field {
 #name, kind, offsetof(struct sae_options, name), must_match                                \
     }
     FIELD(U32, width, 1),
+    FIELD(U32, width_in, 1),
+    FIELD(U32, hooks, 1),
+    FIELD(U32, skip, 1),
     FIELD(U32, features, 1),
     FIELD(U32, k, 1),
     FIELD(U32, levels, 1),
@@ -78,6 +81,7 @@ int saved_options_put(struct checkpoint_writer *writer, const char *name,
 {
     json_t *object = json_object();
     json_object_set_new(object, "arch", json_string(sae_arch_name(options->arch)));
+    json_object_set_new(object, "activation", json_string(sae_arch_name(options->activation)));
     for (int i = 0; i < FIELDS; i++)
         json_object_set_new(object, fields[i].key, field_value(options, &fields[i]));
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
@@ -105,6 +109,18 @@ static int read_field(const json_t *object, const struct field *field, struct sa
     return ERR_OK;
 }
 
+/* A checkpoint that is older than the key has none: the default. */
+static int read_activation(const json_t *object, struct sae_options *options)
+{
+    const json_t *value = json_object_get(object, "activation");
+    if (!value) return ERR_OK;
+    int activation = json_is_string(value) ? sae_arch_by_name(json_string_value(value)) : -1;
+    if (activation < 0)
+        return err_set(ERR_FORMAT, "a checkpoint's SAE options have no proper 'activation'");
+    options->activation = (enum sae_arch)activation;
+    return ERR_OK;
+}
+
 int sae_saved_options(const struct checkpoint *checkpoint, const char *name,
                       struct sae_options *options)
 {
@@ -124,6 +140,7 @@ int sae_saved_options(const struct checkpoint *checkpoint, const char *name,
                        "this build",
                        arch_name ? arch_name : "");
     if (!code) sae_options_default((enum sae_arch)arch, &read);
+    if (!code) code = read_activation(object, &read);
     for (int i = 0; i < FIELDS && code == ERR_OK; i++) code = read_field(object, &fields[i], &read);
     json_decref(object);
     if (code) return code;
@@ -136,6 +153,9 @@ int saved_options_match(const struct sae_options *then, const struct sae_options
     if (then->arch != now->arch)
         return err_set(ERR_MISMATCH, "arch: the checkpoint has %s, the configuration %s",
                        sae_arch_name(then->arch), sae_arch_name(now->arch));
+    if (then->activation != now->activation)
+        return err_set(ERR_MISMATCH, "activation: the checkpoint has %s, the configuration %s",
+                       sae_arch_name(then->activation), sae_arch_name(now->activation));
     for (int i = 0; i < FIELDS; i++) {
         if (!fields[i].must_match) continue;
         json_t *a = field_value(then, &fields[i]), *b = field_value(now, &fields[i]);
