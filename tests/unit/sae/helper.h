@@ -8,6 +8,43 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Every kind of SAE; `count` is the last. */
+static const struct {
+    enum sae_arch arch, activation;
+} kinds[] = {
+    {SAE_L1, SAE_L1},
+    {SAE_TOPK, SAE_TOPK},
+    {SAE_BATCHTOPK, SAE_BATCHTOPK},
+    {SAE_MATRYOSHKA, SAE_MATRYOSHKA},
+    {SAE_JUMPRELU, SAE_JUMPRELU},
+    {SAE_GATED, SAE_GATED},
+    {SAE_TRANSCODER, SAE_L1},
+    {SAE_TRANSCODER, SAE_TOPK},
+    {SAE_TRANSCODER, SAE_BATCHTOPK},
+    {SAE_CROSSCODER, SAE_L1},
+    {SAE_CROSSCODER, SAE_TOPK},
+    {SAE_CROSSCODER, SAE_BATCHTOPK},
+    {SAE_COUNT, SAE_COUNT},
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0], KIND_COUNT = KINDS - 1 };
+
+/* Defaults of a kind on rows of `width` values; a transcoder sees a third of them and skips, a
+ * crosscoder has as many hooks as the smallest divisor says. */
+static inline struct sae_options kind_options(int kind, uint32_t width)
+{
+    struct sae_options o;
+    sae_options_default(kinds[kind].arch, &o);
+    o.activation = kinds[kind].activation;
+    o.width = width;
+    if (o.arch == SAE_TRANSCODER) {
+        o.width_in = width / 3;
+        o.skip = 1;
+    }
+    for (uint32_t h = width; o.arch == SAE_CROSSCODER && h > 1; h--)
+        if (width % h == 0) o.hooks = h;
+    return o;
+}
+
 /* `count` random unit directions, (count, width). */
 static inline void random_directions(struct rng *rng, float *out, uint32_t count, uint32_t width)
 {

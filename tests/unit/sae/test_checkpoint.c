@@ -210,14 +210,12 @@ static void an_aborted_or_failed_writer_leaves_nothing(void **state)
     assert_int_equal(checkpoint_begin(path, 1, &writer), ERR_IO);
 }
 
-static struct sae *made(enum sae_arch arch)
+static struct sae *made(int kind)
 {
-    struct sae_options o;
+    struct sae_options o = kind_options(kind, 21);
     struct sae *sae;
-    sae_options_default(arch, &o);
-    o.width = 21;
-    o.features = arch == SAE_COUNT ? 0 : 300;
-    o.k = arch == SAE_L1 || arch == SAE_COUNT ? 0 : 6;
+    o.features = kind == KIND_COUNT ? 0 : 300;
+    o.k = kinds[kind].activation == SAE_L1 || kind == KIND_COUNT ? 0 : 6;
     o.planned_steps = 20; /* so that both halves have their own rates */
     o.warmup = 0.2;
     o.dead_window_rows = 700;
@@ -278,53 +276,55 @@ static void be_sparse(struct sae *sae)
 static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **state)
 {
     (void)state;
-    struct sae *through[SAE_ARCHS], *stopped[SAE_ARCHS], *resumed[SAE_ARCHS];
+    struct sae *through[KINDS], *stopped[KINDS], *resumed[KINDS];
     struct checkpoint_writer *writer;
     struct checkpoint *c;
     unsigned damaged;
     char name[16];
-    for (int arch = 0; arch < SAE_ARCHS; arch++) {
-        through[arch] = made((enum sae_arch)arch);
-        stopped[arch] = made((enum sae_arch)arch);
-        resumed[arch] = made((enum sae_arch)arch);
-        if (arch == SAE_L1) {
-            be_sparse(through[arch]);
-            be_sparse(stopped[arch]);
+    for (int kind = 0; kind < KINDS; kind++) {
+        through[kind] = made(kind);
+        stopped[kind] = made(kind);
+        resumed[kind] = made(kind);
+        if (kind == 0) {
+            be_sparse(through[kind]);
+            be_sparse(stopped[kind]);
         }
-        train_from(through[arch], 0, 20);
-        train_from(stopped[arch], 0, 9);
-        train_from(resumed[arch], 100, 2); /* what it holds before must leave no trace */
-        if (arch == SAE_L1) assert_int_equal(((struct dictionary *)stopped[arch]->state)->dense, 0);
+        train_from(through[kind], 0, 20);
+        train_from(stopped[kind], 0, 9);
+        train_from(resumed[kind], 100, 2); /* what it holds before must leave no trace */
+        if (kind == 0) assert_int_equal(((struct dictionary *)stopped[kind]->state)->dense, 0);
     }
     assert_int_equal(checkpoint_begin(folder, 9, &writer), ERR_OK);
-    for (int arch = 0; arch < SAE_ARCHS; arch++) { /* several SAEs in one file */
-        snprintf(name, sizeof name, "sae.%d", arch);
-        assert_int_equal(sae_save(stopped[arch], writer, name), ERR_OK);
+    for (int kind = 0; kind < KINDS; kind++) { /* several SAEs in one file */
+        snprintf(name, sizeof name, "sae.%d", kind);
+        assert_int_equal(sae_save(stopped[kind], writer, name), ERR_OK);
     }
     assert_int_equal(checkpoint_commit(writer, 1), ERR_OK);
     assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
-    for (int arch = 0; arch < SAE_ARCHS; arch++) {
+    for (int kind = 0; kind < KINDS; kind++) {
         struct sae_options saved;
-        snprintf(name, sizeof name, "sae.%d", arch);
-        assert_int_equal(sae_load(resumed[arch], c, name), ERR_OK);
-        assert_same(stopped[arch], resumed[arch]);
+        snprintf(name, sizeof name, "sae.%d", kind);
+        assert_int_equal(sae_load(resumed[kind], c, name), ERR_OK);
+        assert_same(stopped[kind], resumed[kind]);
         assert_int_equal(sae_saved_options(c, name, &saved), ERR_OK);
-        assert_int_equal(saved.arch, arch);
-        assert_true(saved.learning_rate == sae_options(stopped[arch])->learning_rate);
+        assert_int_equal(saved.arch, kinds[kind].arch);
+        assert_int_equal(saved.activation, kinds[kind].activation);
+        assert_true(saved.learning_rate == sae_options(stopped[kind])->learning_rate);
         assert_int_equal(saved.planned_steps, 20);
-        struct sae *other = made((enum sae_arch)((arch + 1) % SAE_ARCHS));
+        int next = (kind + 1) % KINDS, alike = kinds[next].arch == kinds[kind].arch;
+        struct sae *other = made(next);
         assert_int_equal(sae_load(other, c, name), ERR_MISMATCH);
-        assert_non_null(strstr(err_text(), "arch"));
+        assert_non_null(strstr(err_text(), alike ? "activation" : "arch"));
         sae_free(other);
     }
-    assert_int_equal(sae_load(resumed[0], c, "sae.9"), ERR_NOTFOUND);
+    assert_int_equal(sae_load(resumed[0], c, "sae.99"), ERR_NOTFOUND);
     checkpoint_close(c);
-    for (int arch = 0; arch < SAE_ARCHS; arch++) {
-        train_from(resumed[arch], 9, 11);
-        assert_same(through[arch], resumed[arch]);
-        sae_free(through[arch]);
-        sae_free(stopped[arch]);
-        sae_free(resumed[arch]);
+    for (int kind = 0; kind < KINDS; kind++) {
+        train_from(resumed[kind], 9, 11);
+        assert_same(through[kind], resumed[kind]);
+        sae_free(through[kind]);
+        sae_free(stopped[kind]);
+        sae_free(resumed[kind]);
     }
 }
 
@@ -334,7 +334,7 @@ static void another_seed_or_size_is_refused_and_a_new_rate_is_not(void **state)
     struct checkpoint_writer *writer;
     struct checkpoint *c;
     unsigned damaged;
-    struct sae *sae = made(SAE_TOPK), *other;
+    struct sae *sae = made(1), *other;
     struct sae_options o = *sae_options(sae);
     train_from(sae, 0, 2);
     assert_int_equal(checkpoint_begin(folder, 2, &writer), ERR_OK);
@@ -368,7 +368,7 @@ static void another_seed_or_size_is_refused_and_a_new_rate_is_not(void **state)
 static void counters_are_dumped_in_order(void **state)
 {
     (void)state;
-    struct sae *sae = made(SAE_COUNT);
+    struct sae *sae = made(KIND_COUNT);
     struct row_id ids[] = {{7, 1, 0}, {2, 3, 0}, {7, 0, 0}, {2, 3, 0}};
     struct sae_step step;
     char path[128], *data;
@@ -380,7 +380,7 @@ static void counters_are_dumped_in_order(void **state)
     assert_string_equal(data, "2 3 2\n7 0 1\n7 1 1\n");
     free(data);
     sae_free(sae);
-    sae = made(SAE_TOPK);
+    sae = made(1);
     assert_int_equal(sae_count_dump(sae, path), ERR_STATE);
     sae_free(sae);
 }

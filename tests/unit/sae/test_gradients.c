@@ -1,8 +1,9 @@
 /*
  * Gradients of the dictionaries against finite differences of a double-precision loss that is
  * written here once more, from the formulas: l1's penalty, TopK of a row and of a batch, nested
- * levels, AuxK with the residual taken as given and b_dec nowhere in its reconstruction. JumpReLU's
- * jump has no derivative: what stands in its place is compared with the rule, in doubles.
+ * levels, AuxK with the residual taken as given and b_dec nowhere in its reconstruction, a
+ * transcoder's two widths and skip, a crosscoder's norms by hook. JumpReLU's jump has no
+ * derivative: what stands in its place is compared with the rule, in doubles.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,24 +17,26 @@
 #include "base/rng.h"
 #include "sae/dictionary.h"
 
-enum { D = 7, F = 19, B = 33, K = 3, K_AUX = 4, FLOATS = 2 * F * D + 4 * F + D };
+enum { D = 9, D_IN = 5, HOOKS = 3, F = 19, B = 33, K = 3, K_AUX = 4, SKIPS = D * D_IN };
+enum { FLOATS = 2 * F * D + 4 * F + D + SKIPS };
 
 static double lambda_now, aux_now, below_now;
-static int topk, per_batch, levels, jumps, gates;
+static int topk, per_batch, levels, jumps, gates, centred, unit_norm, hooks, skips;
+static int in, width, at; /* of what the encoder sees, of a row, and where the target begins */
 static uint8_t dead[F];
-static float x[B * D];
+static float x[B * (D_IN + D)];
 static double frozen[F * D], frozen_b_dec[D]; /* the decoder there */
 static double residual[B][D];                 /* e of the parameters where the gradient is taken */
 
 struct view { /* parameters in one array of doubles */
-    double *w_enc, *w_dec, *b_enc, *b_dec, *threshold, *r_mag, *b_mag;
+    double *w_enc, *w_dec, *b_enc, *b_dec, *threshold, *r_mag, *b_mag, *w_skip;
 };
 
 static struct view view_of(double *p)
 {
     double *rest = p + 2 * F * D + F + D;
     return (struct view){p,    p + F * D, p + 2 * F * D, p + 2 * F * D + F,
-                         rest, rest + F,  rest + 2 * F};
+                         rest, rest + F,  rest + 2 * F,  rest + 3 * F};
 }
 
 /* f of one row: the `keep` largest above zero among those that are allowed; 0 keeps all. */
@@ -43,8 +46,8 @@ static void activate(const struct view *v, const float *row, int keep, const uin
     double pre[F];
     for (int i = 0; i < F; i++) {
         pre[i] = v->b_enc[i];
-        for (int j = 0; j < D; j++)
-            pre[i] += v->w_enc[i * D + j] * (row[j] - (topk ? v->b_dec[j] : 0));
+        for (int j = 0; j < in; j++)
+            pre[i] += v->w_enc[i * in + j] * (row[j] - (centred ? v->b_dec[j] : 0));
     }
     for (int i = 0; i < F; i++) {
         int larger = 0;
@@ -59,7 +62,7 @@ static void activate(const struct view *v, const float *row, int keep, const uin
 static void activate_batch(const struct view *v, double f[B][F])
 {
     static double pre[B][F];
-    for (int r = 0; r < B; r++) activate(v, x + r * D, 0, NULL, pre[r]);
+    for (int r = 0; r < B; r++) activate(v, x + r * width, 0, NULL, pre[r]);
     for (int i = 0; i < B * F; i++) {
         int larger = 0;
         for (int o = 0; o < B * F; o++) larger += pre[o / F][o % F] > pre[i / F][i % F];
@@ -73,18 +76,25 @@ static double errors_of(const struct view *v, const double *f, int r, int j, dou
     double loss = 0;
     *out = 0;
     for (int g = 0; g < levels; g++) {
+        double target = x[r * width + at + j];
         *out = v->b_dec[j];
+        for (int i = 0; skips && i < D_IN; i++) *out += v->w_skip[j * D_IN + i] * x[r * width + i];
         for (int i = 0; i < F >> (levels - 1 - g); i++) *out += f[i] * v->w_dec[i * D + j];
-        loss += (x[r * D + j] - *out) * (x[r * D + j] - *out) / B;
+        loss += (target - *out) * (target - *out) / B;
     }
     return loss;
 }
 
 static double norm_of(const struct view *v, int i)
 {
-    double square = 0;
-    for (int j = 0; j < D; j++) square += v->w_dec[i * D + j] * v->w_dec[i * D + j];
-    return sqrt(square);
+    double norm = 0;
+    for (int h = 0; h < hooks; h++) {
+        double square = 0;
+        for (int j = h * D / hooks; j < (h + 1) * D / hooks; j++)
+            square += v->w_dec[i * D + j] * v->w_dec[i * D + j];
+        norm += sqrt(square);
+    }
+    return norm;
 }
 
 /* JumpReLU: f of one row, and what its penalties add to the loss. */
@@ -129,17 +139,17 @@ static double loss_of(double *p, int set_residual)
     for (int r = 0; r < B; r++) {
         double *f = all[r], g[F], pre[F];
         if (jumps)
-            loss += jump(&v, x + r * D, pre, f);
+            loss += jump(&v, x + r * width, pre, f);
         else if (gates)
-            loss += gate(&v, x + r * D, f);
+            loss += gate(&v, x + r * width, f);
         else if (!per_batch)
-            activate(&v, x + r * D, topk ? K : 0, NULL, f);
-        activate(&v, x + r * D, K_AUX, dead, g);
+            activate(&v, x + r * width, topk ? K : 0, NULL, f);
+        activate(&v, x + r * width, K_AUX, dead, g);
         for (int j = 0; j < D; j++) {
             double out, aux = 0;
             loss += errors_of(&v, f, r, j, &out);
             for (int i = 0; i < F; i++) aux += g[i] * v.w_dec[i * D + j];
-            if (set_residual) residual[r][j] = x[r * D + j] - out;
+            if (set_residual) residual[r][j] = x[r * width + at + j] - out;
             if (topk) loss += aux_now * (residual[r][j] - aux) * (residual[r][j] - aux) / B;
         }
         for (int i = 0; i < F && !topk && !jumps && !gates; i++)
@@ -151,10 +161,10 @@ static double loss_of(double *p, int set_residual)
 static void to_doubles(const struct parameters *p, double *out)
 {
     struct view v = view_of(out);
-    for (int i = 0; i < F * D; i++) {
-        v.w_enc[i] = p->w_enc[i];
-        v.w_dec[i] = p->w_dec[i];
-    }
+    memset(out, 0, FLOATS * sizeof *out);
+    for (int i = 0; i < F * in; i++) v.w_enc[i] = p->w_enc[i];
+    for (int i = 0; i < F * D; i++) v.w_dec[i] = p->w_dec[i];
+    for (int i = 0; p->w_skip && i < SKIPS; i++) v.w_skip[i] = p->w_skip[i];
     for (int i = 0; i < F; i++) {
         v.b_enc[i] = p->b_enc[i];
         v.threshold[i] = p->threshold ? p->threshold[i] : 0;
@@ -181,17 +191,31 @@ static void project(const double *p, double *gradient)
 
 static double bandwidth = 1e-9; /* so narrow that nothing lies within */
 
-static struct sae *made(enum sae_arch arch, double aux)
+static struct sae *made_as(enum sae_arch arch, enum sae_arch activation, int skip, double aux)
 {
     struct sae_options o;
     struct sae *sae;
-    float mean[D];
+    float mean[D_IN + D];
     sae_options_default(arch, &o);
+    o.activation = activation;
     o.width = D;
     o.features = F;
+    if (arch == SAE_TRANSCODER) {
+        o.width_in = D_IN;
+        o.width += D_IN;
+        o.skip = (uint32_t)skip;
+    }
+    if (arch == SAE_CROSSCODER) o.hooks = HOOKS;
+    skips = (int)o.skip;
+    width = (int)o.width;
+    in = arch == SAE_TRANSCODER ? D_IN : D;
+    at = width - D;
     jumps = arch == SAE_JUMPRELU;
     gates = arch == SAE_GATED;
-    topk = arch != SAE_L1 && !jumps && !gates;
+    topk = sae_keeps_largest(&o);
+    centred = (topk || gates) && arch != SAE_TRANSCODER;
+    unit_norm = centred;
+    hooks = topk ? 1 : (int)o.hooks;
     o.k = topk ? K : 0;
     if (arch == SAE_MATRYOSHKA) o.levels = 3;
     o.k_aux = K_AUX;
@@ -203,10 +227,10 @@ static struct sae *made(enum sae_arch arch, double aux)
     o.batch_rows = B;
     o.threads = 2;
     o.dead_window_rows = 1000;
-    for (int j = 0; j < D; j++) mean[j] = 0.3f * (float)j;
+    for (int j = 0; j < width; j++) mean[j] = 0.3f * (float)j;
     o.mean = mean;
     assert_int_equal(sae_new(&o, &sae), 0);
-    per_batch = arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA;
+    per_batch = arch == SAE_BATCHTOPK || arch == SAE_MATRYOSHKA || activation == SAE_BATCHTOPK;
     levels = (int)o.levels;
     lambda_now = o.lambda;
     below_now = o.pre_act_coefficient;
@@ -214,20 +238,23 @@ static struct sae *made(enum sae_arch arch, double aux)
     return sae;
 }
 
+static struct sae *made(enum sae_arch arch, double aux)
+{
+    return made_as(arch, arch, 0, aux);
+}
+
 /* Weights of no special form, a few features long silent, rows about the mean. */
 static void disturb(struct dictionary *d)
 {
     struct rng rng;
     rng_seed(&rng, 11);
-    for (int i = 0; i < F * D; i++) {
-        d->w.w_enc[i] += (float)(0.3 * rng_normal(&rng));
-        if (!topk && !gates) d->w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
-    }
+    for (int i = 0; i < F * in; i++) d->w.w_enc[i] += (float)(0.3 * rng_normal(&rng));
+    for (int i = 0; i < F * D; i++)
+        if (!unit_norm) d->w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
+    for (int i = 0; d->w.w_skip && i < SKIPS; i++) d->w.w_skip[i] = (float)(0.3 * rng_normal(&rng));
     for (int f = 0; f < F; f++) {
-        double square = 0;
         d->w.b_enc[f] = (float)(0.2 * rng_normal(&rng));
-        for (int j = 0; j < D; j++) square += pow(d->w.w_dec[f * D + j], 2);
-        d->norm[f] = (float)sqrt(square);
+        dictionary_norm(d, (uint32_t)f);
         dead[f] = f % 3 == 1;
         if (jumps) d->w.threshold[f] = 0.2f + 0.02f * (float)f;
         if (gates) d->w.r_mag[f] = (float)(0.3 * rng_normal(&rng));
@@ -235,7 +262,7 @@ static void disturb(struct dictionary *d)
         d->silent_rows[f] = dead[f] ? 5000 : 0;
     }
     for (int j = 0; j < D; j++) d->w.b_dec[j] += (float)(0.1 * rng_normal(&rng));
-    for (int i = 0; i < B * D; i++) x[i] = (float)rng_normal(&rng) + 0.3f * (float)(i % D);
+    for (int i = 0; i < B * width; i++) x[i] = (float)rng_normal(&rng) + 0.3f * (float)(i % width);
 }
 
 /* What the straight-through rule adds: where y is within half a bandwidth of theta, the gradient
@@ -283,7 +310,7 @@ static void compare(struct sae *sae, int dense, int with_aux)
         wanted[i] = (above - loss_of(p, 0)) / (2 * h);
         p[i] = was;
     }
-    if (topk || gates) project(p, wanted);
+    if (unit_norm) project(p, wanted);
     if (jumps) add_straight_through(p, wanted);
     assert_int_equal(sae_train(sae, &batch, &step), 0);
     assert_int_equal(step.skipped, 0);
@@ -292,7 +319,7 @@ static void compare(struct sae *sae, int dense, int with_aux)
     to_doubles(&d->g, got);
     double square = 0, largest = 0;
     for (int i = 0; i < FLOATS; i++) {
-        int f = i < 2 * F * D ? i % (F * D) / D : -1;
+        int f = i < F * D ? i / in : i < 2 * F * D ? (i - F * D) / D : -1;
         if (f >= 0 && !d->touched[f]) got[i] = 0; /* never written */
         square += wanted[i] * wanted[i];
         largest = fmax(largest, fabs(wanted[i]));
@@ -306,10 +333,8 @@ static void compare(struct sae *sae, int dense, int with_aux)
     sae_free(sae);
 }
 
-static void l1_by_lists(void **state)
+static void by_lists(struct sae *sae)
 {
-    (void)state;
-    struct sae *sae = made(SAE_L1, 0);
     struct dictionary *d = sae->state;
     d->density = 0;
     /* Half of the features are active: more than lists are made for, so they get room here. */
@@ -319,6 +344,33 @@ static void l1_by_lists(void **state)
     assert_int_equal(feature_lists_new(&d->by_feature, F, B * F), 0);
     for (int t = 0; t < 2; t++) d->scratch[t].active.limit = F + 1;
     compare(sae, 0, 0);
+}
+
+static void l1_by_lists(void **state)
+{
+    (void)state;
+    by_lists(made(SAE_L1, 0));
+}
+
+static void transcoder(void **state)
+{
+    (void)state;
+    for (int skip = 0; skip < 2; skip++) {
+        compare(made_as(SAE_TRANSCODER, SAE_TOPK, skip, 0), 0, 0);
+        compare(made_as(SAE_TRANSCODER, SAE_TOPK, skip, 0.5), 0, 1);
+        compare(made_as(SAE_TRANSCODER, SAE_BATCHTOPK, skip, 0.5), 0, 1);
+        compare(made_as(SAE_TRANSCODER, SAE_L1, skip, 0), 1, 0);
+        by_lists(made_as(SAE_TRANSCODER, SAE_L1, skip, 0));
+    }
+}
+
+static void crosscoder(void **state)
+{
+    (void)state;
+    compare(made_as(SAE_CROSSCODER, SAE_L1, 0, 0), 1, 0);
+    by_lists(made_as(SAE_CROSSCODER, SAE_L1, 0, 0));
+    compare(made_as(SAE_CROSSCODER, SAE_TOPK, 0, 0.5), 0, 1);
+    compare(made_as(SAE_CROSSCODER, SAE_BATCHTOPK, 0, 0.5), 0, 1);
 }
 
 static void l1_by_dense_products(void **state)
@@ -377,6 +429,7 @@ int main(void)
         cmocka_unit_test(topk_without_auxk), cmocka_unit_test(topk_with_auxk),
         cmocka_unit_test(batchtopk),         cmocka_unit_test(matryoshka),
         cmocka_unit_test(jumprelu),          cmocka_unit_test(gated),
+        cmocka_unit_test(transcoder),        cmocka_unit_test(crosscoder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,8 +130,10 @@ static void assert_same_weights(const struct sae *a, const struct sae *b)
 static void the_number_of_threads_changes_no_bit(void **state)
 {
     (void)state;
-    for (int arch = SAE_L1; arch < SAE_COUNT; arch++) {
-        struct sae_options o = options((enum sae_arch)arch, 37, 601, 5);
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        struct sae_options o = kind_options(kind, 37);
+        o.features = 601;
+        o.k = 5;
         o.dead_window_rows = 600; /* so that AuxK has something to do */
         struct sae *one, *five;
         o.threads = 1;
@@ -532,9 +534,12 @@ static void bytes_are_foretold(void **state)
     assert_int_equal(sae_bytes(&o, &bytes), ERR_OK);
     assert_true(bytes < 250e6);
     if (!allocated()) return; /* a sanitizer's allocator does not tell */
-    for (int arch = SAE_L1; arch < SAE_COUNT; arch++) {
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
         struct sae *sae;
-        o = options((enum sae_arch)arch, 64, 1000, 8);
+        o = kind_options(kind, 64);
+        o.features = 1000;
+        o.k = 8;
+        o.threads = 2;
         o.batch_rows = 2000;
         assert_int_equal(sae_bytes(&o, &bytes), ERR_OK);
         size_t before = allocated();
