@@ -34,9 +34,14 @@ static json_t *hook_name(const char *name)
 /* What its loader calls an architecture; a threshold is all that is left of BatchTopK. */
 static const char *architecture(const struct sae *sae)
 {
+    const struct sae_options *o = sae_options(sae);
+    if (o->arch == SAE_TRANSCODER && o->activation == SAE_L1)
+        return o->skip ? "skip_transcoder" : "transcoder";
+    if (o->arch == SAE_TRANSCODER)
+        return o->skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder";
     if (sae_parameters(sae).threshold) return "jumprelu";
     if (sae_parameters(sae).r_mag) return "gated";
-    return sae_options(sae)->arch == SAE_TOPK ? "topk" : "standard";
+    return o->arch == SAE_TOPK ? "topk" : "standard";
 }
 
 static json_t *configuration(const struct sae *sae, const struct folded *folded,
@@ -50,41 +55,33 @@ static json_t *configuration(const struct sae *sae, const struct folded *folded,
                                  "hook_name", hook_name(options->hook_name),            //
                                  "context_size", (json_int_t)options->context_tokens,   //
                                  "prepend_bos", options->prepends_bos, "hook_head_index");
-    json_t *cfg = json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",                //
-                            "architecture", architecture(sae),                              //
-                            "d_in", (json_int_t)o->width, "d_sae", (json_int_t)o->features, //
-                            "dtype", "float32", "device", "cpu",                            //
-                            "apply_b_dec_to_input", folded->centred,                        //
-                            "normalize_activations", "none",                                //
-                            "reshape_activations", "none", "metadata", metadata);
+    json_t *cfg =
+        json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",                        //
+                  "architecture", architecture(sae),                                      //
+                  "d_in", (json_int_t)folded->width_in, "d_sae", (json_int_t)o->features, //
+                  "dtype", "float32", "device", "cpu",                                    //
+                  "apply_b_dec_to_input", folded->centred,                                //
+                  "normalize_activations", "none",                                        //
+                  "reshape_activations", "none", "metadata", metadata);
     if (cfg && o->arch == SAE_TOPK) {
         json_object_set_new(cfg, "k", json_integer(o->k));
         json_object_set_new(cfg, "rescale_acts_by_decoder_norm", json_false());
     }
+    if (cfg && o->arch == SAE_TRANSCODER) {
+        json_object_set_new(cfg, "d_out", json_integer(folded->width));
+        json_object_set_new(metadata, "hook_name_out", hook_name(options->hook_name_out));
+    }
     return cfg;
-}
-
-static float *transposed(const float *matrix, uint32_t rows, uint32_t columns)
-{
-    enum { TILE = 32 };
-    float *out = malloc((size_t)rows * columns * sizeof *out);
-    if (!out) return NULL;
-    for (uint32_t r = 0; r < rows; r += TILE)
-        for (uint32_t c = 0; c < columns; c += TILE)
-            for (uint32_t i = r; i < rows && i < r + TILE; i++)
-                for (uint32_t j = c; j < columns && j < c + TILE; j++)
-                    out[(size_t)j * rows + i] = matrix[(size_t)i * columns + j];
-    return out;
 }
 
 static int write_weights(const struct folded *w, const char *path)
 {
-    uint64_t f = w->features, d = w->width, bytes = f * d * 4;
-    float *w_enc = transposed(w->w_enc, w->features, w->width); /* (D, F) */
+    uint64_t f = w->features, d = w->width, in = w->width_in;
+    float *w_enc = fold_transposed(w->w_enc, w->features, w->width_in); /* (D_in, F) */
     if (!w_enc) return err_set(ERR_NOMEM, "no memory to export");
-    struct safetensors_tensor tensors[6] = {
-        {"W_enc", SAFETENSORS_F32, 2, {d, f}, w_enc, bytes},
-        {"W_dec", SAFETENSORS_F32, 2, {f, d}, w->w_dec, bytes},
+    struct safetensors_tensor tensors[7] = {
+        {"W_enc", SAFETENSORS_F32, 2, {in, f}, w_enc, in * f * 4},
+        {"W_dec", SAFETENSORS_F32, 2, {f, d}, w->w_dec, f * d * 4},
         {w->r_mag ? "b_gate" : "b_enc", SAFETENSORS_F32, 1, {f}, w->b_enc, f * 4},
         {"b_dec", SAFETENSORS_F32, 1, {d}, w->b_dec, d * 4},
     };
@@ -97,10 +94,19 @@ static int write_weights(const struct folded *w, const char *path)
         if (others[i].values)
             tensors[count++] = (struct safetensors_tensor){
                 others[i].name, SAFETENSORS_F32, 1, {f}, others[i].values, f * 4};
+    if (w->w_skip)
+        tensors[count++] = (struct safetensors_tensor){"W_skip", SAFETENSORS_F32, 2,
+                                                       {d, in},  w->w_skip,       d * in * 4};
     struct safetensors_pair format = {"format", "pt"};
     int code = safetensors_write(path, tensors, count, &format, 1);
     free(w_enc);
     return code;
+}
+
+int export_saelens_has(const struct sae_options *o)
+{
+    if (o->arch == SAE_TRANSCODER) return o->activation != SAE_TOPK;
+    return o->arch != SAE_CROSSCODER && o->arch != SAE_COUNT;
 }
 
 int export_saelens(const struct sae *sae, const struct export_options *options, const char *dir)
@@ -109,6 +115,10 @@ int export_saelens(const struct sae *sae, const struct export_options *options, 
     struct folded folded;
     if ((size_t)snprintf(path, sizeof path, "%s/sae_weights.safetensors", dir) >= sizeof path)
         return err_set(ERR_IO, "path too long: %s", dir);
+    if (!export_saelens_has(sae_options(sae)))
+        return err_set(ERR_STATE, "SAELens has no place for a %s%s",
+                       sae_arch_name(sae_options(sae)->arch),
+                       sae_options(sae)->arch == SAE_TRANSCODER ? " of topk" : "");
     int code = fold_weights(sae, options, &folded);
     if (code) return code;
     code = dir_make(dir, 0700);

@@ -27,35 +27,46 @@ static int hook_dir(const struct export_options *options, const char *dir, char 
 
 static json_t *configuration(const struct sae_options *o)
 {
-    return json_pack("{s:s, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:I}",                           //
-                     "activation", "topk",                                                      //
-                     "expansion_factor", (json_int_t)((o->features + o->width - 1) / o->width), //
-                     "normalize_decoder", 1,                                                    //
-                     "num_latents", (json_int_t)o->features,                                    //
-                     "k", (json_int_t)o->k,                                                     //
-                     "multi_topk", 0, "skip_connection", 0, "transcode", 0,                     //
-                     "d_in", (json_int_t)o->width);
+    uint32_t width = sae_out_width(o);
+    return json_pack("{s:s, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:I}",                     //
+                     "activation", "topk",                                                //
+                     "expansion_factor", (json_int_t)((o->features + width - 1) / width), //
+                     "normalize_decoder", 1,                                              //
+                     "num_latents", (json_int_t)o->features,                              //
+                     "k", (json_int_t)o->k,                                               //
+                     "multi_topk", 0, "skip_connection", (int)o->skip,                    //
+                     "transcode", o->arch == SAE_TRANSCODER, "d_in", (json_int_t)width);
 }
 
 static int write_weights(const struct folded *w, const char *path)
 {
     uint64_t f = w->features, d = w->width, bytes = f * d * 4;
-    struct safetensors_tensor tensors[] = {
+    struct safetensors_tensor tensors[5] = {
         {"encoder.weight", SAFETENSORS_F32, 2, {f, d}, w->w_enc, bytes},
         {"W_dec", SAFETENSORS_F32, 2, {f, d}, w->w_dec, bytes},
         {"encoder.bias", SAFETENSORS_F32, 1, {f}, w->b_enc, f * 4},
         {"b_dec", SAFETENSORS_F32, 1, {d}, w->b_dec, d * 4},
     };
+    if (w->w_skip)
+        tensors[4] =
+            (struct safetensors_tensor){"W_skip", SAFETENSORS_F32, 2, {d, d}, w->w_skip, d * d * 4};
     struct safetensors_pair format = {"format", "pt"};
-    return safetensors_write(path, tensors, 4, &format, 1);
+    return safetensors_write(path, tensors, w->w_skip ? 5 : 4, &format, 1);
+}
+
+int export_sparsify_has(const struct sae_options *o)
+{
+    if (o->arch == SAE_TRANSCODER)
+        return o->activation == SAE_TOPK && o->width_in == sae_out_width(o);
+    return o->arch == SAE_TOPK;
 }
 
 int export_sparsify(const struct sae *sae, const struct export_options *options, const char *dir)
 {
     char folder[PATH_MAX], path[PATH_MAX];
     struct folded folded;
-    if (sae_options(sae)->arch != SAE_TOPK)
-        return err_set(ERR_STATE, "sparsify knows no %s; HINT: export it for SAELens",
+    if (!export_sparsify_has(sae_options(sae)))
+        return err_set(ERR_STATE, "sparsify knows no %s like this; HINT: take another export",
                        sae_arch_name(sae_options(sae)->arch));
     int code = hook_dir(options, dir, folder, sizeof folder);
     if (!code) code = fold_weights(sae, options, &folded);

@@ -7,14 +7,19 @@
 #include <jansson.h>
 
 struct folded {
-    uint32_t width, features;
-    float *w_enc, *w_dec; /* (F, D) */
-    float *b_enc;         /* (F) */
-    float *b_dec;         /* (D) */
-    float *threshold;     /* (F), or NULL */
-    float *r_mag, *b_mag; /* (F), or NULL */
-    int centred;          /* the encoder sees x - b_dec */
+    uint32_t width, width_in, features; /* D of what comes out, of what the encoder sees; F */
+    float *w_enc;                       /* (F, width_in) */
+    float *w_dec;                       /* (F, width) */
+    float *b_enc;                       /* (F) */
+    float *b_dec;                       /* (width) */
+    float *w_skip;                      /* (width, width_in), or NULL */
+    float *threshold;                   /* (F), or NULL */
+    float *r_mag, *b_mag;               /* (F), or NULL */
+    int centred;                        /* the encoder sees x - b_dec */
 };
+
+/* (rows, columns) transposed; NULL: no memory. The caller frees it. */
+float *fold_transposed(const float *matrix, uint32_t rows, uint32_t columns);
 
 /* ERR_STATE: no weights; ERR_NOMEM. fold_free() frees. */
 int fold_weights(const struct sae *sae, const struct export_options *options,

@@ -2,10 +2,14 @@
  * For test_exports.py: trains an SAE for a moment and writes into FOLDER what the peers are to load
  * and what they are to get.
  *
- *   export_driver ARCH FOLDER [ROWS.f32]    ARCH l1 or topk; rows (any number, 576) or made up
+ *   export_driver KIND FOLDER [ROWS.f32]    KIND an architecture, transcoder-ACTIVATION,
+ *                                           skip-transcoder-ACTIVATION, crosscoder-ACTIVATION;
+ *                                           rows (any number, 576) or made up
  *
- * FOLDER/saelens/..., FOLDER/sparsify/HOOK/... (topk), FOLDER/rows.safetensors: x and out, raw;
- * FOLDER/saelens.py and FOLDER/sparsify.py: the lines that a user is told to load it with.
+ * For each layout that has the kind, FOLDER/saelens/..., FOLDER/sparsify/HOOK/...,
+ * FOLDER/hooks/..., and FOLDER/saelens.py, ...: the lines that a user is told to load it with.
+ * FOLDER/rows.safetensors: x and out, raw. A transcoder's hooks, before and after, have 288 values
+ * each; a crosscoder's three 192.
  */
 #include <math.h>
 #include <stdio.h>
@@ -79,17 +83,32 @@ static void measure(const float *x, size_t count, float *scale, float *mean)
     }
 }
 
-static struct sae *train(enum sae_arch arch, const float *scaled, size_t count, const float *mean)
+/* What the name of a kind says; -1: there is none of that name. */
+static int parse_kind(const char *kind, struct sae_options *o)
 {
-    struct sae_options o;
+    int skip = strncmp(kind, "skip-", 5) == 0;
+    const char *word = kind + (skip ? 5 : 0), *dash = strchr(word, '-');
+    char name[32];
+    snprintf(name, sizeof name, "%.*s", dash ? (int)(dash - word) : 31, word);
+    int arch = sae_arch_by_name(name), activation = dash ? sae_arch_by_name(dash + 1) : arch;
+    if (arch < 0 || activation < 0 || arch == SAE_COUNT) return -1;
+    sae_options_default((enum sae_arch)arch, o);
+    o->activation = (enum sae_arch)activation;
+    o->skip = (uint32_t)skip;
+    o->width = D;
+    if (arch == SAE_TRANSCODER) o->width_in = D / 2;
+    if (arch == SAE_CROSSCODER) o->hooks = 3;
+    return 0;
+}
+
+static struct sae *train(struct sae_options o, const float *scaled, size_t count, const float *mean)
+{
     struct sae *sae;
     struct sae_step step;
     struct rng rng;
     float *batch = need(malloc((size_t)BATCH * D * sizeof *batch));
-    sae_options_default(arch, &o);
-    o.width = D;
     o.features = F;
-    o.k = arch == SAE_L1 || arch == SAE_JUMPRELU || arch == SAE_GATED ? 0 : K;
+    o.k = sae_keeps_largest(&o) ? K : 0;
     o.learning_rate = 1e-3;
     o.planned_steps = STEPS;
     o.batch_rows = BATCH;
@@ -105,12 +124,13 @@ static struct sae *train(enum sae_arch arch, const float *scaled, size_t count, 
     return sae;
 }
 
-static void write_rows(const char *folder, const float *x, const float *out, uint64_t rows)
+static void write_rows(const char *folder, const float *x, const float *out, uint64_t rows,
+                       uint64_t out_width)
 {
     char path[4096];
     struct safetensors_tensor tensors[] = {
         {"x", SAFETENSORS_F32, 2, {rows, D}, x, rows * D * sizeof *x},
-        {"out", SAFETENSORS_F32, 2, {rows, D}, out, rows * D * sizeof *out},
+        {"out", SAFETENSORS_F32, 2, {rows, out_width}, out, rows * out_width * sizeof *out},
     };
     snprintf(path, sizeof path, "%s/rows.safetensors", folder);
     must(safetensors_write(path, tensors, 2, NULL, 0));
@@ -124,13 +144,45 @@ static void write_lines(const char *folder, const char *name, char *text)
     free(text);
 }
 
+static void write_exports(const struct sae *sae, const float *scale, const char *folder)
+{
+    const struct sae_options *o = sae_options(sae);
+    const char *const names[] = {"resid_post.14", "resid_post.15", "resid_post.16"};
+    struct export_options options = {.scale = scale,
+                                     .model_name = "made-up",
+                                     .hook_name = "resid_post.15",
+                                     .hook_name_out = "ffn_out-15",
+                                     .hook_names = names,
+                                     .context_tokens = 512};
+    char dir[4096], *lines;
+    if (export_saelens_has(o)) {
+        snprintf(dir, sizeof dir, "%s/saelens", folder);
+        must(export_saelens(sae, &options, dir));
+        must(export_saelens_python(dir, &lines));
+        write_lines(folder, "saelens", lines);
+    }
+    if (export_sparsify_has(o)) {
+        snprintf(dir, sizeof dir, "%s/sparsify", folder);
+        must(export_sparsify(sae, &options, dir));
+        must(export_sparsify_python(&options, dir, &lines));
+        write_lines(folder, "sparsify", lines);
+    }
+    if (export_hooks_has(o)) {
+        snprintf(dir, sizeof dir, "%s/hooks", folder);
+        must(export_hooks(sae, &options, dir));
+        must(export_hooks_python(sae, dir, &lines));
+        write_lines(folder, "hooks", lines);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    int arch = argc < 3 || argc > 4 ? -1 : sae_arch_by_name(argv[1]);
-    if (arch < 0 || arch == SAE_COUNT) {
-        fprintf(stderr, "usage: export_driver ARCH FOLDER [ROWS.f32]\n");
+    struct sae_options o;
+    if (argc < 3 || argc > 4 || parse_kind(argv[1], &o) != 0) {
+        fprintf(stderr, "usage: export_driver KIND FOLDER [ROWS.f32]\n");
         return 2;
     }
+    uint32_t out_width = sae_out_width(&o);
     size_t count;
     float scale[D], mean[D], *x = argc == 4 ? read_rows(argv[3], &count) : make_rows(&count);
     size_t kept = count < KEPT ? count : KEPT;
@@ -138,22 +190,11 @@ int main(int argc, char **argv)
     float *out = need(malloc(kept * D * sizeof *out));
     measure(x, count, scale, mean);
     for (size_t i = 0; i < count * D; i++) scaled[i] = x[i] * scale[i % D];
-    struct sae *sae = train((enum sae_arch)arch, scaled, count, mean);
+    struct sae *sae = train(o, scaled, count, mean);
     must(sae_forward(sae, scaled, kept, out, NULL));
-    for (size_t i = 0; i < kept * D; i++) out[i] /= scale[i % D];
-    struct export_options options = {scale, "made-up", "resid_post.15", 512, 0};
-    char dir[4096], *lines;
-    snprintf(dir, sizeof dir, "%s/saelens", argv[2]);
-    must(export_saelens(sae, &options, dir));
-    must(export_saelens_python(dir, &lines));
-    write_lines(argv[2], "saelens", lines);
-    snprintf(dir, sizeof dir, "%s/sparsify", argv[2]);
-    if (arch == SAE_TOPK) {
-        must(export_sparsify(sae, &options, dir));
-        must(export_sparsify_python(&options, dir, &lines));
-        write_lines(argv[2], "sparsify", lines);
-    }
-    write_rows(argv[2], x, out, kept);
+    for (size_t i = 0; i < kept * out_width; i++) out[i] /= scale[D - out_width + i % out_width];
+    write_exports(sae, scale, argv[2]);
+    write_rows(argv[2], x, out, kept, out_width);
     sae_free(sae);
     free(scaled);
     free(out);

@@ -122,7 +122,8 @@ static void check_reconstruction(const float *w_enc, const float *b_enc, const f
 static void check_saelens(enum sae_arch arch, int two_hooks)
 {
     struct sae *sae = trained(arch, two_hooks);
-    struct export_options options = {scale, "smol", "resid_post.15", 512, 0};
+    struct export_options options = {
+        .scale = scale, .model_name = "smol", .hook_name = "resid_post.15", .context_tokens = 512};
     char dir[128], path[256];
     static float w_enc[F * D], w_enc_t[D * F], w_dec[F * D], b_enc[F], b_dec[D], threshold[F],
         r_mag[F], b_mag[F];
@@ -191,7 +192,8 @@ static void sparsify_gets_raw_weights(void **state)
 {
     (void)state;
     struct sae *sae = trained(SAE_TOPK, 1);
-    struct export_options options = {scale, NULL, "resid_post.15", 512, 0};
+    struct export_options options = {
+        .scale = scale, .hook_name = "resid_post.15", .context_tokens = 512};
     char path[256];
     static float w_enc[F * D], w_dec[F * D], b_enc[F], b_dec[D], zeros[F];
     assert_int_equal(export_sparsify(sae, &options, folder), ERR_OK);
