@@ -64,15 +64,18 @@ static int buffer_sizes(const struct config *config, uint32_t width, struct size
 }
 
 /* Weights and two moments of Adam, float32; what else a checkpoint holds is small beside them. */
-static uint64_t checkpoint_bytes(const struct config_sae *sae, uint32_t width)
+static uint64_t checkpoint_bytes(const struct sae_options *o)
 {
-    if (sae->arch == SAE_COUNT) return 0;
-    uint64_t parameters = 2ull * sae->features * width + sae->features + width;
+    if (o->arch == SAE_COUNT) return 0;
+    uint64_t width = sae_out_width(o), width_in = o->width_in ? o->width_in : o->width;
+    uint64_t parameters = o->features * (width + width_in) + o->features + width;
+    if (o->skip) parameters += width * width_in;
     return parameters * 3 * sizeof(float);
 }
 
-static int trainer_sizes(const struct config *config, uint32_t width, struct sizes *s)
+static int trainer_sizes(const struct config *config, const struct probe *p, struct sizes *s)
 {
+    uint32_t width = p->width;
     const struct config_trainer *t = &config->trainer;
     for (uint32_t i = 0; i < t->saes_count; i++) {
         struct sae_options o;
@@ -82,6 +85,10 @@ static int trainer_sizes(const struct config *config, uint32_t width, struct siz
         o.features = t->saes[i].features;
         o.k = t->saes[i].k;
         o.k_aux = t->saes[i].k_aux;
+        o.activation = config_activation(&t->saes[i]);
+        o.skip = (uint32_t)t->saes[i].skip;
+        if (o.arch == SAE_TRANSCODER) o.width_in = p->hook[0].width;
+        if (o.arch == SAE_CROSSCODER) o.hooks = p->hooks;
         if (t->saes[i].arch == SAE_MATRYOSHKA) o.levels = t->saes[i].levels;
         o.learning_rate = t->saes[i].lr;
         o.batch_rows = t->batch_rows;
@@ -89,7 +96,7 @@ static int trainer_sizes(const struct config *config, uint32_t width, struct siz
         int result = sae_bytes(&o, &bytes);
         if (result != ERR_OK) return result;
         s->trainer_bytes += bytes;
-        s->checkpoint_bytes += checkpoint_bytes(&t->saes[i], width);
+        s->checkpoint_bytes += checkpoint_bytes(&o);
     }
     s->trainer_bytes += (t->eval_rows + t->batch_rows) * width * sizeof(float);
     return ERR_OK;
@@ -137,7 +144,7 @@ int check_command(const struct options *options, const struct config *config)
         result = config_check_section(config, sections[i]);
     if (result == ERR_OK) result = probe_engine(config, &probe);
     if (result == ERR_OK && probe.opened) result = buffer_sizes(config, probe.width, &sizes);
-    if (result == ERR_OK && probe.opened) result = trainer_sizes(config, probe.width, &sizes);
+    if (result == ERR_OK && probe.opened) result = trainer_sizes(config, &probe, &sizes);
     if (result != ERR_OK) return result;
     printf("%s is valid.\n\n", options->file);
     print_stream(config, &probe);

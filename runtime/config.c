@@ -71,16 +71,33 @@ void config_free(struct config *config)
     free(config);
 }
 
+enum sae_arch config_activation(const struct config_sae *sae)
+{
+    return (enum sae_arch)(sae->activation >= 0 ? sae->activation : sae->arch);
+}
+
+/* "l1", "transcoder", "skip-transcoder-batchtopk": what isn't the default is told. */
+static void kind_name(const struct config_sae *sae, char *out, size_t bytes)
+{
+    enum sae_arch activation = config_activation(sae), arch = (enum sae_arch)sae->arch;
+    int told = activation != sae_arch_activation(arch);
+    snprintf(out, bytes, "%s%s%s%s", sae->skip ? "skip-" : "", sae_arch_name(arch), told ? "-" : "",
+             told ? sae_arch_name(activation) : "");
+}
+
 /* What follows from other values. */
 static int complete_sae(struct config_sae *sae)
 {
-    if (sae->lr == 0) sae->lr = sae_arch_learning_rate(sae->arch, sae->features);
-    if (sae->lambda == -1) sae->lambda = sae_arch_lambda(sae->arch);
-    if (sae->lambda_ramp == -1) sae->lambda_ramp = sae_arch_lambda_ramp(sae->arch);
+    if (sae->activation < 0 && (sae->arch == SAE_TRANSCODER || sae->arch == SAE_CROSSCODER))
+        sae->activation = (int)sae_arch_activation((enum sae_arch)sae->arch);
+    enum sae_arch activation = config_activation(sae);
+    if (sae->lr == 0) sae->lr = sae_arch_learning_rate(activation, sae->features);
+    if (sae->lambda == -1) sae->lambda = sae_arch_lambda(activation);
+    if (sae->lambda_ramp == -1) sae->lambda_ramp = sae_arch_lambda_ramp(activation);
     if (sae->name[0]) return ERR_OK;
-    char name[64];
-    const char *arch = sae_arch_name(sae->arch);
-    if (sae_arch_keeps_largest(sae->arch)) {
+    char name[64], arch[40];
+    kind_name(sae, arch, sizeof arch);
+    if (sae_arch_keeps_largest(activation)) {
         snprintf(name, sizeof name, "%s-%u-k%u", arch, sae->features, sae->k);
     } else if (sae->features > 0) {
         snprintf(name, sizeof name, "%s-%u", arch, sae->features);

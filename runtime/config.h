@@ -88,8 +88,10 @@ struct config_sink {
 };
 
 struct config_sae {
-    char *name; /* unique; made from arch, features, k and what lists vary where not given */
-    int arch;   /* enum sae_arch */
+    char *name;     /* unique; made from arch, features, k and what lists vary where not given */
+    int arch;       /* enum sae_arch */
+    int activation; /* enum sae_arch: transcoder, crosscoder; -1: another arch */
+    int skip;       /* transcoder */
     uint32_t features, k;
     double lr; /* never 0 after loading: the architecture's default where not given */
     double lambda, lambda_ramp; /* never below 0 after loading, as lr */
@@ -157,6 +159,10 @@ int config_print(const struct config *config, FILE *out);
 /* The table of options for people: a Markdown table, or man(7) macros. ERR_IO. */
 int config_write_markdown(FILE *out);
 int config_write_man(FILE *out);
+
+/* What the features of an autoencoder are like: activation of a transcoder or crosscoder, else
+ * arch. */
+enum sae_arch config_activation(const struct config_sae *sae);
 
 /* Processors that this process may use; at least 1. */
 uint32_t config_threads(uint32_t wanted);

@@ -123,19 +123,48 @@ static int check_names(const struct config *c)
     return ERR_OK;
 }
 
+/* What an architecture asks of the stream's hooks, and keys that only some have. */
+static int check_hooks(const struct config *c, uint32_t index)
+{
+    const struct config_sae *sae = &c->trainer.saes[index];
+    uint32_t hooks = c->stream.hooks.count;
+    int transcoder = sae->arch == SAE_TRANSCODER, crosscoder = sae->arch == SAE_CROSSCODER;
+    if (sae->activation >= 0 && !transcoder && !crosscoder)
+        return fail_sae(c, index, "activation", "belongs to transcoder and crosscoder, not to %s",
+                        sae_arch_name((enum sae_arch)sae->arch));
+    if (sae->skip && !transcoder)
+        return fail_sae(c, index, "skip", "belongs to transcoder, not to %s",
+                        sae_arch_name((enum sae_arch)sae->arch));
+    if (transcoder && hooks != 2)
+        return fail_sae(
+            c, index, "arch",
+            "a transcoder needs two stream.hooks, what goes in and what is to come out, "
+            "such as [ffn_norm-15, ffn_out-15]; there %s %u",
+            hooks == 1 ? "is" : "are", hooks);
+    if (crosscoder && hooks < 2)
+        return fail_sae(c, index, "arch",
+                        "a crosscoder needs two stream.hooks or more, such as [resid_post.10, "
+                        "resid_post.15]; there %s %u",
+                        hooks == 1 ? "is" : "are", hooks);
+    return ERR_OK;
+}
+
 static int check_sae(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
+    int keeps_largest = sae_arch_keeps_largest(config_activation(sae));
+    int result = check_hooks(c, index);
+    if (result != ERR_OK) return result;
     if (sae->arch != SAE_COUNT && sae->features == 0)
         return fail_sae(c, index, "features", "is required: the number of latents");
-    if (sae_arch_keeps_largest(sae->arch) && sae->k == 0)
+    if (keeps_largest && sae->k == 0)
         return fail_sae(c, index, "k", "is required by %s: active features of a row",
                         sae_arch_name(sae->arch));
     if (sae->arch == SAE_MATRYOSHKA && sae->features >> (sae->levels - 1) == 0)
         return fail_sae(c, index, "levels",
                         "%u levels need at least %u features: each is half of the next",
                         sae->levels, 1u << (sae->levels - 1));
-    if (sae_arch_keeps_largest(sae->arch) && sae->features < sae->k)
+    if (keeps_largest && sae->features < sae->k)
         return fail_sae(c, index, "k", "%u is more than features (%u)", sae->k, sae->features);
     if (sae->k_aux > sae->features)
         return fail_sae(c, index, "k_aux", "%u is more than features (%u)", sae->k_aux,

@@ -15,6 +15,8 @@ static const struct config_choice durabilities[] = {
     {"process", CONFIG_PROCESS}, {"power", CONFIG_POWER}, {NULL, 0}};
 #define CHOICE(constant, name, keeps, rate, lambda, ramp) {name, constant},
 static const struct config_choice archs[] = {SAE_ARCH_TABLE(CHOICE){NULL, 0}};
+static const struct config_choice activations[] = {
+    {"auto", -1}, {"l1", SAE_L1}, {"topk", SAE_TOPK}, {"batchtopk", SAE_BATCHTOPK}, {NULL, 0}};
 static const struct config_choice booleans[] = {{"true", 1}, {"false", 0}, {NULL, 0}};
 static const struct config_choice automatic[] = {
     {"auto", -1}, {"true", 1}, {"false", 0}, {NULL, 0}};
@@ -189,7 +191,13 @@ const struct config_option config_options[] = {
     {CONFIG_SAES, "arch", OPTION_CHOICE, IN_SAE(arch), NULL, "", 0, 0, archs,
      "l1: the paper's; topk: TopK with AuxK; batchtopk: the largest of a whole batch; matryoshka: "
      "batchtopk in nested levels; jumprelu: a learned threshold for each; "
-     "gated: whether and how much apart; count: a counter for each row, for tests"},
+     "gated: whether and how much apart; transcoder: the second of two hooks from the first; "
+     "crosscoder: several hooks by the same latents; count: a counter for each row, for tests"},
+    {CONFIG_SAES, "activation", OPTION_CHOICE, IN_SAE(activation), "auto", "", 0, 0, activations,
+     "transcoder, crosscoder: what their features are like, as the architecture of that name; auto: "
+     "topk for a transcoder, l1 for a crosscoder"},
+    {CONFIG_SAES, "skip", OPTION_CHOICE, IN_SAE(skip), "false", "", 0, 0, booleans,
+     "transcoder: a linear map of what goes in is added to what comes out"},
     {CONFIG_SAES, "features", OPTION_COUNT, IN_SAE(features), "0", "", 0, 1 << 24, NULL,
      "latents (F); required but for count"},
     {CONFIG_SAES, "k", OPTION_COUNT, IN_SAE(k), "0", "features", 0, 1 << 16, NULL,

@@ -11,13 +11,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* resid_post.15 is the output of the module layers.15; other names stay. */
+/* Whether the two hooks are a layer's MLP before and after, as llama.cpp names them. */
+static int is_mlp(const struct export_options *options, unsigned *layer)
+{
+    unsigned out;
+    int end = 0, out_end = 0;
+    const char *name = options->hook_name, *name_out = options->hook_name_out;
+    if (!name || !name_out) return 0;
+    if (sscanf(name, "ffn_norm-%u%n", layer, &end) != 1 || name[end]) return 0;
+    if (sscanf(name_out, "ffn_out-%u%n", &out, &out_end) != 1 || name_out[out_end]) return 0;
+    return *layer == out;
+}
+
+/* resid_post.15 is the output of the module layers.15, ffn_norm-15 and ffn_out-15 are what goes
+ * into layers.15.mlp and comes out; other names stay. */
 static int hook_dir(const struct export_options *options, const char *dir, char *path, size_t bytes)
 {
     const char *name = options->hook_name ? options->hook_name : "hook";
     unsigned layer;
     int end = 0, n;
-    if (sscanf(name, "resid_post.%u%n", &layer, &end) == 1 && !name[end])
+    if (is_mlp(options, &layer))
+        n = snprintf(path, bytes, "%s/layers.%u.mlp", dir, layer);
+    else if (sscanf(name, "resid_post.%u%n", &layer, &end) == 1 && !name[end])
         n = snprintf(path, bytes, "%s/layers.%u", dir, layer);
     else
         n = snprintf(path, bytes, "%s/%s", dir, name);

@@ -27,7 +27,8 @@ struct plan {
 };
 
 /* Work it out. `descriptor` is the JSON text of the stream; `pool` is lent to every SAE.
- * ERR_FORMAT, ERR_VERSION (of the descriptor), ERR_STATE: it was not measured, ERR_NOMEM. On
+ * ERR_FORMAT, ERR_VERSION (of the descriptor), ERR_STATE: it was not measured,
+ * ERR_USAGE: it hasn't the hooks that an architecture needs, ERR_NOMEM. On
  * failure nothing is left to free; otherwise plan_free(). */
 int plan_make(const struct config *config, const char *descriptor, struct pool *pool,
               struct plan *plan);

@@ -67,42 +67,62 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
                         json_integer((json_int_t)sae_options(t->sae[i])->dead_window_rows));
 }
 
-static struct export_options export_options_of(const struct training *t)
+/* names[DESCRIPTOR_MAX_HOOKS] is filled, and must live as long as the options. */
+static struct export_options export_options_of(const struct training *t, uint32_t i,
+                                               const char **names)
 {
     const struct descriptor *d = &t->plan.descriptor;
+    int transcoder = t->plan.sae[i].arch == SAE_TRANSCODER;
+    for (uint32_t h = 0; h < d->hooks; h++) names[h] = d->hook[h].name;
     return (struct export_options){
         .scale = t->plan.scale,
         .model_name = d->model,
-        .hook_name = d->hooks == 1 ? d->hook[0].name : NULL,
+        .hook_name = d->hooks == 1 || transcoder ? d->hook[0].name : NULL,
+        .hook_name_out = transcoder ? d->hook[1].name : NULL,
+        .hook_names = names,
         .context_tokens = d->context_tokens,
         .prepends_bos = d->prepends_bos,
     };
 }
 
-static void list_export(json_t *exports, const char *layout, const char *folder, char *python)
+/* One layout into DIR/export/NAME/LAYOUT; its place and the lines that load it into `list`. */
+static int export_one(const struct training *t, uint32_t i, const char *layout, json_t *list)
 {
-    json_array_append_new(exports, json_pack("{s:s, s:s, s:s}", "layout", layout, "folder", folder,
-                                             "python", python));
+    const char *names[DESCRIPTOR_MAX_HOOKS];
+    struct export_options options = export_options_of(t, i, names);
+    char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
+    snprintf(folder, sizeof folder, "%s/export/%s/%s", t->dir, t->config->trainer.saes[i].name,
+             layout);
+    int result;
+    if (strcmp(layout, "saelens") == 0) {
+        result = export_saelens(t->sae[i], &options, folder);
+        if (result == ERR_OK) result = export_saelens_python(folder, &python);
+    } else if (strcmp(layout, "sparsify") == 0) {
+        result = export_sparsify(t->sae[i], &options, folder);
+        if (result == ERR_OK) result = export_sparsify_python(&options, folder, &python);
+    } else {
+        result = export_hooks(t->sae[i], &options, folder);
+        if (result == ERR_OK) result = export_hooks_python(t->sae[i], folder, &python);
+    }
+    if (result != ERR_OK) return result;
+    json_array_append_new(
+        list, json_pack("{s:s, s:s, s:s}", "layout", layout, "folder", folder, "python", python));
     free(python);
+    return ERR_OK;
 }
 
-/* DIR/export/NAME/saelens, and for TopK on one hook DIR/export/NAME/sparsify. */
+/* Every layout that has this SAE; sparsify's folders are named by the hook. */
 static int exports(const struct training *t, uint32_t i, json_t *object)
 {
-    struct export_options options = export_options_of(t);
-    const char *name = t->config->trainer.saes[i].name;
-    char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
+    const struct sae_options *o = &t->plan.sae[i];
+    int one_hook = t->plan.descriptor.hooks == 1 || o->arch == SAE_TRANSCODER;
     json_t *list = json_array();
     json_object_set_new(object, "exports", list);
-    snprintf(folder, sizeof folder, "%s/export/%s/saelens", t->dir, name);
-    int result = export_saelens(t->sae[i], &options, folder);
-    if (result == ERR_OK) result = export_saelens_python(folder, &python);
-    if (result == ERR_OK) list_export(list, "saelens", folder, python);
-    if (t->plan.sae[i].arch != SAE_TOPK || !options.hook_name) return result;
-    snprintf(folder, sizeof folder, "%s/export/%s/sparsify", t->dir, name);
-    if (result == ERR_OK) result = export_sparsify(t->sae[i], &options, folder);
-    if (result == ERR_OK) result = export_sparsify_python(&options, folder, &python);
-    if (result == ERR_OK) list_export(list, "sparsify", folder, python);
+    int result = ERR_OK;
+    if (export_saelens_has(o)) result = export_one(t, i, "saelens", list);
+    if (result == ERR_OK && export_sparsify_has(o) && one_hook)
+        result = export_one(t, i, "sparsify", list);
+    if (result == ERR_OK && export_hooks_has(o)) result = export_one(t, i, "hooks", list);
     return result;
 }
 
