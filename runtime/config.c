@@ -73,7 +73,8 @@ void config_free(struct config *config)
 
 enum sae_arch config_activation(const struct config_sae *sae)
 {
-    return (enum sae_arch)(sae->activation >= 0 ? sae->activation : sae->arch);
+    if (sae->activation >= 0) return (enum sae_arch)sae->activation;
+    return sae_arch_activation((enum sae_arch)sae->arch);
 }
 
 /* "l1", "transcoder", "skip-transcoder-batchtopk": what isn't the default is told. */
@@ -88,9 +89,8 @@ static void kind_name(const struct config_sae *sae, char *out, size_t bytes)
 /* What follows from other values. */
 static int complete_sae(struct config_sae *sae)
 {
-    if (sae->activation < 0 && (sae->arch == SAE_TRANSCODER || sae->arch == SAE_CROSSCODER))
-        sae->activation = (int)sae_arch_activation((enum sae_arch)sae->arch);
     enum sae_arch activation = config_activation(sae);
+    if (config_sae_uses(sae, "activation")) sae->activation = (int)activation;
     if (sae->lr == 0) sae->lr = sae_arch_learning_rate(activation, sae->features);
     if (sae->lambda == -1) sae->lambda = sae_arch_lambda(activation);
     if (sae->lambda_ramp == -1) sae->lambda_ramp = sae_arch_lambda_ramp(activation);

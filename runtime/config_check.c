@@ -129,10 +129,10 @@ static int check_hooks(const struct config *c, uint32_t index)
     const struct config_sae *sae = &c->trainer.saes[index];
     uint32_t hooks = c->stream.hooks.count;
     int transcoder = sae->arch == SAE_TRANSCODER, crosscoder = sae->arch == SAE_CROSSCODER;
-    if (sae->activation >= 0 && !transcoder && !crosscoder)
+    if (sae->activation >= 0 && !config_sae_uses(sae, "activation"))
         return fail_sae(c, index, "activation", "belongs to transcoder and crosscoder, not to %s",
                         sae_arch_name((enum sae_arch)sae->arch));
-    if (sae->skip && !transcoder)
+    if (sae->skip && !config_sae_uses(sae, "skip"))
         return fail_sae(c, index, "skip", "belongs to transcoder, not to %s",
                         sae_arch_name((enum sae_arch)sae->arch));
     if (transcoder && hooks != 2)

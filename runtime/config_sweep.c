@@ -31,8 +31,10 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
 {
     static const struct {
         const char *key;
-        int arch; /* -1: topk and its kin; -2: those with a coefficient of sparsity */
+        int arch; /* -1: topk and its kin; -2: those with a coefficient of sparsity; -3: of hooks */
     } keys[] = {
+        {"activation", -3},
+        {"skip", SAE_TRANSCODER},
         {"k", -1},
         {"aux_coefficient", -1},
         {"k_aux", -1},
@@ -42,11 +44,13 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
         {"levels", SAE_MATRYOSHKA},
         {"pre_act_coefficient", SAE_JUMPRELU},
     };
-    enum sae_arch arch = (enum sae_arch)sae->arch;
+    enum sae_arch arch = config_activation(sae);
+    int of_hooks = sae->arch == SAE_TRANSCODER || sae->arch == SAE_CROSSCODER;
     if (arch == SAE_COUNT) return strcmp(key, "arch") == 0;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(keys[i].key, key) != 0) continue;
         if (keys[i].arch == -1) return sae_arch_keeps_largest(arch);
+        if (keys[i].arch == -3) return of_hooks;
         return keys[i].arch == -2 ? sae_arch_lambda(arch) > 0 : keys[i].arch == sae->arch;
     }
     return 1;
@@ -73,8 +77,10 @@ static int key_and_value(const struct config_option *option, const struct config
 /* Whether a name made by default says this key's value already. */
 static int in_default_name(const struct config_sae *sae, const char *key)
 {
-    return strcmp(key, "arch") == 0 || strcmp(key, "features") == 0 ||
-           (strcmp(key, "k") == 0 && sae_arch_keeps_largest((enum sae_arch)sae->arch));
+    static const char *const said[] = {"arch", "activation", "skip", "features"};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (strcmp(key, said[i]) == 0) return 1;
+    return strcmp(key, "k") == 0 && sae_arch_keeps_largest(config_activation(sae));
 }
 
 int config_sweep_name(struct config_sae *sae, const unsigned char *varies, int given)

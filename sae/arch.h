@@ -31,7 +31,7 @@ struct arch {
     struct sae_parameters (*parameters)(const struct sae *sae);
 };
 
-extern const struct arch dictionary_arch; /* l1 and topk */
+extern const struct arch dictionary_arch; /* all but count */
 extern const struct arch count_arch;
 
 struct sae {
