@@ -1,10 +1,11 @@
-#include <cmocka.h>
-#include <math.h>
+#include "base/sae_arch.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "base/sae_arch.h"
+#include <cmocka.h>
+#include <math.h>
 
 static void names_lead_there_and_back(void **state)
 {

@@ -213,9 +213,12 @@ static void rows_that_are_not_finite_change_nothing(void **state)
     enum { ROWS = 64, WIDTH = 16 };
     static float x[ROWS * WIDTH];
     const float poisons[] = {NAN, INFINITY, -INFINITY, 3e38f};
-    for (int arch = 0; arch < SAE_COUNT; arch++) {
-        struct sae_options o = options((enum sae_arch)arch, WIDTH, 50, 4);
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        struct sae_options o = kind_options(kind, WIDTH);
         struct sae *sae, *twin;
+        o.features = 50;
+        o.k = 4;
+        o.threads = 2;
         struct sae_step step;
         assert_int_equal(sae_new(&o, &sae), ERR_OK);
         assert_int_equal(sae_new(&o, &twin), ERR_OK);
