@@ -124,6 +124,11 @@ int plan_make(const struct config *config, const char *descriptor, struct pool *
     return ERR_OK;
 }
 
+double plan_flops_a_row(const struct sae_options *o)
+{
+    return o->arch == SAE_COUNT ? 0 : 12.0 * o->features * o->width;
+}
+
 void plan_free(struct plan *plan)
 {
     descriptor_free(&plan->descriptor);

@@ -57,14 +57,19 @@ static int counters(const struct training *t, uint32_t i, json_t *object)
 static void evaluation(const struct training *t, uint32_t i, json_t *object)
 {
     const struct sae_eval *e = &t->eval[i];
-    int shown = e->rows >= TRAINING_FVE_ROWS;
-    json_object_set_new(object, "fve", shown ? number(e->fve) : json_null());
-    json_object_set_new(object, "mse", shown ? number(e->mse) : json_null());
+    const struct sae_options *o = sae_options(t->sae[i]);
+    struct history_point p = training_point(t, i);
+    json_object_set_new(object, "lambda", number(o->lambda));
+    json_object_set_new(object, "lr", number(o->learning_rate));
+    json_object_set_new(object, "seed", json_integer((json_int_t)o->seed));
+    json_object_set_new(object, "flops", number(p.flops));
+    json_object_set_new(object, "loss", number(p.loss));
+    json_object_set_new(object, "fve", number(p.fve));
+    json_object_set_new(object, "mse", number(p.mse));
     json_object_set_new(object, "l0", e->rows ? number(e->l0) : json_null());
     json_object_set_new(object, "l1", e->rows ? number(e->l1) : json_null());
-    json_object_set_new(object, "dead", json_integer(e->dead));
-    json_object_set_new(object, "dead_window_rows",
-                        json_integer((json_int_t)sae_options(t->sae[i])->dead_window_rows));
+    json_object_set_new(object, "dead", json_integer(p.dead));
+    json_object_set_new(object, "dead_window_rows", json_integer((json_int_t)o->dead_window_rows));
 }
 
 /* names[DESCRIPTOR_MAX_HOOKS] is filled, and must live as long as the options. */

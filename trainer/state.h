@@ -5,6 +5,7 @@
 #include "buffer/draw.h"
 #include "sae/pool.h"
 #include "trainer/held_out.h"
+#include "trainer/history.h"
 #include "trainer/plan.h"
 #include "trainer/training.h"
 
@@ -31,6 +32,7 @@ struct training {
     struct pool *pool;
     struct draw *draw;
     struct held_out *held_out;
+    struct history *history;
     struct sae **sae;      /* (plan.saes) */
     struct sae_eval *eval; /* (plan.saes): the last one; rows 0: none yet */
     struct sae_step *step; /* (plan.saes): the last one */
@@ -39,8 +41,11 @@ struct training {
     float *values;      /* (batch_rows, width) */
 
     uint64_t steps, rows;                            /* over all lives */
+    uint64_t life_rows;                              /* of this life alone */
     double earlier_seconds;                          /* of the lives before this one */
     uint64_t started_ns, evaluate_ns, checkpoint_ns; /* when it began; when the next is due */
+    uint64_t evaluate_steps;                         /* at which one is due before that */
+    double evaluation_row_seconds;                   /* what the last one took a row; 0: none yet */
     uint64_t full_disk_ns; /* no checkpoint is tried before: the disk was full */
     uint64_t answered;     /* checkpoint_request of the last checkpoint */
     struct training_times times;
@@ -49,6 +54,9 @@ struct training {
 
 /* Seconds of training over all lives. */
 double training_seconds(const struct training *t);
+
+/* What the end of the run, and a line of the history, say of SAE i. */
+struct history_point training_point(const struct training *t, uint32_t i);
 
 /* Exports, the counters of `count`, and DIR/summary.json (results.c). Blocks on the disk. */
 int results_write(struct training *t);

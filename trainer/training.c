@@ -9,6 +9,7 @@
 #include "trainer/save.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,7 @@ void training_free(struct training *t)
     if (!t) return;
     draw_close(t->draw);
     held_out_close(t->held_out);
+    history_close(t->history);
     for (uint32_t i = 0; t->sae && i < t->plan.saes; i++) sae_free(t->sae[i]);
     free(t->sae);
     free(t->eval);
@@ -257,12 +259,24 @@ static int open_held_out(struct training *t, uint64_t rows)
     return result;
 }
 
+static int open_history(struct training *t, uint64_t steps)
+{
+    char path[CONFIG_PATH_BYTES + 32];
+    int result;
+    snprintf(path, sizeof path, "%s/history.tsv", t->dir);
+    do {
+        result = history_open(path, steps, &t->history);
+    } while (waits_for_room(t, result));
+    return result;
+}
+
 static int open_parts(struct training *t, const struct save *save, const struct checkpoint *from)
 {
     int result = pool_new(config_threads(t->config->trainer.threads), &t->pool);
     if (result == ERR_OK) result = plan_make(t->config, t->descriptor, t->pool, &t->plan);
     if (result == ERR_OK) result = make_saes(t);
     if (result == ERR_OK) result = open_held_out(t, save->held_out_rows);
+    if (result == ERR_OK) result = open_history(t, save->steps);
     if (result == ERR_OK && from) result = insist_on_place(t, &save->state);
     struct draw_options options = draw_options_of(t);
     if (result == ERR_OK) result = draw_open(&options, &t->draw);
@@ -310,6 +324,7 @@ static int checkpoint(struct training *t)
     save.state = *state; /* its arrays stay the draw's */
     if (save.state.checkpoint_request < request) save.state.checkpoint_request = request;
     int result = held_out_sync(t->held_out);
+    if (result == ERR_OK) result = history_sync(t->history);
     if (result == ERR_OK)
         result = save_write(t->dir, &save, t->sae, t->config->trainer.keep_checkpoints);
     if (result == ERR_OK) result = publish_place(t, &save.state);
@@ -338,6 +353,33 @@ static int checkpoint_if_due(struct training *t)
     return ERR_OK;
 }
 
+struct history_point training_point(const struct training *t, uint32_t i)
+{
+    const struct sae_eval *e = &t->eval[i];
+    const struct sae_step *s = &t->step[i];
+    return (struct history_point){
+        .sae = t->config->trainer.saes[i].name,
+        .flops = plan_flops_a_row(&t->plan.sae[i]) * (double)t->rows,
+        .loss = t->life_rows && !s->skipped ? s->loss : NAN,
+        .mse = e->rows >= TRAINING_FVE_ROWS ? e->mse : NAN,
+        .fve = e->rows >= TRAINING_FVE_ROWS ? e->fve : NAN,
+        .l0 = e->rows        ? e->l0
+              : t->life_rows ? s->l0
+                             : NAN,
+        .dead = e->rows ? e->dead : s->dead,
+    };
+}
+
+static int record(struct training *t)
+{
+    struct history_point points[CONFIG_MAX_SAES];
+    uint32_t count = 0;
+    if (!t->life_rows && history_steps(t->history) == t->steps) return ERR_OK; /* it knows more */
+    for (uint32_t i = 0; i < t->plan.saes; i++)
+        if (t->plan.sae[i].arch != SAE_COUNT) points[count++] = training_point(t, i);
+    return history_add(t->history, t->steps, t->rows, training_seconds(t), points, count);
+}
+
 static int evaluate(struct training *t)
 {
     uint64_t rows = held_out_rows(t->held_out), begin_ns = process_now_ns();
@@ -357,18 +399,39 @@ static int evaluate(struct training *t)
     double took = seconds_since(begin_ns);
     t->times.evaluating += took;
     metrics_add(t->options.metrics, GAUGE_EVALUATION_SECONDS, took);
-    /* A large SAE on many rows must not spend its run on looking at itself. */
-    double pause = t->config->trainer.eval_seconds;
-    if (pause < took * EVALUATION_SHARE) pause = took * EVALUATION_SHARE;
-    t->evaluate_ns = process_now_ns() + (uint64_t)(pause * 1e9);
+    t->evaluation_row_seconds = took / (double)rows;
     return ERR_OK;
 }
 
+/* Whether an evaluation is within a fiftieth of the time: a large SAE on many rows must not spend
+ * its run on looking at itself. Half of what the whole run will have may be spent early, in step
+ * with the logarithm of the steps. */
+static int affordable(const struct training *t)
+{
+    const struct plan *p = &t->plan;
+    double may_take = seconds_since(t->started_ns);
+    if (p->planned_rows > t->rows && t->life_rows > 0) {
+        double left = may_take * (double)(p->planned_rows - t->rows) / (double)t->life_rows;
+        double share = log1p((double)t->steps) / log1p((double)p->planned_steps);
+        if (may_take < (may_take + left) / 2 * share) may_take = (may_take + left) / 2 * share;
+    }
+    double will_take = t->evaluation_row_seconds * (double)held_out_rows(t->held_out);
+    return (t->times.evaluating + will_take) * EVALUATION_SHARE <= may_take;
+}
+
+/* Each eval_seconds, and before that where a quarter more steps were made, so that the history of a
+ * short run has points too. */
 static int evaluate_if_due(struct training *t)
 {
-    if (process_now_ns() < t->evaluate_ns || held_out_rows(t->held_out) < TRAINING_FVE_ROWS)
-        return ERR_OK;
-    return evaluate(t);
+    if (process_now_ns() < t->evaluate_ns && t->steps < t->evaluate_steps) return ERR_OK;
+    if (held_out_rows(t->held_out) >= TRAINING_FVE_ROWS) {
+        if (!affordable(t)) return ERR_OK;
+        int result = evaluate(t);
+        if (result != ERR_OK) return result;
+    }
+    t->evaluate_steps = t->steps + t->steps / 4 + 1;
+    t->evaluate_ns = process_now_ns() + (uint64_t)(t->config->trainer.eval_seconds * 1e9);
+    return record(t);
 }
 
 static void show_draw(struct training *t)
@@ -450,6 +513,7 @@ static int step(struct training *t)
     }
     t->steps++;
     t->rows += t->batch.rows;
+    t->life_rows += t->batch.rows;
     double took = seconds_since(begin_ns);
     t->times.stepping += took;
     metrics_observe(t->options.metrics, GAUGE_STEP_SECONDS, took);
@@ -521,6 +585,7 @@ int training_run(struct training *t)
     result = train(t, &finished);
     if (result == ERR_OK && finished)
         result = held_out_rows(t->held_out) > 0 ? evaluate(t) : ERR_OK;
+    if (result == ERR_OK && finished) result = record(t);
     if (result == ERR_OK) result = insist(t, checkpoint);
     if (result == ERR_OK && finished) result = insist(t, results_write);
     if (result == ERR_OK && finished) metrics_set(t->options.metrics, GAUGE_FINISHED, 1);

@@ -1,0 +1,173 @@
+#include "trainer/history.h"
+
+#include "base/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char header[] = "step\trows\tseconds\tsae\tflops\tloss\tmse\tfve\tl0\tdead\n";
+
+struct history {
+    int fd;
+    char *path;
+    uint64_t last_steps;        /* of the last lines */
+    size_t last_begin, written; /* offsets in the file: of these lines, and its good bytes */
+    char *pending;              /* what comes behind them */
+    size_t pending_bytes;
+};
+
+static int write_error(const struct history *h)
+{
+    int full = errno == ENOSPC || errno == EDQUOT;
+    return err_set(full ? ERR_NOSPC : ERR_IO, "cannot write %s: %s%s", h->path, strerror(errno),
+                   full ? "; HINT: free space on that disk" : "");
+}
+
+/* Sets `written` to the good bytes: whole lines up to the last of a step up to `steps`. */
+static void keep(struct history *h, FILE *in, uint64_t steps)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n = getline(&line, &room, in);
+    if (n > 0 && strcmp(line, header) == 0) h->written = (size_t)n; /* else torn, or not ours */
+    while (h->written > 0 && (n = getline(&line, &room, in)) > 0 && line[n - 1] == '\n') {
+        char *after;
+        uint64_t step = strtoull(line, &after, 10);
+        if (*after != '\t' || step > steps) break;
+        if (step != h->last_steps) h->last_begin = h->written;
+        h->last_steps = step;
+        h->written += (size_t)n;
+    }
+    free(line);
+}
+
+static int take_up(struct history *h, uint64_t steps)
+{
+    FILE *in = steps > 0 ? fopen(h->path, "re") : NULL;
+    if (steps > 0 && !in) return err_set(ERR_IO, "cannot read %s: %s", h->path, strerror(errno));
+    if (in) keep(h, in, steps);
+    if (in) fclose(in);
+    if (ftruncate(h->fd, (off_t)h->written) != 0) return write_error(h);
+    if (h->written > 0) return ERR_OK;
+    h->pending = strdup(header);
+    h->pending_bytes = strlen(header);
+    return h->pending ? ERR_OK : err_set(ERR_NOMEM, "no memory for %s", h->path);
+}
+
+int history_open(const char *path, uint64_t steps, struct history **history)
+{
+    struct history *h = calloc(1, sizeof *h);
+    if (!h) return err_set(ERR_NOMEM, "no memory for %s", path);
+    h->path = strdup(path);
+    h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int result = ERR_OK;
+    if (!h->path)
+        result = err_set(ERR_NOMEM, "no memory for %s", path);
+    else if (h->fd < 0)
+        result = write_error(h);
+    if (result == ERR_OK) result = take_up(h, steps);
+    if (result != ERR_OK) {
+        history_close(h);
+        return result;
+    }
+    *history = h;
+    return ERR_OK;
+}
+
+void history_close(struct history *h)
+{
+    if (!h) return;
+    if (h->fd >= 0) close(h->fd);
+    free(h->pending);
+    free(h->path);
+    free(h);
+}
+
+/* In one call, and at the place where it belongs, so that a disk that was full can be tried again.
+ */
+static int write_pending(struct history *h)
+{
+    size_t done = 0;
+    while (done < h->pending_bytes) {
+        ssize_t n =
+            pwrite(h->fd, h->pending + done, h->pending_bytes - done, (off_t)(h->written + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return write_error(h);
+        done += (size_t)n;
+    }
+    if (ftruncate(h->fd, (off_t)(h->written + done)) != 0) return write_error(h);
+    h->written += done;
+    h->pending_bytes = 0;
+    return ERR_OK;
+}
+
+static void column(FILE *out, const char *format, double x)
+{
+    fputc('\t', out);
+    if (isfinite(x))
+        fprintf(out, format, x);
+    else
+        fputc('-', out);
+}
+
+static void print_point(FILE *out, const struct history_point *p)
+{
+    fprintf(out, "\t%s", p->sae);
+    column(out, "%.10g", p->flops);
+    column(out, "%.6g", p->loss);
+    column(out, "%.6g", p->mse);
+    column(out, "%.6f", p->fve);
+    column(out, "%.3f", p->l0);
+    fprintf(out, "\t%" PRIu32 "\n", p->dead);
+}
+
+/* Forget the lines of the last step, wherever they are. */
+static void drop_last(struct history *h)
+{
+    h->pending_bytes = h->last_begin > h->written ? h->last_begin - h->written : 0;
+    if (h->last_begin < h->written) h->written = h->last_begin;
+}
+
+int history_add(struct history *h, uint64_t steps, uint64_t rows, double seconds,
+                const struct history_point *points, uint32_t count)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    if (steps == h->last_steps && h->last_begin > 0) drop_last(h);
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out) return err_set(ERR_NOMEM, "no memory for %s", h->path);
+    if (h->pending_bytes > 0) fwrite(h->pending, 1, h->pending_bytes, out);
+    for (uint32_t i = 0; i < count; i++) {
+        fprintf(out, "%" PRIu64 "\t%" PRIu64 "\t%.3f", steps, rows, seconds);
+        print_point(out, &points[i]);
+    }
+    if (fclose(out) != 0) {
+        free(text);
+        return err_set(ERR_NOMEM, "no memory for %s", h->path);
+    }
+    h->last_begin = h->written + h->pending_bytes;
+    h->last_steps = steps;
+    free(h->pending);
+    h->pending = text;
+    h->pending_bytes = bytes;
+    (void)write_pending(h); /* what the disk does not take now is history_sync()'s to tell */
+    return ERR_OK;
+}
+
+uint64_t history_steps(const struct history *h)
+{
+    return h->last_steps;
+}
+
+int history_sync(struct history *h)
+{
+    int result = write_pending(h);
+    if (result == ERR_OK && fsync(h->fd) != 0) result = write_error(h);
+    return result;
+}
