@@ -39,11 +39,11 @@ struct child {
     off_t log_from;                      /* its size when this run began */
     int keeps_stdin;                     /* otherwise /dev/null */
     pid_t pid;
-    int status;      /* of the last death, as waitpid() gives it */
-    unsigned deaths; /* since the last progress */
-    unsigned restarts;
-    int64_t death_ms[CHILD_DEATHS]; /* the last ones, newest first */
-    uint64_t progress_at_first;     /* `progress` at the oldest of them */
+    int status;                       /* of the last death, as waitpid() gives it */
+    unsigned deaths;                  /* since the last progress */
+    unsigned restarts, restarts_told; /* told: to a person, the caller's to keep */
+    int64_t death_ms[CHILD_DEATHS];   /* the last ones, newest first */
+    uint64_t progress_at_first;       /* `progress` at the oldest of them */
     int64_t start_ms, back_off_ms;
 };
 

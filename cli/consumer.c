@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/lock.h"
 #include "cli/progress.h"
+#include "cli/snapshot.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -17,8 +18,11 @@ static int is_declared(const struct config *config, const char *name)
     return 0;
 }
 
-static void print_one(const struct config *config, const char *buffer, const char *name)
+/* `status`: what the broker says, NULL where none answers. */
+static void print_one(const struct config *config, const json_t *status, const char *buffer,
+                      const char *name)
 {
+    char process[96];
     struct consumer_state state;
     char drawn[32], held[32], skipped[32];
     int result = consumer_read(buffer, name, &state);
@@ -32,24 +36,29 @@ static void print_one(const struct config *config, const char *buffer, const cha
         printf("  %-24s  %-8s  unreadable: %s\n", name, declared, err_text());
         return;
     }
+    snprintf(process, sizeof process, "trainer-%.55s", name); /* as it calls itself */
     progress_number((double)state.rows_drawn, drawn, sizeof drawn);
     progress_number((double)state.rows_held_out, held, sizeof held);
     progress_number((double)state.rows_skipped, skipped, sizeof skipped);
     printf("  %-24s  %-8s  %14s  %12s  %12s  %s\n", name, declared, drawn, held, skipped,
-           state.finished ? "finished" : "at work");
+           state.finished                  ? "finished"
+           : snapshot_has(status, process) ? "at work"
+                                           : "stopped");
     consumer_state_free(&state);
 }
 
 int consumer_list_command(const struct options *options, const struct config *config)
 {
     char buffer[CONFIG_PATH_BYTES], folder[CONFIG_PATH_BYTES + 16];
+    json_t *status = NULL;
     int result = config_buffer_dir(config, buffer);
     (void)options;
     if (result != ERR_OK) return result;
     printf("  %-24s  %-8s  %14s  %12s  %12s\n", "consumer", "declared", "drawn rows", "held out",
            "skipped");
+    if (snapshot_fetch(config, &status) != ERR_OK) status = NULL;
     for (uint32_t i = 0; i < config->trainer.consumers.count; i++)
-        print_one(config, buffer, config->trainer.consumers.item[i]);
+        print_one(config, status, buffer, config->trainer.consumers.item[i]);
     snprintf(folder, sizeof folder, "%s/CONSUMERS", buffer);
     DIR *dir = opendir(folder);
     struct dirent *entry;
@@ -59,9 +68,10 @@ int consumer_list_command(const struct options *options, const struct config *co
         char *ending = strstr(name, ".state");
         if (!ending || ending[6] != '\0') continue;
         *ending = '\0';
-        if (!is_declared(config, name)) print_one(config, buffer, name);
+        if (!is_declared(config, name)) print_one(config, status, buffer, name);
     }
     if (dir) closedir(dir);
+    json_decref(status);
     return ERR_OK;
 }
 

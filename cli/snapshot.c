@@ -97,6 +97,19 @@ static void read_trainer(const json_t *report, struct snapshot *s)
     s->held_out_rows = snapshot_metric(report, "sluice_trainer_held_out_rows");
 }
 
+int snapshot_has(const json_t *status, const char *name)
+{
+    json_t *process;
+    size_t i;
+    json_array_foreach(json_object_get(status, "processes"), i, process)
+    {
+        const char *its = json_string_value(json_object_get(process, "name"));
+        double age = json_number_value(json_object_get(process, "age_seconds"));
+        if (its && strcmp(its, name) == 0 && age <= fresh_seconds) return 1;
+    }
+    return 0;
+}
+
 void snapshot_read(const json_t *status, struct snapshot *snapshot)
 {
     struct snapshot s = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN,

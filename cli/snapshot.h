@@ -25,6 +25,9 @@ struct snapshot {         /* totals; NaN: nobody has said (yet) */
  * half a second. The caller calls json_decref(*status). */
 int snapshot_fetch(const struct config *config, json_t **status);
 
+/* Whether a process of that name has reported within the last five seconds. */
+int snapshot_has(const json_t *status, const char *name);
+
 /* Read the numbers out of a document; what is missing becomes NaN. */
 void snapshot_read(const json_t *status, struct snapshot *snapshot);
 

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "base/err.h"
+#include "buffer/consumer.h"
 #include "cli/lock.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void row(const char *what, double number, double rate, const char *unit)
 {
@@ -77,6 +79,47 @@ static void print_numbers(const json_t *status)
            "dead features", fraction[2]);
 }
 
+/* The least that a consumer had drawn at its last checkpoint; 0 where one has none. */
+static uint64_t rows_drawn(const struct config *config, const char *buffer)
+{
+    const struct config_list *consumers = &config->trainer.consumers;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < consumers->count; i++) {
+        struct consumer_state state;
+        if (consumer_read(buffer, consumers->item[i], &state) != ERR_OK) return 0;
+        if (state.rows_drawn < least) least = state.rows_drawn;
+        consumer_state_free(&state);
+    }
+    return least;
+}
+
+/* No broker answers (`why`): say what the run's folder tells. */
+static int not_running(const struct options *options, const struct config *config, const char *why)
+{
+    char buffer[CONFIG_PATH_BYTES], text[512], rows[32];
+    snprintf(text, sizeof text, "%s", why);
+    int result = lock_check(config);
+    if (result == ERR_EXISTS)
+        return err_set(ERR_STATE, "%s; its broker does not answer (%s)", err_text(), text);
+    if (result == ERR_OK) result = config_buffer_dir(config, buffer);
+    if (result != ERR_OK) return result;
+    if (access(buffer, F_OK) != 0)
+        return err_set(ERR_NOTFOUND,
+                       "the stream '%s' is not running, and has stored nothing in %s; HINT: start "
+                       "it with `sluice up %s`",
+                       config->stream.name, config->run_dir, options->file);
+    if (config->trainer.consumers.count == 0)
+        return err_set(ERR_STATE,
+                       "the stream '%s' is not running; HINT: `sluice buffer info %s` says what is "
+                       "stored",
+                       config->stream.name, options->file);
+    progress_number((double)rows_drawn(config, buffer), rows, sizeof rows);
+    return err_set(ERR_STATE,
+                   "the stream '%s' is not running: it stopped unfinished, with %s rows trained on "
+                   "at its last checkpoint; HINT: `sluice up %s` goes on",
+                   config->stream.name, rows, options->file);
+}
+
 int status_command(const struct options *options, const struct config *config)
 {
     json_t *status;
@@ -86,10 +129,7 @@ int status_command(const struct options *options, const struct config *config)
             printf("Stream %s is finished.\n\n", config->stream.name);
             return report_print(config, stdout);
         }
-        return err_set(ERR_NOTFOUND,
-                       "no broker of the stream '%s' answers (%s); HINT: start it with `sluice up "
-                       "%s`",
-                       config->stream.name, config->run_dir, options->file);
+        return not_running(options, config, err_text());
     }
     if (options_get(options, "json")) {
         result = json_dumpf(status, stdout, JSON_INDENT(2)) == 0 ? ERR_OK : ERR_IO;

@@ -203,6 +203,23 @@ static void show_line(struct up *up, int64_t at_ms)
     fflush(stderr);
 }
 
+/* One line for each child that is to be started again. */
+static void tell_restarts(struct up *up, int64_t at_ms)
+{
+    for (size_t i = 0; i < up->children.count; i++) {
+        struct child *child = &up->children.child[i];
+        char how[64];
+        if (child->restarts_told == child->restarts) continue;
+        child->restarts_told = child->restarts;
+        child_death(child, how, sizeof how);
+        double pause = child->start_ms > at_ms ? (double)(child->start_ms - at_ms) / 1000 : 0;
+        fprintf(stderr,
+                "%ssluice: %s ended with %s and is started again in %.1f s; its log is %s\n",
+                up->terminal && up->line_every_ms ? "\r\033[K" : "", child->name, how, pause,
+                child->log_file);
+    }
+}
+
 /* Once a second: ask, and show. Returns whether it was time. */
 static int look(struct up *up, int64_t at_ms)
 {
@@ -341,6 +358,7 @@ static int watch(struct up *up)
     int result = ERR_OK;
     while (result == ERR_OK && signals == up->asked) {
         result = children_tend(&up->children, now_ms(), moved(up));
+        tell_restarts(up, now_ms());
         int looked = look(up, now_ms());
         if (result == ERR_OK && (looked || all_ended(up))) revive(up);
         if (result == ERR_OK && all_ended(up)) break;

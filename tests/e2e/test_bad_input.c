@@ -222,6 +222,32 @@ static void await_status(struct run *run, const char *name)
     fail_msg("no %s within %d s in: %s", name, SECONDS, run->out);
 }
 
+static void await_list(struct run *run, const char *words)
+{
+    double until = harness_seconds() + SECONDS;
+    do {
+        assert_int_equal(run_command(run, SECONDS, "sluice", "consumer", "list", run->config, NULL),
+                         0);
+        if (strstr(run->out, words)) return;
+        harness_sleep(0.05);
+    } while (harness_seconds() < until);
+    fail_msg("no '%s' within %d s in: %s", words, SECONDS, run->out);
+}
+
+/* Until a file below the run's folder has these words. */
+static void await_output(struct run *run, const char *file, const char *words)
+{
+    double until = harness_seconds() + SECONDS;
+    int said = 0;
+    while (!said) {
+        char *text = run_text(run, file, NULL);
+        said = text && strstr(text, words);
+        free(text);
+        if (!said && harness_seconds() > until) fail_msg("no '%s' in %s", words, file);
+        harness_sleep(0.05);
+    }
+}
+
 static void a_second_run_of_the_stream(void **state)
 {
     struct run *run = *state;
@@ -240,9 +266,19 @@ static void a_second_run_of_the_stream(void **state)
     has(run->out, "is running");
     assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 0);
     has(run->out, "capacity");
+    await_list(run, "at work");
+    await_output(run, "log/trainer-main.log", "msg=checkpoint ");
+    assert_int_equal(run_kill(run, "trainer-main"), 1);
+    await_output(run, "../up.out",
+                 "trainer-main ended with signal 9 (Killed) and is started again");
     kill(up, SIGINT);
     assert_int_equal(run_wait(up, 20), 0);
     assert_int_equal(run_alive(run), 0);
+    await_list(run, "stopped");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "status", run->config, NULL), 1);
+    has(run->err, "is not running: it stopped unfinished, with ");
+    assert_null(strstr(run->err, " 0 rows"));
+    has(run->err, "HINT: `sluice up");
     begin = harness_seconds(); /* another autoencoder: told at once, and not tried again */
     int code =
         run_command(run, 60, "sluice", "up", run->config, "--set", "trainer.saes.0.arch=topk",

@@ -126,6 +126,7 @@ static void commands_on_a_run_that_never_was(void **state)
 {
     struct run *run = *state;
     assert_int_equal(run_command(run, SECONDS, "sluice", "status", run->config, NULL), 1);
+    assert_non_null(strstr(run->err, "is not running, and has stored nothing"));
     assert_non_null(strstr(run->err, "sluice up"));
     assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 1);
     assert_non_null(strstr(run->err, "sluice up"));
