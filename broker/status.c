@@ -134,7 +134,7 @@ const char *status_bottleneck(const struct status *s, uint64_t now_ns)
             is_full = all > 0 && all - used < full_share * all;
         }
     }
-    if (!producers) return trainers ? "trainer-bound" : "unknown";
+    if (!producers) return trainers ? "trainer-bound" : NULL;
     if (waiting < waiting_share) return "producer-bound";
     return is_full ? "trainer-bound" : "buffer-bound";
 }
@@ -150,7 +150,7 @@ int status_json(const struct status *s, uint64_t now_ns, char **text, size_t *by
                                               (double)(now_ns - r->reported_ns) / 1e9, "report",
                                               r->report, "rates", r->rates));
     }
-    json_t *root = json_pack("{s:s, s:s, s:o}", "stream", s->stream, "bottleneck",
+    json_t *root = json_pack("{s:s, s:s?, s:o}", "stream", s->stream, "bottleneck",
                              status_bottleneck(s, now_ns), "processes", list);
     *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
     json_decref(root);

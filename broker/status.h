@@ -2,9 +2,9 @@
  * What every process last reported, as one JSON document. Bounded: so many processes, so many bytes
  * each; the oldest makes room.
  *
- *     {"stream": NAME, "bottleneck": "producer-bound" | "buffer-bound" | "trainer-bound" |
- * "unknown", "processes": [{"name", "kind", "age_seconds", "report": {...}, "rates": {COUNTER: per
- * second}}]}
+ *     {"stream": NAME, "bottleneck": "producer-bound" | "buffer-bound" | "trainer-bound" | null,
+ *      "processes": [{"name", "kind", "age_seconds", "report": {...},
+ *                     "rates": {COUNTER: per second}}]}
  *
  * The bottleneck: while no producer waits for room, it is the producers; while they wait and the
  * buffer is full, it is the trainers, who do not free it; while they wait and it is not, it is the
@@ -31,7 +31,7 @@ int status_report(struct status *status, const char *name, const char *text, siz
 /* The document; caller frees *text. ERR_NOMEM. */
 int status_json(const struct status *status, uint64_t now_ns, char **text, size_t *bytes);
 
-/* The bottleneck alone: a constant. */
+/* The bottleneck alone: a constant; NULL where nobody reports that could tell. */
 const char *status_bottleneck(const struct status *status, uint64_t now_ns);
 
 #endif

@@ -113,11 +113,9 @@ int snapshot_has(const json_t *status, const char *name)
 void snapshot_read(const json_t *status, struct snapshot *snapshot)
 {
     struct snapshot s = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN,
-                         NAN, NAN, NAN, NAN, NAN, NAN, NAN, 0,   0,   0,   ""};
-    const char *bottleneck = json_string_value(json_object_get(status, "bottleneck"));
+                         NAN, NAN, NAN, NAN, NAN, NAN, NAN, 0,   0,   0};
     json_t *processes = json_object_get(status, "processes"), *process;
     size_t i;
-    snprintf(s.bottleneck, sizeof s.bottleneck, "%s", bottleneck ? bottleneck : "unknown");
     json_array_foreach(processes, i, process)
     {
         const char *kind = json_string_value(json_object_get(process, "kind"));

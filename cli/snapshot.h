@@ -18,7 +18,6 @@ struct snapshot {         /* totals; NaN: nobody has said (yet) */
     double held_out_rows;
     double producers, ended_producers; /* as the sink has it */
     int trainers, captures, sinks;     /* that reported within the last five seconds */
-    char bottleneck[32];
 };
 
 /* Ask the broker of this run. ERR_NOTFOUND: it does not run; else as fetch(). Blocks for at most

@@ -136,9 +136,8 @@ int status_command(const struct options *options, const struct config *config)
         printf("\n");
     } else {
         const char *bound = json_string_value(json_object_get(status, "bottleneck"));
-        int known = bound && strcmp(bound, "unknown") != 0;
-        printf("Stream %s is running%s%s.\n\n", config->stream.name, known ? ", " : "",
-               known ? bound : "");
+        printf("Stream %s is running%s%s.\n\n", config->stream.name, bound ? ", " : "",
+               bound ? bound : "");
         print_numbers(status);
         print_processes(status);
     }

@@ -223,9 +223,10 @@ static int put_records(struct store *store, const struct pass *p, uint32_t produ
     return rc;
 }
 
-static int run_once(struct intake *in, struct store *store, const struct sessions *sessions,
-                    const struct coverage *coverage, const struct store_state *state,
-                    struct pass *p, int *again)
+/* One transaction over the queue. */
+static int try_transaction(struct intake *in, struct store *store, const struct sessions *sessions,
+                           const struct coverage *coverage, const struct store_state *state,
+                           struct pass *p, int *again)
 {
     struct intake_result refusals = p->result;
     size_t limit = p->limit;
@@ -248,12 +249,13 @@ static int run_once(struct intake *in, struct store *store, const struct session
     return rc ? rc : is_short ? ERR_AGAIN : ERR_OK;
 }
 
-static int run_pass(struct intake *in, struct store *store, const struct sessions *sessions,
+/* Transactions until one is not spoilt by a bad frame, or by a lack of pages. */
+static int transact(struct intake *in, struct store *store, const struct sessions *sessions,
                     const struct coverage *coverage, const struct store_state *state,
                     struct pass *p)
 {
     int again, rc;
-    do rc = run_once(in, store, sessions, coverage, state, p, &again);
+    do rc = try_transaction(in, store, sessions, coverage, state, p, &again);
     while (!rc && again);
     return rc;
 }
@@ -277,11 +279,11 @@ int intake_commit(struct intake *in, struct store *store, struct sessions *sessi
     struct pass *p = &in->pass;
     memset(p, 0, sizeof *p);
     p->limit = in->count;
-    int rc = run_pass(in, store, sessions, coverage, state, p);
+    int rc = transact(in, store, sessions, coverage, state, p);
     while (rc == ERR_NOSPC &&
            p->limit > 1) { /* a smaller transaction may find room, and make some */
         p->limit /= 2;
-        rc = run_pass(in, store, sessions, coverage, state, p);
+        rc = transact(in, store, sessions, coverage, state, p);
     }
     if (rc == ERR_NOSPC)
         rc = err_set(ERR_NOSPC, "there is no room for one frame; HINT: make room on the disk of "

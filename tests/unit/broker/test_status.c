@@ -109,10 +109,15 @@ static void names_the_bottleneck(void **state)
     assert_string_equal(bottleneck(0.5, 98), "trainer-bound");
     assert_string_equal(bottleneck(0.5, 50), "buffer-bound");
     assert_int_equal(status_new("s", &s), 0);
-    assert_string_equal(status_bottleneck(s, second), "unknown");
+    assert_null(status_bottleneck(s, second));
     report(s, "trainer-main", "{}", second);
     assert_string_equal(status_bottleneck(s, second), "trainer-bound"); /* producers have ended */
-    assert_string_equal(status_bottleneck(s, 60 * second), "unknown");
+    assert_null(status_bottleneck(s, 60 * second));
+    char *text;
+    size_t bytes;
+    assert_int_equal(status_json(s, 60 * second, &text, &bytes), ERR_OK);
+    assert_non_null(strstr(text, "\"bottleneck\":null"));
+    free(text);
     status_free(s);
 }
 

@@ -84,7 +84,6 @@ static void a_snapshot_adds_up(void **state)
     assert_true(s.trained_rows == 300); /* of the one that is furthest behind */
     assert_int_equal(s.trainers, 2);    /* and not of one that is gone */
     assert_true(s.fve == 0.75 && s.l0 == 32 && s.dead == 10 && s.features == 200);
-    assert_string_equal(s.bottleneck, "trainer-bound");
 }
 
 static void a_snapshot_of_nothing_is_not_a_number(void **state)
