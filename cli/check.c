@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 struct sizes {
     uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
@@ -115,6 +117,75 @@ static void print_stream(const struct config *config, const struct probe *p)
     if (p->corpus_files) number_line("corpus, files and patterns", p->corpus_files);
 }
 
+/* What credit lets all producers send before the first ack: the broker and the sink hold it at
+ * most. */
+static uint64_t frames_under_way(const struct config *config, const struct sizes *s)
+{
+    uint64_t window = config->sink.window_slabs * s->slab_bytes;
+    uint64_t kept = config->capture.retained_bytes;
+    return (window < kept ? window : kept) * config->capture.producers;
+}
+
+/* Bytes that the disk of the run's folder has left for the buffer, what it holds already among
+ * them; UINT64_MAX where nobody can tell. */
+static uint64_t room_for_buffer(const struct config *config)
+{
+    char path[CONFIG_PATH_BYTES], file[CONFIG_PATH_BYTES + 16];
+    struct statvfs disk;
+    struct stat data;
+    if (config_buffer_dir(config, path) != ERR_OK) return UINT64_MAX;
+    snprintf(file, sizeof file, "%s/data.mdb", path);
+    uint64_t held = stat(file, &data) == 0 ? (uint64_t)data.st_blocks * 512 : 0;
+    while (statvfs(path, &disk) != 0) { /* the nearest folder that is there already */
+        char *slash = strrchr(path, '/');
+        if (!slash || slash == path) return UINT64_MAX;
+        *slash = '\0';
+    }
+    return (uint64_t)disk.f_bavail * disk.f_frsize + held;
+}
+
+static void warn_of_disk(const struct config *config)
+{
+    char room[32], size[32];
+    uint64_t bytes = room_for_buffer(config);
+    if (bytes >= config->sink.size_bytes) return;
+    size_text((double)bytes, room, sizeof room);
+    size_text((double)config->sink.size_bytes, size, sizeof size);
+    printf(
+        "\nWARNING: the disk of %s has room for %s, and the buffer may take %s; HINT: make room, "
+        "lower sink.size, or set stream.run_dir\n",
+        config->run_dir, room, size);
+}
+
+/* Errors are all told of before the check ends: earlier ones here, the last one by main(). */
+struct findings {
+    int code; /* of the first */
+    char text[1024];
+};
+
+static int note(struct findings *f, int result)
+{
+    if (result == ERR_OK) return ERR_OK;
+    if (f->code == ERR_OK) f->code = result;
+    if (f->text[0]) fprintf(stderr, "sluice: %s\n", f->text);
+    snprintf(f->text, sizeof f->text, "%s", err_text());
+    return result;
+}
+
+/* What can be told without opening the engine. */
+static void check_parts(const struct config *config, struct findings *f)
+{
+    static const char *const sections[] = {"broker", "sink", "trainer"};
+    struct config_list corpus;
+    char model[CONFIG_PATH_BYTES];
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
+        note(f, config_check_section(config, sections[i]));
+    if (note(f, config_check_section(config, "capture")) != ERR_OK) return;
+    if (config->capture.engine != CONFIG_LLAMA) return;
+    note(f, config_model_path(config, model));
+    if (note(f, config_corpus(config, &corpus)) == ERR_OK) config_list_free(&corpus);
+}
+
 static void print_sizes(const struct config *config, uint32_t width, const struct sizes *s)
 {
     double share = config->sink.checkpoint_share * (double)(s->slabs * s->slab_bytes);
@@ -125,10 +196,14 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
     number_line("rows in the buffer", (double)s->buffer_rows);
     bytes_line("buffer on disk, at most", (double)config->sink.size_bytes);
     bytes_line("a producer's unacked frames, at most", (double)config->capture.retained_bytes);
+    bytes_line("frames in broker and sink, each", (double)frames_under_way(config, s));
     bytes_line("memory of a trainer, about", (double)s->trainer_bytes);
     bytes_line("a checkpoint, about", (double)s->checkpoint_bytes);
     snprintf(ratio, sizeof ratio, "%.2f", (double)s->checkpoint_bytes / share);
     text_line("checkpoint bytes a stream byte", ratio);
+    printf(
+        "\nCapture, broker and sink hold these frames; beside them come the model and the engine's "
+        "own (capture) and\nsome 10 MiB a process: docs/SPEED.md has what was measured.\n");
     if ((double)s->checkpoint_bytes > share)
         printf("\nWARNING: checkpoints would write more than the stream itself; HINT: raise "
                "sink.size or sink.checkpoint_share\n");
@@ -136,13 +211,12 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
 
 int check_command(const struct options *options, const struct config *config)
 {
-    static const char *const sections[] = {"capture", "broker", "sink", "trainer"};
+    struct findings findings = {0};
     struct probe probe;
     struct sizes sizes = {0};
-    int result = ERR_OK;
-    for (size_t i = 0; i < 4 && result == ERR_OK; i++)
-        result = config_check_section(config, sections[i]);
-    if (result == ERR_OK) result = probe_engine(config, &probe);
+    check_parts(config, &findings);
+    if (findings.code != ERR_OK) return err_set(findings.code, "%s", findings.text);
+    int result = probe_engine(config, &probe);
     if (result == ERR_OK && probe.opened) result = buffer_sizes(config, probe.width, &sizes);
     if (result == ERR_OK && probe.opened) result = trainer_sizes(config, &probe, &sizes);
     if (result != ERR_OK) return result;
@@ -152,5 +226,6 @@ int check_command(const struct options *options, const struct config *config)
         print_sizes(config, probe.width, &sizes);
     else
         printf("\nThe corpus is standard input: sizes follow from the model when it runs.\n");
+    warn_of_disk(config);
     return ERR_OK;
 }

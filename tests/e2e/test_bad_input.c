@@ -92,6 +92,33 @@ static void rows_that_the_buffer_cannot_hold(void **state)
     has(run->err, "HINT");
 }
 
+/* Not one at a time: whoever sets up a machine has to know of all. */
+static void all_that_is_missing_is_told_at_once(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "model: /nonexistent/model.gguf, hooks: [resid_post.15]",
+                  "capture: { corpus: /nonexistent/words.txt }\ntrainer: { saes: [] }\n");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 2);
+    has(run->err, "/nonexistent/model.gguf");
+    has(run->err, "/nonexistent/words.txt");
+    has(run->err, "trainer.saes");
+    assert_string_equal(run->out, "");
+}
+
+static void a_buffer_larger_than_the_disk(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", synthetic);
+    assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 0);
+    assert_null(strstr(run->out, "WARNING"));
+    has(run->out, "frames in broker and sink");
+    assert_int_equal(
+        run_command(run, SECONDS, "sluice", "check", run->config, "--set", "sink.size=63TiB", NULL),
+        0);
+    has(run->out, "WARNING: the disk of ");
+    has(run->out, "may take 63.0 TiB");
+}
+
 /* ---- the model and the corpus ---- */
 
 static int check_with(struct run *run, const char *set)
@@ -138,6 +165,20 @@ static void a_hook_that_does_not_exist(void **state)
     has(run->err, "resid_post.0 to resid_post.29"); /* those that do */
     assert_int_equal(check_with(run, "stream.hooks=nonsense"), 2);
     has(run->err, "resid_post.0 to resid_post.29");
+}
+
+static void small_configurations_draw_no_warning(void **state)
+{
+    struct run *run = *state;
+    static const char *const files[] = {"configs/short.yaml", "configs/synthetic.yaml",
+                                        "configs/two-producers.yaml"};
+    run_configure(run, "model: smollm2, hooks: [resid_post.15]", llama);
+    if (check_with(run, "capture.threads=1") != 0) skip();
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (run_command(run, SECONDS, "sluice", "check", files[i], NULL) != 0)
+            fail_msg("%s", run->err);
+        if (strstr(run->out, "WARNING")) fail_msg("%s: %s", files[i], run->out);
+    }
 }
 
 static void a_corpus_without_text(void **state)
@@ -440,8 +481,11 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         BAD(unknown_keys_and_values_out_of_range),
         BAD(rows_that_the_buffer_cannot_hold),
+        BAD(all_that_is_missing_is_told_at_once),
+        BAD(a_buffer_larger_than_the_disk),
         BAD(a_file_that_is_no_model),
         BAD(a_hook_that_does_not_exist),
+        BAD(small_configurations_draw_no_warning),
         BAD(a_corpus_without_text),
         BAD(a_port_in_use),
         BAD(a_stale_socket_and_a_second_broker),
