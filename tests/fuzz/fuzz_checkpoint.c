@@ -46,11 +46,15 @@ static void load_into(const struct checkpoint *c)
     struct sae_options o, saved = {.arch = SAE_TOPK};
     struct sae *sae;
     sae_saved_options(c, "sae.0", &saved);
-    enum sae_arch arch = saved.arch;
+    enum sae_arch arch = saved.arch, like = saved.activation;
     sae_options_default(arch, &o);
+    if (like == SAE_L1 || like == SAE_TOPK || like == SAE_BATCHTOPK) o.activation = like;
     o.width = 2;
+    if (arch == SAE_TRANSCODER) o.width_in = 1;
+    if (arch == SAE_TRANSCODER) o.skip = saved.skip == 1;
+    if (arch == SAE_CROSSCODER) o.hooks = 2;
     o.features = 3;
-    o.k = o.aux_coefficient > 0 ? 1 : 0; /* topk and its kin */
+    o.k = sae_keeps_largest(&o) ? 1 : 0;
     o.levels = 2;
     o.batch_rows = 4;
     if (sae_new(&o, &sae) != ERR_OK) abort();
