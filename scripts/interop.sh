@@ -22,6 +22,16 @@ make_venv() {
     touch "$venv/complete"
 }
 
+# What the measuring needs besides. dictionary_learning comes without what it asks for: its trainers
+# need nothing more than what is there.
+make_peers() {
+    [ ! -e "$venv/peers" ] || return 0
+    local pip=("$venv/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check)
+    "${pip[@]}" --no-deps dictionary-learning==0.1.0
+    "${pip[@]}" matplotlib==3.11.2
+    touch "$venv/peers"
+}
+
 make_venv
 # Nothing may be fetched or sent while the tests run; sparsify's Triton kernels need a GPU.
 export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 WANDB_MODE=disabled SPARSIFY_DISABLE_TRITON=1
@@ -29,10 +39,8 @@ export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1
 SLUICE_MODEL=$cache/models/smollm2.gguf SLUICE_CORPUS=$cache/corpus/corpus.jsonl
 export SLUICE_MODEL SLUICE_CORPUS
 if [ "${1:-}" = peers ]; then
-    # Without what it asks for: its trainers need nothing more than what is there.
-    "$venv/bin/python" -c 'import importlib.metadata as m; m.version("dictionary-learning")' 2>/dev/null ||
-        "$venv/bin/pip" install --quiet --no-deps --no-cache-dir --disable-pip-version-check \
-            dictionary-learning==0.1.0
-    OMP_NUM_THREADS=2 exec "$venv/bin/python" tests/bench/peers.py "${@:2}"
+    make_peers
+    export OMP_NUM_THREADS=${BENCH_PEER_THREADS:-2}
+    exec "$venv/bin/python" tests/bench/peers "${@:2}"
 fi
 exec "$venv/bin/python" -m pytest -p no:cacheprovider -ra tests/interop "$@"

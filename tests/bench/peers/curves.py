@@ -1,0 +1,73 @@
+"""Held-out FVE against rows seen: the same rows in the same order, the same batches, K and F; each
+trainer with the best rate of one list.
+
+The search goes to a neighbour in the list as long as that is better, from the rate where a trainer
+is expected to be best: rates further away are not tried.
+"""
+from common import BATCH, K, run_child, say
+from given import Given, real_rows
+from ours import curve, train
+from results import keep, load, table
+import plot
+
+RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
+FEATURES = 4608
+POINTS = 10
+BELOW = 0.002  # Sluice may be below the best peer by this
+TRAINERS = {
+    "topk": ("Sluice", "sparsify", "SAELens", "dictionary_learning"),
+    "batchtopk": ("Sluice", "SAELens"),
+    "matryoshka": ("Sluice", "SAELens"),
+}
+FIRST = 2e-3  # to try
+
+
+def one(work, given, trainer, arch, rate, steps):
+    every = max(1, steps // POINTS)
+    if trainer == "Sluice":
+        sae = {"arch": arch, "features": FEATURES, "k": K, "rate": rate}
+        _, _, out = train(work, given.folder, steps, every, sae)
+        return curve(out, given.held(), K, arch != "topk")
+    return run_child(work, "peer", given=str(given.folder), peer=trainer, arch=arch, rate=rate,
+                     features=FEATURES, steps=steps, every=every)["curve"]
+
+
+def best(work, given, name, trainer, arch, steps):
+    """Curves by rate, and the best rate; what an earlier run of this part found is taken over."""
+    found = load().get(name, {}).get(f"{trainer} {steps}", {})
+    at = RATES.index(FIRST)
+    while True:
+        for rate in RATES[max(0, at - 1):at + 2]:
+            if str(rate) not in found:
+                say(f"{name}: {trainer}, rate {rate:g}, {steps} steps")
+                found[str(rate)] = one(work, given, trainer, arch, rate, steps)
+                say(f"{name}: {trainer}, rate {rate:g}: FVE {found[str(rate)][-1][1]:.4f}")
+                keep(name, {**load().get(name, {}), f"{trainer} {steps}": found})
+        top = max(RATES[max(0, at - 1):at + 2], key=lambda rate: found[str(rate)][-1][1])
+        if top == RATES[at]:
+            return found, top
+        at = RATES.index(top)
+
+
+def architecture(arch):
+    def part(name, work):
+        given = Given(real_rows())
+        steps = len(given.order) // BATCH if arch == "topk" else len(given.order) // BATCH // 2
+        found = {trainer: best(work, given, name, trainer, arch, steps)
+                 for trainer in TRAINERS[arch]}
+        last = {trainer: curves[str(rate)][-1][1] for trainer, (curves, rate) in found.items()}
+        peer = max(score for trainer, score in last.items() if trainer != "Sluice")
+        rows = [[trainer, f"{rate:g}", f"{last[trainer]:.4f}",
+                 f"{last[trainer] - peer:+.4f}" if trainer == "Sluice" else ""]
+                for trainer, (_, rate) in found.items()]
+        table(f"{name}: held-out FVE after {steps * BATCH:,} rows, F {FEATURES}, L0 {K}, B {BATCH} "
+              f"(aim: not below the best peer by more than {BELOW})",
+              ["trainer", "best rate", "FVE", "over the best peer"], rows)
+        plot.lines(
+            f"docs/fve-{arch}.svg", f"{arch}, F {FEATURES}, L0 {K}: rows seen", "held-out FVE",
+            {f"{trainer}, rate {rate:g}": curves[str(rate)] for trainer, (curves, rate) in
+             found.items()})
+    return part
+
+
+PARTS = {f"curves-{arch}": architecture(arch) for arch in TRAINERS}

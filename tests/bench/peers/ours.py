@@ -1,0 +1,27 @@
+"""Sluice's trainer on a file of rows: tests/bench/bench_learn.c."""
+import json
+import shutil
+
+from common import BATCH, BUILD, THREADS, run_measured
+from learned import fve, read_export
+
+NAME = "Sluice"
+
+
+def train(work, given, steps, every, *saes, batch=BATCH, product=False, exports=True):
+    """Each SAE a dict of bench_learn's options. Its lines, MiB, and the folder of its exports."""
+    out = work / "exports"
+    shutil.rmtree(out, ignore_errors=True)
+    for i in range(len(saes)):
+        (out / str(i)).mkdir(parents=True)
+    told = [",".join(f"{key}={value}" for key, value in sae.items()) for sae in saes]
+    command = [BUILD / "tests/bench/bench_learn", given, str(batch), str(THREADS), str(steps),
+               str(every), out if exports else "-", *(["product=1"] if product else []), *told]
+    lines, _, mib = run_measured(work, *command)
+    return [json.loads(line) for line in lines], mib, out
+
+
+def curve(out, held, k, whole, batch=BATCH):
+    """[rows seen, held-out FVE] of each export of one SAE."""
+    steps = sorted(int(path.name) for path in out.iterdir())
+    return [[step * batch, fve(read_export(out / str(step)), held, k, whole)] for step in steps]
