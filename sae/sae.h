@@ -179,4 +179,13 @@ int sae_load(struct sae *sae, const struct checkpoint *checkpoint, const char *n
 int sae_saved_options(const struct checkpoint *checkpoint, const char *name,
                       struct sae_options *options);
 
+/* OpenBLAS chooses its kernels once, when it is loaded, and takes a processor that it doesn't know
+ * for the oldest one (0.3.21: a Sapphire Rapids whose AMX is masked; SSE3, a fifth of the speed).
+ * Call this first in main(): where its choice has narrower registers than the processor and
+ * OPENBLAS_CORETYPE is not set, it sets that and executes the program again; else, or if that
+ * fails, it returns. */
+void sae_blas_wide(char **argv);
+/* Whether OpenBLAS's kernels have registers as wide as the processor's (AVX2, AVX-512). */
+int sae_blas_is_wide(void);
+
 #endif

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "proto/message.h"
 #include "runtime/process.h"
+#include "sae/sae.h"
 #include "trainer/gauges.h"
 #include "trainer/training.h"
 
@@ -187,5 +188,6 @@ static const struct process_spec trainer_process = {
 
 int main(int argc, char **argv)
 {
+    sae_blas_wide(argv);
     return process_main(&trainer_process, argc, argv);
 }

@@ -4,15 +4,15 @@
  *
  *   bench_learn FOLDER BATCH THREADS STEPS EVERY OUT [product=1] SAE...
  *
- * FOLDER/rows: float32 (rows, D), scaled; FOLDER/mean: float32 (D), where b_dec starts; FOLDER/order:
- * uint32, which row comes when, taken up again from its start when it ends. SAE is a comma-separated
- * list of arch=, features=, k=, rate=, lambda=, levels=, aux=, decay=, warmup=, seed=, plan=; what is
- * not given is the architecture's recipe, and the plan is STEPS.
+ * FOLDER/rows: float32 (rows, D), scaled; FOLDER/mean: float32 (D), where b_dec starts;
+ * FOLDER/order: uint32, which row comes when, taken up again from its start when it ends. SAE is a
+ * comma-separated list of arch=, features=, k=, rate=, lambda=, levels=, aux=, decay=, warmup=,
+ * seed=, plan=; what is not given is the architecture's recipe, and the plan is STEPS.
  *
  * A line of JSON a step: {"seconds": of all SAEs' steps, without the gathering of the batch, "l0",
- * "fve", "dead": of each SAE on this batch}. After each EVERY steps (0: only after the last) SAE i is
- * exported in SAELens's layout to OUT/i/STEP; OUT "-" exports nothing. With product=1 a line also
- * tells what one call of BLAS takes for the first SAE's encoder, (B, D) x (D, F), in turns.
+ * "fve", "dead": of each SAE on this batch}. After each EVERY steps (0: only after the last) SAE i
+ * is exported in SAELens's layout to OUT/i/STEP; OUT "-" exports nothing. With product=1 a line
+ * also tells what one call of BLAS takes for the first SAE's encoder, (B, D) x (D, F), in turns.
  */
 #include <cblas.h>
 #include <fcntl.h>
@@ -45,8 +45,8 @@ struct run {
     const char *out;
     int product;
     struct sae *sae[MAX_SAES];
-    float *x;      /* (batch, D) */
-    float *dense;  /* (batch, F of the first), with product=1 */
+    float *x;     /* (batch, D) */
+    float *dense; /* (batch, F of the first), with product=1 */
 };
 
 static void must(int code)
@@ -162,7 +162,8 @@ static double product(struct run *run)
     openblas_set_num_threads((int)run->threads);
     double begin = now();
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)run->batch, features, width, 1.0f,
-                run->x, width, sae_parameters(run->sae[0]).w_enc, width, 0.0f, run->dense, features);
+                run->x, width, sae_parameters(run->sae[0]).w_enc, width, 0.0f, run->dense,
+                features);
     double seconds = now() - begin;
     openblas_set_num_threads(1);
     return seconds;
@@ -193,7 +194,8 @@ static void make_step(struct run *run, uint64_t step)
     double begin = now();
     for (uint32_t i = 0; i < run->saes; i++) {
         must(sae_train(run->sae[i], &(struct sae_batch){run->x, NULL, run->batch}, &report));
-        if (report.skipped) must(err_set(ERR_STATE, "step %llu was not finite", (unsigned long long)step));
+        if (report.skipped)
+            must(err_set(ERR_STATE, "step %llu was not finite", (unsigned long long)step));
         l0[i] = report.l0;
         fve[i] = report.fve;
         dead[i] = report.dead;
@@ -209,6 +211,7 @@ static void make_step(struct run *run, uint64_t step)
 
 int main(int argc, char **argv)
 {
+    sae_blas_wide(argv);
     struct run run = {0};
     struct pool *pool;
     int first = argc > 7 && strcmp(argv[7], "product=1") == 0 ? 8 : 7;

@@ -198,6 +198,7 @@ static void bench(const struct input *in, const char *name, enum sae_arch arch, 
 
 int main(int argc, char **argv)
 {
+    sae_blas_wide(argv);
     struct input in = {0};
     uint32_t threads = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 2;
     if (argc > 3 || threads == 0) {

@@ -27,7 +27,7 @@ def one(work, given, trainer, arch, rate, steps):
     if trainer == "Sluice":
         sae = {"arch": arch, "features": FEATURES, "k": K, "rate": rate}
         _, _, out = train(work, given.folder, steps, every, sae)
-        return curve(out, given.held(), K, arch != "topk")
+        return curve(out / "0", given.held(), K, arch != "topk")
     return run_child(work, "peer", given=str(given.folder), peer=trainer, arch=arch, rate=rate,
                      features=FEATURES, steps=steps, every=every)["curve"]
 

@@ -10,6 +10,7 @@
 
 #include "base/rng.h"
 #include "sae/kernels.h"
+#include "sae/sae.h"
 
 enum { MOST = 700, VECTORS = 40 };
 
@@ -340,8 +341,16 @@ static void the_environment_chooses_a_set(void **state)
     assert_ptr_equal(best, kernels_best());
 }
 
-int main(void)
+static void blas_is_as_wide_as_the_processor(void **state)
 {
+    (void)state;
+    assert_true(sae_blas_is_wide());
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    sae_blas_wide(argv); /* begins this program again, with the setting */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(combine_is_the_plain_one),
         cmocka_unit_test(dots_are_the_plain_ones),
@@ -354,6 +363,7 @@ int main(void)
         cmocka_unit_test(adam_is_the_plain_one_on_odd_values),
         cmocka_unit_test(plain_adam_is_the_papers),
         cmocka_unit_test(the_environment_chooses_a_set),
+        cmocka_unit_test(blas_is_as_wide_as_the_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
