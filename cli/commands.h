@@ -6,9 +6,11 @@
 #include "runtime/options.h"
 
 /* All: results on stdout; ERR_OK, or an error with err_text(). They block for a second or a few,
- * `buffer verify` and `check` for as long as reading the buffer, or opening the model, takes. */
+ * `sweep` as up_run(), `buffer verify` and `check` for as long as reading the buffer, or opening
+ * the model, takes. */
 
 int check_command(const struct options *options, const struct config *config);
+int sweep_command(const struct options *options, const struct config *config);
 int status_command(const struct options *options, const struct config *config);
 int buffer_info_command(const struct options *options, const struct config *config);
 int buffer_verify_command(const struct options *options, const struct config *config);

@@ -19,6 +19,10 @@ static const struct command_spec commands[] = {
      .meaning = "run the whole pipeline on this machine; run again, it goes on where it stopped",
      .options = up_options,
      .options_count = 1},
+    {.name = "sweep",
+     .meaning = "as up, and then how the autoencoders compare: a table, sweep.tsv, scaling.svg",
+     .options = up_options,
+     .options_count = 1},
     {.name = "check", .meaning = "validate a pipeline without running it, and show its sizes"},
     {.name = "status",
      .meaning = "what a running pipeline is doing",
@@ -36,13 +40,8 @@ static const struct command_spec commands[] = {
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static int (*const actions[COMMANDS])(const struct options *, const struct config *) = {
-    up_command,
-    check_command,
-    status_command,
-    buffer_info_command,
-    buffer_verify_command,
-    consumer_list_command,
-    consumer_drop_command,
+    up_command,          sweep_command,         check_command,         status_command,
+    buffer_info_command, buffer_verify_command, consumer_list_command, consumer_drop_command,
 };
 
 static const struct program_spec program = {
@@ -59,6 +58,7 @@ static const struct program_spec program = {
     .examples = "sluice check run.yaml\n"
                 "sluice up run.yaml\n"
                 "sluice up run.yaml --fresh --set trainer.reuse=4\n"
+                "sluice sweep sweep.yaml\n"
                 "sluice status run.yaml\n",
 };
 

@@ -163,7 +163,7 @@ static void print_rows(const json_t *summary, FILE *out)
     fprintf(out, "\n");
 }
 
-static int load(const struct config *config, const char *consumer, json_t **summary)
+int report_summary(const struct config *config, const char *consumer, json_t **summary)
 {
     char path[CONFIG_PATH_BYTES], *data;
     size_t bytes;
@@ -182,7 +182,7 @@ int report_print(const struct config *config, FILE *out)
     int result = ERR_OK;
     size_t i, j;
     for (uint32_t c = 0; c < consumers->count && result == ERR_OK; c++) {
-        result = load(config, consumers->item[c], &summary);
+        result = report_summary(config, consumers->item[c], &summary);
         if (result == ERR_OK) json_array_append_new(all, summary);
     }
     if (result == ERR_OK && json_array_size(all) > 0)

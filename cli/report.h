@@ -4,6 +4,7 @@
 
 #include "runtime/config.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 /* Whether a consumer has finished and left its summary. Reads the disk, as those below do. */
@@ -14,6 +15,9 @@ int report_finished(const struct config *config);
 /* Whether every declared consumer needs nothing more, though it may still be writing its results.
  */
 int report_all_drawn(const struct config *config);
+
+/* A consumer's summary.json; the caller decrefs. ERR_NOTFOUND, ERR_FORMAT, ERR_IO, ERR_NOMEM. */
+int report_summary(const struct config *config, const char *consumer, json_t **summary);
 
 /* The table of every consumer's SAEs, where they lie, and the Python that loads the first.
  * ERR_NOTFOUND, ERR_FORMAT: a summary is missing or broken. */

@@ -36,6 +36,7 @@ enum {
 struct up {
     const struct options *options;
     const struct config *config;
+    up_report *report;
     struct children children;
     struct progress progress;
     int64_t started_ms, line_ms, look_ms;
@@ -387,7 +388,7 @@ static int conclude(struct up *up, int result)
     char time[24];
     progress_time((double)(now_ms() - up->started_ms) / 1000, time, sizeof time);
     printf("Stream %s is finished, after %s.\n\n", up->config->stream.name, time);
-    return report_print(up->config, stdout);
+    return up->report(up->config, stdout);
 }
 
 static void prepare_terminal(struct up *up)
@@ -427,22 +428,27 @@ static int run(struct up *up)
     return result;
 }
 
-int up_command(const struct options *options, const struct config *config)
+int up_run(const struct options *options, const struct config *config, up_report *report)
 {
     static struct up up; /* large */
-    up = (struct up){.options = options, .config = config};
+    up = (struct up){.options = options, .config = config, .report = report};
     umask(077);
     int lock, result = lock_take(config, &lock);
     if (result != ERR_OK) return result;
     if (options_get(options, "fresh")) result = start_over(config);
     if (result == ERR_OK && report_finished(config)) {
         printf("Stream %s is finished already, with the configuration of that time; "
-               "`sluice up --fresh` starts it over.\n\n",
-               config->stream.name);
-        result = report_print(config, stdout);
+               "`sluice %s --fresh` starts it over.\n\n",
+               config->stream.name, options->command->name);
+        result = report(config, stdout);
     } else if (result == ERR_OK) {
         result = run(&up);
     }
     close(lock);
     return result;
+}
+
+int up_command(const struct options *options, const struct config *config)
+{
+    return up_run(options, config, report_print);
 }

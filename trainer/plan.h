@@ -34,7 +34,8 @@ int plan_make(const struct config *config, const char *descriptor, struct pool *
               struct plan *plan);
 /* Floating-point operations of training on one row, counted as 6 for each weight: 2 forward and 4
  * backward (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). An SAE has 2 F D weights, so this
- * is 12 F D: what dense products would take, though ours leave most of it out. 0 for `count`. */
+ * is 12 F D; a transcoder F (in + out), and its skip in x out. It is what dense products would
+ * take, though ours leave most of it out. 0 for `count`. */
 double plan_flops_a_row(const struct sae_options *options);
 void plan_free(struct plan *plan);
 

@@ -1,0 +1,148 @@
+#include "cli/outcome.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "cli/report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COLUMNS = 10, PATH_BYTES = CONFIG_PATH_BYTES + 32 };
+
+static double number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void text(const json_t *object, const char *key, char *out, size_t bytes)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    snprintf(out, bytes, "%s", value ? value : "-");
+}
+
+static void take(const json_t *summary, const json_t *sae, struct outcome *o)
+{
+    text(sae, "name", o->name, sizeof o->name);
+    text(sae, "arch", o->arch, sizeof o->arch);
+    o->features = number(sae, "features");
+    o->lambda = number(sae, "lambda") > 0 ? number(sae, "lambda") : NAN;
+    o->k = isnan(o->lambda) && number(sae, "k") > 0 ? number(sae, "k") : NAN;
+    o->lr = number(sae, "lr");
+    o->seed = number(sae, "seed");
+    o->rows = number(summary, "rows");
+    o->flops = number(sae, "flops");
+    o->loss = number(sae, "loss");
+    o->mse = number(sae, "mse");
+    o->fve = number(sae, "fve");
+    o->l0 = number(sae, "l0");
+    o->dead = number(sae, "dead");
+}
+
+static int take_all(const json_t *summary, struct outcomes *all)
+{
+    const json_t *saes = json_object_get(summary, "saes");
+    const json_t *sae;
+    size_t i;
+    text(summary, "stream", all->stream, sizeof all->stream);
+    text(summary, "consumer", all->consumer, sizeof all->consumer);
+    all->evaluated_rows = number(summary, "evaluated_rows");
+    all->one = calloc(json_array_size(saes) + 1, sizeof *all->one);
+    if (!all->one) return err_set(ERR_NOMEM, "no memory for the results");
+    json_array_foreach(saes, i, sae)
+    {
+        const char *arch = json_string_value(json_object_get(sae, "arch"));
+        if (arch && strcmp(arch, "count") != 0) take(summary, sae, &all->one[all->count++]);
+    }
+    return ERR_OK;
+}
+
+/* The columns of a line, which is cut into them; how many there are. */
+static int split(char *line, char **column)
+{
+    int n = 0;
+    for (char *at = line; at && n < COLUMNS; n++) column[n] = strsep(&at, "\t\n");
+    return n;
+}
+
+static struct outcome *find(struct outcomes *all, const char *name)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->one[i].name, name) == 0) return &all->one[i];
+    return NULL;
+}
+
+static int add_point(struct outcome *o, double flops, double fve)
+{
+    if ((o->points & (o->points - 1)) == 0) { /* full at each power of two */
+        size_t room = o->points ? 2 * o->points : 1;
+        struct outcome_point *grown = realloc(o->point, room * sizeof *grown);
+        if (!grown) return err_set(ERR_NOMEM, "no memory for the results");
+        o->point = grown;
+    }
+    o->point[o->points++] = (struct outcome_point){flops, fve};
+    return ERR_OK;
+}
+
+/* step, rows, seconds, sae, flops, loss, mse, fve, l0, dead: as the trainer writes it */
+static int read_history(const char *path, struct outcomes *all)
+{
+    FILE *in = fopen(path, "re");
+    if (!in) return err_set(ERR_NOTFOUND, "cannot read %s: %s", path, strerror(errno));
+    char *line = NULL, *column[COLUMNS];
+    size_t room = 0;
+    int result = ERR_OK;
+    while (result == ERR_OK && getline(&line, &room, in) > 0) {
+        if (split(line, column) < COLUMNS) {
+            result = err_set(ERR_FORMAT, "%s has a line of fewer than %d columns", path, COLUMNS);
+            break;
+        }
+        struct outcome *o = find(all, column[3]); /* of the head: nobody */
+        if (!o || strcmp(column[7], "-") == 0) continue;
+        result = add_point(o, strtod(column[4], NULL), strtod(column[7], NULL));
+    }
+    free(line);
+    fclose(in);
+    return result;
+}
+
+static int best_first(const void *a, const void *b)
+{
+    const struct outcome *x = a, *y = b;
+    double fx = isnan(x->fve) ? -INFINITY : x->fve, fy = isnan(y->fve) ? -INFINITY : y->fve;
+    if (fx != fy) return fx < fy ? 1 : -1;
+    return strcmp(x->name, y->name);
+}
+
+int outcomes_read(const struct config *config, const char *consumer, struct outcomes *outcomes)
+{
+    char dir[CONFIG_PATH_BYTES], path[PATH_BYTES];
+    json_t *summary = NULL;
+    struct outcomes all = {0};
+    int result = report_summary(config, consumer, &summary);
+    if (result == ERR_OK) result = take_all(summary, &all);
+    if (result == ERR_OK) result = config_consumer_dir(config, consumer, dir);
+    if (result == ERR_OK) {
+        snprintf(path, sizeof path, "%s/history.tsv", dir);
+        result = read_history(path, &all);
+    }
+    json_decref(summary);
+    if (result != ERR_OK) {
+        outcomes_free(&all);
+        return result;
+    }
+    qsort(all.one, all.count, sizeof *all.one, best_first);
+    *outcomes = all;
+    return ERR_OK;
+}
+
+void outcomes_free(struct outcomes *all)
+{
+    for (size_t i = 0; i < all->count; i++) free(all->one[i].point);
+    free(all->one);
+    *all = (struct outcomes){0};
+}
