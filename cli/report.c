@@ -138,11 +138,11 @@ static void dead_windows(const json_t *summary, char *out, size_t out_bytes)
         least = fmin(least, real(sae, "dead_window_rows"));
         most = fmax(most, real(sae, "dead_window_rows"));
     }
+    snprintf(out, out_bytes, "-");
+    if (most == 0) return;
     progress_number(least, number[0], sizeof number[0]);
     progress_number(most, number[1], sizeof number[1]);
-    if (most == 0)
-        snprintf(out, out_bytes, "-");
-    else if (least == most)
+    if (least == most)
         snprintf(out, out_bytes, "no firing in %s rows", number[0]);
     else
         snprintf(out, out_bytes, "no firing in %s to %s rows", number[0], number[1]);

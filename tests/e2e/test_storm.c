@@ -56,7 +56,8 @@ static void storm(const struct run *run, const char *const *names, size_t count,
 
 static void up_to_the_end(struct run *run)
 {
-    if (run_command(run, 180, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
+    int code = run_command(run, 180, "sluice", "up", run->config, NULL);
+    if (code != 0) fail_msg("exit code %d: %s", code, run->err);
 }
 
 static void each_process_in_turn(void **state)
