@@ -15,8 +15,11 @@ static int of_core(const char *name)
     static const struct {
         const char *name;
         int registers;
-    } cores[] = {{"Haswell", AVX2},      {"Zen", AVX2},          {"SkylakeX", AVX512},
-                 {"Cooperlake", AVX512}, {"SapphireRapids", AVX512}};
+    } cores[] = {{"Haswell", AVX2},
+                 {"Zen", AVX2},
+                 {"SkylakeX", AVX512},
+                 {"Cooperlake", AVX512},
+                 {"SapphireRapids", AVX512}};
     for (size_t i = 0; i < sizeof cores / sizeof *cores; i++)
         if (strcasecmp(cores[i].name, name) == 0) return cores[i].registers;
     return NARROW;

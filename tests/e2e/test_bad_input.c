@@ -322,7 +322,8 @@ static void a_second_run_of_the_stream(void **state)
     has(run->err, "HINT: `sluice up");
     begin = harness_seconds(); /* another autoencoder: told at once, and not tried again */
     int code =
-        run_command(run, 60, "sluice", "up", run->config, "--set", "trainer.saes.0.arch=topk",
+        run_command(run, 60, "sluice", "up", run->config, "--set",
+                    "capture.synthetic.rows=100000000", "--set", "trainer.saes.0.arch=topk",
                     "--set", "trainer.saes.0.features=9", "--set", "trainer.saes.0.k=2", NULL);
     assert_int_equal(code, 2);
     assert_true(harness_seconds() - begin < 15);
