@@ -27,15 +27,17 @@ static const float floor_share = 0.9f;
 static void count_block(void *arg, uint32_t item, uint32_t thread)
 {
     struct dictionary *d = arg;
-    float *block = d->scratch[thread].block;
+    float *block = d->scratch[thread].block, *slack = d->scratch[thread].active.slack;
     uint64_t *bins = d->scratch[thread].bins;
     uint32_t first, n = rows_of_block(d, item, &first);
+    encode_bounds(d, first, n, 0, &d->scratch[thread]);
     for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
         uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
         rows_product(d, first, n, f, m, block);
         for (uint32_t r = 0; r < n; r++)
             for (uint32_t i = 0; i < m; i++) {
-                float x = block[(size_t)r * m + i] + d->w.b_enc[f + i];
+                /* What it is at least, as the floor must let enough through. */
+                float x = block[(size_t)r * m + i] + d->w.b_enc[f + i] - slack[r];
                 uint32_t bits;
                 memcpy(&bits, &x, sizeof bits);
                 if (x > 0) bins[bits >> BIN_SHIFT]++;
@@ -96,8 +98,9 @@ void batch_topk_encode(struct dictionary *d)
 {
     uint32_t wanted = d->sae->options.k * d->rows;
     float above;
-    int enough = rows_encode(d, d->floor);
-    if (!enough || (d->floor > 0 && atomic_load(&d->active.used) < wanted)) {
+    rows_begin(d);
+    int enough = d->floor > 0 && rows_encode(d, d->floor);
+    if (!enough || atomic_load(&d->active.used) < wanted) {
         enough = rows_encode(d, counted_floor(d, wanted, &above));
         /* Only where more pre-activations than lists hold have their upper bits in common. */
         if (!enough) rows_encode(d, above);

@@ -82,7 +82,7 @@ static struct capacity capacity_of(const struct sae_options *o)
     if (sae_keeps_largest(o)) {
         uint64_t most = 64ull * o->k; /* of one row, where the whole batch shares its places */
         c.keep = !recipe->per_batch ? o->k : most < o->features ? (uint32_t)most : o->features;
-        c.active_limit = recipe->per_batch ? c.keep + BLOCK_FEATURES : 2 * c.keep;
+        c.active_limit = c.keep + 16 * o->k + BLOCK_FEATURES;
         c.active = (uint64_t)o->batch_rows * o->k * (recipe->per_batch ? 2 : 1);
         uint32_t half = sae_out_width(o) / 2;
         c.k_aux = o->k_aux ? o->k_aux : power_of_two_near(half ? half : 1);
@@ -160,9 +160,11 @@ static size_t parameter_floats(const struct sae_options *o)
            padded(width) + (size_t)others * padded(features) + skip_floats(o);
 }
 
-static uint64_t collector_bytes(uint32_t limit)
+static uint64_t selection_bytes(const struct sae_options *o, const struct capacity *c)
 {
-    return (uint64_t)BLOCK_ROWS * ((limit + BLOCK_FEATURES) * 8 + 8);
+    return (c->active_limit + BLOCK_FEATURES) * 16ull +
+           (c->k_aux ? 4ull * BLOCK_FEATURES * width_in_of(o) : 0) +
+           screen_rows_bytes(width_in_of(o), screen_best());
 }
 
 static uint64_t dictionary_bytes(const struct sae_options *o)
@@ -185,10 +187,14 @@ static uint64_t dictionary_bytes(const struct sae_options *o)
         sum += features * 4;
         scratch += BATCH_TOPK_BINS * 8;
     }
+    if (c.keep) {
+        sum += screen_bytes(width_in_of(o), o->features, screen_best());
+        scratch += selection_bytes(o, &c);
+    }
     sum += row_lists_bytes(o->batch_rows, (uint32_t)c.active);
     sum += feature_lists_bytes(o->features, (uint32_t)c.active);
     if (c.k_aux) {
-        sum += row_lists_bytes(o->batch_rows, (uint32_t)c.aux) + features * 4;
+        sum += row_lists_bytes(o->batch_rows, (uint32_t)c.aux) + features * 8;
         sum += feature_lists_bytes(o->features, (uint32_t)c.aux);
         scratch += collector_bytes(2 * c.k_aux);
     }
@@ -220,25 +226,18 @@ static int parameters_new(struct parameters *p, const struct sae_options *o)
     return ERR_OK;
 }
 
-static int collector_new(struct collector *c, uint32_t keep, uint32_t limit)
+/* Of rows whose largest are kept: what encode.c needs. */
+static int selection_new(struct dictionary *d, struct scratch *s)
 {
-    c->keep = keep;
-    c->limit = limit;
-    c->stride = limit + BLOCK_FEATURES;
-    c->count = zeroed(BLOCK_ROWS, sizeof *c->count);
-    c->threshold = zeroed(BLOCK_ROWS, sizeof *c->threshold);
-    c->index = zeroed((size_t)BLOCK_ROWS * c->stride, sizeof *c->index);
-    c->value = zeroed((size_t)BLOCK_ROWS * c->stride, sizeof *c->value);
-    if (c->count && c->threshold && c->index && c->value) return ERR_OK;
-    return err_set(ERR_NOMEM, "no memory for a thread's scratch");
-}
-
-static void collector_free(struct collector *c)
-{
-    free(c->count);
-    free(c->threshold);
-    free(c->index);
-    free(c->value);
+    size_t stride = s->active.stride;
+    s->place = zeroed(stride, sizeof *s->place);
+    s->picked = zeroed(stride, sizeof *s->picked);
+    s->dots = zeroed(stride, sizeof *s->dots);
+    s->exact = zeroed(stride, sizeof *s->exact);
+    s->dead = zeroed(d->k_aux ? BLOCK_FEATURES * (size_t)d->width_in : 0, sizeof *s->dead);
+    if (!s->place || !s->picked || !s->dots || !s->exact || !s->dead)
+        return err_set(ERR_NOMEM, "no memory for the threads' scratch");
+    return screen_rows_new(&s->screened, &d->screen);
 }
 
 static int scratch_new(struct dictionary *d, const struct capacity *c)
@@ -260,6 +259,7 @@ static int scratch_new(struct dictionary *d, const struct capacity *c)
         }
         code = collector_new(&s->active, d->keep, c->active_limit);
         if (!code && d->k_aux) code = collector_new(&s->aux, d->k_aux, 2 * d->k_aux);
+        if (!code && d->keep) code = selection_new(d, s);
     }
     return code;
 }
@@ -289,11 +289,11 @@ static int arrays_new(struct dictionary *d, uint32_t rows)
     d->row_l0 = zeroed(rows, sizeof *d->row_l0);
     d->column_sum = zeroed(d->width, sizeof *d->column_sum);
     d->dead_bias = zeroed(d->k_aux ? features : 0, sizeof *d->dead_bias);
-    d->dead_before = zeroed(features / BLOCK_FEATURES + 2, sizeof *d->dead_before);
+    d->dead_index = zeroed(d->k_aux ? features : 0, sizeof *d->dead_index);
     if (!d->norm || !d->silent_rows || !d->feature_square || !d->fired || !d->touched ||
         !d->centred || !d->error || !d->aux_error || !d->ones || !d->row_error || !d->row_rest ||
         !d->row_square || !d->row_aux || !d->row_l1 || !d->row_l0 || !d->column_sum ||
-        !d->dead_bias || !d->dead_before || !d->input_gradient || !d->unexplained ||
+        !d->dead_bias || !d->dead_index || !d->input_gradient || !d->unexplained ||
         !d->skip_square || !d->hook_norm || (d->recipe->per_batch && !d->threshold))
         return err_set(ERR_NOMEM, "no memory for batches of %u rows", rows);
     for (uint32_t r = 0; r < rows; r++) d->ones[r] = 1.0f;
@@ -370,12 +370,13 @@ static void mark_dead(struct dictionary *d)
     uint64_t window = d->sae->options.dead_window_rows;
     d->dead = 0;
     for (uint32_t f = 0; f < d->features; f++) {
-        if (f % BLOCK_FEATURES == 0) d->dead_before[f / BLOCK_FEATURES] = d->dead;
-        int dead = d->silent_rows[f] >= window;
-        d->dead += (uint32_t)dead;
-        if (d->k_aux) d->dead_bias[f] = dead ? d->w.b_enc[f] : -INFINITY;
+        if (d->silent_rows[f] < window) continue;
+        if (d->k_aux) {
+            d->dead_index[d->dead] = f;
+            d->dead_bias[d->dead] = d->w.b_enc[f];
+        }
+        d->dead++;
     }
-    d->dead_before[(d->features + BLOCK_FEATURES - 1) / BLOCK_FEATURES] = d->dead;
 }
 
 static int dictionary_make(struct sae *sae)
@@ -410,6 +411,7 @@ static int dictionary_make(struct sae *sae)
     if (!code && c.k_aux) code = row_lists_new(&d->aux, o->batch_rows, (uint32_t)c.aux);
     if (!code && c.k_aux)
         code = feature_lists_new(&d->aux_by_feature, o->features, (uint32_t)c.aux);
+    if (!code && d->keep) code = screen_new(&d->screen, d->width_in, o->features, screen_best());
     if (!code) code = scratch_new(d, &c);
     if (code) return code;
     start_weights(d, o);
@@ -441,7 +443,7 @@ static void dictionary_free(struct sae *sae)
                       d->row_l0,
                       d->column_sum,
                       d->dead_bias,
-                      d->dead_before,
+                      d->dead_index,
                       d->row_rest,
                       d->skip_square,
                       d->hook_norm,
@@ -458,10 +460,17 @@ static void dictionary_free(struct sae *sae)
         free(d->scratch[t].block_two);
         free(d->scratch[t].block_three);
         free(d->scratch[t].bins);
+        free(d->scratch[t].place);
+        free(d->scratch[t].picked);
+        free(d->scratch[t].dots);
+        free(d->scratch[t].exact);
+        free(d->scratch[t].dead);
+        screen_rows_free(&d->scratch[t].screened);
         collector_free(&d->scratch[t].active);
         collector_free(&d->scratch[t].aux);
     }
     free(d->scratch);
+    screen_free(&d->screen);
     free(d);
 }
 

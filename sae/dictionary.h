@@ -14,12 +14,11 @@
 #define SLUICE_SAE_DICTIONARY_H
 
 #include "sae/arch.h"
+#include "sae/collector.h"
 #include "sae/lists.h"
+#include "sae/screen.h"
 
 enum {
-    BLOCK_ROWS = 256, /* rows of a block at most */
-    BLOCK_FEATURES =
-        256,            /* with BLOCK_ROWS: 256 KiB of pre-activations, half of a small L2 cache */
     TASK_FEATURES = 16, /* features of an item of the gradient and update tasks */
     TASK_COLUMNS = 64,  /* dimensions of an item of the column task */
     BATCH_TOPK_BINS = 1 << 15,
@@ -53,21 +52,15 @@ struct parameters {
     float *r_mag, *b_mag; /* (F): gates; NULL elsewhere */
 };
 
-/* Candidates of a block of rows for a place among the `keep` largest. */
-struct collector {
-    uint32_t keep, limit, stride; /* keep 0: all above zero, at most `limit` a row */
-    uint32_t *count;              /* (BLOCK_ROWS) */
-    float *threshold;             /* (BLOCK_ROWS): what a candidate must exceed */
-    uint32_t *index;              /* (BLOCK_ROWS, stride) */
-    float *value;                 /* (BLOCK_ROWS, stride) */
-    int overflow;
-};
-
 struct scratch {        /* of one thread */
     float *block;       /* (BLOCK_ROWS, BLOCK_FEATURES) */
     float *block_two;   /* (BLOCK_ROWS, BLOCK_FEATURES): the dense path's gradients */
     float *block_three; /* the same: gates: values and gradients of the gate */
     struct collector active, aux;
+    struct screen_rows screened;
+    uint32_t *place, *picked; /* (active.stride): of candidates that are computed exactly */
+    float *dots, *exact;      /* (active.stride) */
+    float *dead;              /* (BLOCK_FEATURES, D): AuxK: weights of dead features */
     uint64_t *bins; /* (BATCH_TOPK_BINS): per_batch: how many pre-activations are how large */
 };
 
@@ -121,10 +114,11 @@ struct dictionary {
     struct row_lists active, aux;
     struct feature_lists by_feature, aux_by_feature;
     uint32_t dead;
-    float *dead_bias;      /* (F): b_enc where dead, -infinity elsewhere */
-    uint32_t *dead_before; /* (blocks of features + 1): dead features before each block */
-    int with_aux;          /* something is dead, and AuxK is on */
-    int dense;             /* this step goes the dense way */
+    uint32_t *dead_index; /* (dead): the dead features, ascending */
+    float *dead_bias;     /* (dead): their b_enc */
+    int with_aux;         /* something is dead, and AuxK is on */
+    int dense;            /* this step goes the dense way */
+    struct screen screen; /* keep: which features may be among the largest */
     struct adam_rate rate;
     struct scratch *scratch; /* (threads) */
 };
@@ -132,9 +126,21 @@ struct dictionary {
 /* rows.c: everything of this step that is done block of rows by block of rows; fills `active` and
  * `aux` with gradients, error, aux_error, row_*. */
 void rows_train(struct dictionary *d);
-/* rows.c: pre-activations, without bias, of n rows from `first` and m features from f: (n, m). */
+/* encode.c: once a step, before encode_block(). */
+void encode_begin(struct dictionary *d);
+/* encode.c: which features of rows [first, first + n) exceed `floor`, or the `keep` largest of
+ * those, into `active`; the dead ones for AuxK into `aux`. */
+void encode_block(struct dictionary *d, uint32_t first, uint32_t n, float floor, struct scratch *s);
+/* encode.c: how far 8-bit products, or float32 ones, of n rows may be off what encode_block()
+ * gives: s->active.slack. */
+void encode_bounds(const struct dictionary *d, uint32_t first, uint32_t n, int eight_bit,
+                   struct scratch *s);
+/* encode.c: pre-activations, without bias, of n rows from `first` and m features from f: (n, m). */
 void rows_product(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
                   float *block);
+/* rows.c: what a step, or rows_forward(), does before rows are encoded: their input,
+ * encode_begin(); per_batch: all rows are centred. */
+void rows_begin(struct dictionary *d);
 /* rows.c: only lists of what exceeds `floor`, at most d->keep of a row, and AuxK's. Whether there
  * was room for them. */
 int rows_encode(struct dictionary *d, float floor);

@@ -4,8 +4,6 @@
  */
 #include "sae/dictionary.h"
 
-#include <cblas.h>
-#include <math.h>
 #include <string.h>
 
 uint32_t rows_block(uint32_t rows)
@@ -18,94 +16,6 @@ uint32_t rows_block(uint32_t rows)
 uint32_t rows_blocks(const struct dictionary *d)
 {
     return (d->rows + d->block_rows - 1) / d->block_rows;
-}
-
-/* Cut a row's candidates down to the `keep` largest; of equal ones the lower index stays. The
- * smallest that stays is what later candidates must exceed: they have higher indexes. */
-static void compact(const struct kernels *kernels, struct collector *c, uint32_t r)
-{
-    uint32_t count = c->count[r];
-    if (count <= c->keep) return;
-    uint32_t *index = c->index + (size_t)r * c->stride;
-    float *value = c->value + (size_t)r * c->stride;
-    float least = kernels->kth(value, count, c->keep);
-    uint32_t larger = 0, kept = 0;
-    for (uint32_t j = 0; j < count; j++) larger += value[j] > least;
-    uint32_t equal = c->keep - larger;
-    for (uint32_t j = 0; j < count; j++) {
-        if (!(value[j] > least)) {
-            if (value[j] < least || equal == 0) continue;
-            equal--;
-        }
-        index[kept] = index[j];
-        value[kept++] = value[j];
-    }
-    c->count[r] = kept;
-    c->threshold[r] = least;
-}
-
-static void collect(const struct kernels *kernels, struct collector *c, uint32_t rows,
-                    const float *block, uint32_t n, const float *bias, uint32_t first)
-{
-    for (uint32_t r = 0; r < rows; r++) {
-        size_t at = (size_t)r * c->stride + c->count[r];
-        c->count[r] += (uint32_t)kernels->above(block + (size_t)r * n, bias, n, c->threshold[r],
-                                                first, c->index + at, c->value + at);
-        if (c->count[r] < c->limit) continue;
-        if (c->keep) {
-            compact(kernels, c, r);
-        } else {
-            c->overflow = 1;
-            c->count[r] = 0;
-        }
-    }
-}
-
-static void begin(struct collector *c, uint32_t rows, float floor)
-{
-    memset(c->count, 0, rows * sizeof *c->count);
-    for (uint32_t r = 0; r < rows; r++) c->threshold[r] = floor;
-    c->overflow = 0;
-}
-
-/* Move what was collected into the step's lists. */
-static void deliver(const struct kernels *kernels, struct collector *c, struct row_lists *lists,
-                    uint32_t first, uint32_t rows)
-{
-    if (c->overflow) atomic_store(&lists->overflow, 1);
-    for (uint32_t r = 0; r < rows; r++) {
-        if (c->keep) compact(kernels, c, r);
-        int64_t at = row_lists_reserve(lists, first + r, c->count[r]);
-        if (at < 0) continue;
-        memcpy(lists->index + at, c->index + (size_t)r * c->stride, c->count[r] * sizeof(uint32_t));
-        memcpy(lists->value + at, c->value + (size_t)r * c->stride, c->count[r] * sizeof(float));
-    }
-}
-
-void rows_product(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
-                  float *block)
-{
-    int width = (int)d->width_in;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f,
-                d->input + (size_t)first * d->input_stride, (int)d->input_stride,
-                d->w.w_enc + (size_t)f * d->width_in, width, 0.0f, block, (int)m);
-}
-
-/* Which features of rows [first, first + n) exceed `floor`, and the dead ones for AuxK. */
-static void encode(struct dictionary *d, uint32_t first, uint32_t n, float floor, struct scratch *s)
-{
-    begin(&s->active, n, floor);
-    if (d->with_aux) begin(&s->aux, n, 0);
-    for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
-        uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
-        rows_product(d, first, n, f, m, s->block);
-        collect(d->kernels, &s->active, n, s->block, m, d->w.b_enc + f, f);
-        uint32_t b = f / BLOCK_FEATURES;
-        if (d->with_aux && d->dead_before[b + 1] > d->dead_before[b])
-            collect(d->kernels, &s->aux, n, s->block, m, d->dead_bias + f, f);
-    }
-    deliver(d->kernels, &s->active, &d->active, first, n);
-    if (d->with_aux) deliver(d->kernels, &s->aux, &d->aux, first, n);
 }
 
 static double square(const struct kernels *kernels, const float *x, size_t n)
@@ -253,7 +163,7 @@ static void train_block(void *arg, uint32_t item, uint32_t thread)
         }
         return;
     }
-    encode(d, first, n, 0, s);
+    encode_block(d, first, n, 0, s);
     decode(d, first, n);
 }
 
@@ -262,12 +172,11 @@ struct encode_job {
     float floor;
 };
 
-static void encode_block(void *arg, uint32_t item, uint32_t thread)
+static void encode_task(void *arg, uint32_t item, uint32_t thread)
 {
     struct encode_job *job = arg;
     uint32_t first, n = rows_of_block(job->d, item, &first);
-    centre(job->d, first, n);
-    encode(job->d, first, n, job->floor, &job->d->scratch[thread]);
+    encode_block(job->d, first, n, job->floor, &job->d->scratch[thread]);
 }
 
 static void decode_block(void *arg, uint32_t item, uint32_t thread)
@@ -277,15 +186,24 @@ static void decode_block(void *arg, uint32_t item, uint32_t thread)
     decode(arg, first, n);
 }
 
-static void set_input(struct dictionary *d)
+static void centre_task(void *arg, uint32_t item, uint32_t thread)
+{
+    (void)thread;
+    uint32_t first, n = rows_of_block(arg, item, &first);
+    centre(arg, first, n);
+}
+
+void rows_begin(struct dictionary *d)
 {
     d->input = d->recipe->centred ? d->centred : d->x;
     d->input_stride = d->recipe->centred ? d->width : d->row_width;
+    if (d->keep == 0 || d->dense) return;
+    if (d->recipe->per_batch) pool_run(d->pool, centre_task, d, rows_blocks(d));
+    encode_begin(d);
 }
 
 static void clear(struct dictionary *d)
 {
-    set_input(d);
     row_lists_clear(&d->active);
     row_lists_clear(&d->aux);
 }
@@ -294,7 +212,7 @@ int rows_encode(struct dictionary *d, float floor)
 {
     struct encode_job job = {d, floor};
     clear(d);
-    pool_run(d->pool, encode_block, &job, rows_blocks(d));
+    pool_run(d->pool, encode_task, &job, rows_blocks(d));
     return !atomic_load(&d->active.overflow);
 }
 
@@ -305,6 +223,7 @@ void rows_train(struct dictionary *d)
         pool_run(d->pool, decode_block, d, rows_blocks(d));
         return;
     }
+    rows_begin(d);
     clear(d);
     pool_run(d->pool, train_block, d, rows_blocks(d));
 }
@@ -326,7 +245,7 @@ static void forward_block(void *arg, uint32_t item, uint32_t thread)
         dense_rows(d, first, n, &d->scratch[thread], out, NULL, f);
         return;
     }
-    encode(d, first, n, 0, &d->scratch[thread]);
+    encode_block(d, first, n, 0, &d->scratch[thread]);
     if (f) memset(f, 0, (size_t)n * d->features * sizeof *f);
     for (uint32_t r = first; r < first + n; r++) {
         uint32_t start = d->active.start[r], count = d->active.count[r];
@@ -343,9 +262,9 @@ static void forward_block(void *arg, uint32_t item, uint32_t thread)
 void rows_forward(struct dictionary *d, float *out, float *f)
 {
     struct forward_job job = {d, out, f};
-    set_input(d);
     d->with_aux = 0;
     d->dense = d->keep == 0 || d->recipe->per_batch; /* by thresholds, where there are some */
+    rows_begin(d);
     row_lists_clear(&d->active);
     pool_run(d->pool, forward_block, &job, rows_blocks(d));
 }
