@@ -17,7 +17,9 @@ int collector_new(struct collector *c, uint32_t keep, uint32_t limit)
     c->value = calloc(BLOCK_ROWS * stride, sizeof *c->value);
     c->bound = calloc(BLOCK_ROWS * stride, sizeof *c->bound);
     c->least = calloc(stride, sizeof *c->least);
-    if (c->count && c->threshold && c->slack && c->index && c->value && c->bound && c->least)
+    c->able = calloc(stride, sizeof *c->able);
+    if (c->count && c->threshold && c->slack && c->index && c->value && c->bound && c->least &&
+        c->able)
         return ERR_OK;
     return err_set(ERR_NOMEM, "no memory for a thread's scratch");
 }
@@ -31,12 +33,13 @@ void collector_free(struct collector *c)
     free(c->value);
     free(c->bound);
     free(c->least);
+    free(c->able);
 }
 
 uint64_t collector_bytes(uint32_t limit)
 {
     uint64_t stride = (uint64_t)limit + BLOCK_FEATURES;
-    return BLOCK_ROWS * (stride * 12 + 12) + stride * 4;
+    return BLOCK_ROWS * (stride * 12 + 12) + stride * 8;
 }
 
 void collector_begin(struct collector *c, uint32_t rows, float floor)
@@ -84,22 +87,29 @@ static void cut_exact(struct collector *c, const struct kernels *kernels, uint32
 /* The `keep` values that are the most at the least tell what the others must be able to reach. */
 static void cut_bounded(struct collector *c, const struct kernels *kernels, uint32_t r)
 {
-    uint32_t count = c->count[r], kept = 0;
+    uint32_t count = c->count[r];
     size_t at = (size_t)r * c->stride;
-    uint32_t *index = c->index + at;
-    float *value = c->value + at, *bound = c->bound + at;
-    for (uint32_t j = 0; j < count; j++)
-        c->least[j] = value[j] > bound[j] ? value[j] - bound[j] : 0;
+    for (uint32_t j = 0; j < count; j++) {
+        float least = c->value[at + j] - c->bound[at + j];
+        c->least[j] = least > 0 ? least : 0;
+    }
     float reached = collector_lowered(kernels->kth(c->least, count, c->keep));
     if (reached > c->threshold[r]) c->threshold[r] = reached;
-    for (uint32_t j = 0; j < count; j++) {
-        int stays = value[j] + bound[j] > c->threshold[r];
-        index[kept] = index[j];
-        value[kept] = value[j];
-        bound[kept] = bound[j];
-        kept += (uint32_t)stays;
+    uint32_t kept = collector_able(c, kernels, r, c->threshold[r]);
+    for (uint32_t j = 0; j < kept; j++) {
+        uint32_t from = c->able[j];
+        c->index[at + j] = c->index[at + from];
+        c->value[at + j] = c->value[at + from];
+        c->bound[at + j] = c->bound[at + from];
     }
     c->count[r] = kept;
+}
+
+uint32_t collector_able(struct collector *c, const struct kernels *kernels, uint32_t r, float bar)
+{
+    size_t at = (size_t)r * c->stride;
+    return (uint32_t)kernels->above(c->value + at, c->bound + at, c->count[r], bar, 0, c->able,
+                                    c->least);
 }
 
 void collector_cut(struct collector *c, const struct kernels *kernels, uint32_t r)

@@ -24,6 +24,7 @@ struct collector {
     float *slack;    /* (BLOCK_ROWS): values may be off by so much; 0: exact; infinite: given up */
     float *bound;    /* (BLOCK_ROWS, stride): this value by so much, where they may be */
     float *least;    /* (stride): scratch */
+    uint32_t *able;  /* (stride): places in a row's list, of collector_able() */
     uint32_t *index; /* (BLOCK_ROWS, stride) */
     float *value;    /* (BLOCK_ROWS, stride): not below 0 */
     int overflow;    /* keep 0: there were more */
@@ -53,6 +54,10 @@ void collector_give_up(struct collector *c, uint32_t r);
 /* Cut row r down to the `keep` largest; of equal ones the lower index stays. Where values aren't
  * exact, to those that may be among them. */
 void collector_cut(struct collector *c, const struct kernels *kernels, uint32_t r);
+
+/* The places of a row's candidates whose value and bound together exceed `bar` into c->able,
+ * ascending; returns how many. */
+uint32_t collector_able(struct collector *c, const struct kernels *kernels, uint32_t r, float bar);
 
 /* What the sum of a value and its bound must exceed where the exact value is to exceed this. */
 float collector_lowered(float threshold);

@@ -117,43 +117,48 @@ static void compute(const struct dictionary *d, const float *x, const uint32_t *
         s->exact[s->place[i]] = s->dots[i] + d->w.b_enc[s->picked[i]];
 }
 
-/* The keep-th largest of the first `picked` that were computed: no less has a place. */
-static float reached(const struct dictionary *d, uint32_t picked, struct scratch *s)
+/* What a row's candidates must be able to exceed: `floor`, and the keep-th largest of those that
+ * look largest, which are computed for it. The others' exact[] are NaN. */
+static float bar_of(const struct dictionary *d, const float *x, float floor, struct scratch *s,
+                    uint32_t r)
 {
-    for (uint32_t i = 0; i < picked; i++) {
-        float value = s->exact[s->place[i]];
-        s->dots[i] = value > 0 ? value : 0;
+    struct collector *c = &s->active;
+    const float *value = c->value + (size_t)r * c->stride;
+    uint32_t count = c->count[r], picked = 0;
+    memset(s->exact, 0xff, count * sizeof *s->exact);
+    if (count <= c->keep) return floor;
+    float least = d->kernels->kth(value, count, c->keep);
+    for (uint32_t j = 0; j < count; j++) {
+        s->place[picked] = j;
+        picked += value[j] >= least;
     }
-    return d->kernels->kth(s->dots, picked, s->active.keep);
+    compute(d, x, c->index + (size_t)r * c->stride, picked, s);
+    for (uint32_t i = 0; i < picked; i++) {
+        float exact = s->exact[s->place[i]];
+        s->dots[i] = exact > 0 ? exact : 0;
+    }
+    return fmaxf(d->kernels->kth(s->dots, picked, c->keep), floor);
 }
 
-/* From candidates to the largest: those that look largest first, as their values tell which of the
- * others can still have a place. */
+/* From candidates to values that are exact and exceed `floor`, all that may be among the largest.
+ */
 static void make_exact(const struct dictionary *d, const float *x, float floor, struct scratch *s,
                        uint32_t r)
 {
     struct collector *c = &s->active;
-    uint32_t *index = c->index + (size_t)r * c->stride;
-    float *value = c->value + (size_t)r * c->stride;
-    uint32_t count = c->count[r], picked = 0, kept = 0;
-    float least = count > c->keep ? d->kernels->kth(value, count, c->keep) : 0;
-    for (uint32_t j = 0; j < count; j++)
-        if (value[j] >= least) s->place[picked++] = j;
-    compute(d, x, index, picked, s);
-    if (count > c->keep) {
-        float bar = collector_lowered(fmaxf(reached(d, picked, s), floor));
-        picked = 0;
-        for (uint32_t j = 0; j < count; j++) {
-            if (value[j] >= least) continue;
-            s->exact[j] = 0;
-            if (value[j] + c->bound[(size_t)r * c->stride + j] > bar) s->place[picked++] = j;
-        }
-        compute(d, x, index, picked, s);
+    uint32_t *index = c->index + (size_t)r * c->stride, picked = 0, kept = 0;
+    float bar = collector_lowered(bar_of(d, x, floor, s, r));
+    uint32_t able = collector_able(c, d->kernels, r, bar);
+    for (uint32_t i = 0; i < able; i++) {
+        s->place[picked] = c->able[i];
+        picked += isnan(s->exact[c->able[i]]) != 0;
     }
-    for (uint32_t j = 0; j < count; j++) {
-        if (!(s->exact[j] > floor)) continue;
-        index[kept] = index[j];
-        value[kept++] = s->exact[j];
+    compute(d, x, index, picked, s);
+    for (uint32_t i = 0; i < able; i++) {
+        float value = s->exact[c->able[i]];
+        if (!(value > floor)) continue;
+        index[kept] = index[c->able[i]];
+        c->value[(size_t)r * c->stride + kept++] = value;
     }
     c->count[r] = kept;
     c->slack[r] = 0;

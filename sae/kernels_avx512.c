@@ -67,6 +67,12 @@ static void combine(float *y, size_t n, const float *base, float base_scale, con
                      count);
 }
 
+/* Listed rows lie anywhere: the processor does not guess the next one. */
+TARGET static inline void fetch(const float *row, size_t n)
+{
+    for (size_t i = 0; i < n; i += LANES) _mm_prefetch((const char *)(row + i), _MM_HINT_T0);
+}
+
 TARGET static void dots(float *out, const float *y, size_t n, const float *x, size_t stride,
                         const uint32_t *index, size_t count)
 {
@@ -75,6 +81,7 @@ TARGET static void dots(float *out, const float *y, size_t n, const float *x, si
         __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
                          _mm512_setzero_ps()};
         size_t i = 0;
+        if (index && j + 1 < count) fetch(x + index[j + 1] * stride, n);
         for (; i + 4 * LANES <= n; i += 4 * LANES)
             for (int t = 0; t < 4; t++)
                 sum[t] = _mm512_fmadd_ps(_mm512_loadu_ps(row + i + t * LANES),
