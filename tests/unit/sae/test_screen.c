@@ -192,7 +192,7 @@ static int best_first(const void *a, const void *b)
 }
 
 /* What is hard about some rows and features. */
-static void spoil(struct dictionary *d, float *x, uint32_t rows, struct rng *rng)
+static void spoil(struct dictionary *d, float *x, struct rng *rng)
 {
     uint32_t width = d->width, features = d->features;
     for (uint32_t i = 0; i < width; i++) {
@@ -211,7 +211,6 @@ static void spoil(struct dictionary *d, float *x, uint32_t rows, struct rng *rng
     for (uint32_t f = 5; f < features; f += 50)
         memset(d->w.w_enc + (size_t)f * width, 0, width * sizeof(float));
     for (uint32_t f = 7; f < features; f += 30) d->w.b_enc[f] = (float)rng_normal(rng);
-    (void)rows;
 }
 
 /* Rows whose features lie so close to each other that no bound tells them apart. */
@@ -223,7 +222,19 @@ static void crowd(struct dictionary *d, uint32_t features)
                 d->w.w_enc[i] * (1 + 1e-7f * (float)(f * 7919 % 5));
 }
 
-enum data { EVEN, OUTLIERS, SPOILT, CROWDED };
+/* Large terms that cancel out: float32 sums in another order give other values altogether. */
+static void cancel(struct dictionary *d, float *x, uint32_t rows, struct rng *rng)
+{
+    uint32_t width = d->width;
+    for (uint32_t r = 0; r < rows; r++) x[(size_t)r * width] = x[(size_t)r * width + 1] = 1000;
+    for (uint32_t f = 0; f < d->features; f++) {
+        float *w = d->w.w_enc + (size_t)f * width;
+        w[0] = 300 * (float)rng_normal(rng);
+        w[1] = -w[0];
+    }
+}
+
+enum data { EVEN, OUTLIERS, SPOILT, INFINITE, CROWDED, CANCELLING };
 
 static void check_topk(enum data data, uint32_t width, uint32_t features, uint32_t k, uint32_t rows,
                        const char *mode)
@@ -238,7 +249,9 @@ static void check_topk(enum data data, uint32_t width, uint32_t features, uint32
     rng_seed(&rng, width + features + k);
     for (uint32_t r = 0; r < rows; r++)
         fill(&rng, x + (size_t)r * width, width, data == EVEN ? 1 : 30);
-    if (data == SPOILT) spoil(d, x, rows, &rng);
+    if (data == SPOILT || data == INFINITE) spoil(d, x, &rng);
+    if (data == INFINITE) d->w.w_enc[0] = INFINITY;
+    if (data == CANCELLING) cancel(d, x, rows, &rng);
     if (data == CROWDED) crowd(d, features);
     assert_int_equal(sae_forward(sae, x, rows, out, f), ERR_OK);
     for (uint32_t r = 0; r < rows; r++) {
@@ -268,13 +281,61 @@ static void topk_is_the_kernels_over_all_features(void **state)
 {
     (void)state;
     for (int m = 0; m < 3; m++)
-        for (enum data data = EVEN; data <= CROWDED; data++) {
+        for (enum data data = EVEN; data <= CANCELLING; data++) {
             check_topk(data, 17, 300, 3, 65, modes[m]);
             check_topk(data, 100, 1000, 32, 70, modes[m]);
             check_topk(data, 64, 3000, 8, 300, modes[m]); /* lists are cut on the way */
             check_topk(data, 33, 257, 257, 64, modes[m]);
             check_topk(data, 20, 40, 5, 10, modes[m]); /* too small to quantize */
         }
+}
+
+/* AuxK's features are the dead ones alone, the largest of them, each under its own number. */
+static void auxk_takes_the_largest_of_the_dead(void **state)
+{
+    (void)state;
+    enum { WIDTH = 20, FEATURES = 900, ROWS = 70, K_AUX = 16 };
+    struct sae_options o;
+    struct sae *sae;
+    struct sae_step step;
+    struct rng rng;
+    float x[ROWS * WIDTH], dot;
+    sae_options_default(SAE_TOPK, &o);
+    o.width = WIDTH;
+    o.features = FEATURES;
+    o.k = 4;
+    o.k_aux = K_AUX;
+    o.batch_rows = ROWS;
+    o.learning_rate = 0;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    struct dictionary *d = sae->state;
+    rng_seed(&rng, 1);
+    for (int r = 0; r < ROWS; r++) fill(&rng, x + r * WIDTH, WIDTH, 3);
+    for (uint32_t f = 0; f < FEATURES; f++) {
+        d->w.b_enc[f] = 0.1f * (float)rng_normal(&rng);
+        d->silent_rows[f] = f % 3 == 1 ? o.dead_window_rows : 0;
+    }
+    assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
+    for (uint32_t r = 0; r < ROWS; r++) {
+        uint32_t at = d->aux.start[r], larger = 0;
+        float least = INFINITY;
+        assert_int_equal(d->aux.count[r], K_AUX);
+        for (uint32_t j = at; j < at + K_AUX; j++) {
+            uint32_t f = d->aux.index[j];
+            assert_int_equal(f % 3, 1);
+            d->kernels->dots(&dot, x + r * WIDTH, WIDTH, d->w.w_enc + (size_t)f * WIDTH, 0, NULL,
+                             1);
+            assert_true(fabsf(dot + d->w.b_enc[f] - d->aux.value[j]) < 1e-4f);
+            least = fminf(least, d->aux.value[j]);
+        }
+        for (uint32_t f = 1; f < FEATURES; f += 3) {
+            d->kernels->dots(&dot, x + r * WIDTH, WIDTH, d->w.w_enc + (size_t)f * WIDTH, 0, NULL,
+                             1);
+            larger += dot + d->w.b_enc[f] > least + 1e-4f;
+        }
+        assert_true(larger < K_AUX);
+    }
+    sae_free(sae);
 }
 
 /* Trained side by side, what is screened in any way stays the same bit for bit. */
@@ -319,6 +380,7 @@ int main(void)
         cmocka_unit_test(the_bound_is_no_wider_than_it_must_be),
         cmocka_unit_test(all_kernels_quantize_alike),
         cmocka_unit_test(topk_is_the_kernels_over_all_features),
+        cmocka_unit_test(auxk_takes_the_largest_of_the_dead),
         cmocka_unit_test(training_is_the_same_however_it_is_screened),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
