@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "sae/arch.h"
 #include "sae/saved.h"
+#include "sae/screen.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -176,6 +177,12 @@ const struct sae_options *sae_options(const struct sae *sae)
 const char *sae_kernels(const struct sae *sae)
 {
     return sae->kernels->name;
+}
+
+const char *sae_screen(const struct sae *sae)
+{
+    const struct screen_kernels *kernels = sae_keeps_largest(&sae->options) ? screen_best() : NULL;
+    return kernels ? kernels->name : "off";
 }
 
 struct sae_parameters sae_parameters(const struct sae *sae)

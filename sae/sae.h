@@ -135,6 +135,9 @@ uint64_t sae_steps(const struct sae *sae);   /* steps made; skipped ones are not
 uint64_t sae_skipped(const struct sae *sae); /* steps skipped */
 const struct sae_options *sae_options(const struct sae *sae);
 const char *sae_kernels(const struct sae *sae); /* "plain", "avx2", "avx512" */
+/* How the largest pre-activations are found: "vnni" or "plain": by 8-bit products; "off": by
+ * float32 ones. The result is the same. */
+const char *sae_screen(const struct sae *sae);
 
 /* The parameters as they are, for exports and tests; they live until the next sae_train() or
  * sae_load(). All NULL for `count`. */
