@@ -200,8 +200,8 @@ static void say_plan(const struct training *t)
     for (uint32_t i = 0; i < p->saes; i++)
         log_event(LOG_INFO, "autoencoder", LOG_S("sae", t->config->trainer.saes[i].name),
                   LOG_S("arch", sae_arch_name(p->sae[i].arch)),
-                  LOG_S("screen", sae_screen(t->sae[i])),
-                  LOG_U("dead_window_rows", p->sae[i].dead_window_rows));
+                  LOG_U("dead_window_rows", p->sae[i].dead_window_rows),
+                  LOG_S("screen", sae_screen(t->sae[i])));
     metrics_set(t->options.metrics, GAUGE_PLANNED_ROWS, (double)p->planned_rows);
     metrics_set(t->options.metrics, GAUGE_REUSE, t->config->trainer.reuse);
 }
