@@ -88,7 +88,7 @@ static void print_sae(const json_t *summary, const json_t *sae, FILE *out)
     progress_number(real(sae, "dead"), dead, sizeof dead);
     progress_number(real(sae, "steps"), steps, sizeof steps);
     progress_number(real(summary, "rows"), rows, sizeof rows);
-    fprintf(out, "  %-12.12s  %-24.24s  %8s  %5s", text(summary, "consumer"), text(sae, "name"),
+    fprintf(out, "  %-12.12s  %-24s  %8s  %5s", text(summary, "consumer"), text(sae, "name"),
             features, k);
     print_fraction(real(sae, "fve"), 4, 6, out);
     print_fraction(real(sae, "l0"), 1, 6, out);
