@@ -140,10 +140,11 @@ static void find_ranges(struct picture *p)
 
 /* ---- ticks ---- */
 
-/* 1, 2, 5, 10, ... within the range; powers of ten alone where it is wide. */
+/* Powers of ten where the range is wide; 1, 2, 5, 10, ...; or more of them where it is narrow. */
 static size_t ticks_of(const struct axis *a, double *tick)
 {
-    static const double steps[] = {1, 2, 5};
+    static const double coarse[] = {1}, usual[] = {1, 2, 5};
+    static const double fine[] = {1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9};
     size_t count = 0;
     if (!a->logarithmic) {
         double step = pow(10, floor(log10(a->high)));
@@ -151,12 +152,13 @@ static size_t ticks_of(const struct axis *a, double *tick)
         for (double x = 0; x <= a->high && count < TICKS; x += step) tick[count++] = x;
         return count;
     }
-    int wide = log10(a->high / a->low) > 2.4;
-    for (int e = (int)floor(log10(a->low)); e <= ceil(log10(a->high)) && count + 3 < TICKS; e++)
-        for (int s = 0; s < (wide ? 1 : 3); s++) {
-            double x = steps[s] * pow(10, e);
-            if (x >= a->low && x <= a->high) tick[count++] = x;
-        }
+    double ratio = a->high / a->low;
+    const double *steps = ratio > 250 ? coarse : ratio > 10 ? usual : fine;
+    size_t n = ratio > 250 ? 1 : ratio > 10 ? 3 : sizeof fine / sizeof fine[0];
+    for (double power = pow(10, floor(log10(a->low))); power <= a->high; power *= 10)
+        for (size_t s = 0; s < n && count < TICKS; s++)
+            if (steps[s] * power >= a->low && steps[s] * power <= a->high)
+                tick[count++] = steps[s] * power;
     return count;
 }
 
@@ -164,9 +166,11 @@ static size_t ticks_of(const struct axis *a, double *tick)
 static void power_text(double x, char *out, size_t bytes)
 {
     static const char *const digits[] = {"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
-    int exponent = (int)floor(log10(x) + 1e-9), first = (int)(x / pow(10, exponent) + 0.5);
+    int exponent = (int)floor(log10(x) + 1e-9);
+    double first = x / pow(10, exponent);
     char plain[16];
-    int used = first == 1 ? snprintf(out, bytes, "10") : snprintf(out, bytes, "%d·10", first);
+    int used = fabs(first - 1) < 1e-6 ? snprintf(out, bytes, "10")
+                                      : snprintf(out, bytes, "%.2g·10", first);
     snprintf(plain, sizeof plain, "%d", exponent);
     for (const char *p = plain; *p && (size_t)used < bytes; p++)
         used +=

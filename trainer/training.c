@@ -412,7 +412,8 @@ static int affordable(const struct training *t)
     const struct plan *p = &t->plan;
     double may_take = seconds_since(t->started_ns);
     if (p->planned_rows > t->rows && t->life_rows > 0) {
-        double left = may_take * (double)(p->planned_rows - t->rows) / (double)t->life_rows;
+        double working = t->times.drawing + t->times.stepping;
+        double left = working * (double)(p->planned_rows - t->rows) / (double)t->life_rows;
         double share = log1p((double)t->steps) / log1p((double)p->planned_steps);
         if (may_take < (may_take + left) / 2 * share) may_take = (may_take + left) / 2 * share;
     }
@@ -420,8 +421,8 @@ static int affordable(const struct training *t)
     return (t->times.evaluating + will_take) * EVALUATION_SHARE <= may_take;
 }
 
-/* Each eval_seconds, and before that where a quarter more steps were made, so that the history of a
- * short run has points too. */
+/* Each eval_seconds, and before that where half as many steps more were made, so that the history
+ * of a short run has points too. */
 static int evaluate_if_due(struct training *t)
 {
     if (process_now_ns() < t->evaluate_ns && t->steps < t->evaluate_steps) return ERR_OK;
@@ -430,7 +431,7 @@ static int evaluate_if_due(struct training *t)
         int result = evaluate(t);
         if (result != ERR_OK) return result;
     }
-    t->evaluate_steps = t->steps + t->steps / 4 + 1;
+    t->evaluate_steps = t->steps + t->steps / 2 + 1;
     t->evaluate_ns = process_now_ns() + (uint64_t)(t->config->trainer.eval_seconds * 1e9);
     return record(t);
 }
