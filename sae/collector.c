@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const uint32_t first_cut = 12; /* times `keep`: when a list of bounded values is cut first */
+
 int collector_new(struct collector *c, uint32_t keep, uint32_t limit)
 {
     size_t stride = (size_t)limit + BLOCK_FEATURES;
     *c = (struct collector){.keep = keep, .limit = limit, .stride = (uint32_t)stride};
     c->count = calloc(BLOCK_ROWS, sizeof *c->count);
+    c->due = calloc(BLOCK_ROWS, sizeof *c->due);
     c->threshold = calloc(BLOCK_ROWS, sizeof *c->threshold);
     c->slack = calloc(BLOCK_ROWS, sizeof *c->slack);
     c->index = calloc(BLOCK_ROWS * stride, sizeof *c->index);
@@ -18,8 +21,8 @@ int collector_new(struct collector *c, uint32_t keep, uint32_t limit)
     c->bound = calloc(BLOCK_ROWS * stride, sizeof *c->bound);
     c->least = calloc(stride, sizeof *c->least);
     c->able = calloc(stride, sizeof *c->able);
-    if (c->count && c->threshold && c->slack && c->index && c->value && c->bound && c->least &&
-        c->able)
+    if (c->count && c->due && c->threshold && c->slack && c->index && c->value && c->bound &&
+        c->least && c->able)
         return ERR_OK;
     return err_set(ERR_NOMEM, "no memory for a thread's scratch");
 }
@@ -27,6 +30,7 @@ int collector_new(struct collector *c, uint32_t keep, uint32_t limit)
 void collector_free(struct collector *c)
 {
     free(c->count);
+    free(c->due);
     free(c->threshold);
     free(c->slack);
     free(c->index);
@@ -39,14 +43,17 @@ void collector_free(struct collector *c)
 uint64_t collector_bytes(uint32_t limit)
 {
     uint64_t stride = (uint64_t)limit + BLOCK_FEATURES;
-    return BLOCK_ROWS * (stride * 12 + 12) + stride * 8;
+    return BLOCK_ROWS * (stride * 12 + 16) + stride * 8;
 }
 
 void collector_begin(struct collector *c, uint32_t rows, float floor)
 {
     memset(c->count, 0, rows * sizeof *c->count);
     memset(c->slack, 0, rows * sizeof *c->slack);
-    for (uint32_t r = 0; r < rows; r++) c->threshold[r] = floor;
+    for (uint32_t r = 0; r < rows; r++) {
+        c->threshold[r] = floor;
+        c->due[r] = c->limit;
+    }
     c->overflow = 0;
 }
 
@@ -57,8 +64,11 @@ float collector_lowered(float threshold)
 
 void collector_bounded(struct collector *c, uint32_t rows)
 {
-    for (uint32_t r = 0; r < rows; r++)
+    for (uint32_t r = 0; r < rows; r++) {
         c->threshold[r] = c->slack[r] < INFINITY ? collector_lowered(c->threshold[r]) : INFINITY;
+        if (c->slack[r] > 0)
+            c->due[r] = first_cut * c->keep < c->limit ? first_cut * c->keep : c->limit;
+    }
 }
 
 /* The `keep` largest, exactly; the smallest that stays is what later candidates must exceed: they
@@ -127,7 +137,8 @@ void collector_give_up(struct collector *c, uint32_t r)
     c->count[r] = 0;
 }
 
-/* A list that is nearly full. One that is no shorter then would be cut at every turn. */
+/* One that is hardly shorter then is left to grow to twice that, and given up at the limit: else it
+ * would be cut at every turn. */
 static void shorten(struct collector *c, const struct kernels *kernels, uint32_t r)
 {
     if (c->keep == 0) {
@@ -136,13 +147,19 @@ static void shorten(struct collector *c, const struct kernels *kernels, uint32_t
         return;
     }
     collector_cut(c, kernels, r);
-    if (c->slack[r] > 0 && c->count[r] + BLOCK_FEATURES > c->limit) collector_give_up(c, r);
+    if (!(c->slack[r] > 0)) return;
+    if (c->count[r] + BLOCK_FEATURES > c->limit) {
+        collector_give_up(c, r);
+        return;
+    }
+    uint32_t twice = 2 * c->count[r];
+    if (twice > c->due[r]) c->due[r] = twice < c->limit ? twice : c->limit;
 }
 
 void collector_tidy(struct collector *c, const struct kernels *kernels, uint32_t rows)
 {
     for (uint32_t r = 0; r < rows; r++)
-        if (c->count[r] >= c->limit) shorten(c, kernels, r);
+        if (c->count[r] >= c->due[r]) shorten(c, kernels, r);
 }
 
 void collector_add(struct collector *c, const struct kernels *kernels, uint32_t rows,

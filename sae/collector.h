@@ -20,6 +20,7 @@ enum {
 struct collector {
     uint32_t keep, limit, stride; /* keep 0: all above zero, at most `limit` a row */
     uint32_t *count;              /* (BLOCK_ROWS) */
+    uint32_t *due;                /* (BLOCK_ROWS): a list of so many is cut */
     float *threshold;             /* (BLOCK_ROWS): what a candidate must exceed */
     float *slack;    /* (BLOCK_ROWS): values may be off by so much; 0: exact; infinite: given up */
     float *bound;    /* (BLOCK_ROWS, stride): this value by so much, where they may be */
@@ -45,7 +46,7 @@ void collector_bounded(struct collector *c, uint32_t rows);
 void collector_add(struct collector *c, const struct kernels *kernels, uint32_t rows,
                    const float *block, uint32_t n, const float *bias, uint32_t first);
 
-/* After candidates were appended, a block's at most: cut down lists that are nearly full. A row
+/* After candidates were appended, a block's at most: cut down lists that are due. A row
  * that has too many candidates, as its values are not exact enough, is given up: its slack is
  * infinite, its list empty. */
 void collector_tidy(struct collector *c, const struct kernels *kernels, uint32_t rows);

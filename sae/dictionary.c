@@ -82,7 +82,7 @@ static struct capacity capacity_of(const struct sae_options *o)
     if (sae_keeps_largest(o)) {
         uint64_t most = 64ull * o->k; /* of one row, where the whole batch shares its places */
         c.keep = !recipe->per_batch ? o->k : most < o->features ? (uint32_t)most : o->features;
-        c.active_limit = c.keep + 16 * o->k + BLOCK_FEATURES;
+        c.active_limit = c.keep + 48 * o->k + BLOCK_FEATURES;
         c.active = (uint64_t)o->batch_rows * o->k * (recipe->per_batch ? 2 : 1);
         uint32_t half = sae_out_width(o) / 2;
         c.k_aux = o->k_aux ? o->k_aux : power_of_two_near(half ? half : 1);

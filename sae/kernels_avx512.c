@@ -39,29 +39,40 @@ TARGET static void combine_tile(float *y, size_t n, const float *base, float bas
     for (int t = 0; t < TILE; t++) _mm512_mask_storeu_ps(y + t * LANES, mask[t], sum[t]);
 }
 
-/* The same for a whole tile, without masks. */
-TARGET static void combine_whole(float *y, const float *base, float base_scale, const float *x,
-                                 size_t stride, const uint32_t *index, const float *a, size_t count)
+/* The same for `vectors` whole registers, a constant, without masks. */
+TARGET static inline __attribute__((always_inline)) void
+combine_whole(int vectors, float *y, const float *base, float base_scale, const float *x,
+              size_t stride, const uint32_t *index, const float *a, size_t count)
 {
     __m512 sum[TILE];
-    for (int t = 0; t < TILE; t++)
+#pragma GCC unroll 8
+    for (int t = 0; t < vectors; t++)
         sum[t] = base ? _mm512_mul_ps(_mm512_set1_ps(base_scale), _mm512_loadu_ps(base + t * LANES))
                       : _mm512_setzero_ps();
     for (size_t j = 0; j < count; j++) {
         const float *row = x + (index ? index[j] : j) * stride;
         __m512 scale = _mm512_set1_ps(a[j]);
-        for (int t = 0; t < TILE; t++)
+#pragma GCC unroll 8
+        for (int t = 0; t < vectors; t++)
             sum[t] = _mm512_fmadd_ps(scale, _mm512_loadu_ps(row + t * LANES), sum[t]);
     }
-    for (int t = 0; t < TILE; t++) _mm512_storeu_ps(y + t * LANES, sum[t]);
+#pragma GCC unroll 8
+    for (int t = 0; t < vectors; t++) _mm512_storeu_ps(y + t * LANES, sum[t]);
 }
 
-static void combine(float *y, size_t n, const float *base, float base_scale, const float *x,
-                    size_t stride, const uint32_t *index, const float *a, size_t count)
+TARGET static void combine(float *y, size_t n, const float *base, float base_scale, const float *x,
+                           size_t stride, const uint32_t *index, const float *a, size_t count)
 {
+    enum { WHOLE = TILE * LANES, HALF = WHOLE / 2 };
     size_t i = 0;
-    for (; i + TILE * LANES <= n; i += TILE * LANES)
-        combine_whole(y + i, base ? base + i : NULL, base_scale, x + i, stride, index, a, count);
+    for (; i + WHOLE <= n; i += WHOLE)
+        combine_whole(TILE, y + i, base ? base + i : NULL, base_scale, x + i, stride, index, a,
+                      count);
+    if (i + HALF <= n) {
+        combine_whole(TILE / 2, y + i, base ? base + i : NULL, base_scale, x + i, stride, index, a,
+                      count);
+        i += HALF;
+    }
     if (i < n)
         combine_tile(y + i, n - i, base ? base + i : NULL, base_scale, x + i, stride, index, a,
                      count);

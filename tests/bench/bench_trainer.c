@@ -5,8 +5,10 @@
  *   bench_trainer [THREADS [FOLDER]]      2 threads; rows of tests/interop/rows_driver, or made up
  *
  * "product" is one call of BLAS with its own threads, as it comes; "in blocks" is the same product
- * by our pool, in blocks whose output stays in the cache. AuxK has work only where features are
- * dead: one case declares a third of them dead before each step.
+ * by our pool, in blocks whose output stays in the cache. "float32" is the same step of another SAE
+ * that is screened by float32 products (SLUICE_SCREEN=off), in turns with the first on the same
+ * batches. AuxK has work only where features are dead: one case declares a third of them dead
+ * before each step.
  */
 #include <cblas.h>
 #include <math.h>
@@ -131,23 +133,31 @@ static void draw_batch(const struct input *in, struct rng *rng, float *batch)
 }
 
 struct measured {
-    double product[PAIRS], blocked[PAIRS], step[PAIRS], ratio[PAIRS];
+    double product[PAIRS], blocked[PAIRS], step[PAIRS], unscreened[PAIRS], ratio[PAIRS];
 };
 
-static void measure(const struct input *in, struct sae *sae, uint32_t threads, int dead_third,
-                    struct measured *m)
+static double step_seconds(struct sae *sae, const float *batch, int dead_third)
+{
+    struct dictionary *d = sae->state;
+    struct sae_step step;
+    for (uint32_t f = 0; dead_third && f < d->features; f += 3)
+        d->silent_rows[f] = sae->options.dead_window_rows;
+    double begin = now();
+    must(sae_train(sae, &(struct sae_batch){batch, NULL, B}, &step));
+    return now() - begin;
+}
+
+static void measure(const struct input *in, struct sae *sae, struct sae *unscreened,
+                    uint32_t threads, int dead_third, struct measured *m)
 {
     struct dictionary *d = sae->state;
     struct rng rng;
-    struct sae_step step;
     float *batch = need(malloc((size_t)B * in->width * sizeof *batch));
     float *out = need(malloc((size_t)B * d->features * sizeof *out));
     memset(out, 0, (size_t)B * d->features * sizeof *out);
     rng_seed(&rng, 2);
     for (int i = -WARM_STEPS; i < PAIRS; i++) {
         draw_batch(in, &rng, batch);
-        for (uint32_t f = 0; dead_third && f < d->features; f += 3)
-            d->silent_rows[f] = sae->options.dead_window_rows;
         openblas_set_num_threads((int)threads);
         double begin = now();
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, B, (int)d->features, (int)d->width,
@@ -158,13 +168,13 @@ static void measure(const struct input *in, struct sae *sae, uint32_t threads, i
         begin = now();
         pool_run(d->pool, product_block, &(struct blocks){d, batch}, B / BLOCK_ROWS);
         double blocked = now() - begin;
-        begin = now();
-        must(sae_train(sae, &(struct sae_batch){batch, NULL, B}, &step));
-        double whole = now() - begin;
+        double whole = step_seconds(sae, batch, dead_third);
+        double without = step_seconds(unscreened, batch, dead_third);
         if (i < 0) continue;
         m->product[i] = product;
         m->blocked[i] = blocked;
         m->step[i] = whole;
+        m->unscreened[i] = without;
         m->ratio[i] = product / whole;
     }
     free(batch);
@@ -175,25 +185,30 @@ static void bench(const struct input *in, const char *name, enum sae_arch arch, 
                   uint32_t threads, int dead_third)
 {
     struct sae_options o;
-    struct sae *sae;
+    struct sae *sae, *unscreened;
     struct measured m;
     uint64_t bytes;
     sae_options_default(arch, &o);
     o.width = in->width;
     o.features = features;
-    o.k = arch == SAE_TOPK ? 32 : 0;
+    o.k = sae_arch_keeps_largest(arch) ? 32 : 0;
     o.threads = threads;
     o.mean = in->mean;
     must(sae_new(&o, &sae));
     must(sae_bytes(&o, &bytes));
-    measure(in, sae, threads, dead_third, &m);
+    setenv("SLUICE_SCREEN", "off", 1);
+    must(sae_new(&o, &unscreened));
+    unsetenv("SLUICE_SCREEN");
+    measure(in, sae, unscreened, threads, dead_third, &m);
     double product = median(m.product, PAIRS), blocked = median(m.blocked, PAIRS);
     double step = median(m.step, PAIRS), operations = 2.0 * B * in->width * features;
-    printf("| %s | %u | %.1f | %.0f | %.1f | %.1f | %.2f | %.0f | %.0f |\n", name, features,
-           product * 1e3, operations / product / 1e9, blocked * 1e3, step * 1e3,
-           median(m.ratio, PAIRS), B / step, (double)bytes / 1e6);
+    printf("| %s | %u | %.1f | %.0f | %.1f | %.1f | %.1f | %.2f | %.0f | %.0f |\n", name, features,
+           product * 1e3, operations / product / 1e9, blocked * 1e3,
+           median(m.unscreened, PAIRS) * 1e3, step * 1e3, median(m.ratio, PAIRS), B / step,
+           (double)bytes / 1e6);
     fflush(stdout);
     sae_free(sae);
+    sae_free(unscreened);
 }
 
 int main(int argc, char **argv)
@@ -210,16 +225,19 @@ int main(int argc, char **argv)
     else
         make_rows(&in);
     scale_rows(&in);
-    printf("%s rows of width %u, batches of %d, K 32, %u threads, kernels %s, BLAS %s\n\n",
+    printf("%s rows of width %u, batches of %d, K 32, %u threads, kernels %s, screened by %s, BLAS "
+           "%s\n\n",
            argc == 3 ? "real" : "made-up", in.width, B, threads, kernels_best()->name,
-           openblas_get_corename());
+           screen_best() ? screen_best()->name : "float32", openblas_get_corename());
     printf(
-        "| step | F | product ms | GFLOPS | in blocks ms | step ms | product/step | rows/s | MB |\n"
-        "|---|---|---|---|---|---|---|---|---|\n");
-    bench(&in, "topk", SAE_TOPK, 4608, threads, 0);
-    bench(&in, "topk", SAE_TOPK, 18432, threads, 0);
-    bench(&in, "topk, a third dead", SAE_TOPK, 4608, threads, 1);
-    bench(&in, "topk, a third dead", SAE_TOPK, 18432, threads, 1);
+        "| step | F | product ms | GFLOPS | in blocks ms | float32 ms | step ms | product/step | "
+        "rows/s | MB |\n|---|---|---|---|---|---|---|---|---|---|\n");
+    for (uint32_t features = 4608; features <= 18432; features *= 4) {
+        bench(&in, "topk", SAE_TOPK, features, threads, 0);
+        bench(&in, "topk, a third dead", SAE_TOPK, features, threads, 1);
+        bench(&in, "batchtopk", SAE_BATCHTOPK, features, threads, 0);
+        bench(&in, "matryoshka", SAE_MATRYOSHKA, features, threads, 0);
+    }
     bench(&in, "l1, dense start", SAE_L1, 4608, threads, 0);
     free(in.x);
     free(in.mean);
