@@ -51,6 +51,9 @@ static int take_all(const json_t *summary, struct outcomes *all)
     text(summary, "stream", all->stream, sizeof all->stream);
     text(summary, "consumer", all->consumer, sizeof all->consumer);
     all->evaluated_rows = number(summary, "evaluated_rows");
+    if (json_array_size(saes) > CONFIG_MAX_SAES)
+        return err_set(ERR_FORMAT, "the summary of %s has more than %d autoencoders", all->consumer,
+                       CONFIG_MAX_SAES);
     all->one = calloc(json_array_size(saes) + 1, sizeof *all->one);
     if (!all->one) return err_set(ERR_NOMEM, "no memory for the results");
     json_array_foreach(saes, i, sae)
@@ -88,22 +91,29 @@ static int add_point(struct outcome *o, double flops, double fve)
     return ERR_OK;
 }
 
-/* step, rows, seconds, sae, flops, loss, mse, fve, l0, dead: as the trainer writes it */
+/* A line's point, where it has one: at no compute there is none on a logarithmic axis. */
+static int read_point(char **column, struct outcomes *all)
+{
+    struct outcome *o = find(all, column[3]);
+    double flops = strtod(column[4], NULL), fve = strtod(column[7], NULL);
+    if (!o || strcmp(column[7], "-") == 0) return ERR_OK;
+    return flops > 0 && isfinite(flops) && isfinite(fve) ? add_point(o, flops, fve) : ERR_OK;
+}
+
+/* step, rows, seconds, sae, flops, loss, mse, fve, l0, dead: as the trainer writes it, below a line
+ * of these names, any of which an autoencoder may have too. */
 static int read_history(const char *path, struct outcomes *all)
 {
     FILE *in = fopen(path, "re");
     if (!in) return err_set(ERR_NOTFOUND, "cannot read %s: %s", path, strerror(errno));
     char *line = NULL, *column[COLUMNS];
     size_t room = 0;
-    int result = ERR_OK;
-    while (result == ERR_OK && getline(&line, &room, in) > 0) {
-        if (split(line, column) < COLUMNS) {
+    int result = ERR_OK, head = 1;
+    for (; result == ERR_OK && getline(&line, &room, in) > 0; head = 0) {
+        if (split(line, column) < COLUMNS)
             result = err_set(ERR_FORMAT, "%s has a line of fewer than %d columns", path, COLUMNS);
-            break;
-        }
-        struct outcome *o = find(all, column[3]); /* of the head: nobody */
-        if (!o || strcmp(column[7], "-") == 0) continue;
-        result = add_point(o, strtod(column[4], NULL), strtod(column[7], NULL));
+        else if (!head)
+            result = read_point(column, all);
     }
     free(line);
     fclose(in);

@@ -1,0 +1,136 @@
+/* What `sluice sweep` reads: summary.json and history.tsv, also where they are odd or broken. */
+#include "cli/outcome.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static const char head[] = "step\trows\tseconds\tsae\tflops\tloss\tmse\tfve\tl0\tdead\n";
+
+static char dir[64];
+static struct config *config;
+
+static void write_text(const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/main/%s", dir, name);
+    assert_int_equal(file_replace(path, text, strlen(text)), ERR_OK);
+}
+
+static void write_history(const char *lines)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "%s%s", head, lines);
+    write_text("history.tsv", text);
+}
+
+/* `count` autoencoders, called sae, fve, 2, 3, ...: the first two as columns of the history. */
+static void write_summary(int count)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    fputs("{\"stream\": \"t\", \"consumer\": \"main\", \"rows\": 100, \"saes\": [", out);
+    for (int i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        fprintf(out, "%s{\"name\": \"%s\", \"arch\": \"topk\", \"features\": 8, \"k\": 2}",
+                i ? "," : "", i == 0 ? "sae" : i == 1 ? "fve" : name);
+    }
+    fputs("]}", out);
+    fclose(out);
+    write_text("summary.json", text);
+    free(text);
+}
+
+static const struct outcome *named(const struct outcomes *all, const char *name)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->one[i].name, name) == 0) return &all->one[i];
+    fail_msg("there is no %s", name);
+    return NULL;
+}
+
+static void names_of_columns_are_names_too(void **state)
+{
+    (void)state;
+    struct outcomes all;
+    write_summary(2);
+    write_history("1\t10\t0.1\tsae\t1000\t1\t1\t0.5\t2\t0\n1\t10\t0.1\tfve\t2000\t1\t1\t-\t2\t0\n");
+    assert_int_equal(outcomes_read(config, "main", &all), ERR_OK);
+    assert_int_equal(named(&all, "sae")->points, 1);
+    assert_true(named(&all, "sae")->point[0].flops == 1000);
+    assert_true(named(&all, "sae")->point[0].fve == 0.5);
+    assert_int_equal(named(&all, "fve")->points, 0); /* not known */
+    assert_true(isnan(named(&all, "fve")->lambda));
+    outcomes_free(&all);
+}
+
+/* Neither has a place in a picture of logarithms. */
+static void points_without_compute_are_none(void **state)
+{
+    (void)state;
+    struct outcomes all;
+    write_summary(1);
+    write_history("0\t0\t0.1\tsae\t0\t1\t1\t0.5\t2\t0\n1\t10\t0.1\tsae\t-\t1\t1\t0.5\t2\t0\n"
+                  "2\t20\t0.1\tsae\tinf\t1\t1\t0.5\t2\t0\n3\t30\t0.1\tsae\t9\t1\t1\t0.6\t2\t0\n");
+    assert_int_equal(outcomes_read(config, "main", &all), ERR_OK);
+    assert_int_equal(all.one[0].points, 1);
+    assert_true(all.one[0].point[0].flops == 9);
+    outcomes_free(&all);
+}
+
+static void broken_files_are_told(void **state)
+{
+    (void)state;
+    struct outcomes all;
+    write_summary(1);
+    write_history("1\t10\tsae\n");
+    assert_int_equal(outcomes_read(config, "main", &all), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "history.tsv"));
+    write_history("");
+    write_summary(CONFIG_MAX_SAES);
+    assert_int_equal(outcomes_read(config, "main", &all), ERR_OK);
+    outcomes_free(&all);
+    write_summary(CONFIG_MAX_SAES + 1);
+    assert_int_equal(outcomes_read(config, "main", &all), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "more than 64"));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    char text[160], folder[96];
+    snprintf(dir, sizeof dir, "/tmp/sluice-outcome-XXXXXX");
+    if (!mkdtemp(dir)) return -1;
+    snprintf(folder, sizeof folder, "%s/main", dir);
+    if (mkdir(folder, 0700) != 0) return -1;
+    snprintf(text, sizeof text, "stream: {name: t, run_dir: %s}\n", dir);
+    return config_parse(text, strlen(text), "t.yaml", NULL, 0, &config) == ERR_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    config_free(config);
+    return dir_remove(dir) == ERR_OK ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_of_columns_are_names_too),
+        cmocka_unit_test(points_without_compute_are_none),
+        cmocka_unit_test(broken_files_are_told),
+    };
+    return cmocka_run_group_tests_name("outcome", tests, set_up, tear_down);
+}
