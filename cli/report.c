@@ -80,7 +80,18 @@ static void print_fraction(double x, int digits, int width, FILE *out)
         fprintf(out, "  %*.*f", width, digits, x);
 }
 
-static void print_sae(const json_t *summary, const json_t *sae, FILE *out)
+/* Characters of the longest name among the summaries' autoencoders, or 24. */
+static int widest_name(const json_t *summaries)
+{
+    json_t *summary, *sae;
+    size_t i, j, widest = 24;
+    json_array_foreach(summaries, i, summary) json_array_foreach(
+        json_object_get(summary, "saes"), j, sae) if (strlen(text(sae, "name")) > widest) widest =
+        strlen(text(sae, "name"));
+    return (int)widest;
+}
+
+static void print_sae(const json_t *summary, const json_t *sae, int wide, FILE *out)
 {
     char features[32], k[32], dead[32], steps[32], rows[32];
     progress_number(real(sae, "features"), features, sizeof features);
@@ -88,7 +99,7 @@ static void print_sae(const json_t *summary, const json_t *sae, FILE *out)
     progress_number(real(sae, "dead"), dead, sizeof dead);
     progress_number(real(sae, "steps"), steps, sizeof steps);
     progress_number(real(summary, "rows"), rows, sizeof rows);
-    fprintf(out, "  %-12.12s  %-24s  %8s  %5s", text(summary, "consumer"), text(sae, "name"),
+    fprintf(out, "  %-12.12s  %-*s  %8s  %5s", text(summary, "consumer"), wide, text(sae, "name"),
             features, k);
     print_fraction(real(sae, "fve"), 4, 6, out);
     print_fraction(real(sae, "l0"), 1, 6, out);
@@ -185,11 +196,12 @@ int report_print(const struct config *config, FILE *out)
         result = report_summary(config, consumers->item[c], &summary);
         if (result == ERR_OK) json_array_append_new(all, summary);
     }
+    int wide = widest_name(all);
     if (result == ERR_OK && json_array_size(all) > 0)
-        fprintf(out, "  %-12s  %-24s  %8s  %5s  %6s  %6s  %7s  %8s  %12s\n", "consumer", "sae",
+        fprintf(out, "  %-12s  %-*s  %8s  %5s  %6s  %6s  %7s  %8s  %12s\n", "consumer", wide, "sae",
                 "features", "k", "FVE", "L0", "dead", "steps", "rows");
     json_array_foreach(all, i, summary) json_array_foreach(json_object_get(summary, "saes"), j, sae)
-        print_sae(summary, sae, out);
+        print_sae(summary, sae, wide, out);
     json_array_foreach(all, i, summary)
     {
         print_rows(summary, out);

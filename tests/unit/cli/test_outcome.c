@@ -44,7 +44,10 @@ static void write_summary(int count)
         char name[16];
         snprintf(name, sizeof name, "%d", i);
         fprintf(out, "%s{\"name\": \"%s\", \"arch\": \"topk\", \"features\": 8, \"k\": 2}",
-                i ? "," : "", i == 0 ? "sae" : i == 1 ? "fve" : name);
+                i ? "," : "",
+                i == 0   ? "sae"
+                : i == 1 ? "fve"
+                         : name);
     }
     fputs("]}", out);
     fclose(out);
