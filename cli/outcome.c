@@ -105,7 +105,10 @@ static int read_point(char **column, struct outcomes *all)
 static int read_history(const char *path, struct outcomes *all)
 {
     FILE *in = fopen(path, "re");
-    if (!in) return err_set(ERR_NOTFOUND, "cannot read %s: %s", path, strerror(errno));
+    if (!in)
+        return err_set(ERR_NOTFOUND,
+                       "cannot read %s: %s; HINT: `sluice up` shows the results without it", path,
+                       strerror(errno));
     char *line = NULL, *column[COLUMNS];
     size_t room = 0;
     int result = ERR_OK, head = 1;

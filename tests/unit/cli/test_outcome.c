@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -100,6 +101,11 @@ static void broken_files_are_told(void **state)
     write_history("1\t10\tsae\n");
     assert_int_equal(outcomes_read(config, "main", &all), ERR_FORMAT);
     assert_non_null(strstr(err_text(), "history.tsv"));
+    char path[128];
+    snprintf(path, sizeof path, "%s/main/history.tsv", dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(outcomes_read(config, "main", &all), ERR_NOTFOUND);
+    assert_non_null(strstr(err_text(), "HINT"));
     write_history("");
     write_summary(CONFIG_MAX_SAES);
     assert_int_equal(outcomes_read(config, "main", &all), ERR_OK);
