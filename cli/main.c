@@ -93,7 +93,7 @@ int main(int argc, char **argv)
         log_open("sluice", options.log_level);
         result = act(&options);
     }
+    if (result == ERR_OK) result = options_end_output();
     if (result != ERR_OK) fprintf(stderr, "sluice: %s\n", err_text());
-    if (fflush(stdout) != 0 && result == ERR_OK) return 1;
     return err_exit_code(result);
 }

@@ -375,3 +375,11 @@ int options_write_man(const struct program_spec *program, FILE *out)
     }
     return ferror(out) ? err_set(ERR_IO, "cannot write the manual page") : ERR_OK;
 }
+
+int options_end_output(void)
+{
+    int lost = ferror(stdout);
+    if (fflush(stdout) == 0 && !lost) return ERR_OK;
+    return err_set(ERR_IO, "not all of the output could be written; HINT: is the disk full that it "
+                           "goes to?");
+}

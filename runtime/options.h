@@ -71,6 +71,9 @@ const char *options_get(const struct options *options, const char *name);
 int options_number(const struct options *options, const char *name, long long low, long long high,
                    long long missing, long long *number);
 
+/* Flush stdout at a program's end. ERR_IO: what it printed did not all arrive. */
+int options_end_output(void);
+
 int options_write_help(const struct program_spec *program, const struct command_spec *command,
                        FILE *out);
 int options_write_man(const struct program_spec *program, FILE *out);

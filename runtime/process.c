@@ -530,7 +530,7 @@ int process_main(const struct process_spec *spec, int argc, char **argv)
     }
     if (done) {
         config_free(p.config);
-        return fflush(stdout) == 0 ? 0 : 1;
+        return options_end_output() == ERR_OK ? 0 : complain(spec, 1);
     }
     harden();
     log_open(p.name, p.options.log_level);

@@ -46,6 +46,24 @@ static void help_and_version_go_to_stdout(void **state)
     }
 }
 
+/* A full disk must not leave half a page and silence. */
+static void output_that_is_lost_is_told(void **state)
+{
+    struct run *run = *state;
+    char path[HARNESS_PATH_BYTES], command[3 * HARNESS_PATH_BYTES];
+    for (int i = 0; i < PROGRAMS; i++) {
+        run_program(programs[i], path);
+        snprintf(command, sizeof command, "exec %s --help >/dev/full", path);
+        assert_int_equal(run_command(run, SECONDS, "/bin/sh", "-c", command, NULL), 1);
+        assert_non_null(strstr(run->err, programs[i]));
+        assert_non_null(strstr(run->err, "not all of the output could be written; HINT"));
+    }
+    run_program("sluice", path);
+    snprintf(command, sizeof command, "exec %s check %s >/dev/full", path, run->config);
+    assert_int_equal(run_command(run, SECONDS, "/bin/sh", "-c", command, NULL), 1);
+    assert_non_null(strstr(run->err, "not all of the output could be written; HINT"));
+}
+
 static void an_unknown_option_is_usage(void **state)
 {
     struct run *run = *state;
@@ -168,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(help_and_version_go_to_stdout),
+        cmocka_unit_test(output_that_is_lost_is_told),
         cmocka_unit_test(an_unknown_option_is_usage),
         cmocka_unit_test(a_missing_file_is_usage),
         cmocka_unit_test(check_validates),

@@ -1,4 +1,4 @@
-/* The table at the end of a run: its columns stand below their heads, however long the names are. */
+/* The table at the end of a run: its columns stand straight, however long the names are. */
 #include "cli/report.h"
 
 #include "base/err.h"
