@@ -83,6 +83,8 @@ static struct capacity capacity_of(const struct sae_options *o)
         uint64_t most = 64ull * o->k; /* of one row, where the whole batch shares its places */
         c.keep = !recipe->per_batch ? o->k : most < o->features ? (uint32_t)most : o->features;
         c.active_limit = c.keep + 48 * o->k + BLOCK_FEATURES;
+        uint32_t all = o->features + BLOCK_FEATURES; /* a list is never longer */
+        if (c.active_limit > all) c.active_limit = all;
         c.active = (uint64_t)o->batch_rows * o->k * (recipe->per_batch ? 2 : 1);
         uint32_t half = sae_out_width(o) / 2;
         c.k_aux = o->k_aux ? o->k_aux : power_of_two_near(half ? half : 1);

@@ -60,7 +60,7 @@ struct scratch {        /* of one thread */
     struct screen_rows screened;
     uint32_t *place, *picked; /* (active.stride): of candidates that are computed exactly */
     float *dots, *exact;      /* (active.stride) */
-    float *dead;              /* (BLOCK_FEATURES, D): AuxK: weights of dead features */
+    float *dead;              /* (BLOCK_FEATURES, D_in): AuxK: weights of dead features */
     uint64_t *bins; /* (BATCH_TOPK_BINS): per_batch: how many pre-activations are how large */
 };
 

@@ -181,7 +181,10 @@ const char *sae_kernels(const struct sae *sae)
 
 const char *sae_screen(const struct sae *sae)
 {
-    const struct screen_kernels *kernels = sae_keeps_largest(&sae->options) ? screen_best() : NULL;
+    const struct sae_options *o = &sae->options;
+    uint32_t width = o->arch == SAE_TRANSCODER ? o->width_in : o->width;
+    int screens = sae_keeps_largest(o) && width <= SCREEN_MAX_WIDTH;
+    const struct screen_kernels *kernels = screens ? screen_best() : NULL;
     return kernels ? kernels->name : "off";
 }
 

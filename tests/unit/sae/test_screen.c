@@ -179,6 +179,30 @@ static void all_kernels_quantize_alike(void **state)
     }
 }
 
+/* Rows too wide for the 8-bit product's memory take float32, and say so. */
+static void too_wide_is_told(void **state)
+{
+    (void)state;
+    struct sae *wide = new_sae(SAE_TOPK, SCREEN_MAX_WIDTH + 1, 2, 1, 1, "plain");
+    struct sae *widest = new_sae(SAE_TOPK, SCREEN_MAX_WIDTH, 2, 1, 1, "plain");
+    setenv("SLUICE_SCREEN", "plain", 1);
+    assert_string_equal(sae_screen(wide), "off");
+    assert_string_equal(sae_screen(widest), "plain");
+    unsetenv("SLUICE_SCREEN");
+    sae_free(wide);
+    sae_free(widest);
+}
+
+/* Candidates of a row are its features at most: a large K asks for no memory beyond them. */
+static void lists_are_no_longer_than_all_features(void **state)
+{
+    (void)state;
+    struct sae *sae = new_sae(SAE_TOPK, 16, 1000, 500, 10, "plain");
+    const struct dictionary *d = sae->state;
+    assert_true(d->scratch[0].active.limit <= 1000 + BLOCK_FEATURES);
+    sae_free(sae);
+}
+
 struct pair {
     float value;
     uint32_t index;
@@ -379,6 +403,8 @@ int main(void)
         cmocka_unit_test(no_pair_is_off_by_more_than_its_bound),
         cmocka_unit_test(the_bound_is_no_wider_than_it_must_be),
         cmocka_unit_test(all_kernels_quantize_alike),
+        cmocka_unit_test(too_wide_is_told),
+        cmocka_unit_test(lists_are_no_longer_than_all_features),
         cmocka_unit_test(topk_is_the_kernels_over_all_features),
         cmocka_unit_test(auxk_takes_the_largest_of_the_dead),
         cmocka_unit_test(training_is_the_same_however_it_is_screened),
