@@ -54,6 +54,16 @@ static void on_signal(int signal)
     signals++;
 }
 
+/* What those that ask for an end do. */
+static void answer_signals(void (*handler)(int signal))
+{
+    struct sigaction action = {.sa_handler = handler};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
 static int64_t now_ms(void)
 {
     struct timespec t;
@@ -388,6 +398,7 @@ static int conclude(struct up *up, int result)
     char time[24];
     progress_time((double)(now_ms() - up->started_ms) / 1000, time, sizeof time);
     printf("Stream %s is finished, after %s.\n\n", up->config->stream.name, time);
+    answer_signals(SIG_DFL); /* there is nothing left to drain */
     return up->report(up->config, stdout);
 }
 
@@ -400,16 +411,6 @@ static void prepare_terminal(struct up *up)
     up->started_ms = now_ms();
 }
 
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 static int run(struct up *up)
 {
     char log_dir[CONFIG_PATH_BYTES + 8];
@@ -419,7 +420,8 @@ static int run(struct up *up)
     if (result != ERR_OK) return result;
     result = add_all(up);
     if (result == ERR_OK) {
-        catch_signals();
+        answer_signals(on_signal);
+        signal(SIGPIPE, SIG_IGN);
         prepare_terminal(up);
         result = watch(up);
         result = conclude(up, result);

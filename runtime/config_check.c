@@ -159,7 +159,7 @@ static int check_sae(const struct config *c, uint32_t index)
         return fail_sae(c, index, "features", "is required: the number of latents");
     if (keeps_largest && sae->k == 0)
         return fail_sae(c, index, "k", "is required by %s: active features of a row",
-                        sae_arch_name(sae->arch));
+                        sae_arch_name(config_activation(sae)));
     if (sae->arch == SAE_MATRYOSHKA && sae->features >> (sae->levels - 1) == 0)
         return fail_sae(c, index, "levels",
                         "%u levels need at least %u features: each is half of the next",
