@@ -171,7 +171,7 @@ void collector_add(struct collector *c, const struct kernels *kernels, uint32_t 
         uint32_t added =
             (uint32_t)kernels->above(block + (size_t)r * n, bias, n, c->threshold[r] - c->slack[r],
                                      first, c->index + at, value);
-        for (uint32_t j = 0; c->slack[r] > 0 && j < added; j++) {
+        for (uint32_t j = 0; j < added; j++) {
             if (!(value[j] > 0)) value[j] = 0;
             c->bound[at + j] = c->slack[r];
         }

@@ -14,7 +14,8 @@
  * and all four norms are measured: nothing is assumed of the data or of the rounding to q and p.
  * a.b = s t (q.p), where q.p is exact in 32 bits (255 127 D < 2^31). To that come
  * - the float32 dot product that it is to bound, summed in any order, fused or not: at most
- *   D u / (1 - D u) sum |x_i w_i| <= 1.01 D u |x| |w| (Higham, Accuracy and Stability, 3.1);
+ *   D u / (1 - D u) sum |x_i w_i| <= 1.07 D u |x| |w| for D up to 2^20
+ *   (Higham, Accuracy and Stability, 3.1);
  * - the conversion of q.p and two multiplications by s and t: 4 u |a| |b|, |a| <= |x| + |x' - a|;
  * - the rotation: four sums or differences one upon the other, 4.01 u |x|, and a quarter, exact;
  * - the norms, which are made in float32: relative D u at most, and a difference x'_i - s q_i that
@@ -29,7 +30,7 @@
  * Underflow anywhere costs less than D 2^-120, below the product of the 2^-50 that are added to e,
  * n and m. A row of zeros has e = g = 0: its dot products are exactly zero.
  *
- * For a product made by BLAS in place of the 8-bit one, two float32 sums differ by 2.02 D u |x'|
+ * For a product made by BLAS in place of the 8-bit one, two float32 sums differ by 2.14 D u |x'|
  * |w'| at most: bound = e n with e = 3 k |x'|.
  *
  * Rows for which some bound is not below 1e30 (huge, infinite or NaN, or such weights) have no
