@@ -92,7 +92,7 @@ bench: deps model ## measure the figures of docs/SPEED.md and print them (10 min
 	@$(REMAKE) bench-run
 bench-run: bench-programs
 	BUILD=$(BUILD) scripts/bench.sh
-bench-peers: deps model ## SAELens, sparsify and dictionary_learning beside Sluice (8 minutes, 5.6 GB)
+bench-peers: deps model ## SAELens, sparsify and dictionary_learning beside Sluice: all (2.5 hours, 5.6 GB) or PARTS="speed-topk ..."
 	@$(REMAKE) -s bench-programs
-	@BUILD=$(BUILD) scripts/interop.sh peers
+	@BUILD=$(BUILD) scripts/interop.sh peers $(PARTS)
 bench-programs: all $(BENCHES) $(INTEROP)

@@ -10,7 +10,7 @@ from ours import curve, train
 from results import keep, load, table
 import plot
 
-RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
+RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 FEATURES = 4608
 POINTS = 10
 BELOW = 0.002  # Sluice may be below the best peer by this
@@ -19,7 +19,7 @@ TRAINERS = {
     "batchtopk": ("Sluice", "SAELens"),
     "matryoshka": ("Sluice", "SAELens"),
 }
-FIRST = 2e-3  # to try
+FIRST = 4e-3  # to try
 
 
 def one(work, given, trainer, arch, rate, steps):

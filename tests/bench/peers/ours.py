@@ -5,7 +5,9 @@ import shutil
 from common import BATCH, BUILD, THREADS, run_measured
 from learned import fve, read_export
 
-NAME = "Sluice"
+# Where steps are timed: a plan so long that its tenth, after which a silent feature is dead, is out of
+# reach, as the peers' own windows are (SAELens: 1,000 steps); else AuxK would have work in ours alone.
+LONG_PLAN = 20000
 
 
 def train(work, given, steps, every, *saes, batch=BATCH, product=False, exports=True):

@@ -4,7 +4,7 @@ import statistics
 
 from common import BATCH, K, RATE, run_child, say
 from given import real_rows
-from ours import train
+from ours import LONG_PLAN, train
 from results import keep, load, table
 import plot
 
@@ -23,7 +23,7 @@ def steps_for(features, rows_s_at_4608):
 
 def ours(work, given, features):
     say(f"sizes: Sluice, F {features}")
-    sae = {"arch": "topk", "features": features, "rate": RATE, "k": K}
+    sae = {"arch": "topk", "features": features, "rate": RATE, "k": K, "plan": LONG_PLAN}
     steps, _, _ = train(work, given, steps_for(features, 25000), 0, sae, product=True, exports=False)
     return {"Sluice": BATCH / statistics.median(step["seconds"] for step in steps[2:]),
             PRODUCT: BATCH / statistics.median(step["product"] for step in steps[2:])}

@@ -3,7 +3,7 @@ import statistics
 
 from common import BATCH, K, RATE, run_child, say
 from given import real_rows
-from ours import train
+from ours import LONG_PLAN, train
 from results import against, keep, table
 
 WARM_STEPS, OUR_STEPS = 4, 16
@@ -12,12 +12,12 @@ STEPS = {4608: 10, 18432: 6}  # a peer's
 MEMORY = 0.3  # of SAELens's, at most
 # Over SAELens's, and over the best of the three. With AMX: 10 and 4.
 AIMS = {"topk": (6, 3), "batchtopk": (6, None), "matryoshka": (6, None), "l1": (4, None)}
-# l1: lambda and rate with which L0 comes below 100 within so many steps.
-L1 = {"lambda": 30, "rate": 2e-3, "steps": 100, "l0": 100}
+# l1: with the first of these lambdas L0 must lie within the bounds after so many steps.
+L1 = {"lambdas": (6, 4, 2.5, 1.5, 1, 0.6), "rate": 1e-3, "steps": 60, "l0": (20, 100)}
 
 
 def ours_once(work, given, arch, features):
-    sae = {"arch": arch, "features": features, "rate": RATE, "k": K}
+    sae = {"arch": arch, "features": features, "rate": RATE, "k": K, "plan": LONG_PLAN}
     steps, mib, _ = train(work, given, OUR_STEPS, 0, sae, exports=False)
     return [step["seconds"] for step in steps[WARM_STEPS:]], mib
 
@@ -76,16 +76,21 @@ def l1(name, work):
     """Both from one state with L0 below the bound: Sluice trains until then, the peer takes that
     state up."""
     given, features = real_rows(), 4608
-    say(f"{name}: Sluice, {L1['steps']} steps until L0 is below {L1['l0']}, then as many again")
-    sae = {"arch": "l1", "features": features, "rate": L1["rate"], "lambda": L1["lambda"]}
-    steps, mib, out = train(work, given, L1["steps"] + OUR_STEPS, L1["steps"], sae)
-    timed = steps[L1["steps"]:]
-    l0 = [step["l0"][0] for step in timed]
-    if max(l0) > L1["l0"]:
-        raise SystemExit(f"{name}: L0 is {max(l0):.0f}, above {L1['l0']}: another lambda is needed")
+    least, most = L1["l0"]
+    for penalty in L1["lambdas"]:
+        say(f"{name}: Sluice, lambda {penalty:g}, {L1['steps']} steps, then {OUR_STEPS} that count")
+        sae = {"arch": "l1", "features": features, "rate": L1["rate"], "lambda": penalty}
+        steps, mib, out = train(work, given, L1["steps"] + OUR_STEPS, L1["steps"], sae)
+        timed = steps[L1["steps"]:]
+        l0 = [step["l0"][0] for step in timed]
+        if least <= min(l0) and max(l0) <= most:
+            break
+        say(f"{name}: L0 {min(l0):.0f} to {max(l0):.0f}")
+    else:
+        raise SystemExit(f"{name}: no lambda leads to an L0 between {least} and {most}")
     say(f"{name}: SAELens, from the same state")
     told = run_child(work, "peer", given=str(given), peer="SAELens", arch="l1", features=features,
-                     steps=STEPS[features], rate=L1["rate"], penalty=L1["lambda"],
+                     steps=STEPS[features], rate=L1["rate"], penalty=penalty,
                      start=str(out / "0" / str(L1["steps"])))
     result = {"Sluice": {"rows_s": BATCH / statistics.median(s["seconds"] for s in timed),
                          "mib": mib, "l0": statistics.mean(l0)},

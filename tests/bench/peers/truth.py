@@ -25,7 +25,7 @@ from results import keep, load, table
 TRUE_FEATURES, WIDTH, LATENTS, L0 = 2048, 192, 512, 12
 ROWS, HELD, BATCH = int(os.environ.get("BENCH_TRUTH_ROWS", "1000000")), 20000, 1024
 SEEDS = (0, 1, 2)
-RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)  # the search begins in the middle
+RATES = (2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2)  # the search begins in the middle
 TRAINERS = ("Sluice", "SAELens")
 # Their penalties are not ours in scale: each is searched for, by L0.
 PENALTY = {("l1", "Sluice"): 1.0, ("l1", "SAELens"): 1.0,

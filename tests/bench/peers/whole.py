@@ -63,13 +63,14 @@ def follow(stream, start):
 
 def model_open(log):
     """When the model was loaded: what comes next is the measuring of the scale."""
-    stamp = re.search(r"time=(\S+)Z .* msg=measuring ", log.read_text())[1]
+    stamp = re.search(r"time=(\S+)Z .* msg=(?:measuring|streaming)\b", log.read_text())[1]
     return datetime.datetime.fromisoformat(stamp + "+00:00").timestamp()
 
 
 def configuration(features, count, rows):
     saes = ", ".join(
-        f"{{ name: s{i}, arch: topk, features: {features}, k: {K}, lr: {RATE}, seed: {i} }}"
+        f"{{ name: s{i}, arch: topk, features: {features}, k: {K}, lr: {RATE}, seed: {i}, "
+        f"dead_window_steps: 1000 }}"  # as SAELens's
         for i in range(count))
     return CONFIG.format(model=MODEL, corpus=CORPUS, layer=LAYER, context=CONTEXT, rows=rows,
                          threads=THREADS, batch=BATCH, saes=saes)
@@ -89,16 +90,23 @@ def sluice(folder, features, count, rows):
     if process.wait() != 0:
         raise SystemExit("sluice up failed")
     seconds = time.time() - start
-    # Model and trainer at work; a buffer that fills or drains flatters one of the two.
-    both = [s for s in seen if s[2] > 0 and s[1] < seen[-1][1]]
-    lasted, *done = (after - before for before, after in zip(both[0], both[-1]))
     export = folder / "sluice/peers/main/export/s0/saelens"
     return {
         "seconds": seconds, "mib": peak_mib(report), "fve": fve(export, folder),
         "tokens": rows * CONTEXT // (CONTEXT - 1),  # at least: special tokens make no rows
         "start": model_open(folder / "sluice/peers/log/capture-0.log") - start,
-        "steady": min(done[0], done[1] * CONTEXT / (CONTEXT - 1)) / lasted,
+        "steady": steady(seen),
     }
+
+
+def steady(seen):
+    """Tokens/s while model and trainer were at work: a buffer that fills or drains flatters one of
+    the two. None where they hardly were at once."""
+    both = [s for s in seen if s[2] > 0 and s[1] < seen[-1][1]]
+    if len(both) < 5:
+        return None
+    lasted, tokens, rows = (after - before for before, after in zip(both[0], both[-1]))
+    return min(tokens, rows * CONTEXT / (CONTEXT - 1)) / lasted
 
 
 def hugging_face_model():
@@ -192,11 +200,13 @@ def show(name, title, results):
           ["", "tokens through the model", "whole process, s", "start-up of it, s",
            "tokens/s, whole", "tokens/s, steady", "peak MiB", "held-out FVE"],
           [[who, f"{r['tokens']:,}", f"{r['seconds']:.1f}", f"{r['start']:.1f}",
-            f"{r['tokens'] / r['seconds']:,.0f}", f"{r['steady']:,.0f}", f"{r['mib']:,.0f}",
+            f"{r['tokens'] / r['seconds']:,.0f}", f"{r['steady']:,.0f}" if r["steady"] else "-", f"{r['mib']:,.0f}",
             f"{r['fve']:.4f}"] for who, r in results.items()])
     whole = ours["tokens"] / ours["seconds"] * theirs["seconds"] / theirs["tokens"]
-    print(f"Sluice over SAELens: {against(whole, AIMS[name])} whole, "
-          f"{against(ours['steady'] / theirs['steady'], AIMS[name])} steady, memory "
+    flowing = "-"
+    if ours["steady"]:
+        flowing = against(ours["steady"] / theirs["steady"], AIMS[name])
+    print(f"Sluice over SAELens: {against(whole, AIMS[name])} whole, {flowing} steady, memory "
           f"{against(ours['mib'] / theirs['mib'], MEMORY, least=False)}", flush=True)
 
 
