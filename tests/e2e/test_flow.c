@@ -235,6 +235,22 @@ static void account_of(const struct run *run, struct store_producer *p)
                      p->rows + p->totals.shed_rows + p->totals.rejected_rows);
 }
 
+/* Until the first producer streams: how long it takes to start depends on the machine. */
+static void await_streaming(const struct run *run)
+{
+    char path[HARNESS_PATH_BYTES + 32];
+    double until = harness_seconds() + 30;
+    snprintf(path, sizeof path, "%s/capture-0.out", run->dir);
+    for (int streams = 0; !streams; harness_sleep(0.02)) {
+        char *text;
+        size_t bytes;
+        if (harness_seconds() > until) fail_msg("nothing streams after 30 s: see %s", path);
+        if (file_read(path, 1 << 24, &text, &bytes) != 0) continue;
+        streams = strstr(text, "streaming") != NULL;
+        free(text);
+    }
+}
+
 /* A live run into a buffer far too small: much is shed, and every row is accounted for. */
 static void shed_adds_up(void **state)
 {
@@ -246,7 +262,8 @@ static void shed_adds_up(void **state)
     start(run, &broker);
     start(run, &sink);
     start(run, &capture);
-    harness_sleep(1);
+    await_streaming(run);
+    harness_sleep(0.3);
     kill(sink.pid, SIGSTOP); /* nobody takes anything for a while: inference must not wait */
     harness_sleep(1.5);
     kill(sink.pid, SIGCONT);
@@ -273,7 +290,8 @@ static void a_live_producer_leaves(void **state)
     start(run, &broker);
     start(run, &sink);
     start(run, &capture);
-    harness_sleep(1.5);
+    await_streaming(run);
+    harness_sleep(0.5);
     kill(sink.pid, SIGSTOP);
     harness_sleep(0.3);
     kill(capture.pid, SIGTERM);
