@@ -92,7 +92,6 @@ struct config_sae {
     int arch;       /* enum sae_arch */
     int activation; /* enum sae_arch: transcoder, crosscoder; -1: another arch */
     int skip;       /* transcoder */
-    int free_norms; /* topk and its kin but transcoders */
     uint32_t features, k;
     double lr; /* never 0 after loading: the architecture's default where not given */
     double lambda, lambda_ramp; /* never below 0 after loading, as lr */

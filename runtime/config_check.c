@@ -132,9 +132,6 @@ static int check_hooks(const struct config *c, uint32_t index)
     if (sae->activation >= 0 && !config_sae_uses(sae, "activation"))
         return fail_sae(c, index, "activation", "belongs to transcoder and crosscoder, not to %s",
                         sae_arch_name((enum sae_arch)sae->arch));
-    if (sae->free_norms && !config_sae_uses(sae, "free_norms"))
-        return fail_sae(c, index, "free_norms", "belongs to topk and its kin, not to %s",
-                        sae_arch_name((enum sae_arch)sae->arch));
     if (sae->skip && !config_sae_uses(sae, "skip"))
         return fail_sae(c, index, "skip", "belongs to transcoder, not to %s",
                         sae_arch_name((enum sae_arch)sae->arch));

@@ -31,12 +31,10 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
 {
     static const struct {
         const char *key;
-        int arch; /* -1: topk and its kin; -2: those with a coefficient of sparsity; -3: of hooks;
-                   * -4: -1 without transcoders */
+        int arch; /* -1: topk and its kin; -2: those with a coefficient of sparsity; -3: of hooks */
     } keys[] = {
         {"activation", -3},
         {"skip", SAE_TRANSCODER},
-        {"free_norms", -4},
         {"k", -1},
         {"aux_coefficient", -1},
         {"k_aux", -1},
@@ -53,7 +51,6 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
         if (strcmp(keys[i].key, key) != 0) continue;
         if (keys[i].arch == -1) return sae_arch_keeps_largest(arch);
         if (keys[i].arch == -3) return of_hooks;
-        if (keys[i].arch == -4) return sae_arch_keeps_largest(arch) && sae->arch != SAE_TRANSCODER;
         return keys[i].arch == -2 ? sae_arch_lambda(arch) > 0 : keys[i].arch == sae->arch;
     }
     return 1;

@@ -198,9 +198,6 @@ const struct config_option config_options[] = {
      "topk for a transcoder, l1 for a crosscoder"},
     {CONFIG_SAES, "skip", OPTION_CHOICE, IN_SAE(skip), "false", "", 0, 0, booleans,
      "transcoder: a linear map of what goes in is added to what comes out"},
-    {CONFIG_SAES, "free_norms", OPTION_CHOICE, IN_SAE(free_norms), "false", "", 0, 0, booleans,
-     "topk and its kin: decoder directions start with norm 0.1 and go free; false: they keep norm 1, "
-     "as published"},
     {CONFIG_SAES, "features", OPTION_COUNT, IN_SAE(features), "0", "", 0, 1 << 24, NULL,
      "latents (F); required but for count"},
     {CONFIG_SAES, "k", OPTION_COUNT, IN_SAE(k), "0", "features", 0, 1 << 16, NULL,

@@ -15,7 +15,6 @@
 static const double dense_above = 0.15;
 
 static const float start_threshold = 0.1f; /* jumprelu's */
-static const double free_start_norm = 0.1; /* of directions that keep none, as l1's */
 
 /* Gao et al. 2024, arXiv 2406.04093, appendix A: the encoder starts as the decoder's transpose,
  * decoder directions keep norm 1 and their gradients lose what points along them. */
@@ -324,8 +323,8 @@ static void start_direction(struct dictionary *d, struct rng *rng, uint32_t f)
         return;
     }
     uint32_t part = d->width / d->hooks;
-    double norm = d->recipe->unit_norm && !d->unit_norm ? free_start_norm : d->recipe->start_norm;
-    for (uint32_t h = 0; h < d->hooks; h++) random_direction(rng, w_dec + h * part, part, norm);
+    for (uint32_t h = 0; h < d->hooks; h++)
+        random_direction(rng, w_dec + h * part, part, d->recipe->start_norm);
     float share = d->recipe->starts_small ? (float)d->width / (float)d->features : 1;
     for (uint32_t i = 0; i < d->width; i++) w_enc[i] = share * w_dec[i];
 }
@@ -364,7 +363,7 @@ static void derive(struct dictionary *d)
 {
     for (uint32_t f = 0; f < d->features; f++) {
         dictionary_norm(d, f);
-        if (d->unit_norm && d->norm[f] > 0) d->norm[f] = 1.0f;
+        if (d->recipe->unit_norm && d->norm[f] > 0) d->norm[f] = 1.0f;
     }
 }
 
@@ -397,7 +396,6 @@ static int dictionary_make(struct sae *sae)
     d->width_in = width_in_of(o);
     d->row_width = o->width;
     d->target_at = o->width - d->width;
-    d->unit_norm = d->recipe->unit_norm && !o->free_norms;
     d->hooks = d->recipe->by_hook ? o->hooks : 1;
     d->features = o->features;
     d->keep = c.keep;

@@ -35,7 +35,7 @@ struct recipe {
     int centred;          /* the encoder sees x - b_dec */
     int starts_at_mean;   /* b_dec begins at options->mean */
     int fires_about_mean; /* b_enc begins such that the mean row's pre-activations are 0 */
-    int unit_norm;        /* decoder directions are kept at norm 1, unless options->free_norms */
+    int unit_norm;        /* decoder directions are kept at norm 1 */
     double start_norm;    /* of the decoder's directions */
     int starts_small;     /* the encoder starts at D / F of them */
 };
@@ -73,7 +73,6 @@ struct dictionary {
     uint32_t width_in;        /* D_in: of what the encoder sees; D but for a transcoder */
     uint32_t row_width;       /* from one row of x to the next */
     uint32_t target_at;       /* where in a row begins what is to come out */
-    int unit_norm;            /* of this one: decoder directions are kept at norm 1 */
     uint32_t hooks;           /* by_hook: parts of a direction, each with a norm; 1 elsewhere */
     uint32_t keep, k_aux;     /* most features of a row, or 0 for all above zero; 0: no AuxK */
     uint32_t levels;          /* nested prefixes, 1 but for matryoshka */

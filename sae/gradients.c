@@ -49,7 +49,7 @@ void gradients_finish_feature(struct dictionary *d, uint32_t f, double by_norm)
     const float *g_enc = d->g.w_enc + (size_t)f * d->width_in;
     float dot, along;
     if (by_norm != 0) add_norm_gradient(d, f, by_norm);
-    if (d->unit_norm) { /* what would only change the norm is taken out */
+    if (d->recipe->unit_norm) { /* what would only change the norm is taken out */
         d->kernels->dots(&dot, g_dec, d->width, w_dec, 0, NULL, 1);
         along = -dot / (d->norm[f] * d->norm[f]);
         d->kernels->combine(g_dec, d->width, g_dec, 1.0f, w_dec, 0, NULL, &along, 1);

@@ -31,11 +31,9 @@ struct pool;
 struct sae_options {
     enum sae_arch arch;
     enum sae_arch activation; /* transcoder, crosscoder: SAE_L1, SAE_TOPK or SAE_BATCHTOPK */
-    uint32_t width;      /* of a row: D, but transcoder: of what goes in and what is to come out */
-    uint32_t width_in;   /* transcoder: of what goes in, a row's first values; others: 0 */
-    uint32_t hooks;      /* crosscoder: hooks of one width that a row is made of; others: 1 */
-    uint32_t free_norms; /* topk and its kin but transcoders: 1: decoder directions start with norm
-                          * 0.1 and go free; 0: they keep norm 1, as published */
+    uint32_t width;     /* of a row: D, but transcoder: of what goes in and what is to come out */
+    uint32_t width_in;  /* transcoder: of what goes in, a row's first values; others: 0 */
+    uint32_t hooks;     /* crosscoder: hooks of one width that a row is made of; others: 1 */
     uint32_t skip;      /* transcoder: 1: a linear map of what goes in is added to what comes out */
     uint32_t features;  /* F */
     uint32_t k;         /* topk: active features a row; batchtopk, matryoshka: on average */
@@ -173,9 +171,9 @@ struct checkpoint_writer;
 /* Put all of an SAE into a checkpoint under a name of its own ("sae.0"; at most 20 characters), and
  * take it up again: from the same batches on, training then goes as if it had never stopped, bit
  * for bit. The SAE that is loaded into was made with the options of today: arch, activation,
- * widths, hooks, skip, free_norms, features, k, levels, seed and k_aux must match (ERR_MISMATCH:
- * key, old, new); the others may have changed and are those of today. ERR_NOTFOUND: no SAE of that
- * name, ERR_FORMAT. On failure the SAE is as it was.
+ * widths, hooks, skip, features, k, levels, seed and k_aux must match (ERR_MISMATCH: key, old,
+ * new); the others may have changed and are those of today. ERR_NOTFOUND: no SAE of that name,
+ * ERR_FORMAT. On failure the SAE is as it was.
  */
 int sae_save(const struct sae *sae, struct checkpoint_writer *writer, const char *name);
 int sae_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name);

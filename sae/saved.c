@@ -43,7 +43,6 @@ static const struct field {
     FIELD(U32, width_in, 1),
     FIELD(U32, hooks, 1),
     FIELD(U32, skip, 1),
-    FIELD(U32, free_norms, 1),
     FIELD(U32, features, 1),
     FIELD(U32, k, 1),
     FIELD(U32, levels, 1),

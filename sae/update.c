@@ -35,7 +35,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
         adam_row(d, at(d, d->w.w_enc) + (size_t)f * d->width_in, d->width_in, d->touched[f]);
         adam_row(d, at(d, w_dec), d->width, d->touched[f]);
         dictionary_norm(d, f);
-        if (!d->unit_norm || !(d->norm[f] > 0)) continue;
+        if (!d->recipe->unit_norm || !(d->norm[f] > 0)) continue;
         d->kernels->combine(w_dec, d->width, w_dec, 1.0f / d->norm[f], w_dec, 0, NULL, &none, 0);
         d->norm[f] = 1.0f;
     }

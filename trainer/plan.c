@@ -56,7 +56,6 @@ static struct sae_options sae_options_of(const struct plan *p, const struct conf
     o.width = p->width;
     if (c->activation >= 0) o.activation = (enum sae_arch)c->activation;
     o.skip = (uint32_t)c->skip;
-    o.free_norms = (uint32_t)c->free_norms;
     if (o.arch == SAE_TRANSCODER) o.width_in = p->descriptor.hook[0].width;
     if (o.arch == SAE_CROSSCODER) o.hooks = p->descriptor.hooks;
     o.features = c->features;

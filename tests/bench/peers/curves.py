@@ -14,9 +14,8 @@ RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 FEATURES = 4608
 POINTS = 10
 BELOW = 0.002  # Sluice may be below the best peer by this
-FREE = "Sluice, free norms"  # decoder directions keep none, as SAELens's
 TRAINERS = {
-    "topk": ("Sluice", FREE, "sparsify", "SAELens", "dictionary_learning"),
+    "topk": ("Sluice", "sparsify", "SAELens", "dictionary_learning"),
     "batchtopk": ("Sluice", "SAELens"),
     "matryoshka": ("Sluice", "SAELens"),
 }
@@ -25,9 +24,8 @@ FIRST = 4e-3  # to try
 
 def one(work, given, trainer, arch, rate, steps):
     every = max(1, steps // POINTS)
-    if trainer.startswith("Sluice"):
-        sae = {"arch": arch, "features": FEATURES, "k": K, "rate": rate,
-               "free_norms": int(trainer == FREE)}
+    if trainer == "Sluice":
+        sae = {"arch": arch, "features": FEATURES, "k": K, "rate": rate}
         _, _, out = train(work, given.folder, steps, every, sae)
         return curve(out / "0", given.held(), K, arch != "topk")
     return run_child(work, "peer", given=str(given.folder), peer=trainer, arch=arch, rate=rate,
@@ -58,9 +56,9 @@ def architecture(arch):
         found = {trainer: best(work, given, name, trainer, arch, steps)
                  for trainer in TRAINERS[arch]}
         last = {trainer: curves[str(rate)][-1][1] for trainer, (curves, rate) in found.items()}
-        peer = max(score for trainer, score in last.items() if not trainer.startswith("Sluice"))
+        peer = max(score for trainer, score in last.items() if trainer != "Sluice")
         rows = [[trainer, f"{rate:g}", f"{last[trainer]:.4f}",
-                 f"{last[trainer] - peer:+.4f}" if trainer.startswith("Sluice") else ""]
+                 f"{last[trainer] - peer:+.4f}" if trainer == "Sluice" else ""]
                 for trainer, (_, rate) in found.items()]
         table(f"{name}: held-out FVE after {steps * BATCH:,} rows, F {FEATURES}, L0 {K}, B {BATCH} "
               f"(aim: not below the best peer by more than {BELOW})",

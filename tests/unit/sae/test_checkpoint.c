@@ -357,7 +357,6 @@ static void another_seed_or_size_is_refused_and_a_new_rate_is_not(void **state)
     TRIED(o.width = 22, ERR_MISMATCH, "width");
     TRIED(o.k = 7, ERR_MISMATCH, "k:");
     TRIED(o.k_aux = 3, ERR_MISMATCH, "k_aux");
-    TRIED(o.free_norms = 1, ERR_MISMATCH, "free_norms");
     TRIED(o.learning_rate = 0.5, ERR_OK, "");
     TRIED(o.planned_steps = 77, ERR_OK, "");
     TRIED(o.batch_rows = 99, ERR_OK, "");

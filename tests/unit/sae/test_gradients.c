@@ -191,8 +191,6 @@ static void project(const double *p, double *gradient)
 
 static double bandwidth = 1e-9; /* so narrow that nothing lies within */
 
-static int free_norms;
-
 static struct sae *made_as(enum sae_arch arch, enum sae_arch activation, int skip, double aux)
 {
     struct sae_options o;
@@ -216,8 +214,7 @@ static struct sae *made_as(enum sae_arch arch, enum sae_arch activation, int ski
     gates = arch == SAE_GATED;
     topk = sae_keeps_largest(&o);
     centred = (topk || gates) && arch != SAE_TRANSCODER;
-    unit_norm = centred && !free_norms;
-    o.free_norms = (uint32_t)free_norms;
+    unit_norm = centred;
     hooks = topk ? 1 : (int)o.hooks;
     o.k = topk ? K : 0;
     if (arch == SAE_MATRYOSHKA) o.levels = 3;
@@ -418,15 +415,6 @@ static void gated(void **state)
     compare(made(SAE_GATED, 0), 1, 0);
 }
 
-static void directions_without_a_norm_to_keep(void **state)
-{
-    (void)state;
-    free_norms = 1;
-    compare(made(SAE_TOPK, 0.5), 0, 1);
-    compare(made(SAE_MATRYOSHKA, 0.5), 0, 1);
-    free_norms = 0;
-}
-
 static void matryoshka(void **state)
 {
     (void)state;
@@ -437,17 +425,11 @@ static void matryoshka(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(l1_by_lists),
-        cmocka_unit_test(l1_by_dense_products),
-        cmocka_unit_test(topk_without_auxk),
-        cmocka_unit_test(topk_with_auxk),
-        cmocka_unit_test(batchtopk),
-        cmocka_unit_test(matryoshka),
-        cmocka_unit_test(jumprelu),
-        cmocka_unit_test(gated),
-        cmocka_unit_test(directions_without_a_norm_to_keep),
-        cmocka_unit_test(transcoder),
-        cmocka_unit_test(crosscoder),
+        cmocka_unit_test(l1_by_lists),       cmocka_unit_test(l1_by_dense_products),
+        cmocka_unit_test(topk_without_auxk), cmocka_unit_test(topk_with_auxk),
+        cmocka_unit_test(batchtopk),         cmocka_unit_test(matryoshka),
+        cmocka_unit_test(jumprelu),          cmocka_unit_test(gated),
+        cmocka_unit_test(transcoder),        cmocka_unit_test(crosscoder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
