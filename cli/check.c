@@ -69,9 +69,7 @@ static int buffer_sizes(const struct config *config, uint32_t width, struct size
 static uint64_t checkpoint_bytes(const struct sae_options *o)
 {
     if (o->arch == SAE_COUNT) return 0;
-    uint64_t width = sae_out_width(o), width_in = o->width_in ? o->width_in : o->width;
-    uint64_t parameters = o->features * (width + width_in) + o->features + width;
-    if (o->skip) parameters += width * width_in;
+    uint64_t parameters = sae_weights(o) + o->features + sae_out_width(o);
     return parameters * 3 * sizeof(float);
 }
 

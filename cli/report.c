@@ -85,9 +85,14 @@ static int widest_name(const json_t *summaries)
 {
     json_t *summary, *sae;
     size_t i, j, widest = 24;
-    json_array_foreach(summaries, i, summary) json_array_foreach(
-        json_object_get(summary, "saes"), j, sae) if (strlen(text(sae, "name")) > widest) widest =
-        strlen(text(sae, "name"));
+    json_array_foreach(summaries, i, summary)
+    {
+        json_array_foreach(json_object_get(summary, "saes"), j, sae)
+        {
+            size_t length = strlen(text(sae, "name"));
+            if (length > widest) widest = length;
+        }
+    }
     return (int)widest;
 }
 

@@ -29,29 +29,25 @@ int config_sweep_next(struct config_sweep *sweep)
 
 int config_sae_uses(const struct config_sae *sae, const char *key)
 {
+    enum { KEEPS_LARGEST = -1, HAS_LAMBDA = -2, OF_HOOKS = -3 };
     static const struct {
         const char *key;
-        int arch; /* -1: topk and its kin; -2: those with a coefficient of sparsity; -3: of hooks */
+        int arch; /* or a kind of them */
     } keys[] = {
-        {"activation", -3},
-        {"skip", SAE_TRANSCODER},
-        {"k", -1},
-        {"aux_coefficient", -1},
-        {"k_aux", -1},
-        {"lambda", -2},
-        {"lambda_ramp", -2},
-        {"bandwidth", SAE_JUMPRELU},
-        {"levels", SAE_MATRYOSHKA},
-        {"pre_act_coefficient", SAE_JUMPRELU},
+        {"activation", OF_HOOKS},    {"skip", SAE_TRANSCODER},
+        {"k", KEEPS_LARGEST},        {"aux_coefficient", KEEPS_LARGEST},
+        {"k_aux", KEEPS_LARGEST},    {"lambda", HAS_LAMBDA},
+        {"lambda_ramp", HAS_LAMBDA}, {"bandwidth", SAE_JUMPRELU},
+        {"levels", SAE_MATRYOSHKA},  {"pre_act_coefficient", SAE_JUMPRELU},
     };
     enum sae_arch arch = config_activation(sae);
     int of_hooks = sae->arch == SAE_TRANSCODER || sae->arch == SAE_CROSSCODER;
     if (arch == SAE_COUNT) return strcmp(key, "arch") == 0;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(keys[i].key, key) != 0) continue;
-        if (keys[i].arch == -1) return sae_arch_keeps_largest(arch);
-        if (keys[i].arch == -3) return of_hooks;
-        return keys[i].arch == -2 ? sae_arch_lambda(arch) > 0 : keys[i].arch == sae->arch;
+        if (keys[i].arch == KEEPS_LARGEST) return sae_arch_keeps_largest(arch);
+        if (keys[i].arch == OF_HOOKS) return of_hooks;
+        return keys[i].arch == HAS_LAMBDA ? sae_arch_lambda(arch) > 0 : keys[i].arch == sae->arch;
     }
     return 1;
 }

@@ -142,11 +142,6 @@ static size_t padded(size_t floats)
     return (floats + 15) / 16 * 16;
 }
 
-static uint32_t width_in_of(const struct sae_options *o)
-{
-    return recipe_of(o)->transcodes ? o->width_in : o->width;
-}
-
 static size_t skip_floats(const struct sae_options *o)
 {
     int skips = recipe_of(o)->transcodes && o->skip;
@@ -158,15 +153,15 @@ static size_t parameter_floats(const struct sae_options *o)
     /* jumprelu's thresholds, gated's two of a feature */
     int others = recipe_of(o)->jumps + 2 * recipe_of(o)->gates;
     size_t features = o->features, width = sae_out_width(o);
-    return padded(features * width_in_of(o)) + padded(features * width) + padded(features) +
+    return padded(features * sae_in_width(o)) + padded(features * width) + padded(features) +
            padded(width) + (size_t)others * padded(features) + skip_floats(o);
 }
 
 static uint64_t selection_bytes(const struct sae_options *o, const struct capacity *c)
 {
     return (c->active_limit + BLOCK_FEATURES) * 16ull +
-           (c->k_aux ? 4ull * BLOCK_FEATURES * width_in_of(o) : 0) +
-           screen_rows_bytes(width_in_of(o), screen_best());
+           (c->k_aux ? 4ull * BLOCK_FEATURES * sae_in_width(o) : 0) +
+           screen_rows_bytes(sae_in_width(o), screen_best());
 }
 
 static uint64_t dictionary_bytes(const struct sae_options *o)
@@ -190,7 +185,7 @@ static uint64_t dictionary_bytes(const struct sae_options *o)
         scratch += BATCH_TOPK_BINS * 8;
     }
     if (c.keep) {
-        sum += screen_bytes(width_in_of(o), o->features, screen_best());
+        sum += screen_bytes(sae_in_width(o), o->features, screen_best());
         scratch += selection_bytes(o, &c);
     }
     sum += row_lists_bytes(o->batch_rows, (uint32_t)c.active);
@@ -216,7 +211,7 @@ static int parameters_new(struct parameters *p, const struct sae_options *o)
     p->all = zeroed(p->count, sizeof(float));
     if (!p->all) return err_set(ERR_NOMEM, "no memory for %zu weights", p->count);
     p->w_enc = p->all;
-    p->w_dec = p->w_enc + padded((size_t)o->features * width_in_of(o));
+    p->w_dec = p->w_enc + padded((size_t)o->features * sae_in_width(o));
     p->b_enc = p->w_dec + padded((size_t)o->features * sae_out_width(o));
     p->b_dec = p->b_enc + padded(o->features);
     float *rest = p->b_dec + padded(sae_out_width(o));
@@ -393,7 +388,7 @@ static int dictionary_make(struct sae *sae)
     d->kernels = sae->kernels;
     d->pool = sae->pool;
     d->width = sae_out_width(o);
-    d->width_in = width_in_of(o);
+    d->width_in = sae_in_width(o);
     d->row_width = o->width;
     d->target_at = o->width - d->width;
     d->hooks = d->recipe->by_hook ? o->hooks : 1;

@@ -63,7 +63,7 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
     struct sae_parameters p = sae_parameters(sae);
     if (!p.w_enc) return err_set(ERR_STATE, "%s has no weights to export", sae_arch_name(o->arch));
     uint32_t width = sae_out_width(o), out = o->width - width;
-    uint32_t width_in = o->arch == SAE_TRANSCODER ? o->width_in : o->width;
+    uint32_t width_in = sae_in_width(o);
     size_t features = o->features;
     struct folded to = {
         .width = width, .width_in = width_in, .features = o->features, .centred = p.centred};

@@ -50,9 +50,20 @@ int sae_keeps_largest(const struct sae_options *o)
     return sae_arch_keeps_largest(sae_activation(o));
 }
 
+uint32_t sae_in_width(const struct sae_options *o)
+{
+    return o->arch == SAE_TRANSCODER ? o->width_in : o->width;
+}
+
 uint32_t sae_out_width(const struct sae_options *o)
 {
     return o->arch == SAE_TRANSCODER ? o->width - o->width_in : o->width;
+}
+
+uint64_t sae_weights(const struct sae_options *o)
+{
+    uint64_t in = sae_in_width(o), out = sae_out_width(o);
+    return o->arch == SAE_COUNT ? 0 : o->features * (in + out) + (o->skip ? in * out : 0);
 }
 
 static int in_range(const char *name, double value, double least, double most)
@@ -182,7 +193,7 @@ const char *sae_kernels(const struct sae *sae)
 const char *sae_screen(const struct sae *sae)
 {
     const struct sae_options *o = &sae->options;
-    uint32_t width = o->arch == SAE_TRANSCODER ? o->width_in : o->width;
+    uint32_t width = sae_in_width(o);
     int screens = sae_keeps_largest(o) && width <= SCREEN_MAX_WIDTH;
     const struct screen_kernels *kernels = screens ? screen_best() : NULL;
     return kernels ? kernels->name : "off";

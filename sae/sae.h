@@ -73,8 +73,12 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options);
 int sae_keeps_largest(const struct sae_options *options);
 /* What a transcoder's or crosscoder's features are like; of the others, the architecture itself. */
 enum sae_arch sae_activation(const struct sae_options *options);
+/* Values of a row that the encoder sees: width, but width_in of a transcoder. */
+uint32_t sae_in_width(const struct sae_options *options);
 /* Values that a row is reconstructed by: width, but width - width_in of a transcoder. */
 uint32_t sae_out_width(const struct sae_options *options);
+/* Entries of W_enc, W_dec and W_skip together; 0 for `count`. */
+uint64_t sae_weights(const struct sae_options *options);
 
 struct sae_batch {
     const float *x;           /* (rows, width), scaled */

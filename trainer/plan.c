@@ -126,9 +126,7 @@ int plan_make(const struct config *config, const char *descriptor, struct pool *
 
 double plan_flops_a_row(const struct sae_options *o)
 {
-    if (o->arch == SAE_COUNT) return 0;
-    double out = sae_out_width(o), in = o->width_in ? o->width_in : o->width;
-    return 6 * (o->features * (in + out) + (o->skip ? in * out : 0));
+    return 6 * (double)sae_weights(o);
 }
 
 void plan_free(struct plan *plan)

@@ -1,8 +1,7 @@
 /* What `sluice sweep` reads: summary.json and history.tsv, also where they are odd or broken. */
 #include "cli/outcome.h"
 
-#include "base/err.h"
-#include "base/fileio.h"
+#include "run_folder.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,15 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 static const char head[] = "step\trows\tseconds\tsae\tflops\tloss\tmse\tfve\tl0\tdead\n";
-
-static char dir[64];
-static struct config *config;
 
 static void write_text(const char *name, const char *text)
 {
@@ -113,25 +108,6 @@ static void broken_files_are_told(void **state)
     write_summary(CONFIG_MAX_SAES + 1);
     assert_int_equal(outcomes_read(config, "main", &all), ERR_FORMAT);
     assert_non_null(strstr(err_text(), "more than 64"));
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    char text[160], folder[96];
-    snprintf(dir, sizeof dir, "/tmp/sluice-outcome-XXXXXX");
-    if (!mkdtemp(dir)) return -1;
-    snprintf(folder, sizeof folder, "%s/main", dir);
-    if (mkdir(folder, 0700) != 0) return -1;
-    snprintf(text, sizeof text, "stream: {name: t, run_dir: %s}\n", dir);
-    return config_parse(text, strlen(text), "t.yaml", NULL, 0, &config) == ERR_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    config_free(config);
-    return dir_remove(dir) == ERR_OK ? 0 : -1;
 }
 
 int main(void)

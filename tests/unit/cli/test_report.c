@@ -1,20 +1,15 @@
 /* The table at the end of a run: its columns stand straight, however long the names are. */
 #include "cli/report.h"
 
-#include "base/err.h"
-#include "base/fileio.h"
+#include "run_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
-
-static char dir[64];
-static struct config *config;
 
 static void write_summary(const char *first, const char *second)
 {
@@ -50,25 +45,6 @@ static void names_of_any_length(void **state)
     (void)state;
     columns_are_straight("a", "b");
     columns_are_straight("a", "a-transcoder-with-a-skip-and-many-features-and-a-name-as-such.1");
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    char text[160], folder[96];
-    snprintf(dir, sizeof dir, "/tmp/sluice-report-XXXXXX");
-    if (!mkdtemp(dir)) return -1;
-    snprintf(folder, sizeof folder, "%s/main", dir);
-    if (mkdir(folder, 0700) != 0) return -1;
-    snprintf(text, sizeof text, "stream: {name: t, run_dir: %s}\n", dir);
-    return config_parse(text, strlen(text), "t.yaml", NULL, 0, &config) == ERR_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    config_free(config);
-    return dir_remove(dir) == ERR_OK ? 0 : -1;
 }
 
 int main(void)

@@ -45,6 +45,19 @@ static inline struct sae_options kind_options(int kind, uint32_t width)
     return o;
 }
 
+struct candidate {
+    float value;
+    uint32_t index;
+};
+
+/* For qsort(): the largest first, of equal ones the lower index. */
+static inline int best_first(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->value != y->value) return x->value > y->value ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
 /* `count` random unit directions, (count, width). */
 static inline void random_directions(struct rng *rng, float *out, uint32_t count, uint32_t width)
 {

@@ -203,18 +203,6 @@ static void lists_are_no_longer_than_all_features(void **state)
     sae_free(sae);
 }
 
-struct pair {
-    float value;
-    uint32_t index;
-};
-
-static int best_first(const void *a, const void *b)
-{
-    const struct pair *x = a, *y = b;
-    if (x->value != y->value) return x->value > y->value ? -1 : 1;
-    return x->index < y->index ? -1 : 1;
-}
-
 /* What is hard about some rows and features. */
 static void spoil(struct dictionary *d, float *x, struct rng *rng)
 {
@@ -268,7 +256,7 @@ static void check_topk(enum data data, uint32_t width, uint32_t features, uint32
     float *x = malloc((size_t)rows * width * sizeof *x), *dots = malloc(features * sizeof *dots);
     float *out = malloc((size_t)rows * width * sizeof *x);
     float *f = malloc((size_t)rows * features * sizeof *f);
-    struct pair *list = malloc(features * sizeof *list);
+    struct candidate *list = malloc(features * sizeof *list);
     struct rng rng;
     rng_seed(&rng, width + features + k);
     for (uint32_t r = 0; r < rows; r++)
@@ -282,7 +270,7 @@ static void check_topk(enum data data, uint32_t width, uint32_t features, uint32
         d->kernels->dots(dots, x + (size_t)r * width, width, d->w.w_enc, width, NULL, features);
         for (uint32_t i = 0; i < features; i++) {
             float value = dots[i] + d->w.b_enc[i];
-            list[i] = (struct pair){value > 0 ? value : 0, i}; /* NaN is never taken */
+            list[i] = (struct candidate){value > 0 ? value : 0, i}; /* NaN is never taken */
         }
         qsort(list, features, sizeof *list, best_first);
         for (uint32_t i = 0; i < features; i++) {

@@ -13,18 +13,6 @@
 
 #include "helper.h"
 
-struct candidate {
-    float value;
-    uint32_t index;
-};
-
-static int best_first(const void *a, const void *b)
-{
-    const struct candidate *x = a, *y = b;
-    if (x->value != y->value) return x->value > y->value ? -1 : 1;
-    return x->index < y->index ? -1 : 1;
-}
-
 /* Small ones, so that every product is exact and many are equal. */
 static void whole_numbers(struct rng *rng, float *v, size_t n, uint32_t values)
 {
