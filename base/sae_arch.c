@@ -3,11 +3,12 @@
 #include <math.h>
 #include <string.h>
 
-#define ROW(constant, name, keeps, rate, lambda, ramp) {name, keeps, rate, lambda, ramp},
+#define ROW(constant, name, keeps, rate, decoder, lambda, ramp)                                    \
+    {name, keeps, rate, decoder, lambda, ramp},
 static const struct {
     const char *name;
     int keeps_largest;
-    double learning_rate, lambda, lambda_ramp;
+    double learning_rate, decoder_rate, lambda, lambda_ramp;
 } archs[SAE_ARCHS] = {SAE_ARCH_TABLE(ROW)};
 
 const char *sae_arch_name(enum sae_arch arch)
@@ -37,6 +38,11 @@ double sae_arch_learning_rate(enum sae_arch arch, uint32_t features)
 {
     if (archs[arch].learning_rate > 0) return archs[arch].learning_rate;
     return features ? 2e-4 / sqrt(features / 16384.0) : 1e-3;
+}
+
+double sae_arch_decoder_rate(enum sae_arch arch)
+{
+    return archs[arch].decoder_rate;
 }
 
 double sae_arch_lambda(enum sae_arch arch)

@@ -93,8 +93,9 @@ struct config_sae {
     int activation; /* enum sae_arch: transcoder, crosscoder; -1: another arch */
     int skip;       /* transcoder */
     uint32_t features, k;
-    double lr; /* never 0 after loading: the architecture's default where not given */
-    double lambda, lambda_ramp; /* never below 0 after loading, as lr */
+    double lr;           /* never 0 after loading: the architecture's default where not given */
+    double decoder_rate; /* times lr; never 0 after loading, as lr */
+    double lambda, lambda_ramp; /* never below 0 after loading */
     double bandwidth, pre_act_coefficient;
     uint64_t seed;
     double aux_coefficient;

@@ -13,7 +13,7 @@ static const struct config_choice bad_texts[] = {
     {"skip", CONFIG_SKIP}, {"fail", CONFIG_FAIL}, {NULL, 0}};
 static const struct config_choice durabilities[] = {
     {"process", CONFIG_PROCESS}, {"power", CONFIG_POWER}, {NULL, 0}};
-#define CHOICE(constant, name, keeps, rate, lambda, ramp) {name, constant},
+#define CHOICE(constant, name, ...) {name, constant},
 static const struct config_choice archs[] = {SAE_ARCH_TABLE(CHOICE){NULL, 0}};
 static const struct config_choice activations[] = {
     {"auto", -1}, {"l1", SAE_L1}, {"topk", SAE_TOPK}, {"batchtopk", SAE_BATCHTOPK}, {NULL, 0}};
@@ -206,6 +206,9 @@ const struct config_option config_options[] = {
     {CONFIG_SAES, "lr", OPTION_REAL, IN_SAE(lr), "0", "", 0, 10, NULL,
      "learning rate of Adam; 0: 5e-5 for l1, 2e-4 for jumprelu, 3e-4 for gated, "
      "2e-4 / sqrt(features / 16384) for topk and its kin"},
+    {CONFIG_SAES, "decoder_rate", OPTION_REAL, IN_SAE(decoder_rate), "0", "", 0, 100, NULL,
+     "times lr: the rate of the decoder's weights; 0: 3 for topk, batchtopk and matryoshka, and a "
+     "crosscoder of those, else 1"},
     {CONFIG_SAES, "lambda", OPTION_REAL, IN_SAE(lambda), "-1", "", -1, 1e6, NULL,
      "l1, jumprelu, gated: coefficient of sparsity at full strength; -1: 10 for jumprelu, else 5"},
     {CONFIG_SAES, "lambda_ramp", OPTION_REAL, IN_SAE(lambda_ramp), "-1", "", -1, 1, NULL,

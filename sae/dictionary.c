@@ -16,25 +16,28 @@ static const double dense_above = 0.15;
 
 static const float start_threshold = 0.1f; /* jumprelu's */
 
-/* Gao et al. 2024, arXiv 2406.04093, appendix A: the encoder starts as the decoder's transpose,
- * decoder directions keep norm 1 and their gradients lose what points along them. */
+/* Gao et al. 2024, arXiv 2406.04093, appendix A: the encoder starts as the decoder's transpose (of
+ * topk a tenth of it, which explains more: docs/decisions.md), decoder directions keep norm 1 and
+ * their gradients lose what points along them. */
 #define KEEPS_LARGEST .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1
 
 #define EVEN_NORM     0.57735 /* a direction's whose entries are even in +-1/sqrt(D) */
 
 static const struct recipe recipes[] = {
     /* "Scaling Monosemanticity" and the April 2024 update it builds on. */
-    [SAE_L1] = {.start_norm = 0.1},
-    [SAE_TOPK] = {KEEPS_LARGEST},
-    [SAE_BATCHTOPK] = {KEEPS_LARGEST, .per_batch = 1},
-    [SAE_MATRYOSHKA] = {KEEPS_LARGEST, .per_batch = 1},
+    [SAE_L1] = {.start_norm = 0.1, .start_share = 1},
+    [SAE_TOPK] = {KEEPS_LARGEST, .start_share = 0.1},
+    [SAE_BATCHTOPK] = {KEEPS_LARGEST, .start_share = 1, .per_batch = 1},
+    [SAE_MATRYOSHKA] = {KEEPS_LARGEST, .start_share = 1, .per_batch = 1},
     /* Rajamanoharan et al. 2024, arXiv 2404.16014. */
-    [SAE_GATED] = {.gates = 1, .centred = 1, .starts_at_mean = 1, .unit_norm = 1, .start_norm = 1},
+    [SAE_GATED] = {.gates = 1,
+                   .centred = 1,
+                   .starts_at_mean = 1,
+                   .unit_norm = 1,
+                   .start_norm = 1,
+                   .start_share = 1},
     /* Anthropic's update of January 2025. */
-    [SAE_JUMPRELU] = {.jumps = 1,
-                      .fires_about_mean = 1,
-                      .start_norm = EVEN_NORM,
-                      .starts_small = 1},
+    [SAE_JUMPRELU] = {.jumps = 1, .fires_about_mean = 1, .start_norm = EVEN_NORM},
 };
 
 /* Paulo et al. 2025, arXiv 2501.18823: at first all rows come out as their mean. */
@@ -50,9 +53,13 @@ static const struct recipe transcoders[] = {
 /* As an SAE on the rows of all hooks side by side, but for l1's penalty: f_i times the sum over
  * hooks of its direction's norms (Lindsey et al. 2024); and l1's biases start at the mean here. */
 static const struct recipe crosscoders[] = {
-    [SAE_L1] = {.by_hook = 1, .starts_at_mean = 1, .fires_about_mean = 1, .start_norm = 0.1},
-    [SAE_TOPK] = {KEEPS_LARGEST},
-    [SAE_BATCHTOPK] = {KEEPS_LARGEST, .per_batch = 1},
+    [SAE_L1] = {.by_hook = 1,
+                .starts_at_mean = 1,
+                .fires_about_mean = 1,
+                .start_norm = 0.1,
+                .start_share = 1},
+    [SAE_TOPK] = {KEEPS_LARGEST, .start_share = 0.1},
+    [SAE_BATCHTOPK] = {KEEPS_LARGEST, .start_share = 1, .per_batch = 1},
 };
 
 static const struct recipe *recipe_of(const struct sae_options *o)
@@ -320,8 +327,9 @@ static void start_direction(struct dictionary *d, struct rng *rng, uint32_t f)
     uint32_t part = d->width / d->hooks;
     for (uint32_t h = 0; h < d->hooks; h++)
         random_direction(rng, w_dec + h * part, part, d->recipe->start_norm);
-    float share = d->recipe->starts_small ? (float)d->width / (float)d->features : 1;
-    for (uint32_t i = 0; i < d->width; i++) w_enc[i] = share * w_dec[i];
+    double share =
+        d->recipe->start_share > 0 ? d->recipe->start_share : (double)d->width / d->features;
+    for (uint32_t i = 0; i < d->width; i++) w_enc[i] = (float)share * w_dec[i];
 }
 
 /* Directions random, biases 0 or as the recipe says. */

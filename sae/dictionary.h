@@ -37,7 +37,7 @@ struct recipe {
     int fires_about_mean; /* b_enc begins such that the mean row's pre-activations are 0 */
     int unit_norm;        /* decoder directions are kept at norm 1 */
     double start_norm;    /* of the decoder's directions */
-    int starts_small;     /* the encoder starts at D / F of them */
+    double start_share;   /* of them, where the encoder starts; 0: D / F */
 };
 
 struct parameters {

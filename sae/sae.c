@@ -23,6 +23,7 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
         .activation = sae_arch_activation(arch),
         .hooks = 1,
         .learning_rate = sae_arch_learning_rate(arch, 0),
+        .decoder_rate = sae_arch_decoder_rate(arch),
         .lambda = sae_arch_lambda(arch),
         .lambda_ramp = sae_arch_lambda_ramp(arch),
         .bandwidth = 2,
@@ -93,6 +94,7 @@ static int check_options(const struct sae_options *o)
     if (code || o->arch == SAE_COUNT) return code;
     code = in_range("features", o->features, 1, SAE_MAX_FEATURES);
     if (!code) code = in_range("learning_rate", o->learning_rate, 0, 10);
+    if (!code) code = in_range("decoder_rate", o->decoder_rate, 0, 100);
     if (!code) code = in_range("warmup", o->warmup, 0, 1);
     if (!code) code = in_range("decay", o->decay, 0, 1);
     if (!code) code = below("beta1", o->beta1, 0, 1);

@@ -45,6 +45,7 @@ struct sae_options {
     double aux_coefficient;     /* topk and its kin: 0 switches AuxK off */
     uint32_t k_aux;             /* the same: 0 = the power of two nearest D/2 */
     double learning_rate;
+    double decoder_rate;          /* times learning_rate: that of W_dec */
     double warmup;                /* share of planned steps over which the rate rises from 0 */
     double decay;                 /* share of planned steps, at the end, over which it falls to 0 */
     double beta1, beta2, epsilon; /* Adam */
@@ -62,11 +63,12 @@ struct sae_options {
 
 /* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
  * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk and its
- * kin: coefficient 1/32, rate 1e-3, matryoshka 5 levels; jumprelu: lambda 10 over all steps, rate
- * 2e-4, bandwidth 2, pre_act_coefficient 3e-6; gated: lambda 5 over 5 %, rate 3e-4, beta1 0 as
- * published; transcoder: activation topk and its rate, no skip (width_in is the caller's to set);
- * crosscoder: activation l1, its lambda and rate (hooks is the caller's to set); all: else Adam
- * 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of 4,096, one thread, window 1e7 rows. */
+ * kin: coefficient 1/32, rate 1e-3, the decoder's 3 times that, matryoshka 5 levels; jumprelu:
+ * lambda 10 over all steps, rate 2e-4, bandwidth 2, pre_act_coefficient 3e-6; gated: lambda 5 over
+ * 5 %, rate 3e-4, beta1 0 as published; transcoder: activation topk and its rate, no skip (width_in
+ * is the caller's to set); crosscoder: activation l1, its lambda and rate (hooks is the caller's to
+ * set); all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of 4,096, one thread,
+ * window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
 
 /* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */

@@ -24,7 +24,7 @@ static void near(double is, double should)
     if (fabs(is - should) > 1e-12) fail_msg("%.12g, not %.12g", is, should);
 }
 
-static void rates_are_the_published_ones(void **state)
+static void defaults_are_those_named(void **state)
 {
     (void)state;
     near(sae_arch_learning_rate(SAE_L1, 4608), 5e-5);
@@ -32,6 +32,8 @@ static void rates_are_the_published_ones(void **state)
     near(sae_arch_learning_rate(SAE_BATCHTOPK, 16384), 2e-4);
     near(sae_arch_learning_rate(SAE_TOPK, 4096), 4e-4);
     near(sae_arch_learning_rate(SAE_TOPK, 0), 1e-3);
+    near(sae_arch_decoder_rate(SAE_MATRYOSHKA), 3);
+    near(sae_arch_decoder_rate(SAE_GATED), 1);
     near(sae_arch_lambda(SAE_JUMPRELU), 10);
     near(sae_arch_lambda_ramp(SAE_JUMPRELU), 1);
     near(sae_arch_lambda_ramp(SAE_L1), 0.05);
@@ -41,7 +43,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_lead_there_and_back),
-        cmocka_unit_test(rates_are_the_published_ones),
+        cmocka_unit_test(defaults_are_those_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

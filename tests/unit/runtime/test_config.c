@@ -359,6 +359,21 @@ static void test_lists(void **state)
     free(second);
 }
 
+static void test_defaults_of_architectures(void **state)
+{
+    (void)state;
+    accepts("stream: {name: t, hooks: [resid_post.1, resid_post.2]}\n"
+            "trainer:\n  saes:\n  - {arch: [l1, topk, matryoshka], features: 64, k: 4}\n"
+            "  - {arch: crosscoder, activation: [l1, batchtopk], features: 64, k: 4}\n"
+            "  - {arch: transcoder, features: 64, k: 4}\n"
+            "  - {arch: topk, features: 65, k: 4, decoder_rate: 1}\n",
+            NULL);
+    const double decoder_rates[] = {1, 3, 3, 1, 3, 1, 1};
+    assert_int_equal(config->trainer.saes_count, 7);
+    for (int i = 0; i < 7; i++)
+        assert_true(config->trainer.saes[i].decoder_rate == decoder_rates[i]);
+}
+
 static void test_lists_by_set(void **state)
 {
     (void)state;
@@ -526,6 +541,7 @@ int main(void)
         cmocka_unit_test_teardown(test_print_and_load_again, tear_down),
         cmocka_unit_test_teardown(test_table, tear_down),
         cmocka_unit_test_teardown(test_lists, tear_down),
+        cmocka_unit_test_teardown(test_defaults_of_architectures, tear_down),
         cmocka_unit_test_teardown(test_lists_by_set, tear_down),
         cmocka_unit_test_teardown(test_lists_that_are_refused, tear_down),
         cmocka_unit_test_teardown(test_paths, tear_down),

@@ -259,10 +259,10 @@ static void a_clipped_gradient_moves_as_its_direction(void **state)
 
 /* Adam's rule in double precision for a weight whose gradient is zero in step t, at a constant
  * rate: what its moments still move it by. */
-static double coasts(double w, double m, double v, int t)
+static double coasts(double rate, double w, double m, double v, int t)
 {
     double m_hat = 0.9 * m / (1 - pow(0.9, t)), v_hat = 0.999 * v / (1 - pow(0.999, t));
-    return w - 1e-3 * m_hat / (sqrt(v_hat) + 1e-8);
+    return w - rate * m_hat / (sqrt(v_hat) + 1e-8);
 }
 
 /* The dense rule, not torch's SparseAdam: no step is left out for a feature that did not fire. */
@@ -273,6 +273,7 @@ static void features_without_gradient_move_as_adam_says(void **state)
     struct sae_options o = options(SAE_TOPK, WIDTH, FEATURES, 4);
     o.aux_coefficient = 0;
     o.learning_rate = 1e-3;
+    o.decoder_rate = 2.5; /* times that, for the decoder */
     struct sae *sae;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     train_some(sae, FIRST, 4);
@@ -291,12 +292,12 @@ static void features_without_gradient_move_as_adam_says(void **state)
             assert_int_equal(d->touched[f], 0);
             for (int i = 0; i < WIDTH; i++) {
                 size_t at = enc + (size_t)(f * WIDTH + i);
-                assert_true(fabs(d->w.all[at] - coasts(w[at], m[at], v[at], t)) < 1e-7);
+                assert_true(fabs(d->w.all[at] - coasts(1e-3, w[at], m[at], v[at], t)) < 1e-7);
                 moved = fmax(moved, fabs((double)d->w.all[at] - w[at]));
                 assert_true(fabs(d->m.all[at] - 0.9 * m[at]) <= 1e-6 * fabs(m[at]));
                 assert_true(fabs(d->v.all[at] - 0.999 * v[at]) <= 1e-6 * fabs(v[at]));
                 at = dec + (size_t)(f * WIDTH + i);
-                row[i] = coasts(w[at], m[at], v[at], t);
+                row[i] = coasts(2.5e-3, w[at], m[at], v[at], t);
                 square += row[i] * row[i];
             }
             for (int i = 0; i < WIDTH; i++) /* and then its direction has norm 1 */
@@ -339,7 +340,7 @@ static void a_feature_is_dead_after_its_window_and_auxk_revives_it(void **state)
     struct sae *sae;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     struct dictionary *d = sae->state;
-    for (int f = 0; f < 10; f++) d->w.b_enc[f] = -3; /* these fire for no row at first */
+    for (int f = 0; f < 10; f++) d->w.b_enc[f] = -0.3f; /* these fire for no row at first */
     rng_seed(&rng, 2);
     uint32_t most = 0, revived = 0;
     for (int i = 0; i < 300; i++) {
@@ -428,18 +429,19 @@ static void the_mean_alone_explains_nothing(void **state)
     sae_free(sae);
 }
 
-static void the_start_is_the_papers(void **state)
+static void the_start_is_the_recipes(void **state)
 {
     (void)state;
     float mean[12];
     for (int i = 0; i < 12; i++) mean[i] = (float)i;
-    for (int arch = SAE_L1; arch <= SAE_TOPK; arch++) {
+    for (int arch = SAE_L1; arch <= SAE_BATCHTOPK; arch++) {
         struct sae_options o = options((enum sae_arch)arch, 12, 30, 2);
+        float share = arch == SAE_TOPK ? 0.1f : 1;
         o.mean = mean;
         struct sae *sae;
         assert_int_equal(sae_new(&o, &sae), ERR_OK);
         struct sae_parameters p = sae_parameters(sae);
-        assert_memory_equal(p.w_enc, p.w_dec, 12 * 30 * sizeof(float));
+        for (int i = 0; i < 12 * 30; i++) assert_true(p.w_enc[i] == share * p.w_dec[i]);
         for (int f = 0; f < 30; f++) {
             double square = 0;
             for (int i = 0; i < 12; i++) square += pow(p.w_dec[f * 12 + i], 2);
@@ -569,7 +571,7 @@ int main(void)
         cmocka_unit_test(a_feature_is_dead_after_its_window_and_auxk_revives_it),
         cmocka_unit_test(evaluation_is_the_definition),
         cmocka_unit_test(the_mean_alone_explains_nothing),
-        cmocka_unit_test(the_start_is_the_papers),
+        cmocka_unit_test(the_start_is_the_recipes),
         cmocka_unit_test(options_out_of_range_are_named),
         cmocka_unit_test(counters_count),
         cmocka_unit_test(bytes_are_foretold),
