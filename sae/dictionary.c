@@ -166,7 +166,7 @@ static size_t parameter_floats(const struct sae_options *o)
 
 static uint64_t selection_bytes(const struct sae_options *o, const struct capacity *c)
 {
-    return (c->active_limit + BLOCK_FEATURES) * 16ull +
+    return exact_bytes(o->features, c->active_limit + BLOCK_FEATURES) +
            (c->k_aux ? 4ull * BLOCK_FEATURES * sae_in_width(o) : 0) +
            screen_rows_bytes(sae_in_width(o), screen_best());
 }
@@ -233,15 +233,10 @@ static int parameters_new(struct parameters *p, const struct sae_options *o)
 /* Of rows whose largest are kept: what encode.c needs. */
 static int selection_new(struct dictionary *d, struct scratch *s)
 {
-    size_t stride = s->active.stride;
-    s->place = zeroed(stride, sizeof *s->place);
-    s->picked = zeroed(stride, sizeof *s->picked);
-    s->dots = zeroed(stride, sizeof *s->dots);
-    s->exact = zeroed(stride, sizeof *s->exact);
     s->dead = zeroed(d->k_aux ? BLOCK_FEATURES * (size_t)d->width_in : 0, sizeof *s->dead);
-    if (!s->place || !s->picked || !s->dots || !s->exact || !s->dead)
-        return err_set(ERR_NOMEM, "no memory for the threads' scratch");
-    return screen_rows_new(&s->screened, &d->screen);
+    if (!s->dead) return err_set(ERR_NOMEM, "no memory for the threads' scratch");
+    int code = exact_new(&s->exact, d->features, s->active.stride);
+    return code ? code : screen_rows_new(&s->screened, &d->screen);
 }
 
 static int scratch_new(struct dictionary *d, const struct capacity *c)
@@ -465,10 +460,7 @@ static void dictionary_free(struct sae *sae)
         free(d->scratch[t].block_two);
         free(d->scratch[t].block_three);
         free(d->scratch[t].bins);
-        free(d->scratch[t].place);
-        free(d->scratch[t].picked);
-        free(d->scratch[t].dots);
-        free(d->scratch[t].exact);
+        exact_free(&d->scratch[t].exact);
         free(d->scratch[t].dead);
         screen_rows_free(&d->scratch[t].screened);
         collector_free(&d->scratch[t].active);

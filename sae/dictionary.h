@@ -15,6 +15,7 @@
 
 #include "sae/arch.h"
 #include "sae/collector.h"
+#include "sae/exact.h"
 #include "sae/lists.h"
 #include "sae/screen.h"
 
@@ -58,10 +59,9 @@ struct scratch {        /* of one thread */
     float *block_three; /* the same: gates: values and gradients of the gate */
     struct collector active, aux;
     struct screen_rows screened;
-    uint32_t *place, *picked; /* (active.stride): of candidates that are computed exactly */
-    float *dots, *exact;      /* (active.stride) */
-    float *dead;              /* (BLOCK_FEATURES, D_in): AuxK: weights of dead features */
-    uint64_t *bins; /* (BATCH_TOPK_BINS): per_batch: how many pre-activations are how large */
+    struct exact exact; /* of `active` */
+    float *dead;        /* (BLOCK_FEATURES, D_in): AuxK: weights of dead features */
+    uint64_t *bins;     /* (BATCH_TOPK_BINS): per_batch: how many pre-activations are how large */
 };
 
 struct dictionary {

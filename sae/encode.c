@@ -2,7 +2,7 @@
  * The encoder and what it selects, block of rows by block of rows.
  *
  * Where the largest are kept, a product tells candidates only: of 8 bits, by bounds (screen.h), or
- * of float32, which is off by a few roundings. Each candidate is then computed by kernels->dots().
+ * of float32, which is off by a few roundings. Each candidate is then computed by kernels->block().
  * So the features that are selected and their values are those of that kernel's dot products, plus
  * bias, over all features, ties to the lower index: which product found them changes no bit.
  *
@@ -99,66 +99,23 @@ static void all_exactly(const struct dictionary *d, const float *x, float floor,
     for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
         uint32_t m = features_of_block(d->features, f);
         size_t at = (size_t)r * c->stride + c->count[r];
-        d->kernels->dots(s->dots, x, d->width_in, d->w.w_enc + (size_t)f * d->width_in, d->width_in,
-                         NULL, m);
-        c->count[r] += (uint32_t)d->kernels->above(s->dots, d->w.b_enc + f, m, c->threshold[r], f,
+        d->kernels->dots(s->block, x, d->width_in, d->w.w_enc + (size_t)f * d->width_in,
+                         d->width_in, NULL, m);
+        c->count[r] += (uint32_t)d->kernels->above(s->block, d->w.b_enc + f, m, c->threshold[r], f,
                                                    c->index + at, c->value + at);
         if (c->count[r] >= c->limit) collector_cut(c, d->kernels, r);
     }
 }
 
-/* exact[j] of candidates j = place[i], i < picked, of a row's list `index`. */
-static void compute(const struct dictionary *d, const float *x, const uint32_t *index,
-                    uint32_t picked, struct scratch *s)
+/* Of a row's candidates, now exact, those that exceed `floor`. */
+static void keep_above(struct collector *c, uint32_t r, float floor)
 {
-    for (uint32_t i = 0; i < picked; i++) s->picked[i] = index[s->place[i]];
-    d->kernels->dots(s->dots, x, d->width_in, d->w.w_enc, d->width_in, s->picked, picked);
-    for (uint32_t i = 0; i < picked; i++)
-        s->exact[s->place[i]] = s->dots[i] + d->w.b_enc[s->picked[i]];
-}
-
-/* What a row's candidates must be able to exceed: `floor`, and the keep-th largest of those that
- * look largest, which are computed for it. The others' exact[] are NaN. */
-static float bar_of(const struct dictionary *d, const float *x, float floor, struct scratch *s,
-                    uint32_t r)
-{
-    struct collector *c = &s->active;
-    const float *value = c->value + (size_t)r * c->stride;
-    uint32_t count = c->count[r], picked = 0;
-    memset(s->exact, 0xff, count * sizeof *s->exact);
-    if (count <= c->keep) return floor;
-    float least = d->kernels->kth(value, count, c->keep);
-    for (uint32_t j = 0; j < count; j++) {
-        s->place[picked] = j;
-        picked += value[j] >= least;
-    }
-    compute(d, x, c->index + (size_t)r * c->stride, picked, s);
-    for (uint32_t i = 0; i < picked; i++) {
-        float exact = s->exact[s->place[i]];
-        s->dots[i] = exact > 0 ? exact : 0;
-    }
-    return fmaxf(d->kernels->kth(s->dots, picked, c->keep), floor);
-}
-
-/* From candidates to values that are exact and exceed `floor`, all that may be among the largest.
- */
-static void make_exact(const struct dictionary *d, const float *x, float floor, struct scratch *s,
-                       uint32_t r)
-{
-    struct collector *c = &s->active;
-    uint32_t *index = c->index + (size_t)r * c->stride, picked = 0, kept = 0;
-    float bar = collector_lowered(bar_of(d, x, floor, s, r));
-    uint32_t able = collector_able(c, d->kernels, r, bar);
-    for (uint32_t i = 0; i < able; i++) {
-        s->place[picked] = c->able[i];
-        picked += isnan(s->exact[c->able[i]]) != 0;
-    }
-    compute(d, x, index, picked, s);
-    for (uint32_t i = 0; i < able; i++) {
-        float value = s->exact[c->able[i]];
-        if (!(value > floor)) continue;
-        index[kept] = index[c->able[i]];
-        c->value[(size_t)r * c->stride + kept++] = value;
+    uint32_t *index = c->index + (size_t)r * c->stride, kept = 0;
+    float *value = c->value + (size_t)r * c->stride;
+    for (uint32_t j = 0; j < c->count[r]; j++) {
+        if (!(value[j] > floor)) continue;
+        index[kept] = index[j];
+        value[kept++] = value[j];
     }
     c->count[r] = kept;
     c->slack[r] = 0;
@@ -170,11 +127,14 @@ static void select_largest(const struct dictionary *d, uint32_t first, uint32_t 
     uint32_t given_up = n;
     if (d->screen.quantized) given_up = collect_bounded(d, first, n, floor, 1, s);
     if (given_up * HOPELESS_SHARE > n) collect_bounded(d, first, n, floor, 0, s);
+    for (uint32_t r = 0; r < n; r++) collector_cut(&s->active, d->kernels, r);
+    exact_values(&s->exact, d->kernels, &s->active, input_of(d, first), d->input_stride, n,
+                 d->w.w_enc, d->width_in, d->w.b_enc);
     for (uint32_t r = 0; r < n; r++) {
         if (s->active.slack[r] == INFINITY)
             all_exactly(d, input_of(d, first + r), floor, s, r);
         else
-            make_exact(d, input_of(d, first + r), floor, s, r);
+            keep_above(&s->active, r, floor);
     }
 }
 

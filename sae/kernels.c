@@ -45,11 +45,11 @@ static size_t plain_above(const float *v, const float *bias, size_t n, float thr
 
 /* Bit by bit from the highest: the largest number that at least k values reach. Floats that are not
  * negative order as their bits do. */
-static float plain_kth(const float *value, size_t n, size_t k)
+static float plain_kth(const float *value, size_t n, size_t k, unsigned rough)
 {
     uint32_t found = 0;
     float result;
-    for (uint32_t bit = 1u << 30; bit; bit >>= 1) {
+    for (uint32_t bit = 1u << 30; bit >> rough; bit >>= 1) {
         uint32_t limit = found | bit, bits;
         size_t reach = 0;
         for (size_t i = 0; i < n; i++) {

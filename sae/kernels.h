@@ -38,8 +38,9 @@ struct kernels {
     size_t (*above)(const float *v, const float *bias, size_t n, float threshold, uint32_t first,
                     uint32_t *index, float *value);
 
-    /* The k-th largest of n values that are all >= 0 (1 <= k <= n), duplicates counted. */
-    float (*kth)(const float *value, size_t n, size_t k);
+    /* The k-th largest of n values that are all >= 0 (1 <= k <= n), duplicates counted; rounded
+     * down, the lowest `rough` bits of the float become 0 (fewer than 31). Rough is faster. */
+    float (*kth)(const float *value, size_t n, size_t k, unsigned rough);
 
     /* One Adam step on n weights and their moments. gradient NULL: it is zero. */
     void (*adam)(const struct adam_rate *rate, float *w, float *m, float *v, const float *gradient,

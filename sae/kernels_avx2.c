@@ -89,10 +89,10 @@ TARGET static size_t above(const float *v, const float *bias, size_t n, float th
 }
 
 /* As in kernels_avx512.c: bit by bit, the largest pattern that at least k values reach. */
-TARGET static float kth(const float *value, size_t n, size_t k)
+TARGET static float kth(const float *value, size_t n, size_t k, unsigned rough)
 {
     uint32_t found = 0;
-    for (uint32_t bit = 1u << 30; bit; bit >>= 1) {
+    for (uint32_t bit = 1u << 30; bit >> rough; bit >>= 1) {
         uint32_t wanted = found | bit;
         const __m256i limit = _mm256_set1_epi32((int)(wanted - 1));
         size_t reach = 0, i = 0;

@@ -84,27 +84,57 @@ TARGET static inline void fetch(const float *row, size_t n)
     for (size_t i = 0; i < n; i += LANES) _mm_prefetch((const char *)(row + i), _MM_HINT_T0);
 }
 
+TARGET static inline float sum_of(const __m512 sum[4])
+{
+    return _mm512_reduce_add_ps(
+        _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+}
+
+/* Of `rows` rows, a constant, side by side; each is summed as if it were alone. */
+TARGET static inline __attribute__((always_inline)) void
+dots_of(int rows, float *out, const float *y, size_t n, const float *const *row)
+{
+    __m512 sum[2][4];
+#pragma GCC unroll 2
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int t = 0; t < 4; t++) sum[r][t] = _mm512_setzero_ps();
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+#pragma GCC unroll 4
+        for (int t = 0; t < 4; t++) {
+            __m512 of_y = _mm512_loadu_ps(y + i + t * LANES);
+#pragma GCC unroll 2
+            for (int r = 0; r < rows; r++)
+                sum[r][t] =
+                    _mm512_fmadd_ps(_mm512_loadu_ps(row[r] + i + t * LANES), of_y, sum[r][t]);
+        }
+    for (; i < n; i += LANES) {
+        __mmask16 mask = tail_mask(n - i);
+        __m512 of_y = _mm512_maskz_loadu_ps(mask, y + i);
+#pragma GCC unroll 2
+        for (int r = 0; r < rows; r++)
+            sum[r][0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, row[r] + i), of_y, sum[r][0]);
+    }
+#pragma GCC unroll 2
+    for (int r = 0; r < rows; r++) out[r] = sum_of(sum[r]);
+}
+
 TARGET static void dots(float *out, const float *y, size_t n, const float *x, size_t stride,
                         const uint32_t *index, size_t count)
 {
-    for (size_t j = 0; j < count; j++) {
-        const float *row = x + (index ? index[j] : j) * stride;
-        __m512 sum[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(),
-                         _mm512_setzero_ps()};
-        size_t i = 0;
-        if (index && j + 1 < count) fetch(x + index[j + 1] * stride, n);
-        for (; i + 4 * LANES <= n; i += 4 * LANES)
-            for (int t = 0; t < 4; t++)
-                sum[t] = _mm512_fmadd_ps(_mm512_loadu_ps(row + i + t * LANES),
-                                         _mm512_loadu_ps(y + i + t * LANES), sum[t]);
-        for (; i < n; i += LANES) {
-            __mmask16 mask = tail_mask(n - i);
-            sum[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, row + i),
-                                     _mm512_maskz_loadu_ps(mask, y + i), sum[0]);
+    const float *row[2];
+    size_t j = 0;
+    for (; j + 2 <= count; j += 2) {
+        for (size_t r = 0; r < 2; r++) {
+            row[r] = x + (index ? index[j + r] : j + r) * stride;
+            if (index && j + 2 + r < count) fetch(x + index[j + 2 + r] * stride, n);
         }
-        out[j] = _mm512_reduce_add_ps(
-            _mm512_add_ps(_mm512_add_ps(sum[0], sum[1]), _mm512_add_ps(sum[2], sum[3])));
+        dots_of(2, out + j, y, n, row);
     }
+    if (j == count) return;
+    row[0] = x + (index ? index[j] : j) * stride;
+    dots_of(1, out + j, y, n, row);
 }
 
 TARGET static void subtract(float *y, const float *a, const float *b, size_t n)
@@ -143,10 +173,10 @@ TARGET static size_t above(const float *v, const float *bias, size_t n, float th
 
 /* Floats that are not negative order as their bits do: the answer is found bit by bit, from the
  * highest, as the largest pattern that at least k values reach. */
-TARGET static float kth(const float *value, size_t n, size_t k)
+TARGET static float kth(const float *value, size_t n, size_t k, unsigned rough)
 {
     uint32_t found = 0;
-    for (uint32_t bit = 1u << 30; bit; bit >>= 1) {
+    for (uint32_t bit = 1u << 30; bit >> rough; bit >>= 1) {
         const __m512i limit = _mm512_set1_epi32((int)(found | bit));
         size_t reach = 0;
         for (size_t i = 0; i < n; i += LANES) {

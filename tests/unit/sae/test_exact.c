@@ -1,0 +1,83 @@
+/* Exact values of candidates, however many fit at once. */
+#include "base/err.h"
+#include "base/rng.h"
+#include "sae/exact.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+enum { WIDTH = 37, STRIDE = 40, FEATURES = 700, LIMIT = 300 };
+
+static float x[BLOCK_ROWS * STRIDE], w[FEATURES * WIDTH], bias[FEATURES];
+
+static void fill(struct rng *rng, float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) v[i] = (float)rng_normal(rng);
+}
+
+/* Each row lists about `share` of the features, ascending; some rows none. */
+static uint32_t list(struct collector *c, struct rng *rng, uint32_t n, double share)
+{
+    uint32_t all = 0;
+    for (uint32_t r = 0; r < n; r++) {
+        c->count[r] = 0;
+        for (uint32_t f = 0; f < FEATURES && c->count[r] < LIMIT && r % 7 != 3; f++) {
+            if (rng_unit(rng) >= share) continue;
+            size_t at = (size_t)r * c->stride + c->count[r]++;
+            c->index[at] = f;
+            c->value[at] = -1;
+        }
+        all += c->count[r];
+    }
+    return all;
+}
+
+static void check(const struct kernels *kernels, uint32_t n, double share, int passes)
+{
+    struct collector c;
+    struct exact e;
+    struct rng rng;
+    rng_seed(&rng, n);
+    fill(&rng, x, sizeof x / sizeof *x);
+    fill(&rng, w, sizeof w / sizeof *w);
+    fill(&rng, bias, FEATURES);
+    assert_int_equal(collector_new(&c, 32, LIMIT), ERR_OK);
+    assert_int_equal(exact_new(&e, FEATURES, c.stride), ERR_OK);
+    uint32_t all = list(&c, &rng, n, share);
+    assert_int_equal((all + e.capacity - 1) / e.capacity, passes);
+    exact_values(&e, kernels, &c, x, STRIDE, n, w, WIDTH, bias);
+    for (uint32_t r = 0; r < n; r++)
+        for (uint32_t j = 0; j < c.count[r]; j++) {
+            size_t at = (size_t)r * c.stride + j;
+            float dot;
+            kernels->dots(&dot, x + (size_t)r * STRIDE, WIDTH, w + (size_t)c.index[at] * WIDTH, 0,
+                          NULL, 1);
+            assert_true(c.value[at] == dot + bias[c.index[at]]);
+        }
+    exact_free(&e);
+    collector_free(&c);
+}
+
+static void values_are_those_of_each_pair_alone(void **state)
+{
+    (void)state;
+    const char *const names[] = {"plain", "avx2", "avx512"};
+    for (int i = 0; i < 3; i++) {
+        const struct kernels *kernels = kernels_by_name(names[i]);
+        if (!kernels) continue;
+        check(kernels, 1, 0.1, 1);
+        check(kernels, 200, 0.05, 1);
+        check(kernels, BLOCK_ROWS, 0.4, 2); /* more than there is room for at once */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(values_are_those_of_each_pair_alone)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
