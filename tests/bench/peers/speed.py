@@ -13,7 +13,7 @@ MEMORY = 0.3  # of SAELens's, at most
 # Over SAELens's, and over the best of the three. With AMX: 10 and 4.
 AIMS = {"topk": (6, 3), "batchtopk": (6, None), "matryoshka": (6, None), "l1": (4, None)}
 # l1: with the first of these lambdas L0 must lie within the bounds after so many steps.
-L1 = {"lambdas": (6, 4, 2.5, 1.5, 1, 0.6), "rate": 1e-3, "steps": 60, "l0": (20, 100)}
+L1 = {"lambdas": (3.5, 4.5, 2.5), "rate": 2e-3, "steps": 110, "l0": (20, 100)}
 
 
 def ours_once(work, given, arch, features):
