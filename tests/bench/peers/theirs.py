@@ -154,7 +154,7 @@ def dictionary_learning(job):
     trainer = TopKTrainer(
         steps=job.steps, activation_dim=job.width, dict_size=job.features, k=job.k, layer=LAYER,
         lm_name="smollm2", lr=job.rate, device="cpu", seed=job.seed, warmup_steps=job.steps // 20,
-        decay_start=job.steps - job.steps // 5,
+        decay_start=job.steps - max(1, job.steps // 5),
     )
     for step, x in enumerate(job.batches()):
         trainer.update(step, x)
