@@ -18,7 +18,7 @@ PRODUCT = "the encoder's product alone"
 
 def steps_for(features, rows_s_at_4608):
     step = BATCH / (rows_s_at_4608 * 4608 / max(features, 4608))
-    return int(min(16, max(4, SECONDS / step)))
+    return int(min(16, max(6, SECONDS / step)))
 
 
 def ours(work, given, features):
