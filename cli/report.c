@@ -80,23 +80,31 @@ static void print_fraction(double x, int digits, int width, FILE *out)
         fprintf(out, "  %*.*f", width, digits, x);
 }
 
-/* Characters of the longest name among the summaries' autoencoders, or 24. */
-static int widest_name(const json_t *summaries)
+/* Columns as wide as the longest of their names. */
+struct columns {
+    int consumer, sae;
+};
+
+static void widen(int *width, const char *name)
 {
-    json_t *summary, *sae;
-    size_t i, j, widest = 24;
-    json_array_foreach(summaries, i, summary)
-    {
-        json_array_foreach(json_object_get(summary, "saes"), j, sae)
-        {
-            size_t length = strlen(text(sae, "name"));
-            if (length > widest) widest = length;
-        }
-    }
-    return (int)widest;
+    if ((int)strlen(name) > *width) *width = (int)strlen(name);
 }
 
-static void print_sae(const json_t *summary, const json_t *sae, int wide, FILE *out)
+static struct columns columns_of(const json_t *summaries)
+{
+    struct columns columns = {12, 24};
+    json_t *summary, *sae;
+    size_t i, j;
+    json_array_foreach(summaries, i, summary)
+    {
+        widen(&columns.consumer, text(summary, "consumer"));
+        json_array_foreach(json_object_get(summary, "saes"), j, sae)
+            widen(&columns.sae, text(sae, "name"));
+    }
+    return columns;
+}
+
+static void print_sae(const json_t *summary, const json_t *sae, struct columns columns, FILE *out)
 {
     char features[32], k[32], dead[32], steps[32], rows[32];
     progress_number(real(sae, "features"), features, sizeof features);
@@ -104,8 +112,8 @@ static void print_sae(const json_t *summary, const json_t *sae, int wide, FILE *
     progress_number(real(sae, "dead"), dead, sizeof dead);
     progress_number(real(sae, "steps"), steps, sizeof steps);
     progress_number(real(summary, "rows"), rows, sizeof rows);
-    fprintf(out, "  %-12.12s  %-*s  %8s  %5s", text(summary, "consumer"), wide, text(sae, "name"),
-            features, k);
+    fprintf(out, "  %-*s  %-*s  %8s  %5s", columns.consumer, text(summary, "consumer"), columns.sae,
+            text(sae, "name"), features, k);
     print_fraction(real(sae, "fve"), 4, 6, out);
     print_fraction(real(sae, "l0"), 1, 6, out);
     fprintf(out, "  %7s  %8s  %12s\n", dead, steps, rows);
@@ -201,12 +209,12 @@ int report_print(const struct config *config, FILE *out)
         result = report_summary(config, consumers->item[c], &summary);
         if (result == ERR_OK) json_array_append_new(all, summary);
     }
-    int wide = widest_name(all);
+    struct columns columns = columns_of(all);
     if (result == ERR_OK && json_array_size(all) > 0)
-        fprintf(out, "  %-12s  %-*s  %8s  %5s  %6s  %6s  %7s  %8s  %12s\n", "consumer", wide, "sae",
+        fprintf(out, "  %-*s  %-*s  %8s  %5s  %6s  %6s  %7s  %8s  %12s\n", columns.consumer, "consumer", columns.sae, "sae",
                 "features", "k", "FVE", "L0", "dead", "steps", "rows");
     json_array_foreach(all, i, summary) json_array_foreach(json_object_get(summary, "saes"), j, sae)
-        print_sae(summary, sae, wide, out);
+        print_sae(summary, sae, columns, out);
     json_array_foreach(all, i, summary)
     {
         print_rows(summary, out);

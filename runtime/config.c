@@ -137,9 +137,9 @@ static int complete(struct config *config)
 {
     for (uint32_t i = 0; i < config->trainer.saes_count; i++) {
         struct config_sae *sae = &config->trainer.saes[i];
-        int given = sae->name[0] != '\0';
+        int named = sae->name[0] != '\0';
         int result = complete_sae(sae);
-        if (result == ERR_OK) result = config_sweep_name(sae, config->origins->varies[i], given);
+        if (result == ERR_OK) result = config_sweep_name(sae, config->origins->given[i], named);
         if (result != ERR_OK) return result;
     }
     int result = config_check(config);

@@ -123,18 +123,43 @@ static int check_names(const struct config *c)
     return ERR_OK;
 }
 
-/* What an architecture asks of the stream's hooks, and keys that only some have. */
+/* Whether some autoencoder that the same item stands for uses the key. */
+static int used_in_item(const struct config *c, uint32_t index, const char *key)
+{
+    for (uint32_t i = 0; i < c->trainer.saes_count; i++)
+        if (c->origins->item[i] == c->origins->item[index] &&
+            config_sae_uses(&c->trainer.saes[i], key))
+            return 1;
+    return 0;
+}
+
+/* A key that the architecture doesn't know: its user expects something of it. One value of an item
+ * of several architectures is for those that know it. */
+static int check_meaning(const struct config *c, uint32_t index)
+{
+    const struct config_sae *sae = &c->trainer.saes[index];
+    const char *arch = sae_arch_name((enum sae_arch)sae->arch);
+    for (size_t i = 0; i < config_options_count; i++) {
+        const char *key = config_options[i].key;
+        int given = c->origins->given[index][i];
+        if (given == CONFIG_ABSENT || config_sae_uses(sae, key)) continue;
+        if (given == CONFIG_VALUES)
+            return fail_sae(c, index, key,
+                            "is a list, but means nothing to %s: the same would be trained again "
+                            "for each value; HINT: give %s an item of its own",
+                            arch, arch);
+        if (!used_in_item(c, index, key))
+            return fail_sae(c, index, key, "means nothing to %s; HINT: leave it out", arch);
+    }
+    return ERR_OK;
+}
+
+/* What an architecture asks of the stream's hooks. */
 static int check_hooks(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
     uint32_t hooks = c->stream.hooks.count;
     int transcoder = sae->arch == SAE_TRANSCODER, crosscoder = sae->arch == SAE_CROSSCODER;
-    if (sae->activation >= 0 && !config_sae_uses(sae, "activation"))
-        return fail_sae(c, index, "activation", "belongs to transcoder and crosscoder, not to %s",
-                        sae_arch_name((enum sae_arch)sae->arch));
-    if (sae->skip && !config_sae_uses(sae, "skip"))
-        return fail_sae(c, index, "skip", "belongs to transcoder, not to %s",
-                        sae_arch_name((enum sae_arch)sae->arch));
     if (transcoder && hooks != 2)
         return fail_sae(
             c, index, "arch",
@@ -153,7 +178,8 @@ static int check_sae(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
     int keeps_largest = sae_arch_keeps_largest(config_activation(sae));
-    int result = check_hooks(c, index);
+    int result = check_meaning(c, index);
+    if (result == ERR_OK) result = check_hooks(c, index);
     if (result != ERR_OK) return result;
     if (sae->arch != SAE_COUNT && sae->features == 0)
         return fail_sae(c, index, "features", "is required: the number of latents");
@@ -178,12 +204,6 @@ static int check_sae(const struct config *c, uint32_t index)
     if (sae->warmup + sae->decay > 1)
         return fail_sae(c, index, "warmup",
                         "warmup and decay together are more than the whole run");
-    for (size_t i = 0; i < config_options_count; i++)
-        if (c->origins->varies[index][i] && !config_sae_uses(sae, config_options[i].key))
-            return fail_sae(c, index, config_options[i].key,
-                            "is a list, but means nothing to %s: the same would be trained again "
-                            "for each value; HINT: give %s an item of its own",
-                            sae_arch_name(sae->arch), sae_arch_name(sae->arch));
     if (!name_ok(sae->name))
         return fail_sae(c, index, "name", "'%.80s' is not a name: %s", sae->name, name_rule);
     for (uint32_t j = 0; j < index; j++)

@@ -56,6 +56,7 @@ static void print_saes(const struct config *config, FILE *out)
         const char *bullet = "- ";
         for (size_t i = 0; i < config_options_count; i++) {
             if (strcmp(config_options[i].section, CONFIG_SAES) != 0) continue;
+            if (!config_sae_uses(&trainer->saes[s], config_options[i].key)) continue;
             print_option(&config_options[i], &trainer->saes[s], 6, bullet, out);
             bullet = "";
         }

@@ -42,7 +42,7 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
     };
     enum sae_arch arch = config_activation(sae);
     int of_hooks = sae->arch == SAE_TRANSCODER || sae->arch == SAE_CROSSCODER;
-    if (arch == SAE_COUNT) return strcmp(key, "arch") == 0;
+    if (arch == SAE_COUNT) return strcmp(key, "arch") == 0 || strcmp(key, "name") == 0;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(keys[i].key, key) != 0) continue;
         if (keys[i].arch == KEEPS_LARGEST) return sae_arch_keeps_largest(arch);
@@ -79,13 +79,13 @@ static int in_default_name(const struct config_sae *sae, const char *key)
     return strcmp(key, "k") == 0 && sae_arch_keeps_largest(config_activation(sae));
 }
 
-int config_sweep_name(struct config_sae *sae, const unsigned char *varies, int given)
+int config_sweep_name(struct config_sae *sae, const unsigned char *given, int named)
 {
     char name[NAME_BYTES], part[128];
     size_t used = (size_t)snprintf(name, sizeof name, "%.*s", NAME_BYTES / 2, sae->name);
     for (size_t i = 0; i < config_options_count; i++) {
         const struct config_option *option = &config_options[i];
-        if (!varies[i] || (!given && in_default_name(sae, option->key))) continue;
+        if (given[i] != CONFIG_VALUES || (!named && in_default_name(sae, option->key))) continue;
         int result = key_and_value(option, sae, part, sizeof part);
         if (result != ERR_OK) return result;
         used += (size_t)snprintf(name + used, sizeof name - used, "-%s", part);

@@ -51,11 +51,13 @@ struct config_origin {
     int line;     /* in the file; 0: not from the file */
     int from_set; /* 1: from --set */
 };
+enum config_given { CONFIG_ABSENT, CONFIG_VALUE, CONFIG_VALUES };
 struct config_origins {
     struct config_origin option[CONFIG_OPTIONS_MAX]; /* by index in the table; not those of saes */
     struct config_origin sae[CONFIG_MAX_SAES];
-    /* 1: the option, by index in the table, has a list in the item that this one comes from */
-    unsigned char varies[CONFIG_MAX_SAES][CONFIG_OPTIONS_MAX];
+    uint32_t item[CONFIG_MAX_SAES]; /* of the list in the file: one stands for several */
+    /* enum config_given: how the option, by index in the table, stands in that item */
+    unsigned char given[CONFIG_MAX_SAES][CONFIG_OPTIONS_MAX];
 };
 /* "FILE:LINE: SECTION.KEY", "--set: SECTION.KEY" or "FILE: SECTION.KEY (default)": out[bytes]. */
 void config_origin_text(const struct config *config, const char *section, const char *key,
@@ -92,10 +94,10 @@ struct config_sweep {
 double config_sweep_count(const struct config_sweep *sweep);
 /* On to the next; 0: that was the last, and `at` is zeros again. */
 int config_sweep_next(struct config_sweep *sweep);
-/* Append what varies (by index in the table) to the name, unless the name was made by default and
- * says it already. ERR_NOMEM. */
-int config_sweep_name(struct config_sae *sae, const unsigned char *varies, int given);
-/* Whether a key means something to the autoencoder's architecture. */
+/* Append what varies (`given` of its origins: CONFIG_VALUES) to the name; of a name that was made by
+ * default only what it doesn't say already. ERR_NOMEM. */
+int config_sweep_name(struct config_sae *sae, const unsigned char *given, int named);
+/* Whether a key of trainer.saes means something to the autoencoder's architecture. */
 int config_sae_uses(const struct config_sae *sae, const char *key);
 
 /* A file's or a --set's values into config (config_yaml.c). */

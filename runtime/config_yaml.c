@@ -19,6 +19,7 @@ struct reader {
     yaml_document_t *document;
     int from_set;                     /* the document is the value of a --set */
     const struct config_sweep *sweep; /* of the item of trainer.saes that is read, or NULL */
+    uint32_t item;                    /* which one it is */
 };
 
 static int line_of(const yaml_node_t *node)
@@ -138,6 +139,13 @@ static int read_value(struct reader *r, const char *path, const struct config_op
 
 static int read_saes(struct reader *r, yaml_node_t *node);
 
+/* An autoencoder's option has a value, if it has no list. */
+static void give(struct config *config, size_t sae, int option)
+{
+    unsigned char *given = &config->origins->given[sae][option];
+    if (*given == CONFIG_ABSENT) *given = CONFIG_VALUE;
+}
+
 /* One pair of a section: an option, or a section inside it. `seen` catches keys given twice. */
 static int read_pair(struct reader *r, const char *section, void *base, unsigned char *seen,
                      yaml_node_t *key_node, yaml_node_t *value, yaml_node_t **inner,
@@ -162,7 +170,9 @@ static int read_pair(struct reader *r, const char *section, void *base, unsigned
     if (index < 0) return fail_unknown(r, key_node, section, key);
     snprintf(path, sizeof path, "%s.%s", section, key);
     if (seen[index]++) return fail(r, key_node, path, "given twice");
-    if (strcmp(section, CONFIG_SAES) != 0)
+    if (strcmp(section, CONFIG_SAES) == 0)
+        give(r->config, r->config->trainer.saes_count - 1, index);
+    else
         r->config->origins->option[index] =
             (struct config_origin){.line = line_of(key_node), .from_set = r->from_set};
     return read_value(r, path, &config_options[index], base, value);
@@ -198,8 +208,9 @@ static int read_sae(struct reader *r, yaml_node_t *node)
     uint32_t index = r->config->trainer.saes_count - 1;
     struct config_origins *origins = r->config->origins;
     origins->sae[index] = (struct config_origin){.line = line_of(node), .from_set = r->from_set};
+    origins->item[index] = r->item;
     for (size_t i = 0; i < config_options_count; i++)
-        origins->varies[index][i] = r->sweep->length[i] > 0;
+        origins->given[index][i] = r->sweep->length[i] > 0 ? CONFIG_VALUES : CONFIG_ABSENT;
     result = read_section(r, CONFIG_SAES, sae, seen, node);
     if (result != ERR_OK) return result;
     if (!seen[config_option_find(CONFIG_SAES, "arch")])
@@ -247,6 +258,7 @@ static int read_item(struct reader *r, yaml_node_t *node)
         result = fail(r, node, CONFIG_SAES, why);
     }
     r->sweep = &sweep;
+    r->item++;
     int more = 1;
     while (result == ERR_OK && more) {
         result = read_sae(r, node);
@@ -352,7 +364,10 @@ static int find_target(struct reader *r, const char *path, const struct config_o
     int index = config_option_find(section, key);
     if (index < 0) return fail_unknown(r, NULL, section, key);
     *option = &config_options[index];
-    if (*base == r->config) r->config->origins->option[index].from_set = 1;
+    if (*base == r->config)
+        r->config->origins->option[index].from_set = 1;
+    else
+        give(r->config, (size_t)((struct config_sae *)*base - r->config->trainer.saes), index);
     return ERR_OK;
 }
 

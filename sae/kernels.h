@@ -52,7 +52,8 @@ extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avx512;
 
 /* The fastest set that this processor runs; SLUICE_KERNELS=plain|avx2|avx512 in the environment
- * asks for a slower one. */
+ * asks for a slower one. A name that isn't one of them counts here for nothing; sae_new() refuses
+ * it. */
 const struct kernels *kernels_best(void);
 
 /* Whether this processor runs the set of that name ("plain", "avx2", "avx512"); NULL if not. */

@@ -104,9 +104,31 @@ static int check_options(const struct sae_options *o)
     return code;
 }
 
+/* Empty is as good as unset. */
+static const char *wish(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value && value[0] ? value : NULL;
+}
+
+static int check_environment(void)
+{
+    const char *kernels = wish("SLUICE_KERNELS"), *screen = wish("SLUICE_SCREEN");
+    const struct screen_kernels *found;
+    if (kernels && !kernels_by_name(kernels))
+        return err_set(ERR_USAGE, "SLUICE_KERNELS is '%.40s'; this processor runs plain%s%s",
+                       kernels, kernels_by_name("avx2") ? ", avx2" : "",
+                       kernels_by_name("avx512") ? ", avx512" : "");
+    if (screen && !screen_by_name(screen, &found))
+        return err_set(ERR_USAGE, "SLUICE_SCREEN is '%.40s'; this processor runs off, plain%s",
+                       screen, screen_by_name("vnni", &found) ? ", vnni" : "");
+    return ERR_OK;
+}
+
 int sae_new(const struct sae_options *options, struct sae **out)
 {
     int code = check_options(options);
+    if (!code) code = check_environment();
     if (code) return code;
     struct sae *sae = calloc(1, sizeof *sae);
     if (!sae) return err_set(ERR_NOMEM, "no memory for an SAE");

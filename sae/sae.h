@@ -108,8 +108,8 @@ struct sae_step {  /* what a step reports, all of this batch, before the step's 
 struct sae;
 
 /* A new SAE with its starting parameters (a function of options, seed and mean alone). Allocates
- * all that training needs. ERR_USAGE (an option out of its range; the text names it), ERR_NOMEM.
- * The caller frees it. */
+ * all that training needs. ERR_USAGE (an option out of its range, SLUICE_KERNELS or SLUICE_SCREEN
+ * of a name that this processor doesn't run; the text names it), ERR_NOMEM. The caller frees it. */
 int sae_new(const struct sae_options *options, struct sae **sae);
 void sae_free(struct sae *sae);
 

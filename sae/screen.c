@@ -93,15 +93,22 @@ static int runs_vnni(void)
 #endif
 }
 
+int screen_by_name(const char *name, const struct screen_kernels **kernels)
+{
+    *kernels = NULL;
+    if (strcmp(name, "plain") == 0) *kernels = &screen_plain;
+#if defined(__x86_64__)
+    if (strcmp(name, "vnni") == 0 && runs_vnni()) *kernels = &screen_vnni;
+#endif
+    return *kernels || strcmp(name, "off") == 0;
+}
+
 const struct screen_kernels *screen_best(void)
 {
+    const struct screen_kernels *kernels;
     const char *wish = getenv("SLUICE_SCREEN");
-    if (wish && strcmp(wish, "off") == 0) return NULL;
-    if (wish && strcmp(wish, "plain") == 0) return &screen_plain;
-#if defined(__x86_64__)
-    if (runs_vnni()) return &screen_vnni;
-#endif
-    return NULL;
+    if (!wish || !screen_by_name(wish, &kernels)) screen_by_name("vnni", &kernels);
+    return kernels;
 }
 
 uint32_t screen_lanes(uint32_t width)

@@ -98,8 +98,11 @@ uint32_t screen_lanes(uint32_t width);
 extern const struct screen_kernels screen_plain; /* the oracle */
 extern const struct screen_kernels screen_vnni;  /* AVX-512 VNNI */
 
+/* Whether this processor runs what is called "off" (NULL), "plain" or "vnni". */
+int screen_by_name(const char *name, const struct screen_kernels **kernels);
 /* What this processor runs faster than a float32 product; NULL: nothing. SLUICE_SCREEN=off|plain|
- * vnni in the environment asks for another one that it runs. It changes no result. */
+ * vnni in the environment asks for another one that it runs. It changes no result. A name that isn't
+ * one of them counts here for nothing; sae_new() refuses it. */
 const struct screen_kernels *screen_best(void);
 
 /* ERR_NOMEM. kernels may be NULL. */

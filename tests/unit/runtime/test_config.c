@@ -435,6 +435,14 @@ static void test_lists_that_are_refused(void **state)
             "bandwidth", "means nothing to gated");
     refuses(NAME "trainer: {saes: [{arch: count, seed: [4, 8]}]}\n", NULL, "seed",
             "means nothing to count");
+    /* A value that nobody in the item has a use for. */
+    const char *l1 = NAME "trainer:\n  saes:\n  - {arch: topk, features: 64, k: 4}\n"
+                          "  - {arch: l1, features: 64%s}\n";
+    snprintf(text, sizeof text, l1, ", k: 4");
+    refuses(text, NULL, "t.yaml:5: trainer.saes.1.k", "means nothing to l1", "leave it out");
+    snprintf(text, sizeof text, l1, "");
+    refuses(text, "trainer.saes.1.k=4", "--set", "trainer.saes.1.k", "means nothing to l1");
+    accepts(NAME "trainer: {saes: [{arch: [topk, l1], features: 64, k: 4}]}\n", NULL);
     /* The product of eight lists is no reason to count for ever. */
     refuses(NAME
             "trainer: {saes: [{arch: topk, features: [1,2,3,4,5,6,7,8,9], k: [1,2,3,4,5,6,7,8],"

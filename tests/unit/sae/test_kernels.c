@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/rng.h"
 #include "sae/kernels.h"
 #include "sae/sae.h"
@@ -348,6 +349,35 @@ static void the_environment_chooses_a_set(void **state)
     assert_ptr_equal(best, kernels_best());
 }
 
+static int made_with(const char *variable, const char *value)
+{
+    struct sae_options o;
+    struct sae *sae = NULL;
+    sae_options_default(SAE_L1, &o);
+    o.width = o.features = 4;
+    o.batch_rows = 2;
+    setenv(variable, value, 1);
+    int code = sae_new(&o, &sae);
+    unsetenv(variable);
+    sae_free(sae);
+    return code;
+}
+
+/* A name that nobody knows is not taken for another one in silence. */
+static void unknown_names_in_the_environment_are_refused(void **state)
+{
+    (void)state;
+    const char *const variables[] = {"SLUICE_KERNELS", "SLUICE_SCREEN"};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(made_with(variables[i], "plain"), ERR_OK);
+        assert_int_equal(made_with(variables[i], ""), ERR_OK);
+        assert_int_equal(made_with(variables[i], "avx2048"), ERR_USAGE);
+        assert_non_null(strstr(err_text(), variables[i]));
+        assert_non_null(strstr(err_text(), "'avx2048'"));
+        assert_non_null(strstr(err_text(), "plain"));
+    }
+}
+
 static void blas_is_as_wide_as_the_processor(void **state)
 {
     (void)state;
@@ -370,6 +400,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(adam_is_the_plain_one_on_odd_values),
         cmocka_unit_test(plain_adam_is_the_papers),
         cmocka_unit_test(the_environment_chooses_a_set),
+        cmocka_unit_test(unknown_names_in_the_environment_are_refused),
         cmocka_unit_test(blas_is_as_wide_as_the_processor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

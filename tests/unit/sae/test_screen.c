@@ -26,6 +26,13 @@ static void fill(struct rng *rng, float *v, uint32_t width, float large)
 /* Of this processor's kernels, all that can be asked for. */
 static const char *const modes[] = {"off", "plain", "vnni"};
 
+/* 0: "vnni" on a processor without it. */
+static int runs(const char *mode)
+{
+    const struct screen_kernels *kernels;
+    return screen_by_name(mode, &kernels);
+}
+
 static struct sae *new_sae(enum sae_arch arch, uint32_t width, uint32_t features, uint32_t k,
                            uint32_t rows, const char *mode)
 {
@@ -126,10 +133,9 @@ static double worst_share(const struct screen_kernels *kernels, uint32_t width, 
 
 static const struct screen_kernels *kernels_of(const char *mode)
 {
-    setenv("SLUICE_SCREEN", mode, 1);
-    const struct screen_kernels *kernels = screen_best();
-    unsetenv("SLUICE_SCREEN");
-    return kernels && strcmp(kernels->name, mode) == 0 ? kernels : NULL;
+    const struct screen_kernels *kernels;
+    screen_by_name(mode, &kernels);
+    return kernels;
 }
 
 static void no_pair_is_off_by_more_than_its_bound(void **state)
@@ -293,7 +299,7 @@ static void topk_is_the_kernels_over_all_features(void **state)
 {
     (void)state;
     for (int m = 0; m < 3; m++)
-        for (enum data data = EVEN; data <= CANCELLING; data++) {
+        for (enum data data = EVEN; data <= CANCELLING && runs(modes[m]); data++) {
             check_topk(data, 17, 300, 3, 65, modes[m]);
             check_topk(data, 100, 1000, 32, 70, modes[m]);
             check_topk(data, 64, 3000, 8, 300, modes[m]); /* lists are cut on the way */
@@ -362,7 +368,7 @@ static void training_is_the_same_however_it_is_screened(void **state)
     for (uint32_t r = 0; r < STEPS * ROWS; r++) fill(&rng, x + (size_t)r * WIDTH, WIDTH, 20);
     for (int a = 0; a < 3; a++) {
         struct sae *first = NULL;
-        for (int m = 0; m < 3; m++) {
+        for (int m = 0; m < 3 && runs(modes[m]); m++) {
             struct sae *sae = new_sae(archs[a], WIDTH, FEATURES, 8, ROWS, modes[m]);
             sae->options.dead_window_rows = 3 * ROWS; /* so that AuxK has something to do */
             struct sae_step step;
