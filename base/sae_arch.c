@@ -3,12 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#define ROW(constant, name, keeps, rate, decoder, lambda, ramp)                                    \
-    {name, keeps, rate, decoder, lambda, ramp},
+#define ROW(constant, name, keeps, rate, lambda, ramp) {name, keeps, rate, lambda, ramp},
 static const struct {
     const char *name;
     int keeps_largest;
-    double learning_rate, decoder_rate, lambda, lambda_ramp;
+    double learning_rate, lambda, lambda_ramp;
 } archs[SAE_ARCHS] = {SAE_ARCH_TABLE(ROW)};
 
 const char *sae_arch_name(enum sae_arch arch)
@@ -40,9 +39,10 @@ double sae_arch_learning_rate(enum sae_arch arch, uint32_t features)
     return features ? 2e-4 / sqrt(features / 16384.0) : 1e-3;
 }
 
-double sae_arch_decoder_rate(enum sae_arch arch)
+double sae_arch_decoder_lr_factor(enum sae_arch arch, enum sae_arch activation)
 {
-    return archs[arch].decoder_rate;
+    /* a transcoder's decoder starts at zero and keeps no norm, whatever its activation */
+    return arch != SAE_TRANSCODER && archs[activation].keeps_largest ? 3 : 1;
 }
 
 double sae_arch_lambda(enum sae_arch arch)

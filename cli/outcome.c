@@ -25,14 +25,25 @@ static void text(const json_t *object, const char *key, char *out, size_t bytes)
     snprintf(out, bytes, "%s", value ? value : "-");
 }
 
+/* "topk", "crosscoder/topk" */
+static void kind(const json_t *sae, char *out, size_t bytes)
+{
+    char arch[24], activation[24];
+    text(sae, "arch", arch, sizeof arch);
+    text(sae, "activation", activation, sizeof activation);
+    int same = strcmp(arch, activation) == 0;
+    snprintf(out, bytes, "%s%s%s", arch, same ? "" : "/", same ? "" : activation);
+}
+
 static void take(const json_t *summary, const json_t *sae, struct outcome *o)
 {
     text(sae, "name", o->name, sizeof o->name);
-    text(sae, "arch", o->arch, sizeof o->arch);
+    kind(sae, o->arch, sizeof o->arch);
     o->features = number(sae, "features");
-    o->lambda = number(sae, "lambda") > 0 ? number(sae, "lambda") : NAN;
-    o->k = isnan(o->lambda) && number(sae, "k") > 0 ? number(sae, "k") : NAN;
+    o->lambda = number(sae, "lambda");
+    o->k = number(sae, "k");
     o->lr = number(sae, "lr");
+    o->decoder_lr_factor = number(sae, "decoder_lr_factor");
     o->seed = number(sae, "seed");
     o->rows = number(summary, "rows");
     o->flops = number(sae, "flops");

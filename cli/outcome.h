@@ -10,8 +10,9 @@ struct outcome_point {
 };
 
 struct outcome { /* NaN: not known, or nothing to this architecture */
-    char name[64], arch[32];
-    double features, k, lambda, lr, seed, rows;
+    char name[64];
+    char arch[64]; /* of a transcoder or crosscoder with its activation: "crosscoder/topk" */
+    double features, k, lambda, lr, decoder_lr_factor, seed, rows;
     double flops; /* of the whole training */
     double loss, mse, fve, l0, dead;
     struct outcome_point *point; /* (points), in order; those with an FVE */

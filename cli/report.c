@@ -211,8 +211,9 @@ int report_print(const struct config *config, FILE *out)
     }
     struct columns columns = columns_of(all);
     if (result == ERR_OK && json_array_size(all) > 0)
-        fprintf(out, "  %-*s  %-*s  %8s  %5s  %6s  %6s  %7s  %8s  %12s\n", columns.consumer, "consumer", columns.sae, "sae",
-                "features", "k", "FVE", "L0", "dead", "steps", "rows");
+        fprintf(out, "  %-*s  %-*s  %8s  %5s  %6s  %6s  %7s  %8s  %12s\n", columns.consumer,
+                "consumer", columns.sae, "sae", "features", "k", "FVE", "L0", "dead", "steps",
+                "rows");
     json_array_foreach(all, i, summary) json_array_foreach(json_object_get(summary, "saes"), j, sae)
         print_sae(summary, sae, columns, out);
     json_array_foreach(all, i, summary)

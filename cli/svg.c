@@ -122,16 +122,6 @@ void svg_text(FILE *out, double x, double y, const char *class, const char *anch
     fputs("</text>\n", out);
 }
 
-void svg_text_turned(FILE *out, double x, double y, const char *class, const char *text)
-{
-    fprintf(out,
-            "<text class=\"%s\" transform=\"translate(%.1f %.1f) rotate(-90)\" "
-            "text-anchor=\"middle\">",
-            class, x, y);
-    escaped(out, text);
-    fputs("</text>\n", out);
-}
-
 void svg_clip_begin(FILE *out, const char *id, double x, double y, double width, double height)
 {
     fprintf(out,

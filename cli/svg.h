@@ -15,17 +15,18 @@ enum { SVG_SHAPES = 4 }; /* of marks: circle, square, triangle, diamond */
 void svg_begin(FILE *out, int width, int height, const char *title, const char *description);
 void svg_end(FILE *out);
 
+/* A straight line from (x1, y1) to (x2, y2). */
 void svg_line(FILE *out, double x1, double y1, double x2, double y2, const char *class);
 /* A line through `count` points; `class` may be NULL, then `colour` counts. `tip` (NULL: none) is
  * shown where the pointer rests. */
 void svg_curve(FILE *out, const double *x, const double *y, size_t count, const char *class,
                const char *colour, const char *tip);
+/* One of the SVG_SHAPES, its middle at (x, y). */
 void svg_mark(FILE *out, int shape, double x, double y, const char *colour, const char *tip);
 
-/* `anchor`: "start", "middle" or "end" of the text at x; `turned`: from below upwards. */
+/* `anchor`: "start", "middle" or "end" of the text at x. */
 void svg_text(FILE *out, double x, double y, const char *class, const char *anchor,
               const char *text);
-void svg_text_turned(FILE *out, double x, double y, const char *class, const char *text);
 
 /* What is drawn until svg_clip_end() shows within the box alone. `id` is unique. */
 void svg_clip_begin(FILE *out, const char *id, double x, double y, double width, double height);

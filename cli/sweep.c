@@ -40,15 +40,17 @@ static void sparsity(FILE *out, const struct outcome *o)
 
 static void print_table(const struct outcomes *all, FILE *out)
 {
-    int wide = 3;
-    for (size_t i = 0; i < all->count; i++)
+    int wide = 3, wide_arch = 10;
+    for (size_t i = 0; i < all->count; i++) {
         if ((int)strlen(all->one[i].name) > wide) wide = (int)strlen(all->one[i].name);
-    fprintf(out, "%-*s  %-10s  %9s  %12s  %9s  %6s  %13s  %9s  %10s  %7s  %7s  %7s\n", wide, "sae",
-            "arch", "features", "k or lambda", "lr", "seed", "rows", "FLOPs", "loss", "FVE", "L0",
-            "dead");
+        if ((int)strlen(all->one[i].arch) > wide_arch) wide_arch = (int)strlen(all->one[i].arch);
+    }
+    fprintf(out, "%-*s  %-*s  %9s  %12s  %9s  %6s  %13s  %9s  %10s  %7s  %7s  %7s\n", wide, "sae",
+            wide_arch, "arch", "features", "k or lambda", "lr", "seed", "rows", "FLOPs", "loss",
+            "FVE", "L0", "dead");
     for (size_t i = 0; i < all->count; i++) {
         const struct outcome *o = &all->one[i];
-        fprintf(out, "%-*s  %-10s", wide, o->name, o->arch);
+        fprintf(out, "%-*s  %-*s", wide, o->name, wide_arch, o->arch);
         grouped(out, 9, o->features);
         sparsity(out, o);
         cell(out, 9, "%.3g", o->lr);
@@ -75,11 +77,14 @@ static void column(FILE *out, double x)
 
 static int write_table(const struct outcomes *all, FILE *out)
 {
-    fputs("sae\tarch\tfeatures\tk\tlambda\tlr\tseed\trows\tflops\tloss\tmse\tfve\tl0\tdead\n", out);
+    fputs("sae\tarch\tfeatures\tk\tlambda\tlr\tdecoder_lr_factor\tseed\trows\tflops\tloss\tmse\t"
+          "fve\tl0\tdead\n",
+          out);
     for (size_t i = 0; i < all->count; i++) {
         const struct outcome *o = &all->one[i];
-        const double values[] = {o->features, o->k,    o->lambda, o->lr,  o->seed, o->rows,
-                                 o->flops,    o->loss, o->mse,    o->fve, o->l0,   o->dead};
+        const double values[] = {o->features, o->k,    o->lambda, o->lr,   o->decoder_lr_factor,
+                                 o->seed,     o->rows, o->flops,  o->loss, o->mse,
+                                 o->fve,      o->l0,   o->dead};
         fprintf(out, "%s\t%s", o->name, o->arch);
         for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) column(out, values[v]);
         fputc('\n', out);

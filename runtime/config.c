@@ -92,10 +92,8 @@ static int complete_sae(struct config_sae *sae)
     enum sae_arch activation = config_activation(sae);
     if (config_sae_uses(sae, "activation")) sae->activation = (int)activation;
     if (sae->lr == 0) sae->lr = sae_arch_learning_rate(activation, sae->features);
-    /* a transcoder's decoder starts at zero and keeps no norm, whatever its activation */
-    if (sae->decoder_rate == 0)
-        sae->decoder_rate =
-            sae_arch_decoder_rate(sae->arch == SAE_TRANSCODER ? SAE_TRANSCODER : activation);
+    if (sae->decoder_lr_factor == 0)
+        sae->decoder_lr_factor = sae_arch_decoder_lr_factor((enum sae_arch)sae->arch, activation);
     if (sae->lambda == -1) sae->lambda = sae_arch_lambda(activation);
     if (sae->lambda_ramp == -1) sae->lambda_ramp = sae_arch_lambda_ramp(activation);
     if (sae->name[0]) return ERR_OK;

@@ -93,8 +93,8 @@ struct config_sae {
     int activation; /* enum sae_arch: transcoder, crosscoder; -1: another arch */
     int skip;       /* transcoder */
     uint32_t features, k;
-    double lr;           /* never 0 after loading: the architecture's default where not given */
-    double decoder_rate; /* times lr; never 0 after loading, as lr */
+    double lr; /* never 0 after loading: the architecture's default where not given */
+    double decoder_lr_factor;   /* times lr; never 0 after loading, as lr */
     double lambda, lambda_ramp; /* never below 0 after loading */
     double bandwidth, pre_act_coefficient;
     uint64_t seed;
@@ -161,6 +161,8 @@ int config_print(const struct config *config, FILE *out);
 int config_write_markdown(FILE *out);
 int config_write_man(FILE *out);
 
+/* Whether a key of trainer.saes means something to the autoencoder's architecture. */
+int config_sae_uses(const struct config_sae *sae, const char *key);
 /* What the features of an autoencoder are like: activation of a transcoder or crosscoder, else
  * arch. */
 enum sae_arch config_activation(const struct config_sae *sae);

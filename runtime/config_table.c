@@ -206,7 +206,7 @@ const struct config_option config_options[] = {
     {CONFIG_SAES, "lr", OPTION_REAL, IN_SAE(lr), "0", "", 0, 10, NULL,
      "learning rate of Adam; 0: 5e-5 for l1, 2e-4 for jumprelu, 3e-4 for gated, "
      "2e-4 / sqrt(features / 16384) for topk and its kin"},
-    {CONFIG_SAES, "decoder_rate", OPTION_REAL, IN_SAE(decoder_rate), "0", "", 0, 100, NULL,
+    {CONFIG_SAES, "decoder_lr_factor", OPTION_REAL, IN_SAE(decoder_lr_factor), "0", "", 0, 100, NULL,
      "times lr: the rate of the decoder's weights; 0: 3 for topk, batchtopk and matryoshka, and a "
      "crosscoder of those, else 1"},
     {CONFIG_SAES, "lambda", OPTION_REAL, IN_SAE(lambda), "-1", "", -1, 1e6, NULL,

@@ -94,11 +94,9 @@ struct config_sweep {
 double config_sweep_count(const struct config_sweep *sweep);
 /* On to the next; 0: that was the last, and `at` is zeros again. */
 int config_sweep_next(struct config_sweep *sweep);
-/* Append what varies (`given` of its origins: CONFIG_VALUES) to the name; of a name that was made by
- * default only what it doesn't say already. ERR_NOMEM. */
+/* Append what varies (`given` of its origins: CONFIG_VALUES) to the name; of a name that was made
+ * by default only what it doesn't say already. ERR_NOMEM. */
 int config_sweep_name(struct config_sae *sae, const unsigned char *given, int named);
-/* Whether a key of trainer.saes means something to the autoencoder's architecture. */
-int config_sae_uses(const struct config_sae *sae, const char *key);
 
 /* A file's or a --set's values into config (config_yaml.c). */
 int config_yaml_load(struct config *config, const char *text, size_t bytes);

@@ -368,6 +368,13 @@ int options_write_man(const struct program_spec *program, FILE *out)
           ".SH ENVIRONMENT\n.TP\n.B XDG_CACHE_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR\n"
           "where models, runs and sockets live.\n.TP\n.B NO_COLOR\nno colour in logs.\n",
           out);
+    for (size_t i = 0; i < program->environment_count; i++) {
+        fputs(".TP\n.B ", out);
+        man_text(program->environment[i].name, out);
+        fputc('\n', out);
+        man_text(program->environment[i].meaning, out);
+        fputc('\n', out);
+    }
     if (program->examples) {
         fputs(".SH EXAMPLES\n.nf\n", out);
         man_text(program->examples, out);

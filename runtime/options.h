@@ -31,6 +31,11 @@ struct command_spec {
     size_t options_count;
 };
 
+struct environment_spec {
+    const char *name;
+    const char *meaning;
+};
+
 struct program_spec {
     const char *name;        /* "sluice-broker" */
     const char *summary;     /* one line */
@@ -39,6 +44,8 @@ struct program_spec {
     size_t options_count;
     const struct command_spec *commands; /* NULL: a program without commands; it takes FILE */
     size_t commands_count;
+    const struct environment_spec *environment; /* of this program alone; NULL: none */
+    size_t environment_count;
     const char *examples; /* lines for the man page; NULL: none */
 };
 

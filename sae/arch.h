@@ -29,6 +29,8 @@ struct arch {
     int (*save)(const struct sae *sae, struct checkpoint_writer *writer, const char *name);
     int (*load)(struct sae *sae, const struct checkpoint *checkpoint, const char *name);
     struct sae_parameters (*parameters)(const struct sae *sae);
+    /* Name of the kernels that screen in steps of batch_rows rows; NULL: it has none. */
+    const char *(*screen)(const struct sae *sae);
 };
 
 extern const struct arch dictionary_arch; /* all but count */

@@ -4,10 +4,11 @@
  *
  * One product is enough where the last step's least value tells a floor that a little more than
  * K B exceed. Where it doesn't, a histogram of all pre-activations, from a product of its own,
- * does.
+ * tells between which floors a right one lies.
  */
 #include "sae/dictionary.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { BIN_SHIFT = 16 }; /* bins by a float's upper bits: 128 an octave */
@@ -26,11 +27,19 @@ static float threshold_rate(uint64_t steps)
  * 0.9 more than twice K B did, for which there is no room. */
 static const float floor_share = 0.95f;
 
+static void count(uint64_t *bins, float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (x > 0) bins[bits >> BIN_SHIFT]++;
+}
+
+/* What each pre-activation is at least, and in the second half of the bins at most. */
 static void count_block(void *arg, uint32_t item, uint32_t thread)
 {
     struct dictionary *d = arg;
     float *block = d->scratch[thread].block, *slack = d->scratch[thread].active.slack;
-    uint64_t *bins = d->scratch[thread].bins;
+    uint64_t *least = d->scratch[thread].bins, *most = least + BATCH_TOPK_BINS;
     uint32_t first, n = rows_of_block(d, item, &first);
     encode_bounds(d, first, n, 0, &d->scratch[thread]);
     for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
@@ -38,11 +47,9 @@ static void count_block(void *arg, uint32_t item, uint32_t thread)
         rows_product(d, first, n, f, m, block);
         for (uint32_t r = 0; r < n; r++)
             for (uint32_t i = 0; i < m; i++) {
-                /* What it is at least, as the floor must let enough through. */
-                float x = block[(size_t)r * m + i] + d->w.b_enc[f + i] - slack[r];
-                uint32_t bits;
-                memcpy(&bits, &x, sizeof bits);
-                if (x > 0) bins[bits >> BIN_SHIFT]++;
+                float x = block[(size_t)r * m + i] + d->w.b_enc[f + i];
+                count(least, x - slack[r]);
+                count(most, slack[r] == INFINITY ? INFINITY : x + slack[r]);
             }
     }
 }
@@ -54,22 +61,51 @@ static float float_of(uint32_t bits)
     return x;
 }
 
-/* A floor that at least `wanted` pre-activations exceed, or all that are above zero; and in *above
- * the next one, that fewer exceed. */
-static float counted_floor(struct dictionary *d, uint64_t wanted, float *above)
+/* The highest edge of a bin that the counts tell at least `wanted` pre-activations exceed; 0 where
+ * there is none. */
+static float edge_below(const struct dictionary *d, size_t half, uint64_t wanted)
 {
-    uint32_t threads = pool_threads(d->pool);
-    for (uint32_t t = 0; t < threads; t++)
-        memset(d->scratch[t].bins, 0, BATCH_TOPK_BINS * sizeof *d->scratch[t].bins);
-    pool_run(d->pool, count_block, d, rows_blocks(d));
-    uint64_t count = 0;
-    *above = 0;
-    for (uint32_t b = BATCH_TOPK_BINS; b-- > 0;) {
-        for (uint32_t t = 0; t < threads; t++) count += d->scratch[t].bins[b];
-        *above = float_of(((b + 1) << BIN_SHIFT) - 1);
-        if (count >= wanted && b > 0) return float_of((b << BIN_SHIFT) - 1);
+    uint64_t sum = 0;
+    for (uint32_t b = BATCH_TOPK_BINS; b-- > 1;) {
+        for (uint32_t t = 0; t < pool_threads(d->pool); t++)
+            sum += d->scratch[t].bins[half * BATCH_TOPK_BINS + b];
+        if (sum >= wanted) return float_of((b << BIN_SHIFT) - 1);
     }
     return 0;
+}
+
+/* The edge of the bin above. */
+static float next_edge(float edge)
+{
+    uint32_t bits;
+    memcpy(&bits, &edge, sizeof bits);
+    return float_of(((((bits + 1) >> BIN_SHIFT) + 1) << BIN_SHIFT) - 1);
+}
+
+/* Encode with a floor that lets at least `wanted` pairs through, or all above zero, and no more
+ * than there is room for. */
+static void encode_counted(struct dictionary *d, uint32_t wanted)
+{
+    for (uint32_t t = 0; t < pool_threads(d->pool); t++)
+        memset(d->scratch[t].bins, 0, 2 * BATCH_TOPK_BINS * sizeof *d->scratch[t].bins);
+    pool_run(d->pool, count_block, d, rows_blocks(d));
+    float low = edge_below(d, 0, wanted);
+    if (rows_encode(d, low)) return;
+    /* Where bounds are wide, or many values almost equal: too many exceed `low`, and no more than
+     * there is room for exceed `high`; halved until a floor is right. Where nothing lies between
+     * them any more, more values are equal than there is room for, and none of them is taken. */
+    float high = next_edge(edge_below(d, 1, (uint64_t)d->active.capacity + 1));
+    for (;;) {
+        float middle = low + (high - low) / 2;
+        if (!(middle > low && middle < high)) break;
+        if (!rows_encode(d, middle))
+            low = middle;
+        else if (atomic_load(&d->active.used) < wanted)
+            high = middle;
+        else
+            return;
+    }
+    rows_encode(d, high);
 }
 
 /* Of the listed pairs, only the `wanted` largest; of equal ones the lower (row, feature) stays. */
@@ -99,14 +135,9 @@ static void trim(struct dictionary *d, uint32_t wanted)
 void batch_topk_encode(struct dictionary *d)
 {
     uint32_t wanted = d->sae->options.k * d->rows;
-    float above;
     rows_begin(d);
     int enough = d->floor > 0 && rows_encode(d, d->floor);
-    if (!enough || atomic_load(&d->active.used) < wanted) {
-        enough = rows_encode(d, counted_floor(d, wanted, &above));
-        /* Only where more pre-activations than lists hold have their upper bits in common. */
-        if (!enough) rows_encode(d, above);
-    }
+    if (!enough || atomic_load(&d->active.used) < wanted) encode_counted(d, wanted);
     trim(d, wanted);
 }
 

@@ -61,7 +61,8 @@ void collector_begin(struct collector *c, uint32_t rows, float floor)
     c->overflow = 0;
 }
 
-float collector_lowered(float threshold)
+/* What the sum of a value and its bound must exceed where the exact value is to exceed this. */
+static float lowered(float threshold)
 {
     return threshold > 1e-30f ? threshold * (1 - COLLECTOR_SUM_ERROR) : 0;
 }
@@ -69,7 +70,7 @@ float collector_lowered(float threshold)
 void collector_bounded(struct collector *c, uint32_t rows)
 {
     for (uint32_t r = 0; r < rows; r++) {
-        c->threshold[r] = c->slack[r] < INFINITY ? collector_lowered(c->threshold[r]) : INFINITY;
+        c->threshold[r] = c->slack[r] < INFINITY ? lowered(c->threshold[r]) : INFINITY;
         if (c->slack[r] > 0)
             c->due[r] = first_cut * c->keep < c->limit ? first_cut * c->keep : c->limit;
     }
@@ -107,9 +108,10 @@ static void cut_bounded(struct collector *c, const struct kernels *kernels, uint
         float least = c->value[at + j] - c->bound[at + j];
         c->least[j] = least > 0 ? least : 0;
     }
-    float reached = collector_lowered(kernels->kth(c->least, count, c->keep, ROUGH));
+    float reached = lowered(kernels->kth(c->least, count, c->keep, ROUGH));
     if (reached > c->threshold[r]) c->threshold[r] = reached;
-    uint32_t kept = collector_able(c, kernels, r, c->threshold[r]);
+    uint32_t kept = (uint32_t)kernels->above(c->value + at, c->bound + at, count, c->threshold[r],
+                                             0, c->able, c->least);
     for (uint32_t j = 0; j < kept; j++) {
         uint32_t from = c->able[j];
         c->index[at + j] = c->index[at + from];
@@ -117,13 +119,6 @@ static void cut_bounded(struct collector *c, const struct kernels *kernels, uint
         c->bound[at + j] = c->bound[at + from];
     }
     c->count[r] = kept;
-}
-
-uint32_t collector_able(struct collector *c, const struct kernels *kernels, uint32_t r, float bar)
-{
-    size_t at = (size_t)r * c->stride;
-    return (uint32_t)kernels->above(c->value + at, c->bound + at, c->count[r], bar, 0, c->able,
-                                    c->least);
 }
 
 void collector_cut(struct collector *c, const struct kernels *kernels, uint32_t r)
@@ -135,7 +130,7 @@ void collector_cut(struct collector *c, const struct kernels *kernels, uint32_t 
         cut_exact(c, kernels, r);
 }
 
-void collector_give_up(struct collector *c, uint32_t r)
+static void give_up(struct collector *c, uint32_t r)
 {
     c->slack[r] = c->threshold[r] = INFINITY;
     c->count[r] = 0;
@@ -153,7 +148,7 @@ static void shorten(struct collector *c, const struct kernels *kernels, uint32_t
     collector_cut(c, kernels, r);
     if (!(c->slack[r] > 0)) return;
     if (c->count[r] + BLOCK_FEATURES > c->limit) {
-        collector_give_up(c, r);
+        give_up(c, r);
         return;
     }
     uint32_t twice = 2 * c->count[r];

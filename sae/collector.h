@@ -25,7 +25,7 @@ struct collector {
     float *slack;    /* (BLOCK_ROWS): values may be off by so much; 0: exact; infinite: given up */
     float *bound;    /* (BLOCK_ROWS, stride): this value by so much, where they may be */
     float *least;    /* (stride): scratch */
-    uint32_t *able;  /* (stride): places in a row's list, of collector_able() */
+    uint32_t *able;  /* (stride): places in a row's list, scratch of a cut */
     uint32_t *index; /* (BLOCK_ROWS, stride) */
     float *value;    /* (BLOCK_ROWS, stride): not below 0 */
     int overflow;    /* keep 0: there were more */
@@ -34,6 +34,7 @@ struct collector {
 /* Memory for `limit` candidates a row, and a block's that come at once. ERR_NOMEM. */
 int collector_new(struct collector *c, uint32_t keep, uint32_t limit);
 void collector_free(struct collector *c);
+/* What collector_new() takes. */
 uint64_t collector_bytes(uint32_t limit);
 
 /* Forget all; candidates must exceed `floor`, 0 or more. Values are exact unless slack is set now,
@@ -50,17 +51,9 @@ void collector_add(struct collector *c, const struct kernels *kernels, uint32_t 
  * that has too many candidates, as its values are not exact enough, is given up: its slack is
  * infinite, its list empty. */
 void collector_tidy(struct collector *c, const struct kernels *kernels, uint32_t rows);
-void collector_give_up(struct collector *c, uint32_t r);
 
 /* Cut row r down to the `keep` largest; of equal ones the lower index stays. Where values aren't
  * exact, to those that may be among them. */
 void collector_cut(struct collector *c, const struct kernels *kernels, uint32_t r);
-
-/* The places of a row's candidates whose value and bound together exceed `bar` into c->able,
- * ascending; returns how many. */
-uint32_t collector_able(struct collector *c, const struct kernels *kernels, uint32_t r, float bar);
-
-/* What the sum of a value and its bound must exceed where the exact value is to exceed this. */
-float collector_lowered(float threshold);
 
 #endif

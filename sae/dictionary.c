@@ -189,7 +189,7 @@ static uint64_t dictionary_bytes(const struct sae_options *o)
     sum += rows * width * 4 * (1 + levels + (c.k_aux ? 1 : 0)) + rows * (4 + 6 * 8) + width * 4;
     if (recipe->per_batch) {
         sum += features * 4;
-        scratch += BATCH_TOPK_BINS * 8;
+        scratch += 2 * BATCH_TOPK_BINS * 8;
     }
     if (c.keep) {
         sum += screen_bytes(sae_in_width(o), o->features, screen_best());
@@ -253,7 +253,7 @@ static int scratch_new(struct dictionary *d, const struct capacity *c)
         if (!s->block || !s->block_two || (d->recipe->gates && !s->block_three))
             return err_set(ERR_NOMEM, "no memory for the threads' scratch");
         if (d->recipe->per_batch) {
-            s->bins = zeroed(BATCH_TOPK_BINS, sizeof *s->bins);
+            s->bins = zeroed(2 * BATCH_TOPK_BINS, sizeof *s->bins);
             if (!s->bins) return err_set(ERR_NOMEM, "no memory for the threads' scratch");
         }
         code = collector_new(&s->active, d->keep, c->active_limit);
@@ -541,7 +541,7 @@ static int dictionary_train(struct sae *sae, const struct sae_batch *batch, stru
     d->with_aux = d->k_aux > 0 && d->dead > 0;
     d->dense = d->recipe->jumps || d->recipe->gates || (d->keep == 0 && d->density > dense_above);
     rows_train(d);
-    if (atomic_load(&d->active.overflow)) {
+    if (d->keep == 0 && atomic_load(&d->active.overflow)) {
         d->dense = 1;
         rows_train(d);
     }
@@ -602,6 +602,12 @@ static struct sae_parameters dictionary_parameters(const struct sae *sae)
         .b_mag = d->w.b_mag,
         .centred = d->recipe->centred,
     };
+}
+
+static const char *dictionary_screen(const struct sae *sae)
+{
+    const struct dictionary *d = sae->state;
+    return encode_quantizes(d, sae->options.batch_rows) ? d->screen.kernels->name : "off";
 }
 
 /* What a checkpoint holds besides weights, moments and counters. */
@@ -674,4 +680,5 @@ const struct arch dictionary_arch = {
     .save = dictionary_save,
     .load = dictionary_load,
     .parameters = dictionary_parameters,
+    .screen = dictionary_screen,
 };

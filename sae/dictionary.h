@@ -61,7 +61,8 @@ struct scratch {        /* of one thread */
     struct screen_rows screened;
     struct exact exact; /* of `active` */
     float *dead;        /* (BLOCK_FEATURES, D_in): AuxK: weights of dead features */
-    uint64_t *bins;     /* (BATCH_TOPK_BINS): per_batch: how many pre-activations are how large */
+    uint64_t *bins; /* (2, BATCH_TOPK_BINS): per_batch: how many pre-activations are how large, at
+                     * least and at most */
 };
 
 struct dictionary {
@@ -126,7 +127,10 @@ struct dictionary {
 /* rows.c: everything of this step that is done block of rows by block of rows; fills `active` and
  * `aux` with gradients, error, aux_error, row_*. */
 void rows_train(struct dictionary *d);
-/* encode.c: once a step, before encode_block(). */
+/* encode.c: whether 8-bit products screen in a step of so many rows. */
+int encode_quantizes(const struct dictionary *d, uint32_t rows);
+/* encode.c: what encode_block() needs of a step's weights: their bounds, and their 8 bits. Once a
+ * step, before it. */
 void encode_begin(struct dictionary *d);
 /* encode.c: which features of rows [first, first + n) exceed `floor`, or the `keep` largest of
  * those, into `active`; the dead ones for AuxK into `aux`. */

@@ -2,7 +2,7 @@
  * The encoder and what it selects, block of rows by block of rows.
  *
  * Where the largest are kept, a product tells candidates only: of 8 bits, by bounds (screen.h), or
- * of float32, which is off by a few roundings. Each candidate is then computed by kernels->block().
+ * of float32, which is off by a few roundings. Each candidate is then computed by kernels->dots().
  * So the features that are selected and their values are those of that kernel's dot products, plus
  * bias, over all features, ties to the lower index: which product found them changes no bit.
  *
@@ -46,10 +46,15 @@ static uint32_t features_of_block(uint32_t features, uint32_t f)
     return features - f < BLOCK_FEATURES ? features - f : BLOCK_FEATURES;
 }
 
+int encode_quantizes(const struct dictionary *d, uint32_t rows)
+{
+    return d->screen.kernels && rows >= QUANTIZE_ROWS && d->features >= QUANTIZE_FEATURES;
+}
+
 void encode_begin(struct dictionary *d)
 {
     struct screen *s = &d->screen;
-    s->quantized = s->kernels && d->rows >= QUANTIZE_ROWS && d->features >= QUANTIZE_FEATURES;
+    s->quantized = encode_quantizes(d, d->rows);
     screen_weights(s, d->kernels, d->pool, d->w.w_enc, d->w.b_enc);
 }
 

@@ -22,6 +22,7 @@ struct exact {
 /* For lists of `stride` candidates a row at most. ERR_NOMEM. */
 int exact_new(struct exact *e, uint32_t features, uint32_t stride);
 void exact_free(struct exact *e);
+/* What exact_new() takes. */
 uint64_t exact_bytes(uint32_t features, uint32_t stride);
 
 /* The pre-activations of n rows x, `stride` apart: weights w (F, width), bias (F). c->value of all

@@ -39,15 +39,17 @@ void row_lists_clear(struct row_lists *lists)
 
 int64_t row_lists_reserve(struct row_lists *lists, uint32_t row, uint32_t count)
 {
-    uint32_t start = atomic_fetch_add(&lists->used, count);
+    uint32_t start = atomic_load(&lists->used);
+    lists->start[row] = lists->count[row] = 0;
+    do {
+        if (count > lists->capacity - start) {
+            atomic_store(&lists->overflow, 1);
+            return -1;
+        }
+    } while (!atomic_compare_exchange_weak(&lists->used, &start, start + count));
     lists->start[row] = start;
     lists->count[row] = count;
-    if (start <= lists->capacity && count <= lists->capacity - start) return start;
-    /* Taken back, so that the sum cannot wrap round however many rows find no room. */
-    atomic_fetch_sub(&lists->used, count);
-    atomic_store(&lists->overflow, 1);
-    lists->start[row] = lists->count[row] = 0;
-    return -1;
+    return start;
 }
 
 int feature_lists_new(struct feature_lists *lists, uint32_t features, uint32_t capacity)

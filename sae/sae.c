@@ -23,7 +23,7 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
         .activation = sae_arch_activation(arch),
         .hooks = 1,
         .learning_rate = sae_arch_learning_rate(arch, 0),
-        .decoder_rate = sae_arch_decoder_rate(arch),
+        .decoder_lr_factor = sae_arch_decoder_lr_factor(arch, sae_arch_activation(arch)),
         .lambda = sae_arch_lambda(arch),
         .lambda_ramp = sae_arch_lambda_ramp(arch),
         .bandwidth = 2,
@@ -94,7 +94,7 @@ static int check_options(const struct sae_options *o)
     if (code || o->arch == SAE_COUNT) return code;
     code = in_range("features", o->features, 1, SAE_MAX_FEATURES);
     if (!code) code = in_range("learning_rate", o->learning_rate, 0, 10);
-    if (!code) code = in_range("decoder_rate", o->decoder_rate, 0, 100);
+    if (!code) code = in_range("decoder_lr_factor", o->decoder_lr_factor, 0, 100);
     if (!code) code = in_range("warmup", o->warmup, 0, 1);
     if (!code) code = in_range("decay", o->decay, 0, 1);
     if (!code) code = below("beta1", o->beta1, 0, 1);
@@ -216,11 +216,7 @@ const char *sae_kernels(const struct sae *sae)
 
 const char *sae_screen(const struct sae *sae)
 {
-    const struct sae_options *o = &sae->options;
-    uint32_t width = sae_in_width(o);
-    int screens = sae_keeps_largest(o) && width <= SCREEN_MAX_WIDTH;
-    const struct screen_kernels *kernels = screens ? screen_best() : NULL;
-    return kernels ? kernels->name : "off";
+    return sae->arch->screen ? sae->arch->screen(sae) : "off";
 }
 
 struct sae_parameters sae_parameters(const struct sae *sae)

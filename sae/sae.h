@@ -45,7 +45,7 @@ struct sae_options {
     double aux_coefficient;     /* topk and its kin: 0 switches AuxK off */
     uint32_t k_aux;             /* the same: 0 = the power of two nearest D/2 */
     double learning_rate;
-    double decoder_rate;          /* times learning_rate: that of W_dec */
+    double decoder_lr_factor;     /* times learning_rate: that of W_dec */
     double warmup;                /* share of planned steps over which the rate rises from 0 */
     double decay;                 /* share of planned steps, at the end, over which it falls to 0 */
     double beta1, beta2, epsilon; /* Adam */
@@ -62,13 +62,14 @@ struct sae_options {
 };
 
 /* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
- * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk and its
- * kin: coefficient 1/32, rate 1e-3, the decoder's 3 times that, matryoshka 5 levels; jumprelu:
- * lambda 10 over all steps, rate 2e-4, bandwidth 2, pre_act_coefficient 3e-6; gated: lambda 5 over
- * 5 %, rate 3e-4, beta1 0 as published; transcoder: activation topk and its rate, no skip (width_in
- * is the caller's to set); crosscoder: activation l1, its lambda and rate (hooks is the caller's to
- * set); all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of 4,096, one thread,
- * window 1e7 rows. */
+ * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk,
+ * batchtopk, matryoshka: coefficient 1/32, rate 1e-3 and of W_dec 3 times that, matryoshka 5
+ * levels; jumprelu: lambda 10 over all steps, rate 2e-4, bandwidth 2, pre_act_coefficient 3e-6;
+ * gated: lambda 5 over 5 %, rate 3e-4, beta1 0 as published; transcoder: activation topk and its
+ * rate, no skip (width_in is the caller's to set); crosscoder: activation l1, its lambda and rate
+ * (hooks is the caller's to set; who sets another activation sets learning_rate and
+ * decoder_lr_factor too); all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of
+ * 4,096, one thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
 
 /* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
@@ -141,8 +142,8 @@ uint64_t sae_steps(const struct sae *sae);   /* steps made; skipped ones are not
 uint64_t sae_skipped(const struct sae *sae); /* steps skipped */
 const struct sae_options *sae_options(const struct sae *sae);
 const char *sae_kernels(const struct sae *sae); /* "plain", "avx2", "avx512" */
-/* How the largest pre-activations are found: "vnni" or "plain": by 8-bit products; "off": by
- * float32 ones. The result is the same. */
+/* How the largest pre-activations are found in steps of batch_rows rows: "vnni" or "plain": by
+ * 8-bit products; "off": by float32 ones. The result is the same. */
 const char *sae_screen(const struct sae *sae);
 
 /* The parameters as they are, for exports and tests; they live until the next sae_train() or

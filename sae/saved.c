@@ -53,7 +53,7 @@ static const struct field {
     FIELD(F64, aux_coefficient, 0),
     FIELD(U32, k_aux, 1),
     FIELD(F64, learning_rate, 0),
-    FIELD(F64, decoder_rate, 0),
+    FIELD(F64, decoder_lr_factor, 0),
     FIELD(F64, warmup, 0),
     FIELD(F64, decay, 0),
     FIELD(F64, beta1, 0),

@@ -79,7 +79,7 @@ struct screen {
     int quantized;                        /* this step */
     uint8_t *p;                           /* (padded / 16, groups, 16, 4): p + 128 */
     float *step, *n, *m, *bias;           /* (padded) */
-    float most_n, most_m;
+    float most_n, most_m;                 /* the largest of n and m, of this step */
 };
 
 struct screen_kernels {
@@ -101,17 +101,20 @@ extern const struct screen_kernels screen_vnni;  /* AVX-512 VNNI */
 /* Whether this processor runs what is called "off" (NULL), "plain" or "vnni". */
 int screen_by_name(const char *name, const struct screen_kernels **kernels);
 /* What this processor runs faster than a float32 product; NULL: nothing. SLUICE_SCREEN=off|plain|
- * vnni in the environment asks for another one that it runs. It changes no result. A name that isn't
- * one of them counts here for nothing; sae_new() refuses it. */
+ * vnni in the environment asks for another one that it runs. It changes no result. A name that
+ * isn't one of them counts here for nothing; sae_new() refuses it. */
 const struct screen_kernels *screen_best(void);
 
-/* ERR_NOMEM. kernels may be NULL. */
+/* Memory for a step's features. kernels may be NULL. ERR_NOMEM. */
 int screen_new(struct screen *s, uint32_t width, uint32_t features,
                const struct screen_kernels *kernels);
 void screen_free(struct screen *s);
+/* What screen_new() takes. */
 uint64_t screen_bytes(uint32_t width, uint32_t features, const struct screen_kernels *kernels);
+/* Memory for the rows of a block; `s` tells their width. ERR_NOMEM. */
 int screen_rows_new(struct screen_rows *x, const struct screen *s);
 void screen_rows_free(struct screen_rows *x);
+/* What screen_rows_new() takes. */
 uint64_t screen_rows_bytes(uint32_t width, const struct screen_kernels *kernels);
 
 /* A step's weights (F, D) and biases (F); s->quantized tells whether for 8-bit products. */

@@ -32,7 +32,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     uint32_t begin = item * TASK_FEATURES;
     uint32_t end = begin + TASK_FEATURES < d->features ? begin + TASK_FEATURES : d->features;
     struct adam_rate decoder = d->rate;
-    decoder.step *= (float)d->sae->options.decoder_rate;
+    decoder.step *= (float)d->sae->options.decoder_lr_factor;
     for (uint32_t f = begin; f < end; f++) {
         float *w_dec = d->w.w_dec + (size_t)f * d->width, none = 0;
         adam_row(d, &d->rate, at(d, d->w.w_enc) + (size_t)f * d->width_in, d->width_in,

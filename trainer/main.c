@@ -161,6 +161,14 @@ static const struct option_spec option_table[] = {
      "weights bit for bit each time"},
 };
 
+static const struct environment_spec environment[] = {
+    {"OPENBLAS_CORETYPE", "the kernels that OpenBLAS takes; by default as wide as the processor's"},
+    {"SLUICE_KERNELS", "plain, avx2 or avx512: our own kernels; by default the fastest that the "
+                       "processor runs. Others give other last bits"},
+    {"SLUICE_SCREEN", "off, plain or vnni: how candidates for the largest are found; by default "
+                      "the fastest. It changes no bit"},
+};
+
 static const struct process_spec trainer_process = {
     .program =
         {.name = "sluice-trainer",
@@ -172,6 +180,8 @@ static const struct process_spec trainer_process = {
              "Run again, it goes on from its newest checkpoint.",
          .options = option_table,
          .options_count = sizeof option_table / sizeof option_table[0],
+         .environment = environment,
+         .environment_count = sizeof environment / sizeof environment[0],
          .examples = "sluice-trainer run.yaml\n"
                      "sluice-trainer run.yaml --replay /data/ended/buffer --set "
                      "trainer.seed=7\n"},

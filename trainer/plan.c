@@ -68,7 +68,7 @@ static struct sae_options sae_options_of(const struct plan *p, const struct conf
     o.k_aux = c->k_aux;
     if (c->arch == SAE_MATRYOSHKA) o.levels = c->levels;
     o.learning_rate = c->lr;
-    o.decoder_rate = c->decoder_rate;
+    o.decoder_lr_factor = c->decoder_lr_factor;
     o.warmup = c->warmup;
     o.decay = c->decay;
     o.clip_norm = c->clip_norm;

@@ -59,8 +59,12 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     const struct sae_eval *e = &t->eval[i];
     const struct sae_options *o = sae_options(t->sae[i]);
     struct history_point p = training_point(t, i);
-    json_object_set_new(object, "lambda", number(o->lambda));
+    const struct config_sae *c = &t->config->trainer.saes[i];
+    json_object_set_new(object, "activation", json_string(sae_arch_name(sae_activation(o))));
+    json_object_set_new(object, "k", number(config_sae_uses(c, "k") ? o->k : NAN));
+    json_object_set_new(object, "lambda", number(config_sae_uses(c, "lambda") ? o->lambda : NAN));
     json_object_set_new(object, "lr", number(o->learning_rate));
+    json_object_set_new(object, "decoder_lr_factor", number(o->decoder_lr_factor));
     json_object_set_new(object, "seed", json_integer((json_int_t)o->seed));
     json_object_set_new(object, "flops", number(p.flops));
     json_object_set_new(object, "loss", number(p.loss));
@@ -134,10 +138,10 @@ static int exports(const struct training *t, uint32_t i, json_t *object)
 static int one_sae(struct training *t, uint32_t i, json_t *list)
 {
     const struct sae_options *o = sae_options(t->sae[i]);
-    json_t *object = json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I}", "name", t->config->trainer.saes[i].name, "arch",
-        sae_arch_name(o->arch), "features", (json_int_t)o->features, "k", (json_int_t)o->k, "steps",
-        (json_int_t)sae_steps(t->sae[i]), "skipped_steps", (json_int_t)sae_skipped(t->sae[i]));
+    json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:I}", "name", t->config->trainer.saes[i].name,
+                               "arch", sae_arch_name(o->arch), "features", (json_int_t)o->features,
+                               "steps", (json_int_t)sae_steps(t->sae[i]), "skipped_steps",
+                               (json_int_t)sae_skipped(t->sae[i]));
     json_array_append_new(list, object);
     if (o->arch == SAE_COUNT) return counters(t, i, object);
     evaluation(t, i, object);

@@ -381,22 +381,24 @@ static int record(struct training *t)
     return history_add(t->history, t->steps, t->rows, training_seconds(t), points, count);
 }
 
+/* On all held-out rows; an FVE of few of them is told nowhere. */
 static int evaluate(struct training *t)
 {
     uint64_t rows = held_out_rows(t->held_out), begin_ns = process_now_ns();
+    int enough = rows >= TRAINING_FVE_ROWS;
     for (uint32_t i = 0; i < t->plan.saes; i++) {
         if (t->plan.sae[i].arch == SAE_COUNT) continue;
         int result = sae_evaluate(t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
         if (result != ERR_OK) return result;
-        metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
+        if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
         metrics_set_at(t->options.metrics, GAUGE_L0, i, t->eval[i].l0);
         metrics_set_at(t->options.metrics, GAUGE_DEAD, i, t->eval[i].dead);
         log_event(LOG_INFO, "evaluation", LOG_S("sae", t->config->trainer.saes[i].name),
                   LOG_U("step", t->steps), LOG_U("held_out_rows", rows),
-                  LOG_D("fve", t->eval[i].fve), LOG_D("l0", t->eval[i].l0),
+                  LOG_D("fve", enough ? t->eval[i].fve : NAN), LOG_D("l0", t->eval[i].l0),
                   LOG_U("dead", t->eval[i].dead));
     }
-    atomic_store(&t->evaluated, 1);
+    if (enough) atomic_store(&t->evaluated, 1);
     double took = seconds_since(begin_ns);
     t->times.evaluating += took;
     metrics_add(t->options.metrics, GAUGE_EVALUATION_SECONDS, took);

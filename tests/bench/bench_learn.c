@@ -98,11 +98,15 @@ static void set_option(struct sae_options *o, const char *key, double value)
         const char *key;
         uint32_t *whole;
         double *real;
-    } options[] = {{"features", &o->features, NULL},   {"k", &o->k, NULL},
-                   {"levels", &o->levels, NULL},       {"rate", NULL, &o->learning_rate},
-                   {"lambda", NULL, &o->lambda},       {"aux", NULL, &o->aux_coefficient},
-                   {"decay", NULL, &o->decay},         {"warmup", NULL, &o->warmup},
-                   {"decoder", NULL, &o->decoder_rate}};
+    } options[] = {{"features", &o->features, NULL},
+                   {"k", &o->k, NULL},
+                   {"levels", &o->levels, NULL},
+                   {"rate", NULL, &o->learning_rate},
+                   {"lambda", NULL, &o->lambda},
+                   {"aux", NULL, &o->aux_coefficient},
+                   {"decay", NULL, &o->decay},
+                   {"warmup", NULL, &o->warmup},
+                   {"decoder", NULL, &o->decoder_lr_factor}};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         if (strcmp(options[i].key, key) != 0) continue;
         if (options[i].whole) *options[i].whole = (uint32_t)value;

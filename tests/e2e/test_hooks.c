@@ -136,8 +136,7 @@ static void other_numbers_of_hooks_are_named(void **state)
     assert_non_null(strstr(run->err, "skip: means nothing to topk"));
     configure(run, "hooks: [before, after]", "{ arch: l1, activation: topk, features: 96, k: 3 }");
     assert_int_equal(run_command(run, 20, "sluice", "check", run->config, NULL), 2);
-    assert_non_null(
-        strstr(run->err, "activation: means nothing to l1"));
+    assert_non_null(strstr(run->err, "activation: means nothing to l1"));
 }
 
 int main(void)

@@ -4,10 +4,10 @@
 
 Parts, with minutes on two quiet cores: LIST
 
-Each part adds what it measured to build/peers.json; `report` prints that once more. Everything
-computes in float32, and nothing is logged to a server. Environment: BENCH_PEER_THREADS (default 2),
-BENCH_PEER_CONTEXTS (default 1040: of 512 tokens, the rows that trainers get), BENCH_PEER_ROWS
-(default 100000: of the end-to-end parts).
+Each part adds what it measured to build/peers.json. Everything computes in float32, and nothing is
+logged to a server. Environment: BENCH_PEER_THREADS (default 2), BENCH_PEER_CONTEXTS (default 1040: of
+512 tokens, the rows that trainers get), BENCH_PEER_ROWS (default 100000: of the end-to-end parts),
+BENCH_TRUTH_ROWS (default 1000000: of true features).
 """
 import json
 import pathlib

@@ -12,6 +12,7 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 MODEL = pathlib.Path(os.environ["SLUICE_MODEL"])
 CORPUS = pathlib.Path(os.environ["SLUICE_CORPUS"])
 CACHE = MODEL.parents[1]
+AMX = " amx_tile" in pathlib.Path("/proc/cpuinfo").read_text()
 THREADS = int(os.environ.get("BENCH_PEER_THREADS", "2"))
 LAYER, WIDTH, CONTEXT = 15, 576, 512
 BATCH, K, RATE = 4096, 32, 1e-3
@@ -38,7 +39,7 @@ def run_measured(folder, *command):
 
 
 def run_child(folder, name, **job):
-    """Run a function of __main__.CHILDREN in a process of its own: what it returned, with its
+    """Run one of child()'s functions in __main__.py in a process of its own: what it returned, with its
     seconds and MiB."""
     main = pathlib.Path(__file__).parent
     lines, seconds, mib = run_measured(

@@ -7,7 +7,7 @@ is expected to be best: rates further away are not tried.
 from common import BATCH, K, run_child, say
 from given import Given, real_rows
 from ours import curve, train
-from results import keep, load, table
+from results import keep, load, machine, table
 import plot
 
 RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
@@ -32,20 +32,29 @@ def one(work, given, trainer, arch, rate, steps):
                      features=FEATURES, steps=steps, every=every)["curve"]
 
 
+def known(found, trainer, rate):
+    """Whether an earlier run tells this curve: ours of this commit, a peer's of this machine."""
+    same = "commit" if trainer == "Sluice" else "machine"
+    return found.get(str(rate), {}).get(same) == machine()[same]
+
+
 def best(work, given, name, trainer, arch, steps):
-    """Curves by rate, and the best rate; what an earlier run of this part found is taken over."""
+    """Curves by rate, and the best rate."""
     found = load().get(name, {}).get(f"{trainer} {steps}", {})
     at = RATES.index(FIRST)
     while True:
-        for rate in RATES[max(0, at - 1):at + 2]:
-            if str(rate) not in found:
-                say(f"{name}: {trainer}, rate {rate:g}, {steps} steps")
-                found[str(rate)] = one(work, given, trainer, arch, rate, steps)
-                say(f"{name}: {trainer}, rate {rate:g}: FVE {found[str(rate)][-1][1]:.4f}")
-                keep(name, {**load().get(name, {}), f"{trainer} {steps}": found})
-        top = max(RATES[max(0, at - 1):at + 2], key=lambda rate: found[str(rate)][-1][1])
+        near = RATES[max(0, at - 1):at + 2]
+        for rate in near:
+            if known(found, trainer, rate):
+                continue
+            say(f"{name}: {trainer}, rate {rate:g}, {steps} steps")
+            curve = one(work, given, trainer, arch, rate, steps)
+            found[str(rate)] = {"curve": curve, **machine()}
+            say(f"{name}: {trainer}, rate {rate:g}: FVE {curve[-1][1]:.4f}")
+            keep(name, {**load().get(name, {}), f"{trainer} {steps}": found})
+        top = max(near, key=lambda rate: found[str(rate)]["curve"][-1][1])
         if top == RATES[at]:
-            return found, top
+            return found[str(top)]["curve"], top
         at = RATES.index(top)
 
 
@@ -55,7 +64,7 @@ def architecture(arch):
         steps = len(given.order) // BATCH if arch == "topk" else len(given.order) // BATCH // 2
         found = {trainer: best(work, given, name, trainer, arch, steps)
                  for trainer in TRAINERS[arch]}
-        last = {trainer: curves[str(rate)][-1][1] for trainer, (curves, rate) in found.items()}
+        last = {trainer: curve[-1][1] for trainer, (curve, _) in found.items()}
         peer = max(score for trainer, score in last.items() if trainer != "Sluice")
         rows = [[trainer, f"{rate:g}", f"{last[trainer]:.4f}",
                  f"{last[trainer] - peer:+.4f}" if trainer == "Sluice" else ""]
@@ -65,8 +74,7 @@ def architecture(arch):
               ["trainer", "best rate", "FVE", "over the best peer"], rows)
         plot.lines(
             f"docs/fve-{arch}.svg", f"{arch}, F {FEATURES}, L0 {K}: rows seen", "held-out FVE",
-            {f"{trainer}, rate {rate:g}": curves[str(rate)] for trainer, (curves, rate) in
-             found.items()})
+            {f"{trainer}, rate {rate:g}": curve for trainer, (curve, rate) in found.items()})
     return part
 
 

@@ -11,7 +11,7 @@ import numpy
 
 from common import BATCH, BUILD, CACHE, CONTEXT, CORPUS, MODEL, WIDTH, say
 
-# 128 batches, and one context in 52 held out: 20.
+# 127 batches, and one context in 52 held out: 20.
 CONTEXTS = int(os.environ.get("BENCH_PEER_CONTEXTS", "1040"))
 HELD_OUT_SHARE = 52
 ROW_ID = numpy.dtype([("sequence", "<u8"), ("position", "<u4"), ("token", "<u4")])

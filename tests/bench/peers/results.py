@@ -12,7 +12,7 @@ FILE = BUILD / "peers.json"
 
 def machine():
     model = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line)
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], text=True,
+    commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], text=True,
                             capture_output=True).stdout.strip()
     return {"machine": model, "cores": os.cpu_count(), "threads": THREADS, "commit": commit,
             "date": datetime.date.today().isoformat()}
@@ -26,7 +26,7 @@ def keep(part, result):
     """Replaces what is there of this part; parts may run beside each other."""
     with open(FILE.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        every = {**load(), part: {**machine(), **result}}
+        every = {**load(), part: {**result, **machine()}}
         new = FILE.with_suffix(".new")
         new.write_text(json.dumps(every, indent=1) + "\n")
         new.rename(FILE)

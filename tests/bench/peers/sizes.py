@@ -5,7 +5,7 @@ import statistics
 from common import BATCH, K, RATE, run_child, say
 from given import real_rows
 from ours import LONG_PLAN, train
-from results import keep, load, table
+from results import keep, load, machine, table
 import plot
 
 SIZES = tuple(1 << power for power in range(10, 18))
@@ -43,11 +43,12 @@ def measure(name, work, features):
     for peer, largest in LARGEST.items():
         if features <= largest:
             found[peer] = theirs(work, given, peer, features)
-    keep(name, {"by_features": {**load().get(name, {}).get("by_features", {}), str(features): found}})
+    earlier = load().get(name, {}).get("by_features", {})
+    keep(name, {"by_features": {**earlier, str(features): {"rows_s": found, **machine()}}})
 
 
 def show(name):
-    by_features = load()[name]["by_features"]
+    by_features = {size: told["rows_s"] for size, told in load()[name]["by_features"].items()}
     sizes = sorted(by_features, key=int)
     names = ["Sluice", PRODUCT, *LARGEST]
     table("Cost against size: rows/s of topk's step, by F",

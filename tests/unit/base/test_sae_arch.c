@@ -32,8 +32,11 @@ static void defaults_are_those_named(void **state)
     near(sae_arch_learning_rate(SAE_BATCHTOPK, 16384), 2e-4);
     near(sae_arch_learning_rate(SAE_TOPK, 4096), 4e-4);
     near(sae_arch_learning_rate(SAE_TOPK, 0), 1e-3);
-    near(sae_arch_decoder_rate(SAE_MATRYOSHKA), 3);
-    near(sae_arch_decoder_rate(SAE_GATED), 1);
+    near(sae_arch_decoder_lr_factor(SAE_MATRYOSHKA, SAE_MATRYOSHKA), 3);
+    near(sae_arch_decoder_lr_factor(SAE_GATED, SAE_GATED), 1);
+    near(sae_arch_decoder_lr_factor(SAE_CROSSCODER, SAE_TOPK), 3);
+    near(sae_arch_decoder_lr_factor(SAE_CROSSCODER, SAE_L1), 1);
+    near(sae_arch_decoder_lr_factor(SAE_TRANSCODER, SAE_TOPK), 1);
     near(sae_arch_lambda(SAE_JUMPRELU), 10);
     near(sae_arch_lambda_ramp(SAE_JUMPRELU), 1);
     near(sae_arch_lambda_ramp(SAE_L1), 0.05);

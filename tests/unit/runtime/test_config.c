@@ -366,12 +366,12 @@ static void test_defaults_of_architectures(void **state)
             "trainer:\n  saes:\n  - {arch: [l1, topk, matryoshka], features: 64, k: 4}\n"
             "  - {arch: crosscoder, activation: [l1, batchtopk], features: 64, k: 4}\n"
             "  - {arch: transcoder, features: 64, k: 4}\n"
-            "  - {arch: topk, features: 65, k: 4, decoder_rate: 1}\n",
+            "  - {arch: topk, features: 65, k: 4, decoder_lr_factor: 1}\n",
             NULL);
-    const double decoder_rates[] = {1, 3, 3, 1, 3, 1, 1};
+    const double factors[] = {1, 3, 3, 1, 3, 1, 1};
     assert_int_equal(config->trainer.saes_count, 7);
     for (int i = 0; i < 7; i++)
-        assert_true(config->trainer.saes[i].decoder_rate == decoder_rates[i]);
+        assert_true(config->trainer.saes[i].decoder_lr_factor == factors[i]);
 }
 
 static void test_lists_by_set(void **state)

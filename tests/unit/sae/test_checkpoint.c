@@ -218,6 +218,7 @@ static struct sae *made(int kind)
     o.k = kinds[kind].activation == SAE_L1 || kind == KIND_COUNT ? 0 : 6;
     o.planned_steps = 20; /* so that both halves have their own rates */
     o.warmup = 0.2;
+    o.decoder_lr_factor = 1.5;
     o.dead_window_rows = 700;
     o.threads = 2;
     o.batch_rows = 256;
@@ -310,6 +311,7 @@ static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **stat
         assert_int_equal(saved.arch, kinds[kind].arch);
         assert_int_equal(saved.activation, kinds[kind].activation);
         assert_true(saved.learning_rate == sae_options(stopped[kind])->learning_rate);
+        assert_true(saved.decoder_lr_factor == 1.5);
         assert_int_equal(saved.planned_steps, 20);
         int next = (kind + 1) % KINDS, alike = kinds[next].arch == kinds[kind].arch;
         struct sae *other = made(next);

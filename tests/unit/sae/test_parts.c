@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -133,6 +134,44 @@ static void lists_say_when_they_are_full(void **state)
     row_lists_free(&rows);
 }
 
+enum { RESERVING_ITEMS = 8, RESERVING_ROWS = 500, RESERVING_ROOM = 30000 };
+
+/* Many rows at once, most of which find no room. */
+static void reserve_rows(void *arg, uint32_t item, uint32_t thread)
+{
+    (void)thread;
+    for (uint32_t i = 0; i < RESERVING_ROWS; i++)
+        row_lists_reserve(arg, item * RESERVING_ROWS + i, 1 + i * 7 % 40);
+}
+
+/* Rows that find no room give nothing back that another has meanwhile got. */
+static void no_two_rows_get_one_place(void **state)
+{
+    (void)state;
+    struct row_lists rows;
+    struct pool *pool;
+    uint8_t *taken = malloc(RESERVING_ROOM);
+    assert_int_equal(pool_new(4, &pool), ERR_OK);
+    assert_int_equal(row_lists_new(&rows, RESERVING_ITEMS * RESERVING_ROWS, RESERVING_ROOM),
+                     ERR_OK);
+    for (int round = 0; round < 2000; round++) {
+        uint32_t used = 0;
+        row_lists_clear(&rows);
+        memset(taken, 0, RESERVING_ROOM);
+        pool_run(pool, reserve_rows, &rows, RESERVING_ITEMS);
+        for (uint32_t r = 0; r < RESERVING_ITEMS * RESERVING_ROWS; r++) {
+            used += rows.count[r];
+            for (uint32_t j = 0; j < rows.count[r]; j++)
+                if (taken[rows.start[r] + j]++) fail_msg("round %d: row %u", round, r);
+        }
+        assert_int_equal(used, atomic_load(&rows.used));
+        assert_int_equal(atomic_load(&rows.overflow), 1);
+    }
+    row_lists_free(&rows);
+    pool_free(pool);
+    free(taken);
+}
+
 static void recovery_of_the_same_directions_is_one(void **state)
 {
     (void)state;
@@ -199,6 +238,7 @@ int main(void)
         cmocka_unit_test(lambda_rises_and_stays),
         cmocka_unit_test(pairs_are_grouped_in_order),
         cmocka_unit_test(lists_say_when_they_are_full),
+        cmocka_unit_test(no_two_rows_get_one_place),
         cmocka_unit_test(recovery_of_the_same_directions_is_one),
         cmocka_unit_test(the_matching_is_the_best_of_all),
     };

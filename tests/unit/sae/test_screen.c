@@ -185,18 +185,21 @@ static void all_kernels_quantize_alike(void **state)
     }
 }
 
+static void screens_by(uint32_t width, uint32_t features, uint32_t rows, const char *mode)
+{
+    struct sae *sae = new_sae(SAE_TOPK, width, features, 1, rows, "plain");
+    assert_string_equal(sae_screen(sae), mode);
+    sae_free(sae);
+}
+
 /* Rows too wide for the 8-bit product's memory take float32, and say so. */
 static void too_wide_is_told(void **state)
 {
     (void)state;
-    struct sae *wide = new_sae(SAE_TOPK, SCREEN_MAX_WIDTH + 1, 2, 1, 1, "plain");
-    struct sae *widest = new_sae(SAE_TOPK, SCREEN_MAX_WIDTH, 2, 1, 1, "plain");
-    setenv("SLUICE_SCREEN", "plain", 1);
-    assert_string_equal(sae_screen(wide), "off");
-    assert_string_equal(sae_screen(widest), "plain");
-    unsetenv("SLUICE_SCREEN");
-    sae_free(wide);
-    sae_free(widest);
+    screens_by(SCREEN_MAX_WIDTH + 1, 256, 64, "off");
+    screens_by(SCREEN_MAX_WIDTH, 256, 64, "plain");
+    screens_by(8, 256, 63, "off"); /* steps and dictionaries too small for it */
+    screens_by(8, 255, 64, "off");
 }
 
 /* Candidates of a row are its features at most: a large K asks for no memory beyond them. */

@@ -160,7 +160,38 @@ static void batchtopk_of_equal_values_takes_no_more_than_there_is_room_for(void 
     assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, 64}, &step), ERR_OK);
     assert_true(step.l0 <= 4);
     assert_int_equal(step.skipped, 0);
+    assert_int_equal(d->dense, 0);
+    assert_int_equal(atomic_load(&d->active.overflow), 0);
     sae_free(sae);
+}
+
+/* So wide that a product is off by most of a pre-activation's deviation: the counts alone tell no
+ * floor. K B pairs are found all the same. */
+static void batchtopk_of_wide_rows_takes_all_its_places(void **state)
+{
+    (void)state;
+    enum { ROWS = 64, WIDTH = 16384, FEATURES = 128, K = 2 };
+    struct sae_options o;
+    struct sae *sae;
+    struct sae_step step;
+    struct rng rng;
+    float *x = malloc((size_t)ROWS * WIDTH * sizeof *x);
+    rng_seed(&rng, 5);
+    for (int i = 0; i < ROWS * WIDTH; i++) x[i] = (float)rng_normal(&rng);
+    sae_options_default(SAE_BATCHTOPK, &o);
+    o.width = WIDTH;
+    o.features = FEATURES;
+    o.k = K;
+    o.batch_rows = ROWS;
+    o.threads = 2;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    const struct dictionary *d = sae->state;
+    assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
+    assert_int_equal(d->dense, 0);
+    assert_int_equal(atomic_load(&d->active.overflow), 0);
+    assert_true(step.l0 == K);
+    sae_free(sae);
+    free(x);
 }
 
 /* A row in which more features are active than it may keep: its places are left empty for this one
@@ -215,6 +246,7 @@ int main(void)
         cmocka_unit_test(topk_is_the_sorts),
         cmocka_unit_test(batchtopk_is_the_sorts),
         cmocka_unit_test(batchtopk_of_equal_values_takes_no_more_than_there_is_room_for),
+        cmocka_unit_test(batchtopk_of_wide_rows_takes_all_its_places),
         cmocka_unit_test(batchtopk_of_a_row_beyond_its_bound_learns_a_threshold),
         cmocka_unit_test(every_set_of_kernels_takes_the_same),
     };

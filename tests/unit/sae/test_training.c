@@ -273,7 +273,7 @@ static void features_without_gradient_move_as_adam_says(void **state)
     struct sae_options o = options(SAE_TOPK, WIDTH, FEATURES, 4);
     o.aux_coefficient = 0;
     o.learning_rate = 1e-3;
-    o.decoder_rate = 2.5; /* times that, for the decoder */
+    o.decoder_lr_factor = 2.5; /* times that, for the decoder */
     struct sae *sae;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     train_some(sae, FIRST, 4);
@@ -471,6 +471,7 @@ static void options_out_of_range_are_named(void **state)
     REFUSED(o.threads = 0, "threads");
     REFUSED(o.learning_rate = -1, "learning_rate");
     REFUSED(o.learning_rate = NAN, "learning_rate");
+    REFUSED(o.decoder_lr_factor = -1, "decoder_lr_factor");
     REFUSED(o.decay = 1.5, "decay");
     REFUSED(o.beta1 = 1, "beta1");
     REFUSED(o.epsilon = 0, "epsilon");

@@ -141,6 +141,20 @@ static void a_dead_window_is_of_rows_or_of_steps(void **state)
     assert_non_null(strstr(err_text(), "dead_window_rows"));
 }
 
+static void decoders_learn_at_the_rate_that_was_asked_for(void **state)
+{
+    (void)state;
+    struct plan plan;
+    struct config *config = configure_sae("decoder_lr_factor: 2.5");
+    char *text = describe(0, 10, 1);
+    if (!config || plan_make(config, text, NULL, &plan) != ERR_OK) fail_msg("%s", err_text());
+    assert_true(plan.sae[0].decoder_lr_factor == 2.5);
+    assert_true(plan.sae[1].decoder_lr_factor == 1); /* l1's own */
+    plan_free(&plan);
+    free(text);
+    config_free(config);
+}
+
 static void what_was_not_measured_is_refused(void **state)
 {
     (void)state;
@@ -221,6 +235,7 @@ int main(void)
         cmocka_unit_test(each_dimension_has_its_hooks_scale),
         cmocka_unit_test(lengths_follow_from_stream_and_configuration),
         cmocka_unit_test(a_dead_window_is_of_rows_or_of_steps),
+        cmocka_unit_test(decoders_learn_at_the_rate_that_was_asked_for),
         cmocka_unit_test(what_was_not_measured_is_refused),
         cmocka_unit_test(a_checkpoint_keeps_it_all),
     };
