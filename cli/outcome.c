@@ -31,7 +31,7 @@ static void kind(const json_t *sae, char *out, size_t bytes)
     char arch[24], activation[24];
     text(sae, "arch", arch, sizeof arch);
     text(sae, "activation", activation, sizeof activation);
-    int same = strcmp(arch, activation) == 0;
+    int same = strcmp(activation, "-") == 0 || strcmp(arch, activation) == 0;
     snprintf(out, bytes, "%s%s%s", arch, same ? "" : "/", same ? "" : activation);
 }
 

@@ -73,7 +73,8 @@ void config_free(struct config *config)
 
 enum sae_arch config_activation(const struct config_sae *sae)
 {
-    if (sae->activation >= 0) return (enum sae_arch)sae->activation;
+    int of_hooks = sae->arch == SAE_TRANSCODER || sae->arch == SAE_CROSSCODER;
+    if (of_hooks && sae->activation >= 0) return (enum sae_arch)sae->activation;
     return sae_arch_activation((enum sae_arch)sae->arch);
 }
 
@@ -86,9 +87,24 @@ static void kind_name(const struct config_sae *sae, char *out, size_t bytes)
              told ? sae_arch_name(activation) : "");
 }
 
+/* A key of an item of several architectures is for those that know it; to the others it is as if it
+ * weren't there. */
+static int forget_unused(struct config_sae *sae)
+{
+    int result = ERR_OK;
+    for (size_t i = 0; i < config_options_count && result == ERR_OK; i++) {
+        const struct config_option *option = &config_options[i];
+        if (strcmp(option->section, CONFIG_SAES) == 0 && !config_sae_uses(sae, option->key))
+            result = config_value_set(option, sae, option->standard);
+    }
+    return result;
+}
+
 /* What follows from other values. */
 static int complete_sae(struct config_sae *sae)
 {
+    int result = forget_unused(sae);
+    if (result != ERR_OK) return result;
     enum sae_arch activation = config_activation(sae);
     if (config_sae_uses(sae, "activation")) sae->activation = (int)activation;
     if (sae->lr == 0) sae->lr = sae_arch_learning_rate(activation, sae->features);

@@ -47,11 +47,12 @@ static int fail_sae(const struct config *config, uint32_t index, const char *key
 {
     char why[640];
     const struct config_origin *origin = &config->origins->sae[index];
+    int set = config->origins->given[index][config_option_find(CONFIG_SAES, key)] == CONFIG_SET;
     va_list args;
     va_start(args, fmt);
     vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
-    if (origin->from_set)
+    if (origin->from_set || set)
         return err_set(ERR_USAGE, "--set trainer.saes.%u.%s: %s", index, key, why);
     return err_set(ERR_USAGE, "%.200s:%d: trainer.saes.%u.%s: %s", config->file, origin->line,
                    index, key, why);
@@ -148,8 +149,11 @@ static int check_meaning(const struct config *c, uint32_t index)
                             "is a list, but means nothing to %s: the same would be trained again "
                             "for each value; HINT: give %s an item of its own",
                             arch, arch);
-        if (!used_in_item(c, index, key))
-            return fail_sae(c, index, key, "means nothing to %s; HINT: leave it out", arch);
+        if (given == CONFIG_SET || !used_in_item(c, index, key))
+            return fail_sae(c, index, key,
+                            "means nothing to %s; HINT: leave it out, or replace the item as a "
+                            "whole: --set 'trainer.saes=[{arch: %s, ...}]'",
+                            arch, arch);
     }
     return ERR_OK;
 }

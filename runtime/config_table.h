@@ -51,7 +51,7 @@ struct config_origin {
     int line;     /* in the file; 0: not from the file */
     int from_set; /* 1: from --set */
 };
-enum config_given { CONFIG_ABSENT, CONFIG_VALUE, CONFIG_VALUES };
+enum config_given { CONFIG_ABSENT, CONFIG_VALUE, CONFIG_VALUES, CONFIG_SET /* by --set */ };
 struct config_origins {
     struct config_origin option[CONFIG_OPTIONS_MAX]; /* by index in the table; not those of saes */
     struct config_origin sae[CONFIG_MAX_SAES];

@@ -139,11 +139,11 @@ static int read_value(struct reader *r, const char *path, const struct config_op
 
 static int read_saes(struct reader *r, yaml_node_t *node);
 
-/* An autoencoder's option has a value, if it has no list. */
-static void give(struct config *config, size_t sae, int option)
+/* An autoencoder's option has a value, if it has no list: what varies is in its name. */
+static void give(struct config *config, size_t sae, int option, enum config_given how)
 {
     unsigned char *given = &config->origins->given[sae][option];
-    if (*given == CONFIG_ABSENT) *given = CONFIG_VALUE;
+    if (*given != CONFIG_VALUES) *given = (unsigned char)how;
 }
 
 /* One pair of a section: an option, or a section inside it. `seen` catches keys given twice. */
@@ -171,7 +171,7 @@ static int read_pair(struct reader *r, const char *section, void *base, unsigned
     snprintf(path, sizeof path, "%s.%s", section, key);
     if (seen[index]++) return fail(r, key_node, path, "given twice");
     if (strcmp(section, CONFIG_SAES) == 0)
-        give(r->config, r->config->trainer.saes_count - 1, index);
+        give(r->config, r->config->trainer.saes_count - 1, index, CONFIG_VALUE);
     else
         r->config->origins->option[index] =
             (struct config_origin){.line = line_of(key_node), .from_set = r->from_set};
@@ -354,7 +354,6 @@ static int find_target(struct reader *r, const char *path, const struct config_o
             return err_set(ERR_USAGE, "--set %.80s: trainer.saes has %u items, counted from 0",
                            path, r->config->trainer.saes_count);
         *base = &r->config->trainer.saes[index];
-        r->config->origins->sae[index].from_set = 1;
         snprintf(section, sizeof section, CONFIG_SAES);
     } else if (strcmp(section, CONFIG_SAES) == 0) {
         return err_set(ERR_USAGE, "--set %.80s: give the item's number: trainer.saes.0.%s", path,
@@ -367,7 +366,8 @@ static int find_target(struct reader *r, const char *path, const struct config_o
     if (*base == r->config)
         r->config->origins->option[index].from_set = 1;
     else
-        give(r->config, (size_t)((struct config_sae *)*base - r->config->trainer.saes), index);
+        give(r->config, (size_t)((struct config_sae *)*base - r->config->trainer.saes), index,
+             CONFIG_SET);
     return ERR_OK;
 }
 

@@ -48,8 +48,9 @@ static void count_block(void *arg, uint32_t item, uint32_t thread)
         for (uint32_t r = 0; r < n; r++)
             for (uint32_t i = 0; i < m; i++) {
                 float x = block[(size_t)r * m + i] + d->w.b_enc[f + i];
-                count(least, x - slack[r]);
-                count(most, slack[r] == INFINITY ? INFINITY : x + slack[r]);
+                float off = slack[r] + COLLECTOR_SUM_ERROR * fabsf(x);
+                count(least, x - off);
+                count(most, slack[r] == INFINITY ? INFINITY : x + off);
             }
     }
 }
@@ -95,6 +96,7 @@ static void encode_counted(struct dictionary *d, uint32_t wanted)
      * there is room for exceed `high`; halved until a floor is right. Where nothing lies between
      * them any more, more values are equal than there is room for, and none of them is taken. */
     float high = next_edge(edge_below(d, 1, (uint64_t)d->active.capacity + 1));
+    if (isnan(high)) high = INFINITY; /* too many have no bound */
     for (;;) {
         float middle = low + (high - low) / 2;
         if (!(middle > low && middle < high)) break;

@@ -83,8 +83,9 @@ static void results_agree_with_the_summary(void **state)
     assert_int_equal(json_array_size(json_object_get(summary, "saes")), SAES + 1);
     json_array_foreach(json_object_get(summary, "saes"), i, sae)
     {
-        static const char *const same[] = {"features", "lr",  "seed", "flops", "loss",
-                                           "mse",      "fve", "l0",   "dead"};
+        static const char *const same[] = {
+            "features", "lr",  "decoder_lr_factor", "seed", "flops", "loss", "mse", "fve",
+            "l0",       "dead"};
         const char *name = json_string_value(json_object_get(sae, "name"));
         char *line = line_of(table, name);
         if (strcmp(name, "rows") == 0) {

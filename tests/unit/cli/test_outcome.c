@@ -39,11 +39,14 @@ static void write_summary(int count)
     for (int i = 0; i < count; i++) {
         char name[16];
         snprintf(name, sizeof name, "%d", i);
-        fprintf(out, "%s{\"name\": \"%s\", \"arch\": \"topk\", \"features\": 8, \"k\": 2}",
+        fprintf(out,
+                "%s{\"name\": \"%s\", \"arch\": \"%s\", \"activation\": \"topk\", "
+                "\"features\": 8, \"k\": 2, \"lambda\": null}",
                 i ? "," : "",
                 i == 0   ? "sae"
                 : i == 1 ? "fve"
-                         : name);
+                         : name,
+                i == 1 ? "crosscoder" : "topk");
     }
     fputs("]}", out);
     fclose(out);
@@ -71,6 +74,9 @@ static void names_of_columns_are_names_too(void **state)
     assert_true(named(&all, "sae")->point[0].fve == 0.5);
     assert_int_equal(named(&all, "fve")->points, 0); /* not known */
     assert_true(isnan(named(&all, "fve")->lambda));
+    assert_true(named(&all, "fve")->k == 2);
+    assert_string_equal(named(&all, "sae")->arch, "topk");
+    assert_string_equal(named(&all, "fve")->arch, "crosscoder/topk");
     outcomes_free(&all);
 }
 

@@ -441,8 +441,27 @@ static void test_lists_that_are_refused(void **state)
     snprintf(text, sizeof text, l1, ", k: 4");
     refuses(text, NULL, "t.yaml:5: trainer.saes.1.k", "means nothing to l1", "leave it out");
     snprintf(text, sizeof text, l1, "");
+    const char *l1topk = text;
     refuses(text, "trainer.saes.1.k=4", "--set", "trainer.saes.1.k", "means nothing to l1");
-    accepts(NAME "trainer: {saes: [{arch: [topk, l1], features: 64, k: 4}]}\n", NULL);
+    const char *both = NAME "trainer: {saes: [{arch: [topk, l1], features: 64, k: 4}]}\n";
+    accepts(both, NULL);
+    assert_int_equal(config->trainer.saes[1].k, 0); /* as if it weren't there */
+    refuses(both, "trainer.saes.1.k=9", "--set trainer.saes.1.k", "means nothing to l1");
+    refuses(l1topk, "trainer.saes.0.arch=l1", "t.yaml:4: trainer.saes.0.k", "means nothing to l1",
+            "--set 'trainer.saes=[{arch: l1, ...}]'");
+    /* Nor does it make another of one that doesn't know it; and what is printed says the same. */
+    accepts("stream: {name: t, hooks: [resid_post.1, resid_post.2]}\n"
+            "trainer: {saes: [{arch: [transcoder, crosscoder, l1], activation: topk, skip: true, "
+            "features: 64, k: 4}]}\n",
+            NULL);
+    names_are("skip-transcoder-64-k4", "crosscoder-topk-64-k4", "l1-64");
+    assert_true(config->trainer.saes[1].skip == 0 && config->trainer.saes[2].lambda == 5);
+    char *first = printed(config);
+    accepts(first, NULL);
+    char *second = printed(config);
+    assert_string_equal(first, second);
+    free(first);
+    free(second);
     /* The product of eight lists is no reason to count for ever. */
     refuses(NAME
             "trainer: {saes: [{arch: topk, features: [1,2,3,4,5,6,7,8,9], k: [1,2,3,4,5,6,7,8],"
