@@ -178,6 +178,7 @@ static void check_parts(const struct config *config, struct findings *f)
     char model[CONFIG_PATH_BYTES];
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
         note(f, config_check_section(config, sections[i]));
+    note(f, sae_environment_check());
     if (note(f, config_check_section(config, "capture")) != ERR_OK) return;
     if (config->capture.engine != CONFIG_LLAMA) return;
     note(f, config_model_path(config, model));

@@ -173,7 +173,7 @@ const struct config_option config_options[] = {
     {"trainer", "active_size", OPTION_BYTES, IN(trainer.active_bytes), "0", "bytes", 0,
      1024 * TEBI, NULL, "slabs that are drawn from at once; 0: what memory holds"},
     {"trainer", "eval_rows", OPTION_NUMBER, IN(trainer.eval_rows), "16384", "rows", 0, 1e9, NULL,
-     "held-out rows for the metrics; 0: none are held out"},
+     "held-out rows for the metrics; fewer than 2,000 give no FVE; 0: none are held out"},
     {"trainer", "eval_seconds", OPTION_REAL, IN(trainer.eval_seconds), "10", "seconds", 0.1, 1e6,
      NULL, "time between two evaluations"},
     {"trainer", "stop_rows", OPTION_NUMBER, IN(trainer.stop_rows), "0", "rows", 0, MANY, NULL,

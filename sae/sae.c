@@ -111,7 +111,7 @@ static const char *wish(const char *variable)
     return value && value[0] ? value : NULL;
 }
 
-static int check_environment(void)
+int sae_environment_check(void)
 {
     const char *kernels = wish("SLUICE_KERNELS"), *screen = wish("SLUICE_SCREEN");
     const struct screen_kernels *found;
@@ -128,7 +128,7 @@ static int check_environment(void)
 int sae_new(const struct sae_options *options, struct sae **out)
 {
     int code = check_options(options);
-    if (!code) code = check_environment();
+    if (!code) code = sae_environment_check();
     if (code) return code;
     struct sae *sae = calloc(1, sizeof *sae);
     if (!sae) return err_set(ERR_NOMEM, "no memory for an SAE");

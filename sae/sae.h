@@ -108,6 +108,10 @@ struct sae_step {  /* what a step reports, all of this batch, before the step's 
 
 struct sae;
 
+/* Whether SLUICE_KERNELS and SLUICE_SCREEN, where they are set, name what this processor runs.
+ * ERR_USAGE: the text names variable, value and choices. */
+int sae_environment_check(void);
+
 /* A new SAE with its starting parameters (a function of options, seed and mean alone). Allocates
  * all that training needs. ERR_USAGE (an option out of its range, SLUICE_KERNELS or SLUICE_SCREEN
  * of a name that this processor doesn't run; the text names it), ERR_NOMEM. The caller frees it. */

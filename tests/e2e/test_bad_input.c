@@ -121,6 +121,19 @@ static void a_buffer_larger_than_the_disk(void **state)
 
 /* ---- the model and the corpus ---- */
 
+/* What a trainer would refuse once all runs. */
+static void names_in_the_environment_are_checked(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", synthetic);
+    setenv("SLUICE_KERNELS", "nonsense", 1);
+    int code = run_command(run, SECONDS, "sluice", "check", run->config, NULL);
+    unsetenv("SLUICE_KERNELS");
+    assert_int_equal(code, 2);
+    has(run->err, "SLUICE_KERNELS is 'nonsense'");
+    has(run->err, "plain");
+}
+
 static int check_with(struct run *run, const char *set)
 {
     char other[HARNESS_PATH_BYTES + 64];
@@ -478,6 +491,7 @@ int main(int argc, char **argv)
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         BAD(unknown_keys_and_values_out_of_range),
+        BAD(names_in_the_environment_are_checked),
         BAD(rows_that_the_buffer_cannot_hold),
         BAD(all_that_is_missing_is_told_at_once),
         BAD(a_buffer_larger_than_the_disk),

@@ -180,6 +180,7 @@ static void without_held_out_rows_it_says_so(void **state)
     assert_true(isnan(column_of(table, line, "fve")));
     assert_true(isfinite(column_of(table, line, "loss")));
     assert_non_null(strstr(svg, "held-out rows are fewer than 2,000"));
+    assert_non_null(strstr(run->out, "HINT: raise trainer.eval_rows"));
     assert_int_equal(count(svg, "class=\"curve\""), 0);
     free(table);
     free(svg);
