@@ -25,7 +25,8 @@ from results import keep, load, table
 TRUE_FEATURES, WIDTH, LATENTS, L0 = 2048, 192, 512, 12
 ROWS, HELD, BATCH = int(os.environ.get("BENCH_TRUTH_ROWS", "1000000")), 20000, 1024
 SEEDS = (0, 1, 2)
-RATES = (2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.6e-2)  # the search begins in the middle
+RATES = (2e-3, 4e-3, 6e-3, 8e-3, 1.2e-2, 1.4e-2, 1.6e-2, 1.8e-2, 2e-2)
+FIRST = 8e-3  # to try
 TRAINERS = ("Sluice", "SAELens")
 # Their penalties are not ours in scale: each is searched for, by L0.
 PENALTY = {("l1", "Sluice"): 1.0, ("l1", "SAELens"): 1.0,
@@ -118,7 +119,7 @@ def run(work, rows, trainer, arch, rate, seed, penalty=0):
 
 def best_rate(work, rows, trainer, arch):
     """By F1 + MCC on the first seed; neighbours in the list as long as that gets better."""
-    found, at = {}, len(RATES) // 2
+    found, at = {}, RATES.index(FIRST)
     while True:
         near = RATES[max(0, at - 1):at + 2]
         for rate in near:
