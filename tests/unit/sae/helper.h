@@ -2,11 +2,17 @@
 #ifndef SLUICE_TESTS_SAE_HELPER_H
 #define SLUICE_TESTS_SAE_HELPER_H
 
+#include "base/err.h"
 #include "base/rng.h"
 #include "sae/sae.h"
 
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
 
 /* Every kind of SAE; `count` is the last. */
 static const struct {
@@ -43,6 +49,22 @@ static inline struct sae_options kind_options(int kind, uint32_t width)
     for (uint32_t h = width; o.arch == SAE_CROSSCODER && h > 1; h--)
         if (width % h == 0) o.hooks = h;
     return o;
+}
+
+/* One on two threads; the rest is the architecture's default. */
+static inline struct sae *small_sae(enum sae_arch arch, uint32_t width, uint32_t features,
+                                    uint32_t k, uint32_t rows)
+{
+    struct sae_options o;
+    struct sae *sae;
+    sae_options_default(arch, &o);
+    o.width = width;
+    o.features = features;
+    o.k = k;
+    o.batch_rows = rows;
+    o.threads = 2;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    return sae;
 }
 
 struct candidate {

@@ -36,16 +36,8 @@ static int runs(const char *mode)
 static struct sae *new_sae(enum sae_arch arch, uint32_t width, uint32_t features, uint32_t k,
                            uint32_t rows, const char *mode)
 {
-    struct sae_options o;
-    struct sae *sae;
-    sae_options_default(arch, &o);
-    o.width = width;
-    o.features = features;
-    o.k = k;
-    o.batch_rows = rows;
-    o.threads = 2;
     setenv("SLUICE_SCREEN", mode, 1);
-    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    struct sae *sae = small_sae(arch, width, features, k, rows);
     unsetenv("SLUICE_SCREEN");
     return sae;
 }

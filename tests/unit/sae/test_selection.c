@@ -21,16 +21,8 @@ static void whole_numbers(struct rng *rng, float *v, size_t n, uint32_t values)
 
 static void check(uint32_t width, uint32_t features, uint32_t k, uint32_t rows, uint32_t values)
 {
-    struct sae_options o;
-    struct sae *sae;
+    struct sae *sae = small_sae(SAE_TOPK, width, features, k, rows);
     struct rng rng;
-    sae_options_default(SAE_TOPK, &o);
-    o.width = width;
-    o.features = features;
-    o.k = k;
-    o.batch_rows = rows;
-    o.threads = 2;
-    assert_int_equal(sae_new(&o, &sae), ERR_OK);
     struct dictionary *d = sae->state;
     float *x = malloc((size_t)rows * width * sizeof *x);
     float *out = malloc((size_t)rows * width * sizeof *x);
@@ -82,17 +74,9 @@ static void topk_is_the_sorts(void **state)
  * earlier step would have left as its guess. */
 static void check_batch(uint32_t features, uint32_t k, uint32_t rows, uint32_t values, float floor)
 {
-    struct sae_options o;
-    struct sae *sae;
-    struct rng rng;
     enum { WIDTH = 9 };
-    sae_options_default(SAE_BATCHTOPK, &o);
-    o.width = WIDTH;
-    o.features = features;
-    o.k = k;
-    o.batch_rows = rows;
-    o.threads = 2;
-    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    struct sae *sae = small_sae(SAE_BATCHTOPK, WIDTH, features, k, rows);
+    struct rng rng;
     struct dictionary *d = sae->state;
     size_t pairs = (size_t)rows * features, taken = 0;
     float *x = malloc((size_t)rows * WIDTH * sizeof *x);
@@ -144,16 +128,9 @@ static void batchtopk_is_the_sorts(void **state)
 static void batchtopk_of_equal_values_takes_no_more_than_there_is_room_for(void **state)
 {
     (void)state;
-    struct sae_options o;
-    struct sae *sae;
+    struct sae *sae = small_sae(SAE_BATCHTOPK, 3, 500, 4, 64);
     static float x[64 * 3];
     struct sae_step step;
-    sae_options_default(SAE_BATCHTOPK, &o);
-    o.width = 3;
-    o.features = 500;
-    o.k = 4;
-    o.batch_rows = 64;
-    assert_int_equal(sae_new(&o, &sae), ERR_OK);
     struct dictionary *d = sae->state;
     for (int i = 0; i < 500 * 3; i++) d->w.w_enc[i] = 1;
     for (int i = 0; i < 64 * 3; i++) x[i] = 1;
@@ -171,20 +148,12 @@ static void batchtopk_of_wide_rows_takes_all_its_places(void **state)
 {
     (void)state;
     enum { ROWS = 64, WIDTH = 16384, FEATURES = 128, K = 2 };
-    struct sae_options o;
-    struct sae *sae;
+    struct sae *sae = small_sae(SAE_BATCHTOPK, WIDTH, FEATURES, K, ROWS);
     struct sae_step step;
     struct rng rng;
     float *x = malloc((size_t)ROWS * WIDTH * sizeof *x);
     rng_seed(&rng, 5);
     for (int i = 0; i < ROWS * WIDTH; i++) x[i] = (float)rng_normal(&rng);
-    sae_options_default(SAE_BATCHTOPK, &o);
-    o.width = WIDTH;
-    o.features = FEATURES;
-    o.k = K;
-    o.batch_rows = ROWS;
-    o.threads = 2;
-    assert_int_equal(sae_new(&o, &sae), ERR_OK);
     const struct dictionary *d = sae->state;
     assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
     assert_int_equal(d->dense, 0);
