@@ -22,6 +22,11 @@ int sae_arch_by_name(const char *name)
     return -1;
 }
 
+int sae_arch_of_hooks(enum sae_arch arch)
+{
+    return arch == SAE_TRANSCODER || arch == SAE_CROSSCODER;
+}
+
 enum sae_arch sae_arch_activation(enum sae_arch arch)
 {
     if (arch == SAE_TRANSCODER) return SAE_TOPK;

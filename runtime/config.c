@@ -73,9 +73,9 @@ void config_free(struct config *config)
 
 enum sae_arch config_activation(const struct config_sae *sae)
 {
-    int of_hooks = sae->arch == SAE_TRANSCODER || sae->arch == SAE_CROSSCODER;
-    if (of_hooks && sae->activation >= 0) return (enum sae_arch)sae->activation;
-    return sae_arch_activation((enum sae_arch)sae->arch);
+    enum sae_arch arch = (enum sae_arch)sae->arch;
+    if (sae_arch_of_hooks(arch) && sae->activation >= 0) return (enum sae_arch)sae->activation;
+    return sae_arch_activation(arch);
 }
 
 /* "l1", "transcoder", "skip-transcoder-batchtopk": what isn't the default is told. */

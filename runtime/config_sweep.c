@@ -41,12 +41,11 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
         {"levels", SAE_MATRYOSHKA},  {"pre_act_coefficient", SAE_JUMPRELU},
     };
     enum sae_arch arch = config_activation(sae);
-    int of_hooks = sae->arch == SAE_TRANSCODER || sae->arch == SAE_CROSSCODER;
     if (arch == SAE_COUNT) return strcmp(key, "arch") == 0 || strcmp(key, "name") == 0;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(keys[i].key, key) != 0) continue;
         if (keys[i].arch == KEEPS_LARGEST) return sae_arch_keeps_largest(arch);
-        if (keys[i].arch == OF_HOOKS) return of_hooks;
+        if (keys[i].arch == OF_HOOKS) return sae_arch_of_hooks((enum sae_arch)sae->arch);
         return keys[i].arch == HAS_LAMBDA ? sae_arch_lambda(arch) > 0 : keys[i].arch == sae->arch;
     }
     return 1;

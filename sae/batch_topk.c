@@ -4,7 +4,7 @@
  *
  * One product is enough where the last step's least value tells a floor that a little more than
  * K B exceed. Where it doesn't, a histogram of all pre-activations, from a product of its own,
- * tells between which floors a right one lies.
+ * tells one that lets enough through; where that is too much, it is searched for from there.
  */
 #include "sae/dictionary.h"
 
@@ -27,34 +27,6 @@ static float threshold_rate(uint64_t steps)
  * 0.9 more than twice K B did, for which there is no room. */
 static const float floor_share = 0.95f;
 
-static void count(uint64_t *bins, float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    if (x > 0) bins[bits >> BIN_SHIFT]++;
-}
-
-/* What each pre-activation is at least, and in the second half of the bins at most. */
-static void count_block(void *arg, uint32_t item, uint32_t thread)
-{
-    struct dictionary *d = arg;
-    float *block = d->scratch[thread].block, *slack = d->scratch[thread].active.slack;
-    uint64_t *least = d->scratch[thread].bins, *most = least + BATCH_TOPK_BINS;
-    uint32_t first, n = rows_of_block(d, item, &first);
-    encode_bounds(d, first, n, 0, &d->scratch[thread]);
-    for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
-        uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
-        rows_product(d, first, n, f, m, block);
-        for (uint32_t r = 0; r < n; r++)
-            for (uint32_t i = 0; i < m; i++) {
-                float x = block[(size_t)r * m + i] + d->w.b_enc[f + i];
-                float off = slack[r] + COLLECTOR_SUM_ERROR * fabsf(x);
-                count(least, x - off);
-                count(most, slack[r] == INFINITY ? INFINITY : x + off);
-            }
-    }
-}
-
 static float float_of(uint32_t bits)
 {
     float x;
@@ -62,52 +34,69 @@ static float float_of(uint32_t bits)
     return x;
 }
 
-/* The highest edge of a bin that the counts tell at least `wanted` pre-activations exceed; 0 where
- * there is none. */
-static float edge_below(const struct dictionary *d, size_t half, uint64_t wanted)
-{
-    uint64_t sum = 0;
-    for (uint32_t b = BATCH_TOPK_BINS; b-- > 1;) {
-        for (uint32_t t = 0; t < pool_threads(d->pool); t++)
-            sum += d->scratch[t].bins[half * BATCH_TOPK_BINS + b];
-        if (sum >= wanted) return float_of((b << BIN_SHIFT) - 1);
-    }
-    return 0;
-}
-
-/* The edge of the bin above. */
-static float next_edge(float edge)
+static uint32_t bits_of(float x)
 {
     uint32_t bits;
-    memcpy(&bits, &edge, sizeof bits);
-    return float_of(((((bits + 1) >> BIN_SHIFT) + 1) << BIN_SHIFT) - 1);
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static void count_block(void *arg, uint32_t item, uint32_t thread)
+{
+    struct dictionary *d = arg;
+    float *block = d->scratch[thread].block, *slack = d->scratch[thread].active.slack;
+    uint64_t *bins = d->scratch[thread].bins;
+    uint32_t first, n = rows_of_block(d, item, &first);
+    encode_bounds(d, first, n, 0, &d->scratch[thread]);
+    for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
+        uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
+        rows_product(d, first, n, f, m, block);
+        for (uint32_t r = 0; r < n; r++)
+            for (uint32_t i = 0; i < m; i++) {
+                /* What it is at least, as the floor must let enough through. */
+                float x = block[(size_t)r * m + i] + d->w.b_enc[f + i];
+                x -= slack[r] + COLLECTOR_SUM_ERROR * fabsf(x);
+                if (x > 0) bins[bits_of(x) >> BIN_SHIFT]++;
+            }
+    }
+}
+
+/* The highest edge of a bin that at least `wanted` pre-activations exceed; 0 where there is none.
+ */
+static float counted_floor(struct dictionary *d, uint64_t wanted)
+{
+    uint32_t threads = pool_threads(d->pool);
+    for (uint32_t t = 0; t < threads; t++)
+        memset(d->scratch[t].bins, 0, BATCH_TOPK_BINS * sizeof *d->scratch[t].bins);
+    pool_run(d->pool, count_block, d, rows_blocks(d));
+    uint64_t count = 0;
+    for (uint32_t b = BATCH_TOPK_BINS; b-- > 1;) {
+        for (uint32_t t = 0; t < threads; t++) count += d->scratch[t].bins[b];
+        if (count >= wanted) return float_of((b << BIN_SHIFT) - 1);
+    }
+    return 0;
 }
 
 /* Encode with a floor that lets at least `wanted` pairs through, or all above zero, and no more
  * than there is room for. */
 static void encode_counted(struct dictionary *d, uint32_t wanted)
 {
-    for (uint32_t t = 0; t < pool_threads(d->pool); t++)
-        memset(d->scratch[t].bins, 0, 2 * BATCH_TOPK_BINS * sizeof *d->scratch[t].bins);
-    pool_run(d->pool, count_block, d, rows_blocks(d));
-    float low = edge_below(d, 0, wanted);
-    if (rows_encode(d, low)) return;
-    /* Where bounds are wide, or many values almost equal: too many exceed `low`, and no more than
-     * there is room for exceed `high`; halved until a floor is right. Where nothing lies between
+    float floor = counted_floor(d, wanted);
+    if (rows_encode(d, floor)) return;
+    /* Where bounds are wide, or many values almost equal: too many exceed `low`, and fewer than
+     * there is room for `high`; halved, as bits, until a floor is right. Where nothing lies between
      * them any more, more values are equal than there is room for, and none of them is taken. */
-    float high = next_edge(edge_below(d, 1, (uint64_t)d->active.capacity + 1));
-    if (isnan(high)) high = INFINITY; /* too many have no bound */
-    for (;;) {
-        float middle = low + (high - low) / 2;
-        if (!(middle > low && middle < high)) break;
-        if (!rows_encode(d, middle))
+    uint32_t low = bits_of(floor), high = bits_of(INFINITY);
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (!rows_encode(d, float_of(middle)))
             low = middle;
         else if (atomic_load(&d->active.used) < wanted)
             high = middle;
         else
             return;
     }
-    rows_encode(d, high);
+    rows_encode(d, float_of(high));
 }
 
 /* Of the listed pairs, only the `wanted` largest; of equal ones the lower (row, feature) stays. */

@@ -111,8 +111,7 @@ static struct capacity capacity_of(const struct sae_options *o)
 
 static int dictionary_check(const struct sae_options *o)
 {
-    int maps = o->arch == SAE_TRANSCODER || o->arch == SAE_CROSSCODER;
-    if (maps && o->activation != SAE_L1 && o->activation != SAE_TOPK &&
+    if (sae_arch_of_hooks(o->arch) && o->activation != SAE_L1 && o->activation != SAE_TOPK &&
         o->activation != SAE_BATCHTOPK)
         return err_set(ERR_USAGE, "activation is %s; it must be l1, topk or batchtopk",
                        sae_arch_name(o->activation));
@@ -189,7 +188,7 @@ static uint64_t dictionary_bytes(const struct sae_options *o)
     sum += rows * width * 4 * (1 + levels + (c.k_aux ? 1 : 0)) + rows * (4 + 6 * 8) + width * 4;
     if (recipe->per_batch) {
         sum += features * 4;
-        scratch += 2 * BATCH_TOPK_BINS * 8;
+        scratch += BATCH_TOPK_BINS * 8;
     }
     if (c.keep) {
         sum += screen_bytes(sae_in_width(o), o->features, screen_best());
@@ -253,7 +252,7 @@ static int scratch_new(struct dictionary *d, const struct capacity *c)
         if (!s->block || !s->block_two || (d->recipe->gates && !s->block_three))
             return err_set(ERR_NOMEM, "no memory for the threads' scratch");
         if (d->recipe->per_batch) {
-            s->bins = zeroed(2 * BATCH_TOPK_BINS, sizeof *s->bins);
+            s->bins = zeroed(BATCH_TOPK_BINS, sizeof *s->bins);
             if (!s->bins) return err_set(ERR_NOMEM, "no memory for the threads' scratch");
         }
         code = collector_new(&s->active, d->keep, c->active_limit);

@@ -61,8 +61,7 @@ struct scratch {        /* of one thread */
     struct screen_rows screened;
     struct exact exact; /* of `active` */
     float *dead;        /* (BLOCK_FEATURES, D_in): AuxK: weights of dead features */
-    uint64_t *bins; /* (2, BATCH_TOPK_BINS): per_batch: how many pre-activations are how large, at
-                     * least and at most */
+    uint64_t *bins;     /* (BATCH_TOPK_BINS): per_batch: how many pre-activations are how large */
 };
 
 struct dictionary {

@@ -43,7 +43,7 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options)
 
 enum sae_arch sae_activation(const struct sae_options *o)
 {
-    return o->arch == SAE_TRANSCODER || o->arch == SAE_CROSSCODER ? o->activation : o->arch;
+    return sae_arch_of_hooks(o->arch) ? o->activation : o->arch;
 }
 
 int sae_keeps_largest(const struct sae_options *o)
