@@ -35,6 +35,10 @@ static const enum engine_kind kinds[] = {[CONFIG_LLAMA] = ENGINE_LLAMA,
                                          [CONFIG_SYNTHETIC] = ENGINE_SYNTHETIC,
                                          [CONFIG_FILES] = ENGINE_FILES};
 
+static const enum file_axes axes[] = {[CONFIG_AXES_AUTO] = FILE_AXES_AUTO,
+                                      [CONFIG_AXES_SEQUENCES] = FILE_AXES_SEQUENCES,
+                                      [CONFIG_AXES_LAYERS] = FILE_AXES_LAYERS};
+
 static void fill_options(const struct source *s, const struct config *config, uint32_t producer,
                          struct engine_options *o)
 {
@@ -52,8 +56,11 @@ static void fill_options(const struct source *s, const struct config *config, ui
         .corpus = (const char *const *)s->corpus.item,
         .corpus_count = s->corpus.count,
         .text_field = c->text_field,
+        .tokens_field = c->tokens_field[0] ? c->tokens_field : NULL,
+        .document_separator = c->document_separator[0] ? c->document_separator : NULL,
         .on_bad_text = c->on_bad_text == CONFIG_FAIL ? BAD_TEXT_FAIL : BAD_TEXT_SKIP,
         .context_tokens = c->context_tokens,
+        .one_document = !c->pack,
         .batch_contexts = c->batch_contexts,
         .threads = config_threads(c->threads),
         .prepend_bos = c->prepend_bos,
@@ -61,6 +68,10 @@ static void fill_options(const struct source *s, const struct config *config, ui
         .files = (const char *const *)c->files.item,
         .files_count = c->files.count,
         .tensor = c->tensor[0] ? c->tensor : NULL,
+        .tokens_tensor = c->tokens_tensor[0] ? c->tokens_tensor : NULL,
+        .sequences_tensor = c->sequences_tensor[0] ? c->sequences_tensor : NULL,
+        .file_axes = axes[c->file_axes],
+        .file_is_bf16 = c->file_dtype == CONFIG_FILE_DTYPE_BF16,
         .file_sequence_rows = c->file_sequence_rows,
     };
 }

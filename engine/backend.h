@@ -11,6 +11,8 @@ struct backend {
     /* Make the state and fill in all of `info` but `engine`. On failure nothing is left. */
     int (*open)(const struct engine_options *options, struct engine_info *info, void **state);
     struct engine_counters (*counters)(const void *state);
+    /* NULL: there is no corpus. `documents` is all 0. */
+    void (*documents)(const void *state, struct engine_documents *documents);
     int (*count_rows)(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
                       void *arg);
     int (*seek)(void *state, const struct cursor *cursor);

@@ -78,6 +78,12 @@ struct engine_counters engine_counters(const struct engine *engine)
     return engine->backend->counters(engine->state);
 }
 
+void engine_documents(const struct engine *engine, struct engine_documents *documents)
+{
+    memset(documents, 0, sizeof *documents);
+    if (engine->backend->documents) engine->backend->documents(engine->state, documents);
+}
+
 int engine_count_rows(struct engine *engine, uint64_t *rows,
                       void (*progress)(void *arg, uint64_t tokens), void *arg)
 {

@@ -47,6 +47,24 @@ struct engine_batch {
     const float *values;          /* (rows, width) */
 };
 
+/* Why a document was skipped. */
+enum engine_skip {
+    ENGINE_SKIP_ENCODING, /* not UTF-8 */
+    ENGINE_SKIP_SYNTAX,   /* not JSON, not CSV */
+    ENGINE_SKIP_FIELD,    /* no such field, or no text in it */
+    ENGINE_SKIP_LENGTH,   /* longer than may be */
+    ENGINE_SKIP_REASONS,
+};
+
+/* The corpus up to where the engine is, all shares together: a pure function of the position, so it
+ * is the same after a restart. All 0 in engines without a corpus. */
+struct engine_documents {
+    uint64_t read; /* skipped ones among them */
+    uint64_t skipped[ENGINE_SKIP_REASONS];
+    uint64_t replaced;       /* texts in which a lone surrogate became U+FFFD */
+    char first_skipped[256]; /* "FILE, line 7: no string in the text field"; "" where none was */
+};
+
 struct engine_counters {
     uint64_t tokens;    /* that went through the model */
     uint64_t documents; /* begun */
@@ -69,6 +87,7 @@ void engine_threads_passive(char **argv);
 int engine_open(const struct engine_options *options, struct engine **engine);
 const struct engine_info *engine_info(const struct engine *engine);
 struct engine_counters engine_counters(const struct engine *engine);
+void engine_documents(const struct engine *engine, struct engine_documents *documents);
 
 /* Rows that all shares together will make before any filter (tokens of the corpus in contexts),
  * counted by reading and tokenizing it; *rows = 0 where that cannot be known (a pipe).

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 enum engine_kind { ENGINE_LLAMA, ENGINE_SYNTHETIC, ENGINE_FILES };
+enum file_axes { FILE_AXES_AUTO, FILE_AXES_SEQUENCES, FILE_AXES_LAYERS };
 enum bad_text { BAD_TEXT_SKIP, BAD_TEXT_FAIL };
 
 struct synthetic_options {
@@ -41,9 +42,12 @@ struct engine_options {
     struct engine_watch watch;
     const char *const *corpus; /* files, patterns, "-" for stdin */
     uint32_t corpus_count;
-    const char *text_field; /* JSONL: the field that holds the text */
+    const char *text_field;         /* the field that holds the text; data.text: of an object */
+    const char *tokens_field;       /* the field that holds token ids instead; NULL: none */
+    const char *document_separator; /* line between documents of plain text; NULL: none */
     enum bad_text on_bad_text;
     uint32_t context_tokens;
+    int one_document;        /* a context holds no second document */
     uint32_t batch_contexts; /* contexts in one engine_batch; changes no value */
     uint32_t threads;
     int prepend_bos; /* -1: as the model's metadata says */
@@ -53,7 +57,10 @@ struct engine_options {
     /* files: safetensors or .npy, float32 or float16 or bf16, (rows, width) */
     const char *const *files;
     uint32_t files_count;
-    const char *tensor; /* name inside safetensors; NULL: the only one */
+    const char *tensor;                           /* name inside safetensors; NULL: the only one */
+    const char *tokens_tensor, *sequences_tensor; /* beside the rows; NULL: none */
+    enum file_axes file_axes;                     /* of an array of three dimensions */
+    int file_is_bf16;                             /* V2 in a .npy */
     uint32_t file_sequence_rows;
 };
 

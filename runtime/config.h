@@ -21,6 +21,8 @@ enum config_policy { CONFIG_BLOCK, CONFIG_SHED };
 enum config_engine { CONFIG_LLAMA, CONFIG_SYNTHETIC, CONFIG_FILES };
 enum config_bad_text { CONFIG_SKIP, CONFIG_FAIL };
 enum config_durability { CONFIG_PROCESS, CONFIG_POWER };
+enum config_axes { CONFIG_AXES_AUTO, CONFIG_AXES_SEQUENCES, CONFIG_AXES_LAYERS };
+enum config_file_dtype { CONFIG_FILE_DTYPE_AUTO, CONFIG_FILE_DTYPE_BF16 };
 enum config_socket { CONFIG_FRONT, CONFIG_BACK }; /* producers' and sinks' side of the broker */
 
 enum { CONFIG_PATH_BYTES = 4096, CONFIG_MAX_PRODUCERS = 256, CONFIG_MAX_SAES = 64 };
@@ -33,6 +35,7 @@ struct config_list {
 struct config_stream {
     char *name; /* required; message_name_ok() */
     char *model;
+    char *model_name, *dataset; /* as exports name them; "": from the model's file, none */
     struct config_list hooks;
     int dtype; /* enum dtype */
     int codec; /* enum codec */
@@ -52,9 +55,12 @@ struct config_synthetic {
 struct config_capture {
     int engine; /* enum config_engine */
     struct config_list corpus;
-    char *text_field;
-    int on_bad_text; /* enum config_bad_text */
+    char *text_field, *tokens_field;
+    char *document_separator; /* "": a plain text is one document */
+    int on_bad_text;          /* enum config_bad_text */
+    double max_bad_documents; /* share */
     uint32_t context_tokens, batch_contexts;
+    int pack;         /* 0: one document a context */
     uint32_t threads; /* 0: config_threads() */
     int prepend_bos;  /* -1: as the model's metadata says */
     int exact_model;
@@ -62,13 +68,15 @@ struct config_capture {
     uint32_t producers;
     int keep_special, keep_sinks;
     double max_norm_ratio; /* 0: off */
-    double max_rejected_share;
+    double max_rejected_share, max_filtered_share;
     int resumable;
     uint32_t measure_contexts;
     uint64_t cache_bytes, retained_bytes;
     struct config_synthetic synthetic;
     struct config_list files;
-    char *tensor;
+    char *tensor, *tokens_tensor, *sequences_tensor;
+    int file_axes;  /* enum config_axes */
+    int file_dtype; /* enum config_file_dtype */
     uint32_t file_sequence_rows;
     char *http;
 };

@@ -21,6 +21,13 @@ static const struct config_choice booleans[] = {{"true", 1}, {"false", 0}, {NULL
 static const struct config_choice automatic[] = {
     {"auto", -1}, {"true", 1}, {"false", 0}, {NULL, 0}};
 
+static const struct config_choice axes[] = {{"auto", CONFIG_AXES_AUTO},
+                                            {"sequences", CONFIG_AXES_SEQUENCES},
+                                            {"layers", CONFIG_AXES_LAYERS},
+                                            {NULL, 0}};
+static const struct config_choice file_dtypes[] = {
+    {"auto", CONFIG_FILE_DTYPE_AUTO}, {"bf16", CONFIG_FILE_DTYPE_BF16}, {NULL, 0}};
+
 #define MEBI          ((double)(1 << 20))
 #define TEBI          ((double)(1ull << 40))
 #define MANY          1e15
@@ -48,6 +55,11 @@ const struct config_option config_options[] = {
      "name of the stream: 1 to 63 letters, digits, dots, dashes and underscores"},
     {"stream", "model", OPTION_PATH, IN(stream.model), "", "", 0, 0, NULL,
      "a GGUF file, or the name of a model that `make model` put into the cache (smollm2)"},
+    {"stream", "model_name", OPTION_TEXT, IN(stream.model_name), "", "", 0, 0, NULL,
+     "name of the model in the metadata of exports, as others find it (HuggingFaceTB/SmolLM2-135M); "
+     "empty: the model's file"},
+    {"stream", "dataset", OPTION_TEXT, IN(stream.dataset), "", "", 0, 0, NULL,
+     "name of the corpus in the metadata of exports; empty: none"},
     {"stream", "hooks", OPTION_TEXTS, IN(stream.hooks), "", "", 0, 0, NULL,
      "points of the model whose activations make a row, side by side: resid_post.15"},
     {"stream", "dtype", OPTION_CHOICE, IN(stream.dtype), "bf16", "", 0, 0, dtypes,
@@ -67,10 +79,21 @@ const struct config_option config_options[] = {
      "`make model` put into the cache (corpus)"},
     {"capture", "text_field", OPTION_TEXT, IN(capture.text_field), "text", "", 0, 0, NULL,
      "JSONL: the field that holds the text"},
+    {"capture", "tokens_field", OPTION_TEXT, IN(capture.tokens_field), "", "", 0, 0, NULL,
+     "JSON: the field that holds a document's token ids, in place of its text; empty: none"},
+    {"capture", "document_separator", OPTION_TEXT, IN(capture.document_separator), "", "", 0, 0, NULL,
+     "plain text: a line that holds nothing else ends a document (fortune files: \"%\"); empty: a "
+     "file is one document"},
     {"capture", "on_bad_text", OPTION_CHOICE, IN(capture.on_bad_text), "skip", "", 0, 0, bad_texts,
-     "documents that are not valid UTF-8: skip and count them, or fail"},
+     "documents that cannot be read (not UTF-8, not JSON, no text in them): skip and count them, or fail"},
+    {"capture", "max_bad_documents", OPTION_REAL, IN(capture.max_bad_documents), "0.01", "", 0, 1,
+     NULL, "stop with an error when more than this share of the documents was skipped, judged from "
+     "100 documents on and at the end"},
     {"capture", "context_tokens", OPTION_COUNT, IN(capture.context_tokens), "512", "tokens", 2,
      1 << 20, NULL, "length of a context, into which documents are packed"},
+    {"capture", "pack", OPTION_CHOICE, IN(capture.pack), "true", "", 0, 0, booleans,
+     "true: documents are packed into contexts one behind another; false: each context holds one "
+     "document, or a part of a longer one"},
     {"capture", "batch_contexts", OPTION_COUNT, IN(capture.batch_contexts), "1", "contexts", 1,
      1024, NULL, "contexts in one pass of the model"},
     {"capture", "threads", OPTION_COUNT, IN(capture.threads), "0", "threads", 0, 1024, NULL,
@@ -91,6 +114,9 @@ const struct config_option config_options[] = {
      "leave out rows whose norm is over this many times the median that was measured; 0: keep all"},
     {"capture", "max_rejected_share", OPTION_REAL, IN(capture.max_rejected_share), "0.01", "", 0, 1,
      NULL, "stop with an error when more than this share of the rows is not finite"},
+    {"capture", "max_filtered_share", OPTION_REAL, IN(capture.max_filtered_share), "0.05", "", 0, 1,
+     NULL, "stop with an error when max_norm_ratio leaves out more than this share of any 10,000 "
+     "rows, position 0 and special tokens not counted"},
     {"capture", "resumable", OPTION_CHOICE, IN(capture.resumable), "true", "", 0, 0, booleans,
      "false: the corpus can't be read again (a pipe), so rows that were in flight when a process "
      "dies are lost"},
@@ -104,6 +130,16 @@ const struct config_option config_options[] = {
      "the files engine: safetensors or .npy files of rows, in order"},
     {"capture", "tensor", OPTION_TEXT, IN(capture.tensor), "", "", 0, 0, NULL,
      "the files engine: tensor inside a safetensors file; empty: the only one"},
+    {"capture", "tokens_tensor", OPTION_TEXT, IN(capture.tokens_tensor), "", "", 0, 0, NULL,
+     "the files engine: tensor beside the rows that holds their token ids; empty: none"},
+    {"capture", "sequences_tensor", OPTION_TEXT, IN(capture.sequences_tensor), "", "", 0, 0, NULL,
+     "the files engine: tensor beside the rows that holds the number of each row's sequence; empty: "
+     "none"},
+    {"capture", "file_axes", OPTION_CHOICE, IN(capture.file_axes), "auto", "", 0, 0, axes,
+     "the files engine: what an array of three dimensions holds: (sequences, rows, width) or (rows, "
+     "layers, width); auto: sequences, or layers where stream.hooks names as many as there are"},
+    {"capture", "file_dtype", OPTION_CHOICE, IN(capture.file_dtype), "auto", "", 0, 0, file_dtypes,
+     "the files engine: bf16 reads the 2-byte values of a .npy that ml_dtypes wrote (V2) as bfloat16"},
     {"capture", "file_sequence_rows", OPTION_COUNT, IN(capture.file_sequence_rows), "512", "rows",
      1, 1 << 20, NULL, "the files engine: rows that count as one sequence"},
     {"capture", "http", OPTION_TEXT, IN(capture.http), "127.0.0.1:0", "", 0, 0, NULL,

@@ -34,7 +34,7 @@ struct config_option {
     const char *meaning;
 };
 
-enum { CONFIG_OPTIONS_MAX = 96 };
+enum { CONFIG_OPTIONS_MAX = 128 };
 extern const struct config_option config_options[];
 extern const size_t config_options_count;
 
