@@ -89,6 +89,10 @@ static json_t *descriptor_json(const struct descriptor *d)
     json_object_set_new(root, "keep_special", json_boolean(d->keep_special));
     json_object_set_new(root, "keep_sinks", json_boolean(d->keep_sinks));
     json_object_set_new(root, "max_norm_ratio", json_real(d->max_norm_ratio));
+    if (d->source_precision[0])
+        json_object_set_new(root, "source_precision", json_string(d->source_precision));
+    if (d->layers_kept) json_object_set_new(root, "layers_kept", json_integer(d->layers_kept));
+    if (d->prepared_fve > 0) json_object_set_new(root, "prepared_fve", json_real(d->prepared_fve));
     json_object_set_new(root, "rows_a_slab", json_integer(d->rows_a_slab));
     if (d->measured) {
         json_object_set_new(root, "measured_rows", json_integer((json_int_t)d->measured_rows));
@@ -239,6 +243,16 @@ static void take_mean(struct reader *r, struct descriptor *d)
         d->mean[i] = (float)json_number_value(json_array_get(list, i));
 }
 
+/* Descriptors of older builds do not have these. */
+static void take_preparation(struct reader *r, struct descriptor *d)
+{
+    if (json_object_get(r->object, "source_precision"))
+        take_text(r, "source_precision", d->source_precision, sizeof d->source_precision);
+    if (json_object_get(r->object, "layers_kept"))
+        d->layers_kept = (uint32_t)take_integer(r, "layers_kept", 0, 1 << 20);
+    if (json_object_get(r->object, "prepared_fve")) d->prepared_fve = take_real(r, "prepared_fve");
+}
+
 static void take_all(struct reader *r, struct descriptor *d)
 {
     char name[16] = "";
@@ -263,6 +277,7 @@ static void take_all(struct reader *r, struct descriptor *d)
     d->keep_special = take_boolean(r, "keep_special");
     d->keep_sinks = take_boolean(r, "keep_sinks");
     d->max_norm_ratio = take_real(r, "max_norm_ratio");
+    take_preparation(r, d);
     d->run = take_hash(r, "run");
     d->rows_a_slab = (uint32_t)take_integer(r, "rows_a_slab", 0, FRAME_MAX_ROWS);
     if (!d->measured) return;

@@ -33,7 +33,7 @@ struct descriptor {
     char engine[32];
     char model[256];
     uint64_t model_hash;
-    char precision[32];
+    char precision[32]; /* of the model as run */
     uint64_t corpus_hash;
     uint32_t context_tokens;
     int prepends_bos;
@@ -42,6 +42,13 @@ struct descriptor {
     int keep_special;
     int keep_sinks;
     double max_norm_ratio;
+
+    /* How the model was prepared, for people: not compared, and optional on the wire (unknown where
+     * a descriptor of an older build does not say, and in engines without a model). */
+    char source_precision[32]; /* of the model's own file; "": unknown */
+    uint32_t layers_kept;      /* of the model as run; 0: unknown */
+    double prepared_fve; /* of the rows of the model as run, those of its own file being the truth;
+                            1: they are the same; 0: unknown */
 
     /* Given by the sink. */
     uint64_t run;         /* random identity of this run's stream; 0 in a HELLO */

@@ -148,6 +148,25 @@ static void bad_ones_are_refused(void **state)
     free(text);
 }
 
+static void preparation_is_told_and_not_compared(void **state)
+{
+    (void)state;
+    struct descriptor old = make(), d = make();
+    strcpy(d.source_precision, "q4_1");
+    d.layers_kept = 17;
+    d.prepared_fve = 0.9993;
+    struct descriptor back = there_and_back(&d), before = there_and_back(&old);
+    assert_string_equal(back.source_precision, "q4_1");
+    assert_int_equal(back.layers_kept, 17);
+    assert_true(back.prepared_fve == 0.9993);
+    assert_string_equal(before.source_precision, "");
+    assert_int_equal(before.layers_kept, 0);
+    assert_true(before.prepared_fve == 0);
+    assert_int_equal(descriptor_match(&before, &back), ERR_OK);
+    descriptor_free(&back);
+    descriptor_free(&before);
+}
+
 static void too_wide_is_said(void **state)
 {
     (void)state;
@@ -174,9 +193,12 @@ static void held_out_share(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),           cmocka_unit_test(changed_keys_are_named),
-        cmocka_unit_test(bad_ones_are_refused), cmocka_unit_test(too_wide_is_said),
+        cmocka_unit_test(round_trip),
+        cmocka_unit_test(changed_keys_are_named),
+        cmocka_unit_test(bad_ones_are_refused),
+        cmocka_unit_test(too_wide_is_said),
         cmocka_unit_test(held_out_share),
+        cmocka_unit_test(preparation_is_told_and_not_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
