@@ -302,11 +302,17 @@ static void preparing(void *arg, const char *file, uint64_t bytes)
     pthread_mutex_unlock(&m->lock);
 }
 
+static void tell(void *arg, int is_warning, const char *sentence)
+{
+    (void)arg;
+    log_printf(is_warning ? LOG_WARN : LOG_INFO, "%s", sentence);
+}
+
 static int open_source(struct maker *m)
 {
     char *text = NULL;
     size_t bytes;
-    struct engine_watch watch = {preparing, m};
+    struct engine_watch watch = {preparing, tell, m};
     int rc = source_open(m->config, m->producer, &watch, &m->source);
     if (rc) return rc;
     m->engine = source_engine(m->source);

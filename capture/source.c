@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,11 @@ int source_describe(const struct source *s, const struct config *config, struct 
     if (!rc) rc = copy_name(d->engine, sizeof d->engine, "engine", info->engine);
     if (!rc) rc = copy_name(d->model, sizeof d->model, "stream.model", info->model);
     if (!rc) rc = copy_name(d->precision, sizeof d->precision, "precision", info->precision);
+    if (!rc)
+        rc = copy_name(d->source_precision, sizeof d->source_precision, "precision",
+                       info->source_precision);
+    d->layers_kept = info->layers_kept;
+    d->prepared_fve = isfinite(info->prepared_fve) ? info->prepared_fve : 0;
     for (uint32_t i = 0; i < info->hooks && !rc; i++) {
         d->hook[i].width = info->hook[i].width;
         rc = copy_name(d->hook[i].name, sizeof d->hook[i].name, "hook", info->hook[i].name);

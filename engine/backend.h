@@ -10,6 +10,8 @@
 struct backend {
     /* Make the state and fill in all of `info` but `engine`. On failure nothing is left. */
     int (*open)(const struct engine_options *options, struct engine_info *info, void **state);
+    /* NULL: nothing is made before rows are. `forecast` is all 0. */
+    int (*forecast)(const struct engine_options *options, struct engine_forecast *forecast);
     struct engine_counters (*counters)(const void *state);
     /* NULL: there is no corpus. `documents` is all 0. */
     void (*documents)(const void *state, struct engine_documents *documents);

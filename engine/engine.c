@@ -84,6 +84,14 @@ void engine_documents(const struct engine *engine, struct engine_documents *docu
     if (engine->backend->documents) engine->backend->documents(engine->state, documents);
 }
 
+int engine_forecast(const struct engine_options *options, struct engine_forecast *forecast)
+{
+    memset(forecast, 0, sizeof *forecast);
+    int result = options_check(options);
+    const struct backend *backend = result == ERR_OK ? kinds[options->kind].backend : NULL;
+    return backend && backend->forecast ? backend->forecast(options, forecast) : result;
+}
+
 int engine_count_rows(struct engine *engine, uint64_t *rows,
                       void (*progress)(void *arg, uint64_t tokens), void *arg)
 {

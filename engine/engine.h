@@ -26,11 +26,14 @@ struct engine_hook {
 };
 
 struct engine_info {
-    const char *engine;    /* "llama", "synthetic", "files" */
-    const char *model;     /* file name or description, for people */
-    uint64_t model_hash;   /* fingerprint of the model as run (prepared or not) */
-    const char *precision; /* "f32", "bf16", "q4_1", ... of the model as run */
-    uint64_t corpus_hash;  /* fingerprint of the corpus and of every setting that shapes contexts */
+    const char *engine;           /* "llama", "synthetic", "files" */
+    const char *model;            /* file name or description, for people */
+    uint64_t model_hash;          /* fingerprint of the model as run (prepared or not) */
+    const char *precision;        /* "f32", "bf16", "q4_1", ... of the model as run */
+    const char *source_precision; /* of the model's own file; NULL: no model */
+    uint32_t layers_kept;         /* of the model as run; 0: no model */
+    double prepared_fve;          /* descriptor.h; 0: no model; NaN: rows that are all the same */
+    uint64_t corpus_hash; /* fingerprint of the corpus and of every setting that shapes contexts */
     uint32_t context_tokens; /* rows of a context at most */
     int prepends_bos;
     int resumable; /* whether engine_seek works (a pipe cannot) */
@@ -88,6 +91,23 @@ int engine_open(const struct engine_options *options, struct engine **engine);
 const struct engine_info *engine_info(const struct engine *engine);
 struct engine_counters engine_counters(const struct engine *engine);
 void engine_documents(const struct engine *engine, struct engine_documents *documents);
+
+/* What opening an engine would make first, as far as it can be told beforehand: the model that the
+ * engine `llama` prepares, and the proof that it computes the same. All 0 where nothing is
+ * prepared.
+ */
+struct engine_forecast {
+    int32_t layers, layers_kept; /* of the model; kept unless the proof fails */
+    char precision[16];          /* that its weights are turned into */
+    int is_ready;                /* nothing is left to be made */
+    uint64_t prepared_bytes;     /* of the prepared model on disk; 0: the file itself is used */
+    uint64_t disk_bytes;         /* room that making and proving it takes at most */
+    uint64_t memory_bytes;       /* anonymous memory of the proof, at most about */
+    uint64_t mapped_bytes;       /* of files that it reads; the kernel may take these pages back */
+};
+
+/* Looks at the model, makes nothing. Errors of engine_open(). Blocks while the model is tried. */
+int engine_forecast(const struct engine_options *options, struct engine_forecast *forecast);
 
 /* Rows that all shares together will make before any filter (tokens of the corpus in contexts),
  * counted by reading and tokenizing it; *rows = 0 where that cannot be known (a pipe).

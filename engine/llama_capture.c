@@ -1,12 +1,20 @@
 #include "engine/llama_capture.h"
 
 #include "base/err.h"
+#include "engine/llama_block.h"
 
 #include <ggml-backend.h>
 #include <ggml.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void forget_taken(struct llama_capture *c)
+{
+    c->fired = c->proven = 0;
+    memset(c->taken, 0, sizeof c->taken);
+    memset(c->named, 0, sizeof c->named);
+}
 
 void llama_capture_begin(struct llama_capture *c, enum llama_capture_mode mode,
                          const int32_t *tokens, const int32_t *positions, uint32_t rows,
@@ -18,11 +26,13 @@ void llama_capture_begin(struct llama_capture *c, enum llama_capture_mode mode,
     c->rows = rows;
     c->values = values;
     c->families = 0;
+    c->asked_count = 0;
+    c->has_parts = c->has_mid = 0;
     c->begin = c->end = 0;
     c->begun = c->positions_seen = 0;
-    c->fired = 0;
     c->result = ERR_OK;
     c->width = 0;
+    forget_taken(c);
     for (uint32_t h = 0; h < c->hooks->count; h++) c->width += c->hooks->hook[h].width;
     memset(c->state, 0, sizeof c->state);
 }
@@ -30,14 +40,21 @@ void llama_capture_begin(struct llama_capture *c, enum llama_capture_mode mode,
 void llama_capture_free(struct llama_capture *c)
 {
     free(c->scratch);
+    free(c->asked);
     c->scratch = NULL;
-    c->scratch_bytes = 0;
+    c->asked = NULL;
+    c->scratch_bytes = c->asked_room = 0;
+}
+
+static void fail(struct llama_capture *c, int code)
+{
+    if (c->result == ERR_OK) c->result = code;
 }
 
 static int find_hook(const struct llama_hooks *hooks, const char *node, uint32_t *hook)
 {
     for (uint32_t h = 0; h < hooks->count; h++)
-        if (strcmp(hooks->hook[h].node, node) == 0) {
+        if (hooks->hook[h].point == POINT_NODE && strcmp(hooks->hook[h].node, node) == 0) {
             *hook = h;
             return 1;
         }
@@ -80,21 +97,108 @@ static void note_family(struct llama_capture *c, const struct ggml_tensor *t)
     memcpy(f->name, name, length + 1);
 }
 
+/* ---- parts of a layer ------------------------------------------------------------------- */
+
+/* The node of a hook in the layer that ends in `post`; NULL where the layer has no such part. */
+static const struct ggml_tensor *part_of(const struct ggml_tensor *post,
+                                         enum llama_hook_point point)
+{
+    struct llama_block block;
+    llama_block_find(post, &block);
+    switch (point) {
+    case POINT_NODE:
+        break;
+    case POINT_RESID_PRE:
+        return block.pre;
+    case POINT_RESID_MID:
+        return block.mid;
+    case POINT_ATTN_OUT:
+        return block.attn;
+    case POINT_MLP_OUT:
+        return block.mlp;
+    case POINT_ATTN_MODULE:
+        return block.attn ? llama_block_module(block.attn) : NULL;
+    case POINT_MLP_MODULE:
+        return block.mlp ? llama_block_module(block.mlp) : NULL;
+    }
+    return NULL;
+}
+
+/* Whether hook h is a part of the layer that ends in `post`. */
+static int ends_layer_of(const struct llama_capture *c, uint32_t h, const struct ggml_tensor *post)
+{
+    return c->hooks->hook[h].point != POINT_NODE && strncmp(post->name, "l_out-", 6) == 0 &&
+           llama_hooks_layer_of(post->name) == c->hooks->hook[h].layer;
+}
+
+static int ends_a_layer(const struct llama_capture *c, const struct ggml_tensor *t)
+{
+    for (uint32_t h = 0; h < c->hooks->count; h++)
+        if (ends_layer_of(c, h, t)) return 1;
+    return 0;
+}
+
+static enum llama_hook_state state_of(const struct llama_capture *c, const struct ggml_tensor *t,
+                                      uint32_t *width)
+{
+    *width = width_of(t, c->rows);
+    if (*width > 0) return HOOK_FOUND;
+    int64_t across = t->ne[0] * (t->ne[3] == 1 && t->ne[2] > 1 ? t->ne[1] : 1);
+    int has_fewer = t->type == GGML_TYPE_F32 && ggml_nelements(t) < across * c->rows;
+    return has_fewer ? HOOK_DROPPED : HOOK_UNFIT;
+}
+
+/* Which of the nodes of its name it is. */
+static uint32_t turn_of(const struct llama_capture *c, const struct ggml_tensor *t)
+{
+    uint32_t turn = 0;
+    for (size_t i = 0; i < c->asked_count && c->asked[i] != t; i++)
+        turn += strcmp(c->asked[i]->name, t->name) == 0;
+    return turn;
+}
+
+static void find_parts(struct llama_capture *c, const struct ggml_tensor *post)
+{
+    struct llama_block block;
+    if (!c->has_parts && strncmp(post->name, "l_out-", 6) == 0) {
+        llama_block_find(post, &block);
+        c->has_parts = block.attn != NULL;
+        c->has_mid = block.mid != NULL;
+    }
+    for (uint32_t h = 0; h < c->hooks->count; h++) {
+        if (!ends_layer_of(c, h, post)) continue;
+        const struct ggml_tensor *part = part_of(post, c->hooks->hook[h].point);
+        c->state[h] = part ? state_of(c, part, &c->hooks->hook[h].width) : HOOK_NO_PART;
+        if (!part) continue;
+        snprintf(c->hooks->hook[h].node, sizeof c->hooks->hook[h].node, "%s", part->name);
+        c->hooks->hook[h].turn = turn_of(c, part);
+    }
+}
+
+static void note_asked(struct llama_capture *c, const struct ggml_tensor *t)
+{
+    if (c->asked_count == c->asked_room) {
+        size_t room = c->asked_room ? 2 * c->asked_room : 1024;
+        const struct ggml_tensor **larger = realloc(c->asked, room * sizeof *larger);
+        if (!larger) {
+            fail(c, err_set(ERR_NOMEM, "no memory for a model's graph"));
+            return;
+        }
+        c->asked = larger;
+        c->asked_room = room;
+    }
+    c->asked[c->asked_count++] = t;
+}
+
 static void probe(struct llama_capture *c, const struct ggml_tensor *t)
 {
-    note_family(c, t);
     uint32_t h;
+    note_asked(c, t);
+    note_family(c, t);
+    find_parts(c, t);
     if (!find_hook(c->hooks, t->name, &h)) return;
-    if (c->state[h] != HOOK_MISSING) {
-        c->state[h] = HOOK_TWICE;
-        return;
-    }
-    uint32_t width = width_of(t, c->rows);
-    int64_t across = t->ne[0] * (t->ne[3] == 1 && t->ne[2] > 1 ? t->ne[1] : 1);
-    c->state[h] = width > 0 ? HOOK_FOUND : HOOK_UNFIT;
-    if (width == 0 && t->type == GGML_TYPE_F32 && ggml_nelements(t) < across * c->rows)
-        c->state[h] = HOOK_DROPPED;
-    c->hooks->hook[h].width = width;
+    c->state[h] =
+        c->state[h] == HOOK_MISSING ? state_of(c, t, &c->hooks->hook[h].width) : HOOK_TWICE;
 }
 
 int llama_capture_dropped(const struct llama_capture *c)
@@ -104,34 +208,63 @@ int llama_capture_dropped(const struct llama_capture *c)
     return 0;
 }
 
-static void list_hooks(const struct llama_capture *c, int32_t layers, char *list, size_t size)
+/* Only what is there: resid_post by the layers whose l_out is. */
+static void list_hooks(const struct llama_capture *c, char *list, size_t size)
 {
-    size_t used = (size_t)snprintf(list, size, "resid_post.0 to resid_post.%d", layers - 1);
+    size_t used = 0;
+    list[0] = '\0';
+    for (uint32_t i = 0; i < c->families; i++) {
+        const struct llama_node_family *f = &c->family[i];
+        if (strcmp(f->name, "l_out") == 0 && f->usable)
+            used = (size_t)snprintf(list, size, "resid_post.%d to resid_post.%d%s%s", f->low,
+                                    f->high, c->has_parts ? ", resid_pre, attn_out, mlp_out" : "",
+                                    c->has_mid ? ", resid_mid" : "");
+    }
     for (uint32_t i = 0; i < c->families && used + 80 < size; i++) {
         const struct llama_node_family *f = &c->family[i];
         if (!f->usable || strcmp(f->name, "l_out") == 0 || strpbrk(f->name, " ()")) continue;
         if (f->nodes != (uint32_t)(f->high - f->low + 1)) continue; /* HOOK_TWICE, or none */
-        if (f->low < 0)
-            used += (size_t)snprintf(list + used, size - used, ", %s", f->name);
-        else
-            used +=
-                (size_t)snprintf(list + used, size - used, ", %s-%d..%d", f->name, f->low, f->high);
+        used += (size_t)snprintf(list + used, size - used, "%s%s", used ? ", " : "", f->name);
+        if (f->low >= 0)
+            used += (size_t)snprintf(list + used, size - used, "-%d..%d", f->low, f->high);
     }
+}
+
+/* A hook whose node is not there: a layer too high, a layer of another kind, or no such name. */
+static int missing(const struct llama_capture *c, uint32_t h, int32_t layers, const char *list)
+{
+    const char *name = c->hooks->hook[h].name;
+    if (c->hooks->hook[h].layer >= layers)
+        return err_set(ERR_USAGE, "hook %s: the model has layers 0 to %d; it has: %s", name,
+                       layers - 1, list);
+    if (c->hooks->hook[h].point == POINT_NODE)
+        return err_set(ERR_USAGE, "hook %s: the model has no node %s; it has: %s", name,
+                       c->hooks->hook[h].node, list);
+    return err_set(ERR_USAGE,
+                   "hook %s: layer %d of this model does not add attention and MLP to a residual "
+                   "stream one by one (they run in parallel, or it has only one of them, or other "
+                   "sums), so it has no such point; it has: %s",
+                   name, c->hooks->hook[h].layer, list);
 }
 
 int llama_capture_check(const struct llama_capture *c, int32_t layers)
 {
     char list[700];
-    list_hooks(c, layers, list, sizeof list);
+    list_hooks(c, list, sizeof list);
     for (uint32_t h = 0; h < c->hooks->count; h++) {
         const char *name = c->hooks->hook[h].name, *node = c->hooks->hook[h].node;
+        for (uint32_t other = 0; other < h && node[0]; other++)
+            if (strcmp(node, c->hooks->hook[other].node) == 0 &&
+                c->hooks->hook[h].turn == c->hooks->hook[other].turn)
+                return err_set(ERR_USAGE, "hooks %s and %s are the same node of this model, %s",
+                               c->hooks->hook[other].name, name, node);
         switch (c->state[h]) {
         case HOOK_FOUND:
         case HOOK_DROPPED:
             break;
         case HOOK_MISSING:
-            return err_set(ERR_USAGE, "hook %s: the model has no node %s; it has: %s", name, node,
-                           list);
+        case HOOK_NO_PART:
+            return missing(c, h, layers, list);
         case HOOK_UNFIT:
             return err_set(ERR_USAGE,
                            "hook %s: %s does not hold one float32 row a token; these do: %s", name,
@@ -145,11 +278,6 @@ int llama_capture_check(const struct llama_capture *c, int32_t layers)
 }
 
 /* ---- rows ------------------------------------------------------------------------------- */
-
-static void fail(struct llama_capture *c, int code)
-{
-    if (c->result == ERR_OK) c->result = code;
-}
 
 static char *scratch(struct llama_capture *c, size_t bytes)
 {
@@ -177,11 +305,17 @@ static void compare(struct llama_capture *c, const struct ggml_tensor *t, const 
                         what, c->begin, c->end, c->rows));
 }
 
+/* A ubatch's first node is asked for: the one before must have given all. */
+static void await_ubatch(struct llama_capture *c)
+{
+    if (c->begun && c->proven != c->hooks->count)
+        fail(c, err_set(ERR_INTERNAL, "a pass ended after %u of %u hooks", c->proven,
+                        c->hooks->count));
+    forget_taken(c);
+}
+
 static void begin_ubatch(struct llama_capture *c, const struct ggml_tensor *tokens)
 {
-    if (c->begun && c->fired != c->hooks->count)
-        fail(c,
-             err_set(ERR_INTERNAL, "a pass ended after %u of %u hooks", c->fired, c->hooks->count));
     int64_t n = ggml_nelements(tokens);
     if (n > c->rows - c->end) {
         fail(c, err_set(ERR_MISMATCH, "the graph computes more tokens than the %u submitted",
@@ -191,7 +325,6 @@ static void begin_ubatch(struct llama_capture *c, const struct ggml_tensor *toke
     c->begin = c->end;
     c->end += (uint32_t)n;
     c->begun = 1;
-    c->fired = 0;
     c->positions_seen = 0;
     compare(c, tokens, c->tokens, "tokens");
 }
@@ -206,6 +339,7 @@ static void take_hook(struct llama_capture *c, const struct ggml_tensor *t, uint
         return;
     }
     c->fired++;
+    c->proven += c->hooks->hook[h].point == POINT_NODE;
     size_t row_bytes = (size_t)width * sizeof(float), offset = 0;
     for (uint32_t i = 0; i < h; i++) offset += c->hooks->hook[i].width;
     float *to = c->values + (size_t)c->begin * c->width + offset;
@@ -218,6 +352,41 @@ static void take_hook(struct llama_capture *c, const struct ggml_tensor *t, uint
     ggml_backend_tensor_get(t, c->scratch, 0, row_bytes * rows);
     for (uint32_t r = 0; r < rows; r++)
         memcpy(to + (size_t)r * c->width, from + (size_t)r * row_bytes, row_bytes);
+}
+
+/* Whether the node is a part that a hook is: by its name and turn. Counted once, when it is asked.
+ */
+static int ask_part(struct llama_capture *c, const struct ggml_tensor *t)
+{
+    int wanted = 0;
+    for (uint32_t h = 0; h < c->hooks->count; h++) {
+        if (c->hooks->hook[h].point == POINT_NODE || strcmp(c->hooks->hook[h].node, t->name) != 0)
+            continue;
+        if (c->named[h]++ != c->hooks->hook[h].turn) continue;
+        c->taken[h] = t;
+        wanted = 1;
+    }
+    return wanted;
+}
+
+static void take_parts(struct llama_capture *c, const struct ggml_tensor *t)
+{
+    for (uint32_t h = 0; h < c->hooks->count; h++)
+        if (c->taken[h] == t) take_hook(c, t, h);
+}
+
+/* What was copied for a part of this layer must be that part. */
+static void prove_parts(struct llama_capture *c, const struct ggml_tensor *post)
+{
+    for (uint32_t h = 0; h < c->hooks->count; h++) {
+        if (!ends_layer_of(c, h, post)) continue;
+        if (!c->taken[h] || c->taken[h] != part_of(post, c->hooks->hook[h].point))
+            fail(c, err_set(ERR_MISMATCH,
+                            "hook %s: %s is another node of the graph than when the model was "
+                            "opened; nothing of this batch is used",
+                            c->hooks->hook[h].name, c->hooks->hook[h].node));
+        c->proven++;
+    }
 }
 
 static int is_tokens(const struct ggml_tensor *t)
@@ -241,25 +410,28 @@ bool llama_capture_eval(struct ggml_tensor *t, bool ask, void *arg)
     }
     uint32_t h = 0;
     int tokens = is_tokens(t), positions = is_positions(c, t);
-    int hook = find_hook(c->hooks, t->name, &h);
-    if (ask) return tokens || positions || hook;
+    int hook = find_hook(c->hooks, t->name, &h), ends_layer = ends_a_layer(c, t);
+    if (ask && tokens) await_ubatch(c);
+    if (ask) return ask_part(c, t) || tokens || positions || hook || ends_layer;
     if (tokens) begin_ubatch(c, t->src[1]);
     if (positions) {
         c->positions_seen = 1;
         compare(c, t->src[1], c->positions, "positions");
     }
     if (hook) take_hook(c, t, h);
+    take_parts(c, t);
+    if (ends_layer) prove_parts(c, t);
     /* Stops the graph after the last hook: what lies above is not computed. */
-    return c->result == ERR_OK && c->fired < c->hooks->count;
+    return c->result == ERR_OK && c->proven < c->hooks->count;
 }
 
 int llama_capture_end(struct llama_capture *c)
 {
     if (c->result != ERR_OK) return c->result;
-    if (c->end != c->rows || c->fired != c->hooks->count)
+    if (c->end != c->rows || c->proven != c->hooks->count)
         return err_set(ERR_MISMATCH,
                        "the graph gave %u of %u rows and %u of %u hooks; nothing of this batch is "
                        "used",
-                       c->end, c->rows, c->fired, c->hooks->count);
+                       c->end, c->rows, c->proven, c->hooks->count);
     return ERR_OK;
 }

@@ -5,6 +5,11 @@
  * the rows come from the graph's own GET_ROWS node over `inp_tokens`, their positions from the
  * input of its first ROPE node; both are compared with what was submitted, so that a batch that was
  * reordered or cut is an error and never a row under another's name.
+ *
+ * A hook that is a part of a layer (llama_block.h) is found by a probe, which takes the layer apart
+ * where it ends and writes into the hooks how the part's node is called, and which of that name it
+ * is. While rows are taken the layer is taken apart again, and what was copied must be what it
+ * finds.
  */
 #ifndef SLUICE_ENGINE_LLAMA_CAPTURE_H
 #define SLUICE_ENGINE_LLAMA_CAPTURE_H
@@ -38,6 +43,7 @@ enum llama_hook_state {
     HOOK_DROPPED, /* holds fewer rows than there are tokens */
     HOOK_UNFIT,   /* not float32, or not laid out in rows */
     HOOK_TWICE,   /* several nodes of that name */
+    HOOK_NO_PART, /* the layer is there and has no such part */
 };
 
 struct llama_capture {
@@ -52,6 +58,9 @@ struct llama_capture {
     enum llama_hook_state state[ENGINE_MAX_HOOKS];
     struct llama_node_family family[CAPTURE_MAX_FAMILIES];
     uint32_t families;
+    int has_parts, has_mid;           /* the first layer that was seen has these */
+    const struct ggml_tensor **asked; /* nodes so far */
+    size_t asked_count, asked_room;
 
     /* CAPTURE_ROWS */
     float *values;       /* (rows, width) */
@@ -60,7 +69,10 @@ struct llama_capture {
     int begun;           /* a ubatch has */
     int positions_seen;  /* in this ubatch */
     uint32_t fired;      /* hooks in this ubatch */
-    char *scratch;       /* a hook's rows, where several lie side by side */
+    uint32_t proven;     /* of them, those that are what the graph says they are */
+    const struct ggml_tensor *taken[ENGINE_MAX_HOOKS]; /* parts, in this ubatch; NULL: not yet */
+    uint32_t named[ENGINE_MAX_HOOKS]; /* nodes of the part's name so far in this ubatch */
+    char *scratch;                    /* a hook's rows, where several lie side by side */
     size_t scratch_bytes;
     int result; /* of the first failure; its text is in err_text() */
 };

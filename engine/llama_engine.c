@@ -14,6 +14,7 @@
 
 struct llama_state {
     struct engine_options options;
+    struct llama_facts facts; /* of the model's own file */
     struct llama_hooks hooks;
     struct llama_prepared prepared;
     struct llama_runner *runner;
@@ -48,46 +49,137 @@ static void close_llama(void *state)
     free(s);
 }
 
-/* Find the hooks in the file as it is, before minutes are spent on preparing it. */
+static int check_options(const struct engine_options *o)
+{
+    if (!o->model_file)
+        return err_set(ERR_USAGE, "no model is given; HINT: set stream.model to a GGUF file");
+    if (o->context_tokens == 0 || o->context_tokens > 1 << 20)
+        return err_set(ERR_USAGE, "capture.context_tokens %u is not in 1 to 1048576",
+                       o->context_tokens);
+    if (o->batch_contexts == 0 || o->batch_contexts > 256)
+        return err_set(ERR_USAGE, "capture.batch_contexts %u is not in 1 to 256",
+                       o->batch_contexts);
+    return ERR_OK;
+}
+
+static void pack_as_told(const struct engine_options *o, struct llama_runner *runner,
+                         struct pack_options *packing)
+{
+    const struct llama_special *special = llama_runner_special(runner);
+    int adds_bos = o->prepend_bos < 0 ? special->adds_bos : o->prepend_bos;
+    *packing = (struct pack_options){.tokenize = llama_runner_tokenize,
+                                     .arg = runner,
+                                     .share_index = o->share_index,
+                                     .share_count = o->share_count,
+                                     .context_tokens = o->context_tokens,
+                                     .bos = adds_bos ? special->bos : -1,
+                                     .separator = special->separator,
+                                     .on_bad_text = o->on_bad_text};
+}
+
+/* The first contexts of the whole corpus, for llama_compare.h. Runs in a child process. */
+static int first_contexts(void *arg, struct llama_runner *runner, uint32_t contexts,
+                          uint32_t context_tokens, int32_t *tokens)
+{
+    const struct engine_options *o = arg;
+    struct pack_options packing;
+    struct corpus *corpus;
+    struct pack *pack;
+    pack_as_told(o, runner, &packing);
+    packing.share_index = 0;
+    packing.share_count = 1;
+    packing.context_tokens = context_tokens;
+    packing.on_bad_text = BAD_TEXT_SKIP;
+    int result = corpus_open(o->corpus, o->corpus_count, o->text_field, &corpus);
+    if (result != ERR_OK) return result;
+    result = corpus_rereadable(corpus) ? pack_open(corpus, &packing, &pack) : ERR_STATE;
+    if (result != ERR_OK) return result; /* the process ends: nothing is closed */
+    for (uint32_t c = 0; c < contexts && result == ERR_OK; c++) {
+        struct pack_context context;
+        result = pack_next(pack, &context);
+        if (result != ERR_OK || context.count == 0) return c > 0 ? ERR_OK : ERR_NOTFOUND;
+        memcpy(tokens + (size_t)c * context_tokens, context.tokens,
+               context.count * sizeof *context.tokens);
+    }
+    return ERR_OK;
+}
+
+static struct llama_prepare_options preparation(const struct engine_options *o,
+                                                const struct llama_facts *facts, uint64_t hash)
+{
+    return (struct llama_prepare_options){.source = o->model_file,
+                                          .source_hash = hash,
+                                          .source_precision = facts->precision,
+                                          .hooks = &facts->hooks,
+                                          .cache_dir = o->cache_dir,
+                                          .limit_bytes = o->cache_limit_bytes,
+                                          .context_tokens = o->context_tokens,
+                                          .threads = o->threads,
+                                          .watch = &o->watch,
+                                          .text = first_contexts,
+                                          .text_arg = (void *)o};
+}
+
+/* Try the file as it is, before minutes are spent on preparing it. */
+static int try_model(const struct engine_options *o, struct llama_facts *facts, uint64_t *hash)
+{
+    struct llama_hooks hooks;
+    struct llama_runner_options run = {
+        .path = o->model_file, .context_tokens = o->context_tokens, .threads = o->threads};
+    int result = llama_hooks_parse(o->hooks, o->hooks_count, &hooks);
+    if (result == ERR_OK) result = llama_file_check(o->model_file);
+    if (result == ERR_OK) result = llama_file_fingerprint(o->model_file, o->cache_dir, hash);
+    if (result == ERR_OK) result = llama_runner_try(&run, &hooks, facts);
+    if (result == ERR_OK && !facts->has_tokenizer && !o->tokens_field)
+        return err_set(ERR_USAGE,
+                       "%s has no tokenizer, so no text can be put into it; HINT: take a model "
+                       "that has one, or give token ids (capture.tokens_field)",
+                       o->model_file);
+    return result;
+}
+
 static int open_model(struct llama_state *s, struct engine_info *info)
 {
     const struct engine_options *o = &s->options;
-    int result = llama_hooks_parse(o->hooks, o->hooks_count, &s->hooks);
-    if (result == ERR_OK) result = llama_file_check(o->model_file);
-    if (result == ERR_OK)
-        result = llama_file_fingerprint(o->model_file, o->cache_dir, &info->model_hash);
-    if (result == ERR_OK && !o->exact_model) result = llama_runner_probe(o->model_file, &s->hooks);
+    int result = try_model(o, &s->facts, &info->model_hash);
     if (result != ERR_OK) return result;
+    s->hooks = s->facts.hooks;
     struct llama_runner_options run = {
         .path = o->model_file, .context_tokens = o->context_tokens, .threads = o->threads};
+    info->layers_kept = (uint32_t)s->facts.layers;
+    info->prepared_fve = 1;
     if (!o->exact_model) {
-        result =
-            llama_prepare(o->model_file, info->model_hash, llama_hooks_top_layer(&s->hooks),
-                          o->cache_dir, o->cache_limit_bytes, o->threads, &o->watch, &s->prepared);
+        struct llama_prepare_options prepare = preparation(o, &s->facts, info->model_hash);
+        result = llama_prepare(&prepare, &s->prepared);
         if (result != ERR_OK) return result;
         run.path = s->prepared.path;
         info->model_hash = s->prepared.hash;
+        info->layers_kept = (uint32_t)s->prepared.layers_kept;
+        info->prepared_fve = s->prepared.fve;
     }
     return llama_runner_open(&run, &s->hooks, &s->runner);
+}
+
+static int forecast(const struct engine_options *o, struct engine_forecast *forecast)
+{
+    struct llama_facts facts;
+    uint64_t hash;
+    int result = check_options(o);
+    if (result == ERR_OK) result = try_model(o, &facts, &hash);
+    if (result != ERR_OK || o->exact_model) return result;
+    struct llama_prepare_options prepare = preparation(o, &facts, hash);
+    return llama_prepare_forecast(&prepare, forecast);
 }
 
 static int open_corpus(struct llama_state *s, struct engine_info *info)
 {
     const struct engine_options *o = &s->options;
-    int adds_bos = o->prepend_bos < 0 ? llama_runner_adds_bos(s->runner) : o->prepend_bos;
-    int32_t bos = adds_bos ? llama_runner_bos(s->runner) : -1;
-    if (adds_bos && bos < 0)
+    pack_as_told(o, s->runner, &s->packing);
+    int32_t bos = s->packing.bos;
+    if (o->prepend_bos > 0 && bos < 0)
         return err_set(ERR_USAGE,
-                       "%s has no BOS token to prepend; HINT: set capture.prepend_bos: false",
+                       "%s names no BOS token to prepend; HINT: set capture.prepend_bos: false",
                        o->model_file);
-    s->packing = (struct pack_options){.tokenize = llama_runner_tokenize,
-                                       .arg = s->runner,
-                                       .share_index = o->share_index,
-                                       .share_count = o->share_count,
-                                       .context_tokens = o->context_tokens,
-                                       .bos = bos,
-                                       .separator = llama_runner_separator(s->runner),
-                                       .on_bad_text = o->on_bad_text};
     int result = corpus_open(o->corpus, o->corpus_count, o->text_field, &s->corpus);
     if (result == ERR_OK) result = corpus_fingerprint(s->corpus, &info->corpus_hash);
     if (result == ERR_OK) result = pack_open(s->corpus, &s->packing, &s->pack);
@@ -97,7 +189,7 @@ static int open_corpus(struct llama_state *s, struct engine_info *info)
     info->corpus_hash =
         fingerprint_add_u64(info->corpus_hash, (uint64_t)(s->packing.separator + 1));
     info->corpus_hash = fingerprint_add_u64(info->corpus_hash, (uint64_t)o->on_bad_text);
-    info->prepends_bos = adds_bos;
+    info->prepends_bos = bos >= 0;
     info->resumable = corpus_rereadable(s->corpus);
     return ERR_OK;
 }
@@ -126,25 +218,13 @@ static void describe(const struct llama_state *s, struct engine_info *info)
 {
     info->model = file_name(s->options.model_file);
     info->precision = llama_runner_precision(s->runner);
+    info->source_precision = s->facts.precision;
     info->context_tokens = s->options.context_tokens;
     info->hooks = s->hooks.count;
     for (uint32_t h = 0; h < s->hooks.count; h++) {
         strcpy(info->hook[h].name, s->hooks.hook[h].name);
         info->hook[h].width = s->hooks.hook[h].width;
     }
-}
-
-static int check_options(const struct engine_options *o)
-{
-    if (!o->model_file)
-        return err_set(ERR_USAGE, "no model is given; HINT: set stream.model to a GGUF file");
-    if (o->context_tokens == 0 || o->context_tokens > 1 << 20)
-        return err_set(ERR_USAGE, "capture.context_tokens %u is not in 1 to 1048576",
-                       o->context_tokens);
-    if (o->batch_contexts == 0 || o->batch_contexts > 256)
-        return err_set(ERR_USAGE, "capture.batch_contexts %u is not in 1 to 256",
-                       o->batch_contexts);
-    return ERR_OK;
 }
 
 static int open_llama(const struct engine_options *options, struct engine_info *info, void **state)
@@ -269,6 +349,7 @@ static int next(void *state, struct engine_batch *batch)
 
 const struct backend backend_llama = {
     .open = open_llama,
+    .forecast = forecast,
     .counters = counters,
     .count_rows = count_rows,
     .seek = seek,

@@ -90,8 +90,10 @@ static int add_part(const char *path, int32_t keep_layers, struct llama_file_siz
         if (layer >= size->layers) size->layers = layer + 1;
         if (keep_layers >= 0 && layer >= keep_layers) continue;
         enum ggml_type type = gguf_get_tensor_type(gguf, i);
-        size->values +=
-            gguf_get_tensor_size(gguf, i) / ggml_type_size(type) * (uint64_t)ggml_blck_size(type);
+        uint64_t bytes = gguf_get_tensor_size(gguf, i);
+        if (ggml_type_size(type) == 0) continue; /* a type that llama.cpp no longer knows */
+        size->values += bytes / ggml_type_size(type) * (uint64_t)ggml_blck_size(type);
+        size->bytes += bytes;
     }
     gguf_free(gguf);
     return ERR_OK;

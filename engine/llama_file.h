@@ -17,6 +17,7 @@ int llama_file_fingerprint(const char *path, const char *cache_dir, uint64_t *ha
 struct llama_file_size {
     int32_t layers;  /* of the whole model */
     uint64_t values; /* weights that remain when `keep_layers` are kept */
+    uint64_t bytes;  /* of these weights, as they lie in the file */
 };
 
 /* Count the weights of the first keep_layers layers (-1: all) and of what lies in no layer, over

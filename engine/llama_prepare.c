@@ -3,24 +3,28 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "engine/fingerprint.h"
+#include "engine/llama_compare.h"
 #include "engine/llama_file.h"
+#include "engine/llama_folder.h"
+#include "engine/llama_guard.h"
 #include "engine/llama_quiet.h"
+#include "engine/llama_record.h"
+#include "engine/llama_trial.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <llama.h>
+#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { LOCK_WAIT_SECONDS = 1800 };
+static const double equal_within = 1e-5; /* of a row's norm */
+static const double fve_warned = 0.99;   /* below which a change of type is a warning */
 
 struct precision {
     const char *name;
@@ -34,39 +38,78 @@ static const struct precision precisions[] = {
     {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0, 34.0 / 32.0},
 };
 
+/* One preparation. */
+struct plan {
+    const struct llama_prepare_options *o;
+    char folder[PATH_MAX];
+    struct llama_file_size whole, cut; /* all layers; those up to one above the highest hook */
+    int32_t keep_layers;               /* of the cut; whole.layers where there is none */
+};
+
+static void tell(const struct plan *plan, int is_warning, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void tell(const struct plan *plan, int is_warning, const char *fmt, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (plan->o->watch->tell) plan->o->watch->tell(plan->o->watch->arg, is_warning, text);
+}
+
+static void tell_progress(void *arg, const char *sentence)
+{
+    tell(arg, 0, "%s", sentence);
+}
+
+/* ---- names ------------------------------------------------------------------------------ */
+
+static int path_in(const struct plan *plan, char out[PATH_MAX], const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static int path_in(const struct plan *plan, char out[PATH_MAX], const char *fmt, ...)
+{
+    va_list args;
+    int n = snprintf(out, PATH_MAX, "%s/", plan->folder);
+    if (n < 0 || n >= PATH_MAX) return err_set(ERR_IO, "path too long: %s", plan->folder);
+    va_start(args, fmt);
+    int more = vsnprintf(out + n, (size_t)(PATH_MAX - n), fmt, args);
+    va_end(args);
+    if (more < 0 || more >= PATH_MAX - n) return err_set(ERR_IO, "path too long: %s", plan->folder);
+    return ERR_OK;
+}
+
+static int model_path(const struct plan *plan, int32_t layers, const char *type, char out[PATH_MAX])
+{
+    return path_in(plan, out, "%016" PRIx64 "-layers%d-%s-llama%s.gguf", plan->o->source_hash,
+                   layers, type, llama_version());
+}
+
+/* A record about the model `of` depends on the hooks and on the contexts' length, too. */
+static int record_path(const struct plan *plan, int32_t layers, const char *of, char out[PATH_MAX])
+{
+    return path_in(plan, out, "%016" PRIx64 "-layers%d-%s-ctx%u-hooks%016" PRIx64 "-llama%s.json",
+                   plan->o->source_hash, layers, of, plan->o->context_tokens,
+                   llama_hooks_fingerprint(plan->o->hooks), llama_version());
+}
+
 /* ---- what fits -------------------------------------------------------------------------- */
 
-/* Memory that can be had without swapping; 0 where the system does not say. */
-static uint64_t memory_available_bytes(void)
-{
-    unsigned long long kib = 0;
-    char line[160];
-    FILE *file = fopen("/proc/meminfo", "r");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
-    if (file) fclose(file);
-    return kib * 1024;
-}
-
-static uint64_t disk_free_bytes(const char *folder)
-{
-    struct statvfs st;
-    return statvfs(folder, &st) == 0 ? (uint64_t)st.f_bavail * st.f_frsize : 0;
-}
-
 /* The header holds the vocabulary, which can take several megabytes. */
+static const uint64_t header_bytes = 16u << 20;
+
 static uint64_t file_bytes(uint64_t values, const struct precision *p)
 {
-    return (uint64_t)((double)values * p->bytes) + (16u << 20);
+    return (uint64_t)((double)values * p->bytes) + header_bytes;
 }
 
-static int choose(uint64_t values, uint64_t limit_bytes, const struct precision **chosen)
+static int choose(const struct plan *plan, uint64_t values, const struct precision **chosen)
 {
-    uint64_t memory = memory_available_bytes();
+    uint64_t memory = llama_folder_memory_bytes();
     int wide = strstr(llama_print_system_info(), "AVX512 = 1") != NULL; /* built for, and has it */
     for (size_t i = wide ? 0 : 1; i < sizeof precisions / sizeof precisions[0]; i++) {
         uint64_t bytes = file_bytes(values, &precisions[i]);
-        if (bytes > limit_bytes || (memory > 0 && bytes > memory / 2)) continue;
+        if (bytes > plan->o->limit_bytes || (memory > 0 && bytes > memory / 2)) continue;
         *chosen = &precisions[i];
         return ERR_OK;
     }
@@ -77,195 +120,351 @@ static int choose(uint64_t values, uint64_t limit_bytes, const struct precision 
                    file_bytes(values, &precisions[2]) >> 20);
 }
 
-/* ---- the folder ------------------------------------------------------------------------- */
-
-struct entry {
-    char name[NAME_MAX + 1];
-    uint64_t bytes;
-    struct timespec used;
-};
-
-static int by_use(const void *a, const void *b)
-{
-    const struct timespec *x = &((const struct entry *)a)->used;
-    const struct timespec *y = &((const struct entry *)b)->used;
-    if (x->tv_sec != y->tv_sec) return x->tv_sec < y->tv_sec ? -1 : 1;
-    return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
-}
-
-static int is_temporary(const char *name)
-{
-    return strstr(name, ".gguf.tmp") != NULL;
-}
-
-/* The prepared models in a folder, the least recently used first; half-made ones, whose makers are
- * gone because we hold the lock, are removed on the way. */
-static int list(const char *folder, struct entry **entries, size_t *count)
-{
-    DIR *dir = opendir(folder);
-    if (!dir) return err_set(ERR_IO, "cannot read %s: %s", folder, strerror(errno));
-    struct dirent *d;
-    struct stat st;
-    *entries = NULL;
-    *count = 0;
-    int result = ERR_OK;
-    while ((d = readdir(dir))) {
-        if (!strstr(d->d_name, ".gguf") || fstatat(dirfd(dir), d->d_name, &st, 0) != 0) continue;
-        if (is_temporary(d->d_name)) {
-            unlinkat(dirfd(dir), d->d_name, 0);
-            continue;
-        }
-        struct entry *larger = realloc(*entries, (*count + 1) * sizeof *larger);
-        if (!larger) {
-            result = err_set(ERR_NOMEM, "no memory to list %s", folder);
-            break;
-        }
-        *entries = larger;
-        struct entry *e = &larger[(*count)++];
-        strcpy(e->name, d->d_name);
-        e->bytes = (uint64_t)st.st_size;
-        e->used = st.st_mtim;
-    }
-    closedir(dir);
-    if (*count > 0) qsort(*entries, *count, sizeof **entries, by_use);
-    return result;
-}
-
-/* Remove the least recently used until `bytes` more stay below the cap and fit on the disk. Files
- * that a process has mapped stay readable for it. */
-static int make_room(const char *folder, uint64_t bytes, uint64_t limit_bytes)
-{
-    struct entry *entries = NULL;
-    size_t count = 0;
-    int result = list(folder, &entries, &count);
-    uint64_t total = bytes, spare = bytes / 20;
-    for (size_t i = 0; i < count; i++) total += entries[i].bytes;
-    for (size_t i = 0; i < count && result == ERR_OK; i++) {
-        if (total <= limit_bytes && disk_free_bytes(folder) >= bytes + spare) break;
-        char path[PATH_MAX];
-        int n = snprintf(path, sizeof path, "%s/%s", folder, entries[i].name);
-        if (n > 0 && (size_t)n < sizeof path && unlink(path) == 0) total -= entries[i].bytes;
-    }
-    free(entries);
-    if (result == ERR_OK && disk_free_bytes(folder) < bytes + spare)
-        result =
-            err_set(ERR_NOSPC, "%s: the disk has no room for %" PRIu64 " MB", folder, bytes >> 20);
-    return result;
-}
-
-/* One process prepares at a time; others wait and then find it done. */
-static int lock_folder(const char *folder, int *fd)
-{
-    char path[PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s/lock", folder);
-    if (n < 0 || (size_t)n >= sizeof path) return err_set(ERR_IO, "path too long: %s", folder);
-    struct timespec tenth = {.tv_nsec = 100000000};
-    for (int i = 0; i < 10 * LOCK_WAIT_SECONDS; i++) {
-        int result = file_lock(path, fd);
-        if (result != ERR_EXISTS) return result;
-        nanosleep(&tenth, NULL);
-    }
-    return ERR_EXISTS;
-}
-
 /* ---- making one ------------------------------------------------------------------------- */
 
-static int quantize(const char *source, const char *target, const struct precision *p,
-                    int32_t keep_layers, int32_t layers, uint32_t threads)
+struct quantize_task {
+    const struct plan *plan;
+    const char *target;
+    int32_t keep_layers;
+    const struct precision *precision; /* NULL: weights are copied as they are */
+};
+
+static int quantize(struct llama_trial *trial, void *arg, void *answer)
 {
+    const struct quantize_task *task = arg;
+    const struct llama_prepare_options *o = task->plan->o;
+    int32_t layers = task->plan->whole.layers, n = 0;
     struct llama_model_quantize_params params = llama_model_quantize_default_params();
     int32_t *pruned = malloc((size_t)(layers + 1) * sizeof *pruned);
-    if (!pruned) return err_set(ERR_NOMEM, "no memory to prepare %s", source);
-    int32_t n = 0;
-    for (int32_t layer = keep_layers; layer < layers; layer++) pruned[n++] = layer;
+    (void)trial;
+    (void)answer;
+    if (!pruned) return err_set(ERR_NOMEM, "no memory to prepare %s", o->source);
+    for (int32_t layer = task->keep_layers; layer < layers; layer++) pruned[n++] = layer;
     pruned[n] = -1;
-    params.nthread = (int32_t)threads;
-    params.ftype = p->type;
+    params.nthread = (int32_t)o->threads;
+    params.only_copy = task->precision == NULL;
+    if (task->precision) params.ftype = task->precision->type;
     params.allow_requantize = true;
     params.prune_layers = n > 0 ? pruned : NULL;
     llama_quiet_start();
     llama_quiet_clear();
-    uint32_t failed = llama_model_quantize(source, target, &params);
+    uint32_t failed = llama_model_quantize(o->source, task->target, &params);
     free(pruned);
     if (!failed) return ERR_OK;
     const char *reason = llama_quiet_error();
-    return err_set(ERR_FORMAT,
-                   "llama.cpp cannot prepare %s (%s)%s%s; HINT: set capture.exact_model: true",
-                   source, p->name, reason[0] ? ": " : "", reason);
+    return err_set(ERR_FORMAT, "llama.cpp cannot write it%s%s", reason[0] ? ": " : "", reason);
 }
 
-static int sync_and_rename(const char *from, const char *to)
+/* Write the model's first keep_layers layers to `target`, which has `bytes` at most. A file that
+ * does not fit looks to llama.cpp like any other failure, so the disk is asked. */
+static int write_model(const struct plan *plan, const char *target, int32_t keep_layers,
+                       const struct precision *p, uint64_t bytes)
 {
-    int fd = open(from, O_RDONLY | O_CLOEXEC);
-    int failed = fd < 0 || fsync(fd) != 0 || fchmod(fd, 0600) != 0 || rename(from, to) != 0;
-    int why = errno;
-    if (fd >= 0) close(fd);
-    if (!failed) return dir_sync_of(to);
-    return err_set(why == ENOSPC ? ERR_NOSPC : ERR_IO, "cannot write %s: %s", to, strerror(why));
+    struct quantize_task task = {plan, target, keep_layers, p};
+    char unused;
+    int result = llama_folder_make_room(plan->folder, bytes, plan->o->limit_bytes);
+    if (result != ERR_OK) return result;
+    result = llama_trial_run("preparing the model", quantize, &task, &unused, sizeof unused,
+                             tell_progress, (void *)plan);
+    if (result == ERR_FORMAT && llama_folder_disk_bytes(plan->folder) < (4u << 20))
+        result = err_set(ERR_NOSPC, "%s: the disk is full", plan->folder);
+    if (result != ERR_OK) unlink(target);
+    return result;
 }
 
-struct plan {
-    const char *source, *folder;
-    int32_t keep_layers, layers;
-    uint64_t values, limit_bytes;
-    uint32_t threads;
-    const struct engine_watch *watch;
-};
+/* ---- the proof -------------------------------------------------------------------------- */
 
-static int make(const struct plan *plan, const struct precision *p, const char *path)
+static struct llama_compare_options comparison(const struct plan *plan, const char *other)
+{
+    return (struct llama_compare_options){.original = plan->o->source,
+                                          .other = other,
+                                          .hooks = plan->o->hooks,
+                                          .context_tokens = plan->o->context_tokens,
+                                          .threads = plan->o->threads,
+                                          .text = plan->o->text,
+                                          .text_arg = plan->o->text_arg,
+                                          .tell = tell_progress,
+                                          .tell_arg = (void *)plan};
+}
+
+static uint64_t cut_file_bytes(const struct plan *plan)
+{
+    return plan->cut.bytes + header_bytes;
+}
+
+/* Cut the model without another type and compare. What llama.cpp cannot run is a verdict, too. */
+static int prove(const struct plan *plan, struct llama_verdict *v)
+{
+    char path[PATH_MAX];
+    struct llama_distance d;
+    int result = path_in(plan, path, "%016" PRIx64 "-layers%d-proof.gguf.tmp", plan->o->source_hash,
+                         plan->keep_layers);
+    if (result == ERR_OK)
+        result = write_model(plan, path, plan->keep_layers, NULL, cut_file_bytes(plan));
+    struct llama_compare_options options = comparison(plan, path);
+    if (result == ERR_OK) result = llama_compare_proof(&options, &d);
+    *v = (struct llama_verdict){0};
+    if (result == ERR_OK) {
+        v->rows = d.rows;
+        v->largest = d.largest;
+        v->is_equal = d.rows > 0 && d.largest <= equal_within;
+    } else if (result == ERR_FORMAT || result == ERR_USAGE || result == ERR_MISMATCH) {
+        v->largest = INFINITY;
+        snprintf(v->why, sizeof v->why, "%s", err_text());
+        result = ERR_OK;
+    }
+    unlink(path);
+    return result;
+}
+
+static void tell_refused(const struct plan *plan, const char *why)
+{
+    uint64_t more = file_bytes(plan->whole.values, &precisions[0]) -
+                    file_bytes(plan->cut.values, &precisions[0]);
+    tell(
+        plan, 1,
+        "the layers above the hooks stay in the model: %s. The graph is stopped at the hooks all "
+        "the same, so rows are made as fast; %d layers, not %d, are kept, which costs %.1f MB more "
+        "disk at most, and memory that the kernel may take back",
+        why, plan->whole.layers, plan->keep_layers, (double)more / 1e6);
+}
+
+static void tell_verdict(const struct plan *plan, const struct llama_verdict *v)
+{
+    char why[600];
+    if (v->is_equal) {
+        tell(plan, 0,
+             "the model is cut above its hooks (%d of %d layers): proven to compute the same rows "
+             "on "
+             "%d contexts of %u tokens (largest difference %.2g of a row's norm)",
+             plan->keep_layers, plan->whole.layers, COMPARE_PROOF_CONTEXTS, plan->o->context_tokens,
+             v->largest);
+        return;
+    }
+    if (v->why[0])
+        snprintf(why, sizeof why, "without them it does not run (%s)", v->why);
+    else
+        snprintf(why, sizeof why,
+                 "without them it computes other rows (off by %.3g %% of their norm)",
+                 100 * v->largest);
+    tell_refused(plan, why);
+}
+
+/* Whether the cut may be used. */
+static int is_proven(const struct plan *plan, int *proven)
+{
+    char record[PATH_MAX];
+    struct llama_verdict verdict;
+    *proven = 0;
+    if (plan->keep_layers == plan->whole.layers) return ERR_OK;
+    int result = record_path(plan, plan->keep_layers, "cut", record);
+    if (result != ERR_OK) return result;
+    if (!llama_record_verdict(record, &verdict)) {
+        if (cut_file_bytes(plan) > plan->o->limit_bytes) {
+            tell_refused(plan, "capture.cache_size is too small for the proof that the model "
+                               "computes the same without them");
+            return ERR_OK;
+        }
+        result = prove(plan, &verdict);
+        if (result == ERR_OK) result = llama_record_keep_verdict(record, &verdict);
+        if (result != ERR_OK) return result;
+    }
+    tell_verdict(plan, &verdict);
+    *proven = verdict.is_equal;
+    return ERR_OK;
+}
+
+/* ---- the type --------------------------------------------------------------------------- */
+
+static void tell_fidelity(const struct plan *plan, const struct precision *p,
+                          const struct llama_fidelity *f)
+{
+    char fve[32];
+    snprintf(fve, sizeof fve, isnan(f->fve) ? "- (all rows are the same)" : "%.6f", f->fve);
+    tell(plan, f->fve < fve_warned,
+         "the model's weights were turned from %s into %s: FVE of its rows against the original's "
+         "%s, on %" PRIu64 " rows of %s (capture.exact_model: true uses the file as it is)",
+         plan->o->source_precision, p->name, fve, f->rows, f->is_text ? "text" : "random tokens");
+}
+
+/* How far the prepared model's rows are; measured once. */
+static int measure(const struct plan *plan, int32_t layers, const struct precision *p,
+                   const char *path, double *fve)
+{
+    char record[PATH_MAX];
+    struct llama_fidelity f;
+    struct llama_distance d;
+    *fve = 1;
+    if (strcmp(p->name, plan->o->source_precision) == 0) return ERR_OK;
+    int result = record_path(plan, layers, p->name, record);
+    if (result != ERR_OK) return result;
+    if (!llama_record_fidelity(record, &f)) {
+        struct llama_compare_options options = comparison(plan, path);
+        result = llama_compare_text(&options, &d);
+        f = (struct llama_fidelity){d.rows, d.fve, d.is_text};
+        if (result == ERR_OK) result = llama_record_keep_fidelity(record, &f);
+        if (result != ERR_OK) return result;
+    }
+    tell_fidelity(plan, p, &f);
+    *fve = f.fve;
+    return ERR_OK;
+}
+
+static void use_source(const struct plan *plan, struct llama_prepared *prepared)
+{
+    snprintf(prepared->path, sizeof prepared->path, "%s", plan->o->source);
+    prepared->hash = plan->o->source_hash;
+    prepared->layers_kept = plan->whole.layers;
+    prepared->fve = 1;
+}
+
+static int make(const struct plan *plan, int32_t layers, const struct precision *p,
+                const char *path)
 {
     char temporary[PATH_MAX];
     int n = snprintf(temporary, sizeof temporary, "%s.tmp", path);
     if (n < 0 || (size_t)n >= sizeof temporary) return err_set(ERR_IO, "path too long: %s", path);
-    uint64_t bytes = file_bytes(plan->values, p);
-    int result = make_room(plan->folder, bytes, plan->limit_bytes);
-    if (result == ERR_OK && plan->watch->preparing)
-        plan->watch->preparing(plan->watch->arg, temporary, bytes);
-    if (result == ERR_OK)
-        result =
-            quantize(plan->source, temporary, p, plan->keep_layers, plan->layers, plan->threads);
-    if (result == ERR_OK) result = sync_and_rename(temporary, path);
+    uint64_t values = layers < plan->whole.layers ? plan->cut.values : plan->whole.values;
+    uint64_t bytes = file_bytes(values, p);
+    if (plan->o->watch->preparing) plan->o->watch->preparing(plan->o->watch->arg, temporary, bytes);
+    int result = write_model(plan, temporary, layers, p, bytes);
+    if (result == ERR_OK) result = llama_folder_keep(temporary, path);
     if (result != ERR_OK) unlink(temporary);
     return result;
 }
 
-static int find_or_make(const struct plan *plan, uint64_t source_hash,
-                        struct llama_prepared *prepared)
+/* What no other type can be made of runs as it is. */
+static int give_up_type(const struct plan *plan, int result, struct llama_prepared *prepared)
 {
-    const struct precision *p = NULL;
-    int result = choose(plan->values, plan->limit_bytes, &p);
-    if (result != ERR_OK) return result;
-    int n = snprintf(prepared->path, sizeof prepared->path,
-                     "%s/%016" PRIx64 "-layers%d-%s-llama%s.gguf", plan->folder, source_hash,
-                     plan->keep_layers, p->name, llama_version());
-    if (n < 0 || (size_t)n >= sizeof prepared->path)
-        return err_set(ERR_IO, "path too long: %s", plan->folder);
-    prepared->hash = fingerprint_add_u64(source_hash, (uint64_t)plan->keep_layers);
-    prepared->hash = fingerprint_add_text(prepared->hash, p->name);
-    prepared->hash = fingerprint_add_text(prepared->hash, llama_version());
-    if (utimensat(AT_FDCWD, prepared->path, NULL, 0) == 0) return ERR_OK; /* there; now in use */
-    return make(plan, p, prepared->path);
+    if (result != ERR_FORMAT && result != ERR_USAGE && result != ERR_MISMATCH) return result;
+    tell(plan, 1, "the model's file is used as it is, since no faster form works: %s", err_text());
+    unlink(prepared->path);
+    use_source(plan, prepared);
+    return ERR_OK;
 }
 
-int llama_prepare(const char *source, uint64_t source_hash, int32_t top_layer,
-                  const char *cache_dir, uint64_t limit_bytes, uint32_t threads,
-                  const struct engine_watch *watch, struct llama_prepared *prepared)
+static int find_or_make(const struct plan *plan, int32_t layers, const struct precision *p,
+                        struct llama_prepared *prepared)
 {
-    char folder[PATH_MAX];
-    int n = snprintf(folder, sizeof folder, "%s/prepared", cache_dir);
-    if (n < 0 || (size_t)n >= sizeof folder) return err_set(ERR_IO, "path too long: %s", cache_dir);
-    int32_t keep = top_layer < 0 ? -1 : top_layer + 2;
-    struct llama_file_size size;
-    int result = llama_file_size(source, keep, &size);
+    int result = model_path(plan, layers, p->name, prepared->path);
     if (result != ERR_OK) return result;
-    if (keep < 0 || keep > size.layers) keep = size.layers;
-    struct plan plan = {source,      folder,      keep,    size.layers,
-                        size.values, limit_bytes, threads, watch};
-    int lock;
-    result = dir_make(folder, 0700);
-    if (result == ERR_OK) result = lock_folder(folder, &lock);
+    prepared->layers_kept = layers;
+    prepared->hash = fingerprint_add_u64(plan->o->source_hash, (uint64_t)layers);
+    prepared->hash = fingerprint_add_text(prepared->hash, p->name);
+    prepared->hash = fingerprint_add_text(prepared->hash, llama_version());
+    if (utimensat(AT_FDCWD, prepared->path, NULL, 0) != 0) /* it is there, and now in use */
+        result = make(plan, layers, p, prepared->path);
+    if (result == ERR_OK) result = measure(plan, layers, p, prepared->path, &prepared->fve);
+    return result == ERR_OK ? ERR_OK : give_up_type(plan, result, prepared);
+}
+
+/* ---- all of it -------------------------------------------------------------------------- */
+
+static int plan_for(const struct llama_prepare_options *o, struct plan *plan)
+{
+    int32_t top = llama_hooks_top_layer(o->hooks);
+    *plan = (struct plan){.o = o};
+    int n = snprintf(plan->folder, sizeof plan->folder, "%s/prepared", o->cache_dir);
+    if (n < 0 || (size_t)n >= sizeof plan->folder)
+        return err_set(ERR_IO, "path too long: %s", o->cache_dir);
+    int result = llama_file_size(o->source, -1, &plan->whole);
+    plan->keep_layers = top < 0 || top + 2 > plan->whole.layers ? plan->whole.layers : top + 2;
+    if (result == ERR_OK) result = llama_file_size(o->source, plan->keep_layers, &plan->cut);
+    return result;
+}
+
+static int is_same_type(const struct plan *plan, int32_t layers, const struct precision *p)
+{
+    return layers == plan->whole.layers && strcmp(p->name, plan->o->source_precision) == 0;
+}
+
+static int prepare(const struct plan *plan, struct llama_prepared *prepared)
+{
+    const struct precision *p = NULL;
+    int proven, result = choose(plan, plan->cut.values, &p);
+    if (result == ERR_OK) result = is_proven(plan, &proven);
     if (result != ERR_OK) return result;
-    result = find_or_make(&plan, source_hash, prepared);
+    int32_t layers = proven ? plan->keep_layers : plan->whole.layers;
+    if (!proven && choose(plan, plan->whole.values, &p) != ERR_OK) {
+        if (plan->keep_layers == plan->whole.layers) return ERR_NOSPC;
+        tell(plan, 1, "the model's file is used as it is: %s", err_text());
+        use_source(plan, prepared);
+    } else if (is_same_type(plan, layers, p)) {
+        use_source(plan, prepared);
+    } else {
+        result = find_or_make(plan, layers, p, prepared);
+    }
+    return result;
+}
+
+int llama_prepare(const struct llama_prepare_options *options, struct llama_prepared *prepared)
+{
+    struct plan plan;
+    int lock, result = plan_for(options, &plan);
+    if (result == ERR_OK) result = dir_make(plan.folder, 0700);
+    if (result == ERR_OK) result = llama_folder_lock(plan.folder, &lock);
+    if (result != ERR_OK) return result;
+    result = prepare(&plan, prepared);
     close(lock);
     return result;
+}
+
+/* ---- foretelling ------------------------------------------------------------------------ */
+
+/* Two contexts of keys and values (16 bit, as wide as a hook at most), the rows of both models, and
+ * what llama.cpp computes in. */
+static uint64_t proof_memory_bytes(const struct plan *plan)
+{
+    const struct llama_hooks *hooks = plan->o->hooks;
+    uint64_t width = 0, widest = 0, tokens = plan->o->context_tokens;
+    for (uint32_t h = 0; h < hooks->count; h++) {
+        width += hooks->hook[h].width;
+        if (hooks->hook[h].width > widest) widest = hooks->hook[h].width;
+    }
+    uint64_t layers = (uint64_t)plan->whole.layers + (uint64_t)plan->keep_layers;
+    return layers * tokens * widest * 2 * sizeof(uint16_t) + 2 * tokens * width * sizeof(float) +
+           ((uint64_t)128 << 20);
+}
+
+static int is_there(const struct plan *plan, int32_t layers, const struct precision *p)
+{
+    char model[PATH_MAX], record[PATH_MAX];
+    struct llama_fidelity f;
+    if (model_path(plan, layers, p->name, model) != ERR_OK || access(model, R_OK) != 0) return 0;
+    if (strcmp(p->name, plan->o->source_precision) == 0) return 1;
+    return record_path(plan, layers, p->name, record) == ERR_OK &&
+           llama_record_fidelity(record, &f);
+}
+
+int llama_prepare_forecast(const struct llama_prepare_options *options,
+                           struct engine_forecast *forecast)
+{
+    struct plan plan;
+    struct llama_verdict verdict;
+    const struct precision *p = NULL;
+    char record[PATH_MAX];
+    struct engine_forecast f = {0};
+    int result = plan_for(options, &plan);
+    if (result == ERR_OK) result = choose(&plan, plan.cut.values, &p);
+    if (result == ERR_OK) result = record_path(&plan, plan.keep_layers, "cut", record);
+    if (result != ERR_OK) return result;
+    int wants_cut = plan.keep_layers < plan.whole.layers;
+    int is_known = wants_cut && llama_record_verdict(record, &verdict);
+    int is_cut = wants_cut && (!is_known || verdict.is_equal);
+    f.layers = plan.whole.layers;
+    f.layers_kept = is_cut ? plan.keep_layers : plan.whole.layers;
+    int fits = is_cut || choose(&plan, plan.whole.values, &p) == ERR_OK;
+    snprintf(f.precision, sizeof f.precision, "%s", fits ? p->name : options->source_precision);
+    if (fits && !is_same_type(&plan, f.layers_kept, p))
+        f.prepared_bytes = file_bytes(is_cut ? plan.cut.values : plan.whole.values, p);
+    f.is_ready =
+        (!wants_cut || is_known) && (f.prepared_bytes == 0 || is_there(&plan, f.layers_kept, p));
+    if (!f.is_ready) {
+        uint64_t cut = wants_cut && !is_known ? cut_file_bytes(&plan) : 0;
+        f.disk_bytes = cut > f.prepared_bytes ? cut : f.prepared_bytes;
+        f.memory_bytes = proof_memory_bytes(&plan);
+        f.mapped_bytes = plan.whole.bytes + f.disk_bytes;
+    }
+    *forecast = f;
+    return ERR_OK;
 }

@@ -5,6 +5,7 @@
 #define SLUICE_ENGINE_LLAMA_RUNNER_H
 
 #include "engine/llama_hooks.h"
+#include "engine/llama_special.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@ struct llama_runner_options {
     const char *path;
     uint32_t context_tokens; /* of the longest context */
     uint32_t threads;        /* 0: one a core */
+    int plain_weights; /* leave weights as they lie in the file: slower, no memory of their own */
 };
 
 /* Load a model and find the hooks in it; fills in their widths. Blocks for seconds. ERR_FORMAT (not
@@ -24,8 +26,19 @@ struct llama_runner_options {
 int llama_runner_open(const struct llama_runner_options *options, struct llama_hooks *hooks,
                       struct llama_runner **runner);
 
-/* Only find the hooks: reads no weights where the file can be mapped. Same errors. */
-int llama_runner_probe(const char *path, struct llama_hooks *hooks);
+/* What is known of a model that was tried. */
+struct llama_facts {
+    struct llama_hooks hooks; /* with widths */
+    char precision[64];       /* llama_runner_precision() */
+    int32_t layers;
+    int has_tokenizer;
+};
+
+/* Whether llama.cpp can work with the file at all: find the hooks, run a few tokens up to them,
+ * tokenize every kind of character. In a child process, so that a file that llama.cpp ends its
+ * process over is an error: ERR_FORMAT, and those of llama_runner_open(). */
+int llama_runner_try(const struct llama_runner_options *options, const struct llama_hooks *hooks,
+                     struct llama_facts *facts);
 
 /* Run one context of `count` tokens, afresh from position 0. values: (count, width of all hooks).
  *
@@ -38,16 +51,18 @@ int llama_runner_probe(const char *path, struct llama_hooks *hooks);
 int llama_runner_run(struct llama_runner *runner, const int32_t *tokens, uint32_t count,
                      float *values);
 
-/* A pack_tokenize (pack.h); `arg` is a runner. Thread-safe only if the runner is not shared. */
+/* A pack_tokenize (pack.h); `arg` is a runner. Thread-safe only if the runner is not shared.
+ * ERR_USAGE: the model has no tokenizer. */
 int llama_runner_tokenize(void *arg, const char *text, size_t size, const int32_t **tokens,
                           size_t *count);
 
-/* Special tokens, -1 where the model has none. The separator is its end-of-text token. */
-int32_t llama_runner_bos(const struct llama_runner *runner);
-int32_t llama_runner_separator(const struct llama_runner *runner);
-int llama_runner_adds_bos(const struct llama_runner *runner); /* as its metadata says */
+/* Tokens of its vocabulary, 0 to so many less one; 0 where it has none. */
+int32_t llama_runner_tokens(const struct llama_runner *runner);
+int llama_runner_has_tokenizer(const struct llama_runner *runner);
+int32_t llama_runner_layers(const struct llama_runner *runner); /* of the model that was loaded */
 
-/* Whether a token is a special one: BOS, EOS, any control token. */
+const struct llama_special *llama_runner_special(const struct llama_runner *runner);
+/* llama_special_is() */
 int llama_runner_is_special(const struct llama_runner *runner, int32_t token);
 
 /* What the weights are kept in, in lower case: "q4_1", "f32". Lives as long as the runner. */

@@ -25,6 +25,8 @@ struct synthetic_options {
 struct engine_watch {
     /* A prepared model of about `bytes` is being made, as `file`, which grows. May be NULL. */
     void (*preparing)(void *arg, const char *file, uint64_t bytes);
+    /* What is under way, or was decided for the user, in a sentence. May be NULL. */
+    void (*tell)(void *arg, int is_warning, const char *sentence);
     void *arg;
 };
 

@@ -23,11 +23,43 @@ static void on_preparing(void *arg, const char *file, uint64_t bytes)
     told_bytes = bytes;
 }
 
-static const struct engine_watch watch = {on_preparing, NULL};
+/* The last warning, and all that was told since `told_all` was cleared. */
+static char warning[1200], told_all[8192];
+
+static void on_tell(void *arg, int is_warning, const char *sentence)
+{
+    (void)arg;
+    if (is_warning) snprintf(warning, sizeof warning, "%s", sentence);
+    size_t used = strlen(told_all);
+    snprintf(told_all + used, sizeof told_all - used, "%s\n", sentence);
+}
+
+static const struct engine_watch watch = {on_preparing, on_tell, NULL};
+
+static int prepare_file(const char *source, int32_t top_layer, uint64_t limit_bytes,
+                        struct llama_prepared *p)
+{
+    char name[32];
+    const char *const names[] = {name};
+    struct llama_hooks hooks;
+    snprintf(name, sizeof name, "resid_post.%d", top_layer);
+    assert_int_equal(llama_hooks_parse(names, 1, &hooks), ERR_OK);
+    struct llama_prepare_options options = {.source = source,
+                                            .source_hash = 42,
+                                            .source_precision = "q4_1",
+                                            .hooks = &hooks,
+                                            .cache_dir = folder,
+                                            .limit_bytes = limit_bytes,
+                                            .context_tokens = 32,
+                                            .threads = 2,
+                                            .watch = &watch};
+    warning[0] = told_all[0] = '\0';
+    return llama_prepare(&options, p);
+}
 
 static int prepare(int32_t top_layer, uint64_t limit_bytes, struct llama_prepared *p)
 {
-    return llama_prepare(model_path(), 42, top_layer, folder, limit_bytes, 2, &watch, p);
+    return prepare_file(model_path(), top_layer, limit_bytes, p);
 }
 
 static uint64_t bytes_of(const char *path)
@@ -124,7 +156,7 @@ static void what_is_no_model_is_told(void **state)
     (void)state;
     struct llama_prepared p;
     const char *path = write_text("cut.gguf", "GGUF\x03\0\0\0 and no more");
-    assert_int_equal(llama_prepare(path, 1, 0, folder, PLENTY, 1, &watch, &p), ERR_FORMAT);
+    assert_int_equal(prepare_file(path, 0, PLENTY, &p), ERR_FORMAT);
 }
 
 int main(void)
