@@ -5,6 +5,7 @@
 #include "tests/unit/engine/rows.h"
 
 #include <dlfcn.h>
+#include <sys/wait.h>
 
 /* llama.h's struct llama_batch, which tests do not include. */
 struct llama_batch {
@@ -19,7 +20,7 @@ struct llama_batch {
 
 int32_t llama_decode(void *context, struct llama_batch batch);
 
-static enum { SOUND, SWAPPED_TOKENS, SHIFTED_POSITIONS, ONE_TOKEN_LESS } fault;
+static enum { SOUND, SWAPPED_TOKENS, SHIFTED_POSITIONS, ONE_TOKEN_LESS, ABORTS } fault;
 
 int32_t llama_decode(void *context, struct llama_batch batch)
 {
@@ -27,6 +28,7 @@ int32_t llama_decode(void *context, struct llama_batch batch)
     *(void **)&real = dlsym(RTLD_NEXT, "llama_decode");
     assert_non_null(real);
     int32_t last = batch.n_tokens - 1;
+    if (fault == ABORTS) abort();
     if (fault == SWAPPED_TOKENS) {
         int32_t token = batch.token[last];
         batch.token[last] = batch.token[last - 1];
@@ -76,10 +78,34 @@ static void what_the_graph_computes_must_be_what_was_submitted(void **state)
     assert_int_equal(next_with(ONE_TOKEN_LESS), ERR_MISMATCH);
 }
 
+/* What aborts inside llama.cpp ends the process with exit code 2 and a line that says so. */
+static void an_abort_is_an_exit(void **state)
+{
+    (void)state;
+    int fd[2], status;
+    char said[1024] = "";
+    assert_int_equal(pipe(fd), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(fd[1], STDERR_FILENO);
+        next_with(ABORTS);
+        _exit(0);
+    }
+    close(fd[1]);
+    size_t used = 0;
+    for (ssize_t n; (n = read(fd[0], said + used, sizeof said - 1 - used)) > 0;) used += (size_t)n;
+    close(fd[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 2);
+    assert_non_null(strstr(said, "level=error msg=\"llama.cpp failed inside"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_graph_computes_must_be_what_was_submitted),
+        cmocka_unit_test(an_abort_is_an_exit),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

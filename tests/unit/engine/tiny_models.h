@@ -37,7 +37,10 @@ struct tiny {
     int layers;
     int head_width; /* 0: width / heads */
     enum tiny_vocabulary vocabulary;
-    int kv_array; /* key/value heads as an array, one number for each layer */
+    int kv_array;       /* key/value heads as an array, one number for each layer */
+    int not_causal;     /* attention.causal is false */
+    const char *change; /* a key that is set to change_to at the end; NULL: none */
+    uint32_t change_to;
     uint64_t seed;
 };
 
@@ -321,6 +324,8 @@ static void tiny_write(const char *path, const struct tiny *t)
     } else {
         tiny_vocabulary(&w);
     }
+    if (t->not_causal) gguf_set_val_bool(w.gguf, tiny_key(&w, "attention.causal"), false);
+    if (t->change) gguf_set_val_u32(w.gguf, t->change, t->change_to);
     tiny_weights(&w);
     assert_true(gguf_write_to_file(w.gguf, path, false));
     gguf_free(w.gguf);
