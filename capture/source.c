@@ -133,6 +133,18 @@ int source_look(const struct config *config, struct source **source)
     return open_as(config, 0, 1, NULL, source);
 }
 
+int source_forecast(const struct config *config, struct engine_forecast *forecast)
+{
+    struct source *s = calloc(1, sizeof *s);
+    struct engine_options options;
+    if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
+    int rc = find_files(s, config);
+    if (!rc) fill_options(s, config, 0, &options);
+    if (!rc) rc = engine_forecast(&options, forecast);
+    source_close(s);
+    return rc;
+}
+
 int source_is_stdin(const struct config *config)
 {
     const struct config_list *corpus = &config->capture.corpus;

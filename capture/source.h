@@ -23,6 +23,9 @@ int source_open(const struct config *config, uint32_t producer, const struct eng
 int source_look(const struct config *config, struct source **source);
 void source_close(struct source *source);
 
+/* What opening it would make first: engine_forecast() of what the configuration names. */
+int source_forecast(const struct config *config, struct engine_forecast *forecast);
+
 /* Whether the corpus is standard input, which nobody may touch before time. */
 int source_is_stdin(const struct config *config);
 

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "cli/commands.h"
+#include "cli/preparation.h"
 #include "cli/probe.h"
 #include "cli/progress.h"
 #include "sae/sae.h"
@@ -16,17 +17,6 @@ struct sizes {
     uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
     uint64_t trainer_bytes, checkpoint_bytes;
 };
-
-static void size_text(double bytes, char *out, size_t room)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    int unit = 0;
-    while (bytes >= 1024 && unit < 4) {
-        bytes /= 1024;
-        unit++;
-    }
-    snprintf(out, room, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
-}
 
 static void text_line(const char *what, const char *text)
 {
@@ -43,7 +33,7 @@ static void number_line(const char *what, double number)
 static void bytes_line(const char *what, double bytes)
 {
     char text[32];
-    size_text(bytes, text, sizeof text);
+    progress_bytes(bytes, text, sizeof text);
     text_line(what, text);
 }
 
@@ -147,8 +137,8 @@ static void warn_of_disk(const struct config *config)
     char room[32], size[32];
     uint64_t bytes = room_for_buffer(config);
     if (bytes >= config->sink.size_bytes) return;
-    size_text((double)bytes, room, sizeof room);
-    size_text((double)config->sink.size_bytes, size, sizeof size);
+    progress_bytes((double)bytes, room, sizeof room);
+    progress_bytes((double)config->sink.size_bytes, size, sizeof size);
     printf(
         "\nWARNING: the disk of %s has room for %s, and the buffer may take %s; HINT: make room, "
         "lower sink.size, or set stream.run_dir\n",
@@ -225,6 +215,8 @@ int check_command(const struct options *options, const struct config *config)
         print_sizes(config, probe.width, &sizes);
     else
         printf("\nThe corpus is standard input: sizes follow from the model when it runs.\n");
+    result = preparation_print(config);
+    if (result != ERR_OK) return result;
     warn_of_disk(config);
     return ERR_OK;
 }

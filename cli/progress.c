@@ -73,6 +73,17 @@ void progress_time(double seconds, char *out, size_t bytes)
         snprintf(out, bytes, "%ld:%02ld", s / 60, s % 60);
 }
 
+void progress_bytes(double bytes, char *out, size_t room)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    while (bytes >= 1024 && unit < 4) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(out, room, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+}
+
 static void percent(double share, char *out, size_t bytes)
 {
     if (isnan(share))

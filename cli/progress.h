@@ -23,8 +23,10 @@ void progress_line(const struct progress *progress, double seconds, char *out, s
 /* Seconds until the slowest part is done; NaN where the length is not known. */
 double progress_eta(const struct progress *progress);
 
-/* "1,234,567", and "1:02:03" or "2:03". Write out[bytes]; NaN becomes "-". */
+/* "1,234,567", "1:02:03" or "2:03". Write out[bytes]; NaN becomes "-". */
 void progress_number(double number, char *out, size_t bytes);
 void progress_time(double seconds, char *out, size_t bytes);
+/* "1.5 GiB" */
+void progress_bytes(double number, char *out, size_t bytes);
 
 #endif
