@@ -160,9 +160,24 @@ static void rows_are_their_tokens(struct run *run, const char *dtype, double bou
     rows_free(&reference);
 }
 
+/* How the model was prepared is in the stream's descriptor. */
+static void preparation_is_described(struct run *run)
+{
+    char path[HARNESS_PATH_BYTES + 32];
+    snprintf(path, sizeof path, "%s/descriptor.json", run->state);
+    json_t *descriptor = json_load_file(path, 0, NULL);
+    assert_non_null(descriptor);
+    double fve = json_number_value(json_object_get(descriptor, "prepared_fve"));
+    assert_true(fve > 0.99 && fve < 1);
+    assert_string_equal(json_string_value(json_object_get(descriptor, "source_precision")), "q4_1");
+    assert_int_equal(json_integer_value(json_object_get(descriptor, "layers_kept")), 15 + 2);
+    json_decref(descriptor);
+}
+
 static void f32_rows(void **state)
 {
     rows_are_their_tokens(*state, "f32", 1e-5, 1e-5);
+    preparation_is_described(*state);
 }
 
 /* bf16 has 8 significant bits, so rounding to nearest moves a value by 2^-8 of it at most. Where

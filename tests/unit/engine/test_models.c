@@ -5,8 +5,8 @@
 #include "tests/unit/engine/rows.h"
 #include "tests/unit/engine/tiny_models.h"
 
-static const char *corpus;
-static char cache[256], model[512];
+static char cache[256], model[512], corpus_file[512];
+static const char *corpus = corpus_file;
 static const char *const hooks[] = {"resid_post.1"};
 
 static int setup(void **state)
@@ -16,7 +16,7 @@ static int setup(void **state)
     snprintf(model, sizeof model, "%s", in_folder("tiny.gguf"));
     char text[4000] = "";
     for (int i = 0; i < 40; i++) strcat(text, "one, two, three; ");
-    corpus = strdup(write_text("corpus.txt", text));
+    snprintf(corpus_file, sizeof corpus_file, "%s", write_text("corpus.txt", text));
     return 0;
 }
 
@@ -229,7 +229,7 @@ static void long_words_are_tokenized(void **state)
     assert_non_null(text);
     memset(text, 'a', LETTERS);
     text[LETTERS] = '\0';
-    corpus = strdup(write_text("word.txt", text));
+    snprintf(corpus_file, sizeof corpus_file, "%s", write_text("word.txt", text));
     snprintf(model, sizeof model, "%s", model_path());
     struct engine_options options = options_of();
     struct engine *e = open_engine(&options);

@@ -4,15 +4,15 @@
 
 #include "engine/llama_hooks.h"
 
-static const char *corpus;
-static char cache[256];
+static char cache[256], corpus_file[512];
+static const char *corpus = corpus_file;
 
 static int setup(void **state)
 {
     if (make_folder(state) != 0) return -1;
     snprintf(cache, sizeof cache, "%s/cache", folder);
     char *text = make_text(5, 60);
-    corpus = strdup(write_text("corpus.txt", text));
+    snprintf(corpus_file, sizeof corpus_file, "%s", write_text("corpus.txt", text));
     free(text);
     return 0;
 }

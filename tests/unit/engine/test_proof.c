@@ -16,7 +16,8 @@ static void tell(void *arg, int is_warning, const char *sentence)
     snprintf(to + used, room - used, "%s\n", sentence);
 }
 
-static const char *model, *corpus;
+static char model_file[512], corpus_file[512];
+static const char *model = model_file, *corpus = corpus_file;
 static char cache[256], hook[64];
 static const char *hooks[] = {hook};
 
@@ -46,7 +47,7 @@ static struct engine_options options_of(int layer, int exact)
 static void make_corpus(void)
 {
     char *text = make_text(5, 60);
-    corpus = strdup(write_text("corpus.txt", text));
+    snprintf(corpus_file, sizeof corpus_file, "%s", write_text("corpus.txt", text));
     free(text);
 }
 
@@ -67,9 +68,8 @@ static void rows_are_the_files_own(const struct tiny *tiny, int layer, int is_cu
 {
     char name[64];
     snprintf(name, sizeof name, "%s.gguf", tiny->architecture);
-    char *path = strdup(in_folder(name));
-    model = path;
-    tiny_write(path, tiny);
+    snprintf(model_file, sizeof model_file, "%s", in_folder(name));
+    tiny_write(model, tiny);
     struct engine_options exact = options_of(layer, 1);
     struct rows own = all_rows(&exact);
     struct engine_options options = options_of(layer, 0);
@@ -83,7 +83,6 @@ static void rows_are_the_files_own(const struct tiny *tiny, int layer, int is_cu
     engine_close(e);
     free_rows(&own);
     free_rows(&got);
-    free(path);
 }
 
 static void refused(const char *architecture, int layers, int layer, int head_width, int kv_array)
@@ -190,7 +189,7 @@ static void a_verdict_is_made_once_for_each_key(void **state)
     (void)state;
     struct tiny tiny = {.architecture = "llama", .layers = 8};
     make_corpus();
-    model = strdup(in_folder("llama.gguf"));
+    snprintf(model_file, sizeof model_file, "%s", in_folder("llama.gguf"));
     tiny_write(model, &tiny);
     open_and_close(1, 64);
     assert_true(was_proven_now());
@@ -229,7 +228,7 @@ static void a_refusal_is_remembered(void **state)
     (void)state;
     struct tiny tiny = {.architecture = "minicpm", .layers = 40};
     make_corpus();
-    model = strdup(in_folder("minicpm.gguf"));
+    snprintf(model_file, sizeof model_file, "%s", in_folder("minicpm.gguf"));
     tiny_write(model, &tiny);
     open_and_close(3, 64);
     assert_true(was_proven_now());
@@ -244,7 +243,7 @@ static void a_change_of_type_is_told(void **state)
 {
     (void)state;
     make_corpus();
-    model = model_path();
+    snprintf(model_file, sizeof model_file, "%s", model_path());
     struct engine_options options = options_of(3, 0);
     struct engine *e = open_engine(&options);
     const struct engine_info *info = engine_info(e);
@@ -266,7 +265,7 @@ static void what_will_be_made_is_foretold(void **state)
     (void)state;
     struct tiny tiny = {.architecture = "llama", .layers = 8};
     make_corpus();
-    model = strdup(in_folder("llama.gguf"));
+    snprintf(model_file, sizeof model_file, "%s", in_folder("llama.gguf"));
     tiny_write(model, &tiny);
     struct engine_options options = options_of(1, 0);
     struct engine_forecast before, after;
