@@ -1,12 +1,12 @@
 /*
- * For test_rows.py and the benches: rows of SmolLM2's resid_post.15, as the engine makes them out
- * of a corpus.
+ * For test_rows.py, test_points.py and the benches: rows of SmolLM2's hooks (default:
+ * resid_post.15), as the engine makes them out of a corpus.
  *
- *   rows_driver MODEL CACHE CORPUS CONTEXTS TOKENS FOLDER
+ *   rows_driver MODEL CACHE CORPUS CONTEXTS TOKENS FOLDER [HOOK...]
  *
- * FOLDER/ids: a struct row_id of each row; FOLDER/rows: float32 (rows, 576). CONTEXTS contexts of
- * TOKENS tokens. The model is the prepared one, which is kept in CACHE: float32 weights, those of
- * MODEL dequantized.
+ * FOLDER/ids: a struct row_id of each row; FOLDER/rows: float32 (rows, hooks, 576). CONTEXTS
+ * contexts of TOKENS tokens. The model is the prepared one, which is kept in CACHE: float32
+ * weights, those of MODEL dequantized.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,15 +58,16 @@ static void write_rows(struct engine *engine, uint32_t contexts, const char *fol
 int main(int argc, char **argv)
 {
     engine_threads_passive(argv);
-    if (argc != 7) {
-        fprintf(stderr, "usage: rows_driver MODEL CACHE CORPUS CONTEXTS TOKENS FOLDER\n");
+    if (argc < 7) {
+        fprintf(stderr, "usage: rows_driver MODEL CACHE CORPUS CONTEXTS TOKENS FOLDER [HOOK...]\n");
         return 2;
     }
-    static const char *const hooks[] = {"resid_post.15"};
+    static const char *const residual[] = {"resid_post.15"};
+    const char *const *hooks = argc > 7 ? (const char *const *)argv + 7 : residual;
     const char *corpus[] = {argv[3]};
     struct engine_options options = {.kind = ENGINE_LLAMA,
                                      .hooks = hooks,
-                                     .hooks_count = 1,
+                                     .hooks_count = argc > 7 ? (uint32_t)argc - 7 : 1,
                                      .share_count = 1,
                                      .model_file = argv[1],
                                      .cache_dir = argv[2],
