@@ -1,9 +1,12 @@
 #include "capture/maker.h"
 
 #include "base/err.h"
+#include "base/fileio.h"
 #include "capture/cutter.h"
+#include "capture/judge.h"
 #include "capture/measure.h"
 #include "capture/source.h"
+#include "capture/tally.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,11 +19,13 @@
 
 static const size_t measure_limit_bytes = (size_t)256 << 20;
 static const uint64_t shed_flush_ns = UINT64_C(1000000000); /* a live row waits no longer */
+static const uint64_t tell_each_ns = UINT64_C(2000000000);
 
 struct maker {
     const struct config *config;
     uint32_t producer;
     struct sender *sender;
+    struct room *room;
     pthread_t thread;
 
     struct source *source;
@@ -35,7 +40,11 @@ struct maker {
     int engine_ended;    /* it did so while measuring */
     uint64_t limit_rows; /* kept rows of this share at which the run ends; 0: none */
     uint64_t kept_rows;
-    uint64_t oldest_ns; /* when the oldest row that waits in the cutter was captured */
+    uint64_t oldest_ns;  /* when the oldest row that waits in the cutter was captured */
+    struct tally *tally; /* NULL before the first order to make rows */
+    uint64_t number;     /* of the next frame (block) */
+    uint64_t told_ns;    /* when RUN/capture/NAME.json was written last */
+    int has_told_skips;  /* the log has named the first document that was skipped */
 
     pthread_mutex_t lock; /* over what follows */
     struct maker_counters counters;
@@ -52,15 +61,121 @@ static int is_current(struct maker *m, uint64_t generation)
            sender_order(m->sender).task != PRODUCER_HALT;
 }
 
-static void count_engine(struct maker *m)
+/* ---- telling what is left out ---- */
+
+static void count_documents(struct left_out *l, const struct engine_documents *d)
+{
+    l->documents = d->read;
+    memcpy(l->skipped, d->skipped, sizeof l->skipped);
+    l->replaced = d->replaced;
+    memcpy(l->first_skipped, d->first_skipped, sizeof l->first_skipped);
+}
+
+static void tell_first_skip(struct maker *m, const struct engine_documents *d)
+{
+    if (m->has_told_skips || !d->first_skipped[0]) return;
+    m->has_told_skips = 1;
+    log_event(LOG_WARN, "a document of the corpus is skipped", LOG_S("first", d->first_skipped),
+              LOG_D("max_bad_documents", m->config->capture.max_bad_documents));
+}
+
+/* After each call of the engine. ERR_USAGE: too many documents were skipped. */
+static int count_engine(struct maker *m, int final)
 {
     struct engine_counters e = engine_counters(m->engine);
+    struct engine_documents d;
+    engine_documents(m->engine, &d);
     pthread_mutex_lock(&m->lock);
     m->counters.tokens = e.tokens;
     m->counters.documents = e.documents;
     m->counters.bad_text = e.bad_text;
+    count_documents(&m->counters.left_out, &d);
+    pthread_mutex_unlock(&m->lock);
+    tell_first_skip(m, &d);
+    return judge_documents(&d, m->config->capture.max_bad_documents, final);
+}
+
+static void count_rows(struct maker *m)
+{
+    struct sender_status status;
+    const struct tally_counts *c = tally_counts(m->tally);
+    sender_status(m->sender, &status);
+    pthread_mutex_lock(&m->lock);
+    struct left_out *l = &m->counters.left_out;
+    l->kept_rows = c->kept_rows;
+    l->special_rows = c->special_rows;
+    l->first_rows = c->first_rows;
+    l->norm_rows = c->norm_rows;
+    l->rejected_rows = c->rejected_rows;
+    l->shed_rows = status.counters.totals.shed_rows;
+    l->is_partial = tally_is_partial(m->tally);
     pthread_mutex_unlock(&m->lock);
 }
+
+/* A disk that is full ends nothing here; it is told. */
+static void note_written(struct maker *m, int rc)
+{
+    if (rc)
+        room_short(m->room, m->config->run_dir, 0, err_text());
+    else
+        room_found(m->room);
+}
+
+/* Into RUN/capture, each two seconds or at once. */
+static void tell(struct maker *m, int at_once)
+{
+    uint64_t now_ns = process_now_ns();
+    count_rows(m);
+    if (!at_once && now_ns < m->told_ns + tell_each_ns) return;
+    m->told_ns = now_ns;
+    struct maker_counters c = maker_counters(m);
+    note_written(m, left_out_write(m->config, m->producer, &c.left_out));
+}
+
+static void tell_at_end(struct maker *m)
+{
+    char text[LEFT_OUT_TEXT_BYTES];
+    if (!m->tally) return;
+    tell(m, 1);
+    struct left_out l = maker_counters(m).left_out;
+    if (l.has_corpus) {
+        left_out_documents_text(&l, text, sizeof text);
+        log_info("documents: %s", text);
+    }
+    left_out_rows_text(&l, text, sizeof text);
+    log_info("rows: %s", text);
+}
+
+/* The file of an earlier life, for as long as this one has nothing to say. */
+static void begin_telling(struct maker *m)
+{
+    struct left_out earlier;
+    int is_known = left_out_read(m->config, m->producer, &earlier) == ERR_OK;
+    pthread_mutex_lock(&m->lock);
+    if (is_known) m->counters.left_out = earlier;
+    m->counters.left_out.has_corpus = m->config->capture.engine == CONFIG_LLAMA;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* Where the rows so far end, before their frame can leave. */
+static void mark(struct maker *m, const struct window_frame *frame)
+{
+    int is_shed = m->descriptor->shed;
+    uint64_t number = is_shed ? sender_next_number(m->sender) : m->number++;
+    note_written(m, tally_mark(m->tally, number + 1, &frame->header.end));
+}
+
+static int open_tally(struct maker *m)
+{
+    char dir[CONFIG_PATH_BYTES], path[CONFIG_PATH_BYTES + 32];
+    int rc = config_capture_dir(m->config, dir);
+    if (rc || m->tally) return rc;
+    note_written(m, dir_make(dir, 0700));
+    snprintf(path, sizeof path, "%s/capture-%" PRIu32 ".tally", dir, m->producer);
+    return tally_open(path, m->descriptor->run, &m->tally);
+}
+
+/* ---- batches ---- */
 
 static int next_batch(struct maker *m, struct engine_batch *batch)
 {
@@ -76,8 +191,7 @@ static int next_batch(struct maker *m, struct engine_batch *batch)
     }
     m->has_read = 1;
     int rc = engine_next(m->engine, batch);
-    count_engine(m);
-    return rc;
+    return rc ? rc : count_engine(m, 0);
 }
 
 /* ---- measuring ---- */
@@ -90,7 +204,7 @@ static int fill_measure(struct maker *m, uint64_t generation)
         if (!is_current(m, generation)) return ERR_STATE;
         m->has_read = 1;
         rc = engine_next(m->engine, &batch);
-        count_engine(m);
+        if (!rc) rc = count_engine(m, 0);
         if (rc || !batch.rows) {
             m->engine_ended = !rc;
             break;
@@ -119,12 +233,23 @@ static int plan_rows(struct maker *m, uint64_t counted_rows, struct descriptor *
     return ERR_OK;
 }
 
+/* What the whole corpus would lose is known before it is captured. */
+static int count_corpus(struct maker *m, uint64_t *rows)
+{
+    struct engine_documents d;
+    int rc = engine_count_rows(m->engine, rows, NULL, NULL);
+    if (rc) return rc;
+    engine_documents_counted(m->engine, &d);
+    tell_first_skip(m, &d);
+    return judge_documents(&d, m->config->capture.max_bad_documents, 1);
+}
+
 static int do_measure(struct maker *m, uint64_t generation)
 {
     uint64_t counted_rows = 0;
     int rc = ERR_OK;
     if (!m->config->capture.rows && !m->config->trainer.planned_rows)
-        rc = engine_count_rows(m->engine, &counted_rows, NULL, NULL);
+        rc = count_corpus(m, &counted_rows);
     if (!rc && !is_current(m, generation)) rc = ERR_STATE;
     if (!rc && !m->measure) rc = fill_measure(m, generation);
     if (rc) return rc;
@@ -135,6 +260,7 @@ static int do_measure(struct maker *m, uint64_t generation)
     char *text = NULL;
     size_t bytes;
     rc = measure_finish(m->measure, &d);
+    if (rc == ERR_FORMAT) rc = ERR_USAGE; /* the rows are what they are: no second try */
     if (!rc) rc = plan_rows(m, counted_rows, &d);
     if (!rc) rc = descriptor_encode(&d, &text, &bytes);
     if (!rc) rc = sender_described(m->sender, text, bytes);
@@ -189,10 +315,14 @@ static int prepare(struct maker *m, const struct producer_order *order)
         .codec = (uint8_t)m->config->stream.codec,
     };
     int rc = m->cutter ? ERR_OK : cutter_new(&options, &m->cutter);
+    if (!rc) rc = open_tally(m);
     if (rc) return rc;
     cutter_restart(m->cutter, &order->totals);
+    tally_seek(m->tally, order->number, &order->cursor);
+    m->number = order->number;
     /* Under block every frame but the last is full, so the number tells how many rows were kept. */
-    if (!m->descriptor->shed) m->kept_rows = (order->number - 1) * m->descriptor->rows_a_slab;
+    m->kept_rows = m->descriptor->shed ? tally_counts(m->tally)->kept_rows
+                                       : (order->number - 1) * m->descriptor->rows_a_slab;
     pthread_mutex_lock(&m->lock);
     m->counters.planned_rows = m->descriptor->planned_rows;
     pthread_mutex_unlock(&m->lock);
@@ -216,6 +346,7 @@ static int cut(struct maker *m, uint64_t generation)
         sender_return(m->sender, frame);
         return rc;
     }
+    mark(m, frame);
     return sender_push(m->sender, generation, frame);
 }
 
@@ -241,6 +372,9 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
     for (size_t i = 0; i < batch->rows && !rc && !is_enough(m); i++) {
         const float *x = batch->values + i * m->descriptor->width;
         enum filter_verdict verdict = filter_row(m->descriptor, batch->flags[i], x);
+        tally_add(m->tally, verdict);
+        rc = judge_filtered(tally_window(m->tally), m->config->capture.max_filtered_share, 0);
+        if (rc) break;
         if (verdict != FILTER_KEEP) {
             cutter_leave_out(m->cutter, verdict);
             left_out[verdict]++;
@@ -255,15 +389,30 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
     return rc;
 }
 
+static int judge_rejected(const struct maker *m, int final)
+{
+    const struct tally_counts *c = tally_counts(m->tally);
+    return filter_rejected(c->rejected_rows, c->kept_rows + c->rejected_rows,
+                           m->config->capture.max_rejected_share, final);
+}
+
+static int judge_all(struct maker *m)
+{
+    int rc = count_engine(m, 1);
+    if (!rc) rc = judge_rejected(m, 1);
+    return rc ? rc
+              : judge_filtered(tally_window(m->tally), m->config->capture.max_filtered_share, 1);
+}
+
 static int end_share(struct maker *m, uint64_t generation)
 {
-    struct frame_totals t = cutter_totals(m->cutter);
-    int rc =
-        filter_rejected(t.rejected_rows, t.captured_rows, m->config->capture.max_rejected_share, 1);
+    int rc = judge_all(m);
     if (!rc && cutter_rows(m->cutter)) rc = cut(m, generation);
-    t = cutter_totals(m->cutter);
+    struct frame_totals t = cutter_totals(m->cutter);
     if (!rc) rc = sender_count(m->sender, generation, &t, 0);
-    return rc ? rc : sender_end(m->sender, generation);
+    if (rc) return rc;
+    tell(m, 1);
+    return sender_end(m->sender, generation);
 }
 
 static int flush_live(struct maker *m, uint64_t generation)
@@ -284,9 +433,8 @@ static int make(struct maker *m, const struct producer_order *order)
         struct frame_totals t = cutter_totals(m->cutter);
         if (!rc) rc = flush_live(m, generation);
         if (!rc) rc = sender_count(m->sender, generation, &t, cutter_rows(m->cutter));
-        if (!rc)
-            rc = filter_rejected(t.rejected_rows, t.captured_rows,
-                                 m->config->capture.max_rejected_share, 0);
+        if (!rc) rc = judge_rejected(m, 0);
+        if (!rc) tell(m, 0);
     }
     return rc ? rc : end_share(m, generation);
 }
@@ -335,9 +483,12 @@ static int follow_orders(struct maker *m)
 static void *run(void *arg)
 {
     struct maker *m = arg;
+    begin_telling(m);
     int rc = open_source(m);
     if (!rc) rc = follow_orders(m);
     if (rc) sender_fail(m->sender, rc, err_text());
+    tell_at_end(m);
+    tally_close(m->tally);
     cutter_free(m->cutter);
     measure_free(m->measure);
     source_close(m->source);
@@ -345,13 +496,14 @@ static void *run(void *arg)
 }
 
 int maker_start(const struct config *config, uint32_t producer, struct sender *sender,
-                struct maker **maker)
+                struct room *room, struct maker **maker)
 {
     struct maker *m = calloc(1, sizeof *m);
     if (!m) return err_set(ERR_NOMEM, "no memory for the engine's thread");
     m->config = config;
     m->producer = producer;
     m->sender = sender;
+    m->room = room;
     pthread_mutex_init(&m->lock, NULL);
     int failed = pthread_create(&m->thread, NULL, run, m);
     if (failed) {

@@ -147,7 +147,8 @@ static int add_all(struct up *up)
 /* --fresh: everything that a run leaves in its folder, and nothing else. */
 static int start_over(const struct config *config)
 {
-    static const char *const entries[] = {"buffer", "descriptor.json", "http", "ipc", "log"};
+    static const char *const entries[] = {"buffer", "capture", "descriptor.json",
+                                          "http",   "ipc",     "log"};
     char path[CONFIG_PATH_BYTES + 300];
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof entries / sizeof *entries && result == ERR_OK; i++) {

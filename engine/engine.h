@@ -88,6 +88,8 @@ int engine_open(const struct engine_options *options, struct engine **engine);
 const struct engine_info *engine_info(const struct engine *engine);
 struct engine_counters engine_counters(const struct engine *engine);
 void engine_documents(const struct engine *engine, struct engine_documents *documents);
+/* The same of the whole corpus, once engine_count_rows() has gone through it; else all 0. */
+void engine_documents_counted(const struct engine *engine, struct engine_documents *documents);
 
 /* Rows that all shares together will make before any filter (tokens of the corpus in contexts),
  * counted by reading and tokenizing it; *rows = 0 where that cannot be known (a pipe).
