@@ -40,11 +40,13 @@ struct maker {
     int engine_ended;    /* it did so while measuring */
     uint64_t limit_rows; /* kept rows of this share at which the run ends; 0: none */
     uint64_t kept_rows;
-    uint64_t oldest_ns;  /* when the oldest row that waits in the cutter was captured */
-    struct tally *tally; /* NULL before the first order to make rows */
-    uint64_t number;     /* of the next frame (block) */
-    uint64_t told_ns;    /* when RUN/capture/NAME.json was written last */
-    int has_told_skips;  /* the log has named the first document that was skipped */
+    uint64_t oldest_ns;         /* when the oldest row that waits in the cutter was captured */
+    struct tally *tally;        /* NULL before the first order to make rows */
+    uint64_t number;            /* of the next frame (block) */
+    uint64_t earlier_shed_rows; /* of the lives before, as they told last */
+    uint64_t told_ns;           /* when RUN/capture/NAME.json was written last */
+    struct log_limit unwritten;
+    int has_told_skips; /* the log has named the first document that was skipped */
 
     pthread_mutex_t lock; /* over what follows */
     struct maker_counters counters;
@@ -107,7 +109,7 @@ static void count_rows(struct maker *m)
     l->first_rows = c->first_rows;
     l->norm_rows = c->norm_rows;
     l->rejected_rows = c->rejected_rows;
-    l->shed_rows = status.counters.totals.shed_rows;
+    l->shed_rows = m->earlier_shed_rows + status.counters.totals.shed_rows;
     l->is_partial = tally_is_partial(m->tally);
     pthread_mutex_unlock(&m->lock);
 }
@@ -115,10 +117,14 @@ static void count_rows(struct maker *m)
 /* A disk that is full ends nothing here; it is told. */
 static void note_written(struct maker *m, int rc)
 {
-    if (rc)
-        room_short(m->room, m->config->run_dir, 0, err_text());
-    else
+    if (!rc) {
         room_found(m->room);
+        return;
+    }
+    room_short(m->room, m->config->run_dir, 0, err_text());
+    if (log_allowed(&m->unwritten))
+        log_event(LOG_WARN, "the count of what is left out cannot be kept",
+                  LOG_S("why", err_text()));
 }
 
 /* Into RUN/capture, each two seconds or at once. */
@@ -153,6 +159,7 @@ static void begin_telling(struct maker *m)
     int is_known = left_out_read(m->config, m->producer, &earlier) == ERR_OK;
     pthread_mutex_lock(&m->lock);
     if (is_known) m->counters.left_out = earlier;
+    m->earlier_shed_rows = is_known ? earlier.shed_rows : 0;
     m->counters.left_out.has_corpus = m->config->capture.engine == CONFIG_LLAMA;
     pthread_mutex_unlock(&m->lock);
 }

@@ -22,7 +22,7 @@ struct left_out {
     uint64_t kept_rows;
     uint64_t special_rows, first_rows, norm_rows; /* filtered */
     uint64_t rejected_rows;                       /* not finite */
-    uint64_t shed_rows;                           /* of this life alone */
+    uint64_t shed_rows; /* less those of the last two seconds before a kill */
 
     int is_partial;     /* the count of some earlier rows was lost: "at least" */
     uint32_t producers; /* that it is made of */

@@ -1,0 +1,66 @@
+#include "cli/disk.h"
+
+#include "base/err.h"
+
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+static const double least_bytes = 1 << 20; /* logs and small files need as much */
+
+static int is_waiting(const struct disk_wait *wait)
+{
+    return wait->seconds > 0;
+}
+
+/* An error that is not one of room needs another remedy. */
+static int is_full(const struct disk_wait *wait)
+{
+    double needed = wait->needed_bytes > least_bytes ? wait->needed_bytes : least_bytes;
+    return wait->free_bytes < needed;
+}
+
+static void tell(const struct disk_wait *wait, const char *dir, const char *process,
+                 const char *what, char *out, size_t bytes)
+{
+    char needs[64] = "";
+    if (wait->needed_bytes > 0)
+        snprintf(needs, sizeof needs, ", needs %.1f MB", wait->needed_bytes / 1e6);
+    if (is_full(wait))
+        snprintf(out, bytes, "the disk of %s is full: %.1f MB free%s; %s", dir,
+                 wait->free_bytes / 1e6, needs, what);
+    else
+        snprintf(out, bytes, "%s cannot be written, the log of %s says why; %s", dir, process,
+                 what);
+}
+
+/* Before anybody reports, and where a process cannot even start. */
+static int look(const char *dir, char *out, size_t bytes)
+{
+    struct statvfs fs;
+    if (statvfs(dir, &fs) != 0 || !fs.f_blocks) return 0;
+    double free_bytes = (double)fs.f_bavail * (double)fs.f_frsize;
+    if (free_bytes >= least_bytes) return 0;
+    snprintf(out, bytes, "the disk of %s is full: %.1f MB free; logs are lost", dir,
+             free_bytes / 1e6);
+    return 1;
+}
+
+int disk_notice(const struct config *config, const struct snapshot *s, char *out, size_t bytes)
+{
+    char dir[CONFIG_PATH_BYTES] = "";
+    out[0] = '\0';
+    if (is_waiting(&s->sink_disk) && config_buffer_dir(config, dir) == ERR_OK) {
+        tell(&s->sink_disk, dir, "the sink", "capture waits", out, bytes);
+        return 1;
+    }
+    if (is_waiting(&s->trainer_disk)) {
+        tell(&s->trainer_disk, config->run_dir, "the trainer", "checkpoints wait", out, bytes);
+        return 1;
+    }
+    if (is_waiting(&s->capture_disk)) {
+        tell(&s->capture_disk, config->run_dir, "the capture",
+             "what is left out may be lost of the count", out, bytes);
+        return 1;
+    }
+    return look(config->run_dir, out, bytes);
+}
