@@ -40,11 +40,11 @@ struct maker {
     int engine_ended;    /* it did so while measuring */
     uint64_t limit_rows; /* kept rows of this share at which the run ends; 0: none */
     uint64_t kept_rows;
-    uint64_t oldest_ns;         /* when the oldest row that waits in the cutter was captured */
-    struct tally *tally;        /* NULL before the first order to make rows */
-    uint64_t number;            /* of the next frame (block) */
-    uint64_t earlier_shed_rows; /* of the lives before, as they told last */
-    uint64_t told_ns;           /* when RUN/capture/NAME.json was written last */
+    uint64_t oldest_ns;      /* when the oldest row that waits in the cutter was captured */
+    struct tally *tally;     /* NULL before the first order to make rows */
+    uint64_t number;         /* of the next frame (block) */
+    struct left_out earlier; /* of the lives before, as they told last */
+    uint64_t told_ns;        /* when RUN/capture/NAME.json was written last */
     struct log_limit unwritten;
     int has_told_skips; /* the log has named the first document that was skipped */
 
@@ -64,6 +64,21 @@ static int is_current(struct maker *m, uint64_t generation)
 }
 
 /* ---- telling what is left out ---- */
+
+/* The corpus up to where the engine is. One that cannot be read again begins anew with each life:
+ * what the lives before have read comes before it. */
+static struct engine_documents documents(const struct maker *m)
+{
+    struct engine_documents d;
+    const struct left_out *e = &m->earlier;
+    engine_documents(m->engine, &d);
+    if (engine_info(m->engine)->resumable) return d;
+    d.read += e->documents;
+    d.replaced += e->replaced;
+    for (int i = 0; i < ENGINE_SKIP_REASONS; i++) d.skipped[i] += e->skipped[i];
+    if (e->first_skipped[0]) memcpy(d.first_skipped, e->first_skipped, sizeof d.first_skipped);
+    return d;
+}
 
 static void count_documents(struct left_out *l, const struct engine_documents *d)
 {
@@ -85,8 +100,7 @@ static void tell_first_skip(struct maker *m, const struct engine_documents *d)
 static int count_engine(struct maker *m, int final)
 {
     struct engine_counters e = engine_counters(m->engine);
-    struct engine_documents d;
-    engine_documents(m->engine, &d);
+    struct engine_documents d = documents(m);
     pthread_mutex_lock(&m->lock);
     m->counters.tokens = e.tokens;
     m->counters.documents = e.documents;
@@ -109,7 +123,7 @@ static void count_rows(struct maker *m)
     l->first_rows = c->first_rows;
     l->norm_rows = c->norm_rows;
     l->rejected_rows = c->rejected_rows;
-    l->shed_rows = m->earlier_shed_rows + status.counters.totals.shed_rows;
+    l->shed_rows = m->earlier.shed_rows + status.counters.totals.shed_rows;
     l->is_partial = tally_is_partial(m->tally);
     pthread_mutex_unlock(&m->lock);
 }
@@ -155,11 +169,9 @@ static void tell_at_end(struct maker *m)
 /* The file of an earlier life, for as long as this one has nothing to say. */
 static void begin_telling(struct maker *m)
 {
-    struct left_out earlier;
-    int is_known = left_out_read(m->config, m->producer, &earlier) == ERR_OK;
+    if (left_out_read(m->config, m->producer, &m->earlier)) m->earlier = (struct left_out){0};
     pthread_mutex_lock(&m->lock);
-    if (is_known) m->counters.left_out = earlier;
-    m->earlier_shed_rows = is_known ? earlier.shed_rows : 0;
+    m->counters.left_out = m->earlier;
     m->counters.left_out.has_corpus = m->config->capture.engine == CONFIG_LLAMA;
     pthread_mutex_unlock(&m->lock);
 }
@@ -301,6 +313,9 @@ static int seek(struct maker *m, const struct producer_order *order)
         log_warn(
             "the corpus cannot be read again: rows that were under way when a process died are "
             "lost (capture.resumable: false)");
+        pthread_mutex_lock(&m->lock);
+        m->counters.left_out.gaps++;
+        pthread_mutex_unlock(&m->lock);
         return ERR_OK;
     }
     measure_free(m->measure);

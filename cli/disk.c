@@ -12,7 +12,7 @@ static int is_waiting(const struct disk_wait *wait)
     return wait->seconds > 0;
 }
 
-/* An error that is not one of room needs another remedy. */
+/* Otherwise it is an error that is not one of room, or room that nobody has tried yet. */
 static int is_full(const struct disk_wait *wait)
 {
     double needed = wait->needed_bytes > least_bytes ? wait->needed_bytes : least_bytes;
@@ -29,8 +29,8 @@ static void tell(const struct disk_wait *wait, const char *dir, const char *proc
         snprintf(out, bytes, "the disk of %s is full: %.1f MB free%s; %s", dir,
                  wait->free_bytes / 1e6, needs, what);
     else
-        snprintf(out, bytes, "%s cannot be written, the log of %s says why; %s", dir, process,
-                 what);
+        snprintf(out, bytes, "%s could not be written just now, the log of %s says why; %s", dir,
+                 process, what);
 }
 
 /* Before anybody reports, and where a process cannot even start. */

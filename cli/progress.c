@@ -97,9 +97,13 @@ static void left_out(const struct snapshot *s, char *out, size_t bytes)
     const struct {
         double number;
         const char *what;
-    } items[] = {{s->documents, "documents"},    {s->skipped, "skipped"},
-                 {s->replaced, "mended"},        {share, NULL},
-                 {s->rejected_rows, "rejected"}, {s->held_out_rows, "held out"}};
+    } items[] = {{s->documents, "documents"},
+                 {s->skipped, "skipped"},
+                 {s->replaced, "mended"},
+                 {share, NULL},
+                 {s->rejected_rows, "rejected"},
+                 {s->held_out_rows, "held out"},
+                 {s->passed_over_rows, "passed over"}};
     size_t used = 0;
     out[0] = '\0';
     for (size_t i = 0; i < sizeof items / sizeof *items; i++) {

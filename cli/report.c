@@ -173,6 +173,16 @@ static void dead_windows(const json_t *summary, char *out, size_t out_bytes)
         snprintf(out, out_bytes, "no firing in %s to %s rows", number[0], number[1]);
 }
 
+/* Of rows that were drawn and taught nothing. */
+static void print_skipped_steps(const json_t *sae, FILE *out)
+{
+    char skipped[32];
+    if (!(real(sae, "skipped_steps") > 0)) return;
+    progress_number(real(sae, "skipped_steps"), skipped, sizeof skipped);
+    fprintf(out, "  %s: %s steps left out, as their loss or gradient was not finite\n",
+            text(sae, "name"), skipped);
+}
+
 static void print_rows(const json_t *summary, FILE *out)
 {
     char held[32], skipped[32], window[96], time[32];
@@ -238,7 +248,11 @@ int report_print(const struct config *config, FILE *out)
     json_array_foreach(all, i, summary)
     {
         print_rows(summary, out);
-        json_array_foreach(json_object_get(summary, "saes"), j, sae) print_files(sae, out);
+        json_array_foreach(json_object_get(summary, "saes"), j, sae)
+        {
+            print_skipped_steps(sae, out);
+            print_files(sae, out);
+        }
     }
     print_python(all, out);
     json_decref(all);

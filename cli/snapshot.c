@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "cli/fetch.h"
+#include "runtime/left_out.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -149,6 +150,7 @@ static void read_trainer(const json_t *report, struct snapshot *s)
     s->dead = first_of(report, "sluice_trainer_dead_features");
     s->features = first_of(report, "sluice_trainer_features");
     s->held_out_rows = snapshot_metric(report, "sluice_trainer_held_out_rows");
+    s->passed_over_rows = snapshot_metric(report, "sluice_trainer_skipped_rows_total");
 }
 
 int snapshot_has(const json_t *status, const char *name)
@@ -192,6 +194,7 @@ static struct snapshot unknown(void)
         .dead = NAN,
         .features = NAN,
         .held_out_rows = NAN,
+        .passed_over_rows = NAN,
         .producers = NAN,
         .ended_producers = NAN,
         .sink_disk = nobody,
@@ -217,4 +220,22 @@ void snapshot_read(const json_t *status, struct snapshot *snapshot)
         if (strcmp(kind, "trainer") == 0) read_trainer(report, &s);
     }
     *snapshot = s;
+}
+
+void snapshot_take_files(const struct config *config, struct snapshot *s)
+{
+    struct left_out l;
+    if (left_out_read_all(config, &l) != ERR_OK) return;
+    if (l.has_corpus && !(s->documents >= (double)l.documents)) {
+        s->documents = (double)l.documents;
+        s->skipped = (double)left_out_skipped(&l);
+        s->replaced = (double)l.replaced;
+    }
+    if (s->tokens >= (double)left_out_rows(&l)) return;
+    s->tokens = (double)left_out_rows(&l);
+    s->filtered_rows = (double)left_out_filtered(&l);
+    s->special_rows = (double)l.special_rows;
+    s->first_rows = (double)l.first_rows;
+    s->norm_rows = (double)l.norm_rows;
+    s->rejected_rows = (double)l.rejected_rows;
 }

@@ -80,19 +80,19 @@ static void print_first_skipped(const struct config *config)
         printf("\n  The first document that was skipped: %s\n", l.first_skipped);
 }
 
-static void print_notice(const struct config *config, const json_t *status)
+static void print_notice(const struct config *config, const struct snapshot *s)
 {
-    struct snapshot s;
     char notice[512];
-    snapshot_read(status, &s);
-    if (disk_notice(config, &s, notice, sizeof notice)) printf("  WARNING: %s\n\n", notice);
+    if (disk_notice(config, s, notice, sizeof notice)) printf("  WARNING: %s\n\n", notice);
 }
 
-static void print_numbers(const json_t *status)
+static void print_numbers(const struct config *config, const json_t *status)
 {
     struct snapshot s;
     char fraction[3][32];
     snapshot_read(status, &s);
+    snapshot_take_files(config, &s);
+    print_notice(config, &s);
     row("tokens", s.tokens, rate_of(status, "sluice_capture_tokens_total"), "tokens");
     row("captured", s.captured_rows, rate_of(status, "sluice_capture_rows_total"), "rows");
     row("stored", s.stored_rows, rate_of(status, "sluice_sink_rows_total"), "rows");
@@ -102,6 +102,7 @@ static void print_numbers(const json_t *status)
     row("trained", s.trained_rows, rate_of(status, "sluice_trainer_rows_total"), "rows");
     row("  of", s.planned_draws > 0 ? s.planned_draws : NAN, NAN, "rows");
     row("held out", s.held_out_rows, NAN, "rows");
+    if (s.passed_over_rows > 0) row("passed over", s.passed_over_rows, NAN, "rows");
     print_left_out(&s);
     double value[3] = {s.fve, s.l0, 100 * s.dead / s.features};
     for (int i = 0; i < 3; i++) {
@@ -174,8 +175,7 @@ int status_command(const struct options *options, const struct config *config)
         const char *bound = json_string_value(json_object_get(status, "bottleneck"));
         printf("Stream %s is running%s%s.\n\n", config->stream.name, bound ? ", " : "",
                bound ? bound : "");
-        print_notice(config, status);
-        print_numbers(status);
+        print_numbers(config, status);
         print_first_skipped(config);
         print_processes(status);
     }

@@ -245,6 +245,7 @@ static int look(struct up *up, int64_t at_ms)
     up->look_ms = at_ms + LINE_MS;
     if (snapshot_fetch(up->config, &status) == ERR_OK) {
         snapshot_read(status, &snapshot);
+        snapshot_take_files(up->config, &snapshot);
         json_decref(status);
         progress_update(&up->progress, &snapshot, (double)(at_ms - up->started_ms) / 1000);
         up->cut_off_looks++;

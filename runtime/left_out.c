@@ -57,6 +57,7 @@ static void add(struct left_out *to, const struct left_out *from)
     to->norm_rows += from->norm_rows;
     to->rejected_rows += from->rejected_rows;
     to->shed_rows += from->shed_rows;
+    to->gaps += from->gaps;
     to->is_partial |= from->is_partial;
     to->producers++;
 }
@@ -139,6 +140,11 @@ void left_out_rows_text(const struct left_out *l, char *out, size_t bytes)
         say_number(out, bytes, l->shed_rows);
         say(out, bytes, " shed");
     }
+    if (l->gaps)
+        say(out, bytes,
+            "; what was under way is lost, as a process died %" PRIu64
+            " times (capture.resumable: false)",
+            l->gaps);
     if (l->is_partial) say(out, bytes, "; at least: a part of the count was lost");
 }
 
@@ -166,13 +172,14 @@ static json_t *encode(const struct config *config, const struct left_out *l)
         json_object_set_new(skipped, left_out_labels[i], json_integer(integer(l->skipped[i])));
     char place[LEFT_OUT_PLACE_BYTES];
     plain(l->first_skipped, place);
-    return json_pack("{s:s, s:b, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "stream",
-                     config->stream.name, "has_corpus", l->has_corpus, "documents",
+    return json_pack("{s:s, s:b, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
+                     "stream", config->stream.name, "has_corpus", l->has_corpus, "documents",
                      integer(l->documents), "skipped", skipped, "replaced", integer(l->replaced),
                      "first_skipped", json_string(place), "kept_rows", integer(l->kept_rows),
                      "special_rows", integer(l->special_rows), "first_rows", integer(l->first_rows),
                      "norm_rows", integer(l->norm_rows), "rejected_rows", integer(l->rejected_rows),
-                     "shed_rows", integer(l->shed_rows), "is_partial", l->is_partial);
+                     "shed_rows", integer(l->shed_rows), "gaps", integer(l->gaps), "is_partial",
+                     l->is_partial);
 }
 
 static uint64_t number(const json_t *object, const char *key)
@@ -195,6 +202,7 @@ static void decode(const json_t *object, struct left_out *l)
         .norm_rows = number(object, "norm_rows"),
         .rejected_rows = number(object, "rejected_rows"),
         .shed_rows = number(object, "shed_rows"),
+        .gaps = number(object, "gaps"),
         .is_partial = json_is_true(json_object_get(object, "is_partial")),
         .producers = 1,
     };

@@ -24,6 +24,7 @@ struct left_out {
     uint64_t rejected_rows;                       /* not finite */
     uint64_t shed_rows; /* less those of the last two seconds before a kill */
 
+    uint64_t gaps;      /* times that a process died, and what was under way cannot be made again */
     int is_partial;     /* the count of some earlier rows was lost: "at least" */
     uint32_t producers; /* that it is made of */
 };

@@ -3,6 +3,10 @@
 #include "cli/progress.h"
 #include "cli/tail.h"
 
+#include "base/err.h"
+#include "base/fileio.h"
+#include "runtime/left_out.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -172,6 +176,34 @@ static void what_is_left_out_is_in_the_line(void **state)
     assert_string_equal(line, "0:01  the d");
 }
 
+/* The broker forgets a producer that has ended; its file does not. */
+static void files_tell_of_producers_that_are_gone(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/sluice-files-XXXXXX", text[128];
+    struct config *config;
+    struct snapshot s = snapshot_of(told), before = s;
+    struct left_out l = {.has_corpus = 1, .documents = 5000, .kept_rows = 4000, .first_rows = 10};
+    l.skipped[1] = 3;
+    assert_non_null(mkdtemp(dir));
+    snprintf(text, sizeof text, "stream: {name: t, run_dir: %s}\n", dir);
+    assert_int_equal(config_parse(text, strlen(text), "t.yaml", NULL, 0, &config), ERR_OK);
+    snapshot_take_files(config, &s);
+    assert_true(s.tokens == before.tokens && s.documents == before.documents);
+    assert_int_equal(left_out_write(config, 0, &l), ERR_OK);
+    snapshot_take_files(config, &s);
+    assert_true(s.tokens == 4010 && s.filtered_rows == 10 && s.rejected_rows == 0);
+    assert_true(s.documents == 5000 && s.skipped == 3);
+    l.documents = 1; /* what was reported is newer */
+    l.kept_rows = 1;
+    assert_int_equal(left_out_write(config, 0, &l), ERR_OK);
+    s = before;
+    snapshot_take_files(config, &s);
+    assert_true(s.tokens == 1000 && s.documents == 1234);
+    config_free(config);
+    assert_int_equal(dir_remove(dir), ERR_OK);
+}
+
 static void a_full_disk_is_told_in_words(void **state)
 {
     (void)state;
@@ -197,7 +229,7 @@ static void a_full_disk_is_told_in_words(void **state)
     assert_non_null(strstr(out, "is full: 5.0 MB free, needs 8.0 MB; checkpoints wait"));
     s.trainer_disk.free_bytes = 1e9; /* another error than that of a full disk */
     assert_true(disk_notice(config, &s, out, sizeof out));
-    assert_non_null(strstr(out, "cannot be written"));
+    assert_non_null(strstr(out, "could not be written just now"));
     s.trainer_disk.seconds = NAN;
     s.capture_disk.seconds = 3;
     assert_true(disk_notice(config, &s, out, sizeof out));
@@ -242,6 +274,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_of_nothing_is_not_a_number),
         cmocka_unit_test(rates_and_the_time_that_is_left),
         cmocka_unit_test(what_is_left_out_is_in_the_line),
+        cmocka_unit_test(files_tell_of_producers_that_are_gone),
         cmocka_unit_test(a_full_disk_is_told_in_words),
         cmocka_unit_test(the_tail_of_a_log),
     };

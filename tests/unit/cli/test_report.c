@@ -76,11 +76,30 @@ static void what_was_left_out_is_in_the_report(void **state)
     free(text);
 }
 
+static void steps_left_out_are_in_the_report(void **state)
+{
+    (void)state;
+    char path[128], *text = NULL;
+    size_t bytes;
+    static const char summary[] = "{\"consumer\": \"main\", \"saes\": [{\"name\": \"one\", "
+                                  "\"skipped_steps\": 8}, {\"name\": \"two\", "
+                                  "\"skipped_steps\": 0}]}";
+    snprintf(path, sizeof path, "%s/main/summary.json", dir);
+    assert_int_equal(file_replace(path, summary, strlen(summary)), ERR_OK);
+    FILE *out = open_memstream(&text, &bytes);
+    assert_int_equal(report_print(config, out), ERR_OK);
+    fclose(out);
+    assert_non_null(strstr(text, "  one: 8 steps left out, as their loss or gradient was not "));
+    assert_null(strstr(text, "two: "));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_of_any_length),
         cmocka_unit_test(what_was_left_out_is_in_the_report),
+        cmocka_unit_test(steps_left_out_are_in_the_report),
     };
     return cmocka_run_group_tests_name("report", tests, set_up, tear_down);
 }
