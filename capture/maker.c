@@ -1,12 +1,10 @@
 #include "capture/maker.h"
 
 #include "base/err.h"
-#include "base/fileio.h"
 #include "capture/cutter.h"
-#include "capture/judge.h"
 #include "capture/measure.h"
 #include "capture/source.h"
-#include "capture/tally.h"
+#include "capture/teller.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -19,13 +17,11 @@
 
 static const size_t measure_limit_bytes = (size_t)256 << 20;
 static const uint64_t shed_flush_ns = UINT64_C(1000000000); /* a live row waits no longer */
-static const uint64_t tell_each_ns = UINT64_C(2000000000);
 
 struct maker {
     const struct config *config;
     uint32_t producer;
     struct sender *sender;
-    struct room *room;
     pthread_t thread;
 
     struct source *source;
@@ -40,13 +36,9 @@ struct maker {
     int engine_ended;    /* it did so while measuring */
     uint64_t limit_rows; /* kept rows of this share at which the run ends; 0: none */
     uint64_t kept_rows;
-    uint64_t oldest_ns;      /* when the oldest row that waits in the cutter was captured */
-    struct tally *tally;     /* NULL before the first order to make rows */
-    uint64_t number;         /* of the next frame (block) */
-    struct left_out earlier; /* of the lives before, as they told last */
-    uint64_t told_ns;        /* when RUN/capture/NAME.json was written last */
-    struct log_limit unwritten;
-    int has_told_skips; /* the log has named the first document that was skipped */
+    uint64_t oldest_ns; /* when the oldest row that waits in the cutter was captured */
+    struct teller *teller;
+    uint64_t number; /* of the next frame (block) */
 
     pthread_mutex_t lock; /* over what follows */
     struct maker_counters counters;
@@ -63,135 +55,30 @@ static int is_current(struct maker *m, uint64_t generation)
            sender_order(m->sender).task != PRODUCER_HALT;
 }
 
-/* ---- telling what is left out ---- */
-
-/* The corpus up to where the engine is. One that cannot be read again begins anew with each life:
- * what the lives before have read comes before it. */
-static struct engine_documents documents(const struct maker *m)
-{
-    struct engine_documents d;
-    const struct left_out *e = &m->earlier;
-    engine_documents(m->engine, &d);
-    if (engine_info(m->engine)->resumable) return d;
-    d.read += e->documents;
-    d.replaced += e->replaced;
-    for (int i = 0; i < ENGINE_SKIP_REASONS; i++) d.skipped[i] += e->skipped[i];
-    if (e->first_skipped[0]) memcpy(d.first_skipped, e->first_skipped, sizeof d.first_skipped);
-    return d;
-}
-
-static void count_documents(struct left_out *l, const struct engine_documents *d)
-{
-    l->documents = d->read;
-    memcpy(l->skipped, d->skipped, sizeof l->skipped);
-    l->replaced = d->replaced;
-    memcpy(l->first_skipped, d->first_skipped, sizeof l->first_skipped);
-}
-
-static void tell_first_skip(struct maker *m, const struct engine_documents *d)
-{
-    if (m->has_told_skips || !d->first_skipped[0]) return;
-    m->has_told_skips = 1;
-    log_event(LOG_WARN, "a document of the corpus is skipped", LOG_S("first", d->first_skipped),
-              LOG_D("max_bad_documents", m->config->capture.max_bad_documents));
-}
-
-/* After each call of the engine. ERR_USAGE: too many documents were skipped. */
-static int count_engine(struct maker *m, int final)
+/* What the engine has done, after each call of it. ERR_USAGE: it skips too much. */
+static int count_engine(struct maker *m)
 {
     struct engine_counters e = engine_counters(m->engine);
-    struct engine_documents d = documents(m);
     pthread_mutex_lock(&m->lock);
     m->counters.tokens = e.tokens;
     m->counters.documents = e.documents;
     m->counters.bad_text = e.bad_text;
-    count_documents(&m->counters.left_out, &d);
     pthread_mutex_unlock(&m->lock);
-    tell_first_skip(m, &d);
-    return judge_documents(&d, m->config->capture.max_bad_documents, final);
+    return teller_documents(m->teller, m->engine, 0);
 }
 
-static void count_rows(struct maker *m)
-{
-    struct sender_status status;
-    const struct tally_counts *c = tally_counts(m->tally);
-    sender_status(m->sender, &status);
-    pthread_mutex_lock(&m->lock);
-    struct left_out *l = &m->counters.left_out;
-    l->kept_rows = c->kept_rows;
-    l->special_rows = c->special_rows;
-    l->first_rows = c->first_rows;
-    l->norm_rows = c->norm_rows;
-    l->rejected_rows = c->rejected_rows;
-    l->shed_rows = m->earlier.shed_rows + status.counters.totals.shed_rows;
-    l->is_partial = tally_is_partial(m->tally);
-    pthread_mutex_unlock(&m->lock);
-}
-
-/* A disk that is full ends nothing here; it is told. */
-static void note_written(struct maker *m, int rc)
-{
-    if (!rc) {
-        room_found(m->room);
-        return;
-    }
-    room_short(m->room, m->config->run_dir, 0, err_text());
-    if (log_allowed(&m->unwritten))
-        log_event(LOG_WARN, "the count of what is left out cannot be kept",
-                  LOG_S("why", err_text()));
-}
-
-/* Into RUN/capture, each two seconds or at once. */
 static void tell(struct maker *m, int at_once)
 {
-    uint64_t now_ns = process_now_ns();
-    count_rows(m);
-    if (!at_once && now_ns < m->told_ns + tell_each_ns) return;
-    m->told_ns = now_ns;
-    struct maker_counters c = maker_counters(m);
-    note_written(m, left_out_write(m->config, m->producer, &c.left_out));
-}
-
-static void tell_at_end(struct maker *m)
-{
-    char text[LEFT_OUT_TEXT_BYTES];
-    if (!m->tally) return;
-    tell(m, 1);
-    struct left_out l = maker_counters(m).left_out;
-    if (l.has_corpus) {
-        left_out_documents_text(&l, text, sizeof text);
-        log_info("documents: %s", text);
-    }
-    left_out_rows_text(&l, text, sizeof text);
-    log_info("rows: %s", text);
-}
-
-/* The file of an earlier life, for as long as this one has nothing to say. */
-static void begin_telling(struct maker *m)
-{
-    if (left_out_read(m->config, m->producer, &m->earlier)) m->earlier = (struct left_out){0};
-    pthread_mutex_lock(&m->lock);
-    m->counters.left_out = m->earlier;
-    m->counters.left_out.has_corpus = m->config->capture.engine == CONFIG_LLAMA;
-    pthread_mutex_unlock(&m->lock);
+    struct sender_status status;
+    sender_status(m->sender, &status);
+    teller_tell(m->teller, status.counters.totals.shed_rows, at_once);
 }
 
 /* Where the rows so far end, before their frame can leave. */
 static void mark(struct maker *m, const struct window_frame *frame)
 {
-    int is_shed = m->descriptor->shed;
-    uint64_t number = is_shed ? sender_next_number(m->sender) : m->number++;
-    note_written(m, tally_mark(m->tally, number + 1, &frame->header.end));
-}
-
-static int open_tally(struct maker *m)
-{
-    char dir[CONFIG_PATH_BYTES], path[CONFIG_PATH_BYTES + 32];
-    int rc = config_capture_dir(m->config, dir);
-    if (rc || m->tally) return rc;
-    note_written(m, dir_make(dir, 0700));
-    snprintf(path, sizeof path, "%s/capture-%" PRIu32 ".tally", dir, m->producer);
-    return tally_open(path, m->descriptor->run, &m->tally);
+    uint64_t number = m->descriptor->shed ? sender_next_number(m->sender) : m->number++;
+    teller_mark(m->teller, number + 1, &frame->header.end);
 }
 
 /* ---- batches ---- */
@@ -210,7 +97,7 @@ static int next_batch(struct maker *m, struct engine_batch *batch)
     }
     m->has_read = 1;
     int rc = engine_next(m->engine, batch);
-    return rc ? rc : count_engine(m, 0);
+    return rc ? rc : count_engine(m);
 }
 
 /* ---- measuring ---- */
@@ -223,7 +110,7 @@ static int fill_measure(struct maker *m, uint64_t generation)
         if (!is_current(m, generation)) return ERR_STATE;
         m->has_read = 1;
         rc = engine_next(m->engine, &batch);
-        if (!rc) rc = count_engine(m, 0);
+        if (!rc) rc = count_engine(m);
         if (rc || !batch.rows) {
             m->engine_ended = !rc;
             break;
@@ -252,23 +139,13 @@ static int plan_rows(struct maker *m, uint64_t counted_rows, struct descriptor *
     return ERR_OK;
 }
 
-/* What the whole corpus would lose is known before it is captured. */
-static int count_corpus(struct maker *m, uint64_t *rows)
-{
-    struct engine_documents d;
-    int rc = engine_count_rows(m->engine, rows, NULL, NULL);
-    if (rc) return rc;
-    engine_documents_counted(m->engine, &d);
-    tell_first_skip(m, &d);
-    return judge_documents(&d, m->config->capture.max_bad_documents, 1);
-}
-
 static int do_measure(struct maker *m, uint64_t generation)
 {
     uint64_t counted_rows = 0;
     int rc = ERR_OK;
     if (!m->config->capture.rows && !m->config->trainer.planned_rows)
-        rc = count_corpus(m, &counted_rows);
+        rc = engine_count_rows(m->engine, &counted_rows, NULL, NULL);
+    if (!rc) rc = teller_corpus(m->teller, m->engine);
     if (!rc && !is_current(m, generation)) rc = ERR_STATE;
     if (!rc && !m->measure) rc = fill_measure(m, generation);
     if (rc) return rc;
@@ -313,9 +190,7 @@ static int seek(struct maker *m, const struct producer_order *order)
         log_warn(
             "the corpus cannot be read again: rows that were under way when a process died are "
             "lost (capture.resumable: false)");
-        pthread_mutex_lock(&m->lock);
-        m->counters.left_out.gaps++;
-        pthread_mutex_unlock(&m->lock);
+        teller_gap(m->teller);
         return ERR_OK;
     }
     measure_free(m->measure);
@@ -337,13 +212,12 @@ static int prepare(struct maker *m, const struct producer_order *order)
         .codec = (uint8_t)m->config->stream.codec,
     };
     int rc = m->cutter ? ERR_OK : cutter_new(&options, &m->cutter);
-    if (!rc) rc = open_tally(m);
+    if (!rc) rc = teller_seek(m->teller, m->descriptor->run, order->number, &order->cursor);
     if (rc) return rc;
     cutter_restart(m->cutter, &order->totals);
-    tally_seek(m->tally, order->number, &order->cursor);
     m->number = order->number;
     /* Under block every frame but the last is full, so the number tells how many rows were kept. */
-    m->kept_rows = m->descriptor->shed ? tally_counts(m->tally)->kept_rows
+    m->kept_rows = m->descriptor->shed ? teller_kept_rows(m->teller)
                                        : (order->number - 1) * m->descriptor->rows_a_slab;
     pthread_mutex_lock(&m->lock);
     m->counters.planned_rows = m->descriptor->planned_rows;
@@ -394,8 +268,7 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
     for (size_t i = 0; i < batch->rows && !rc && !is_enough(m); i++) {
         const float *x = batch->values + i * m->descriptor->width;
         enum filter_verdict verdict = filter_row(m->descriptor, batch->flags[i], x);
-        tally_add(m->tally, verdict);
-        rc = judge_filtered(tally_window(m->tally), m->config->capture.max_filtered_share, 0);
+        rc = teller_row(m->teller, verdict);
         if (rc) break;
         if (verdict != FILTER_KEEP) {
             cutter_leave_out(m->cutter, verdict);
@@ -411,24 +284,9 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
     return rc;
 }
 
-static int judge_rejected(const struct maker *m, int final)
-{
-    const struct tally_counts *c = tally_counts(m->tally);
-    return filter_rejected(c->rejected_rows, c->kept_rows + c->rejected_rows,
-                           m->config->capture.max_rejected_share, final);
-}
-
-static int judge_all(struct maker *m)
-{
-    int rc = count_engine(m, 1);
-    if (!rc) rc = judge_rejected(m, 1);
-    return rc ? rc
-              : judge_filtered(tally_window(m->tally), m->config->capture.max_filtered_share, 1);
-}
-
 static int end_share(struct maker *m, uint64_t generation)
 {
-    int rc = judge_all(m);
+    int rc = teller_end(m->teller, m->engine);
     if (!rc && cutter_rows(m->cutter)) rc = cut(m, generation);
     struct frame_totals t = cutter_totals(m->cutter);
     if (!rc) rc = sender_count(m->sender, generation, &t, 0);
@@ -455,7 +313,7 @@ static int make(struct maker *m, const struct producer_order *order)
         struct frame_totals t = cutter_totals(m->cutter);
         if (!rc) rc = flush_live(m, generation);
         if (!rc) rc = sender_count(m->sender, generation, &t, cutter_rows(m->cutter));
-        if (!rc) rc = judge_rejected(m, 0);
+        if (!rc) rc = teller_batch(m->teller);
         if (!rc) tell(m, 0);
     }
     return rc ? rc : end_share(m, generation);
@@ -505,12 +363,11 @@ static int follow_orders(struct maker *m)
 static void *run(void *arg)
 {
     struct maker *m = arg;
-    begin_telling(m);
     int rc = open_source(m);
     if (!rc) rc = follow_orders(m);
     if (rc) sender_fail(m->sender, rc, err_text());
-    tell_at_end(m);
-    tally_close(m->tally);
+    tell(m, 1);
+    teller_log(m->teller);
     cutter_free(m->cutter);
     measure_free(m->measure);
     source_close(m->source);
@@ -525,10 +382,15 @@ int maker_start(const struct config *config, uint32_t producer, struct sender *s
     m->config = config;
     m->producer = producer;
     m->sender = sender;
-    m->room = room;
+    int rc = teller_new(config, producer, room, &m->teller);
+    if (rc) {
+        free(m);
+        return rc;
+    }
     pthread_mutex_init(&m->lock, NULL);
     int failed = pthread_create(&m->thread, NULL, run, m);
     if (failed) {
+        teller_free(m->teller);
         free(m);
         return err_set(ERR_NOMEM, "the engine's thread could not be started: %s", strerror(failed));
     }
@@ -542,6 +404,7 @@ int maker_join(struct maker *m, double seconds)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)seconds;
     if (pthread_timedjoin_np(m->thread, NULL, &until)) return ERR_AGAIN;
+    teller_free(m->teller);
     pthread_mutex_destroy(&m->lock);
     free(m);
     return ERR_OK;
@@ -552,6 +415,7 @@ struct maker_counters maker_counters(struct maker *m)
     pthread_mutex_lock(&m->lock);
     struct maker_counters c = m->counters;
     pthread_mutex_unlock(&m->lock);
+    c.left_out = teller_left_out(m->teller);
     return c;
 }
 
