@@ -466,7 +466,6 @@ static void on_hello(struct desk *d, uint32_t link, const struct message *m, uin
     struct descriptor own = {0};
     int rc = answer_hello(d, link, m, &own, now_ns);
     if (is_of_the_disk(rc)) snprintf(d->trouble, sizeof d->trouble, "%s", err_text());
-    if (!rc) forget_trouble(d);
     if (rc) {
         log_event(LOG_WARN, "producer refused", LOG_U("producer", m->producer),
                   LOG_S("why", err_text()));

@@ -169,7 +169,9 @@ static void other_runs_and_damage_are_not_taken(void **state)
     go_to(&m, 50);
     assert_true(tally_is_partial(m.tally));
     assert_int_equal(tally_counts(m.tally)->kept_rows, 0);
-    make_frames(&m, 60); /* nothing is put down that is not the whole */
+    make_frames(&m, 60);
+    go_to(&m, 55); /* nothing was put down that is not the whole */
+    assert_true(tally_is_partial(m.tally));
     tally_close(m.tally);
     begin(&m, RUN);
     go_to(&m, 50);
