@@ -3,6 +3,7 @@
 #include "base/err.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/statvfs.h>
 
 static const double least_bytes = 1 << 20; /* logs and small files need as much */
@@ -19,8 +20,8 @@ static int is_full(const struct disk_wait *wait)
     return wait->free_bytes < needed;
 }
 
-static void tell(const struct disk_wait *wait, const char *dir, const char *process,
-                 const char *what, char *out, size_t bytes)
+static void tell(const struct disk_wait *wait, const char *dir, const char *what, char *out,
+                 size_t bytes)
 {
     char needs[64] = "";
     if (wait->needed_bytes > 0)
@@ -30,7 +31,7 @@ static void tell(const struct disk_wait *wait, const char *dir, const char *proc
                  wait->free_bytes / 1e6, needs, what);
     else
         snprintf(out, bytes, "%s could not be written just now, the log of %s says why; %s", dir,
-                 process, what);
+                 wait->process, what);
 }
 
 /* Before anybody reports, and where a process cannot even start. */
@@ -45,22 +46,23 @@ static int look(const char *dir, char *out, size_t bytes)
     return 1;
 }
 
+/* The consumer of a process "trainer-CONSUMER". */
+static const char *consumer_of(const struct disk_wait *wait)
+{
+    const char *dash = strchr(wait->process, '-');
+    return dash ? dash + 1 : "";
+}
+
 int disk_notice(const struct config *config, const struct snapshot *s, char *out, size_t bytes)
 {
     char dir[CONFIG_PATH_BYTES] = "";
     out[0] = '\0';
-    if (is_waiting(&s->sink_disk) && config_buffer_dir(config, dir) == ERR_OK) {
-        tell(&s->sink_disk, dir, "the sink", "capture waits", out, bytes);
-        return 1;
-    }
-    if (is_waiting(&s->trainer_disk)) {
-        tell(&s->trainer_disk, config->run_dir, "the trainer", "checkpoints wait", out, bytes);
-        return 1;
-    }
-    if (is_waiting(&s->capture_disk)) {
-        tell(&s->capture_disk, config->run_dir, "the capture",
-             "what is left out may be lost of the count", out, bytes);
-        return 1;
-    }
-    return look(config->run_dir, out, bytes);
+    if (is_waiting(&s->sink_disk) && config_buffer_dir(config, dir) == ERR_OK)
+        tell(&s->sink_disk, dir, "capture waits", out, bytes);
+    else if (is_waiting(&s->trainer_disk) &&
+             config_consumer_dir(config, consumer_of(&s->trainer_disk), dir) == ERR_OK)
+        tell(&s->trainer_disk, dir, "checkpoints wait", out, bytes);
+    else if (is_waiting(&s->capture_disk) && config_capture_dir(config, dir) == ERR_OK)
+        tell(&s->capture_disk, dir, "the count of what is left out is not kept", out, bytes);
+    return out[0] || look(config->run_dir, out, bytes);
 }

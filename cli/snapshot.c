@@ -71,17 +71,19 @@ static double labelled(const json_t *report, const char *name, const char *label
 }
 
 /* A process that is silent waits for nothing that anybody knows of. */
-static void read_disk(const json_t *report, const char *process, struct disk_wait *wait)
+static void read_disk(const json_t *report, const char *kind, const char *process,
+                      struct disk_wait *wait)
 {
     char name[96];
     static const char *const what[] = {"waiting_seconds", "free_bytes", "needed_bytes"};
     double value[3];
     for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "sluice_%s_disk_%s", process, what[i]);
+        snprintf(name, sizeof name, "sluice_%s_disk_%s", kind, what[i]);
         value[i] = snapshot_metric(report, name);
     }
-    if (value[0] > wait->seconds || isnan(wait->seconds))
-        *wait = (struct disk_wait){value[0], value[1], value[2]};
+    if (!(value[0] > wait->seconds || isnan(wait->seconds))) return;
+    *wait = (struct disk_wait){value[0], value[1], value[2], ""};
+    snprintf(wait->process, sizeof wait->process, "%s", process);
 }
 
 /* What became of the rows: over all lives, where the capture tells that. */
@@ -113,37 +115,37 @@ static void read_documents(const json_t *report, struct snapshot *s)
     s->replaced = snapshot_metric(report, "sluice_capture_documents_replaced");
 }
 
-static void read_capture(const json_t *report, int is_fresh, struct snapshot *s)
+static void read_capture(const json_t *report, const char *name, int is_fresh, struct snapshot *s)
 {
     s->captures++;
     read_rows(report, s);
     read_documents(report, s);
-    if (is_fresh) read_disk(report, "capture", &s->capture_disk);
+    if (is_fresh) read_disk(report, "capture", name, &s->capture_disk);
     add(&s->captured_rows, snapshot_metric(report, "sluice_capture_rows_total"));
     add(&s->shed_rows, snapshot_metric(report, "sluice_shed_rows_total"));
     greatest(&s->planned_rows, snapshot_metric(report, "sluice_stream_planned_rows"));
 }
 
-static void read_sink(const json_t *report, struct snapshot *s)
+static void read_sink(const json_t *report, const char *name, struct snapshot *s)
 {
     s->sinks++;
     double all = snapshot_metric(report, "sluice_stream_rows"),
            life = snapshot_metric(report, "sluice_sink_rows_total");
     add(&s->stored_rows, isnan(all) ? life : all);
     add(&s->life_rows, life);
-    read_disk(report, "sink", &s->sink_disk);
+    read_disk(report, "sink", name, &s->sink_disk);
     add(&s->producers, snapshot_metric(report, "sluice_sink_producers"));
     add(&s->ended_producers, snapshot_metric(report, "sluice_sink_ended_producers"));
     add(&s->buffer_slabs, snapshot_metric(report, "sluice_buffer_slabs"));
     add(&s->buffer_capacity_slabs, snapshot_metric(report, "sluice_buffer_capacity_slabs"));
 }
 
-static void read_trainer(const json_t *report, struct snapshot *s)
+static void read_trainer(const json_t *report, const char *name, struct snapshot *s)
 {
     double rows = snapshot_metric(report, "sluice_trainer_rows_total");
     if (!isnan(rows) && !(s->trained_rows <= rows)) s->trained_rows = rows; /* the least */
     greatest(&s->planned_draws, snapshot_metric(report, "sluice_trainer_planned_rows"));
-    read_disk(report, "trainer", &s->trainer_disk);
+    read_disk(report, "trainer", name, &s->trainer_disk);
     if (s->trainers++ > 0) return;
     s->fve = first_of(report, "sluice_trainer_fve_ratio");
     s->l0 = first_of(report, "sluice_trainer_l0");
@@ -169,7 +171,7 @@ int snapshot_has(const json_t *status, const char *name)
 /* Every number is unknown. */
 static struct snapshot unknown(void)
 {
-    static const struct disk_wait nobody = {NAN, NAN, NAN};
+    static const struct disk_wait nobody = {NAN, NAN, NAN, ""};
     return (struct snapshot){
         .tokens = NAN,
         .captured_rows = NAN,
@@ -211,13 +213,14 @@ void snapshot_read(const json_t *status, struct snapshot *snapshot)
     json_array_foreach(processes, i, process)
     {
         const char *kind = json_string_value(json_object_get(process, "kind"));
+        const char *name = json_string_value(json_object_get(process, "name"));
         const json_t *report = json_object_get(process, "report");
         int is_fresh = json_number_value(json_object_get(process, "age_seconds")) <= fresh_seconds;
         /* A capture that has ended is silent; its totals still count. */
-        if (!kind || (!is_fresh && strcmp(kind, "capture") != 0)) continue;
-        if (strcmp(kind, "capture") == 0) read_capture(report, is_fresh, &s);
-        if (strcmp(kind, "sink") == 0) read_sink(report, &s);
-        if (strcmp(kind, "trainer") == 0) read_trainer(report, &s);
+        if (!kind || !name || (!is_fresh && strcmp(kind, "capture") != 0)) continue;
+        if (strcmp(kind, "capture") == 0) read_capture(report, name, is_fresh, &s);
+        if (strcmp(kind, "sink") == 0) read_sink(report, name, &s);
+        if (strcmp(kind, "trainer") == 0) read_trainer(report, name, &s);
     }
     *snapshot = s;
 }

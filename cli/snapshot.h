@@ -8,6 +8,7 @@
 
 struct disk_wait { /* a process that cannot write; NaN or 0 seconds: none */
     double seconds, free_bytes, needed_bytes;
+    char process[64];
 };
 
 struct snapshot {         /* totals; NaN: nobody has said (yet) */

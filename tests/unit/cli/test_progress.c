@@ -224,12 +224,12 @@ static void a_full_disk_is_told_in_words(void **state)
     s.sink_disk.seconds = 0; /* there is room again */
     assert_false(disk_notice(config, &s, out, sizeof out));
     assert_string_equal(out, "");
-    s.trainer_disk = (struct disk_wait){1, 5e6, 8e6};
+    s.trainer_disk = (struct disk_wait){1, 5e6, 8e6, "trainer-main"};
     assert_true(disk_notice(config, &s, out, sizeof out));
-    assert_non_null(strstr(out, "is full: 5.0 MB free, needs 8.0 MB; checkpoints wait"));
+    assert_non_null(strstr(out, "/main is full: 5.0 MB free, needs 8.0 MB; checkpoints wait"));
     s.trainer_disk.free_bytes = 1e9; /* another error than that of a full disk */
     assert_true(disk_notice(config, &s, out, sizeof out));
-    assert_non_null(strstr(out, "could not be written just now"));
+    assert_non_null(strstr(out, "could not be written just now, the log of trainer-main "));
     s.trainer_disk.seconds = NAN;
     s.capture_disk.seconds = 3;
     assert_true(disk_notice(config, &s, out, sizeof out));
