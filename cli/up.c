@@ -202,7 +202,7 @@ static void starting_line(const struct up *up, double seconds, char *out, size_t
 
 static void show_line(struct up *up, int64_t at_ms)
 {
-    char line[1024];
+    char line[2048];
     double seconds = (double)(at_ms - up->started_ms) / 1000;
     if (!up->line_every_ms || at_ms < up->line_ms) return;
     up->line_ms = at_ms + up->line_every_ms;
