@@ -97,7 +97,7 @@ static void left_out(const struct snapshot *s, char *out, size_t bytes)
     const struct {
         double number;
         const char *what;
-    } items[] = {{s->documents, "documents"},
+    } items[] = {{s->documents, s->documents == 1 ? "document" : "documents"},
                  {s->skipped, "skipped"},
                  {s->replaced, "mended"},
                  {share, NULL},

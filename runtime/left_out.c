@@ -140,11 +140,11 @@ void left_out_rows_text(const struct left_out *l, char *out, size_t bytes)
         say_number(out, bytes, l->shed_rows);
         say(out, bytes, " shed");
     }
-    if (l->gaps)
-        say(out, bytes,
-            "; what was under way is lost, as a process died %" PRIu64
-            " times (capture.resumable: false)",
-            l->gaps);
+    if (l->gaps) {
+        say(out, bytes, "; what was under way when a process died is lost, ");
+        say(out, bytes, l->gaps == 1 ? "once" : "%" PRIu64 " times", l->gaps);
+        say(out, bytes, " (capture.resumable: false)");
+    }
     if (l->is_partial) say(out, bytes, "; at least: a part of the count was lost");
 }
 
