@@ -30,9 +30,16 @@ enum gauge {
     RESYNCS,
     BLOCKED,
     PLANNED,
+    DOCUMENTS_READ,
+    DOCUMENTS_SKIPPED,
+    DOCUMENTS_REPLACED,
+    STREAM_ROWS,
+    ROOM,
 };
 
 enum filtered { FILTERED_SPECIAL, FILTERED_FIRST, FILTERED_NORM, FILTERED_REASONS };
+enum fate { FATE_KEPT, FATE_SPECIAL, FATE_FIRST, FATE_NORM, FATE_REJECTED, FATES };
+static const char *const fates[FATES] = {"kept", "special", "first", "norm", "rejected"};
 
 static const struct metric metrics[] = {
     [ROWS] = {"sluice_capture_rows_total",
@@ -121,12 +128,39 @@ static const struct metric metrics[] = {
                  NULL,
                  0,
                  {0}},
+    [DOCUMENTS_READ] = {"sluice_capture_documents_read",
+                        METRIC_GAUGE,
+                        "Documents of the whole corpus up to where this producer is.",
+                        NULL,
+                        0,
+                        {0}},
+    [DOCUMENTS_SKIPPED] = {"sluice_capture_documents_skipped",
+                           METRIC_GAUGE,
+                           "Those of them that were skipped.",
+                           "reason",
+                           LEFT_OUT_SKIPS,
+                           {0}},
+    [DOCUMENTS_REPLACED] = {"sluice_capture_documents_replaced",
+                            METRIC_GAUGE,
+                            "Those of them in which a lone surrogate became U+FFFD.",
+                            NULL,
+                            0,
+                            {0}},
+    [STREAM_ROWS] = {"sluice_capture_stream_rows",
+                     METRIC_GAUGE,
+                     "Rows of this producer over all its lives, by what became of them.",
+                     "fate",
+                     FATES,
+                     {0}},
+    [ROOM] = ROOM_METRICS("sluice_capture_"),
 };
 
 struct capture {
     struct process *process;
     struct sender *sender;
     struct maker *maker;
+    struct room room;
+    int has_room;    /* it was made */
     int shown_phase; /* -1: none yet */
     char shown_text[1024];
 };
@@ -168,6 +202,15 @@ static void over(void *arg)
     process_finish(c->process, ERR_OK);
 }
 
+static void label(struct metrics *m)
+{
+    for (uint32_t i = 0; i < FILTERED_REASONS; i++)
+        metrics_label(m, FILTERED, i, fates[FATE_SPECIAL + i]);
+    for (uint32_t i = 0; i < LEFT_OUT_SKIPS; i++)
+        metrics_label(m, DOCUMENTS_SKIPPED, i, left_out_labels[i]);
+    for (uint32_t i = 0; i < FATES; i++) metrics_label(m, STREAM_ROWS, i, fates[i]);
+}
+
 static int capture_start(struct process *process)
 {
     struct capture *c = process_state(process);
@@ -182,9 +225,9 @@ static int capture_start(struct process *process)
                      config->capture.producers, config->capture.producers - 1);
     if (!rc) rc = config_endpoint(config, CONFIG_FRONT, endpoint);
     if (rc) return rc;
-    static const char *const reasons[] = {"special", "first", "norm"};
-    for (uint32_t i = 0; i < FILTERED_REASONS; i++)
-        metrics_label(process_metrics(process), FILTERED, i, reasons[i]);
+    label(process_metrics(process));
+    room_init(&c->room);
+    c->has_room = 1;
     struct sender_options options = {
         .producer = {.stream = config->stream.name,
                      .name = process_name(process),
@@ -198,7 +241,7 @@ static int capture_start(struct process *process)
         .arg = c,
     };
     rc = sender_open(process, &options, &c->sender);
-    if (!rc) rc = maker_start(config, (uint32_t)index, c->sender, &c->maker);
+    if (!rc) rc = maker_start(config, (uint32_t)index, c->sender, &c->room, &c->maker);
     return rc;
 }
 
@@ -231,6 +274,17 @@ static void show_phase(struct capture *c, const struct sender_status *status)
         log_event(LOG_INFO, words[status->phase], LOG_S("why", text));
 }
 
+static void show_left_out(struct metrics *m, const struct left_out *l)
+{
+    double rows[FATES] = {(double)l->kept_rows, (double)l->special_rows, (double)l->first_rows,
+                          (double)l->norm_rows, (double)l->rejected_rows};
+    metrics_set(m, DOCUMENTS_READ, (double)l->documents);
+    for (uint32_t i = 0; i < LEFT_OUT_SKIPS; i++)
+        metrics_set_at(m, DOCUMENTS_SKIPPED, i, (double)l->skipped[i]);
+    metrics_set(m, DOCUMENTS_REPLACED, (double)l->replaced);
+    for (uint32_t i = 0; i < FATES; i++) metrics_set_at(m, STREAM_ROWS, i, rows[i]);
+}
+
 static void capture_stats(struct process *process)
 {
     struct capture *c = process_state(process);
@@ -259,6 +313,8 @@ static void capture_stats(struct process *process)
     metrics_set(m, RESYNCS, (double)s.counters.resyncs);
     metrics_set(m, BLOCKED, s.blocked_seconds);
     metrics_set(m, PLANNED, (double)made.planned_rows);
+    show_left_out(m, &made.left_out);
+    room_show(&c->room, m, ROOM, process_now_ns());
 }
 
 static int capture_health(struct process *process)
@@ -266,14 +322,12 @@ static int capture_health(struct process *process)
     struct capture *c = process_state(process);
     struct sender_status s;
     sender_status(c->sender, &s);
-    if (s.phase != PRODUCER_ASKING || !s.text[0]) return ERR_OK;
+    if (s.phase != PRODUCER_ASKING || !s.text[0]) return room_health(&c->room);
     return err_set(ERR_STATE, "no session: %s", s.text);
 }
 
-static void capture_stop(struct process *process)
+static void stop_making(struct capture *c)
 {
-    struct capture *c = process_state(process);
-    if (!c->sender) return;
     sender_halt(c->sender);
     if (c->maker && maker_join(c->maker, 5)) {
         is_engine_busy = 1;
@@ -281,6 +335,13 @@ static void capture_stop(struct process *process)
         return;
     }
     sender_close(c->sender);
+}
+
+static void capture_stop(struct process *process)
+{
+    struct capture *c = process_state(process);
+    if (c->sender) stop_making(c);
+    if (c->has_room && !is_engine_busy) room_fini(&c->room);
 }
 
 static const struct option_spec options[] = {

@@ -4,6 +4,7 @@
 #include "capture/cutter.h"
 #include "capture/measure.h"
 #include "capture/source.h"
+#include "capture/teller.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -36,6 +37,8 @@ struct maker {
     uint64_t limit_rows; /* kept rows of this share at which the run ends; 0: none */
     uint64_t kept_rows;
     uint64_t oldest_ns; /* when the oldest row that waits in the cutter was captured */
+    struct teller *teller;
+    uint64_t number; /* of the next frame (block) */
 
     pthread_mutex_t lock; /* over what follows */
     struct maker_counters counters;
@@ -52,7 +55,8 @@ static int is_current(struct maker *m, uint64_t generation)
            sender_order(m->sender).task != PRODUCER_HALT;
 }
 
-static void count_engine(struct maker *m)
+/* What the engine has done, after each call of it. ERR_USAGE: it skips too much. */
+static int count_engine(struct maker *m)
 {
     struct engine_counters e = engine_counters(m->engine);
     pthread_mutex_lock(&m->lock);
@@ -60,7 +64,24 @@ static void count_engine(struct maker *m)
     m->counters.documents = e.documents;
     m->counters.bad_text = e.bad_text;
     pthread_mutex_unlock(&m->lock);
+    return teller_documents(m->teller, m->engine, 0);
 }
+
+static void tell(struct maker *m, int at_once)
+{
+    struct sender_status status;
+    sender_status(m->sender, &status);
+    teller_tell(m->teller, status.counters.totals.shed_rows, at_once);
+}
+
+/* Where the rows so far end, before their frame can leave. */
+static void mark(struct maker *m, const struct window_frame *frame)
+{
+    uint64_t number = m->descriptor->shed ? sender_next_number(m->sender) : m->number++;
+    teller_mark(m->teller, number + 1, &frame->header.end);
+}
+
+/* ---- batches ---- */
 
 static int next_batch(struct maker *m, struct engine_batch *batch)
 {
@@ -76,8 +97,7 @@ static int next_batch(struct maker *m, struct engine_batch *batch)
     }
     m->has_read = 1;
     int rc = engine_next(m->engine, batch);
-    count_engine(m);
-    return rc;
+    return rc ? rc : count_engine(m);
 }
 
 /* ---- measuring ---- */
@@ -90,7 +110,7 @@ static int fill_measure(struct maker *m, uint64_t generation)
         if (!is_current(m, generation)) return ERR_STATE;
         m->has_read = 1;
         rc = engine_next(m->engine, &batch);
-        count_engine(m);
+        if (!rc) rc = count_engine(m);
         if (rc || !batch.rows) {
             m->engine_ended = !rc;
             break;
@@ -125,6 +145,7 @@ static int do_measure(struct maker *m, uint64_t generation)
     int rc = ERR_OK;
     if (!m->config->capture.rows && !m->config->trainer.planned_rows)
         rc = engine_count_rows(m->engine, &counted_rows, NULL, NULL);
+    if (!rc) rc = teller_corpus(m->teller, m->engine);
     if (!rc && !is_current(m, generation)) rc = ERR_STATE;
     if (!rc && !m->measure) rc = fill_measure(m, generation);
     if (rc) return rc;
@@ -135,6 +156,7 @@ static int do_measure(struct maker *m, uint64_t generation)
     char *text = NULL;
     size_t bytes;
     rc = measure_finish(m->measure, &d);
+    if (rc == ERR_FORMAT) rc = ERR_USAGE; /* the rows are what they are: no second try */
     if (!rc) rc = plan_rows(m, counted_rows, &d);
     if (!rc) rc = descriptor_encode(&d, &text, &bytes);
     if (!rc) rc = sender_described(m->sender, text, bytes);
@@ -168,6 +190,7 @@ static int seek(struct maker *m, const struct producer_order *order)
         log_warn(
             "the corpus cannot be read again: rows that were under way when a process died are "
             "lost (capture.resumable: false)");
+        teller_gap(m->teller);
         return ERR_OK;
     }
     measure_free(m->measure);
@@ -189,10 +212,13 @@ static int prepare(struct maker *m, const struct producer_order *order)
         .codec = (uint8_t)m->config->stream.codec,
     };
     int rc = m->cutter ? ERR_OK : cutter_new(&options, &m->cutter);
+    if (!rc) rc = teller_seek(m->teller, m->descriptor->run, order->number, &order->cursor);
     if (rc) return rc;
     cutter_restart(m->cutter, &order->totals);
+    m->number = order->number;
     /* Under block every frame but the last is full, so the number tells how many rows were kept. */
-    if (!m->descriptor->shed) m->kept_rows = (order->number - 1) * m->descriptor->rows_a_slab;
+    m->kept_rows = m->descriptor->shed ? teller_kept_rows(m->teller)
+                                       : (order->number - 1) * m->descriptor->rows_a_slab;
     pthread_mutex_lock(&m->lock);
     m->counters.planned_rows = m->descriptor->planned_rows;
     pthread_mutex_unlock(&m->lock);
@@ -216,6 +242,7 @@ static int cut(struct maker *m, uint64_t generation)
         sender_return(m->sender, frame);
         return rc;
     }
+    mark(m, frame);
     return sender_push(m->sender, generation, frame);
 }
 
@@ -241,6 +268,8 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
     for (size_t i = 0; i < batch->rows && !rc && !is_enough(m); i++) {
         const float *x = batch->values + i * m->descriptor->width;
         enum filter_verdict verdict = filter_row(m->descriptor, batch->flags[i], x);
+        rc = teller_row(m->teller, verdict);
+        if (rc) break;
         if (verdict != FILTER_KEEP) {
             cutter_leave_out(m->cutter, verdict);
             left_out[verdict]++;
@@ -257,13 +286,13 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
 
 static int end_share(struct maker *m, uint64_t generation)
 {
-    struct frame_totals t = cutter_totals(m->cutter);
-    int rc =
-        filter_rejected(t.rejected_rows, t.captured_rows, m->config->capture.max_rejected_share, 1);
+    int rc = teller_end(m->teller, m->engine);
     if (!rc && cutter_rows(m->cutter)) rc = cut(m, generation);
-    t = cutter_totals(m->cutter);
+    struct frame_totals t = cutter_totals(m->cutter);
     if (!rc) rc = sender_count(m->sender, generation, &t, 0);
-    return rc ? rc : sender_end(m->sender, generation);
+    if (rc) return rc;
+    tell(m, 1);
+    return sender_end(m->sender, generation);
 }
 
 static int flush_live(struct maker *m, uint64_t generation)
@@ -284,9 +313,8 @@ static int make(struct maker *m, const struct producer_order *order)
         struct frame_totals t = cutter_totals(m->cutter);
         if (!rc) rc = flush_live(m, generation);
         if (!rc) rc = sender_count(m->sender, generation, &t, cutter_rows(m->cutter));
-        if (!rc)
-            rc = filter_rejected(t.rejected_rows, t.captured_rows,
-                                 m->config->capture.max_rejected_share, 0);
+        if (!rc) rc = teller_batch(m->teller);
+        if (!rc) tell(m, 0);
     }
     return rc ? rc : end_share(m, generation);
 }
@@ -302,7 +330,7 @@ static void preparing(void *arg, const char *file, uint64_t bytes)
     pthread_mutex_unlock(&m->lock);
 }
 
-static void tell(void *arg, int is_warning, const char *sentence)
+static void tell_engine(void *arg, int is_warning, const char *sentence)
 {
     (void)arg;
     log_printf(is_warning ? LOG_WARN : LOG_INFO, "%s", sentence);
@@ -312,7 +340,7 @@ static int open_source(struct maker *m)
 {
     char *text = NULL;
     size_t bytes;
-    struct engine_watch watch = {preparing, tell, m};
+    struct engine_watch watch = {preparing, tell_engine, m};
     int rc = source_open(m->config, m->producer, &watch, &m->source);
     if (rc) return rc;
     m->engine = source_engine(m->source);
@@ -344,6 +372,8 @@ static void *run(void *arg)
     int rc = open_source(m);
     if (!rc) rc = follow_orders(m);
     if (rc) sender_fail(m->sender, rc, err_text());
+    tell(m, 1);
+    teller_log(m->teller);
     cutter_free(m->cutter);
     measure_free(m->measure);
     source_close(m->source);
@@ -351,16 +381,22 @@ static void *run(void *arg)
 }
 
 int maker_start(const struct config *config, uint32_t producer, struct sender *sender,
-                struct maker **maker)
+                struct room *room, struct maker **maker)
 {
     struct maker *m = calloc(1, sizeof *m);
     if (!m) return err_set(ERR_NOMEM, "no memory for the engine's thread");
     m->config = config;
     m->producer = producer;
     m->sender = sender;
+    int rc = teller_new(config, producer, room, &m->teller);
+    if (rc) {
+        free(m);
+        return rc;
+    }
     pthread_mutex_init(&m->lock, NULL);
     int failed = pthread_create(&m->thread, NULL, run, m);
     if (failed) {
+        teller_free(m->teller);
         free(m);
         return err_set(ERR_NOMEM, "the engine's thread could not be started: %s", strerror(failed));
     }
@@ -374,6 +410,7 @@ int maker_join(struct maker *m, double seconds)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)seconds;
     if (pthread_timedjoin_np(m->thread, NULL, &until)) return ERR_AGAIN;
+    teller_free(m->teller);
     pthread_mutex_destroy(&m->lock);
     free(m);
     return ERR_OK;
@@ -384,6 +421,7 @@ struct maker_counters maker_counters(struct maker *m)
     pthread_mutex_lock(&m->lock);
     struct maker_counters c = m->counters;
     pthread_mutex_unlock(&m->lock);
+    c.left_out = teller_left_out(m->teller);
     return c;
 }
 

@@ -495,6 +495,11 @@ void producer_return(struct producer *p, struct window_frame *frame)
     window_return(p->window, frame);
 }
 
+uint64_t producer_next_number(const struct producer *p)
+{
+    return p->window ? window_next(p->window) : 1;
+}
+
 static int has_credit(const struct producer *p)
 {
     return p->phase == PRODUCER_STREAMING && window_next(p->window) <= p->credit;

@@ -89,6 +89,8 @@ struct producer_order producer_order(const struct producer *producer);
 /* A buffer for a frame (header room and payload). NULL: none is free. Only after PRODUCER_MAKE. */
 struct window_frame *producer_take(struct producer *producer);
 void producer_return(struct producer *producer, struct window_frame *frame);
+/* The number that producer_push() would give. */
+uint64_t producer_next_number(const struct producer *producer);
 /* A sealed frame, made under the order of that generation. ERR_STATE: that order is over; the frame
  * is given back. Under shed, a frame without credit is counted and dropped: ERR_OK. */
 int producer_push(struct producer *producer, uint64_t generation, struct window_frame *frame);

@@ -313,6 +313,14 @@ int sender_take(struct sender *s, uint64_t generation, struct window_frame **fra
     return rc;
 }
 
+uint64_t sender_next_number(struct sender *s)
+{
+    pthread_mutex_lock(&s->lock);
+    uint64_t number = producer_next_number(s->producer);
+    pthread_mutex_unlock(&s->lock);
+    return number;
+}
+
 int sender_push(struct sender *s, uint64_t generation, struct window_frame *frame)
 {
     pthread_mutex_lock(&s->lock);

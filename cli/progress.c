@@ -100,11 +100,41 @@ static void decimal(double x, int digits, char *out, size_t bytes)
         snprintf(out, bytes, "%.*f", digits, x);
 }
 
+/* " | 1,234 documents, 40 skipped, 5.1% filtered, 3 rejected, 1,000 held out": what is not 0. */
+static void left_out(const struct snapshot *s, char *out, size_t bytes)
+{
+    /* Of rows over all lives: a share of those of this life would jump. */
+    double share = isnan(s->norm_rows) ? NAN : 100 * s->filtered_rows / s->tokens;
+    const struct {
+        double number;
+        const char *what;
+    } items[] = {{s->documents, s->documents == 1 ? "document" : "documents"},
+                 {s->skipped, "skipped"},
+                 {s->replaced, "mended"},
+                 {share, NULL},
+                 {s->rejected_rows, "rejected"},
+                 {s->held_out_rows, "held out"},
+                 {s->passed_over_rows, "passed over"}};
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        char number[32];
+        if (!(items[i].number > 0) || used + 1 >= bytes) continue;
+        if (items[i].what)
+            progress_number(items[i].number, number, sizeof number);
+        else
+            snprintf(number, sizeof number, items[i].number < 0.1 ? "%.2g%%" : "%.1f%%",
+                     items[i].number);
+        used += (size_t)snprintf(out + used, bytes - used, "%s%s %s", used ? ", " : " | ", number,
+                                 items[i].what ? items[i].what : "filtered");
+    }
+}
+
 void progress_line(const struct progress *p, double seconds, char *out, size_t bytes)
 {
     const struct snapshot *s = &p->last;
     char time[24], tokens[32], token_rate[32], fill[24], rows[32], rate[32], fve[24], l0[24],
-        dead[24], shed[32], eta[24];
+        dead[24], shed[32], eta[24], left_words[256];
     progress_time(seconds, time, sizeof time);
     progress_number(s->tokens, tokens, sizeof tokens);
     progress_number(p->token_rate, token_rate, sizeof token_rate);
@@ -116,8 +146,10 @@ void progress_line(const struct progress *p, double seconds, char *out, size_t b
     percent(s->dead / s->features, dead, sizeof dead);
     progress_number(s->shed_rows, shed, sizeof shed);
     progress_time(progress_eta(p), eta, sizeof eta);
+    left_out(s, left_words, sizeof left_words);
     snprintf(out, bytes,
-             "%s  %s tokens %s/s | buffer %s | trained %s rows %s/s | FVE %s L0 %s dead %s | shed "
-             "%s | ETA %s",
-             time, tokens, token_rate, fill, rows, rate, fve, l0, dead, shed, eta);
+             "%s  %s%s%s tokens %s/s | buffer %s | trained %s rows %s/s | FVE %s L0 %s dead %s%s | "
+             "shed %s | ETA %s",
+             time, p->notice, p->notice[0] ? " | " : "", tokens, token_rate, fill, rows, rate, fve,
+             l0, dead, left_words, shed, eta);
 }

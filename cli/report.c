@@ -5,6 +5,7 @@
 #include "buffer/consumer.h"
 #include "cli/progress.h"
 #include "proto/message.h"
+#include "runtime/left_out.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -172,6 +173,16 @@ static void dead_windows(const json_t *summary, char *out, size_t out_bytes)
         snprintf(out, out_bytes, "no firing in %s to %s rows", number[0], number[1]);
 }
 
+/* Of rows that were drawn and taught nothing. */
+static void print_skipped_steps(const json_t *sae, FILE *out)
+{
+    char skipped[32];
+    if (!(real(sae, "skipped_steps") > 0)) return;
+    progress_number(real(sae, "skipped_steps"), skipped, sizeof skipped);
+    fprintf(out, "  %s: %s steps left out, as their loss or gradient was not finite\n",
+            text(sae, "name"), skipped);
+}
+
 static void print_rows(const json_t *summary, FILE *out)
 {
     char held[32], skipped[32], window[96], time[32];
@@ -199,6 +210,23 @@ int report_summary(const struct config *config, const char *consumer, json_t **s
     return *summary ? ERR_OK : err_set(ERR_FORMAT, "%s is no JSON", path);
 }
 
+void report_left_out(const struct config *config, FILE *out)
+{
+    char text[LEFT_OUT_TEXT_BYTES];
+    struct left_out l;
+    if (left_out_read_all(config, &l) != ERR_OK) return;
+    fprintf(out, "\n");
+    if (l.has_corpus) {
+        left_out_documents_text(&l, text, sizeof text);
+        fprintf(out, "  documents: %s\n", text);
+    }
+    left_out_rows_text(&l, text, sizeof text);
+    fprintf(out, "  rows: %s", text);
+    if (l.producers < config->capture.producers)
+        fprintf(out, " (as %u of %u producers tell)", l.producers, config->capture.producers);
+    fprintf(out, "\n");
+}
+
 int report_print(const struct config *config, FILE *out)
 {
     const struct config_list *consumers = &config->trainer.consumers;
@@ -216,10 +244,15 @@ int report_print(const struct config *config, FILE *out)
                 "rows");
     json_array_foreach(all, i, summary) json_array_foreach(json_object_get(summary, "saes"), j, sae)
         print_sae(summary, sae, columns, out);
+    if (result == ERR_OK) report_left_out(config, out);
     json_array_foreach(all, i, summary)
     {
         print_rows(summary, out);
-        json_array_foreach(json_object_get(summary, "saes"), j, sae) print_files(sae, out);
+        json_array_foreach(json_object_get(summary, "saes"), j, sae)
+        {
+            print_skipped_steps(sae, out);
+            print_files(sae, out);
+        }
     }
     print_python(all, out);
     json_decref(all);

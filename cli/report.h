@@ -19,7 +19,12 @@ int report_all_drawn(const struct config *config);
 /* A consumer's summary.json; the caller decrefs. ERR_NOTFOUND, ERR_FORMAT, ERR_IO, ERR_NOMEM. */
 int report_summary(const struct config *config, const char *consumer, json_t **summary);
 
-/* The table of every consumer's SAEs, where they lie, and the Python that loads the first.
+/* What the run has left out so far, or in all: documents and rows, two lines out of RUN/capture;
+ * nothing where no capture has told anything. */
+void report_left_out(const struct config *config, FILE *out);
+
+/* The table of every consumer's SAEs, where they lie, what was left out, and the Python that loads
+ * the first.
  * ERR_NOTFOUND, ERR_FORMAT: a summary is missing or broken. */
 int report_print(const struct config *config, FILE *out);
 

@@ -6,18 +6,28 @@
 
 #include <jansson.h>
 
+struct disk_wait { /* a process that cannot write; NaN or 0 seconds: none */
+    double seconds, free_bytes, needed_bytes;
+    char process[64];
+};
+
 struct snapshot {         /* totals; NaN: nobody has said (yet) */
-    double tokens;        /* through the model, in this life of the producers */
+    double tokens;        /* rows of the model, in all lives of the producers */
     double captured_rows; /* that passed the filters, in this life of the producers */
     double stored_rows;   /* committed to the buffer, all lives */
+    double life_rows;     /* committed, in this life of the sink */
     double planned_rows;  /* of the whole stream; 0: not known */
-    double shed_rows, rejected_rows, filtered_rows;
+    double shed_rows;
+    double rejected_rows, filtered_rows; /* all lives, each row once */
+    double special_rows, first_rows, norm_rows;
+    double documents, skipped, replaced; /* of the corpus, as the farthest producer has it */
     double buffer_slabs, buffer_capacity_slabs;
-    double trained_rows, planned_draws; /* of the trainer that is furthest behind */
-    double fve, l0, dead, features;     /* of the first SAE of the first trainer */
-    double held_out_rows;
-    double producers, ended_producers; /* as the sink has it */
-    int trainers, captures, sinks;     /* that reported within the last five seconds */
+    double trained_rows, planned_draws;     /* of the trainer that is furthest behind */
+    double fve, l0, dead, features;         /* of the first SAE of the first trainer */
+    double held_out_rows, passed_over_rows; /* the latter were gone when it came to draw them */
+    double producers, ended_producers;      /* as the sink has it */
+    struct disk_wait sink_disk, trainer_disk, capture_disk; /* of several, who waits longest */
+    int trainers, captures, sinks; /* that reported within the last five seconds */
 };
 
 /* Ask the broker of this run. ERR_NOTFOUND: it does not run; else as fetch(). Blocks for at most
@@ -29,6 +39,11 @@ int snapshot_has(const json_t *status, const char *name);
 
 /* Read the numbers out of a document; what is missing becomes NaN. */
 void snapshot_read(const json_t *status, struct snapshot *snapshot);
+
+/* What RUN/capture tells where it is more than what was reported: a producer that has ended is
+ * forgotten by the broker after some minutes, and one that has just begun has not reported yet.
+ * Reads the disk. */
+void snapshot_take_files(const struct config *config, struct snapshot *snapshot);
 
 /* A metric of a process's report: its value, or the sum over its labels; NaN where there is none.
  */

@@ -3,10 +3,12 @@
 
 #include "base/err.h"
 #include "buffer/consumer.h"
+#include "cli/disk.h"
 #include "cli/lock.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/snapshot.h"
+#include "runtime/left_out.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -51,11 +53,46 @@ static void print_processes(const json_t *status)
     }
 }
 
-static void print_numbers(const json_t *status)
+/* Where it is known: not for an engine without a corpus. */
+static void row_if_known(const char *what, double number, const char *unit)
+{
+    if (!isnan(number)) row(what, number, NAN, unit);
+}
+
+static void print_left_out(const struct snapshot *s)
+{
+    row("filtered", s->filtered_rows, NAN, "rows");
+    row_if_known("  special tokens", s->special_rows, "rows");
+    row_if_known("  at position 0", s->first_rows, "rows");
+    row_if_known("  over the norm limit", s->norm_rows, "rows");
+    row("rejected", s->rejected_rows, NAN, "rows");
+    row("shed", s->shed_rows, NAN, "rows");
+    if (!(s->documents > 0)) return;
+    row("documents", s->documents, NAN, "");
+    row_if_known("  skipped", s->skipped, "");
+    row_if_known("  mended", s->replaced, "");
+}
+
+static void print_first_skipped(const struct config *config)
+{
+    struct left_out l;
+    if (left_out_read_all(config, &l) == ERR_OK && l.first_skipped[0])
+        printf("\n  The first document that was skipped: %s\n", l.first_skipped);
+}
+
+static void print_notice(const struct config *config, const struct snapshot *s)
+{
+    char notice[512];
+    if (disk_notice(config, s, notice, sizeof notice)) printf("  WARNING: %s\n\n", notice);
+}
+
+static void print_numbers(const struct config *config, const json_t *status)
 {
     struct snapshot s;
     char fraction[3][32];
     snapshot_read(status, &s);
+    snapshot_take_files(config, &s);
+    print_notice(config, &s);
     row("tokens", s.tokens, rate_of(status, "sluice_capture_tokens_total"), "tokens");
     row("captured", s.captured_rows, rate_of(status, "sluice_capture_rows_total"), "rows");
     row("stored", s.stored_rows, rate_of(status, "sluice_sink_rows_total"), "rows");
@@ -65,9 +102,8 @@ static void print_numbers(const json_t *status)
     row("trained", s.trained_rows, rate_of(status, "sluice_trainer_rows_total"), "rows");
     row("  of", s.planned_draws > 0 ? s.planned_draws : NAN, NAN, "rows");
     row("held out", s.held_out_rows, NAN, "rows");
-    row("filtered", s.filtered_rows, NAN, "rows");
-    row("rejected", s.rejected_rows, NAN, "rows");
-    row("shed", s.shed_rows, NAN, "rows");
+    if (s.passed_over_rows > 0) row("passed over", s.passed_over_rows, NAN, "rows");
+    print_left_out(&s);
     double value[3] = {s.fve, s.l0, 100 * s.dead / s.features};
     for (int i = 0; i < 3; i++) {
         if (isnan(value[i]))
@@ -108,6 +144,7 @@ static int not_running(const struct options *options, const struct config *confi
                        "the stream '%s' is not running, and has stored nothing in %s; HINT: start "
                        "it with `sluice up %s`",
                        config->stream.name, config->run_dir, options->file);
+    report_left_out(config, stdout);
     if (config->trainer.consumers.count == 0)
         return err_set(ERR_STATE,
                        "the stream '%s' is not running; HINT: `sluice buffer info %s` says what is "
@@ -138,7 +175,8 @@ int status_command(const struct options *options, const struct config *config)
         const char *bound = json_string_value(json_object_get(status, "bottleneck"));
         printf("Stream %s is running%s%s.\n\n", config->stream.name, bound ? ", " : "",
                bound ? bound : "");
-        print_numbers(status);
+        print_numbers(config, status);
+        print_first_skipped(config);
         print_processes(status);
     }
     json_decref(status);

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/outcome.h"
 #include "cli/progress.h"
+#include "cli/report.h"
 #include "cli/scaling.h"
 #include "cli/up.h"
 
@@ -140,6 +141,7 @@ static int report_sweep(const struct config *config, FILE *out)
         if (consumers->count > 1) fprintf(out, "%s%s:\n", i ? "\n" : "", consumers->item[i]);
         result = report_consumer(config, consumers->item[i], out);
     }
+    if (result == ERR_OK) report_left_out(config, out);
     return result;
 }
 

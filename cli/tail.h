@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-enum { TAIL_MESSAGE_BYTES = 512 };
+enum { TAIL_MESSAGE_BYTES = 1024 };
 
 /* Size of a log, so that what was there before can be told from what is new; 0 where there is none.
  */

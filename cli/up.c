@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "capture/source.h"
 #include "cli/children.h"
+#include "cli/disk.h"
 #include "cli/lock.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -147,7 +148,8 @@ static int add_all(struct up *up)
 /* --fresh: everything that a run leaves in its folder, and nothing else. */
 static int start_over(const struct config *config)
 {
-    static const char *const entries[] = {"buffer", "descriptor.json", "http", "ipc", "log"};
+    static const char *const entries[] = {"buffer", "capture", "descriptor.json",
+                                          "http",   "ipc",     "log"};
     char path[CONFIG_PATH_BYTES + 300];
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof entries / sizeof *entries && result == ERR_OK; i++) {
@@ -193,17 +195,20 @@ static void starting_line(const struct up *up, double seconds, char *out, size_t
             tail_message(child->log_file, child->log_from, message, sizeof message);
     }
     progress_time(seconds, time, sizeof time);
-    snprintf(out, bytes, "%s  starting: %s", time, message[0] ? message : "...");
+    const char *notice = up->progress.notice;
+    snprintf(out, bytes, "%s  %s%sstarting: %s", time, notice, notice[0] ? " | " : "",
+             message[0] ? message : "...");
 }
 
 static void show_line(struct up *up, int64_t at_ms)
 {
-    char line[1024];
+    char line[2048];
     double seconds = (double)(at_ms - up->started_ms) / 1000;
     if (!up->line_every_ms || at_ms < up->line_ms) return;
     up->line_ms = at_ms + up->line_every_ms;
     const struct snapshot *s = &up->progress.last;
-    if (up->progress.snapshots == 0 || !(s->stored_rows > 0 || s->trained_rows > 0))
+    disk_notice(up->config, s, up->progress.notice, sizeof up->progress.notice);
+    if (up->progress.snapshots == 0 || !(s->life_rows > 0 || s->trained_rows > 0))
         starting_line(up, seconds, line, sizeof line);
     else
         progress_line(&up->progress, seconds, line, sizeof line);
@@ -240,6 +245,7 @@ static int look(struct up *up, int64_t at_ms)
     up->look_ms = at_ms + LINE_MS;
     if (snapshot_fetch(up->config, &status) == ERR_OK) {
         snapshot_read(status, &snapshot);
+        snapshot_take_files(up->config, &snapshot);
         json_decref(status);
         progress_update(&up->progress, &snapshot, (double)(at_ms - up->started_ms) / 1000);
         up->cut_off_looks++;
@@ -302,17 +308,21 @@ static void drain(struct up *up)
     }
 }
 
-static void blame(const struct up *up)
+/* What the child that was given up says, as the last line of all; `text` where it says nothing. */
+static int blame(const struct up *up, int result, const char *text)
 {
+    char message[TAIL_MESSAGE_BYTES], notice[512];
     for (size_t i = 0; i < up->children.count; i++) {
         const struct child *child = &up->children.child[i];
-        char message[TAIL_MESSAGE_BYTES];
         if (child->phase != CHILD_GIVEN_UP) continue;
         tail_error(child->log_file, child->log_from, message, sizeof message);
-        fprintf(stderr, "sluice: the last lines of %s:\n", child->log_file);
+        fprintf(stderr, "sluice: %s; the last lines of %s:\n", text, child->log_file);
         tail_print(child->log_file, LOG_LINES, "    ", stderr);
-        if (message[0]) fprintf(stderr, "sluice: %s: %s\n", child->name, message);
+        if (disk_notice(up->config, &up->progress.last, notice, sizeof notice))
+            fprintf(stderr, "sluice: %s\n", notice);
+        if (message[0]) return err_set(result, "%s: %s", child->name, message);
     }
+    return err_set(result, "%s", text);
 }
 
 /* All captures have ended with 0, and for some seconds the sink has said that the stream has not.
@@ -387,11 +397,9 @@ static int conclude(struct up *up, int result)
     end_line(up);
     if (stopped && result == ERR_OK) fprintf(stderr, "sluice: stopping; once more: at once\n");
     drain(up);
-    if (result != ERR_OK) {
-        blame(up);
-        return err_set(result, "%s", text);
-    }
+    if (result != ERR_OK) return blame(up, result, text);
     if (stopped && !report_finished(up->config)) {
+        report_left_out(up->config, stderr);
         fprintf(stderr, "sluice: stopped; run the same command again to go on\n");
         return ERR_OK;
     }

@@ -92,6 +92,13 @@ int engine_forecast(const struct engine_options *options, struct engine_forecast
     return backend && backend->forecast ? backend->forecast(options, forecast) : result;
 }
 
+void engine_documents_counted(const struct engine *engine, struct engine_documents *documents)
+{
+    memset(documents, 0, sizeof *documents);
+    if (engine->backend->documents_counted)
+        engine->backend->documents_counted(engine->state, documents);
+}
+
 int engine_count_rows(struct engine *engine, uint64_t *rows,
                       void (*progress)(void *arg, uint64_t tokens), void *arg)
 {

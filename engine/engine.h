@@ -91,6 +91,8 @@ int engine_open(const struct engine_options *options, struct engine **engine);
 const struct engine_info *engine_info(const struct engine *engine);
 struct engine_counters engine_counters(const struct engine *engine);
 void engine_documents(const struct engine *engine, struct engine_documents *documents);
+/* The same of the whole corpus, once engine_count_rows() has gone through it; else all 0. */
+void engine_documents_counted(const struct engine *engine, struct engine_documents *documents);
 
 /* What opening an engine would make first, as far as it can be told beforehand: the model that the
  * engine `llama` prepares, and the proof that it computes the same. All 0 where nothing is

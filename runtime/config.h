@@ -180,8 +180,9 @@ uint32_t config_threads(uint32_t wanted);
 
 /* Where things live. Each writes a NUL-terminated path into out[CONFIG_PATH_BYTES] and creates
  * nothing. ERR_LIMIT: the path is too long. */
-int config_cache_dir(char *out);                               /* $XDG_CACHE_HOME/sluice */
-int config_buffer_dir(const struct config *config, char *out); /* RUN/buffer */
+int config_cache_dir(char *out);                                /* $XDG_CACHE_HOME/sluice */
+int config_buffer_dir(const struct config *config, char *out);  /* RUN/buffer */
+int config_capture_dir(const struct config *config, char *out); /* RUN/capture */
 int config_consumer_dir(const struct config *config, const char *consumer,
                         char *out);                           /* RUN/NAME */
 int config_lock_file(const struct config *config, char *out); /* RUN/lock */

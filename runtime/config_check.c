@@ -86,7 +86,7 @@ static int check_addresses(const struct config *c)
 
 static int name_taken(const char *name)
 {
-    static const char *const ours[] = {"buffer", "ipc", "log", "http", "lock"};
+    static const char *const ours[] = {"buffer", "capture", "ipc", "log", "http", "lock"};
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
         if (strcmp(name, ours[i]) == 0) return 1;
     return 0;

@@ -66,6 +66,11 @@ int config_consumer_dir(const struct config *config, const char *consumer, char 
     return join(out, "%s/%s", config->run_dir, consumer);
 }
 
+int config_capture_dir(const struct config *config, char *out)
+{
+    return join(out, "%s/capture", config->run_dir);
+}
+
 int config_lock_file(const struct config *config, char *out)
 {
     return join(out, "%s/lock", config->run_dir);

@@ -109,10 +109,21 @@ static void fail_for_good(struct desk *d, int code)
     snprintf(d->fatal_text, sizeof d->fatal_text, "%s", err_text());
 }
 
+static int is_of_the_disk(int code)
+{
+    return code == ERR_NOSPC || code == ERR_IO;
+}
+
+/* A write went well. Frames that wait are what the trouble is about: their commit ends it. */
+static void forget_trouble(struct desk *d)
+{
+    if (!d->intake || !intake_count(d->intake)) d->trouble[0] = 0;
+}
+
 /* A write failed: it is tried again; nothing that was acked depends on it. */
 static void note_trouble(struct desk *d, int code, uint64_t now_ns)
 {
-    if (code != ERR_NOSPC && code != ERR_IO) {
+    if (!is_of_the_disk(code)) {
         fail_for_good(d, code);
         return;
     }
@@ -227,7 +238,11 @@ static int put_small(struct desk *d, uint64_t now_ns, int (*change)(struct desk 
     if (change) rc = change(d, arg);
     struct store_state state = state_after(d, free_slabs(d), now_ns);
     if (!rc) rc = store_state_put(d->stock.store, &state);
-    if (!rc) return store_commit(d->stock.store);
+    if (!rc) {
+        rc = store_commit(d->stock.store);
+        if (!rc) forget_trouble(d);
+        return rc;
+    }
     store_abort(d->stock.store);
     return rc;
 }
@@ -450,6 +465,7 @@ static void on_hello(struct desk *d, uint32_t link, const struct message *m, uin
 {
     struct descriptor own = {0};
     int rc = answer_hello(d, link, m, &own, now_ns);
+    if (is_of_the_disk(rc)) snprintf(d->trouble, sizeof d->trouble, "%s", err_text());
     if (rc) {
         log_event(LOG_WARN, "producer refused", LOG_U("producer", m->producer),
                   LOG_S("why", err_text()));
@@ -465,6 +481,7 @@ static void on_describe(struct desk *d, uint32_t producer, const struct message 
     struct session *s = &d->sessions.session[producer];
     int rc =
         d->stock.descriptor.measured ? ERR_OK : stock_describe(&d->stock, m->text, m->text_bytes);
+    if (is_of_the_disk(rc)) snprintf(d->trouble, sizeof d->trouble, "%s", err_text());
     if (rc) {
         break_off(d, producer, rc, passes(rc), err_text());
         return;
@@ -983,6 +1000,7 @@ struct desk_gauges desk_gauges(const struct desk *d)
     for (uint32_t p = 0; p < d->sessions.producers; p++) {
         g.ended_producers += d->sessions.session[p].record.ended;
         g.reserved_slabs += reserved(&d->sessions.session[p]);
+        g.stream_rows += d->sessions.session[p].record.rows;
     }
     if (!d->stock.store) return g;
     const struct store_state *state = store_state(d->stock.store);
@@ -991,6 +1009,8 @@ struct desk_gauges desk_gauges(const struct desk *d)
     g.capacity_slabs = store_capacity(d->stock.store);
     g.capacity_rows = g.capacity_slabs * state->rows_a_slab;
     g.planned_rows = d->stock.descriptor.planned_rows;
+    g.slab_bytes =
+        frame_raw_bytes(state->rows_a_slab, d->stock.descriptor.width, d->stock.descriptor.dtype);
     g.has_ended = (int)state->ended;
     g.more_is_coming = (int)state->more_is_coming;
     return g;

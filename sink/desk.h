@@ -66,9 +66,11 @@ struct desk_counters desk_counters(const struct desk *desk);
 struct desk_gauges {
     uint64_t slabs, rows, capacity_slabs, capacity_rows, planned_rows;
     uint64_t reserved_slabs; /* promised and not stored */
+    uint64_t stream_rows;    /* committed in all lives of the sink, each once */
+    uint64_t slab_bytes;     /* of the largest slab; 0: no buffer yet */
     uint32_t producers, live_producers, ended_producers;
     int has_ended, more_is_coming, is_attached;
-    const char *trouble; /* why commits fail at present, "" if they do not */
+    const char *trouble; /* why writing fails at present, "" if it does not */
 };
 struct desk_gauges desk_gauges(const struct desk *desk);
 const struct sessions *desk_sessions(const struct desk *desk);

@@ -4,6 +4,7 @@
  */
 #include "base/err.h"
 #include "runtime/process.h"
+#include "runtime/room.h"
 #include "sink/desk.h"
 
 #include <stdlib.h>
@@ -49,6 +50,8 @@ enum gauge {
     ATTACHED,
     PLANNED,
     LAG,
+    STREAM_ROWS,
+    ROOM,
 };
 
 #define COUNTER(name, help)                                                                        \
@@ -102,6 +105,8 @@ static const struct metric metrics[] = {
     [ATTACHED] = GAUGE("sluice_sink_attached", "1 while the broker knows this sink."),
     [PLANNED] = GAUGE("sluice_stream_planned_rows", "Rows of the whole stream, 0 where not known."),
     [LAG] = GAUGE("sluice_sink_lag_seconds", "Age of the newest row at the last report."),
+    [STREAM_ROWS] = GAUGE("sluice_stream_rows", "Rows committed in all lives of the sink."),
+    [ROOM] = ROOM_METRICS("sluice_sink_"),
 };
 
 struct sink {
@@ -110,6 +115,8 @@ struct sink {
     struct desk *desk;
     struct process_timer *timer;
     struct process_wake *end_of_turn;
+    struct room room;
+    char buffer_dir[CONFIG_PATH_BYTES];
 };
 
 static void say(void *arg, uint32_t link, const struct message *m)
@@ -206,12 +213,14 @@ static int sink_start(struct process *process)
     struct desk_options options = {
         .config = process_config(process), .name = process_name(process), .say = say, .arg = s};
     s->process = process;
+    room_init(&s->room);
     if (getrandom(&options.life, sizeof options.life, 0) != sizeof options.life)
         return err_set(ERR_IO, "the system gives no random numbers");
     s->timer = process_timer_new(process, on_tick, s);
     s->end_of_turn = process_wake_new(process, on_end_of_turn, s);
     if (!s->timer || !s->end_of_turn) return err_set(ERR_NOMEM, "no memory for a timer");
-    int rc = desk_new(&options, process_now_ns(), &s->desk);
+    int rc = config_buffer_dir(options.config, s->buffer_dir);
+    if (!rc) rc = desk_new(&options, process_now_ns(), &s->desk);
     if (!rc) rc = connect_broker(s);
     if (!rc) process_timer_set(s->timer, TICK_MS);
     return rc;
@@ -248,6 +257,15 @@ static void show_counters(struct metrics *m, const struct desk_counters *c)
         metrics_set(m, LAG, ((double)process_wall_ns() - (double)c->newest_captured_ns) / 1e9);
 }
 
+static void show_room(struct sink *s, const struct desk_gauges *g)
+{
+    if (g->trouble[0])
+        room_short(&s->room, s->buffer_dir, g->slab_bytes, g->trouble);
+    else
+        room_found(&s->room);
+    room_show(&s->room, process_metrics(s->process), ROOM, process_now_ns());
+}
+
 static void sink_stats(struct process *process)
 {
     struct sink *s = process_state(process);
@@ -267,6 +285,8 @@ static void sink_stats(struct process *process)
     metrics_set(m, MORE_IS_COMING, g.more_is_coming);
     metrics_set(m, ATTACHED, g.is_attached);
     metrics_set(m, PLANNED, (double)g.planned_rows);
+    metrics_set(m, STREAM_ROWS, (double)g.stream_rows);
+    show_room(s, &g);
 }
 
 static int sink_health(struct process *process)
@@ -284,6 +304,7 @@ static void sink_stop(struct process *process)
     process_report_to(process, NULL);
     if (s->link) link_close(s->link);
     desk_free(s->desk);
+    room_fini(&s->room);
 }
 
 static const struct process_spec sink_process = {

@@ -64,4 +64,5 @@ const struct metric gauges_table[GAUGES] = {
     [GAUGE_SKIPPED_STEPS] = {COUNTER("sluice_trainer_skipped_steps_total",
                                      "Steps left out because loss or gradient was not finite"),
                              PER_SAE},
+    [GAUGE_ROOM] = ROOM_METRICS("sluice_trainer_"),
 };

@@ -3,6 +3,7 @@
 #define SLUICE_TRAINER_GAUGES_H
 
 #include "runtime/metrics.h"
+#include "runtime/room.h"
 
 enum gauge {
     GAUGE_ROWS,
@@ -35,7 +36,8 @@ enum gauge {
     GAUGE_GRADIENT_NORM,
     GAUGE_LEARNING_RATE,
     GAUGE_SKIPPED_STEPS,
-    GAUGES
+    GAUGE_ROOM, /* and those of runtime/room.h after it */
+    GAUGES = GAUGE_ROOM + ROOM_GAUGES
 };
 
 extern const struct metric gauges_table[GAUGES];

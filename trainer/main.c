@@ -14,6 +14,7 @@
 
 struct trainer {
     struct training *training;
+    struct room room;
     struct process_wake *done;
     struct link *reports;
     pthread_t thread;
@@ -111,7 +112,9 @@ static int start(struct process *process)
     struct training_options options = {.config = config,
                                        .consumer = consumer,
                                        .replay = replay,
-                                       .metrics = process_metrics(process)};
+                                       .metrics = process_metrics(process),
+                                       .room = &t->room};
+    room_init(&t->room);
     int result = check_consumer(config, consumer, replay != NULL);
     if (result == ERR_OK && !replay) result = open_reports(process, t);
     if (result == ERR_OK) result = training_new(&options, &t->training);
@@ -135,9 +138,16 @@ static void drain(struct process *process)
 static void stats(struct process *process)
 {
     struct trainer *t = process_state(process);
+    room_show(&t->room, process_metrics(process), GAUGE_ROOM, process_now_ns());
     if (t->labelled || !training_evaluated(t->training)) return;
     label(process_metrics(process), process_config(process), GAUGE_FVE, GAUGE_FVE);
     t->labelled = 1;
+}
+
+static int health(struct process *process)
+{
+    struct trainer *t = process_state(process);
+    return room_health(&t->room);
 }
 
 static void stop(struct process *process)
@@ -152,6 +162,7 @@ static void stop(struct process *process)
         process_report_to(process, NULL);
         link_close(t->reports);
     }
+    room_fini(&t->room);
 }
 
 static const struct option_spec option_table[] = {
@@ -193,6 +204,7 @@ static const struct process_spec trainer_process = {
     .start = start,
     .drain = drain,
     .stats = stats,
+    .health = health,
     .stop = stop,
 };
 

@@ -229,10 +229,30 @@ static int publish_place(struct training *t, const struct consumer_state *state)
     return consumer_write(t->buffer, state);
 }
 
+/* Bytes of a checkpoint, about: the weights of both sides, and two moments of each. */
+static uint64_t checkpoint_bytes(const struct training *t)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < t->plan.saes; i++)
+        if (t->plan.sae[i].arch != SAE_COUNT)
+            bytes += (uint64_t)t->plan.width * t->plan.sae[i].features * 6 * sizeof(float);
+    return bytes;
+}
+
+/* A full disk, or one that is not any more, for whoever asks how this trainer is. */
+static void tell_room(struct training *t, int result, uint64_t needed_bytes)
+{
+    if (result == ERR_NOSPC)
+        room_short(t->options.room, t->dir, needed_bytes, err_text());
+    else
+        room_found(t->options.room);
+}
+
 /* Whether to try again what came to `result`: where there is nothing else to do, a full disk is
  * waited for, unless a stop is asked for. */
 static int waits_for_room(struct training *t, int result)
 {
+    tell_room(t, result, 0);
     if (result != ERR_NOSPC || atomic_load(&t->stop)) return 0;
     log_warn("waiting for room on the disk: %s", err_text());
     pause_ms(t, FULL_DISK_MS);
@@ -348,6 +368,7 @@ static int checkpoint_if_due(struct training *t)
     int due = t->batch.checkpoint_request > t->answered || now_ns >= t->checkpoint_ns;
     if (!due || now_ns < t->full_disk_ns) return ERR_OK;
     int result = checkpoint(t);
+    tell_room(t, result, checkpoint_bytes(t));
     if (result != ERR_NOSPC) return result;
     log_warn("no checkpoint, as the disk is full: %s", err_text());
     t->full_disk_ns = now_ns + FULL_DISK_MS * UINT64_C(1000000);

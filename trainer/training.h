@@ -12,12 +12,14 @@
 
 #include "runtime/config.h"
 #include "runtime/metrics.h"
+#include "runtime/room.h"
 
 struct training_options {
     const struct config *config; /* outlives the training */
     const char *consumer;        /* name */
     const char *replay;          /* folder of an ended buffer; NULL: the live one */
     struct metrics *metrics;     /* over gauges_table */
+    struct room *room;           /* is told where a disk is full; outlives it */
 };
 
 struct training;

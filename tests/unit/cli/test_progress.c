@@ -1,6 +1,11 @@
 /* The progress line: numbers, times, rates, how long it will take; and what it is read from. */
+#include "cli/disk.h"
 #include "cli/progress.h"
 #include "cli/tail.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "runtime/left_out.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -125,6 +130,113 @@ static void rates_and_the_time_that_is_left(void **state)
     assert_true(p.token_rate > 0);
 }
 
+/* Rows over all lives, documents as the farthest producer has them, and who cannot write. */
+static const char told[] =
+    "{\"stream\": \"s\", \"processes\": ["
+    " {\"name\": \"capture-0\", \"kind\": \"capture\", \"age_seconds\": 100, \"report\": {"
+    "   \"sluice_capture_tokens_total\": 10, \"sluice_capture_filtered_rows_total\": {\"norm\": 1},"
+    "   \"sluice_capture_stream_rows\": {\"kept\": 800, \"special\": 1, \"first\": 19,"
+    "      \"norm\": 30, \"rejected\": 2},"
+    "   \"sluice_capture_documents_read\": 1234, \"sluice_capture_documents_replaced\": 0,"
+    "   \"sluice_capture_documents_skipped\": {\"encoding\": 3, \"syntax\": 37},"
+    "   \"sluice_capture_disk_waiting_seconds\": 9}},"
+    " {\"name\": \"capture-1\", \"kind\": \"capture\", \"age_seconds\": 1, \"report\": {"
+    "   \"sluice_capture_tokens_total\": 5,"
+    "   \"sluice_capture_stream_rows\": {\"kept\": 148, \"special\": 0, \"first\": 0,"
+    "      \"norm\": 0, \"rejected\": 0},"
+    "   \"sluice_capture_documents_read\": 1000,"
+    "   \"sluice_capture_documents_skipped\": {\"encoding\": 1}}},"
+    " {\"name\": \"sink\", \"kind\": \"sink\", \"age_seconds\": 1, \"report\": {"
+    "   \"sluice_sink_rows_total\": 14, \"sluice_stream_rows\": 940,"
+    "   \"sluice_sink_disk_waiting_seconds\": 2.5, \"sluice_sink_disk_free_bytes\": 4096,"
+    "   \"sluice_sink_disk_needed_bytes\": 262128}},"
+    " {\"name\": \"trainer-main\", \"kind\": \"trainer\", \"age_seconds\": 1, \"report\": {"
+    "   \"sluice_trainer_rows_total\": 500, \"sluice_trainer_held_out_rows\": 1000,"
+    "   \"sluice_trainer_disk_waiting_seconds\": 0}}]}";
+
+static void what_is_left_out_is_in_the_line(void **state)
+{
+    (void)state;
+    struct snapshot s = snapshot_of(told);
+    struct progress p = {0};
+    char line[1024];
+    assert_true(s.tokens == 1000 && s.filtered_rows == 50 && s.norm_rows == 30);
+    assert_true(s.rejected_rows == 2);
+    assert_true(s.documents == 1234 && s.skipped == 40 && s.replaced == 0);
+    assert_true(s.stored_rows == 940 && s.life_rows == 14);
+    progress_update(&p, &s, 1);
+    progress_line(&p, 1, line, sizeof line);
+    assert_non_null(strstr(line, "1,000 tokens"));
+    assert_non_null(strstr(line, "dead - | 1,234 documents, 40 skipped, 5.0% filtered, 2 rejected, "
+                                 "1,000 held out | shed - |"));
+    snprintf(p.notice, sizeof p.notice, "the disk of /run is full");
+    progress_line(&p, 1, line, sizeof line);
+    assert_non_null(strstr(line, "0:01  the disk of /run is full | 1,000 tokens"));
+    progress_line(&p, 1, line, 12); /* cut, not overrun */
+    assert_string_equal(line, "0:01  the d");
+}
+
+/* The broker forgets a producer that has ended; its file does not. */
+static void files_tell_of_producers_that_are_gone(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/sluice-files-XXXXXX", text[128];
+    struct config *config;
+    struct snapshot s = snapshot_of(told), before = s;
+    struct left_out l = {.has_corpus = 1, .documents = 5000, .kept_rows = 4000, .first_rows = 10};
+    l.skipped[1] = 3;
+    assert_non_null(mkdtemp(dir));
+    snprintf(text, sizeof text, "stream: {name: t, run_dir: %s}\n", dir);
+    assert_int_equal(config_parse(text, strlen(text), "t.yaml", NULL, 0, &config), ERR_OK);
+    snapshot_take_files(config, &s);
+    assert_true(s.tokens == before.tokens && s.documents == before.documents);
+    assert_int_equal(left_out_write(config, 0, &l), ERR_OK);
+    snapshot_take_files(config, &s);
+    assert_true(s.tokens == 4010 && s.filtered_rows == 10 && s.rejected_rows == 0);
+    assert_true(s.documents == 5000 && s.skipped == 3);
+    l.documents = 1; /* what was reported is newer */
+    l.kept_rows = 1;
+    assert_int_equal(left_out_write(config, 0, &l), ERR_OK);
+    s = before;
+    snapshot_take_files(config, &s);
+    assert_true(s.tokens == 1000 && s.documents == 1234);
+    config_free(config);
+    assert_int_equal(dir_remove(dir), ERR_OK);
+}
+
+static void a_full_disk_is_told_in_words(void **state)
+{
+    (void)state;
+    char out[512], dir[] = "/tmp/sluice-disk-XXXXXX", text[128];
+    struct config *config;
+    struct snapshot s = snapshot_of(told);
+    assert_non_null(mkdtemp(dir));
+    snprintf(text, sizeof text, "stream: {name: t, run_dir: %s}\n", dir);
+    assert_int_equal(config_parse(text, strlen(text), "t.yaml", NULL, 0, &config), 0);
+    assert_true(s.sink_disk.seconds == 2.5);
+    assert_true(isnan(s.capture_disk.seconds)); /* the one that said so is silent */
+    assert_true(disk_notice(config, &s, out, sizeof out));
+    snprintf(text, sizeof text,
+             "the disk of %s/buffer is full: 0.0 MB free, needs 0.3 MB; capture "
+             "waits",
+             dir);
+    assert_string_equal(out, text);
+    s.sink_disk.seconds = 0; /* there is room again */
+    assert_false(disk_notice(config, &s, out, sizeof out));
+    assert_string_equal(out, "");
+    s.trainer_disk = (struct disk_wait){1, 5e6, 8e6, "trainer-main"};
+    assert_true(disk_notice(config, &s, out, sizeof out));
+    assert_non_null(strstr(out, "/main is full: 5.0 MB free, needs 8.0 MB; checkpoints wait"));
+    s.trainer_disk.free_bytes = 1e9; /* another error than that of a full disk */
+    assert_true(disk_notice(config, &s, out, sizeof out));
+    assert_non_null(strstr(out, "could not be written just now, the log of trainer-main "));
+    s.trainer_disk.seconds = NAN;
+    s.capture_disk.seconds = 3;
+    assert_true(disk_notice(config, &s, out, sizeof out));
+    config_free(config);
+    rmdir(dir);
+}
+
 static void the_tail_of_a_log(void **state)
 {
     (void)state;
@@ -161,6 +273,9 @@ int main(void)
         cmocka_unit_test(a_snapshot_adds_up),
         cmocka_unit_test(a_snapshot_of_nothing_is_not_a_number),
         cmocka_unit_test(rates_and_the_time_that_is_left),
+        cmocka_unit_test(what_is_left_out_is_in_the_line),
+        cmocka_unit_test(files_tell_of_producers_that_are_gone),
+        cmocka_unit_test(a_full_disk_is_told_in_words),
         cmocka_unit_test(the_tail_of_a_log),
     };
     return cmocka_run_group_tests_name("progress", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "cli/report.h"
 
 #include "run_folder.h"
+#include "runtime/left_out.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,10 +48,58 @@ static void names_of_any_length(void **state)
     columns_are_straight("a", "a-transcoder-with-a-skip-and-many-features-and-a-name-as-such.1");
 }
 
+/* Without a broker, and whatever became of the run. */
+static void what_was_left_out_is_in_the_report(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t bytes;
+    struct left_out l = {.has_corpus = 1,
+                         .documents = 150,
+                         .skipped = {0, 2, 0, 0},
+                         .first_skipped = "a.jsonl, line 7: no JSON",
+                         .kept_rows = 1000,
+                         .first_rows = 10};
+    write_summary("a", "b");
+    FILE *out = open_memstream(&text, &bytes);
+    assert_int_equal(report_print(config, out), ERR_OK);
+    fflush(out);
+    assert_null(strstr(text, "documents:")); /* a run of before has told nothing */
+    assert_int_equal(left_out_write(config, 0, &l), ERR_OK);
+    assert_int_equal(report_print(config, out), ERR_OK);
+    fclose(out);
+    assert_non_null(strstr(text, "  documents: 150 read, 2 skipped (2 not JSON or CSV; the first: "
+                                 "a.jsonl, line 7: no JSON)\n"));
+    assert_non_null(strstr(text,
+                           "  rows: 1,010 made, 10 filtered (0 special tokens, 10 at position "
+                           "0, 0 over the norm limit)\n"));
+    free(text);
+}
+
+static void steps_left_out_are_in_the_report(void **state)
+{
+    (void)state;
+    char path[128], *text = NULL;
+    size_t bytes;
+    static const char summary[] = "{\"consumer\": \"main\", \"saes\": [{\"name\": \"one\", "
+                                  "\"skipped_steps\": 8}, {\"name\": \"two\", "
+                                  "\"skipped_steps\": 0}]}";
+    snprintf(path, sizeof path, "%s/main/summary.json", dir);
+    assert_int_equal(file_replace(path, summary, strlen(summary)), ERR_OK);
+    FILE *out = open_memstream(&text, &bytes);
+    assert_int_equal(report_print(config, out), ERR_OK);
+    fclose(out);
+    assert_non_null(strstr(text, "  one: 8 steps left out, as their loss or gradient was not "));
+    assert_null(strstr(text, "two: "));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_of_any_length),
+        cmocka_unit_test(what_was_left_out_is_in_the_report),
+        cmocka_unit_test(steps_left_out_are_in_the_report),
     };
     return cmocka_run_group_tests_name("report", tests, set_up, tear_down);
 }

@@ -812,6 +812,32 @@ static void full_disk_is_waited_out(void **unused)
     finish(&s);
 }
 
+/* No frame waits yet, so nobody else would tell why the stream does not begin. */
+static void a_full_disk_is_told_before_the_first_frame(void **unused)
+{
+    (void)unused;
+    struct script s;
+    struct rlimit was, full;
+    start(&s, "");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    full = was;
+    full.rlim_cur = 1 << 12;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    hello(&s, 1, 0, 0);
+    assert_int_equal(last(&s)->m.type, MESSAGE_REFUSE);
+    assert_true(last(&s)->m.flags & MESSAGE_RETRY);
+    assert_true(desk_gauges(s.desk).trouble[0]);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    join(&s);
+    assert_false(desk_gauges(s.desk).trouble[0]);
+    assert_true(desk_gauges(s.desk).slab_bytes > 0);
+    for (uint64_t n = 1; n <= 2; n++) send(&s, 1, 0, n);
+    desk_flush(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).stream_rows, desk_counters(s.desk).rows);
+    finish(&s);
+}
+
 static void stops_when_nobody_needs_more(void **unused)
 {
     (void)unused;
@@ -951,6 +977,7 @@ int main(void)
         cmocka_unit_test(lost_buffer_is_made_again),
         cmocka_unit_test(a_new_buffer_is_shown_with_its_records),
         cmocka_unit_test(full_disk_is_waited_out),
+        cmocka_unit_test(a_full_disk_is_told_before_the_first_frame),
         cmocka_unit_test(stops_when_nobody_needs_more),
         cmocka_unit_test(asks_for_checkpoints),
         cmocka_unit_test(live_replaces_the_oldest),

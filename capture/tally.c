@@ -1,0 +1,200 @@
+#include "capture/tally.h"
+
+#include "base/err.h"
+#include "engine/fingerprint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The file: TALLY_RECENT slots, that of frame N at N modulo their number; then one record a frame.
+ * In the machine's byte order: it belongs to a run folder, which does not travel. */
+
+struct record { /* what comes before a frame */
+    uint64_t run, number, place;
+    struct tally_counts counts;
+    uint64_t check; /* of all of the above */
+};
+
+struct slot {
+    struct record record;
+    struct judge_window window;
+    uint64_t window_check;
+};
+
+enum { RECORDS_AT = TALLY_RECENT * sizeof(struct slot), LOOK_BACK = 1 << 20 };
+
+struct tally {
+    char *path;
+    int fd; /* -1: not there yet */
+    uint64_t run;
+    struct tally_counts counts;
+    struct judge_window window;
+    int is_partial;
+};
+
+int tally_open(const char *path, uint64_t run, struct tally **tally)
+{
+    struct tally *t = calloc(1, sizeof *t);
+    if (t) t->path = strdup(path);
+    if (!t || !t->path) {
+        free(t);
+        return err_set(ERR_NOMEM, "no memory to count rows");
+    }
+    t->run = run;
+    t->fd = open(path, O_RDWR | O_CLOEXEC);
+    *tally = t;
+    return ERR_OK;
+}
+
+void tally_close(struct tally *t)
+{
+    if (!t) return;
+    if (t->fd >= 0) close(t->fd);
+    free(t->path);
+    free(t);
+}
+
+/* ---- records ---- */
+
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t bytes)
+{
+    const uint8_t *at = data;
+    for (; bytes >= sizeof hash; at += sizeof hash, bytes -= sizeof hash) {
+        uint64_t word;
+        memcpy(&word, at, sizeof word);
+        hash = fingerprint_add_u64(hash, word);
+    }
+    return hash;
+}
+
+static uint64_t check_of(const struct record *r)
+{
+    return hash_bytes(1, r, offsetof(struct record, check));
+}
+
+static uint64_t check_of_window(const struct slot *s)
+{
+    return hash_bytes(s->record.check, &s->window, sizeof s->window);
+}
+
+static uint64_t place_of(const struct cursor *c)
+{
+    return hash_bytes(2, c, sizeof *c);
+}
+
+static int is_whole(const struct tally *t, const struct record *r, uint64_t number)
+{
+    return r->run == t->run && r->number == number && r->check == check_of(r);
+}
+
+static int read_at(const struct tally *t, void *out, size_t bytes, uint64_t at)
+{
+    return t->fd >= 0 && pread(t->fd, out, bytes, (off_t)at) == (ssize_t)bytes;
+}
+
+static int find_slot(const struct tally *t, uint64_t number, struct slot *slot)
+{
+    return read_at(t, slot, sizeof *slot, number % TALLY_RECENT * sizeof *slot) &&
+           is_whole(t, &slot->record, number) && slot->window_check == check_of_window(slot);
+}
+
+static int find_record(const struct tally *t, uint64_t number, struct record *record)
+{
+    return read_at(t, record, sizeof *record, RECORDS_AT + number * sizeof *record) &&
+           is_whole(t, record, number);
+}
+
+/* ---- taking up ---- */
+
+/* The next best: as far as anything is known. */
+static void seek_before(struct tally *t, uint64_t number)
+{
+    struct record record;
+    uint64_t least = number > LOOK_BACK ? number - LOOK_BACK : 0;
+    t->is_partial = 1;
+    while (number > least)
+        if (find_record(t, --number, &record)) {
+            t->counts = record.counts;
+            return;
+        }
+}
+
+void tally_seek(struct tally *t, uint64_t number, const struct cursor *cursor)
+{
+    struct slot slot;
+    struct record record;
+    t->counts = (struct tally_counts){0};
+    t->window = (struct judge_window){0};
+    t->is_partial = 0;
+    if (number <= 1) return;
+    if (find_slot(t, number, &slot) && slot.record.place == place_of(cursor)) {
+        t->counts = slot.record.counts;
+        t->window = slot.window;
+    } else if (find_record(t, number, &record) && record.place == place_of(cursor)) {
+        t->counts = record.counts;
+    } else {
+        seek_before(t, number);
+    }
+}
+
+void tally_add(struct tally *t, enum filter_verdict verdict)
+{
+    struct tally_counts *c = &t->counts;
+    c->kept_rows += verdict == FILTER_KEEP;
+    c->special_rows += verdict == FILTER_SPECIAL;
+    c->first_rows += verdict == FILTER_FIRST;
+    c->norm_rows += verdict == FILTER_NORM;
+    c->rejected_rows += verdict == FILTER_NOT_FINITE;
+    if (verdict != FILTER_SPECIAL && verdict != FILTER_FIRST)
+        judge_add(&t->window, verdict == FILTER_NORM);
+}
+
+/* ---- putting down ---- */
+
+static int failed(const struct tally *t)
+{
+    int full = errno == ENOSPC || errno == EDQUOT;
+    return err_set(full ? ERR_NOSPC : ERR_IO, "cannot write %s: %s%s", t->path, strerror(errno),
+                   full ? "; HINT: free space on that disk" : "");
+}
+
+static int write_at(struct tally *t, const void *data, size_t bytes, uint64_t at)
+{
+    ssize_t n = pwrite(t->fd, data, bytes, (off_t)at);
+    if (n == (ssize_t)bytes) return ERR_OK;
+    if (n >= 0) errno = ENOSPC;
+    return failed(t);
+}
+
+int tally_mark(struct tally *t, uint64_t number, const struct cursor *cursor)
+{
+    struct slot slot = {
+        .record = {.run = t->run, .number = number, .place = place_of(cursor), .counts = t->counts},
+        .window = t->window};
+    if (t->is_partial) return ERR_OK; /* nobody shall take it for the whole */
+    slot.record.check = check_of(&slot.record);
+    slot.window_check = check_of_window(&slot);
+    if (t->fd < 0) t->fd = open(t->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (t->fd < 0) return failed(t);
+    int rc =
+        write_at(t, &slot.record, sizeof slot.record, RECORDS_AT + number * sizeof slot.record);
+    return rc ? rc : write_at(t, &slot, sizeof slot, number % TALLY_RECENT * sizeof slot);
+}
+
+const struct tally_counts *tally_counts(const struct tally *t)
+{
+    return &t->counts;
+}
+
+const struct judge_window *tally_window(const struct tally *t)
+{
+    return &t->window;
+}
+
+int tally_is_partial(const struct tally *t)
+{
+    return t->is_partial;
+}
