@@ -95,8 +95,8 @@ $(BUILD)/tests/$(1)/%: tests/$(2)/%.c $(call libraries,$(uses_$(1)))
 	    $$(call needs_llama,$(1)) -lcmocka $$(LIBRARIES)
 endef
 $(foreach d,$(LIBS) $(PROCESSES),$(eval $(call test_rule,$(d),unit/$(d))))
-# Tests of the engine make models with llama.cpp's own writer.
-$(BUILD)/tests/engine/%: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
+# Tests make models with llama.cpp's own writer (tests/tiny_models.h).
+$(BUILD)/tests/engine/% $(BUILD)/tests/e2e/%: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(eval $(call test_rule,e2e,e2e))
 $(eval $(call test_rule,bench,bench))
 

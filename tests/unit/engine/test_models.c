@@ -3,7 +3,7 @@
  * a file does not say is not assumed, and nothing that it says ends a process.
  */
 #include "tests/unit/engine/rows.h"
-#include "tests/unit/engine/tiny_models.h"
+#include "tests/tiny_models.h"
 
 static char cache[256], model[512], corpus_file[512];
 static const char *corpus = corpus_file;

@@ -1,6 +1,6 @@
 /* A model is cut only where the cut was proven: rows of the prepared model are the file's own. */
 #include "tests/unit/engine/rows.h"
-#include "tests/unit/engine/tiny_models.h"
+#include "tests/tiny_models.h"
 
 #include "engine/llama_prepare.h"
 

@@ -2,14 +2,22 @@
  * Tiny random models of several architectures as GGUF files, made anew by each test: the shapes
  * that llama.cpp asks for, weights out of a seeded generator, a vocabulary of one token a byte.
  */
-#ifndef SLUICE_TESTS_ENGINE_TINY_MODELS_H
-#define SLUICE_TESTS_ENGINE_TINY_MODELS_H
+#ifndef SLUICE_TESTS_TINY_MODELS_H
+#define SLUICE_TESTS_TINY_MODELS_H
 
-#include "tests/unit/engine/support.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 
+#include <cmocka.h>
 #include <ggml.h>
 #include <gguf.h>
 #include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/rng.h"
 
 enum {
     TINY_WIDTH = 32, /* of the residual stream */
