@@ -1,10 +1,12 @@
 /* A model is cut only where the cut was proven: rows of the prepared model are the file's own. */
-#include "tests/unit/engine/rows.h"
 #include "tests/tiny_models.h"
+#include "tests/unit/engine/rows.h"
 
 #include "engine/llama_prepare.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 static char told[16384], warned[4096];
 
@@ -281,6 +283,37 @@ static void what_will_be_made_is_foretold(void **state)
     assert_int_equal(after.disk_bytes, 0);
 }
 
+/* What the real model's proof takes stays within what was foretold. */
+static void what_was_foretold_is_enough(void **state)
+{
+    (void)state;
+    struct rusage before, after;
+    struct engine_forecast f;
+    char path[512];
+    uint64_t largest = 0;
+    struct stat st;
+    make_corpus();
+    snprintf(model_file, sizeof model_file, "%s", model_path());
+    struct engine_options options = options_of(5, 0);
+    options.context_tokens = 256;
+    assert_int_equal(engine_forecast(&options, &f), ERR_OK);
+    getrusage(RUSAGE_SELF, &before);
+    engine_close(open_engine(&options));
+    getrusage(RUSAGE_CHILDREN, &after); /* of the largest child */
+    uint64_t own = (uint64_t)before.ru_maxrss << 10, most = (uint64_t)after.ru_maxrss << 10;
+    print_message("%llu MiB of %llu\n", (unsigned long long)(most >> 20),
+                  (unsigned long long)((f.memory_bytes + f.mapped_bytes + own) >> 20));
+    assert_true(most <= f.memory_bytes + f.mapped_bytes + own);
+    snprintf(path, sizeof path, "%s/prepared", cache);
+    DIR *dir = opendir(path);
+    for (struct dirent *d; (d = readdir(dir));)
+        if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && (uint64_t)st.st_size > largest)
+            largest = (uint64_t)st.st_size;
+    closedir(dir);
+    assert_true(largest > 0 && largest <= f.disk_bytes);
+    assert_true(largest <= f.prepared_bytes);
+}
+
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
@@ -298,6 +331,7 @@ int main(void)
         EACH(a_refusal_is_remembered),
         EACH(a_change_of_type_is_told),
         EACH(what_will_be_made_is_foretold),
+        EACH(what_was_foretold_is_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
