@@ -4,6 +4,7 @@
 #include "engine/llama_capture.h"
 #include "engine/llama_file.h"
 #include "engine/llama_quiet.h"
+#include "engine/llama_room.h"
 
 #include <ctype.h>
 #include <limits.h>
@@ -43,6 +44,7 @@ static int llama_error(int code, const char *what, const char *path)
 static int load_model(struct llama_runner *r, int probe_only)
 {
     int result = llama_file_check(r->options.path);
+    if (result == ERR_OK) result = llama_room_check(r->options.path, r->options.threads);
     if (result != ERR_OK) return result;
     llama_quiet_start();
     llama_quiet_clear();
