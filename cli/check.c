@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/probe.h"
 #include "cli/progress.h"
+#include "sae/foretell.h"
 #include "sae/sae.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@
 struct sizes {
     uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
     uint64_t trainer_bytes, checkpoint_bytes;
+    char warning[4096]; /* of autoencoders; "": none */
 };
 
 static void size_text(double bytes, char *out, size_t room)
@@ -91,10 +93,15 @@ static int trainer_sizes(const struct config *config, const struct probe *p, str
         if (o.arch == SAE_CROSSCODER) o.hooks = p->hooks;
         if (t->saes[i].arch == SAE_MATRYOSHKA) o.levels = t->saes[i].levels;
         o.learning_rate = t->saes[i].lr;
+        o.lambda = t->saes[i].lambda;
         o.batch_rows = t->batch_rows;
         o.threads = config_threads(t->threads);
         int result = sae_bytes(&o, &bytes);
         if (result != ERR_OK) return result;
+        char *warning = s->warning + strlen(s->warning), why[512];
+        if (foretell_lambda(&o, why, sizeof why))
+            snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n",
+                     t->saes[i].name, why);
         s->trainer_bytes += bytes;
         s->checkpoint_bytes += checkpoint_bytes(&o);
     }
@@ -225,6 +232,7 @@ int check_command(const struct options *options, const struct config *config)
         print_sizes(config, probe.width, &sizes);
     else
         printf("\nThe corpus is standard input: sizes follow from the model when it runs.\n");
+    fputs(sizes.warning, stdout);
     warn_of_disk(config);
     return ERR_OK;
 }

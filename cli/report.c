@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "buffer/consumer.h"
 #include "cli/progress.h"
+#include "cli/remarks.h"
 #include "proto/message.h"
 
 #include <jansson.h>
@@ -220,6 +221,7 @@ int report_print(const struct config *config, FILE *out)
     {
         print_rows(summary, out);
         json_array_foreach(json_object_get(summary, "saes"), j, sae) print_files(sae, out);
+        remarks_print(summary, out);
     }
     print_python(all, out);
     json_decref(all);
