@@ -43,7 +43,7 @@ pc_buffer  := lmdb libxxhash
 pc_engine  := jansson zlib libzstd libxxhash
 pc_sae     := openblas jansson libxxhash
 LIBRARIES   = $(shell pkg-config --libs libzmq libuv libmicrohttpd jansson yaml-0.1 liblz4 \
-                libxxhash lmdb zlib libzstd openblas 2>/dev/null) -lm -lpthread
+                libxxhash lmdb zlib libzstd 2>/dev/null) -lm -lpthread -ldl
 # llama.cpp: only engine/llama*.c includes it; scripts/llama.sh says where it is (or nothing).
 LLAMA_CFLAGS = $(shell scripts/llama.sh --cflags 2>/dev/null)
 LLAMA_LIBS   = $(shell scripts/llama.sh --libs 2>/dev/null)
@@ -99,6 +99,8 @@ $(foreach d,$(LIBS) $(PROCESSES),$(eval $(call test_rule,$(d),unit/$(d))))
 $(BUILD)/tests/engine/% $(BUILD)/tests/e2e/%: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(eval $(call test_rule,e2e,e2e))
 $(eval $(call test_rule,bench,bench))
+# sae/blas.c loads OpenBLAS when it is needed; some benches call it themselves.
+$(BENCHES): private LIBRARIES += $(shell pkg-config --libs openblas 2>/dev/null)
 
 unit: $(TESTS) ## build and run the unit tests
 	@for t in $(TESTS); do echo "== $$t"; $$t || exit 1; done

@@ -6,6 +6,7 @@
 #include "cli/preparation.h"
 #include "cli/probe.h"
 #include "cli/progress.h"
+#include "sae/foretell.h"
 #include "sae/sae.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@
 struct sizes {
     uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
     uint64_t trainer_bytes, checkpoint_bytes;
+    char warning[4096]; /* of autoencoders; "": none */
 };
 
 static void text_line(const char *what, const char *text)
@@ -81,10 +83,15 @@ static int trainer_sizes(const struct config *config, const struct probe *p, str
         if (o.arch == SAE_CROSSCODER) o.hooks = p->hooks;
         if (t->saes[i].arch == SAE_MATRYOSHKA) o.levels = t->saes[i].levels;
         o.learning_rate = t->saes[i].lr;
+        o.lambda = t->saes[i].lambda;
         o.batch_rows = t->batch_rows;
         o.threads = config_threads(t->threads);
         int result = sae_bytes(&o, &bytes);
         if (result != ERR_OK) return result;
+        char *warning = s->warning + strlen(s->warning), why[512];
+        if (foretell_lambda(&o, why, sizeof why))
+            snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n",
+                     t->saes[i].name, why);
         s->trainer_bytes += bytes;
         s->checkpoint_bytes += checkpoint_bytes(&o);
     }
@@ -217,6 +224,7 @@ int check_command(const struct options *options, const struct config *config)
         printf("\nThe corpus is standard input: sizes follow from the model when it runs.\n");
     result = preparation_print(config);
     if (result != ERR_OK) return result;
+    fputs(sizes.warning, stdout);
     warn_of_disk(config);
     return ERR_OK;
 }

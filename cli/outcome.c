@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "cli/remarks.h"
 #include "cli/report.h"
 
 #include <errno.h>
@@ -35,7 +36,17 @@ static void kind(const json_t *sae, char *out, size_t bytes)
     snprintf(out, bytes, "%s%s%s", arch, same ? "" : "/", same ? "" : activation);
 }
 
-static void take(const json_t *summary, const json_t *sae, struct outcome *o)
+static char *changes_of(const json_t *summary, const json_t *sae)
+{
+    json_t *all = json_array();
+    json_array_extend(all, json_object_get(summary, "changes"));
+    json_array_extend(all, json_object_get(sae, "changes"));
+    char *cell = remarks_cell(all);
+    json_decref(all);
+    return cell;
+}
+
+static int take(const json_t *summary, const json_t *sae, struct outcome *o)
 {
     text(sae, "name", o->name, sizeof o->name);
     kind(sae, o->arch, sizeof o->arch);
@@ -52,6 +63,8 @@ static void take(const json_t *summary, const json_t *sae, struct outcome *o)
     o->fve = number(sae, "fve");
     o->l0 = number(sae, "l0");
     o->dead = number(sae, "dead");
+    o->changes = changes_of(summary, sae);
+    return o->changes ? ERR_OK : err_set(ERR_NOMEM, "no memory for the results");
 }
 
 static int take_all(const json_t *summary, struct outcomes *all)
@@ -70,7 +83,9 @@ static int take_all(const json_t *summary, struct outcomes *all)
     json_array_foreach(saes, i, sae)
     {
         const char *arch = json_string_value(json_object_get(sae, "arch"));
-        if (arch && strcmp(arch, "count") != 0) take(summary, sae, &all->one[all->count++]);
+        if (!arch || strcmp(arch, "count") == 0) continue;
+        int result = take(summary, sae, &all->one[all->count++]);
+        if (result != ERR_OK) return result;
     }
     return ERR_OK;
 }
@@ -111,8 +126,8 @@ static int read_point(char **column, struct outcomes *all)
     return flops > 0 && isfinite(flops) && isfinite(fve) ? add_point(o, flops, fve) : ERR_OK;
 }
 
-/* step, rows, seconds, sae, flops, loss, mse, fve, l0, dead: as the trainer writes it, below a line
- * of these names, any of which an autoencoder may have too. */
+/* step, rows, seconds, sae, flops, loss, mse, fve, l0, dead, and what younger builds put behind: as
+ * the trainer writes it, below a line of these names, any of which an autoencoder may have too. */
 static int read_history(const char *path, struct outcomes *all)
 {
     FILE *in = fopen(path, "re");
@@ -145,16 +160,14 @@ static int best_first(const void *a, const void *b)
 int outcomes_read(const struct config *config, const char *consumer, struct outcomes *outcomes)
 {
     char dir[CONFIG_PATH_BYTES], path[PATH_BYTES];
-    json_t *summary = NULL;
     struct outcomes all = {0};
-    int result = report_summary(config, consumer, &summary);
-    if (result == ERR_OK) result = take_all(summary, &all);
+    int result = report_summary(config, consumer, &all.summary);
+    if (result == ERR_OK) result = take_all(all.summary, &all);
     if (result == ERR_OK) result = config_consumer_dir(config, consumer, dir);
     if (result == ERR_OK) {
         snprintf(path, sizeof path, "%s/history.tsv", dir);
         result = read_history(path, &all);
     }
-    json_decref(summary);
     if (result != ERR_OK) {
         outcomes_free(&all);
         return result;
@@ -166,7 +179,11 @@ int outcomes_read(const struct config *config, const char *consumer, struct outc
 
 void outcomes_free(struct outcomes *all)
 {
-    for (size_t i = 0; i < all->count; i++) free(all->one[i].point);
+    for (size_t i = 0; i < all->count; i++) {
+        free(all->one[i].point);
+        free(all->one[i].changes);
+    }
     free(all->one);
+    json_decref(all->summary);
     *all = (struct outcomes){0};
 }

@@ -5,6 +5,8 @@
 
 #include "runtime/config.h"
 
+#include <jansson.h>
+
 struct outcome_point {
     double flops, fve;
 };
@@ -15,6 +17,7 @@ struct outcome { /* NaN: not known, or nothing to this architecture */
     double features, k, lambda, lr, decoder_lr_factor, seed, rows;
     double flops; /* of the whole training */
     double loss, mse, fve, l0, dead;
+    char *changes;               /* remarks_cell() of its own and the trainer's */
     struct outcome_point *point; /* (points), in order; those with an FVE */
     size_t points;
 };
@@ -22,6 +25,7 @@ struct outcome { /* NaN: not known, or nothing to this architecture */
 struct outcomes {
     char stream[64], consumer[64];
     double evaluated_rows;
+    json_t *summary;
     struct outcome *one; /* (count), the best FVE first */
     size_t count;
 };

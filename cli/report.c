@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "buffer/consumer.h"
 #include "cli/progress.h"
+#include "cli/remarks.h"
 #include "proto/message.h"
 #include "runtime/left_out.h"
 
@@ -253,6 +254,7 @@ int report_print(const struct config *config, FILE *out)
             print_skipped_steps(sae, out);
             print_files(sae, out);
         }
+        remarks_print(summary, out);
     }
     print_python(all, out);
     json_decref(all);

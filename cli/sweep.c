@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/outcome.h"
 #include "cli/progress.h"
+#include "cli/remarks.h"
 #include "cli/report.h"
 #include "cli/scaling.h"
 #include "cli/up.h"
@@ -79,7 +80,7 @@ static void column(FILE *out, double x)
 static int write_table(const struct outcomes *all, FILE *out)
 {
     fputs("sae\tarch\tfeatures\tk\tlambda\tlr\tdecoder_lr_factor\tseed\trows\tflops\tloss\tmse\t"
-          "fve\tl0\tdead\n",
+          "fve\tl0\tdead\tchanges\n",
           out);
     for (size_t i = 0; i < all->count; i++) {
         const struct outcome *o = &all->one[i];
@@ -88,7 +89,7 @@ static int write_table(const struct outcomes *all, FILE *out)
                                  o->fve,      o->l0,   o->dead};
         fprintf(out, "%s\t%s", o->name, o->arch);
         for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) column(out, values[v]);
-        fputc('\n', out);
+        fprintf(out, "\t%s\n", o->changes);
     }
     return ERR_OK;
 }
@@ -125,6 +126,7 @@ static int report_consumer(const struct config *config, const char *consumer, FI
                 "trainer.eval_rows\n",
                 isnan(all.evaluated_rows) ? 0 : all.evaluated_rows);
     fputc('\n', out);
+    remarks_print(all.summary, out);
     result = write_file(config, &all, "sweep.tsv", "results", write_table, out);
     if (result == ERR_OK)
         result = write_file(config, &all, "scaling.svg", "picture", scaling_draw, out);

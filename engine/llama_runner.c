@@ -5,6 +5,7 @@
 #include "engine/llama_file.h"
 #include "engine/llama_guard.h"
 #include "engine/llama_quiet.h"
+#include "engine/llama_room.h"
 #include "engine/llama_trial.h"
 
 #include <ctype.h>
@@ -85,6 +86,7 @@ static void name_precision(struct llama_runner *r)
 static int load_model(struct llama_runner *r)
 {
     int result = llama_file_check(r->options.path);
+    if (result == ERR_OK) result = llama_room_check(r->options.path, r->options.threads);
     if (result != ERR_OK) return result;
     llama_quiet_start();
     llama_quiet_clear();

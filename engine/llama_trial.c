@@ -72,13 +72,18 @@ static void send_reason(const char *reason)
     send_note(abort_out, NOTE_ABORT, ERR_OK, reason);
 }
 
-static void *do_work(void *arg)
+static void finish(struct llama_trial *t, int code)
 {
-    struct llama_trial *t = arg;
-    int code = t->work(t, t->arg, t->answer);
     send_note(t->out, NOTE_END, code, code == ERR_OK ? "" : err_text());
     write_all(t->out, t->answer, t->answer_bytes);
     _exit(0);
+}
+
+static void *do_work(void *arg)
+{
+    struct llama_trial *t = arg;
+    finish(t, t->work(t, t->arg, t->answer));
+    return NULL;
 }
 
 /* On a new thread, since libgomp would wait for the threads that the parent's main thread had. */
@@ -100,7 +105,12 @@ static void be_child(struct llama_trial *t, pid_t parent)
     llama_guard_on_abort(send_reason);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    if (pthread_create(&thread, &attributes, do_work, t) != 0) _exit(1);
+    int failed = pthread_create(&thread, &attributes, do_work, t);
+    if (failed)
+        finish(t, err_set(ERR_NOMEM,
+                          "cannot start a thread with a stack of %d MiB: %s; HINT: raise "
+                          "ulimit -v or ulimit -u",
+                          STACK_BYTES >> 20, strerror(failed)));
     pthread_join(thread, NULL);
     _exit(1);
 }

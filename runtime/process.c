@@ -5,6 +5,7 @@
 #include "runtime/process.h"
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "proto/message.h"
 
 #include <errno.h>
@@ -21,7 +22,13 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { TICK_MS = 1000, STATUS_BYTES = 4096, HANDLERS_MAX = 16 };
+enum {
+    TICK_MS = 1000,
+    STATUS_BYTES = 4096,
+    HANDLERS_MAX = 16,
+    LINK_THREADS = 2, /* that ZeroMQ starts; where it cannot, it aborts */
+    LEAST_BYTES = 16 << 20,
+};
 
 struct process_timer {
     struct process *process;
@@ -112,10 +119,21 @@ uint64_t process_wall_ns(void)
     return clock_ns(CLOCK_REALTIME);
 }
 
+static void tell_error(int code)
+{
+    char limits[256];
+    limits_text(limits, sizeof limits);
+    const char *text = err_text()[0] ? err_text() : err_str(code);
+    if (code != ERR_NOMEM || !limits[0] || strstr(text, "ulimit"))
+        log_error("%s", text);
+    else
+        log_error("%s (%s)", text, limits);
+}
+
 void process_finish(struct process *p, int code)
 {
     if (code != ERR_OK) {
-        log_error("%s", err_text()[0] ? err_text() : err_str(code));
+        tell_error(code);
         if (p->code == ERR_OK) p->code = code;
     }
     p->finished = 1;
@@ -418,6 +436,8 @@ static int open_all(struct process *p)
     p->signalled.data = p->tick.data = p;
     handle_signals(p);
     int result = watch_parent(p);
+    if (result == ERR_OK) result = limits_threads(LINK_THREADS, "ZeroMQ");
+    if (result == ERR_OK) result = limits_memory(LEAST_BYTES, "the process itself");
     if (result == ERR_OK) result = link_hub_open(&p->loop, &p->hub);
     if (result == ERR_OK) result = open_metrics(p);
     if (result == ERR_OK) result = open_http(p);

@@ -26,6 +26,7 @@ struct arch {
     int (*forward)(struct sae *sae, const float *x, uint32_t rows, float *out, float *f,
                    double *l0_sum, double *l1_sum);
     uint32_t (*dead)(const struct sae *sae);
+    uint32_t (*silent)(const struct sae *sae, uint64_t rows); /* NULL: there are no features */
     int (*save)(const struct sae *sae, struct checkpoint_writer *writer, const char *name);
     int (*load)(struct sae *sae, const struct checkpoint *checkpoint, const char *name);
     struct sae_parameters (*parameters)(const struct sae *sae);

@@ -3,9 +3,9 @@
  * goes to BLAS. Nothing of size (B, F) is kept: blocks of pre-activations are made once for x' and
  * again for the gradients, six products in place of five.
  */
+#include "sae/blas.h"
 #include "sae/dictionary.h"
 
-#include <cblas.h>
 #include <string.h>
 
 /* y = input W_enc^T + b_enc: (n, m), for n rows from `first` and m features from `f`. */
@@ -33,9 +33,9 @@ static void activate(const struct dictionary *d, uint32_t n, uint32_t f, uint32_
 static void reconstruct(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m,
                         const float *values, float *out)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)d->width, (int)m, 1.0f,
-                values, (int)m, d->w.w_dec + (size_t)f * d->width, (int)d->width, 1.0f, out,
-                (int)d->width);
+    struct blas_matrix directions = {d->w.w_dec + (size_t)f * d->width, (int)d->width, 0};
+    blas_sgemm((int)n, (int)d->width, (int)m, 1.0f, (struct blas_matrix){values, (int)m, 0},
+               directions, 1.0f, out, (int)d->width);
 }
 
 void dense_rows(struct dictionary *d, uint32_t first, uint32_t n, struct scratch *s, float *out,
@@ -76,8 +76,9 @@ static void decode_back(const struct dictionary *d, uint32_t n, uint32_t f, uint
                         const float *error, float *df)
 {
     int width = (int)d->width;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f, error, width,
-                d->w.w_dec + (size_t)f * d->width, width, 0.0f, df, (int)m);
+    struct blas_matrix directions = {d->w.w_dec + (size_t)f * d->width, width, 1};
+    blas_sgemm((int)n, (int)m, width, 1.0f, (struct blas_matrix){error, width, 0}, directions, 0.0f,
+               df, (int)m);
 }
 
 /* df -> gradient of the pre-activation, in place: nothing where f is 0. */
@@ -119,12 +120,14 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
             activate(d, n, f, m, s->block);
             gradient_block(d, n, f, m, s->block, s->block_two);
         }
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, width, (int)n,
-                    2.0f / (float)d->rows, s->block, (int)m, error, width, first ? 1.0f : 0.0f,
-                    g_dec, width);
-        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)d->width_in, (int)n, 1.0f,
-                    s->block_two, (int)m, d->input + (size_t)first * d->input_stride,
-                    (int)d->input_stride, first ? 1.0f : 0.0f, g_enc, (int)d->width_in);
+        blas_sgemm((int)m, width, (int)n, 2.0f / (float)d->rows,
+                   (struct blas_matrix){s->block, (int)m, 1}, (struct blas_matrix){error, width, 0},
+                   first ? 1.0f : 0.0f, g_dec, width);
+        struct blas_matrix input = {d->input + (size_t)first * d->input_stride,
+                                    (int)d->input_stride, 0};
+        blas_sgemm((int)m, (int)d->width_in, (int)n, 1.0f,
+                   (struct blas_matrix){s->block_two, (int)m, 1}, input, first ? 1.0f : 0.0f, g_enc,
+                   (int)d->width_in);
         for (uint32_t r = 0; r < n; r++)
             for (uint32_t i = 0; i < m; i++) {
                 float value = s->block[(size_t)r * m + i];

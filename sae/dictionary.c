@@ -578,13 +578,17 @@ static int dictionary_forward(struct sae *sae, const float *x, uint32_t rows, fl
     return ERR_OK;
 }
 
-static uint32_t dictionary_dead(const struct sae *sae)
+static uint32_t dictionary_silent(const struct sae *sae, uint64_t rows)
 {
     const struct dictionary *d = sae->state;
-    uint32_t dead = 0;
-    for (uint32_t f = 0; f < d->features; f++)
-        dead += d->silent_rows[f] >= sae->options.dead_window_rows;
-    return dead;
+    uint32_t silent = 0;
+    for (uint32_t f = 0; f < d->features; f++) silent += d->silent_rows[f] >= rows;
+    return silent;
+}
+
+static uint32_t dictionary_dead(const struct sae *sae)
+{
+    return dictionary_silent(sae, sae->options.dead_window_rows);
 }
 
 static struct sae_parameters dictionary_parameters(const struct sae *sae)
@@ -676,6 +680,7 @@ const struct arch dictionary_arch = {
     .train = dictionary_train,
     .forward = dictionary_forward,
     .dead = dictionary_dead,
+    .silent = dictionary_silent,
     .save = dictionary_save,
     .load = dictionary_load,
     .parameters = dictionary_parameters,

@@ -10,9 +10,9 @@
  * is computed over all features; a block in which 8 bits leave many such rows takes float32 first.
  * AuxK's values are float32 products as they come, of the dead features alone.
  */
+#include "sae/blas.h"
 #include "sae/dictionary.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
@@ -31,8 +31,9 @@ static void product(const struct dictionary *d, uint32_t first, uint32_t n, cons
                     uint32_t m, float *block)
 {
     int width = (int)d->width_in;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, width, 1.0f,
-                input_of(d, first), (int)d->input_stride, w, width, 0.0f, block, (int)m);
+    struct blas_matrix input = {input_of(d, first), (int)d->input_stride, 0};
+    blas_sgemm((int)n, (int)m, width, 1.0f, input, (struct blas_matrix){w, width, 1}, 0.0f, block,
+               (int)m);
 }
 
 void rows_product(const struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,

@@ -18,15 +18,19 @@
 
 #include "sae/sae.h"
 
+#include <jansson.h>
+
 struct export_options {
     const float *scale;     /* (width): what raw rows are multiplied by before training; NULL = 1 */
     const char *model_name; /* NULL = unknown, here and below */
-    const char *hook_name;  /* resid_post.15 is written in the loader's own words; of a transcoder
-                             * what goes in */
+    const char *hook_name;  /* resid_post.15 and its like are written in the loader's own words
+                             * (sae/hook_names.h); of a transcoder what goes in */
     const char *hook_name_out;     /* transcoder */
     const char *const *hook_names; /* crosscoder: (hooks) */
     uint32_t context_tokens;
     int prepends_bos;
+    json_t *metadata; /* an object: goes into the metadata as it is, but for keys that are there
+                       * already. NULL = none; borrowed */
 };
 
 /* DIR/cfg.json and DIR/sae_weights.safetensors: architecture `standard` for l1, `topk` for

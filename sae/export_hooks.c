@@ -46,16 +46,18 @@ static json_t *configuration(const struct sae_options *o, const struct folded *w
                              const struct export_options *options)
 {
     const char *out = options->hook_name_out;
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:o, s:o, s:s?, s:I, s:b}",    //
-                     "format", "sluice-hooks-1", "architecture", sae_arch_name(o->arch), //
-                     "activation", activation(o), "d_sae", (json_int_t)o->features,      //
-                     "k", (json_int_t)o->k, "subtracts_b_dec", w->centred,               //
-                     "skip", w->w_skip != NULL,                                          //
+    json_t *metadata = json_object();
+    fold_metadata(metadata, options);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:o, s:o, s:s?, s:I, s:b, s:o}", //
+                     "format", "sluice-hooks-1", "architecture", sae_arch_name(o->arch),   //
+                     "activation", activation(o), "d_sae", (json_int_t)o->features,        //
+                     "k", (json_int_t)o->k, "subtracts_b_dec", w->centred,                 //
+                     "skip", w->w_skip != NULL,                                            //
                      "in", sides(o, options->hook_name, options->hook_names, w->width_in), "out",
                      sides(o, out, options->hook_names, w->width),        //
                      "model_name", options->model_name,                   //
                      "context_size", (json_int_t)options->context_tokens, //
-                     "prepend_bos", options->prepends_bos);
+                     "prepend_bos", options->prepends_bos, "metadata", metadata);
 }
 
 /* Columns [at, at + n) of a (rows, columns) matrix; NULL: no memory. */

@@ -6,6 +6,7 @@
 #include "base/fileio.h"
 #include "base/safetensors.h"
 #include "sae/fold.h"
+#include "sae/hook_names.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -19,16 +20,12 @@ static json_t *string_or_null(const char *text)
     return string ? string : json_null();
 }
 
-/* resid_post.15 is blocks.15.hook_resid_post in TransformerLens's words; other names stay. */
+/* SAELens looks it up in a model of TransformerLens. */
 static json_t *hook_name(const char *name)
 {
-    char translated[64];
-    unsigned layer;
-    int end = 0;
-    if (!name || sscanf(name, "resid_post.%u%n", &layer, &end) != 1 || name[end])
-        return string_or_null(name);
-    snprintf(translated, sizeof translated, "blocks.%u.hook_resid_post", layer);
-    return json_string(translated);
+    char translated[HOOK_NAME_BYTES];
+    if (!name) return json_null();
+    return json_string(hook_name_of_transformer_lens(name, translated) ? translated : name);
 }
 
 /* What its loader calls an architecture; a threshold is all that is left of BatchTopK. */
@@ -63,6 +60,7 @@ static json_t *configuration(const struct sae *sae, const struct folded *folded,
                   "apply_b_dec_to_input", folded->centred,                                //
                   "normalize_activations", "none",                                        //
                   "reshape_activations", "none", "metadata", metadata);
+    fold_metadata(metadata, options);
     if (cfg && o->arch == SAE_TOPK) {
         json_object_set_new(cfg, "k", json_integer(o->k));
         json_object_set_new(cfg, "rescale_acts_by_decoder_norm", json_false());

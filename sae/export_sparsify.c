@@ -5,6 +5,7 @@
 #include "base/fileio.h"
 #include "base/safetensors.h"
 #include "sae/fold.h"
+#include "sae/hook_names.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -23,16 +24,16 @@ static int is_mlp(const struct export_options *options, unsigned *layer)
     return *layer == out;
 }
 
-/* resid_post.15 is the output of the module layers.15, ffn_norm-15 and ffn_out-15 are what goes
- * into layers.15.mlp and comes out; other names stay. */
+/* resid_post.15 (however written) is the output of the module layers.15, ffn_norm-15 and ffn_out-15
+ * are what goes into layers.15.mlp and comes out; other names stay. */
 static int hook_dir(const struct export_options *options, const char *dir, char *path, size_t bytes)
 {
     const char *name = options->hook_name ? options->hook_name : "hook";
     unsigned layer;
-    int end = 0, n;
+    int n;
     if (is_mlp(options, &layer))
         n = snprintf(path, bytes, "%s/layers.%u.mlp", dir, layer);
-    else if (sscanf(name, "resid_post.%u%n", &layer, &end) == 1 && !name[end])
+    else if (hook_name_is_layer(name, &layer))
         n = snprintf(path, bytes, "%s/layers.%u", dir, layer);
     else
         n = snprintf(path, bytes, "%s/%s", dir, name);
@@ -40,17 +41,24 @@ static int hook_dir(const struct export_options *options, const char *dir, char 
     return ERR_OK;
 }
 
-static json_t *configuration(const struct sae_options *o)
+/* Its loader drops keys that it does not know, so the metadata is for people. */
+static json_t *configuration(const struct sae_options *o, const struct export_options *options)
 {
     uint32_t width = sae_out_width(o);
-    return json_pack("{s:s, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:I}",                     //
+    json_t *metadata =
+        json_pack("{s:s?, s:s?, s:s?, s:I, s:b}", "model_name", options->model_name, "hook_name",
+                  options->hook_name, "hook_name_out", options->hook_name_out, "context_size",
+                  (json_int_t)options->context_tokens, "prepend_bos", options->prepends_bos);
+    fold_metadata(metadata, options);
+    return json_pack("{s:s, s:I, s:b, s:I, s:I, s:b, s:b, s:b, s:I, s:o}",                //
                      "activation", "topk",                                                //
                      "expansion_factor", (json_int_t)((o->features + width - 1) / width), //
                      "normalize_decoder", 1,                                              //
                      "num_latents", (json_int_t)o->features,                              //
                      "k", (json_int_t)o->k,                                               //
                      "multi_topk", 0, "skip_connection", (int)o->skip,                    //
-                     "transcode", o->arch == SAE_TRANSCODER, "d_in", (json_int_t)width);
+                     "transcode", o->arch == SAE_TRANSCODER, "d_in", (json_int_t)width, "metadata",
+                     metadata);
 }
 
 static int write_weights(const struct folded *w, const char *path)
@@ -90,7 +98,7 @@ int export_sparsify(const struct sae *sae, const struct export_options *options,
     snprintf(path, sizeof path, "%.*s/sae.safetensors", PATH_MAX - 32, folder);
     if (!code) code = write_weights(&folded, path);
     snprintf(path, sizeof path, "%.*s/cfg.json", PATH_MAX - 32, folder);
-    if (!code) code = fold_write_json(path, configuration(sae_options(sae)));
+    if (!code) code = fold_write_json(path, configuration(sae_options(sae), options));
     fold_free(&folded);
     return code;
 }

@@ -107,6 +107,11 @@ void fold_free(struct folded *folded)
     memset(folded, 0, sizeof *folded);
 }
 
+void fold_metadata(json_t *object, const struct export_options *options)
+{
+    if (object && options->metadata) json_object_update_missing(object, options->metadata);
+}
+
 int fold_write_json(const char *path, json_t *object)
 {
     char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;

@@ -26,6 +26,9 @@ int fold_weights(const struct sae *sae, const struct export_options *options,
                  struct folded *folded);
 void fold_free(struct folded *folded);
 
+/* Put into `object` (NULL: nothing is done) what the options tell beside, where it has no such key.
+ */
+void fold_metadata(json_t *object, const struct export_options *options);
 /* Write a JSON object, which this consumes (NULL: there was no memory for it). ERR_NOMEM, ERR_IO,
  * ERR_NOSPC. */
 int fold_write_json(const char *path, json_t *object);

@@ -1,6 +1,7 @@
 #include "sae/pool.h"
 
 #include "base/err.h"
+#include "base/limits.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -77,7 +78,7 @@ int pool_new(uint32_t threads, struct pool **out)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (pool->threads != threads) {
         pool_free(pool);
-        return err_set(ERR_NOMEM, "cannot start %u threads", threads);
+        return limits_no_threads(threads - 1, "trainer.threads");
     }
     *out = pool;
     return ERR_OK;

@@ -2,10 +2,10 @@
 
 #include "base/err.h"
 #include "sae/arch.h"
+#include "sae/blas.h"
 #include "sae/saved.h"
 #include "sae/screen.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,12 +136,11 @@ int sae_new(const struct sae_options *options, struct sae **out)
     sae->arch = arch_of(options->arch);
     sae->kernels = kernels_best();
     sae->pool = options->pool;
-    /* Each thread calls the library for itself; its own threads would fight ours for the cores. */
-    openblas_set_num_threads(1);
     if (!sae->pool) {
         code = pool_new(options->threads, &sae->pool);
         sae->owns_pool = !code;
     }
+    if (!code && options->arch != SAE_COUNT) code = blas_open(pool_threads(sae->pool));
     if (!code) code = sae->arch->make(sae);
     sae->options.mean = NULL;
     if (code) {
@@ -202,6 +201,11 @@ uint64_t sae_steps(const struct sae *sae)
 uint64_t sae_skipped(const struct sae *sae)
 {
     return sae->skipped;
+}
+
+uint32_t sae_silent(const struct sae *sae, uint64_t rows)
+{
+    return sae->arch->silent ? sae->arch->silent(sae, rows) : 0;
 }
 
 const struct sae_options *sae_options(const struct sae *sae)

@@ -144,6 +144,9 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
 
 uint64_t sae_steps(const struct sae *sae);   /* steps made; skipped ones are not among them */
 uint64_t sae_skipped(const struct sae *sae); /* steps skipped */
+/* Features that did not fire in the last `rows` rows of training, or ever since the start where it
+ * had no more; 0 for `count`. */
+uint32_t sae_silent(const struct sae *sae, uint64_t rows);
 const struct sae_options *sae_options(const struct sae *sae);
 const char *sae_kernels(const struct sae *sae); /* "plain", "avx2", "avx512" */
 /* How the largest pre-activations are found in steps of batch_rows rows: "vnni" or "plain": by

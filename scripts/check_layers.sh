@@ -34,7 +34,7 @@ may_hold() {
     microhttpd.h) echo 'runtime/http.c' ;;
     yaml.h) echo 'runtime/config_yaml.c' ;;
     llama.h | ggml*.h | gguf.h) echo 'engine/llama*.c' ;;
-    cblas.h) echo 'sae/*' ;;
+    cblas.h) echo 'sae/blas.c' ;;
     zlib.h | zstd.h) echo 'engine/*' ;;
     esac
 }

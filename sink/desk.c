@@ -445,8 +445,7 @@ static int open_session(struct desk *d, uint32_t link, const struct message *m,
 /* What may pass with time: no room on the disk, somebody else who measures, a stale lock. */
 static int passes(int code)
 {
-    return code == ERR_NOSPC || code == ERR_IO || code == ERR_AGAIN || code == ERR_NOMEM ||
-           code == ERR_EXISTS;
+    return code == ERR_NOSPC || code == ERR_IO || code == ERR_AGAIN || code == ERR_EXISTS;
 }
 
 static int answer_hello(struct desk *d, uint32_t link, const struct message *m,

@@ -1,6 +1,7 @@
 #include "sink/intake.h"
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "proto/rows.h"
 
 #include <inttypes.h>
@@ -36,7 +37,7 @@ int intake_new(size_t raw_bytes, struct intake **intake)
     in->scratch = malloc(frame_scratch_bytes(raw_bytes));
     if (!in->scratch) {
         free(in);
-        return err_set(ERR_NOMEM, "no memory for frames");
+        return limits_no_memory(frame_scratch_bytes(raw_bytes), "a frame in the sink");
     }
     *intake = in;
     return ERR_OK;

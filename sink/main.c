@@ -3,6 +3,7 @@
  * covered.
  */
 #include "base/err.h"
+#include "base/limits.h"
 #include "runtime/process.h"
 #include "runtime/room.h"
 #include "sink/desk.h"
@@ -219,7 +220,8 @@ static int sink_start(struct process *process)
     s->timer = process_timer_new(process, on_tick, s);
     s->end_of_turn = process_wake_new(process, on_end_of_turn, s);
     if (!s->timer || !s->end_of_turn) return err_set(ERR_NOMEM, "no memory for a timer");
-    int rc = config_buffer_dir(options.config, s->buffer_dir);
+    int rc = limits_file(options.config->sink.size_bytes, "the buffer (sink.size)");
+    if (!rc) rc = config_buffer_dir(options.config, s->buffer_dir);
     if (!rc) rc = desk_new(&options, process_now_ns(), &s->desk);
     if (!rc) rc = connect_broker(s);
     if (!rc) process_timer_set(s->timer, TICK_MS);

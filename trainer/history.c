@@ -11,10 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char header[] = "step\trows\tseconds\tsae\tflops\tloss\tmse\tfve\tl0\tdead\n";
+#define FIRST_COLUMNS "step\trows\tseconds\tsae\tflops\tloss\tmse\tfve\tl0\tdead"
+static const char header[] = FIRST_COLUMNS "\tlr\tbatch_rows\trate\tlambda\n";
+/* A run that an older build began keeps its columns. */
+static const char old_header[] = FIRST_COLUMNS "\n";
 
 struct history {
     int fd;
+    int is_old; /* it has the first columns alone */
     char *path;
     uint64_t last_steps;        /* of the last lines */
     size_t last_begin, written; /* offsets in the file: of these lines, and its good bytes */
@@ -35,7 +39,9 @@ static void keep(struct history *h, FILE *in, uint64_t steps)
     char *line = NULL;
     size_t room = 0;
     ssize_t n = getline(&line, &room, in);
-    if (n > 0 && strcmp(line, header) == 0) h->written = (size_t)n; /* else torn, or not ours */
+    h->is_old = n > 0 && strcmp(line, old_header) == 0;
+    if (h->is_old || (n > 0 && strcmp(line, header) == 0))
+        h->written = (size_t)n; /* else torn, or not ours */
     while (h->written > 0 && (n = getline(&line, &room, in)) > 0 && line[n - 1] == '\n') {
         char *after;
         uint64_t step = strtoull(line, &after, 10);
@@ -116,7 +122,7 @@ static void column(FILE *out, const char *format, double x)
         fputc('-', out);
 }
 
-static void print_point(FILE *out, const struct history_point *p)
+static void print_point(FILE *out, const struct history_point *p, int is_old)
 {
     fprintf(out, "\t%s", p->sae);
     column(out, "%.10g", p->flops);
@@ -124,7 +130,14 @@ static void print_point(FILE *out, const struct history_point *p)
     column(out, "%.6g", p->mse);
     column(out, "%.6f", p->fve);
     column(out, "%.3f", p->l0);
-    fprintf(out, "\t%" PRIu32 "\n", p->dead);
+    fprintf(out, "\t%" PRIu32, p->dead);
+    if (!is_old) {
+        column(out, "%.6g", p->lr);
+        column(out, "%.0f", p->batch_rows);
+        column(out, "%.6g", p->rate);
+        column(out, "%.6g", p->lambda);
+    }
+    fputc('\n', out);
 }
 
 /* Forget the lines of the last step, wherever they are. */
@@ -145,7 +158,7 @@ int history_add(struct history *h, uint64_t steps, uint64_t rows, double seconds
     if (h->pending_bytes > 0) fwrite(h->pending, 1, h->pending_bytes, out);
     for (uint32_t i = 0; i < count; i++) {
         fprintf(out, "%" PRIu64 "\t%" PRIu64 "\t%.3f", steps, rows, seconds);
-        print_point(out, &points[i]);
+        print_point(out, &points[i], h->is_old);
     }
     if (fclose(out) != 0) {
         free(text);

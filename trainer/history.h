@@ -19,6 +19,8 @@ struct history_point { /* NaN: not known */
     double mse, fve;   /* of the held-out rows */
     double l0;         /* of the held-out rows, or of the last batch where they are too few */
     uint32_t dead;
+    double lr, batch_rows; /* as set for the steps before this point (changes.h) */
+    double rate, lambda;   /* of the last step, with warm-up, decay and ramp */
 };
 
 /* Open the file, cut it behind the last whole line of a step up to `steps` (those of the checkpoint

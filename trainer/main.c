@@ -1,6 +1,7 @@
 /* sluice-trainer: draws rows from the buffer and trains autoencoders on them. The loop's thread has
  * signals, metrics and reports; the training has a thread of its own. */
 #include "base/err.h"
+#include "base/limits.h"
 #include "proto/message.h"
 #include "runtime/process.h"
 #include "sae/sae.h"
@@ -124,7 +125,7 @@ static int start(struct process *process)
     t->done = process_wake_new(process, training_done, process);
     if (!t->done) return err_set(ERR_NOMEM, "no memory for the trainer");
     if (pthread_create(&t->thread, NULL, train_in_thread, t) != 0)
-        return err_set(ERR_NOMEM, "cannot start the training thread");
+        return limits_no_threads(1, "the training");
     t->running = 1;
     return ERR_OK;
 }

@@ -125,6 +125,22 @@ int plan_make(const struct config *config, const char *descriptor, struct pool *
     return ERR_OK;
 }
 
+static int is_as_before(const struct plan *p, const struct plan_before *before)
+{
+    if (before->batch_rows != p->batch_rows) return 0;
+    return before->is_old ? before->planned_steps == p->planned_steps
+                          : before->planned_rows == p->planned_rows;
+}
+
+void plan_go_on(struct plan *p, const struct plan_before *before, uint64_t steps, uint64_t rows)
+{
+    if (p->planned_rows == 0 || steps == 0) return;
+    uint64_t left = p->planned_rows > rows ? p->planned_rows - rows : 0;
+    p->planned_steps = is_as_before(p, before) ? before->planned_steps
+                                               : steps + (left + p->batch_rows - 1) / p->batch_rows;
+    for (uint32_t i = 0; i < p->saes; i++) p->sae[i].planned_steps = p->planned_steps;
+}
+
 double plan_flops_a_row(const struct sae_options *o)
 {
     return 6 * (double)sae_weights(o);

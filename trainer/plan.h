@@ -26,12 +26,23 @@ struct plan {
     struct sae_options *sae; /* (saes) */
 };
 
+/* Of a plan what a resume needs to go on with it. */
+struct plan_before {
+    uint32_t batch_rows;
+    uint64_t planned_rows, planned_steps;
+    int is_old; /* the checkpoint tells no planned_rows */
+};
+
 /* Work it out. `descriptor` is the JSON text of the stream; `pool` is lent to every SAE.
  * ERR_FORMAT, ERR_VERSION (of the descriptor), ERR_STATE: it was not measured,
  * ERR_USAGE: it hasn't the hooks that an architecture needs, ERR_NOMEM. On
  * failure nothing is left to free; otherwise plan_free(). */
 int plan_make(const struct config *config, const char *descriptor, struct pool *pool,
               struct plan *plan);
+/* Count the steps of a plan that is gone on with behind `steps` steps of `rows` rows: as before
+ * where batch and planned rows are as they were, else those made and those that the rest of the
+ * rows will take, so that warm-up, ramp and decay lie where they should. */
+void plan_go_on(struct plan *plan, const struct plan_before *before, uint64_t steps, uint64_t rows);
 /* Floating-point operations of training on one row, counted as 6 for each weight: 2 forward and 4
  * backward (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). An SAE has 2 F D weights, so this
  * is 12 F D; a transcoder F (in + out), and its skip in x out. It is what dense products would

@@ -3,7 +3,11 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "runtime/log.h"
 #include "sae/export.h"
+#include "trainer/changes.h"
+#include "trainer/metadata.h"
+#include "trainer/warnings.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -76,29 +80,57 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     json_object_set_new(object, "dead_window_rows", json_integer((json_int_t)o->dead_window_rows));
 }
 
+/* How it was trained, and what a person should hear of it: told in the log too. */
+static void remarks(const struct training *t, uint32_t i, json_t *object)
+{
+    const struct sae_options *o = sae_options(t->sae[i]);
+    struct history_point p = training_point(t, i);
+    uint64_t window = o->dead_window_rows < t->rows ? o->dead_window_rows : t->rows;
+    struct warnings_facts facts = {.options = o,
+                                   .l0 = p.l0,
+                                   .fve = p.fve,
+                                   .dead = p.dead,
+                                   .silent = sae_silent(t->sae[i], window),
+                                   .rows = t->rows,
+                                   .steps = sae_steps(t->sae[i]),
+                                   .skipped = sae_skipped(t->sae[i])};
+    json_t *list = warnings_of(&facts), *text;
+    size_t n;
+    json_array_foreach(list, n, text)
+        log_warn("autoencoder %s: %s", t->config->trainer.saes[i].name, json_string_value(text));
+    json_object_set_new(object, "silent", json_integer(facts.silent));
+    json_object_set_new(object, "warnings", list);
+    json_object_set_new(object, "settings",
+                        json_deep_copy(json_array_get(json_object_get(t->settings, "saes"), i)));
+    json_object_set_new(object, "changes", changes_of(t->changes, (int)i));
+}
+
 /* names[DESCRIPTOR_MAX_HOOKS] is filled, and must live as long as the options. */
 static struct export_options export_options_of(const struct training *t, uint32_t i,
-                                               const char **names)
+                                               const char **names, json_t *metadata)
 {
+    const char *told = t->config->stream.model_name;
     const struct descriptor *d = &t->plan.descriptor;
     int transcoder = t->plan.sae[i].arch == SAE_TRANSCODER;
     for (uint32_t h = 0; h < d->hooks; h++) names[h] = d->hook[h].name;
     return (struct export_options){
         .scale = t->plan.scale,
-        .model_name = d->model,
+        .model_name = told[0] ? told : d->model,
         .hook_name = d->hooks == 1 || transcoder ? d->hook[0].name : NULL,
         .hook_name_out = transcoder ? d->hook[1].name : NULL,
         .hook_names = names,
         .context_tokens = d->context_tokens,
         .prepends_bos = d->prepends_bos,
+        .metadata = metadata,
     };
 }
 
 /* One layout into DIR/export/NAME/LAYOUT; its place and the lines that load it into `list`. */
-static int export_one(const struct training *t, uint32_t i, const char *layout, json_t *list)
+static int export_one(const struct training *t, uint32_t i, const char *layout, json_t *metadata,
+                      json_t *list)
 {
     const char *names[DESCRIPTOR_MAX_HOOKS];
-    struct export_options options = export_options_of(t, i, names);
+    struct export_options options = export_options_of(t, i, names, metadata);
     char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
     snprintf(folder, sizeof folder, "%s/export/%s/%s", t->dir, t->config->trainer.saes[i].name,
              layout);
@@ -125,13 +157,15 @@ static int exports(const struct training *t, uint32_t i, json_t *object)
 {
     const struct sae_options *o = &t->plan.sae[i];
     int one_hook = t->plan.descriptor.hooks == 1 || o->arch == SAE_TRANSCODER;
-    json_t *list = json_array();
+    json_t *list = json_array(), *metadata = metadata_of(t, i);
     json_object_set_new(object, "exports", list);
-    int result = ERR_OK;
-    if (export_saelens_has(o)) result = export_one(t, i, "saelens", list);
+    int result = metadata ? ERR_OK : err_set(ERR_NOMEM, "no memory to export");
+    if (result == ERR_OK && export_saelens_has(o))
+        result = export_one(t, i, "saelens", metadata, list);
     if (result == ERR_OK && export_sparsify_has(o) && one_hook)
-        result = export_one(t, i, "sparsify", list);
-    if (result == ERR_OK && export_hooks_has(o)) result = export_one(t, i, "hooks", list);
+        result = export_one(t, i, "sparsify", metadata, list);
+    if (result == ERR_OK && export_hooks_has(o)) result = export_one(t, i, "hooks", metadata, list);
+    json_decref(metadata);
     return result;
 }
 
@@ -145,6 +179,7 @@ static int one_sae(struct training *t, uint32_t i, json_t *list)
     json_array_append_new(list, object);
     if (o->arch == SAE_COUNT) return counters(t, i, object);
     evaluation(t, i, object);
+    remarks(t, i, object);
     return exports(t, i, object);
 }
 
@@ -164,18 +199,21 @@ static json_t *summary(const struct training *t, json_t *saes)
     const struct plan *p = &t->plan;
     const struct training_times *s = &t->times;
     struct draw_gauges g = draw_gauges(t->draw);
-    return json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f,"
-                     " s:{s:f, s:f, s:f, s:f, s:f}, s:o, s:o}",
-                     "stream", p->descriptor.stream, "consumer", t->options.consumer, "folder",
-                     t->dir, "replay", t->options.replay != NULL, "steps", (json_int_t)t->steps,
-                     "rows", (json_int_t)t->rows, "reuse", (json_int_t)t->config->trainer.reuse,
-                     "planned_rows", (json_int_t)p->planned_rows, "batch_rows",
-                     (json_int_t)p->batch_rows, "held_out_rows", (json_int_t)g.rows_held_out,
-                     "evaluated_rows", (json_int_t)held_out_rows(t->held_out), "skipped_rows",
-                     (json_int_t)g.rows_skipped, "kernels", sae_kernels(t->sae[0]), "seconds",
-                     training_seconds(t), "last_life_seconds", "waiting", s->waiting, "drawing",
-                     s->drawing, "stepping", s->stepping, "evaluating", s->evaluating,
-                     "checkpointing", s->checkpointing, "shuffle", shuffle(t), "saes", saes);
+    return json_pack(
+        "{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f,"
+        " s:{s:f, s:f, s:f, s:f, s:f}, s:o, s:o, s:I, s:o, s:s, s:s, s:o}",
+        "stream", p->descriptor.stream, "consumer", t->options.consumer, "folder", t->dir, "replay",
+        t->options.replay != NULL, "steps", (json_int_t)t->steps, "rows", (json_int_t)t->rows,
+        "reuse", (json_int_t)t->config->trainer.reuse, "planned_rows", (json_int_t)p->planned_rows,
+        "batch_rows", (json_int_t)p->batch_rows, "held_out_rows", (json_int_t)g.rows_held_out,
+        "evaluated_rows", (json_int_t)held_out_rows(t->held_out), "skipped_rows",
+        (json_int_t)g.rows_skipped, "kernels", sae_kernels(t->sae[0]), "seconds",
+        training_seconds(t), "last_life_seconds", "waiting", s->waiting, "drawing", s->drawing,
+        "stepping", s->stepping, "evaluating", s->evaluating, "checkpointing", s->checkpointing,
+        "shuffle", shuffle(t), "changes", changes_of(t->changes, CHANGES_OF_TRAINER),
+        "changes_known_from_step", (json_int_t)t->known_from_steps, "settings",
+        json_deep_copy(json_object_get(t->settings, "trainer")), "model_name",
+        t->config->stream.model_name, "dataset", t->config->stream.dataset, "saes", saes);
 }
 
 int results_write(struct training *t)

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "sae/checkpoint.h"
+#include "trainer/changes.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -19,13 +20,37 @@ static void sae_section(uint32_t i, char *name, size_t bytes)
 static char *words_encode(const struct save *s)
 {
     json_t *words = json_pack(
-        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "version", SAVE_VERSION, "held_out_rows",
-        (json_int_t)s->held_out_rows, "steps", (json_int_t)s->steps, "rows", (json_int_t)s->rows,
-        "reuse", (json_int_t)s->reuse, "seed", (json_int_t)s->seed, "batch_rows",
-        (json_int_t)s->batch_rows, "saes", (json_int_t)s->saes, "seconds", s->seconds);
+        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I}", "version", SAVE_VERSION,
+        "held_out_rows", (json_int_t)s->held_out_rows, "steps", (json_int_t)s->steps, "rows",
+        (json_int_t)s->rows, "reuse", (json_int_t)s->reuse, "seed", (json_int_t)s->seed,
+        "batch_rows", (json_int_t)s->plan.batch_rows, "saes", (json_int_t)s->saes, "seconds",
+        s->seconds, "planned_rows", (json_int_t)s->plan.planned_rows, "planned_steps",
+        (json_int_t)s->plan.planned_steps, "changes_known_from_step",
+        (json_int_t)s->known_from_steps);
+    if (words && s->settings) json_object_set(words, "settings", s->settings);
+    if (words && s->changes) json_object_set(words, "changes", s->changes);
     char *text = words ? json_dumps(words, JSON_INDENT(1)) : NULL;
     json_decref(words);
     return text;
+}
+
+/* What older builds did not write. */
+static int younger_words(json_t *words, struct save *s)
+{
+    json_int_t planned_rows = -1, planned_steps = 0, known = 0;
+    json_t *settings = NULL, *changes = NULL;
+    if (json_unpack(words, "{s?I, s?I, s?I, s?o, s?o}", "planned_rows", &planned_rows,
+                    "planned_steps", &planned_steps, "changes_known_from_step", &known, "settings",
+                    &settings, "changes", &changes) != 0 ||
+        (settings && !json_is_object(settings)) || (changes && !json_is_array(changes)))
+        return -1;
+    s->plan.is_old = planned_rows < 0;
+    s->plan.planned_rows = s->plan.is_old ? 0 : (uint64_t)planned_rows;
+    s->plan.planned_steps = (uint64_t)planned_steps;
+    s->known_from_steps = (uint64_t)known;
+    s->settings = json_incref(settings);
+    s->changes = json_incref(changes);
+    return 0;
 }
 
 static int words_decode(const char *text, size_t bytes, struct save *s)
@@ -33,10 +58,12 @@ static int words_decode(const char *text, size_t bytes, struct save *s)
     json_error_t error;
     json_t *words = json_loadb(text, bytes, 0, &error);
     json_int_t version, held_out, steps, rows, reuse, seed, batch, saes;
-    if (!words || json_unpack(words, "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:F}", "version",
-                              &version, "held_out_rows", &held_out, "steps", &steps, "rows", &rows,
-                              "reuse", &reuse, "seed", &seed, "batch_rows", &batch, "saes", &saes,
-                              "seconds", &s->seconds) != 0) {
+    if (!words ||
+        json_unpack(words, "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:F}", "version", &version,
+                    "held_out_rows", &held_out, "steps", &steps, "rows", &rows, "reuse", &reuse,
+                    "seed", &seed, "batch_rows", &batch, "saes", &saes, "seconds",
+                    &s->seconds) != 0 ||
+        younger_words(words, s) != 0) {
         json_decref(words);
         return err_set(ERR_FORMAT, "the checkpoint's section 'trainer' is malformed");
     }
@@ -49,7 +76,7 @@ static int words_decode(const char *text, size_t bytes, struct save *s)
     s->rows = (uint64_t)rows;
     s->reuse = (uint32_t)reuse;
     s->seed = (uint64_t)seed;
-    s->batch_rows = (uint32_t)batch;
+    s->plan.batch_rows = (uint32_t)batch;
     s->saes = (uint32_t)saes;
     return ERR_OK;
 }
@@ -87,6 +114,28 @@ int save_write(const char *folder, const struct save *save, struct sae *const *s
     return result;
 }
 
+/* A checkpoint of an older build: what its SAEs were trained with of late. What was changed before
+ * it is not known. */
+static int take_old_settings(const struct checkpoint *c, struct save *save)
+{
+    char name[CHECKPOINT_NAME_BYTES];
+    int result = ERR_OK;
+    if (save->settings || save->saes == 0 || save->saes > CONFIG_MAX_SAES) return ERR_OK;
+    struct sae_options *options = calloc(save->saes, sizeof *options);
+    if (!options) return err_set(ERR_NOMEM, "no memory for a checkpoint");
+    for (uint32_t i = 0; i < save->saes && result == ERR_OK; i++) {
+        sae_section(i, name, sizeof name);
+        result = sae_saved_options(c, name, &options[i]);
+    }
+    if (result == ERR_OK) {
+        save->settings = changes_settings_of(options, save->saes);
+        save->known_from_steps = save->steps;
+        save->plan.planned_steps = options[0].planned_steps;
+    }
+    free(options);
+    return result;
+}
+
 static int take_all(const struct checkpoint *c, struct save *save)
 {
     const void *data;
@@ -100,6 +149,7 @@ static int take_all(const struct checkpoint *c, struct save *save)
     }
     if (result == ERR_OK) result = checkpoint_find(c, "consumer", &data, &bytes);
     if (result == ERR_OK) result = consumer_state_decode(data, bytes, &save->state);
+    if (result == ERR_OK) result = take_old_settings(c, save);
     return result;
 }
 
@@ -157,6 +207,8 @@ int save_match(const struct save *s, const struct config *config)
 void save_free(struct save *save)
 {
     free(save->descriptor);
+    json_decref(save->settings);
+    json_decref(save->changes);
     consumer_state_free(&save->state);
     *save = (struct save){0};
 }

@@ -1,7 +1,7 @@
 /*
  * What a trainer writes down in a checkpoint beside its SAEs, so that a resume goes on bit for bit:
- * the stream's descriptor, the consumer's place in it, how much of the held-out file counts, and
- * the keys that must not change.
+ * the stream's descriptor, the consumer's place in it, how much of the held-out file counts, the
+ * keys that must not change, and those that may, with all their changes.
  */
 #ifndef SLUICE_TRAINER_SAVE_H
 #define SLUICE_TRAINER_SAVE_H
@@ -9,6 +9,9 @@
 #include "buffer/consumer.h"
 #include "runtime/config.h"
 #include "sae/sae.h"
+#include "trainer/plan.h"
+
+#include <jansson.h>
 
 #include <stdint.h>
 
@@ -22,9 +25,11 @@ struct save {
     uint64_t rows;               /* of these batches */
     uint32_t reuse;
     uint64_t seed;
-    uint32_t batch_rows;
+    struct plan_before plan;
     uint32_t saes;
-    double seconds; /* of training so far, over all lives */
+    json_t *settings, *changes; /* changes.h; owned after save_read(). NULL on writing: none */
+    uint64_t known_from_steps;  /* changes before it are not known: an older build wrote of them */
+    double seconds;             /* of training so far, over all lives */
 };
 
 /* Write a checkpoint of `save` and all SAEs into `folder`, and remove all but the newest `keep`.

@@ -1,4 +1,5 @@
-/* What the files of a training share: used by training.c and results.c alone. */
+/* What the files of a training share: used by training.c, evaluation.c, results.c and
+ * metadata.c alone. */
 #ifndef SLUICE_TRAINER_STATE_H
 #define SLUICE_TRAINER_STATE_H
 
@@ -9,6 +10,7 @@
 #include "trainer/plan.h"
 #include "trainer/training.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -40,6 +42,9 @@ struct training {
     struct row_id *ids; /* (batch_rows) */
     float *values;      /* (batch_rows, width) */
 
+    json_t *settings, *changes; /* changes.h; owned */
+    uint64_t known_from_steps;  /* 0: all of them are known */
+
     uint64_t steps, rows;                            /* over all lives */
     uint64_t life_rows;                              /* of this life alone */
     double earlier_seconds;                          /* of the lives before this one */
@@ -52,11 +57,21 @@ struct training {
     double shuffle_pairs, shuffle_ideal_pairs, shuffle_entropy, shuffle_ideal_entropy; /* sums */
 };
 
+/* Seconds since a moment of process_now_ns(). */
+double training_seconds_since(uint64_t begin_ns);
 /* Seconds of training over all lives. */
 double training_seconds(const struct training *t);
 
 /* What the end of the run, and a line of the history, say of SAE i. */
 struct history_point training_point(const struct training *t, uint32_t i);
+
+/* Evaluate on all held-out rows (there are some); an FVE of few of them is told nowhere. */
+int evaluation_make(struct training *t);
+/* Each eval_seconds, and before that where half as many steps more were made, so that the history
+ * of a short run has points too; with a line in the history. */
+int evaluation_if_due(struct training *t);
+/* A line in the history for each SAE, of this step. */
+int evaluation_record(struct training *t);
 
 /* Exports, the counters of `count`, and DIR/summary.json (results.c). Blocks on the disk. */
 int results_write(struct training *t);

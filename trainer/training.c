@@ -5,26 +5,27 @@
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "sae/checkpoint.h"
+#include "sae/foretell.h"
+#include "trainer/changes.h"
 #include "trainer/gauges.h"
 #include "trainer/save.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { FULL_DISK_MS = 1000, WAIT_BUFFER_MS = 100, WAIT_ROWS_MS = 5, EVALUATION_SHARE = 50 };
+enum { FULL_DISK_MS = 1000, WAIT_BUFFER_MS = 100, WAIT_ROWS_MS = 5 };
 
-static double seconds_since(uint64_t begin_ns)
+double training_seconds_since(uint64_t begin_ns)
 {
     return (double)(process_now_ns() - begin_ns) * 1e-9;
 }
 
 double training_seconds(const struct training *t)
 {
-    return t->earlier_seconds + seconds_since(t->started_ns);
+    return t->earlier_seconds + training_seconds_since(t->started_ns);
 }
 
 /* Sleep, but for a stop. */
@@ -97,6 +98,8 @@ void training_free(struct training *t)
     free(t->ids);
     free(t->values);
     free(t->descriptor);
+    json_decref(t->settings);
+    json_decref(t->changes);
     pool_free(t->pool);
     plan_free(&t->plan);
     pthread_cond_destroy(&t->wake);
@@ -202,8 +205,27 @@ static void say_plan(const struct training *t)
                   LOG_S("arch", sae_arch_name(p->sae[i].arch)),
                   LOG_U("dead_window_rows", p->sae[i].dead_window_rows),
                   LOG_S("screen", sae_screen(t->sae[i])));
+    for (uint32_t i = 0; i < p->saes; i++) {
+        char text[512];
+        if (foretell_lambda(&p->sae[i], text, sizeof text))
+            log_warn("autoencoder %s: %s", t->config->trainer.saes[i].name, text);
+    }
     metrics_set(t->options.metrics, GAUGE_PLANNED_ROWS, (double)p->planned_rows);
     metrics_set(t->options.metrics, GAUGE_REUSE, t->config->trainer.reuse);
+}
+
+/* What this life trains with, and since when: by the checkpoint's settings, if there is one. */
+static int settle(struct training *t, const struct save *save)
+{
+    int result = changes_settings(t->config, &t->plan, sae_kernels(t->sae[0]), &t->settings);
+    t->changes = save->changes ? json_deep_copy(save->changes) : json_array();
+    t->known_from_steps = save->known_from_steps;
+    if (result != ERR_OK) return result;
+    if (!t->changes) return err_set(ERR_NOMEM, "no memory for the settings");
+    if (save->settings)
+        result = changes_add(t->changes, save->settings, t->settings, save->steps, save->rows);
+    if (result == ERR_OK && save->settings) changes_log(t->changes, save->steps);
+    return result;
 }
 
 /* Everything that a resume takes from the checkpoint `save` but the descriptor. */
@@ -295,7 +317,9 @@ static int open_parts(struct training *t, const struct save *save, const struct 
 {
     int result = pool_new(config_threads(t->config->trainer.threads), &t->pool);
     if (result == ERR_OK) result = plan_make(t->config, t->descriptor, t->pool, &t->plan);
+    if (result == ERR_OK && from) plan_go_on(&t->plan, &save->plan, save->steps, save->rows);
     if (result == ERR_OK) result = make_saes(t);
+    if (result == ERR_OK) result = settle(t, save);
     if (result == ERR_OK) result = open_held_out(t, save->held_out_rows);
     if (result == ERR_OK) result = open_history(t, save->steps);
     if (result == ERR_OK && from) result = insist_on_place(t, &save->state);
@@ -336,8 +360,13 @@ static int checkpoint(struct training *t)
                         .rows = t->rows,
                         .reuse = t->config->trainer.reuse,
                         .seed = t->config->trainer.seed,
-                        .batch_rows = t->plan.batch_rows,
+                        .plan = {.batch_rows = t->plan.batch_rows,
+                                 .planned_rows = t->plan.planned_rows,
+                                 .planned_steps = t->plan.planned_steps},
                         .saes = t->plan.saes,
+                        .settings = t->settings,
+                        .changes = t->changes,
+                        .known_from_steps = t->known_from_steps,
                         .seconds = training_seconds(t)};
     uint64_t request = t->batch.checkpoint_request;
     const struct consumer_state *state = draw_state(t->draw);
@@ -350,7 +379,7 @@ static int checkpoint(struct training *t)
         result = save_write(t->dir, &save, t->sae, t->config->trainer.keep_checkpoints);
     if (result == ERR_OK) result = publish_place(t, &save.state);
     if (result != ERR_OK) return result;
-    double took = seconds_since(begin_ns);
+    double took = training_seconds_since(begin_ns);
     t->answered = save.state.checkpoint_request;
     t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
     t->times.checkpointing += took;
@@ -373,90 +402,6 @@ static int checkpoint_if_due(struct training *t)
     log_warn("no checkpoint, as the disk is full: %s", err_text());
     t->full_disk_ns = now_ns + FULL_DISK_MS * UINT64_C(1000000);
     return ERR_OK;
-}
-
-struct history_point training_point(const struct training *t, uint32_t i)
-{
-    const struct sae_eval *e = &t->eval[i];
-    const struct sae_step *s = &t->step[i];
-    return (struct history_point){
-        .sae = t->config->trainer.saes[i].name,
-        .flops = plan_flops_a_row(&t->plan.sae[i]) * (double)t->rows,
-        .loss = t->life_rows && !s->skipped ? s->loss : NAN,
-        .mse = e->rows >= TRAINING_FVE_ROWS ? e->mse : NAN,
-        .fve = e->rows >= TRAINING_FVE_ROWS ? e->fve : NAN,
-        .l0 = e->rows        ? e->l0
-              : t->life_rows ? s->l0
-                             : NAN,
-        .dead = e->rows ? e->dead : s->dead,
-    };
-}
-
-static int record(struct training *t)
-{
-    struct history_point points[CONFIG_MAX_SAES];
-    uint32_t count = 0;
-    if (!t->life_rows && history_steps(t->history) == t->steps) return ERR_OK; /* it knows more */
-    for (uint32_t i = 0; i < t->plan.saes; i++)
-        if (t->plan.sae[i].arch != SAE_COUNT) points[count++] = training_point(t, i);
-    return history_add(t->history, t->steps, t->rows, training_seconds(t), points, count);
-}
-
-/* On all held-out rows; an FVE of few of them is told nowhere. */
-static int evaluate(struct training *t)
-{
-    uint64_t rows = held_out_rows(t->held_out), begin_ns = process_now_ns();
-    int enough = rows >= TRAINING_FVE_ROWS;
-    for (uint32_t i = 0; i < t->plan.saes; i++) {
-        if (t->plan.sae[i].arch == SAE_COUNT) continue;
-        int result = sae_evaluate(t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
-        if (result != ERR_OK) return result;
-        if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
-        metrics_set_at(t->options.metrics, GAUGE_L0, i, t->eval[i].l0);
-        metrics_set_at(t->options.metrics, GAUGE_DEAD, i, t->eval[i].dead);
-        log_event(LOG_INFO, "evaluation", LOG_S("sae", t->config->trainer.saes[i].name),
-                  LOG_U("step", t->steps), LOG_U("held_out_rows", rows),
-                  LOG_D("fve", enough ? t->eval[i].fve : NAN), LOG_D("l0", t->eval[i].l0),
-                  LOG_U("dead", t->eval[i].dead));
-    }
-    if (enough) atomic_store(&t->evaluated, 1);
-    double took = seconds_since(begin_ns);
-    t->times.evaluating += took;
-    metrics_add(t->options.metrics, GAUGE_EVALUATION_SECONDS, took);
-    t->evaluation_row_seconds = took / (double)rows;
-    return ERR_OK;
-}
-
-/* Whether an evaluation is within a fiftieth of the time: a large SAE on many rows must not spend
- * its run on looking at itself. Half of what the whole run will have may be spent early, in step
- * with the logarithm of the steps. */
-static int affordable(const struct training *t)
-{
-    const struct plan *p = &t->plan;
-    double may_take = seconds_since(t->started_ns);
-    if (p->planned_rows > t->rows && t->life_rows > 0) {
-        double working = t->times.drawing + t->times.stepping;
-        double left = working * (double)(p->planned_rows - t->rows) / (double)t->life_rows;
-        double share = log1p((double)t->steps) / log1p((double)p->planned_steps);
-        if (may_take < (may_take + left) / 2 * share) may_take = (may_take + left) / 2 * share;
-    }
-    double will_take = t->evaluation_row_seconds * (double)held_out_rows(t->held_out);
-    return (t->times.evaluating + will_take) * EVALUATION_SHARE <= may_take;
-}
-
-/* Each eval_seconds, and before that where half as many steps more were made, so that the history
- * of a short run has points too. */
-static int evaluate_if_due(struct training *t)
-{
-    if (process_now_ns() < t->evaluate_ns && t->steps < t->evaluate_steps) return ERR_OK;
-    if (held_out_rows(t->held_out) >= TRAINING_FVE_ROWS) {
-        if (!affordable(t)) return ERR_OK;
-        int result = evaluate(t);
-        if (result != ERR_OK) return result;
-    }
-    t->evaluate_steps = t->steps + t->steps / 2 + 1;
-    t->evaluate_ns = process_now_ns() + (uint64_t)(t->config->trainer.eval_seconds * 1e9);
-    return record(t);
 }
 
 static void show_draw(struct training *t)
@@ -519,7 +464,7 @@ static int draw(struct training *t)
     metrics_set(t->options.metrics, GAUGE_WAITING, result == ERR_AGAIN);
     if (result != ERR_OK) return result;
     scale_rows(t);
-    double took = seconds_since(begin_ns);
+    double took = training_seconds_since(begin_ns);
     t->times.drawing += took;
     metrics_observe(t->options.metrics, GAUGE_DRAW_SECONDS, took);
     return ERR_OK;
@@ -539,7 +484,7 @@ static int step(struct training *t)
     t->steps++;
     t->rows += t->batch.rows;
     t->life_rows += t->batch.rows;
-    double took = seconds_since(begin_ns);
+    double took = training_seconds_since(begin_ns);
     t->times.stepping += took;
     metrics_observe(t->options.metrics, GAUGE_STEP_SECONDS, took);
     show_step(t);
@@ -550,7 +495,7 @@ static void wait_rows(struct training *t)
 {
     uint64_t begin_ns = process_now_ns();
     pause_ms(t, WAIT_ROWS_MS);
-    double took = seconds_since(begin_ns);
+    double took = training_seconds_since(begin_ns);
     t->times.waiting += took;
     metrics_add(t->options.metrics, GAUGE_WAIT_SECONDS, took);
 }
@@ -583,7 +528,7 @@ static int train(struct training *t, int *finished)
             continue;
         }
         if (result == ERR_OK) result = step(t);
-        if (result == ERR_OK) result = evaluate_if_due(t);
+        if (result == ERR_OK) result = evaluation_if_due(t);
         if (result == ERR_OK) result = checkpoint_if_due(t);
     }
     return result;
@@ -609,8 +554,8 @@ int training_run(struct training *t)
     int finished = 0;
     result = train(t, &finished);
     if (result == ERR_OK && finished)
-        result = held_out_rows(t->held_out) > 0 ? evaluate(t) : ERR_OK;
-    if (result == ERR_OK && finished) result = record(t);
+        result = held_out_rows(t->held_out) > 0 ? evaluation_make(t) : ERR_OK;
+    if (result == ERR_OK && finished) result = evaluation_record(t);
     if (result == ERR_OK) result = insist(t, checkpoint);
     if (result == ERR_OK && finished) result = insist(t, results_write);
     if (result == ERR_OK && finished) metrics_set(t->options.metrics, GAUGE_FINISHED, 1);

@@ -11,6 +11,7 @@
  * FOLDER/rows.safetensors: x and out, raw. A transcoder's hooks, before and after, have 288 values
  * each; a crosscoder's three 192.
  */
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,8 +145,18 @@ static void write_lines(const char *folder, const char *name, char *text)
     free(text);
 }
 
+/* As the trainer tells of a run: numbers, nulls, lists and objects. */
+static json_t *make_metadata(void)
+{
+    return need(json_pack("{s:s, s:I, s:f, s:n, s:[{s:s, s:f}], s:[], s:{s:f}}", "dataset_path",
+                          "made/up", "training_tokens", (json_int_t)40960, "l0", 31.5, "fve",
+                          "hooks", "name", "resid_post.15", "folded_scale", 0.25,
+                          "training_changes", "training_settings", "lr", 1e-3));
+}
+
 static void write_exports(const struct sae *sae, const float *scale, const char *folder)
 {
+    json_t *metadata = make_metadata();
     const struct sae_options *o = sae_options(sae);
     const char *const names[] = {"resid_post.14", "resid_post.15", "resid_post.16"};
     struct export_options options = {.scale = scale,
@@ -153,7 +164,8 @@ static void write_exports(const struct sae *sae, const float *scale, const char 
                                      .hook_name = "resid_post.15",
                                      .hook_name_out = "ffn_out-15",
                                      .hook_names = names,
-                                     .context_tokens = 512};
+                                     .context_tokens = 512,
+                                     .metadata = metadata};
     char dir[4096], *lines;
     if (export_saelens_has(o)) {
         snprintf(dir, sizeof dir, "%s/saelens", folder);
@@ -173,6 +185,7 @@ static void write_exports(const struct sae *sae, const float *scale, const char 
         must(export_hooks_python(sae, dir, &lines));
         write_lines(folder, "hooks", lines);
     }
+    json_decref(metadata);
 }
 
 int main(int argc, char **argv)

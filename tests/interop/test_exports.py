@@ -46,6 +46,10 @@ def test_saelens(exported):
     assert sae.cfg.architecture() == architectures.get(arch, "jumprelu")
     assert sae.cfg.metadata.hook_name == "blocks.15.hook_resid_post"
     assert sae.cfg.metadata.context_size == 512 and sae.cfg.metadata.prepend_bos is False
+    assert sae.cfg.metadata.model_name == "made-up"
+    assert sae.cfg.metadata.dataset_path == "made/up" and sae.cfg.metadata.training_tokens == 40960
+    assert sae.cfg.metadata.l0 == 31.5 and sae.cfg.metadata.fve is None
+    assert sae.cfg.metadata.hooks == [{"name": "resid_post.15", "folded_scale": 0.25}]
     with torch.no_grad():
         centred = x - sae.b_dec if sae.cfg.apply_b_dec_to_input else x
         pre = centred @ sae.W_enc + (sae.b_gate if arch == "gated" else sae.b_enc)
@@ -87,6 +91,18 @@ def test_sparsify(exported):
         agree(sae(x).sae_out, out, sure_rows(pre, arch))
     found = SparseCoder.load_many(str(folder / "sparsify"), local=True)
     assert list(found) == ["layers.15"]
+
+
+def test_metadata_stands_in_every_layout(exported):
+    import json
+
+    arch, folder, _, _ = exported
+    files = [folder / "saelens/cfg.json"]
+    files += [folder / "sparsify/layers.15/cfg.json"] if arch == "topk" else []
+    for file in files:
+        metadata = json.loads(file.read_text())["metadata"]
+        assert metadata["training_tokens"] == 40960 and metadata["fve"] is None
+        assert metadata["training_settings"] == {"lr": 1e-3}
 
 
 @pytest.mark.parametrize("peer", ["saelens", "sparsify"])

@@ -94,6 +94,32 @@ static void points_without_compute_are_none(void **state)
     outcomes_free(&all);
 }
 
+/* Lines of a younger trainer have more columns; what a resume changed comes into one cell. */
+static void younger_runs_tell_more(void **state)
+{
+    (void)state;
+    struct outcomes all;
+    write_text(
+        "summary.json",
+        "{\"stream\": \"t\", \"consumer\": \"main\", \"rows\": 100, \"changes\": [{\"key\": "
+        "\"batch_rows\", \"from_step\": 2, \"old\": 256, \"new\": 512}], \"saes\": [{\"name\": "
+        "\"a\", \"arch\": \"topk\", \"features\": 8, \"k\": 2, \"changes\": [{\"key\": \"lr\", "
+        "\"from_step\": 1, \"old\": 0.001, \"new\": 0.002}]}]}");
+    write_text("history.tsv", "step\trows\tseconds\tsae\tflops\tloss\tmse\tfve\tl0\tdead\tlr\t"
+                              "batch_rows\trate\tlambda\n"
+                              "1\t10\t0.1\ta\t1000\t1\t1\t0.5\t2\t3\t0.001\t256\t0.001\t-\n");
+    assert_int_equal(outcomes_read(config, "main", &all), ERR_OK);
+    assert_int_equal(all.count, 1);
+    assert_int_equal(all.one[0].points, 1);
+    assert_true(all.one[0].point[0].fve == 0.5);
+    assert_string_equal(all.one[0].changes, "batch_rows:256>512@2 lr:0.001>0.002@1");
+    outcomes_free(&all);
+    write_summary(1);
+    assert_int_equal(outcomes_read(config, "main", &all), ERR_OK);
+    assert_string_equal(all.one[0].changes, "-");
+    outcomes_free(&all);
+}
+
 static void broken_files_are_told(void **state)
 {
     (void)state;
@@ -121,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_of_columns_are_names_too),
         cmocka_unit_test(points_without_compute_are_none),
+        cmocka_unit_test(younger_runs_tell_more),
         cmocka_unit_test(broken_files_are_told),
     };
     return cmocka_run_group_tests_name("outcome", tests, set_up, tear_down);

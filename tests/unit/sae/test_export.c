@@ -213,6 +213,55 @@ static void sparsify_gets_raw_weights(void **state)
     sae_free(sae);
 }
 
+static void told_in(const char *file, const char *model)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    json_t *cfg = read_json(path), *metadata = json_object_get(cfg, "metadata");
+    assert_non_null(json_object_get(metadata, "dataset_path"));
+    assert_string_equal(json_string_value(json_object_get(metadata, "dataset_path")), "books");
+    assert_int_equal(json_integer_value(json_object_get(metadata, "training_tokens")), 7);
+    assert_true(json_is_null(json_object_get(metadata, "fve")));
+    const json_t *name = json_object_get(metadata, "model_name");
+    assert_string_equal(json_string_value(name ? name : json_object_get(cfg, "model_name")), model);
+    json_decref(cfg);
+}
+
+/* What else is told comes into each layout, and never in place of what a loader reads. */
+static void metadata_goes_into_every_layout(void **state)
+{
+    (void)state;
+    struct sae *sae = trained(SAE_TOPK, 0);
+    json_t *told =
+        json_pack("{s:s, s:i, s:n, s:s, s:s}", "dataset_path", "books", "training_tokens", 7, "fve",
+                  "hook_name", "another", "sae_lens_version", "1.0");
+    struct export_options options = {
+        .model_name = "smol", .hook_name = "model.layers.15", .metadata = told};
+    assert_int_equal(export_saelens(sae, &options, folder), ERR_OK);
+    told_in("cfg.json", "smol");
+    char path[256];
+    snprintf(path, sizeof path, "%s/cfg.json", folder);
+    json_t *cfg = read_json(path), *metadata = json_object_get(cfg, "metadata");
+    assert_string_equal(json_string_value(json_object_get(metadata, "hook_name")),
+                        "blocks.15.hook_resid_post");
+    assert_string_equal(json_string_value(json_object_get(metadata, "sae_lens_version")), "6.0.0");
+    json_decref(cfg);
+    assert_int_equal(export_sparsify(sae, &options, folder), ERR_OK);
+    told_in("layers.15/cfg.json", "smol");
+    sae_free(sae);
+    struct sae_options o;
+    sae_options_default(SAE_TRANSCODER, &o);
+    o.width = D;
+    o.width_in = D / 2;
+    o.features = F;
+    o.k = K;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    assert_int_equal(export_hooks(sae, &options, folder), ERR_OK);
+    told_in("cfg.json", "smol");
+    sae_free(sae);
+    json_decref(told);
+}
+
 static void what_has_no_layout_is_refused(void **state)
 {
     (void)state;
@@ -245,9 +294,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        TEST(saelens_gets_raw_weights),
-        TEST(sparsify_gets_raw_weights),
-        TEST(what_has_no_layout_is_refused),
+        TEST(saelens_gets_raw_weights),        TEST(sparsify_gets_raw_weights),
+        TEST(metadata_goes_into_every_layout), TEST(what_has_no_layout_is_refused),
         TEST(the_python_names_the_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -348,6 +348,9 @@ static void a_feature_is_dead_after_its_window_and_auxk_revives_it(void **state)
         assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
         if (i == 0) assert_int_equal(step.dead, 0); /* 200 rows of 400 */
         if (i == 1) assert_true(step.dead >= 10);
+        if (i == 1) assert_true(sae_silent(sae, 400) >= 10);
+        if (i == 1) assert_int_equal(sae_silent(sae, 401), 0); /* there were 400 rows */
+        if (i == 1) assert_int_equal(sae_silent(sae, 0), o.features);
         if (step.dead > most) most = step.dead;
         if (i >= 2) assert_true(i > 2 || step.aux > 0);
     }

@@ -18,9 +18,13 @@
 
 #include <cmocka.h>
 
-#define HEADER  "step\trows\tseconds\tsae\tflops\tloss\tmse\tfve\tl0\tdead\n"
-#define A(step) #step "\t" #step "00\t0.500\ta\t1e+12\t2\t1.5\t0.250000\t32.000\t7\n"
-#define B(step) #step "\t" #step "00\t0.500\tb\t1e+12\t2\t-\t-\t32.000\t7\n"
+/* The columns of an older build, and those behind them. */
+#define OLD_HEADER  "step\trows\tseconds\tsae\tflops\tloss\tmse\tfve\tl0\tdead"
+#define OLD_A(step) #step "\t" #step "00\t0.500\ta\t1e+12\t2\t1.5\t0.250000\t32.000\t7"
+#define OLD_B(step) #step "\t" #step "00\t0.500\tb\t1e+12\t2\t-\t-\t32.000\t7"
+#define HEADER      OLD_HEADER "\tlr\tbatch_rows\trate\tlambda\n"
+#define A(step)     OLD_A(step) "\t0.002\t512\t0.0005\t-\n"
+#define B(step)     OLD_B(step) "\t0.001\t512\t0.0002\t4.5\n"
 
 static char dir[64], path[96];
 
@@ -33,8 +37,8 @@ static struct history *open_at(uint64_t steps)
 
 static void add(struct history *h, uint64_t steps)
 {
-    struct history_point points[] = {{"a", 1e12, 2, 1.5, 0.25, 32, 7},
-                                     {"b", 1e12, 2, NAN, NAN, 32, 7}};
+    struct history_point points[] = {{"a", 1e12, 2, 1.5, 0.25, 32, 7, 2e-3, 512, 5e-4, NAN},
+                                     {"b", 1e12, 2, NAN, NAN, 32, 7, 1e-3, 512, 2e-4, 4.5}};
     assert_int_equal(history_add(h, steps, steps * 100, 0.5, points, 2), ERR_OK);
     assert_int_equal(history_steps(h), steps);
 }
@@ -75,11 +79,11 @@ static void a_step_that_comes_again_replaces_its_lines(void **state)
 {
     (void)state;
     struct history *h = open_at(0);
-    struct history_point one = {"c", 1, 1, 1, 1, 1, 1};
+    struct history_point one = {"c", 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     add(h, 1);
     add(h, 2);
     assert_int_equal(history_add(h, 2, 200, 0.5, &one, 1), ERR_OK); /* shorter than before */
-    file_is(HEADER A(1) B(1) "2\t200\t0.500\tc\t1\t1\t1\t1.000000\t1.000\t1\n");
+    file_is(HEADER A(1) B(1) "2\t200\t0.500\tc\t1\t1\t1\t1.000000\t1.000\t1\t1\t1\t1\t1\n");
     add(h, 2);
     add(h, 3);
     history_close(h);
@@ -130,6 +134,22 @@ static void what_is_torn_or_not_ours_is_cut(void **state)
     }
 }
 
+static void a_run_of_an_older_build_keeps_its_columns(void **state)
+{
+    (void)state;
+    write_file(OLD_HEADER "\n" OLD_A(1) "\n" OLD_B(1) "\n" OLD_A(5) "\n" OLD_B(5) "\n");
+    struct history *h = open_at(3);
+    assert_int_equal(history_steps(h), 1);
+    add(h, 4);
+    history_close(h);
+    file_is(OLD_HEADER "\n" OLD_A(1) "\n" OLD_B(1) "\n" OLD_A(4) "\n" OLD_B(4) "\n");
+    history_close(open_at(0)); /* begun anew, it has them all */
+    h = open_at(0);
+    add(h, 1);
+    history_close(h);
+    file_is(HEADER A(1) B(1));
+}
+
 static void a_full_disk_is_told_and_tried_again(void **state)
 {
     (void)state;
@@ -175,6 +195,7 @@ int main(void)
         TEST(a_step_that_comes_again_replaces_its_lines),
         TEST(a_resume_cuts_what_its_checkpoint_does_not_cover),
         TEST(what_is_torn_or_not_ours_is_cut),
+        TEST(a_run_of_an_older_build_keeps_its_columns),
         TEST(a_full_disk_is_told_and_tried_again),
     };
     return cmocka_run_group_tests_name("history", tests, NULL, NULL);

@@ -181,7 +181,7 @@ static void a_checkpoint_keeps_it_all(void **state)
                               .steps = 12,
                               .rows = 13,
                               .reuse = 1,
-                              .batch_rows = 4096,
+                              .plan = {.batch_rows = 4096},
                               .saes = 1,
                               .seconds = 1.5};
     unsigned damaged;

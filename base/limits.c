@@ -1,0 +1,148 @@
+#include "base/limits.h"
+
+#include "base/err.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { MAX_THREADS = 64, TEXT_BYTES = 512 };
+
+/* Pages of address space, and of them those of data and stack; 0: nobody knows. */
+static void pages_taken(unsigned long *all, unsigned long *data)
+{
+    FILE *in = fopen("/proc/self/statm", "re");
+    *all = *data = 0;
+    if (!in) return;
+    if (fscanf(in, "%lu %*u %*u %*u %*u %lu", all, data) != 2) *all = *data = 0;
+    fclose(in);
+}
+
+static int is_set(int resource, unsigned long long *value)
+{
+    struct rlimit limit;
+    if (getrlimit((__rlimit_resource_t)resource, &limit) != 0) return 0;
+    *value = limit.rlim_cur;
+    return limit.rlim_cur != RLIM_INFINITY;
+}
+
+static void append(char *out, size_t bytes, const char *name, unsigned long long kib,
+                   unsigned long pages)
+{
+    size_t n = strlen(out);
+    unsigned long long taken = pages * ((unsigned long long)sysconf(_SC_PAGESIZE) / 1024);
+    snprintf(out + n, bytes - n, "%sulimit %s is %llu KiB, of which %llu are taken", n ? "; " : "",
+             name, kib, taken);
+}
+
+void limits_text(char *out, unsigned long bytes)
+{
+    unsigned long all, data;
+    unsigned long long limit;
+    pages_taken(&all, &data);
+    out[0] = '\0';
+    if (is_set(RLIMIT_AS, &limit)) append(out, bytes, "-v", limit / 1024, all);
+    if (is_set(RLIMIT_DATA, &limit)) append(out, bytes, "-d", limit / 1024, data);
+}
+
+int limits_no_memory(uint64_t bytes, const char *what)
+{
+    char limits[TEXT_BYTES];
+    limits_text(limits, sizeof limits);
+    unsigned long long mib = (bytes + (1 << 20) - 1) >> 20;
+    if (limits[0])
+        return err_set(ERR_NOMEM,
+                       "no address space for %s (%llu MiB): %s; HINT: raise that limit (`ulimit -v "
+                       "unlimited`, `ulimit -d unlimited`)",
+                       what, mib, limits);
+    return err_set(ERR_NOMEM,
+                   "the system gives no address space for %s (%llu MiB); HINT: make memory free, "
+                   "or see vm.overcommit_memory",
+                   what, mib);
+}
+
+int limits_memory(uint64_t bytes, const char *what)
+{
+    void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) return limits_no_memory(bytes, what);
+    munmap(map, bytes);
+    return ERR_OK;
+}
+
+int limits_file(uint64_t bytes, const char *what)
+{
+    unsigned long long limit;
+    if (!is_set(RLIMIT_FSIZE, &limit) || limit >= bytes) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "%s may become %llu bytes long, and files of this process %llu (ulimit -f); "
+                   "HINT: raise that limit",
+                   what, (unsigned long long)bytes, limit);
+}
+
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t open;
+    int is_open; /* under lock */
+};
+
+static void *pass(void *arg)
+{
+    struct gate *gate = arg;
+    pthread_mutex_lock(&gate->lock);
+    while (!gate->is_open) pthread_cond_wait(&gate->open, &gate->lock);
+    pthread_mutex_unlock(&gate->lock);
+    return NULL;
+}
+
+int limits_mapping(uint64_t bytes, const char *what)
+{
+    unsigned long all, data;
+    unsigned long long limit;
+    pages_taken(&all, &data);
+    unsigned long long taken = all * (unsigned long long)sysconf(_SC_PAGESIZE);
+    if (!is_set(RLIMIT_AS, &limit) || (limit > taken && limit - taken >= bytes)) return ERR_OK;
+    return limits_no_memory(bytes, what);
+}
+
+int limits_no_threads(uint32_t count, const char *what)
+{
+    char limits[TEXT_BYTES];
+    unsigned long long processes, stack;
+    limits_text(limits, sizeof limits);
+    size_t n = strlen(limits);
+    if (is_set(RLIMIT_NPROC, &processes))
+        snprintf(limits + n, sizeof limits - n,
+                 "%sulimit -u is %llu processes and threads of this user", n ? "; " : "",
+                 processes);
+    n = strlen(limits);
+    if (is_set(RLIMIT_STACK, &stack))
+        snprintf(limits + n, sizeof limits - n, "%sulimit -s is %llu KiB a thread", n ? "; " : "",
+                 stack / 1024);
+    return err_set(ERR_NOMEM,
+                   "cannot run %u more threads for %s: %s; HINT: raise `ulimit -v` or `ulimit -u`, "
+                   "or the container's limit of processes",
+                   count, what, limits);
+}
+
+int limits_threads(uint32_t count, const char *what)
+{
+    struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    pthread_t thread[MAX_THREADS];
+    uint32_t started = 0;
+    sigset_t all, old; /* signals are for the process's own threads */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (count > MAX_THREADS) count = MAX_THREADS;
+    while (started < count && pthread_create(&thread[started], NULL, pass, &gate) == 0) started++;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_mutex_lock(&gate.lock);
+    gate.is_open = 1;
+    pthread_cond_broadcast(&gate.open);
+    pthread_mutex_unlock(&gate.lock);
+    for (uint32_t i = 0; i < started; i++) pthread_join(thread[i], NULL);
+    return started == count ? ERR_OK : limits_no_threads(count, what);
+}

@@ -1,0 +1,35 @@
+/*
+ * What the system lets this process have (address space, threads), asked for before a library is
+ * called that has no answer to being refused: OpenBLAS asks again without end, ZeroMQ aborts.
+ */
+#ifndef SLUICE_BASE_LIMITS_H
+#define SLUICE_BASE_LIMITS_H
+
+#include <stdint.h>
+
+/* Whether `bytes` of address space can be had at once; they are given back. `what` is what they are
+ * for ("OpenBLAS's work areas"). ERR_NOMEM: the text names the limit that stands in the way, how
+ * much it lets, and how to raise it. Blocks on nothing. */
+int limits_memory(uint64_t bytes, const char *what);
+
+/* Whether files of `bytes` can be mapped beside what is there: as far as `ulimit -v` says it, since
+ * they take no memory that could be lacking. ERR_NOMEM as above. Reads /proc. */
+int limits_mapping(uint64_t bytes, const char *what);
+
+/* Whether `count` (1 to 64) threads can run beside those that do; they have ended when it returns.
+ * ERR_NOMEM as above. */
+int limits_threads(uint32_t count, const char *what);
+
+/* Whether a file may become `bytes` long. ERR_USAGE, as no second try changes it. */
+int limits_file(uint64_t bytes, const char *what);
+
+/* What these say where they are refused, for who was refused elsewhere: sets the text and
+ * returns ERR_NOMEM. */
+int limits_no_memory(uint64_t bytes, const char *what);
+int limits_no_threads(uint32_t count, const char *what);
+
+/* The limits of this process that are not "unlimited", as the shell's ulimit names them, into
+ * out: "ulimit -v is 100000 KiB, of which 62712 are taken"; "" where there are none. */
+void limits_text(char *out, unsigned long bytes);
+
+#endif

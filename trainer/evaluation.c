@@ -1,0 +1,96 @@
+/* How the autoencoders do on rows that they never saw: when to look, and what is written down. */
+#include "trainer/state.h"
+
+#include "base/err.h"
+#include "runtime/log.h"
+#include "runtime/process.h"
+#include "trainer/gauges.h"
+
+#include <math.h>
+
+enum { EVALUATION_SHARE = 50 };
+
+struct history_point training_point(const struct training *t, uint32_t i)
+{
+    const struct sae_eval *e = &t->eval[i];
+    const struct sae_step *s = &t->step[i];
+    return (struct history_point){
+        .sae = t->config->trainer.saes[i].name,
+        .flops = plan_flops_a_row(&t->plan.sae[i]) * (double)t->rows,
+        .loss = t->life_rows && !s->skipped ? s->loss : NAN,
+        .mse = e->rows >= TRAINING_FVE_ROWS ? e->mse : NAN,
+        .fve = e->rows >= TRAINING_FVE_ROWS ? e->fve : NAN,
+        .l0 = e->rows        ? e->l0
+              : t->life_rows ? s->l0
+                             : NAN,
+        .dead = e->rows ? e->dead : s->dead,
+        .lr = t->life_rows ? t->plan.sae[i].learning_rate : NAN,
+        .batch_rows = t->life_rows ? t->plan.batch_rows : NAN,
+        .rate = t->life_rows ? s->learning_rate : NAN,
+        .lambda = t->life_rows && t->plan.sae[i].lambda > 0 ? s->lambda : NAN,
+    };
+}
+
+int evaluation_record(struct training *t)
+{
+    struct history_point points[CONFIG_MAX_SAES];
+    uint32_t count = 0;
+    if (!t->life_rows && history_steps(t->history) == t->steps) return ERR_OK; /* it knows more */
+    for (uint32_t i = 0; i < t->plan.saes; i++)
+        if (t->plan.sae[i].arch != SAE_COUNT) points[count++] = training_point(t, i);
+    return history_add(t->history, t->steps, t->rows, training_seconds(t), points, count);
+}
+
+int evaluation_make(struct training *t)
+{
+    uint64_t rows = held_out_rows(t->held_out), begin_ns = process_now_ns();
+    int enough = rows >= TRAINING_FVE_ROWS;
+    for (uint32_t i = 0; i < t->plan.saes; i++) {
+        if (t->plan.sae[i].arch == SAE_COUNT) continue;
+        int result = sae_evaluate(t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
+        if (result != ERR_OK) return result;
+        if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
+        metrics_set_at(t->options.metrics, GAUGE_L0, i, t->eval[i].l0);
+        metrics_set_at(t->options.metrics, GAUGE_DEAD, i, t->eval[i].dead);
+        log_event(LOG_INFO, "evaluation", LOG_S("sae", t->config->trainer.saes[i].name),
+                  LOG_U("step", t->steps), LOG_U("held_out_rows", rows),
+                  LOG_D("fve", enough ? t->eval[i].fve : NAN), LOG_D("l0", t->eval[i].l0),
+                  LOG_U("dead", t->eval[i].dead));
+    }
+    if (enough) atomic_store(&t->evaluated, 1);
+    double took = training_seconds_since(begin_ns);
+    t->times.evaluating += took;
+    metrics_add(t->options.metrics, GAUGE_EVALUATION_SECONDS, took);
+    t->evaluation_row_seconds = took / (double)rows;
+    return ERR_OK;
+}
+
+/* Whether an evaluation is within a fiftieth of the time: a large SAE on many rows must not spend
+ * its run on looking at itself. Half of what the whole run will have may be spent early, in step
+ * with the logarithm of the steps. */
+static int affordable(const struct training *t)
+{
+    const struct plan *p = &t->plan;
+    double may_take = training_seconds_since(t->started_ns);
+    if (p->planned_rows > t->rows && t->life_rows > 0) {
+        double working = t->times.drawing + t->times.stepping;
+        double left = working * (double)(p->planned_rows - t->rows) / (double)t->life_rows;
+        double share = log1p((double)t->steps) / log1p((double)p->planned_steps);
+        if (may_take < (may_take + left) / 2 * share) may_take = (may_take + left) / 2 * share;
+    }
+    double will_take = t->evaluation_row_seconds * (double)held_out_rows(t->held_out);
+    return (t->times.evaluating + will_take) * EVALUATION_SHARE <= may_take;
+}
+
+int evaluation_if_due(struct training *t)
+{
+    if (process_now_ns() < t->evaluate_ns && t->steps < t->evaluate_steps) return ERR_OK;
+    if (held_out_rows(t->held_out) >= TRAINING_FVE_ROWS) {
+        if (!affordable(t)) return ERR_OK;
+        int result = evaluation_make(t);
+        if (result != ERR_OK) return result;
+    }
+    t->evaluate_steps = t->steps + t->steps / 2 + 1;
+    t->evaluate_ns = process_now_ns() + (uint64_t)(t->config->trainer.eval_seconds * 1e9);
+    return evaluation_record(t);
+}
