@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <glob.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,8 +17,7 @@ enum { CORPUS_CUTTING_VERSION = 1 };
 struct file {
     char *path;
     int pipe;
-    uint64_t first;                 /* number of its first document, where `known` */
-    struct engine_documents before; /* counts up to that one */
+    uint64_t first; /* number of its first document, where `known` */
     int known;
 };
 
@@ -31,8 +28,7 @@ struct corpus {
     size_t at; /* index of the open file, or of the next to open */
     struct reader *reader;
     struct documents *documents;
-    uint64_t index;                 /* of the next document */
-    struct engine_documents counts; /* up to it */
+    uint64_t index; /* of the next document */
 };
 
 /* ---- the list of files ------------------------------------------------------------------ */
@@ -122,34 +118,10 @@ static int open_file(struct corpus *c)
     int result = reader_open(f->path, &c->reader);
     if (result != ERR_OK) return result;
     f->first = c->index;
-    f->before = c->counts;
     f->known = 1;
     const char *name = strcmp(f->path, "-") == 0 ? "standard input" : f->path;
     return documents_open(name, c->text_field, documents_named_json(f->path), read_reader,
                           c->reader, &c->documents);
-}
-
-static enum engine_skip skip_of(const char *reason)
-{
-    if (strstr(reason, "JSON")) return ENGINE_SKIP_SYNTAX;
-    if (strstr(reason, "UTF-8")) return ENGINE_SKIP_ENCODING;
-    return strstr(reason, "longer") ? ENGINE_SKIP_LENGTH : ENGINE_SKIP_FIELD;
-}
-
-static void count(struct corpus *c, const struct corpus_document *d)
-{
-    struct engine_documents *n = &c->counts;
-    n->read++;
-    if (d->document.kind != DOCUMENT_BAD) return;
-    n->skipped[skip_of(d->document.reason)]++;
-    if (!n->first_skipped[0])
-        snprintf(n->first_skipped, sizeof n->first_skipped, "%.150s, line %" PRIu64 ": %.60s",
-                 d->file, d->document.line, d->document.reason);
-}
-
-const struct engine_documents *corpus_counts(const struct corpus *c)
-{
-    return &c->counts;
 }
 
 int corpus_next(struct corpus *c, struct corpus_document *out)
@@ -162,7 +134,6 @@ int corpus_next(struct corpus *c, struct corpus_document *out)
         if (out->document.kind != DOCUMENT_END) {
             out->file = c->files[c->at].path;
             out->index = c->index++;
-            count(c, out);
             return ERR_OK;
         }
         close_file(c);
@@ -184,11 +155,9 @@ int corpus_seek(struct corpus *c, uint64_t index)
     close_file(c);
     c->at = 0;
     c->index = 0;
-    c->counts = (struct engine_documents){0};
     for (size_t i = 0; i < c->count && c->files[i].known && c->files[i].first <= index; i++) {
         c->at = i;
         c->index = c->files[i].first;
-        c->counts = c->files[i].before;
     }
     struct corpus_document passed;
     while (c->index < index) {

@@ -9,7 +9,6 @@
 #define SLUICE_ENGINE_CORPUS_H
 
 #include "engine/documents.h"
-#include "engine/engine.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -35,9 +34,6 @@ int corpus_next(struct corpus *corpus, struct corpus_document *document);
 /* Go to document `index`: it is the one that corpus_next() gives next, if there is such a one.
  * Reads from the start of the nearest file whose first number is known. ERR_STATE for a pipe. */
 int corpus_seek(struct corpus *corpus, uint64_t index);
-
-/* What was read so far, a pure function of the position. */
-const struct engine_documents *corpus_counts(const struct corpus *corpus);
 
 /* Whether everything in it can be read again. */
 int corpus_rereadable(const struct corpus *corpus);

@@ -19,7 +19,6 @@ struct llama_state {
     struct llama_prepared prepared;
     struct llama_runner *runner;
     struct corpus *corpus;
-    struct engine_documents counted; /* of the whole corpus, by count_rows() */
     struct pack *pack;
     struct pack_options packing;
     uint32_t width;
@@ -260,18 +259,6 @@ static struct engine_counters counters(const void *state)
                                     .bad_text_bytes = packed.bad_text_bytes};
 }
 
-static void documents(const void *state, struct engine_documents *out)
-{
-    const struct llama_state *s = state;
-    *out = *corpus_counts(s->corpus);
-}
-
-static void documents_counted(const void *state, struct engine_documents *out)
-{
-    const struct llama_state *s = state;
-    *out = s->counted;
-}
-
 static int count_rows(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
                       void *arg)
 {
@@ -283,7 +270,6 @@ static int count_rows(void *state, uint64_t *rows, void (*progress)(void *arg, u
         corpus_open(s->options.corpus, s->options.corpus_count, s->options.text_field, &corpus);
     if (result != ERR_OK) return result;
     result = pack_count(corpus, &s->packing, rows, progress, arg);
-    s->counted = *corpus_counts(corpus);
     corpus_close(corpus);
     return result;
 }
@@ -365,8 +351,6 @@ const struct backend backend_llama = {
     .open = open_llama,
     .forecast = forecast,
     .counters = counters,
-    .documents = documents,
-    .documents_counted = documents_counted,
     .count_rows = count_rows,
     .seek = seek,
     .next = next,
