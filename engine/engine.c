@@ -84,6 +84,13 @@ void engine_documents(const struct engine *engine, struct engine_documents *docu
     if (engine->backend->documents) engine->backend->documents(engine->state, documents);
 }
 
+void engine_documents_counted(const struct engine *engine, struct engine_documents *documents)
+{
+    memset(documents, 0, sizeof *documents);
+    if (engine->backend->documents_counted)
+        engine->backend->documents_counted(engine->state, documents);
+}
+
 int engine_count_rows(struct engine *engine, uint64_t *rows,
                       void (*progress)(void *arg, uint64_t tokens), void *arg)
 {

@@ -33,7 +33,10 @@ struct engine_info {
     uint64_t corpus_hash;  /* fingerprint of the corpus and of every setting that shapes contexts */
     uint32_t context_tokens; /* rows of a context at most */
     int prepends_bos;
-    int resumable; /* whether engine_seek works (a pipe cannot) */
+    uint32_t corpus_files;
+    const char *corpus_note; /* how the list of files was read, for people: what was left out of
+                                folders; NULL or "": nothing to tell */
+    int resumable;           /* whether engine_seek works (a pipe cannot) */
     uint32_t hooks;
     struct engine_hook hook[ENGINE_MAX_HOOKS];
     uint32_t width; /* of all hooks together */
@@ -88,6 +91,8 @@ int engine_open(const struct engine_options *options, struct engine **engine);
 const struct engine_info *engine_info(const struct engine *engine);
 struct engine_counters engine_counters(const struct engine *engine);
 void engine_documents(const struct engine *engine, struct engine_documents *documents);
+/* What engine_count_rows() saw of them: the whole corpus. All 0 before. */
+void engine_documents_counted(const struct engine *engine, struct engine_documents *documents);
 
 /* Rows that all shares together will make before any filter (tokens of the corpus in contexts),
  * counted by reading and tokenizing it; *rows = 0 where that cannot be known (a pipe).

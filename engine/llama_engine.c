@@ -3,6 +3,7 @@
 #include "engine/backend.h"
 #include "engine/corpus.h"
 #include "engine/fingerprint.h"
+#include "engine/llama_chat.h"
 #include "engine/llama_file.h"
 #include "engine/llama_hooks.h"
 #include "engine/llama_prepare.h"
@@ -17,9 +18,11 @@ struct llama_state {
     struct llama_hooks hooks;
     struct llama_prepared prepared;
     struct llama_runner *runner;
+    struct llama_chat *chat;
     struct corpus *corpus;
     struct pack *pack;
     struct pack_options packing;
+    struct engine_documents counted; /* that count_rows() saw */
     uint32_t width;
     uint32_t skip; /* rows of the next context that lie before the cursor sought */
     uint64_t tokens;
@@ -38,6 +41,7 @@ static void close_llama(void *state)
     if (!s) return;
     pack_close(s->pack);
     corpus_close(s->corpus);
+    llama_chat_close(s->chat);
     llama_runner_close(s->runner);
     free(s->submitted);
     free(s->lengths);
@@ -71,6 +75,49 @@ static int open_model(struct llama_state *s, struct engine_info *info)
     return llama_runner_open(&run, &s->hooks, &s->runner);
 }
 
+static int tokenize(void *arg, const char *text, size_t size, const int32_t **tokens, size_t *count)
+{
+    const struct llama_state *s = arg;
+    return llama_runner_tokenize(s->runner, text, size, tokens, count);
+}
+
+static int tokenize_chat(void *arg, const struct document_message *messages, size_t n,
+                         const int32_t **tokens, size_t *count)
+{
+    const struct llama_state *s = arg;
+    return llama_chat_tokenize(s->chat, messages, n, tokens, count);
+}
+
+static struct corpus_options corpus_options(const struct llama_state *s)
+{
+    const struct engine_options *o = &s->options;
+    return (struct corpus_options){.listed = o->corpus,
+                                   .count = o->corpus_count,
+                                   .text_field = o->text_field,
+                                   .tokens_field = o->tokens_field,
+                                   .separator = o->document_separator,
+                                   .vocabulary =
+                                       llama_chat_vocabulary(llama_runner_model(s->runner))};
+}
+
+/* A model that cannot write conversations is told before a run and not within it. */
+static int check_chat(struct llama_state *s)
+{
+    struct corpus_document d;
+    const int32_t *tokens;
+    size_t count;
+    if (!corpus_rereadable(s->corpus)) return ERR_OK;
+    int result = corpus_next(s->corpus, &d);
+    if (result == ERR_OK && d.document.kind == DOCUMENT_CHAT)
+        result = tokenize_chat(s, d.document.messages, d.document.count, &tokens, &count);
+    return result == ERR_OK ? corpus_seek(s->corpus, 0) : result;
+}
+
+static void add_to_hash(uint64_t *hash, uint64_t value)
+{
+    *hash = fingerprint_add_u64(*hash, value);
+}
+
 static int open_corpus(struct llama_state *s, struct engine_info *info)
 {
     const struct engine_options *o = &s->options;
@@ -80,25 +127,32 @@ static int open_corpus(struct llama_state *s, struct engine_info *info)
         return err_set(ERR_USAGE,
                        "%s has no BOS token to prepend; HINT: set capture.prepend_bos: false",
                        o->model_file);
-    s->packing = (struct pack_options){.tokenize = llama_runner_tokenize,
-                                       .arg = s->runner,
+    s->packing = (struct pack_options){.tokenize = tokenize,
+                                       .tokenize_chat = tokenize_chat,
+                                       .arg = s,
                                        .share_index = o->share_index,
                                        .share_count = o->share_count,
                                        .context_tokens = o->context_tokens,
                                        .bos = bos,
                                        .separator = llama_runner_separator(s->runner),
+                                       .one_document = o->one_document,
                                        .on_bad_text = o->on_bad_text};
-    int result = corpus_open(o->corpus, o->corpus_count, o->text_field, &s->corpus);
+    struct corpus_options options = corpus_options(s);
+    int result = llama_chat_open(llama_runner_model(s->runner), o->model_file, &s->chat);
+    if (result == ERR_OK) result = corpus_open(&options, &s->corpus);
+    if (result == ERR_OK) result = check_chat(s);
     if (result == ERR_OK) result = corpus_fingerprint(s->corpus, &info->corpus_hash);
     if (result == ERR_OK) result = pack_open(s->corpus, &s->packing, &s->pack);
     if (result != ERR_OK) return result;
-    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, o->context_tokens);
-    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, (uint64_t)(bos + 1));
-    info->corpus_hash =
-        fingerprint_add_u64(info->corpus_hash, (uint64_t)(s->packing.separator + 1));
-    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, (uint64_t)o->on_bad_text);
+    add_to_hash(&info->corpus_hash, o->context_tokens);
+    add_to_hash(&info->corpus_hash, (uint64_t)(bos + 1));
+    add_to_hash(&info->corpus_hash, (uint64_t)(s->packing.separator + 1));
+    add_to_hash(&info->corpus_hash, (uint64_t)o->on_bad_text);
+    add_to_hash(&info->corpus_hash, (uint64_t) !!o->one_document);
     info->prepends_bos = adds_bos;
     info->resumable = corpus_rereadable(s->corpus);
+    info->corpus_files = (uint32_t)corpus_file_count(s->corpus);
+    info->corpus_note = corpus_note(s->corpus);
     return ERR_OK;
 }
 
@@ -179,6 +233,18 @@ static struct engine_counters counters(const void *state)
                                     .bad_text_bytes = packed.bad_text_bytes};
 }
 
+static void documents(const void *state, struct engine_documents *out)
+{
+    const struct llama_state *s = state;
+    *out = *pack_documents(s->pack);
+}
+
+static void documents_counted(const void *state, struct engine_documents *out)
+{
+    const struct llama_state *s = state;
+    *out = s->counted;
+}
+
 static int count_rows(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
                       void *arg)
 {
@@ -186,10 +252,11 @@ static int count_rows(void *state, uint64_t *rows, void (*progress)(void *arg, u
     struct corpus *corpus;
     *rows = 0;
     if (!corpus_rereadable(s->corpus)) return ERR_OK;
-    int result =
-        corpus_open(s->options.corpus, s->options.corpus_count, s->options.text_field, &corpus);
+    struct corpus_options options = corpus_options(s);
+    int result = corpus_open(&options, &corpus);
     if (result != ERR_OK) return result;
     result = pack_count(corpus, &s->packing, rows, progress, arg);
+    s->counted = *corpus_counts(corpus);
     corpus_close(corpus);
     return result;
 }
@@ -217,14 +284,18 @@ static void add_context(struct llama_state *s, const struct pack_context *contex
     }
 }
 
+/* A share may well be empty: there are more producers than documents. The corpus may not. */
 static int empty_corpus(const struct llama_state *s)
 {
-    struct pack_counters c = pack_counters(s->pack);
-    if (c.documents > 0 || s->options.share_count > 1) return ERR_OK;
+    const struct engine_documents *d = pack_documents(s->pack);
+    uint64_t skipped = 0;
+    for (int i = 0; i < ENGINE_SKIP_REASONS; i++) skipped += d->skipped[i];
+    if (d->read > skipped) return ERR_OK;
     return err_set(ERR_FORMAT,
-                   "the corpus has no usable text (%llu documents were bad); HINT: see "
+                   "the corpus has no usable text (%llu documents were bad%s%s); HINT: see "
                    "capture.corpus",
-                   (unsigned long long)c.bad_text);
+                   (unsigned long long)skipped, skipped ? ", the first one in " : "",
+                   d->first_skipped);
 }
 
 static int next(void *state, struct engine_batch *batch)
@@ -270,6 +341,8 @@ static int next(void *state, struct engine_batch *batch)
 const struct backend backend_llama = {
     .open = open_llama,
     .counters = counters,
+    .documents = documents,
+    .documents_counted = documents_counted,
     .count_rows = count_rows,
     .seek = seek,
     .next = next,

@@ -258,6 +258,11 @@ int llama_runner_is_special(const struct llama_runner *r, int32_t token)
            token == llama_vocab_bos(r->vocab) || token == llama_vocab_eos(r->vocab);
 }
 
+const struct llama_model *llama_runner_model(const struct llama_runner *r)
+{
+    return r->model;
+}
+
 const char *llama_runner_precision(const struct llama_runner *r)
 {
     return r->precision;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct llama_runner;
+struct llama_model;
 
 struct llama_runner_options {
     const char *path;
@@ -49,6 +50,9 @@ int llama_runner_adds_bos(const struct llama_runner *runner); /* as its metadata
 
 /* Whether a token is a special one: BOS, EOS, any control token. */
 int llama_runner_is_special(const struct llama_runner *runner, int32_t token);
+
+/* The model itself, for llama_chat.c. Lives as long as the runner. */
+const struct llama_model *llama_runner_model(const struct llama_runner *runner);
 
 /* What the weights are kept in, in lower case: "q4_1", "f32". Lives as long as the runner. */
 const char *llama_runner_precision(const struct llama_runner *runner);

@@ -8,10 +8,17 @@
 
 /* ---- helpers ---------------------------------------------------------------------------- */
 
+static int try_files(const char *const *files, uint32_t count, struct corpus **c)
+{
+    struct corpus_options options = {
+        .listed = files, .count = count, .text_field = "text", .separator = "%"};
+    return corpus_open(&options, c);
+}
+
 static struct corpus *open_files(const char *const *files, uint32_t count)
 {
     struct corpus *c;
-    int result = corpus_open(files, count, "text", &c);
+    int result = try_files(files, count, &c);
     if (result != ERR_OK) print_error("%s\n", err_text());
     assert_int_equal(result, ERR_OK);
     return c;
@@ -35,7 +42,7 @@ static const char *rest(struct corpus *c)
 static int open_error(const char *pattern)
 {
     struct corpus *c;
-    return corpus_open(&pattern, 1, "text", &c);
+    return try_files(&pattern, 1, &c);
 }
 
 static const char *write_gzip(const char *name, const char *text, int members)
@@ -121,7 +128,7 @@ static void compressed_files_that_end_early_are_errors(void **state)
     for (int i = 0; i < 2; i++) {
         struct corpus *c;
         struct corpus_document d;
-        int result = corpus_open(&cut[i], 1, "text", &c);
+        int result = try_files(&cut[i], 1, &c);
         if (result == ERR_OK) {
             do result = corpus_next(c, &d);
             while (result == ERR_OK && d.document.kind != DOCUMENT_END);
@@ -134,7 +141,7 @@ static void compressed_files_that_end_early_are_errors(void **state)
     const char *flipped = write_file("flipped.gz", data, size);
     struct corpus *c;
     struct corpus_document d;
-    int result = corpus_open(&flipped, 1, "text", &c);
+    int result = try_files(&flipped, 1, &c);
     if (result == ERR_OK) {
         do result = corpus_next(c, &d);
         while (result == ERR_OK && d.document.kind != DOCUMENT_END);
@@ -160,7 +167,7 @@ static void what_cannot_be_read_is_an_error_at_once(void **state)
     assert_int_equal(open_error(write_text("blank.txt", " \n\n\t")), ERR_FORMAT);
     assert_non_null(strstr(err_text(), "empty"));
     struct corpus *c;
-    assert_int_equal(corpus_open(NULL, 0, "text", &c), ERR_USAGE);
+    assert_int_equal(try_files(NULL, 0, &c), ERR_USAGE);
 }
 
 static void the_fingerprint_is_of_what_is_inside(void **state)

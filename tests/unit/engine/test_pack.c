@@ -28,6 +28,15 @@ static struct pack_options options_of(uint32_t index, uint32_t count, uint32_t c
                                  .separator = SEPARATOR};
 }
 
+static struct corpus *open_corpus(const char *path)
+{
+    struct corpus *c;
+    struct corpus_options options = {
+        .listed = &path, .count = 1, .text_field = "text", .separator = "%"};
+    assert_int_equal(corpus_open(&options, &c), ERR_OK);
+    return c;
+}
+
 struct rig {
     struct corpus *corpus;
     struct pack *pack;
@@ -35,8 +44,7 @@ struct rig {
 
 static struct rig open_rig(const char *path, const struct pack_options *options)
 {
-    struct rig r;
-    assert_int_equal(corpus_open(&path, 1, "text", &r.corpus), ERR_OK);
+    struct rig r = {.corpus = open_corpus(path)};
     assert_int_equal(pack_open(r.corpus, options, &r.pack), ERR_OK);
     return r;
 }
@@ -94,9 +102,8 @@ static void a_context_needs_room(void **state)
     (void)state;
     const char *path = write_text("c.txt", "abc");
     struct pack_options options = options_of(0, 1, 1, BOS);
-    struct corpus *corpus;
+    struct corpus *corpus = open_corpus(path);
     struct pack *pack;
-    assert_int_equal(corpus_open(&path, 1, "text", &corpus), ERR_OK);
     assert_int_equal(pack_open(corpus, &options, &pack), ERR_USAGE);
     corpus_close(corpus);
 }
@@ -199,8 +206,7 @@ static void the_count_is_what_the_shares_make(void **state)
                 made += c.count;
             close_rig(&r);
         }
-        struct corpus *corpus;
-        assert_int_equal(corpus_open(&path, 1, "text", &corpus), ERR_OK);
+        struct corpus *corpus = open_corpus(path);
         assert_int_equal(pack_count(corpus, &options, &counted, NULL, NULL), ERR_OK);
         assert_int_equal(counted, made);
         corpus_close(corpus);
