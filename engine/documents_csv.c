@@ -86,15 +86,23 @@ static size_t unquote(const struct field *field, char *out)
     return used;
 }
 
-/* Whether a column's name is `name`, spaces around it left aside. */
+static void strip(const char **text, size_t *size, const char *what)
+{
+    for (; *size > 0 && strchr(what, **text) && **text; ++*text) --*size;
+    while (*size > 0 && (*text)[*size - 1] && strchr(what, (*text)[*size - 1])) --*size;
+}
+
+/* Whether a column's name is `name`; spaces around it, also outside of quotes, are left aside. */
 static int is_named(const struct field *field, const char *name)
 {
-    char text[256];
-    if (field->size >= sizeof text) return 0;
-    size_t size = unquote(field, text);
-    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\r')) size--;
-    size_t begin = strspn(text, " ") < size ? strspn(text, " ") : 0;
-    return size - begin == strlen(name) && memcmp(text + begin, name, size - begin) == 0;
+    char buffer[256];
+    const char *text = buffer;
+    if (field->size >= sizeof buffer) return 0;
+    size_t size = unquote(field, buffer);
+    strip(&text, &size, " ");
+    strip(&text, &size, "\"");
+    strip(&text, &size, " ");
+    return size == strlen(name) && memcmp(text, name, size) == 0;
 }
 
 /* ---- the header ------------------------------------------------------------------------- */
@@ -153,12 +161,12 @@ static int no_such_column(const struct documents *d, char delimiter, size_t colu
 
 int documents_csv_find(struct documents *d)
 {
-    static const char delimiters[] = {',', '\t', ';'};
     enum documents_name named = d->options.named;
+    const char *delimiters = named == NAMED_TSV ? "\t,;" : ",;\t";
+    char best = delimiters[0];
     size_t most = 0;
-    char best = named == NAMED_TSV ? '\t' : ',';
     if (bytes_have(&d->bytes) == 0) return ERR_OK;
-    for (size_t i = 0; i < sizeof delimiters; i++) {
+    for (size_t i = 0; delimiters[i]; i++) {
         size_t column, columns = columns_of(d, delimiters[i], &column);
         int is_one = named == NAMED_CSV || named == NAMED_TSV;
         if (column != SIZE_MAX && columns >= (is_one ? 1u : 2u)) {

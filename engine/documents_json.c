@@ -89,7 +89,7 @@ static int find_array(struct documents *d, size_t offset)
         size_t behind = first + length;
         behind += jsonwalk_space(bytes_at(&d->bytes) + behind, bytes_have(&d->bytes) - behind);
         char next = follows(d, behind);
-        if (next == ',') d->json = JSON_FORM_ARRAY;
+        if (next == ',' || (c == '{' && names_field(d))) d->json = JSON_FORM_ARRAY;
         if (next == ']') {
             next = follows(d, behind + 1);
             if (next == '\n' || next == '[') d->json = JSON_FORM_ARRAY;

@@ -55,7 +55,7 @@ static int open_zstd(uint64_t memory_bytes, void **state)
  * not there to be read. */
 static uint64_t window_of(const unsigned char *p, size_t size)
 {
-    if (size < UNPACK_HEAD_BYTES || number(p) != ZSTD_MAGICNUMBER) return 0;
+    if (size < 6 || number(p) != ZSTD_MAGICNUMBER) return 0;
     if (!(p[4] & 0x20)) {
         uint64_t base = UINT64_C(1) << (10 + (p[5] >> 3));
         return base + base / 8 * (p[5] & 7);
@@ -63,7 +63,8 @@ static uint64_t window_of(const unsigned char *p, size_t size)
     static const unsigned dictionary_bytes[4] = {0, 1, 2, 4}, size_bytes[4] = {1, 2, 4, 8};
     const unsigned char *at = p + 5 + dictionary_bytes[p[4] & 3];
     uint64_t window = 0; /* a single segment: the window is the content's size */
-    for (unsigned i = 0; i < size_bytes[p[4] >> 6]; i++) window |= (uint64_t)at[i] << (8 * i);
+    for (unsigned i = 0; i < size_bytes[p[4] >> 6] && at + i < p + size; i++)
+        window |= (uint64_t)at[i] << (8 * i);
     return window;
 }
 
