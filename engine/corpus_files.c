@@ -155,6 +155,14 @@ static int walk_from(struct finding *f, const char *folder)
 
 /* ---- patterns --------------------------------------------------------------------------- */
 
+/* A folder that is not there matches nothing; one that cannot be read may hold what is missed. */
+static int is_fatal(const char *path, int error)
+{
+    (void)path;
+    errno = error;
+    return error != ENOENT && error != ENOTDIR;
+}
+
 /* One pattern without braces. Folders that it matches are passed over: a star means files. */
 static int find_matches(void *arg, const char *pattern)
 {
@@ -167,7 +175,7 @@ static int find_matches(void *arg, const char *pattern)
         return walk_from(f, base);
     }
     glob_t found = {0};
-    int status = glob(pattern, GLOB_NOSORT | GLOB_TILDE | GLOB_ERR, NULL, &found), result = ERR_OK;
+    int status = glob(pattern, GLOB_NOSORT | GLOB_TILDE, is_fatal, &found), result = ERR_OK;
     if (status == GLOB_NOSPACE) result = err_set(ERR_NOMEM, "no memory for files of %s", pattern);
     if (status == GLOB_ABORTED)
         result =

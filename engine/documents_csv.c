@@ -190,7 +190,7 @@ static int never_closed(const struct documents *d)
     return err_set(ERR_USAGE,
                    "%s, line %llu: CSV with a quote that is not closed by the file's end or within "
                    "16 MiB; HINT: mend or fetch it again (a quote inside of quotes is written "
-                   "twice)",
+                   "twice), or give JSON Lines",
                    d->options.name, (unsigned long long)d->bytes.line);
 }
 

@@ -100,13 +100,28 @@ static int find_array(struct documents *d, size_t offset)
     return ERR_OK;
 }
 
-/* Whether a line is an object or a list of things. */
+/* Texts begin with a quotation mark too: here the name decides. */
+static int find_string(struct documents *d, size_t offset)
+{
+    enum jsonwalk_status status;
+    size_t length;
+    if (d->options.named != NAMED_JSON) return ERR_OK;
+    int result = look_at(d, offset, &status, &length);
+    if (result == ERR_OK && status == JSONWALK_WHOLE && follows(d, offset + length) == '\n')
+        d->json = JSON_FORM_VALUES;
+    return result;
+}
+
+/* Whether a line is an object, or a list of several things: "[1]" is a line of many texts. */
 static int is_json_line(const char *line, size_t size)
 {
-    size_t length, at = jsonwalk_space(line, size);
+    struct jsonwalk_item item;
+    size_t length, in = 0, at = jsonwalk_space(line, size);
     if (at == size || (line[at] != '{' && line[at] != '[')) return 0;
     return jsonwalk_skip(line + at, size - at, 1, &length) == JSONWALK_WHOLE &&
-           bytes_blank(line + at + length, size - at - length);
+           bytes_blank(line + at + length, size - at - length) &&
+           (line[at] == '{' || (jsonwalk_next(line + at, length, &in, &item) &&
+                                jsonwalk_next(line + at, length, &in, &item)));
 }
 
 /* Whether at least half of the first lines are JSON: then those that are not are damaged ones. */
@@ -136,6 +151,7 @@ int documents_json_find(struct documents *d)
     char c = bytes_at(&d->bytes)[offset];
     if (c == '{') result = find_object(d, offset);
     if (c == '[') result = find_array(d, offset);
+    if (c == '"') result = find_string(d, offset);
     if (result != ERR_OK || d->json != JSON_FORM_NONE) return result;
     if (d->options.named == NAMED_JSON_LINES || most_lines_are_json(d)) d->json = JSON_FORM_LINES;
     return ERR_OK;

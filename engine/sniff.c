@@ -63,6 +63,7 @@ struct mark {
 static const struct mark marks[] = {
     AT(257, "ustar", "a tar archive", unpack_it),
     AT(0, "PAR1", "a Parquet file", parquet),
+    AT(0, "PARE", "an encrypted Parquet file", parquet),
     AT(0, "ARROW1", "an Arrow (Feather) file", feather),
     AT(0, "FEA1", "a Feather file", feather),
     AT(0, "\xff\xff\xff\xff", "an Arrow stream", arrow),
@@ -218,7 +219,8 @@ static int begins_tag(const char *text, size_t size, const char *tag)
 /* Saved pages and other XML; comments in front of the first tag are passed. */
 static const char *sniff_markup(const char *text, size_t size)
 {
-    static const char *const html[] = {"<!doctype", "<html", "<head", "<body", "<frameset"};
+    static const char *const html[] = {"<!doctype", "<html",  "<head",    "<body",
+                                       "<meta",     "<title", "<frameset"};
     static const char *const xml[] = {"<?xml", "<mediawiki", "<svg", "<rss", "<feed", "<tei"};
     size_t at = blanks(text, size);
     while (size - at > 4 && memcmp(text + at, "<!--", 4) == 0) {

@@ -108,6 +108,9 @@ static void a_folder_is_the_corpora_in_it(void **state)
     expect("data/*.md", "data/README.md");
     expect_error("empty", NULL, ERR_USAGE, "holds no file");
     expect_error("nowhere", NULL, ERR_NOTFOUND, "nowhere");
+    expect_error("nowhere/*.txt", NULL, ERR_USAGE, "no file matches");
+    expect_error("data/a.jsonl/*.txt", NULL, ERR_USAGE, "no file matches");
+    expect_error("nowhere/**/*.txt", NULL, ERR_USAGE, "no file matches");
 }
 
 static void a_file_twice_is_an_error(void **state)

@@ -48,6 +48,8 @@ static void what_only_looks_like_json_is_text(void **state)
     (void)state;
     static const char *const texts[] = {
         "[1] Smith, J.\n[2] Jones, K.\n",
+        "[1]\nA note.\n",
+        "[1]\n[2]\n",
         "[[File:a.png]] and more\n",
         "[Verse 1]\nla la la\n",
         "[\"quoted\"] and then\n",
@@ -78,9 +80,14 @@ static void damaged_lines_are_bad_documents(void **state)
     expect_cut(ONE "\n{\"text\": \"two\",}\n", "one|!s");
     expect_cut(ONE "\n{\"text\": \"\\x\"}\n{\"text\": \"\\u12\"}\n", "one|!s!s");
     expect_cut("{\"text\": \"one\",}\n{\"text\": \"two\",}\n", "!s!s");
+    expect_cut("[1, 2]\n[3, 4]\n", "!f!f");
     struct documents_options named = cut_options;
     named.named = NAMED_JSON_LINES;
     expect_bytes(&named, "one\ntwo\n", 8, "!s!s");
+    named.named = NAMED_JSON;
+    expect_bytes(&named, "\"one\"", 5, "one|");
+    expect_bytes(&named, "\"one\" and", 9, "\"one\" and|");
+    expect_bytes(&named, "one\n", 4, "one\n|");
 }
 
 static void damaged_arrays_are_errors(void **state)
@@ -182,12 +189,13 @@ static void fields_may_lie_deeper(void **state)
     static const char lines[] = "{\"data\": {\"text\": \"one\"}}\n"
                                 "{\"data.text\": \"two\"}\n"
                                 "{\"data\": {\"text\": \"no\"}, \"data.text\": \"three\"}\n"
+                                "{\"data.text\": \"3b\", \"data\": {\"text\": \"no\"}}\n"
                                 "{\"data\": [{\"text\": \"four\"}, {\"text\": \"five\"}]}\n"
                                 "{\"data\": {\"text\": null}}\n"
                                 "{\"data\": 3}\n"
                                 "{\"text\": \"no\"}\n"
                                 "{\"d\\u0061ta\": {\"te\\u0078t\": \"six\"}}\n";
-    expect_bytes(&o, lines, strlen(lines), "one|two|three|four|five|!f!f!fsix|");
+    expect_bytes(&o, lines, strlen(lines), "one|two|three|3b|four|five|!f!f!fsix|");
     o.text_field = "a.b.c.d";
     static const char dots[] = "{\"a.b\": {\"c.d\": \"one\"}}\n{\"a\": {\"b\": {\"c\": {\"d\": "
                                "\"two\"}}}}\n{\"a\": {\"b.c.d\": \"three\"}}\n";
