@@ -16,11 +16,23 @@ struct blob {
     size_t size;
 };
 
+/* Blobs live until the tests have ended. */
+static void *blobs[1000];
+static size_t blobs_count;
+
 static struct blob blob_new(size_t room)
 {
-    struct blob b = {malloc(room), 0};
+    struct blob b = {calloc(1, room), 0};
     assert_non_null(b.data);
+    assert_true(blobs_count < sizeof blobs / sizeof blobs[0]);
+    blobs[blobs_count++] = b.data;
     return b;
+}
+
+static int tear_down(void **state)
+{
+    while (blobs_count > 0) free(blobs[--blobs_count]);
+    return remove_folder(state);
 }
 
 static struct blob joined(struct blob a, struct blob b)
@@ -144,8 +156,6 @@ static void each_kind_is_told_by_its_bytes(void **state)
         assert_string_equal(unpack_name(unpack_find(empty.data, empty.size)), kinds[k].name);
         expect_blob(b, text, strlen(text));
         expect_blob(empty, "", 0);
-        free(b.data);
-        free(empty.data);
     }
     free(text);
     expect_file(write_text("plain", "BZh is no bzip2"), "BZh is no bzip2", 15);
@@ -157,7 +167,8 @@ static void several_streams_are_read_as_one(void **state)
     (void)state;
     for (int k = 0; k < KINDS; k++) {
         struct blob a = kinds[k].pack("one ", 4), empty = kinds[k].pack("", 0),
-                    b = kinds[k].pack("two", 3), zeros = {calloc(1, 512), 512};
+                    b = kinds[k].pack("two", 3), zeros = blob_new(512);
+        zeros.size = 512;
         struct blob ab = joined(a, b), aeb = joined(joined(a, empty), b), padded = joined(a, zeros),
                     spaced = joined(padded, b);
         expect_blob(ab, "one two", 7);
@@ -261,5 +272,5 @@ int main(void)
         cmocka_unit_test(zstd_has_long_windows),
         cmocka_unit_test(memory_is_bounded),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, tear_down);
 }
