@@ -1,6 +1,7 @@
 #include "capture/source.h"
 
 #include "base/err.h"
+#include "runtime/log.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -92,6 +93,8 @@ static int open_engine(struct source *s, const struct engine_options *options,
                        const struct config *config)
 {
     int rc = engine_open(options, &s->engine);
+    const char *note = rc ? NULL : engine_info(s->engine)->corpus_note;
+    if (note && note[0] && options->share_index == 0) log_info("corpus: %s", note);
     if (!rc && !engine_info(s->engine)->resumable && config->capture.resumable)
         rc = err_set(ERR_USAGE,
                      "capture.corpus cannot be read again (a pipe), so rows that are lost when a "

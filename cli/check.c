@@ -109,7 +109,9 @@ static void print_stream(const struct config *config, const struct probe *p)
         snprintf(text, sizeof text, "%s, %u values", p->hook[h].name, p->hook[h].width);
         text_line(h ? "" : "hooks", text);
     }
-    if (p->corpus_files) number_line("corpus, files and patterns", p->corpus_files);
+    if (p->corpus_files)
+        number_line(p->opened ? "corpus, files" : "corpus, files and patterns", p->corpus_files);
+    if (p->corpus_note[0]) text_line("", p->corpus_note);
 }
 
 /* What credit lets all producers send before the first ack: the broker and the sink hold it at

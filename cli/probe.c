@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "capture/source.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int look(const struct config *config, struct probe *p)
@@ -13,6 +14,9 @@ static int look(const struct config *config, struct probe *p)
     const struct engine_info *info = engine_info(source_engine(source));
     p->width = info->width;
     p->hooks = info->hooks;
+    if (info->corpus_files > 0) p->corpus_files = info->corpus_files;
+    snprintf(p->corpus_note, sizeof p->corpus_note, "%s",
+             info->corpus_note ? info->corpus_note : "");
     memcpy(p->hook, info->hook, info->hooks * sizeof *info->hook);
     p->opened = 1;
     source_close(source);

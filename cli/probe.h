@@ -10,7 +10,8 @@ struct probe {
     uint32_t hooks;
     struct engine_hook hook[ENGINE_MAX_HOOKS];
     char model[CONFIG_PATH_BYTES]; /* the file; "" where the engine has none */
-    uint32_t corpus_files;         /* files and patterns */
+    uint32_t corpus_files;         /* files; files, folders and patterns where not opened */
+    char corpus_note[1024];        /* engine_info's; "" */
     int opened;                    /* 0: the corpus is a pipe, which nobody may touch before time */
 };
 

@@ -15,7 +15,7 @@ struct backend {
     struct engine_counters (*counters)(const void *state);
     /* NULL: there is no corpus. `documents` is all 0. */
     void (*documents)(const void *state, struct engine_documents *documents);
-    void (*documents_counted)(const void *state, struct engine_documents *documents); /* as above */
+    void (*documents_counted)(const void *state, struct engine_documents *documents);
     int (*count_rows)(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
                       void *arg);
     int (*seek)(void *state, const struct cursor *cursor);

@@ -1,7 +1,8 @@
 /*
- * The documents of a list of files, patterns and pipes, in one fixed order and numbered from 0.
+ * The documents of a list of files, patterns, folders and pipes, in one fixed order and numbered
+ * from 0.
  *
- * Order: as listed; what a pattern matches in byte order of the names. How a file is cut into
+ * Order: as listed; corpus_files.h says what patterns and folders stand for. How a file is cut into
  * documents: documents.h. A number is taken by every document, bad ones too, so it never depends
  * on what is done about bad text.
  */
@@ -15,20 +16,31 @@
 
 struct corpus;
 
+/* Strings are borrowed. */
+struct corpus_options {
+    const char *const *listed; /* (count) files, patterns, folders, "-" */
+    uint32_t count;
+    const char *text_field, *tokens_field; /* tokens_field: NULL where texts are wanted */
+    const char *separator;                 /* line between documents of plain text; NULL: none */
+    uint32_t vocabulary;                   /* token ids lie below it; 0: any */
+};
+
 struct corpus_document {
     uint64_t index;
     const char *file; /* for messages */
     struct document document;
 };
 
-/* Find and check the files. The strings are borrowed. ERR_USAGE (nothing listed, a pattern or a
- * folder that gives no file), ERR_NOTFOUND, ERR_IO, ERR_NOMEM, and ERR_FORMAT where no file holds a
- * document (not asked of a pipe). The caller closes it. */
-int corpus_open(const char *const *patterns, uint32_t count, const char *text_field,
-                struct corpus **corpus);
+/* Find and check the files; the form of each is told from its first bytes, pipes excepted.
+ * ERR_USAGE (nothing listed, a pattern or a folder that gives no file, a file twice or of a kind
+ * that is not read, a field that no document of the first hundred has), ERR_NOTFOUND, ERR_IO,
+ * ERR_NOMEM, and ERR_FORMAT where no file holds a document. The caller closes it. */
+int corpus_open(const struct corpus_options *options, struct corpus **corpus);
 
-/* Next document; document.kind is DOCUMENT_END after the last. Its text is valid until the next
- * call. Blocks. ERR_IO, ERR_FORMAT (damaged compressed data), ERR_USAGE (see documents_next). */
+/* Next document; document.kind is DOCUMENT_END after the last. What it points to is valid until the
+ * next call. Blocks. ERR_IO, ERR_FORMAT (damaged compressed data), ERR_USAGE (see documents_next;
+ * also where neither the first hundred documents nor the whole corpus have the field: the text
+ * lists the fields that the first one has). */
 int corpus_next(struct corpus *corpus, struct corpus_document *document);
 
 /* Go to document `index`: it is the one that corpus_next() gives next, if there is such a one.
@@ -37,6 +49,18 @@ int corpus_seek(struct corpus *corpus, uint64_t index);
 
 /* Whether everything in it can be read again. */
 int corpus_rereadable(const struct corpus *corpus);
+
+/* What became of the documents that corpus_next() gave or corpus_seek() passed, from the first one
+ * on: depends on the position only. */
+const struct engine_documents *corpus_counts(const struct corpus *corpus);
+
+/* Where a document is, for messages: "FILE, line 7" or "FILE, line 1, record 12". */
+void corpus_where(const struct corpus_document *document, char *out, size_t size);
+
+size_t corpus_file_count(const struct corpus *corpus);
+/* What a person should know of how the list was read (files left out of folders, lines that may
+ * separate documents and do not); "" where there is nothing. Lives as long as the corpus. */
+const char *corpus_note(const struct corpus *corpus);
 
 /* Fingerprint of what the files hold and of how they are cut: size and XXH3 of each (as they lie on
  * the disk; sampled above 64 MiB, see fingerprint.h), in order; pipes count as nothing. ERR_IO. */

@@ -36,7 +36,10 @@ struct engine_info {
     uint64_t corpus_hash; /* fingerprint of the corpus and of every setting that shapes contexts */
     uint32_t context_tokens; /* rows of a context at most */
     int prepends_bos;
-    int resumable; /* whether engine_seek works (a pipe cannot) */
+    uint32_t corpus_files;
+    const char *corpus_note; /* how the list of files was read, for people: what was left out of
+                                folders; NULL or "": nothing to tell */
+    int resumable;           /* whether engine_seek works (a pipe cannot) */
     uint32_t hooks;
     struct engine_hook hook[ENGINE_MAX_HOOKS];
     uint32_t width; /* of all hooks together */
@@ -91,7 +94,7 @@ int engine_open(const struct engine_options *options, struct engine **engine);
 const struct engine_info *engine_info(const struct engine *engine);
 struct engine_counters engine_counters(const struct engine *engine);
 void engine_documents(const struct engine *engine, struct engine_documents *documents);
-/* The same of the whole corpus, once engine_count_rows() has gone through it; else all 0. */
+/* What engine_count_rows() saw of them: the whole corpus. All 0 before. */
 void engine_documents_counted(const struct engine *engine, struct engine_documents *documents);
 
 /* What opening an engine would make first, as far as it can be told beforehand: the model that the

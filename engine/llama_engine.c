@@ -7,7 +7,7 @@
 #include "engine/llama_hooks.h"
 #include "engine/llama_prepare.h"
 #include "engine/llama_runner.h"
-#include "engine/pack.h"
+#include "engine/llama_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +18,11 @@ struct llama_state {
     struct llama_hooks hooks;
     struct llama_prepared prepared;
     struct llama_runner *runner;
+    struct llama_text text;
     struct corpus *corpus;
     struct pack *pack;
     struct pack_options packing;
+    struct engine_documents counted; /* that count_rows() saw */
     uint32_t width;
     uint32_t skip; /* rows of the next context that lie before the cursor sought */
     uint64_t tokens;
@@ -39,6 +41,7 @@ static void close_llama(void *state)
     if (!s) return;
     pack_close(s->pack);
     corpus_close(s->corpus);
+    llama_text_close(&s->text);
     llama_runner_close(s->runner);
     free(s->submitted);
     free(s->lengths);
@@ -62,48 +65,6 @@ static int check_options(const struct engine_options *o)
     return ERR_OK;
 }
 
-static void pack_as_told(const struct engine_options *o, struct llama_runner *runner,
-                         struct pack_options *packing)
-{
-    const struct llama_special *special = llama_runner_special(runner);
-    int adds_bos = o->prepend_bos < 0 ? special->adds_bos : o->prepend_bos;
-    *packing = (struct pack_options){.tokenize = llama_runner_tokenize,
-                                     .arg = runner,
-                                     .share_index = o->share_index,
-                                     .share_count = o->share_count,
-                                     .context_tokens = o->context_tokens,
-                                     .bos = adds_bos ? special->bos : -1,
-                                     .separator = special->separator,
-                                     .on_bad_text = o->on_bad_text};
-}
-
-/* The first contexts of the whole corpus, for llama_compare.h. Runs in a child process. */
-static int first_contexts(void *arg, struct llama_runner *runner, uint32_t contexts,
-                          uint32_t context_tokens, int32_t *tokens)
-{
-    const struct engine_options *o = arg;
-    struct pack_options packing;
-    struct corpus *corpus;
-    struct pack *pack;
-    pack_as_told(o, runner, &packing);
-    packing.share_index = 0;
-    packing.share_count = 1;
-    packing.context_tokens = context_tokens;
-    packing.on_bad_text = BAD_TEXT_SKIP;
-    int result = corpus_open(o->corpus, o->corpus_count, o->text_field, &corpus);
-    if (result != ERR_OK) return result;
-    result = corpus_rereadable(corpus) ? pack_open(corpus, &packing, &pack) : ERR_STATE;
-    if (result != ERR_OK) return result; /* the process ends: nothing is closed */
-    for (uint32_t c = 0; c < contexts && result == ERR_OK; c++) {
-        struct pack_context context;
-        result = pack_next(pack, &context);
-        if (result != ERR_OK || context.count == 0) return c > 0 ? ERR_OK : ERR_NOTFOUND;
-        memcpy(tokens + (size_t)c * context_tokens, context.tokens,
-               context.count * sizeof *context.tokens);
-    }
-    return ERR_OK;
-}
-
 static struct llama_prepare_options preparation(const struct engine_options *o,
                                                 const struct llama_facts *facts, uint64_t hash)
 {
@@ -116,7 +77,7 @@ static struct llama_prepare_options preparation(const struct engine_options *o,
                                           .context_tokens = o->context_tokens,
                                           .threads = o->threads,
                                           .watch = &o->watch,
-                                          .text = first_contexts,
+                                          .text = llama_text_contexts,
                                           .text_arg = (void *)o};
 }
 
@@ -171,26 +132,51 @@ static int forecast(const struct engine_options *o, struct engine_forecast *fore
     return llama_prepare_forecast(&prepare, forecast);
 }
 
+/* A model that cannot write conversations is told before a run and not within it. */
+static int check_chat(struct llama_state *s)
+{
+    struct corpus_document d;
+    const int32_t *tokens;
+    size_t count;
+    if (!corpus_rereadable(s->corpus)) return ERR_OK;
+    int result = corpus_next(s->corpus, &d);
+    if (result == ERR_OK && d.document.kind == DOCUMENT_CHAT)
+        result = s->packing.tokenize_chat(s->packing.arg, d.document.messages, d.document.count,
+                                          &tokens, &count);
+    return result == ERR_OK ? corpus_seek(s->corpus, 0) : result;
+}
+
+static void add_to_hash(uint64_t *hash, uint64_t value)
+{
+    *hash = fingerprint_add_u64(*hash, value);
+}
+
 static int open_corpus(struct llama_state *s, struct engine_info *info)
 {
     const struct engine_options *o = &s->options;
-    pack_as_told(o, s->runner, &s->packing);
+    int result = llama_text_open(o, s->runner, &s->text);
+    if (result != ERR_OK) return result;
+    s->packing = llama_text_packing(&s->text);
     int32_t bos = s->packing.bos;
     if (o->prepend_bos > 0 && bos < 0)
         return err_set(ERR_USAGE,
                        "%s names no BOS token to prepend; HINT: set capture.prepend_bos: false",
                        o->model_file);
-    int result = corpus_open(o->corpus, o->corpus_count, o->text_field, &s->corpus);
+    struct corpus_options options = llama_text_corpus(&s->text);
+    result = corpus_open(&options, &s->corpus);
+    if (result == ERR_OK) result = check_chat(s);
     if (result == ERR_OK) result = corpus_fingerprint(s->corpus, &info->corpus_hash);
     if (result == ERR_OK) result = pack_open(s->corpus, &s->packing, &s->pack);
     if (result != ERR_OK) return result;
-    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, o->context_tokens);
-    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, (uint64_t)(bos + 1));
-    info->corpus_hash =
-        fingerprint_add_u64(info->corpus_hash, (uint64_t)(s->packing.separator + 1));
-    info->corpus_hash = fingerprint_add_u64(info->corpus_hash, (uint64_t)o->on_bad_text);
+    add_to_hash(&info->corpus_hash, o->context_tokens);
+    add_to_hash(&info->corpus_hash, (uint64_t)(bos + 1));
+    add_to_hash(&info->corpus_hash, (uint64_t)(s->packing.separator + 1));
+    add_to_hash(&info->corpus_hash, (uint64_t)o->on_bad_text);
+    add_to_hash(&info->corpus_hash, (uint64_t) !!o->one_document);
     info->prepends_bos = bos >= 0;
     info->resumable = corpus_rereadable(s->corpus);
+    info->corpus_files = (uint32_t)corpus_file_count(s->corpus);
+    info->corpus_note = corpus_note(s->corpus);
     return ERR_OK;
 }
 
@@ -259,6 +245,18 @@ static struct engine_counters counters(const void *state)
                                     .bad_text_bytes = packed.bad_text_bytes};
 }
 
+static void documents(const void *state, struct engine_documents *out)
+{
+    const struct llama_state *s = state;
+    *out = *pack_documents(s->pack);
+}
+
+static void documents_counted(const void *state, struct engine_documents *out)
+{
+    const struct llama_state *s = state;
+    *out = s->counted;
+}
+
 static int count_rows(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
                       void *arg)
 {
@@ -266,10 +264,11 @@ static int count_rows(void *state, uint64_t *rows, void (*progress)(void *arg, u
     struct corpus *corpus;
     *rows = 0;
     if (!corpus_rereadable(s->corpus)) return ERR_OK;
-    int result =
-        corpus_open(s->options.corpus, s->options.corpus_count, s->options.text_field, &corpus);
+    struct corpus_options options = llama_text_corpus(&s->text);
+    int result = corpus_open(&options, &corpus);
     if (result != ERR_OK) return result;
     result = pack_count(corpus, &s->packing, rows, progress, arg);
+    s->counted = *corpus_counts(corpus);
     corpus_close(corpus);
     return result;
 }
@@ -297,14 +296,18 @@ static void add_context(struct llama_state *s, const struct pack_context *contex
     }
 }
 
+/* A share may well be empty: there are more producers than documents. The corpus may not. */
 static int empty_corpus(const struct llama_state *s)
 {
-    struct pack_counters c = pack_counters(s->pack);
-    if (c.documents > 0 || s->options.share_count > 1) return ERR_OK;
+    const struct engine_documents *d = pack_documents(s->pack);
+    uint64_t skipped = 0;
+    for (int i = 0; i < ENGINE_SKIP_REASONS; i++) skipped += d->skipped[i];
+    if (d->read > skipped) return ERR_OK;
     return err_set(ERR_FORMAT,
-                   "the corpus has no usable text (%llu documents were bad); HINT: see "
+                   "the corpus has no usable text (%llu documents were bad%s%s); HINT: see "
                    "capture.corpus",
-                   (unsigned long long)c.bad_text);
+                   (unsigned long long)skipped, skipped ? ", the first one in " : "",
+                   d->first_skipped);
 }
 
 static int next(void *state, struct engine_batch *batch)
@@ -351,6 +354,8 @@ const struct backend backend_llama = {
     .open = open_llama,
     .forecast = forecast,
     .counters = counters,
+    .documents = documents,
+    .documents_counted = documents_counted,
     .count_rows = count_rows,
     .seek = seek,
     .next = next,

@@ -300,6 +300,11 @@ int llama_runner_is_special(const struct llama_runner *r, int32_t token)
     return llama_special_is(&r->special, r->model, token);
 }
 
+const struct llama_model *llama_runner_model(const struct llama_runner *r)
+{
+    return r->model;
+}
+
 const char *llama_runner_precision(const struct llama_runner *r)
 {
     return r->precision;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct llama_runner;
+struct llama_model;
 
 struct llama_runner_options {
     const char *path;
@@ -64,6 +65,9 @@ int32_t llama_runner_layers(const struct llama_runner *runner); /* of the model 
 const struct llama_special *llama_runner_special(const struct llama_runner *runner);
 /* llama_special_is() */
 int llama_runner_is_special(const struct llama_runner *runner, int32_t token);
+
+/* The model itself, for llama_chat.c. Lives as long as the runner. */
+const struct llama_model *llama_runner_model(const struct llama_runner *runner);
 
 /* What the weights are kept in, in lower case: "q4_1", "f32". Lives as long as the runner. */
 const char *llama_runner_precision(const struct llama_runner *runner);

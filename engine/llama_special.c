@@ -40,5 +40,6 @@ int llama_special_is(const struct llama_special *special, const struct llama_mod
 {
     for (int i = 0; i < LLAMA_SPECIAL_KEYS; i++)
         if (token == special->declared[i]) return 1;
-    return llama_vocab_is_control(llama_model_get_vocab(model), token);
+    const struct llama_vocab *vocab = llama_model_get_vocab(model);
+    return llama_vocab_type(vocab) != LLAMA_VOCAB_TYPE_NONE && llama_vocab_is_control(vocab, token);
 }

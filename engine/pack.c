@@ -15,9 +15,11 @@ struct pack {
      * already. Before the first one, document is the share's first number and all else is 0. */
     uint64_t document;
     const int32_t *tokens;
+    size_t text; /* tokens without the separator */
     size_t count, used;
-    uint64_t sequence; /* of the next context */
-    int32_t *context;  /* (context_tokens) */
+    struct engine_documents documents; /* up to this one */
+    uint64_t sequence;                 /* of the next context */
+    int32_t *context;                  /* (context_tokens) */
 };
 
 int pack_open(struct corpus *corpus, const struct pack_options *options, struct pack **pack)
@@ -53,6 +55,11 @@ struct pack_counters pack_counters(const struct pack *p)
     return p->counters;
 }
 
+const struct engine_documents *pack_documents(const struct pack *p)
+{
+    return &p->documents;
+}
+
 /* Count a bad document, or end with it. */
 static int bad_document(const struct pack_options *options, struct pack_counters *counters,
                         const struct corpus_document *d)
@@ -60,9 +67,10 @@ static int bad_document(const struct pack_options *options, struct pack_counters
     counters->bad_text++;
     counters->bad_text_bytes += d->document.size;
     if (options->on_bad_text == BAD_TEXT_SKIP) return ERR_OK;
-    return err_set(ERR_FORMAT,
-                   "%s, line %" PRIu64 ": %s; HINT: mend it, or set capture.on_bad_text: skip",
-                   d->file, d->document.line, d->document.reason);
+    char where[512];
+    corpus_where(d, where, sizeof where);
+    return err_set(ERR_FORMAT, "%s: %s; HINT: mend it, or set capture.on_bad_text: skip", where,
+                   d->document.reason);
 }
 
 /* Next good document of the share; *found = 0 at the corpus's end. */
@@ -73,7 +81,7 @@ static int next_document(struct pack *p, struct corpus_document *d, int *found)
         int result = corpus_next(p->corpus, d);
         if (result != ERR_OK || d->document.kind == DOCUMENT_END) return result;
         if (d->index % p->options.share_count != p->options.share_index) continue;
-        if (d->document.kind == DOCUMENT_TEXT) break;
+        if (d->document.kind != DOCUMENT_BAD) break;
         result = bad_document(&p->options, &p->counters, d);
         if (result != ERR_OK) return result;
     }
@@ -82,10 +90,31 @@ static int next_document(struct pack *p, struct corpus_document *d, int *found)
     return ERR_OK;
 }
 
-/* Tokens of a document, its separator among them. */
-static size_t with_separator(const struct pack_options *options, size_t tokens)
+static int tokens_of(const struct pack_options *options, const struct document *d,
+                     const int32_t **tokens, size_t *count)
 {
-    return tokens > 0 && options->separator >= 0 ? tokens + 1 : tokens;
+    if (d->kind == DOCUMENT_CHAT)
+        return options->tokenize_chat(options->arg, d->messages, d->count, tokens, count);
+    if (d->kind == DOCUMENT_TEXT)
+        return options->tokenize(options->arg, d->text, d->size, tokens, count);
+    *tokens = d->tokens;
+    *count = d->count;
+    return ERR_OK;
+}
+
+static uint32_t room_of(const struct pack_options *options)
+{
+    return options->context_tokens - (options->bos >= 0);
+}
+
+/* Tokens of a document, its separator among them where it gets one. */
+static size_t with_separator(const struct pack_options *options, const struct document *d,
+                             const int32_t *tokens, size_t count)
+{
+    if (count == 0 || options->separator < 0) return count;
+    if (d->kind == DOCUMENT_TOKENS && tokens[count - 1] == options->separator) return count;
+    if (options->one_document && count % room_of(options) == 0) return count;
+    return count + 1;
 }
 
 /* Make the next document of the share that has tokens the current one. */
@@ -96,16 +125,15 @@ static int load(struct pack *p)
         int found;
         int result = next_document(p, &d, &found);
         if (result != ERR_OK) return result;
+        p->documents = *corpus_counts(p->corpus);
         if (!found) {
             p->ended = 1;
             return ERR_OK;
         }
-        size_t count;
-        result = p->options.tokenize(p->options.arg, d.document.text, d.document.size, &p->tokens,
-                                     &count);
+        result = tokens_of(&p->options, &d.document, &p->tokens, &p->text);
         if (result != ERR_OK) return result;
         p->document = d.index;
-        p->count = with_separator(&p->options, count);
+        p->count = with_separator(&p->options, &d.document, p->tokens, p->text);
         p->used = 0;
         if (p->count > 0) return ERR_OK;
     }
@@ -114,8 +142,7 @@ static int load(struct pack *p)
 /* The next n tokens of the current document; the separator is its last. */
 static void copy_tokens(const struct pack *p, int32_t *to, size_t n)
 {
-    size_t text = p->options.separator >= 0 ? p->count - 1 : p->count;
-    size_t plain = p->used >= text ? 0 : text - p->used;
+    size_t plain = p->used >= p->text ? 0 : p->text - p->used;
     if (plain > n) plain = n;
     memcpy(to, p->tokens + p->used, plain * sizeof *to);
     if (n > plain) to[plain] = p->options.separator;
@@ -143,6 +170,7 @@ int pack_next(struct pack *p, struct pack_context *out)
         copy_tokens(p, p->context + filled, n);
         p->used += n;
         filled += (uint32_t)n;
+        if (p->options.one_document && p->used == p->count) break;
     }
     out->count = filled > bos ? filled : 0;
     if (out->count > 0) p->sequence += p->options.share_count;
@@ -175,7 +203,8 @@ int pack_seek(struct pack *p, const struct cursor *cursor)
     p->document = document;
     p->sequence = sequence;
     p->tokens = NULL;
-    p->count = p->used = 0;
+    p->text = p->count = p->used = 0;
+    p->documents = *corpus_counts(p->corpus);
     if (cursor->offset == 0) return ERR_OK;
     result = load(p);
     if (result != ERR_OK) return result;
@@ -184,33 +213,55 @@ int pack_seek(struct pack *p, const struct cursor *cursor)
     return ERR_OK;
 }
 
+/* What the shares' tokens are in contexts, BOS tokens among them. */
+struct tally {
+    uint64_t *of_share; /* (share_count) tokens packed one behind another */
+    uint64_t tokens;    /* all */
+    uint64_t contexts;  /* of one document each */
+};
+
+static int tally_document(const struct pack_options *options, const struct corpus_document *d,
+                          struct tally *t)
+{
+    const int32_t *tokens;
+    size_t count = 0;
+    int result = tokens_of(options, &d->document, &tokens, &count);
+    if (result != ERR_OK) return result;
+    count = with_separator(options, &d->document, tokens, count);
+    t->of_share[d->index % options->share_count] += count;
+    t->tokens += count;
+    t->contexts += (count + room_of(options) - 1) / room_of(options);
+    return ERR_OK;
+}
+
+static uint64_t contexts_of(const struct pack_options *options, const struct tally *t)
+{
+    uint64_t contexts = 0, room = room_of(options);
+    if (options->one_document) return t->contexts;
+    for (uint32_t i = 0; i < options->share_count; i++)
+        contexts += (t->of_share[i] + room - 1) / room;
+    return contexts;
+}
+
 int pack_count(struct corpus *corpus, const struct pack_options *options, uint64_t *tokens,
                void (*progress)(void *arg, uint64_t tokens), void *arg)
 {
-    uint64_t *of_share = calloc(options->share_count, sizeof *of_share);
-    if (!of_share) return err_set(ERR_NOMEM, "no memory to count %u shares", options->share_count);
+    struct tally t = {.of_share = calloc(options->share_count, sizeof *t.of_share)};
+    if (!t.of_share)
+        return err_set(ERR_NOMEM, "no memory to count %u shares", options->share_count);
     struct pack_counters counters = {0};
     struct corpus_document d;
-    uint64_t total = 0, reported = 0;
+    uint64_t reported = 0;
     int result;
     while ((result = corpus_next(corpus, &d)) == ERR_OK && d.document.kind != DOCUMENT_END) {
-        const int32_t *unused;
-        size_t count = 0;
-        if (d.document.kind == DOCUMENT_TEXT)
-            result =
-                options->tokenize(options->arg, d.document.text, d.document.size, &unused, &count);
-        else
+        if (d.document.kind == DOCUMENT_BAD)
             result = bad_document(options, &counters, &d);
+        else
+            result = tally_document(options, &d, &t);
         if (result != ERR_OK) break;
-        count = with_separator(options, count);
-        of_share[d.index % options->share_count] += count;
-        total += count;
-        if (progress && total - reported >= 1 << 16) progress(arg, reported = total);
+        if (progress && t.tokens - reported >= 1 << 16) progress(arg, reported = t.tokens);
     }
-    uint64_t room = options->context_tokens - (options->bos >= 0);
-    for (uint32_t i = 0; i < options->share_count && options->bos >= 0; i++)
-        total += (of_share[i] + room - 1) / room;
-    free(of_share);
-    *tokens = total;
+    *tokens = t.tokens + (options->bos >= 0 ? contexts_of(options, &t) : 0);
+    free(t.of_share);
     return result;
 }

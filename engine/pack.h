@@ -7,6 +7,10 @@
  * So a document longer than what is left of a context goes on in the next one, every context is
  * full but the share's last, and documents in one context attend across, as in the peers.
  *
+ * With one_document each document begins a context of its own, and its last context is as short as
+ * what is left; the separator follows where that context has room for it. A document of token ids
+ * that ends with the separator gets no second one.
+ *
  * A context is a pure function of (corpus, options, where it begins): pack_seek() to the cursor of
  * any context gives that context again and all that follow.
  */
@@ -25,13 +29,20 @@
 typedef int (*pack_tokenize)(void *arg, const char *text, size_t size, const int32_t **tokens,
                              size_t *count);
 
+/* The same for a conversation, whose markers are special tokens (and its contents hold none).
+ * ERR_USAGE: the model has no way to write it. */
+typedef int (*pack_tokenize_chat)(void *arg, const struct document_message *messages, size_t n,
+                                  const int32_t **tokens, size_t *count);
+
 struct pack_options {
     pack_tokenize tokenize;
-    void *arg;
+    pack_tokenize_chat tokenize_chat;
+    void *arg; /* of both */
     uint32_t share_index, share_count;
     uint32_t context_tokens;
     int32_t bos;       /* at the start of each context; -1: none */
     int32_t separator; /* after each document; -1: none */
+    int one_document;  /* a context holds no second one */
     enum bad_text on_bad_text;
 };
 
@@ -64,8 +75,13 @@ int pack_seek(struct pack *pack, const struct cursor *cursor);
 
 struct pack_counters pack_counters(const struct pack *pack);
 
+/* What became of the corpus's documents, all shares together, up to the one being packed, or to the
+ * corpus's end where the share has ended: a function of the position. */
+const struct engine_documents *pack_documents(const struct pack *pack);
+
 /* Tokens of all contexts of all shares together, by reading and tokenizing the whole corpus (which
- * is left at its end; give it one of its own). `progress` may be NULL. Errors as pack_next(). */
+ * is left at its end, so that corpus_counts() has all of it; give it one of its own). `progress`
+ * may be NULL. Errors as pack_next(). */
 int pack_count(struct corpus *corpus, const struct pack_options *options, uint64_t *tokens,
                void (*progress)(void *arg, uint64_t tokens), void *arg);
 

@@ -1,29 +1,26 @@
 #include "engine/reader.h"
 
 #include "base/err.h"
+#include "engine/unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 enum { READER_INPUT_BYTES = 1 << 16 };
 
-enum kind { KIND_PLAIN, KIND_GZIP, KIND_ZSTD };
+#define READER_MEMORY_BYTES (UINT64_C(2) << 30) /* as far as libzstd's windows go */
 
 struct reader {
     char *path;
     int fd;
     int own_fd;
-    enum kind kind;
     int input_ended;
-    int member_open; /* inside a gzip member or zstd frame: the end may not come now */
-    z_stream gzip;
-    ZSTD_DStream *zstd;
-    size_t begin, end; /* of the unread part of input */
+    struct unpack *unpack; /* NULL: the bytes are taken as they are */
+    size_t begin, end;     /* of the unread part of input */
     unsigned char input[READER_INPUT_BYTES];
 };
 
@@ -45,38 +42,22 @@ static int fill(struct reader *r)
     return ERR_OK;
 }
 
-static int begins_gzip(const struct reader *r)
+/* What a window or dictionary may take. */
+static uint64_t memory_bytes(void)
 {
-    const unsigned char *p = r->input + r->begin;
-    return r->end - r->begin >= 2 && p[0] == 0x1f && p[1] == 0x8b;
-}
-
-static int begins_zstd(const struct reader *r)
-{
-    static const unsigned char magic[4] = {0x28, 0xb5, 0x2f, 0xfd};
-    return r->end - r->begin >= 4 && memcmp(r->input + r->begin, magic, 4) == 0;
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t half = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page / 2 : UINT64_MAX;
+    return half < READER_MEMORY_BYTES ? half : READER_MEMORY_BYTES;
 }
 
 static int start(struct reader *r)
 {
-    while (r->end < 4 && !r->input_ended) {
+    while (r->end < UNPACK_HEAD_BYTES && !r->input_ended) {
         int result = fill(r);
         if (result != ERR_OK) return result;
     }
-    if (begins_gzip(r)) {
-        r->kind = KIND_GZIP;
-        r->member_open = 1;
-        if (inflateInit2(&r->gzip, 16 + MAX_WBITS) != Z_OK) {
-            r->kind = KIND_PLAIN; /* nothing to end */
-            return err_set(ERR_NOMEM, "no memory to decompress %s", r->path);
-        }
-    } else if (begins_zstd(r)) {
-        r->kind = KIND_ZSTD;
-        r->member_open = 1;
-        r->zstd = ZSTD_createDStream();
-        if (!r->zstd) return err_set(ERR_NOMEM, "no memory to decompress %s", r->path);
-    }
-    return ERR_OK;
+    const struct unpack_kind *kind = unpack_find(r->input, r->end);
+    return kind ? unpack_open(kind, memory_bytes(), &r->unpack) : ERR_OK;
 }
 
 int reader_open(const char *path, struct reader **reader)
@@ -112,82 +93,38 @@ static size_t read_plain(struct reader *r, void *out, size_t size)
     return n;
 }
 
-static int read_gzip(struct reader *r, void *out, size_t size, size_t *got)
+static int read_packed(struct reader *r, void *out, size_t size, size_t *got, size_t *used)
 {
-    if (!r->member_open) {
-        if (!begins_gzip(r)) { /* padding after the last member, as gzip itself reads it */
-            r->begin = r->end;
-            return ERR_OK;
-        }
-        inflateReset(&r->gzip);
-        r->member_open = 1;
-    }
-    r->gzip.next_in = r->input + r->begin;
-    r->gzip.avail_in = (uInt)(r->end - r->begin);
-    r->gzip.next_out = out;
-    r->gzip.avail_out = (uInt)(size > (1u << 30) ? 1u << 30 : size);
-    uInt room = r->gzip.avail_out;
-    int status = inflate(&r->gzip, Z_NO_FLUSH);
-    r->begin = r->end - r->gzip.avail_in;
-    *got = room - r->gzip.avail_out;
-    if (status == Z_STREAM_END) {
-        r->member_open = 0;
-    } else if (status != Z_OK && status != Z_BUF_ERROR) {
-        return err_set(ERR_FORMAT, "%s: damaged gzip data (%s)", r->path,
-                       r->gzip.msg ? r->gzip.msg : "inflate failed");
-    }
-    return ERR_OK;
-}
-
-static int read_zstd(struct reader *r, void *out, size_t size, size_t *got)
-{
-    ZSTD_inBuffer in = {r->input + r->begin, r->end - r->begin, 0};
-    ZSTD_outBuffer to = {out, size, 0};
-    size_t status = ZSTD_decompressStream(r->zstd, &to, &in);
-    r->begin += in.pos;
-    *got = to.pos;
-    if (ZSTD_isError(status))
-        return err_set(ERR_FORMAT, "%s: damaged zstd data (%s)", r->path,
-                       ZSTD_getErrorName(status));
-    r->member_open = status != 0;
-    return ERR_OK;
+    *used = r->end - r->begin;
+    *got = size;
+    int result =
+        unpack_step(r->unpack, r->path, r->input + r->begin, used, r->input_ended, out, got);
+    r->begin += *used;
+    return result;
 }
 
 int reader_read(struct reader *r, void *out, size_t size, size_t *got)
 {
     *got = 0;
-    while (*got == 0) {
-        /* A decompressor may hold output back without input, so it is asked once more at the end.
-         */
-        int ended = r->begin == r->end && r->input_ended;
-        if (ended && (r->kind == KIND_PLAIN || !r->member_open)) return ERR_OK;
-        int starved = r->begin == r->end || (r->kind == KIND_GZIP && !r->member_open &&
-                                             r->end - r->begin < 2 && !r->input_ended);
+    for (;;) {
+        size_t used = 0;
         int result = ERR_OK;
-        if (starved && !r->input_ended) {
-            result = fill(r);
-            if (result != ERR_OK) return result;
-            continue;
-        }
-        if (r->kind == KIND_PLAIN)
+        if (!r->unpack)
             *got = read_plain(r, out, size);
-        else if (r->kind == KIND_GZIP)
-            result = read_gzip(r, out, size, got);
         else
-            result = read_zstd(r, out, size, got);
+            result = read_packed(r, out, size, got, &used);
+        if (result != ERR_OK || *got > 0) return result;
+        if (used > 0) continue;
+        if (r->input_ended) return ERR_OK;
+        result = fill(r);
         if (result != ERR_OK) return result;
-        if (ended && *got == 0 && r->member_open)
-            return err_set(ERR_FORMAT, "%s: the compressed data ends early; HINT: fetch it again",
-                           r->path);
     }
-    return ERR_OK;
 }
 
 void reader_close(struct reader *r)
 {
     if (!r) return;
-    if (r->kind == KIND_GZIP) inflateEnd(&r->gzip);
-    if (r->zstd) ZSTD_freeDStream(r->zstd);
+    unpack_close(r->unpack);
     if (r->own_fd && r->fd >= 0) close(r->fd);
     free(r->path);
     free(r);

@@ -55,3 +55,17 @@ size_t utf8_boundary(const char *text, size_t size)
     }
     return size;
 }
+
+size_t utf8_mend(char *text, size_t size)
+{
+    size_t mended = 0;
+    for (char *p = text, *end = text + size; end - p >= 3; p++) {
+        p = memchr(p, 0xed, (size_t)(end - p));
+        if (!p || end - p < 3) break;
+        unsigned char second = (unsigned char)p[1], third = (unsigned char)p[2];
+        if ((second & 0xe0) != 0xa0 || (third & 0xc0) != 0x80) continue;
+        memcpy(p, "\xef\xbf\xbd", 3);
+        mended++;
+    }
+    return mended;
+}

@@ -200,8 +200,9 @@ int config_truth_file(const struct config *config, char *out);
 
 /* The model's file: stream.model where it is a path, else CACHE/models/NAME.gguf. ERR_USAGE. */
 int config_model_path(const struct config *config, char *out);
-/* The corpus as files and patterns: a name that `make model` put into the cache becomes
- * CACHE/corpus/NAME* , "~" is expanded, "-" and patterns stay. ERR_USAGE names what is missing.
+/* The corpus as files, folders and patterns: a name that `make model` put into the cache becomes
+ * CACHE/corpus/NAME* , "~" is expanded, "-", folders and patterns stay. ERR_USAGE names what is
+ * missing.
  * The caller frees with config_list_free(). */
 int config_corpus(const struct config *config, struct config_list *files);
 void config_list_free(struct config_list *list);

@@ -5,7 +5,6 @@
 #include "base/rng.h"
 #include "proto/message.h"
 
-#include <dirent.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,40 +144,19 @@ static int append(struct config_list *list, const char *text)
     return ERR_OK;
 }
 
-static int visible(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-/* Every file of a folder, by name, so that the corpus has one order everywhere. */
-static int append_folder(struct config_list *list, const char *folder)
-{
-    struct dirent **entries;
-    char path[CONFIG_PATH_BYTES];
-    int count = scandir(folder, &entries, visible, alphasort);
-    if (count < 0) return err_set(ERR_IO, "cannot read the folder %s", folder);
-    int result = ERR_OK;
-    for (int i = 0; i < count; i++) {
-        if (result == ERR_OK) result = join(path, "%s/%s", folder, entries[i]->d_name);
-        if (result == ERR_OK && is_file(path)) result = append(list, path);
-        free(entries[i]);
-    }
-    free(entries);
-    return result;
-}
-
-/* A name of `make model`: CACHE/corpus/NAME, a folder of files or one file with an ending. */
+/* A name of `make model`: CACHE/corpus/NAME, a folder or one file with an ending. */
 static int append_named(struct config_list *list, const char *name)
 {
-    static const char *const endings[] = {"",       ".txt",      ".txt.gz",   ".txt.zst",
-                                          ".jsonl", ".jsonl.gz", ".jsonl.zst"};
+    static const char *const endings[] = {"", ".txt", ".jsonl", ".json", ".csv", ".tsv"};
+    static const char *const packed[] = {"", ".gz", ".zst", ".bz2", ".xz"};
     char cache[CONFIG_PATH_BYTES], path[CONFIG_PATH_BYTES];
     struct stat st;
     int result = config_cache_dir(cache);
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0] && result == ERR_OK; i++) {
-        result = join(path, "%s/corpus/%s%s", cache, name, endings[i]);
-        if (result != ERR_OK || stat(path, &st) != 0) continue;
-        return S_ISDIR(st.st_mode) ? append_folder(list, path) : append(list, path);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        for (size_t k = 0; k < sizeof packed / sizeof packed[0] && result == ERR_OK; k++) {
+            result = join(path, "%s/corpus/%s%s%s", cache, name, endings[i], packed[k]);
+            if (result == ERR_OK && stat(path, &st) == 0) return append(list, path);
+        }
     }
     if (result != ERR_OK) return result;
     return err_set(ERR_USAGE,
@@ -187,6 +165,7 @@ static int append_named(struct config_list *list, const char *name)
                    name, cache);
 }
 
+/* Patterns and folders are resolved by the engine (engine/corpus_files.h). */
 int config_corpus(const struct config *config, struct config_list *files)
 {
     *files = (struct config_list){0};
@@ -194,14 +173,12 @@ int config_corpus(const struct config *config, struct config_list *files)
     for (uint32_t i = 0; i < config->capture.corpus.count && result == ERR_OK; i++) {
         const char *item = config->capture.corpus.item[i];
         struct stat st;
-        if (strcmp(item, "-") == 0 || strpbrk(item, "*?[")) {
+        if (strcmp(item, "-") == 0 || strpbrk(item, "*?[{") || stat(item, &st) == 0) {
             result = append(files, item);
-        } else if (stat(item, &st) == 0) {
-            result = S_ISDIR(st.st_mode) ? append_folder(files, item) : append(files, item);
         } else if (strchr(item, '/')) {
             result = err_set(ERR_USAGE,
-                             "capture.corpus: there is no file %s; HINT: give text or JSONL files, "
-                             "or the name of a corpus that `make model` fetched (corpus)",
+                             "capture.corpus: there is no file %s; HINT: give text, JSON or CSV "
+                             "files, or the name of a corpus that `make model` fetched (corpus)",
                              item);
         } else {
             result = append_named(files, item);

@@ -75,10 +75,11 @@ const struct config_option config_options[] = {
     {"capture", "engine", OPTION_CHOICE, IN(capture.engine), "llama", "", 0, 0, engines,
      "llama: a model over a corpus; synthetic: known directions; files: safetensors or .npy"},
     {"capture", "corpus", OPTION_PATHS, IN(capture.corpus), "", "", 0, 0, NULL,
-     "text or JSONL, plain, gzip or zstd: files, patterns, \"-\" for standard input, or names that "
-     "`make model` put into the cache (corpus)"},
+     "text, JSON or CSV, plain or compressed, told by content: files, folders, patterns (** is any "
+     "depth), \"-\" for standard input, or names that `make model` put into the cache (corpus)"},
     {"capture", "text_field", OPTION_TEXT, IN(capture.text_field), "text", "", 0, 0, NULL,
-     "JSONL: the field that holds the text"},
+     "JSON: the field that holds the text, a list of texts, or chat messages (data.text: the field of "
+     "an object); CSV: the column"},
     {"capture", "tokens_field", OPTION_TEXT, IN(capture.tokens_field), "", "", 0, 0, NULL,
      "JSON: the field that holds a document's token ids, in place of its text; empty: none"},
     {"capture", "document_separator", OPTION_TEXT, IN(capture.document_separator), "", "", 0, 0, NULL,

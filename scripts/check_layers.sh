@@ -35,7 +35,7 @@ may_hold() {
     yaml.h) echo 'runtime/config_yaml.c' ;;
     llama.h | ggml*.h | gguf.h) echo 'engine/llama*.c' ;;
     cblas.h) echo 'sae/blas.c' ;;
-    zlib.h | zstd.h) echo 'engine/*' ;;
+    zlib.h | zstd.h | zstd_errors.h | bzlib.h | lzma.h) echo 'engine/unpack_*.c' ;;
     esac
 }
 

@@ -8,10 +8,17 @@
 
 /* ---- helpers ---------------------------------------------------------------------------- */
 
+static int try_files(const char *const *files, uint32_t count, struct corpus **c)
+{
+    struct corpus_options options = {
+        .listed = files, .count = count, .text_field = "text", .separator = "%"};
+    return corpus_open(&options, c);
+}
+
 static struct corpus *open_files(const char *const *files, uint32_t count)
 {
     struct corpus *c;
-    int result = corpus_open(files, count, "text", &c);
+    int result = try_files(files, count, &c);
     if (result != ERR_OK) print_error("%s\n", err_text());
     assert_int_equal(result, ERR_OK);
     return c;
@@ -35,7 +42,9 @@ static const char *rest(struct corpus *c)
 static int open_error(const char *pattern)
 {
     struct corpus *c;
-    return corpus_open(&pattern, 1, "text", &c);
+    int result = try_files(&pattern, 1, &c);
+    if (result == ERR_OK) corpus_close(c);
+    return result;
 }
 
 static const char *write_gzip(const char *name, const char *text, int members)
@@ -121,7 +130,7 @@ static void compressed_files_that_end_early_are_errors(void **state)
     for (int i = 0; i < 2; i++) {
         struct corpus *c;
         struct corpus_document d;
-        int result = corpus_open(&cut[i], 1, "text", &c);
+        int result = try_files(&cut[i], 1, &c);
         if (result == ERR_OK) {
             do result = corpus_next(c, &d);
             while (result == ERR_OK && d.document.kind != DOCUMENT_END);
@@ -134,7 +143,7 @@ static void compressed_files_that_end_early_are_errors(void **state)
     const char *flipped = write_file("flipped.gz", data, size);
     struct corpus *c;
     struct corpus_document d;
-    int result = corpus_open(&flipped, 1, "text", &c);
+    int result = try_files(&flipped, 1, &c);
     if (result == ERR_OK) {
         do result = corpus_next(c, &d);
         while (result == ERR_OK && d.document.kind != DOCUMENT_END);
@@ -160,7 +169,135 @@ static void what_cannot_be_read_is_an_error_at_once(void **state)
     assert_int_equal(open_error(write_text("blank.txt", " \n\n\t")), ERR_FORMAT);
     assert_non_null(strstr(err_text(), "empty"));
     struct corpus *c;
-    assert_int_equal(corpus_open(NULL, 0, "text", &c), ERR_USAGE);
+    assert_int_equal(try_files(NULL, 0, &c), ERR_USAGE);
+}
+
+/* ---- what became of the documents ------------------------------------------------------- */
+
+static void the_field_may_be_missing_in_some_documents(void **state)
+{
+    (void)state;
+    const char *path =
+        write_text("some.jsonl", "{\"text\": null}\n{\"x\": 1}\n{\"text\": \"two\"}\n"
+                                 "not JSON\n{\"text\": \"\\ud800\"}\n");
+    struct corpus *c = open_files(&path, 1);
+    assert_string_equal(rest(c), "0:!|1:!|2:two|3:!|4:\xef\xbf\xbd|");
+    const struct engine_documents *n = corpus_counts(c);
+    assert_int_equal(n->read, 5);
+    assert_int_equal(n->skipped[ENGINE_SKIP_FIELD], 2);
+    assert_int_equal(n->skipped[ENGINE_SKIP_SYNTAX], 1);
+    assert_int_equal(n->replaced, 1);
+    assert_non_null(strstr(n->first_skipped, "some.jsonl, line 1: no string in the text field"));
+    corpus_close(c);
+    path = write_text("array.json", "[{\"text\": \"one\"}, 3]");
+    c = open_files(&path, 1);
+    rest(c);
+    assert_non_null(strstr(corpus_counts(c)->first_skipped, "array.json, line 1, record 2: "));
+    corpus_close(c);
+}
+
+static void a_field_that_nobody_has_is_an_error_that_lists_fields(void **state)
+{
+    (void)state;
+    const char *line = "{\"content\": \"one\", \"n\": 1, \"title\": \"x\", \"meta\": {\"lang\": "
+                       "\"en\"}, \"messages\": [{\"role\": \"user\"}]}\n";
+    assert_int_equal(open_error(write_text("few.jsonl", line)), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "few.jsonl, line 1"));
+    assert_non_null(strstr(err_text(), "content, title, meta.lang, messages"));
+    assert_non_null(strstr(err_text(), "'text'"));
+    char *many = calloc(1, 150 * 200), *at = many;
+    for (int i = 0; i < 99; i++) at += sprintf(at, "%s", line);
+    const char *path = write_text("many.jsonl", many); /* all 99 of them */
+    assert_int_equal(open_error(path), ERR_USAGE);
+    sprintf(at, "{\"text\": \"one\"}\n");
+    path = write_text("many.jsonl", many); /* the hundredth has it */
+    struct corpus *c = open_files(&path, 1);
+    assert_int_equal(corpus_seek(c, 99), ERR_OK);
+    assert_string_equal(rest(c), "99:one|");
+    corpus_close(c);
+    sprintf(at, "%s{\"text\": \"one\"}\n", line);
+    assert_int_equal(open_error(write_text("many.jsonl", many)), ERR_USAGE);
+    free(many);
+}
+
+/* In whatever way a position is reached, what is counted there is the same. */
+static void counts_depend_on_the_position_only(void **state)
+{
+    (void)state;
+    const char *files[] = {
+        write_text("1.jsonl", "{\"text\": [\"a\", null, \"b\"]}\n{\"text\": \"c\"}\nbad\n"),
+        write_text("2.json", "[{\"text\": \"\\ud800d\"}, {}, {\"text\": \"e\"}]"),
+        write_text("3.txt", "f\n%\n\xff\n%\ng\n")};
+    struct corpus *c = open_files(files, 3), *fresh;
+    struct engine_documents at[16];
+    struct corpus_document d;
+    size_t n = 0;
+    do {
+        at[n++] = *corpus_counts(c);
+        assert_int_equal(corpus_next(c, &d), ERR_OK);
+    } while (d.document.kind != DOCUMENT_END);
+    assert_int_equal(n, 12);
+    assert_int_equal(at[11].read, 11);
+    assert_int_equal(at[11].skipped[ENGINE_SKIP_FIELD], 2);
+    assert_int_equal(at[11].skipped[ENGINE_SKIP_ENCODING], 1);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(corpus_seek(c, i), ERR_OK); /* starts of files are known */
+        assert_memory_equal(corpus_counts(c), &at[i], sizeof at[i]);
+        fresh = open_files(files, 3);
+        assert_int_equal(corpus_seek(fresh, i), ERR_OK);
+        assert_memory_equal(corpus_counts(fresh), &at[i], sizeof at[i]);
+        corpus_close(fresh);
+    }
+    corpus_close(c);
+}
+
+static void a_file_that_is_not_read_is_told_at_once(void **state)
+{
+    (void)state;
+    const char *files[] = {write_text("good.txt", "one\n"),
+                           write_text("page.txt", "<html><body>404</body></html>\n")};
+    struct corpus *c;
+    assert_int_equal(try_files(files, 2, &c), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "page.txt looks like a saved web page"));
+    assert_int_equal(open_error(write_gzip("a.tar.gz", "not a tar at all", 1)), ERR_OK);
+    char tar[1024] = "a.txt";
+    strcpy(tar + 257, "ustar");
+    gzFile f = gzopen(in_folder("b.tar.gz"), "wb");
+    gzwrite(f, tar, sizeof tar);
+    gzclose(f);
+    assert_int_equal(open_error(in_folder("b.tar.gz")), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "a tar archive"));
+    struct corpus_options options = {.listed = files, .count = 1, .separator = "a\nb"};
+    assert_int_equal(corpus_open(&options, &c), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "document_separator"));
+}
+
+static uint64_t fingerprint_of(const struct corpus_options *options)
+{
+    struct corpus *c;
+    uint64_t hash;
+    assert_int_equal(corpus_open(options, &c), ERR_OK);
+    assert_int_equal(corpus_fingerprint(c, &hash), ERR_OK);
+    corpus_close(c);
+    return hash;
+}
+
+static void the_fingerprint_covers_how_files_are_cut(void **state)
+{
+    (void)state;
+    const char *path = write_text("one.jsonl", "{\"text\": \"a\", \"ids\": [1], \"b\": \"c\"}\n");
+    struct corpus_options options = {.listed = &path, .count = 1, .text_field = "text"}, other;
+    uint64_t first = fingerprint_of(&options);
+    assert_int_equal(fingerprint_of(&options), first);
+    other = options;
+    other.text_field = "b";
+    assert_true(fingerprint_of(&other) != first);
+    other = options;
+    other.tokens_field = "ids";
+    assert_true(fingerprint_of(&other) != first);
+    other = options;
+    other.separator = "%";
+    assert_true(fingerprint_of(&other) != first);
 }
 
 static void the_fingerprint_is_of_what_is_inside(void **state)
@@ -219,6 +356,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(compressed_files_that_end_early_are_errors, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_is_an_error_at_once, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(the_field_may_be_missing_in_some_documents, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_field_that_nobody_has_is_an_error_that_lists_fields,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(counts_depend_on_the_position_only, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_file_that_is_not_read_is_told_at_once, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(the_fingerprint_covers_how_files_are_cut, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(the_fingerprint_is_of_what_is_inside, make_folder,
                                         remove_folder),

@@ -36,6 +36,7 @@ static struct engine_options options_of(uint32_t context_tokens, uint32_t batch_
                                    .corpus = corpus,
                                    .corpus_count = 1,
                                    .text_field = "text",
+                                   .document_separator = "%",
                                    .context_tokens = context_tokens,
                                    .batch_contexts = batch_contexts,
                                    .threads = 2,

@@ -2,8 +2,8 @@
  * Models as they come: without special tokens, without a tokenizer, of another kind, damaged. What
  * a file does not say is not assumed, and nothing that it says ends a process.
  */
-#include "tests/unit/engine/rows.h"
 #include "tests/tiny_models.h"
+#include "tests/unit/engine/rows.h"
 
 static char cache[256], model[512], corpus_file[512];
 static const char *corpus = corpus_file;
@@ -120,6 +120,26 @@ static void a_model_without_a_tokenizer_takes_no_text(void **state)
     assert_int_equal(open_fails(&options, "has no tokenizer"), ERR_USAGE);
     options.exact_model = 0;
     assert_int_equal(open_fails(&options, "has no tokenizer"), ERR_USAGE);
+}
+
+static void a_model_without_a_tokenizer_takes_token_ids(void **state)
+{
+    (void)state;
+    struct tiny tiny = llama_of(TINY_NO_TOKENIZER);
+    tiny_write(model, &tiny);
+    char ids[3000] = "{\"ids\": [0";
+    for (int i = 1; i < 200; i++) snprintf(ids + strlen(ids), sizeof ids - strlen(ids), ", %d", i);
+    strcat(ids, "]}\n");
+    snprintf(corpus_file, sizeof corpus_file, "%s", write_text("ids.jsonl", ids));
+    for (int exact = 0; exact < 2; exact++) {
+        struct engine_options options = options_of();
+        options.tokens_field = "ids";
+        options.exact_model = exact;
+        struct rows r = all_rows(&options);
+        assert_int_equal(r.count, 200);
+        for (uint32_t i = 0; i < 200; i++) assert_int_equal(r.ids[i].token, i);
+        free_rows(&r);
+    }
 }
 
 static void encoders_are_refused(void **state)
@@ -248,6 +268,7 @@ int main(void)
         EACH(a_declared_token_is_special),
         EACH(a_bos_that_the_vocabulary_lacks_is_refused),
         EACH(a_model_without_a_tokenizer_takes_no_text),
+        EACH(a_model_without_a_tokenizer_takes_token_ids),
         EACH(encoders_are_refused),
         EACH(damaged_files_are_errors),
         EACH(numbers_that_no_model_has_are_errors),

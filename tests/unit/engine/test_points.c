@@ -1,6 +1,6 @@
 /* Hooks by the names that people know, and what they mean: parts of a layer add up. */
-#include "tests/unit/engine/rows.h"
 #include "tests/tiny_models.h"
+#include "tests/unit/engine/rows.h"
 
 #include "engine/llama_hooks.h"
 
