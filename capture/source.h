@@ -23,6 +23,11 @@ int source_open(const struct config *config, uint32_t producer, const struct eng
 int source_look(const struct config *config, struct source **source);
 void source_close(struct source *source);
 
+/* What stands against it before anything is opened: standard input that is closed where it is the
+ * corpus; another's file where the true directions would go. source_open() asks it, too. ERR_USAGE,
+ * ERR_LIMIT. */
+int source_check(const struct config *config);
+
 /* Whether the corpus is standard input, which nobody may touch before time. */
 int source_is_stdin(const struct config *config);
 

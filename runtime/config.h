@@ -162,6 +162,15 @@ int config_check_section(const struct config *config, const char *section);
  * capacity_rows = 0: estimated from sink.size. ERR_USAGE. */
 int config_check_rows(const struct config *config, uint32_t width, uint64_t capacity_rows);
 
+/* Whether the stream's hooks, as the engine has them, are what the autoencoders need: two of a
+ * transcoder, one width of a crosscoder. ERR_USAGE. */
+struct config_hook {
+    const char *name;
+    uint32_t width;
+};
+int config_check_hooks(const struct config *config, const struct config_hook *hooks,
+                       uint32_t count);
+
 /* Every option as YAML with default, unit and meaning; `config` = NULL: the defaults. With a config
  * the output can be loaded back and gives the same one. ERR_IO. */
 int config_print(const struct config *config, FILE *out);

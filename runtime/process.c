@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "proto/message.h"
+#include "runtime/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -407,6 +408,19 @@ static int open_http(struct process *p)
     return result;
 }
 
+/* Who writes nothing into the run's folder has no need of it. */
+static int claim_folder(const struct process *p)
+{
+    const struct config *c = p->config;
+    int broker = strcmp(p->spec->section, "broker") == 0;
+    int capture = strcmp(p->spec->section, "capture") == 0;
+    int elsewhere = broker && c->broker.front[0] && c->broker.back[0];
+    if ((elsewhere || (capture && !c->capture.synthetic.truth_file[0])) &&
+        strcmp(http_of(p), "off") == 0)
+        return ERR_OK;
+    return folder_claim(c);
+}
+
 static int open_all(struct process *p)
 {
     p->state = calloc(1, p->spec->state_bytes ? p->spec->state_bytes : 1);
@@ -418,6 +432,7 @@ static int open_all(struct process *p)
     p->signalled.data = p->tick.data = p;
     handle_signals(p);
     int result = watch_parent(p);
+    if (result == ERR_OK) result = claim_folder(p);
     if (result == ERR_OK) result = link_hub_open(&p->loop, &p->hub);
     if (result == ERR_OK) result = open_metrics(p);
     if (result == ERR_OK) result = open_http(p);

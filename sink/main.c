@@ -3,6 +3,7 @@
  * covered.
  */
 #include "base/err.h"
+#include "base/streams.h"
 #include "runtime/process.h"
 #include "sink/desk.h"
 
@@ -306,6 +307,7 @@ static const struct process_spec sink_process = {
 
 int main(int argc, char **argv)
 {
+    streams_open();
     process_keep_freed_memory();
     return process_main(&sink_process, argc, argv);
 }

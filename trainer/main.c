@@ -1,6 +1,7 @@
 /* sluice-trainer: draws rows from the buffer and trains autoencoders on them. The loop's thread has
  * signals, metrics and reports; the training has a thread of its own. */
 #include "base/err.h"
+#include "base/streams.h"
 #include "proto/message.h"
 #include "runtime/process.h"
 #include "sae/sae.h"
@@ -198,6 +199,7 @@ static const struct process_spec trainer_process = {
 
 int main(int argc, char **argv)
 {
+    streams_open();
     sae_blas_wide(argv);
     return process_main(&trainer_process, argc, argv);
 }
