@@ -38,13 +38,14 @@ static int add_file(struct corpus *c, const char *path)
     struct stat st;
     int is_stdin = strcmp(path, "-") == 0;
     if (!is_stdin && stat(path, &st) != 0)
-        return err_set(errno == ENOENT || errno == ENOTDIR ? ERR_NOTFOUND : ERR_IO,
-                       "corpus file %s: %s; HINT: see capture.corpus", path, strerror(errno));
+        return err_set(err_of_file(errno), "corpus file %s: %s; HINT: see capture.corpus", path,
+                       strerror(errno));
     if (!is_stdin && S_ISDIR(st.st_mode))
         return err_set(ERR_USAGE, "corpus: %s is a folder; HINT: write %s/* for the files in it",
                        path, path);
     if (!is_stdin && access(path, R_OK) != 0)
-        return err_set(ERR_IO, "corpus file %s cannot be read: %s", path, strerror(errno));
+        return err_set(err_of_file(errno), "corpus file %s cannot be read: %s", path,
+                       strerror(errno));
     if (c->count == c->room) {
         size_t room = c->room ? 2 * c->room : 16;
         struct file *larger = realloc(c->files, room * sizeof *larger);

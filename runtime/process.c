@@ -57,6 +57,7 @@ struct process {
     struct link *report;
     struct log_limit report_limit;
     int draining, finished, code;
+    int has_parent;
 };
 
 /* --- what the process can ask for --- */
@@ -339,6 +340,7 @@ static int watch_parent(struct process *p)
         return err_set(ERR_USAGE, "SLUICE_PARENT_FD=%.20s is not an open pipe", text);
     fcntl((int)fd, F_SETFD, FD_CLOEXEC);
     unsetenv("SLUICE_PARENT_FD");
+    p->has_parent = 1;
     uv_pipe_init(&p->loop, &p->parent, 0);
     p->parent.data = p;
     if (uv_pipe_open(&p->parent, (int)fd) != 0 ||
@@ -550,5 +552,6 @@ int process_main(const struct process_spec *spec, int argc, char **argv)
     harden();
     log_open(p.name, p.options.log_level);
     run(&p);
-    return err_exit_code(p.code);
+    int code = err_exit_code(p.code);
+    return code == 1 && p.has_parent && err_is_final(p.code) ? PROCESS_EXIT_FINAL : code;
 }
