@@ -3,8 +3,8 @@
  *
  * config_table.c lists every option once (key, type, default, unit, range, meaning, place in struct
  * config). Reading, --set, --print-config, the man pages and the documentation all follow that
- * table. config_yaml.c is the only file that knows YAML. Strings here are never NULL: "" means not
- * given. A struct config does not change after config_load() and may be read from any thread.
+ * table. config_yaml.c and config_merge.c alone know YAML. Strings here are never NULL: "" means
+ * not given. A struct config does not change after config_load() and may be read from any thread.
  */
 #ifndef SLUICE_RUNTIME_CONFIG_H
 #define SLUICE_RUNTIME_CONFIG_H
