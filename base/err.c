@@ -1,5 +1,6 @@
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -49,4 +50,34 @@ int err_exit_code(int code)
 {
     if (code == ERR_OK) return 0;
     return code == ERR_USAGE || code == ERR_MISMATCH ? 2 : 1;
+}
+
+int err_is_final(int code)
+{
+    return code == ERR_USAGE || code == ERR_MISMATCH || code == ERR_FORMAT || code == ERR_VERSION ||
+           code == ERR_LIMIT;
+}
+
+int err_of_file(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return ERR_NOTFOUND;
+    case EACCES:
+    case EPERM:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENXIO:
+    case ENODEV:
+        return ERR_USAGE;
+    case ENOSPC:
+    case EDQUOT:
+        return ERR_NOSPC;
+    case ENOMEM:
+        return ERR_NOMEM;
+    default:
+        return ERR_IO;
+    }
 }

@@ -43,4 +43,13 @@ const char *err_text(void);
  * second try mends, ERR_USAGE and ERR_MISMATCH; otherwise 1. */
 int err_exit_code(int code);
 
+/* Whether a second try is of no use, as what was read is wrong and will be: USAGE, MISMATCH,
+ * FORMAT, VERSION, LIMIT. The others can pass: a full disk, memory, an address in use. */
+int err_is_final(int code);
+
+/* The code for a file that could not be opened or read, by errno: NOTFOUND where it isn't there;
+ * USAGE where a person has to change it or its place (no permission, a folder, a loop of links, a
+ * name too long); NOSPC, NOMEM; else IO. */
+int err_of_file(int error);
+
 #endif

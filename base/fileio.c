@@ -123,17 +123,21 @@ int dir_sync_of(const char *path)
     return result;
 }
 
+int file_temporary(const char *path, char *temporary, int *fd)
+{
+    int length = snprintf(temporary, PATH_MAX, "%s.tmp.XXXXXX", path);
+    if (length < 0 || length >= PATH_MAX) return err_set(ERR_IO, "path too long: %s", path);
+    *fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600, and never a file that is there */
+    return *fd >= 0 ? ERR_OK : io_error("cannot create", temporary);
+}
+
 int file_replace(const char *path, const void *data, size_t size)
 {
     char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof temporary, "%s.tmp.%ld", path, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof temporary)
-        return err_set(ERR_IO, "path too long: %s", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return io_error("cannot create", temporary);
+    int fd, code = file_temporary(path, temporary, &fd);
+    if (code != ERR_OK) return code;
     int failed = write_all(fd, data, size) != 0 || fsync(fd) != 0;
-    if (failed) io_error("cannot write", temporary);
-    int code = failed && (errno == ENOSPC || errno == EDQUOT) ? ERR_NOSPC : ERR_IO;
+    if (failed) code = io_error("cannot write", temporary);
     if (close(fd) != 0 && !failed) {
         failed = 1;
         code = io_error("cannot close", temporary);
@@ -164,30 +168,52 @@ int dir_remove(const char *path)
     return ERR_OK;
 }
 
+/* What a lock says: nothing yet, or a process. pid[bytes] gets it; 0: the file is something else.
+ */
+static int lock_text(int lock, char *pid, size_t bytes)
+{
+    ssize_t n = pread(lock, pid, bytes - 1, 0);
+    pid[n > 0 ? n : 0] = '\0';
+    size_t digits = strspn(pid, "0123456789");
+    int is_lock =
+        n >= 0 && (size_t)n < bytes - 1 && (n == 0 || (digits > 0 && pid[digits] == '\n'));
+    if (is_lock && n > 0) is_lock = (size_t)n == digits + 1;
+    pid[digits] = '\0';
+    return is_lock;
+}
+
+static int lock_taken(int lock, const char *path)
+{
+    char pid[32];
+    if (errno != EWOULDBLOCK) return io_error("cannot lock", path);
+    lock_text(lock, pid, sizeof pid);
+    return err_set(ERR_EXISTS, "%s is locked by process %s", path, pid[0] ? pid : "?");
+}
+
+static int lock_write(int lock, const char *path)
+{
+    char pid[32];
+    if (!lock_text(lock, pid, sizeof pid))
+        return err_set(ERR_USAGE,
+                       "%s is there and is no lock of Sluice: it was left as it is; HINT: choose "
+                       "another place",
+                       path);
+    int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(lock, 0) != 0 || pwrite(lock, pid, (size_t)length, 0) != length)
+        return io_error("cannot write", path);
+    return ERR_OK;
+}
+
 int file_lock(const char *path, int *fd)
 {
-    int lock = open(path, O_RDWR | O_CREAT, 0600); /* inherited by children on purpose */
+    /* inherited by children on purpose */
+    int lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (lock < 0) return io_error("cannot open lock file", path);
-    char pid[32] = "";
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-        int result = ERR_IO;
-        if (errno == EWOULDBLOCK) {
-            ssize_t n = pread(lock, pid, sizeof pid - 1, 0);
-            pid[n > 0 ? n : 0] = '\0';
-            pid[strcspn(pid, "\n")] = '\0';
-            result = err_set(ERR_EXISTS, "%s is locked by process %s", path, pid[0] ? pid : "?");
-        } else {
-            io_error("cannot lock", path);
-        }
+    int result = flock(lock, LOCK_EX | LOCK_NB) != 0 ? lock_taken(lock, path) : ERR_OK;
+    if (result == ERR_OK) result = lock_write(lock, path);
+    if (result != ERR_OK)
         close(lock);
-        return result;
-    }
-    int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(lock, 0) != 0 || pwrite(lock, pid, (size_t)length, 0) != length) {
-        int result = io_error("cannot write", path);
-        close(lock);
-        return result;
-    }
-    *fd = lock;
-    return ERR_OK;
+    else
+        *fd = lock;
+    return result;
 }

@@ -21,6 +21,11 @@ int file_read(const char *path, size_t limit_bytes, char **data, size_t *size);
  * ERR_NOSPC, ERR_IO; on failure the old file stays and the temporary one is removed. */
 int file_replace(const char *path, const void *data, size_t size);
 
+/* A new file beside `path`, whose name is path with ".tmp." and six characters, written into
+ * temporary[PATH_MAX]: open for writing, mode 0600. It never is one that was there. ERR_NOSPC,
+ * ERR_IO. */
+int file_temporary(const char *path, char *temporary, int *fd);
+
 /* fsync the folder that holds `path`, so that a rename or creation in it is durable. ERR_IO. */
 int dir_sync_of(const char *path);
 
@@ -29,7 +34,8 @@ int dir_remove(const char *path);
 
 /* Take an exclusive advisory lock on `path` (created 0600, its text set to this process's pid, an
  * inheritable descriptor left in `*fd`; closing it by every holder releases the lock). Does not
- * wait: ERR_EXISTS when another process holds it (err_text() names its pid). ERR_IO. */
+ * wait: ERR_EXISTS when another process holds it (err_text() names its pid). ERR_USAGE: the file is
+ * there and holds something else than such a pid; it is left as it is. Follows no link. ERR_IO. */
 int file_lock(const char *path, int *fd);
 
 #endif

@@ -38,15 +38,10 @@ int newfile_begin(const char *path, struct newfile **out)
     file->gathered = 0;
     file->failed = ERR_OK;
     int length = snprintf(file->path, sizeof file->path, "%s", path);
-    int longer =
-        snprintf(file->temporary, sizeof file->temporary, "%s.tmp.%ld", path, (long)getpid());
-    if (length < 0 || longer < 0 || (size_t)longer >= sizeof file->temporary) {
-        free(file);
-        return err_set(ERR_IO, "path too long: %s", path);
-    }
-    file->fd = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file->fd < 0) {
-        int code = io_error(file, "cannot create");
+    int code = length >= 0 && (size_t)length < sizeof file->path
+                   ? file_temporary(path, file->temporary, &file->fd)
+                   : err_set(ERR_IO, "path too long: %s", path);
+    if (code != ERR_OK) {
         free(file);
         return code;
     }

@@ -197,9 +197,7 @@ int safetensors_parse(const void *data, size_t bytes, struct safetensors **out)
 int safetensors_open(const char *path, struct safetensors **out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot open %s: %s", path,
-                       strerror(errno));
+    if (fd < 0) return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
     struct stat st;
     void *map = MAP_FAILED;
     int regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
@@ -207,7 +205,7 @@ int safetensors_open(const char *path, struct safetensors **out)
         map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     int map_errno = errno;
     close(fd);
-    if (!regular) return err_set(ERR_IO, "%s is not a regular file", path);
+    if (!regular) return err_set(ERR_USAGE, "%s is not a regular file", path);
     if (st.st_size == 0) return err_set(ERR_FORMAT, "%s is empty", path);
     if (map == MAP_FAILED) return err_set(ERR_IO, "cannot map %s: %s", path, strerror(map_errno));
     struct safetensors *file;

@@ -3,6 +3,7 @@
  * process reports, for people.
  */
 #include "base/err.h"
+#include "base/streams.h"
 #include "broker/routes.h"
 #include "broker/status.h"
 #include "runtime/process.h"
@@ -249,6 +250,7 @@ static const struct process_spec broker_process = {
 
 int main(int argc, char **argv)
 {
+    streams_open();
     process_keep_freed_memory();
     return process_main(&broker_process, argc, argv);
 }

@@ -169,36 +169,6 @@ static int check_format(const struct format_record *f, const struct store_option
     return result;
 }
 
-static int choose_slab(const struct store_options *o, uint32_t *slab_bytes)
-{
-    uint32_t bytes = o->slab_bytes;
-    if (!bytes) bytes = store_slab_bytes(o->size_bytes, o->width, o->dtype);
-    if (!bytes) {
-        uint64_t least = 1 << 20;
-        while (least < 1ull << 50 && !store_slab_bytes(least, o->width, o->dtype))
-            least += least / 8;
-        return err_set(ERR_USAGE,
-                       "a buffer of %llu bytes does not hold %d slabs of %d rows; HINT: sink.size "
-                       "should be at least %llu MiB",
-                       (unsigned long long)o->size_bytes, STORE_LEAST_SLABS, STORE_LEAST_ROWS,
-                       (unsigned long long)(least >> 20) + 1);
-    }
-    if ((bytes + LMDB_PAGE_HEADER_BYTES) % BUFFER_PAGE_BYTES != 0 ||
-        store_rows_a_slab(bytes, o->width, o->dtype) == 0)
-        return err_set(
-            ERR_USAGE,
-            "a slab of %u bytes is not k x 4096 - 16 or does not hold a row; HINT: leave "
-            "sink.slab at 0",
-            bytes);
-    if (store_slab_capacity(o->size_bytes, bytes, o->width) < STORE_LEAST_SLABS)
-        return err_set(ERR_USAGE,
-                       "a buffer of %llu bytes does not hold %d slabs of %u bytes; HINT: raise "
-                       "sink.size or leave sink.slab at 0",
-                       (unsigned long long)o->size_bytes, STORE_LEAST_SLABS, bytes);
-    *slab_bytes = bytes;
-    return ERR_OK;
-}
-
 static int random_word(uint64_t *word)
 {
     if (getrandom(word, sizeof *word, 0) == (ssize_t)sizeof *word) return ERR_OK;
@@ -237,7 +207,7 @@ static int open_files(struct store *s, const struct store_options *options)
     int result = read_format(options->dir, &s->format);
     int fresh = result == ERR_NOTFOUND;
     if (fresh) {
-        result = choose_slab(options, &slab_bytes);
+        result = store_slab_choose(options, &slab_bytes);
         if (result == ERR_OK) result = random_word(&run);
         if (result == ERR_OK) s->format = environment_new_format(options, slab_bytes, run);
     } else if (result == ERR_OK) {

@@ -86,6 +86,14 @@ uint32_t store_rows_a_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype);
  * size_bytes, after the descriptor, the trees and slack: 5 %, 8 slabs at the least. 0 where nothing
  * is left. */
 uint64_t store_slab_capacity(uint64_t size_bytes, uint32_t slab_bytes, uint32_t width);
+/* The size of a slab as the user says it (256KiB) is that of its pages; LMDB puts 16 bytes before
+ * the first. 0: left to the buffer. */
+uint32_t store_slab_setting(uint64_t configured);
+/* Slab size of a new buffer with these options (size_bytes, slab_bytes, width, dtype). ERR_USAGE:
+ * there is none; the text says what to change. */
+int store_slab_choose(const struct store_options *options, uint32_t *slab_bytes);
+/* Whether so many slabs have room for so many producers. ERR_USAGE. */
+int store_check_producers(uint64_t capacity, uint32_t producers);
 
 /* Open for writing, creating what is missing; a buffer keeps the size and slab size it was made
  * with (slab_bytes 0: whatever that is). Exactly one writer at a time (a lock file in it:

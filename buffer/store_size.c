@@ -1,6 +1,8 @@
 /* How a buffer of a given size is laid out. */
 #include "buffer/environment.h"
 
+#include "base/err.h"
+
 enum { CLASS_PAGES = 64, LARGEST_PAGES = FRAME_MAX_RAW_BYTES / BUFFER_PAGE_BYTES };
 
 uint32_t store_rows_a_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype)
@@ -40,4 +42,51 @@ uint32_t store_slab_bytes(uint64_t size_bytes, uint32_t width, uint8_t dtype)
         if (store_rows_a_slab(bytes, width, dtype) >= STORE_LEAST_ROWS) best = bytes;
     }
     return best;
+}
+
+int store_slab_choose(const struct store_options *o, uint32_t *slab_bytes)
+{
+    uint32_t bytes = o->slab_bytes;
+    if (!bytes) bytes = store_slab_bytes(o->size_bytes, o->width, o->dtype);
+    if (!bytes) {
+        uint64_t least = 1 << 20;
+        while (least < 1ull << 50 && !store_slab_bytes(least, o->width, o->dtype))
+            least += least / 8;
+        return err_set(ERR_USAGE,
+                       "a buffer of %llu bytes does not hold %d slabs of %d rows; HINT: sink.size "
+                       "should be at least %llu MiB",
+                       (unsigned long long)o->size_bytes, STORE_LEAST_SLABS, STORE_LEAST_ROWS,
+                       (unsigned long long)(least >> 20) + 1);
+    }
+    if ((bytes + LMDB_PAGE_HEADER_BYTES) % BUFFER_PAGE_BYTES != 0 ||
+        store_rows_a_slab(bytes, o->width, o->dtype) == 0)
+        return err_set(
+            ERR_USAGE,
+            "a slab of %u bytes is not k x 4096 - 16 or does not hold a row; HINT: leave "
+            "sink.slab at 0",
+            bytes);
+    if (store_slab_capacity(o->size_bytes, bytes, o->width) < STORE_LEAST_SLABS)
+        return err_set(ERR_USAGE,
+                       "a buffer of %llu bytes does not hold %d slabs of %u bytes; HINT: raise "
+                       "sink.size or leave sink.slab at 0",
+                       (unsigned long long)o->size_bytes, STORE_LEAST_SLABS, bytes);
+    *slab_bytes = bytes;
+    return ERR_OK;
+}
+
+uint32_t store_slab_setting(uint64_t configured)
+{
+    uint64_t pages = configured / BUFFER_PAGE_BYTES;
+    return pages ? (uint32_t)(pages * BUFFER_PAGE_BYTES - LMDB_PAGE_HEADER_BYTES)
+                 : (uint32_t)configured;
+}
+
+int store_check_producers(uint64_t capacity, uint32_t producers)
+{
+    if (capacity >= (uint64_t)2 * STORE_KEPT_SLABS * producers) return ERR_OK;
+    return err_set(
+        ERR_USAGE,
+        "a buffer of %llu slabs is too small for %u producers; HINT: raise sink.size, or "
+        "lower sink.slab",
+        (unsigned long long)capacity, producers);
 }

@@ -2,6 +2,7 @@
  * sluice-capture: an engine's rows into frames, and the frames to the broker.
  */
 #include "base/err.h"
+#include "base/streams.h"
 #include "capture/maker.h"
 #include "capture/sender.h"
 #include "engine/engine.h"
@@ -371,6 +372,7 @@ static const struct process_spec capture_process = {
 
 int main(int argc, char **argv)
 {
+    streams_open();
     engine_threads_passive(argv); /* a trainer shares the cores */
     int code = process_main(&capture_process, argc, argv);
     if (is_engine_busy) {

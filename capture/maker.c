@@ -34,7 +34,7 @@ struct maker {
     size_t replayed;     /* batches of `measure` that were streamed */
     int has_read;        /* batches were taken from the engine since it was opened or put back */
     int engine_ended;    /* it did so while measuring */
-    uint64_t limit_rows; /* kept rows of this share at which the run ends; 0: none */
+    uint64_t limit_rows; /* kept rows at which this share ends; UINT64_MAX: with the corpus */
     uint64_t kept_rows;
     uint64_t oldest_ns; /* when the oldest row that waits in the cutter was captured */
     struct teller *teller;
@@ -139,19 +139,38 @@ static int plan_rows(struct maker *m, uint64_t counted_rows, struct descriptor *
     return ERR_OK;
 }
 
+/* Fewer documents than producers: this share has none, or only rows that every filter leaves out.
+ */
+static int has_nothing_to_measure(const struct maker *m)
+{
+    return m->engine_ended && !measure_candidates(m->measure, &m->own);
+}
+
+static int decline(struct maker *m)
+{
+    if (m->config->capture.producers > 1) {
+        log_info("this share has no row to measure: another producer must");
+        sender_decline(m->sender);
+        return ERR_OK;
+    }
+    if (measure_rows(m->measure)) return ERR_OK; /* measure_finish() says what is wrong with them */
+    return err_set(ERR_USAGE, "the corpus is empty: not one row came of it; HINT: look at "
+                              "capture.corpus (or capture.files, capture.synthetic.rows)");
+}
+
 static int do_measure(struct maker *m, uint64_t generation)
 {
     uint64_t counted_rows = 0;
-    int rc = ERR_OK;
-    if (!m->config->capture.rows && !m->config->trainer.planned_rows)
+    int rc = m->measure ? ERR_OK : fill_measure(m, generation);
+    if (!rc && has_nothing_to_measure(m)) {
+        rc = decline(m);
+        if (rc || m->config->capture.producers > 1) return rc;
+    }
+    if (!rc && !m->config->capture.rows && !m->config->trainer.planned_rows)
         rc = engine_count_rows(m->engine, &counted_rows, NULL, NULL);
     if (!rc) rc = teller_corpus(m->teller, m->engine);
     if (!rc && !is_current(m, generation)) rc = ERR_STATE;
-    if (!rc && !m->measure) rc = fill_measure(m, generation);
     if (rc) return rc;
-    if (!measure_rows(m->measure))
-        return err_set(ERR_USAGE, "the corpus is empty: not one row came of it; HINT: look at "
-                                  "capture.corpus (or capture.files, capture.synthetic.rows)");
     struct descriptor d = m->own;
     char *text = NULL;
     size_t bytes;
@@ -167,9 +186,10 @@ static int do_measure(struct maker *m, uint64_t generation)
 
 /* ---- making ---- */
 
-/* The share of capture.rows that this producer makes. */
+/* The share of capture.rows that this producer makes; it may be none. */
 static uint64_t share_of(uint64_t rows, uint32_t producers, uint32_t producer)
 {
+    if (!rows) return UINT64_MAX;
     return rows / producers + (producer < rows % producers);
 }
 
@@ -257,7 +277,7 @@ static void count_filtered(struct maker *m, const uint64_t *left_out)
 
 static int is_enough(const struct maker *m)
 {
-    return m->limit_rows && m->kept_rows >= m->limit_rows;
+    return m->kept_rows >= m->limit_rows;
 }
 
 /* Filter and cut one batch, up to the row that is enough. */
@@ -287,6 +307,9 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
 static int end_share(struct maker *m, uint64_t generation)
 {
     int rc = teller_end(m->teller, m->engine);
+    if (!rc && m->limit_rows != UINT64_MAX && m->kept_rows < m->limit_rows)
+        log_event(LOG_WARN, "this share has fewer rows than its part of capture.rows",
+                  LOG_U("rows", m->kept_rows), LOG_U("part", m->limit_rows));
     if (!rc && cutter_rows(m->cutter)) rc = cut(m, generation);
     struct frame_totals t = cutter_totals(m->cutter);
     if (!rc) rc = sender_count(m->sender, generation, &t, 0);
@@ -371,6 +394,7 @@ static void *run(void *arg)
     struct maker *m = arg;
     int rc = open_source(m);
     if (!rc) rc = follow_orders(m);
+    if (rc == ERR_NOTFOUND) rc = ERR_USAGE; /* a file that the configuration names */
     if (rc) sender_fail(m->sender, rc, err_text());
     tell(m, 1);
     teller_log(m->teller);

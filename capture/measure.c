@@ -124,6 +124,15 @@ static int is_candidate(const struct descriptor *d, const struct held *h, size_t
            rows_finite(d->dtype, d->width, h->values + i * d->width);
 }
 
+uint64_t measure_candidates(const struct measure *m, const struct descriptor *d)
+{
+    uint64_t candidates = 0;
+    for (size_t b = 0; b < m->batches; b++)
+        for (size_t i = 0; i < m->batch[b].rows; i++)
+            candidates += (uint64_t)is_candidate(d, &m->batch[b], i);
+    return candidates;
+}
+
 /* Median norm and limit of one hook whose values begin at `offset` of a row. */
 static int measure_hook(struct measure *m, struct descriptor *d, uint32_t hook, uint32_t offset,
                         double *norms)

@@ -33,6 +33,8 @@ int measure_wants(const struct measure *measure, uint32_t contexts);
  * ERR_FORMAT: no row is left to measure on, or all that are left are zero. ERR_NOMEM. */
 int measure_finish(struct measure *measure, struct descriptor *d);
 
+/* Rows among them that can be measured on: finite, and not left out for their token. */
+uint64_t measure_candidates(const struct measure *measure, const struct descriptor *d);
 uint64_t measure_rows(const struct measure *measure); /* kept here, before any filter */
 
 /* The i-th batch as it was added, valid until measure_free(); 0 rows where there is none. */

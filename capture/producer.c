@@ -44,6 +44,7 @@ struct producer {
     uint64_t sent_most; /* highest ever sent, for counting those sent again */
     struct producer_order order;
     int has_ended; /* nothing more will be pushed */
+    int declines;  /* its share has no row to measure */
     uint64_t end_number;
     int leaving;
     uint64_t leave_ns; /* leaving: no ack is waited for any longer */
@@ -123,6 +124,12 @@ int producer_described(struct producer *p, const char *descriptor, size_t bytes)
     int rc = text_set(&p->described, descriptor, bytes);
     p->describe_ns = 0;
     return rc;
+}
+
+void producer_decline(struct producer *p)
+{
+    p->declines = 1;
+    p->end_ns = 0;
 }
 
 const struct descriptor *producer_descriptor(const struct producer *p)
@@ -269,8 +276,9 @@ static void on_welcome(struct producer *p, const struct message *m, uint64_t now
     }
     if (m->flags & MESSAGE_MEASURE) {
         p->phase = PRODUCER_MEASURING;
-        p->describe_ns = 0;
-        if (!p->described.data && p->order.task != PRODUCER_MEASURE)
+        p->describe_ns = p->end_ns = 0;
+        p->end_number = m->next_number;
+        if (!p->described.data && !p->declines && p->order.task != PRODUCER_MEASURE)
             give_order(p, PRODUCER_MEASURE);
         return;
     }
@@ -285,6 +293,7 @@ static void on_state(struct producer *p, const struct message *m, uint64_t now_n
 {
     if (m->session != p->session || !p->session) return;
     p->heard_ns = now_ns;
+    if (p->phase == PRODUCER_MEASURING && m->flags & MESSAGE_ENDED) end_now(p);
     if (p->phase != PRODUCER_STREAMING) return;
     p->credit = m->credit;
     if (m->flags & MESSAGE_ENDED) {
@@ -411,8 +420,10 @@ static uint8_t due(const struct producer *p, uint64_t now_ns)
     if (p->phase == PRODUCER_ASKING) return now_ns >= p->hello_ns ? MESSAGE_HELLO : 0;
     if (p->phase == PRODUCER_MEASURING && p->described.data && now_ns >= p->describe_ns)
         return MESSAGE_DESCRIBE;
+    if (p->phase == PRODUCER_MEASURING && p->declines && now_ns >= p->end_ns) return MESSAGE_END;
     if (p->phase != PRODUCER_MEASURING && p->phase != PRODUCER_STREAMING) return 0;
     if (now_ns >= p->ping_ns) return MESSAGE_PING;
+    if (p->phase == PRODUCER_MEASURING) return 0;
     if (p->has_ended && p->send_next >= p->end_number && now_ns >= p->end_ns) return MESSAGE_END;
     return 0;
 }

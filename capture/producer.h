@@ -67,6 +67,9 @@ void producer_free(struct producer *producer);
 int producer_introduce(struct producer *producer, const char *descriptor, size_t bytes);
 /* The measured descriptor, in answer to PRODUCER_MEASURE. Copied. */
 int producer_described(struct producer *producer, const char *descriptor, size_t bytes);
+/* The other answer to PRODUCER_MEASURE: this share has no row to measure on, so that another
+ * producer must. Once the stream is described it is told to make what rows it has. */
+void producer_decline(struct producer *producer);
 /* The descriptor as committed by the sink; NULL before PRODUCER_MAKE. Never changes after that. */
 const struct descriptor *producer_descriptor(const struct producer *producer);
 

@@ -261,6 +261,14 @@ int sender_described(struct sender *s, const char *descriptor, size_t bytes)
     return rc;
 }
 
+void sender_decline(struct sender *s)
+{
+    pthread_mutex_lock(&s->lock);
+    producer_decline(s->producer);
+    wake_loop(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static struct producer_order order_now(const struct sender *s)
 {
     struct producer_order order = producer_order(s->producer);

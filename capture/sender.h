@@ -37,6 +37,8 @@ void sender_halt(struct sender *sender);
 /* (maker) Say what the stream is; the measured descriptor. Copied. */
 int sender_introduce(struct sender *sender, const char *descriptor, size_t bytes);
 int sender_described(struct sender *sender, const char *descriptor, size_t bytes);
+/* (maker) The share has no row to measure on. */
+void sender_decline(struct sender *sender);
 /* (maker) Wait for an order of another generation than `known`. Blocks. */
 struct producer_order sender_wait_order(struct sender *sender, uint64_t known);
 /* (maker) The order in force. */

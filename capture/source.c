@@ -1,12 +1,15 @@
 #include "capture/source.h"
 
 #include "base/err.h"
+#include "base/safetensors.h"
+#include "base/streams.h"
 #include "runtime/log.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct source {
     struct engine *engine;
@@ -78,9 +81,43 @@ static void fill_options(const struct source *s, const struct config *config, ui
     };
 }
 
+static int check_input(const struct config *config)
+{
+    if (!source_is_stdin(config) || streams_has_input()) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "capture.corpus is \"-\", and standard input is closed; HINT: give it "
+                   "a pipe or a file, or name files in capture.corpus");
+}
+
+/* Only a truth file is written over by another. */
+static int check_truth(const char *path)
+{
+    struct safetensors *file;
+    if (!path[0] || access(path, F_OK) != 0) return ERR_OK;
+    int rc = safetensors_open(path, &file);
+    int is_truth = !rc && safetensors_count(file) == 2 && safetensors_find(file, "directions") &&
+                   safetensors_find(file, "rates");
+    if (!rc) safetensors_close(file);
+    if (is_truth) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "capture.synthetic.truth_file: %s is there and is no file of true directions: "
+                   "it was left as it is; HINT: choose another name",
+                   path);
+}
+
+int source_check(const struct config *config)
+{
+    char truth[CONFIG_PATH_BYTES];
+    int rc = check_input(config);
+    if (rc || config->capture.engine != CONFIG_SYNTHETIC) return rc;
+    rc = config_truth_file(config, truth);
+    return rc ? rc : check_truth(truth);
+}
+
 static int find_files(struct source *s, const struct config *config)
 {
-    int rc = ERR_OK;
+    int rc = source_check(config);
+    if (rc) return rc;
     if (config->capture.engine == CONFIG_LLAMA) {
         rc = config_model_path(config, s->model);
         if (!rc) rc = config_corpus(config, &s->corpus);

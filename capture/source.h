@@ -25,6 +25,10 @@ void source_close(struct source *source);
 
 /* What opening it would make first: engine_forecast() of what the configuration names. */
 int source_forecast(const struct config *config, struct engine_forecast *forecast);
+/* What stands against it before anything is opened: standard input that is closed where it is the
+ * corpus; another's file where the true directions would go. source_open() asks it, too. ERR_USAGE,
+ * ERR_LIMIT. */
+int source_check(const struct config *config);
 
 /* Whether the corpus is standard input, which nobody may touch before time. */
 int source_is_stdin(const struct config *config);

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "cli/commands.h"
 #include "cli/preparation.h"
+#include "cli/preflight.h"
 #include "cli/probe.h"
 #include "cli/progress.h"
 #include "sae/foretell.h"
@@ -41,20 +42,19 @@ static void bytes_line(const char *what, double bytes)
 
 static int buffer_sizes(const struct config *config, uint32_t width, struct sizes *s)
 {
-    uint8_t dtype = (uint8_t)config->stream.dtype;
-    uint64_t size = config->sink.size_bytes;
-    s->slab_bytes =
-        config->sink.slab_bytes ? config->sink.slab_bytes : store_slab_bytes(size, width, dtype);
-    s->rows_a_slab = store_rows_a_slab((uint32_t)s->slab_bytes, width, dtype);
-    s->slabs = store_slab_capacity(size, (uint32_t)s->slab_bytes, width);
+    uint32_t slab_bytes;
+    struct store_options options = {.size_bytes = config->sink.size_bytes,
+                                    .slab_bytes = store_slab_setting(config->sink.slab_bytes),
+                                    .width = width,
+                                    .dtype = (uint8_t)config->stream.dtype};
+    int result = store_slab_choose(&options, &slab_bytes);
+    if (result != ERR_OK) return result;
+    s->slab_bytes = slab_bytes;
+    s->rows_a_slab = store_rows_a_slab(slab_bytes, width, options.dtype);
+    s->slabs = store_slab_capacity(options.size_bytes, slab_bytes, width);
     s->buffer_rows = s->slabs * s->rows_a_slab;
-    if (!s->slab_bytes || !s->rows_a_slab || s->slabs < STORE_LEAST_SLABS)
-        return err_set(
-            ERR_USAGE,
-            "sink.size: %llu bytes do not hold %d slabs of at least %d rows of width %u; "
-            "HINT: raise sink.size",
-            (unsigned long long)size, STORE_LEAST_SLABS, STORE_LEAST_ROWS, width);
-    return config_check_rows(config, width, s->buffer_rows);
+    if (config->trainer.consumers.count) result = config_check_rows(config, width, s->buffer_rows);
+    return result == ERR_OK ? store_check_producers(s->slabs, config->capture.producers) : result;
 }
 
 /* Weights and two moments of Adam, float32; what else a checkpoint holds is small beside them. */
@@ -65,10 +65,21 @@ static uint64_t checkpoint_bytes(const struct sae_options *o)
     return parameters * 3 * sizeof(float);
 }
 
+static int check_hooks(const struct config *config, const struct probe *p)
+{
+    struct config_hook hooks[ENGINE_MAX_HOOKS];
+    for (uint32_t h = 0; h < p->hooks; h++)
+        hooks[h] = (struct config_hook){p->hook[h].name, p->hook[h].width};
+    return config_check_hooks(config, hooks, p->hooks);
+}
+
 static int trainer_sizes(const struct config *config, const struct probe *p, struct sizes *s)
 {
     uint32_t width = p->width;
     const struct config_trainer *t = &config->trainer;
+    if (t->consumers.count == 0) return ERR_OK;
+    int hooks = check_hooks(config, p);
+    if (hooks != ERR_OK) return hooks;
     for (uint32_t i = 0; i < t->saes_count; i++) {
         struct sae_options o;
         uint64_t bytes;
@@ -154,36 +165,6 @@ static void warn_of_disk(const struct config *config)
         config->run_dir, room, size);
 }
 
-/* Errors are all told of before the check ends: earlier ones here, the last one by main(). */
-struct findings {
-    int code; /* of the first */
-    char text[1024];
-};
-
-static int note(struct findings *f, int result)
-{
-    if (result == ERR_OK) return ERR_OK;
-    if (f->code == ERR_OK) f->code = result;
-    if (f->text[0]) fprintf(stderr, "sluice: %s\n", f->text);
-    snprintf(f->text, sizeof f->text, "%s", err_text());
-    return result;
-}
-
-/* What can be told without opening the engine. */
-static void check_parts(const struct config *config, struct findings *f)
-{
-    static const char *const sections[] = {"broker", "sink", "trainer"};
-    struct config_list corpus;
-    char model[CONFIG_PATH_BYTES];
-    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
-        note(f, config_check_section(config, sections[i]));
-    note(f, sae_environment_check());
-    if (note(f, config_check_section(config, "capture")) != ERR_OK) return;
-    if (config->capture.engine != CONFIG_LLAMA) return;
-    note(f, config_model_path(config, model));
-    if (note(f, config_corpus(config, &corpus)) == ERR_OK) config_list_free(&corpus);
-}
-
 static void print_sizes(const struct config *config, uint32_t width, const struct sizes *s)
 {
     double share = config->sink.checkpoint_share * (double)(s->slabs * s->slab_bytes);
@@ -209,12 +190,10 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
 
 int check_command(const struct options *options, const struct config *config)
 {
-    struct findings findings = {0};
     struct probe probe;
     struct sizes sizes = {0};
-    check_parts(config, &findings);
-    if (findings.code != ERR_OK) return err_set(findings.code, "%s", findings.text);
-    int result = probe_engine(config, &probe);
+    int result = preflight(config);
+    if (result == ERR_OK) result = probe_engine(config, &probe);
     if (result == ERR_OK && probe.opened) result = buffer_sizes(config, probe.width, &sizes);
     if (result == ERR_OK && probe.opened) result = trainer_sizes(config, &probe, &sizes);
     if (result != ERR_OK) return result;

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "cli/tail.h"
+#include "runtime/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,11 +88,12 @@ static int start(struct children *c, struct child *child)
 
 void child_death(const struct child *child, char *out, size_t bytes)
 {
+    int code = WEXITSTATUS(child->status);
     if (WIFSIGNALED(child->status))
         snprintf(out, bytes, "signal %d (%s)", WTERMSIG(child->status),
                  strsignal(WTERMSIG(child->status)));
     else
-        snprintf(out, bytes, "exit code %d", WEXITSTATUS(child->status));
+        snprintf(out, bytes, "exit code %d", code == PROCESS_EXIT_FINAL ? 1 : code);
 }
 
 static int give_up(struct child *child, int code, const char *why)
@@ -112,6 +114,8 @@ static int mourn(struct children *c, struct child *child, int64_t now_ms, uint64
         return ERR_OK;
     }
     if (usage) return give_up(child, ERR_USAGE, "");
+    if (WIFEXITED(child->status) && WEXITSTATUS(child->status) == PROCESS_EXIT_FINAL)
+        return give_up(child, ERR_FORMAT, "; no second try would mend that");
     if (!c->restart) return give_up(child, ERR_STATE, ", and up.restart is false");
     if (progress != child->progress_at_first) {
         child->deaths = 0;

@@ -2,10 +2,13 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "runtime/folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +36,7 @@ int lock_take(const struct config *config, int *fd)
 {
     char path[CONFIG_PATH_BYTES];
     int result = config_lock_file(config, path);
-    if (result == ERR_OK) result = dir_make(config->run_dir, 0700);
+    if (result == ERR_OK) result = folder_claim(config);
     if (result != ERR_OK) return result;
     for (int tenths = 0; (result = file_lock(path, fd)) == ERR_EXISTS; tenths++) {
         long pid = holder(path);
@@ -50,11 +53,12 @@ int lock_take(const struct config *config, int *fd)
 int lock_check(const struct config *config)
 {
     char path[CONFIG_PATH_BYTES];
-    int fd, result = config_lock_file(config, path);
-    if (result != ERR_OK || access(path, F_OK) != 0) return result;
-    long pid = holder(path); /* before file_lock() writes ours */
-    result = file_lock(path, &fd);
-    if (result == ERR_EXISTS) return refuse(config, pid);
-    if (result == ERR_OK) close(fd);
-    return result;
+    int result = config_lock_file(config, path);
+    if (result == ERR_OK) result = folder_check(config);
+    if (result != ERR_OK) return result;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return ERR_OK; /* nobody has taken it yet */
+    int taken = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return taken ? refuse(config, holder(path)) : ERR_OK;
 }

@@ -4,13 +4,14 @@
 
 #include "runtime/config.h"
 
-/* Take RUN/lock, making the folder. It is inherited by all children on purpose: as long as one of
- * them lives, nobody else may run the stream. Where the holder that the file names is dead, its
- * children are draining: waits for them, at most 20 seconds, saying so. ERR_EXISTS: the text names
- * the pid. ERR_IO. Closing *fd gives it back. */
+/* Take RUN/lock, after the folder has been claimed (runtime/folder.h: its errors). It is inherited
+ * by all children on purpose: as long as one of them lives, nobody else may run the stream. Where
+ * the holder that the file names is dead, its children are draining: waits for them, at most 20
+ * seconds, saying so. ERR_EXISTS: the text names the pid. ERR_IO. Closing *fd gives it back. */
 int lock_take(const struct config *config, int *fd);
 
-/* ERR_EXISTS, with the pid in the text, where somebody runs the stream now; ERR_OK where not. */
+/* ERR_EXISTS, with the pid in the text, where somebody runs the stream now; ERR_OK where not.
+ * Changes nothing; the errors of folder_check(). */
 int lock_check(const struct config *config);
 
 #endif

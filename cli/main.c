@@ -1,5 +1,6 @@
 /* sluice: runs a whole pipeline on one machine, and looks at it. */
 #include "base/err.h"
+#include "base/streams.h"
 #include "cli/commands.h"
 #include "cli/up.h"
 #include "runtime/log.h"
@@ -82,6 +83,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     int done = 0;
+    streams_open();
     if (argc < 2) {
         options_write_help(&program, NULL, stderr);
         return 2;

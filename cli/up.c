@@ -5,12 +5,13 @@
 #include "capture/source.h"
 #include "cli/children.h"
 #include "cli/disk.h"
+#include "cli/fresh.h"
 #include "cli/lock.h"
+#include "cli/preflight.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/tail.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -142,32 +143,6 @@ static int add_all(struct up *up)
         snprintf(name, sizeof name, "trainer-%s", consumers->item[i]);
         result = add(up, CHILD_TRAINER, "sluice-trainer", name, "--consumer", consumers->item[i]);
     }
-    return result;
-}
-
-/* --fresh: everything that a run leaves in its folder, and nothing else. */
-static int start_over(const struct config *config)
-{
-    static const char *const entries[] = {"buffer", "capture", "descriptor.json",
-                                          "http",   "ipc",     "log"};
-    char path[CONFIG_PATH_BYTES + 300];
-    int result = ERR_OK;
-    for (size_t i = 0; i < sizeof entries / sizeof *entries && result == ERR_OK; i++) {
-        snprintf(path, sizeof path, "%s/%s", config->run_dir, entries[i]);
-        result = dir_remove(path);
-    }
-    for (uint32_t i = 0; i < config->trainer.consumers.count && result == ERR_OK; i++) {
-        result = config_consumer_dir(config, config->trainer.consumers.item[i], path);
-        if (result == ERR_OK) result = dir_remove(path);
-    }
-    DIR *dir = opendir(config->run_dir);
-    struct dirent *entry;
-    while (dir && result == ERR_OK && (entry = readdir(dir))) {
-        if (strncmp(entry->d_name, "buffer.damaged-", 15) != 0) continue;
-        snprintf(path, sizeof path, "%s/%s", config->run_dir, entry->d_name);
-        result = dir_remove(path);
-    }
-    if (dir) closedir(dir);
     return result;
 }
 
@@ -443,9 +418,12 @@ int up_run(const struct options *options, const struct config *config, up_report
     static struct up up; /* large */
     up = (struct up){.options = options, .config = config, .report = report};
     umask(077);
-    int lock, result = lock_take(config, &lock);
+    const char *fresh = options_get(options, "fresh");
+    int lock, result = ERR_OK;
+    if (fresh || !report_finished(config)) result = preflight(config);
+    if (result == ERR_OK) result = lock_take(config, &lock);
     if (result != ERR_OK) return result;
-    if (options_get(options, "fresh")) result = start_over(config);
+    if (fresh) result = fresh_start(config);
     if (result == ERR_OK && report_finished(config)) {
         printf("Stream %s is finished already, with the configuration of that time; "
                "`sluice %s --fresh` starts it over.\n\n",

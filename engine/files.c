@@ -62,9 +62,9 @@ static int map_npy(struct row_file *f)
     int fd = open(f->path, O_RDONLY | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
-        int missing = fd < 0 && errno == ENOENT;
+        int code = fd < 0 ? err_of_file(errno) : ERR_FORMAT;
         if (fd >= 0) close(fd);
-        return err_set(missing ? ERR_NOTFOUND : ERR_IO, "%s: %s", f->path,
+        return err_set(code, "%s: %s", f->path,
                        fd < 0 ? strerror(errno) : "not a file with anything in it");
     }
     f->map_bytes = (size_t)st.st_size;

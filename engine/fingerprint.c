@@ -106,9 +106,7 @@ int fingerprint_file(const char *path, enum fingerprint_depth depth, const char 
                      uint64_t *hash)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot open %s: %s", path,
-                       strerror(errno));
+    if (fd < 0) return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
     struct stat st;
     char cached[PATH_MAX];
     int result;

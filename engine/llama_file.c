@@ -16,9 +16,8 @@ int llama_file_check(const char *path)
 {
     FILE *file = fopen(path, "rb");
     if (!file)
-        return err_set(errno == ENOENT ? ERR_NOTFOUND : ERR_IO,
-                       "cannot open the model %s: %s; HINT: see stream.model", path,
-                       strerror(errno));
+        return err_set(err_of_file(errno), "cannot open the model %s: %s; HINT: see stream.model",
+                       path, strerror(errno));
     unsigned char head[8] = {0};
     size_t n = fread(head, 1, sizeof head, file);
     int failed = ferror(file);

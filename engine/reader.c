@@ -36,7 +36,7 @@ static int fill(struct reader *r)
     do {
         n = read(r->fd, r->input + r->end, sizeof r->input - r->end);
     } while (n < 0 && errno == EINTR);
-    if (n < 0) return err_set(ERR_IO, "cannot read %s: %s", r->path, strerror(errno));
+    if (n < 0) return err_set(err_of_file(errno), "cannot read %s: %s", r->path, strerror(errno));
     if (n == 0) r->input_ended = 1;
     r->end += (size_t)n;
     return ERR_OK;
@@ -72,8 +72,7 @@ int reader_open(const char *path, struct reader **reader)
     if (!r->path)
         result = err_set(ERR_NOMEM, "no memory to read %s", path);
     else if (r->fd < 0)
-        result = err_set(errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot open %s: %s", path,
-                         strerror(errno));
+        result = err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
     else
         result = start(r);
     if (result != ERR_OK) {

@@ -3,8 +3,8 @@
  *
  * config_table.c lists every option once (key, type, default, unit, range, meaning, place in struct
  * config). Reading, --set, --print-config, the man pages and the documentation all follow that
- * table. config_yaml.c is the only file that knows YAML. Strings here are never NULL: "" means not
- * given. A struct config does not change after config_load() and may be read from any thread.
+ * table. config_yaml.c and config_merge.c alone know YAML. Strings here are never NULL: "" means
+ * not given. A struct config does not change after config_load() and may be read from any thread.
  */
 #ifndef SLUICE_RUNTIME_CONFIG_H
 #define SLUICE_RUNTIME_CONFIG_H
@@ -161,6 +161,15 @@ int config_check_section(const struct config *config, const char *section);
 /* Checks that need the row width: min_rows and the batch against what the buffer can hold.
  * capacity_rows = 0: estimated from sink.size. ERR_USAGE. */
 int config_check_rows(const struct config *config, uint32_t width, uint64_t capacity_rows);
+
+/* Whether the stream's hooks, as the engine has them, are what the autoencoders need: two of a
+ * transcoder, one width of a crosscoder. ERR_USAGE. */
+struct config_hook {
+    const char *name;
+    uint32_t width;
+};
+int config_check_hooks(const struct config *config, const struct config_hook *hooks,
+                       uint32_t count);
 
 /* Every option as YAML with default, unit and meaning; `config` = NULL: the defaults. With a config
  * the output can be loaded back and gives the same one. ERR_IO. */

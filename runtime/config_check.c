@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "proto/message.h"
 #include "runtime/address.h"
+#include "runtime/made.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -84,14 +85,6 @@ static int check_addresses(const struct config *c)
     return ERR_OK;
 }
 
-static int name_taken(const char *name)
-{
-    static const char *const ours[] = {"buffer", "capture", "ipc", "log", "http", "lock"};
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-        if (strcmp(name, ours[i]) == 0) return 1;
-    return 0;
-}
-
 static const char name_rule[] = "1 to 63 letters, digits, dots, dashes and underscores";
 
 static int name_ok(const char *name)
@@ -109,9 +102,10 @@ static int check_names(const struct config *c)
         const char *name = consumers->item[i];
         if (!name_ok(name))
             return fail(c, "trainer", "consumers", "'%.80s' is not a name: %s", name, name_rule);
-        if (name_taken(name))
+        if (made_name_taken(name))
             return fail(c, "trainer", "consumers",
-                        "'%s' is a folder of the run itself; HINT: choose another name", name);
+                        "'%s' is a file or folder of the run itself; HINT: choose another name",
+                        name);
         for (uint32_t j = 0; j < i; j++)
             if (strcmp(name, consumers->item[j]) == 0)
                 return fail(c, "trainer", "consumers", "'%s' is there twice", name);
@@ -266,6 +260,30 @@ int config_check_rows(const struct config *c, uint32_t width, uint64_t capacity_
     return ERR_OK;
 }
 
+static int check_hooks_of(const struct config_sae *sae, const struct config_hook *hooks,
+                          uint32_t count)
+{
+    if (sae->arch == SAE_TRANSCODER && count != 2)
+        return err_set(ERR_USAGE,
+                       "autoencoder %s: a transcoder needs a stream of two hooks, not %u",
+                       sae->name, count);
+    for (uint32_t h = 1; sae->arch == SAE_CROSSCODER && h < count; h++)
+        if (hooks[h].width != hooks[0].width)
+            return err_set(ERR_USAGE,
+                           "autoencoder %s: a crosscoder needs hooks of one width; %s has %u "
+                           "values, %s %u",
+                           sae->name, hooks[0].name, hooks[0].width, hooks[h].name, hooks[h].width);
+    return ERR_OK;
+}
+
+int config_check_hooks(const struct config *c, const struct config_hook *hooks, uint32_t count)
+{
+    int result = ERR_OK;
+    for (uint32_t i = 0; i < c->trainer.saes_count && result == ERR_OK; i++)
+        result = check_hooks_of(&c->trainer.saes[i], hooks, count);
+    return result;
+}
+
 int config_check(const struct config *c)
 {
     int result = check_names(c);
@@ -277,7 +295,7 @@ int config_check(const struct config *c)
         result = fail(c, "sink", "slab",
                       "a slab of %llu bytes leaves fewer than 64 in sink.size; HINT: leave it out",
                       (unsigned long long)c->sink.slab_bytes);
-    if (result == ERR_OK && c->capture.engine == CONFIG_SYNTHETIC)
+    if (result == ERR_OK && c->capture.engine == CONFIG_SYNTHETIC && c->trainer.consumers.count)
         result = config_check_rows(c, c->capture.synthetic.width, 0);
     return result;
 }

@@ -40,17 +40,38 @@ int config_cache_dir(char *out)
     return xdg_dir("XDG_CACHE_HOME", ".cache", out);
 }
 
+/* One way to write each path: no "//", no "/." and no slash at the end. ".." stays, as what it
+ * means depends on links. */
+static void tidy(char *path)
+{
+    char *to = path;
+    for (const char *from = path; *from;) {
+        size_t length = strcspn(from + 1, "/") + 1; /* "/name" */
+        if (length > 1 && strncmp(from, "/.", length) != 0) {
+            memmove(to, from, length);
+            to += length;
+        }
+        from += length;
+    }
+    if (to == path) *to++ = '/';
+    *to = '\0';
+}
+
+static int given_run_dir(const char *dir, char *out)
+{
+    char base[CONFIG_PATH_BYTES] = "";
+    if (dir[0] != '/' && !getcwd(base, sizeof base))
+        return err_set(ERR_IO, "cannot tell the working directory; HINT: give stream.run_dir as an "
+                               "absolute path");
+    int result = dir[0] == '/' ? join(out, "%s", dir) : join(out, "%s/%s", base, dir);
+    if (result == ERR_OK) tidy(out);
+    return result;
+}
+
 int config_run_dir(const struct config *config, char *out)
 {
     char base[CONFIG_PATH_BYTES];
-    const char *dir = config->stream.run_dir;
-    if (dir[0] == '/') return join(out, "%s", dir);
-    if (dir[0]) {
-        if (!getcwd(base, sizeof base))
-            return err_set(ERR_IO, "cannot tell the working directory; HINT: give "
-                                   "stream.run_dir as an absolute path");
-        return join(out, "%s/%s", base, dir);
-    }
+    if (config->stream.run_dir[0]) return given_run_dir(config->stream.run_dir, out);
     int result = xdg_dir("XDG_STATE_HOME", ".local/state", base);
     return result == ERR_OK ? join(out, "%s/%s", base, config->stream.name) : result;
 }

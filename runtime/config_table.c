@@ -169,9 +169,9 @@ const struct config_option config_options[] = {
      "safetensors file that the true directions are written to, a relative one in the run's "
      "folder; empty: none"},
 
-    {"broker", "front", OPTION_TEXT, IN(broker.front), "", "", 0, 0, NULL,
+    {"broker", "front", OPTION_ENDPOINT, IN(broker.front), "", "", 0, 0, NULL,
      "ZeroMQ endpoint for producers; empty: ipc in the run's folder"},
-    {"broker", "back", OPTION_TEXT, IN(broker.back), "", "", 0, 0, NULL,
+    {"broker", "back", OPTION_ENDPOINT, IN(broker.back), "", "", 0, 0, NULL,
      "ZeroMQ endpoint for the sink; empty: ipc in the run's folder"},
     {"broker", "http", OPTION_TEXT, IN(broker.http), "127.0.0.1:0", "", 0, 0, NULL,
      "address of /api/status, /metrics and /healthz; port 0: any free one, written "

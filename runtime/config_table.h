@@ -5,15 +5,16 @@
 #include "runtime/config.h"
 
 enum option_type {
-    OPTION_TEXT,   /* char * */
-    OPTION_PATH,   /* char *, "~" at the front expanded */
-    OPTION_TEXTS,  /* struct config_list; one scalar is a list of one */
-    OPTION_PATHS,  /* the same with "~" expanded */
-    OPTION_COUNT,  /* uint32_t */
-    OPTION_NUMBER, /* uint64_t */
-    OPTION_BYTES,  /* uint64_t, with a suffix KiB MiB GiB TiB KB MB GB TB */
-    OPTION_REAL,   /* double */
-    OPTION_CHOICE, /* int, one of `choices` */
+    OPTION_TEXT,     /* char * */
+    OPTION_PATH,     /* char *, expanded: config_expand() */
+    OPTION_ENDPOINT, /* char *, expanded likewise: it may hold a path */
+    OPTION_TEXTS,    /* struct config_list; one scalar is a list of one */
+    OPTION_PATHS,    /* the same, each expanded */
+    OPTION_COUNT,    /* uint32_t */
+    OPTION_NUMBER,   /* uint64_t */
+    OPTION_BYTES,    /* uint64_t, with a suffix KiB MiB GiB TiB KB MB GB TB */
+    OPTION_REAL,     /* double */
+    OPTION_CHOICE,   /* int, one of `choices` */
 };
 
 struct config_choice {
@@ -72,6 +73,12 @@ int config_option_find(const char *section, const char *key);
 int config_value_set(const struct config_option *option, void *base, const char *text);
 int config_value_append(const struct config_option *option, void *base, const char *text);
 void config_value_clear(const struct config_option *option, void *base);
+
+/* A path as the user wrote it into out[CONFIG_PATH_BYTES]: ${NAME} becomes that variable of the
+ * environment, $${ a literal ${, and then "~" or "~user" at the front a home folder (of a user that
+ * does not exist it stays). ERR_USAGE: the variable is not set or empty, or none is named; the text
+ * has no place. */
+int config_expand(const char *text, char *out);
 
 /* What is allowed: "a whole number from 1 to 256". Writes into out[bytes]. */
 void config_value_allowed(const struct config_option *option, char *out, size_t bytes);

@@ -42,9 +42,10 @@ void config_value_allowed(const struct config_option *option, char *out, size_t 
 {
     static const char *const kinds[] = {
         [OPTION_TEXT] = "a text",           [OPTION_PATH] = "a path",
-        [OPTION_TEXTS] = "a list of texts", [OPTION_PATHS] = "a list of paths",
-        [OPTION_COUNT] = "a whole number",  [OPTION_NUMBER] = "a whole number",
-        [OPTION_BYTES] = "a size",          [OPTION_REAL] = "a number",
+        [OPTION_ENDPOINT] = "an endpoint",  [OPTION_TEXTS] = "a list of texts",
+        [OPTION_PATHS] = "a list of paths", [OPTION_COUNT] = "a whole number",
+        [OPTION_NUMBER] = "a whole number", [OPTION_BYTES] = "a size",
+        [OPTION_REAL] = "a number",
     };
     if (option->type == OPTION_CHOICE) {
         int used = snprintf(out, bytes, "one of");
@@ -153,24 +154,29 @@ static int is_utf8(const char *text)
     return 1;
 }
 
+static int is_expanded(const struct config_option *option)
+{
+    return option->type == OPTION_PATH || option->type == OPTION_PATHS ||
+           option->type == OPTION_ENDPOINT;
+}
+
 static int copy_text(const struct config_option *option, const char *text, char **copy)
 {
-    const char *home = "";
-    int path = option->type == OPTION_PATH || option->type == OPTION_PATHS;
-    if (!is_utf8(text)) return err_set(ERR_USAGE, "the value is not valid UTF-8");
-    if (path && text[0] == '~' && (text[1] == '/' || text[1] == '\0')) {
-        home = getenv("HOME");
-        if (!home || home[0] != '/')
-            return err_set(ERR_USAGE, "'%.80s' cannot be expanded: HOME is not set", text);
-        text++;
+    char expanded[CONFIG_PATH_BYTES];
+    if (is_expanded(option)) {
+        int result = config_expand(text, expanded);
+        if (result != ERR_OK) return result;
+        text = expanded;
     }
-    size_t bytes = strlen(home) + strlen(text) + 1;
-    if (path && bytes > CONFIG_PATH_BYTES)
-        return err_set(ERR_USAGE, "'%.80s...' is longer than a path may be", text);
-    *copy = malloc(bytes);
-    if (!*copy) return err_set(ERR_NOMEM, "no memory for the configuration");
-    snprintf(*copy, bytes, "%s%s", home, text);
-    return ERR_OK;
+    if (!is_utf8(text)) return err_set(ERR_USAGE, "the value is not valid UTF-8");
+    *copy = strdup(text);
+    return *copy ? ERR_OK : err_set(ERR_NOMEM, "no memory for the configuration");
+}
+
+static int is_text(const struct config_option *option)
+{
+    return option->type == OPTION_TEXT || option->type == OPTION_PATH ||
+           option->type == OPTION_ENDPOINT;
 }
 
 static int is_list(const struct config_option *option)
@@ -183,7 +189,7 @@ void config_value_clear(const struct config_option *option, void *base)
     void *place = (char *)base + option->offset;
     if (is_list(option)) {
         config_list_free(place);
-    } else if (option->type == OPTION_TEXT || option->type == OPTION_PATH) {
+    } else if (is_text(option)) {
         char **text = place;
         free(*text);
         *text = NULL;
@@ -214,7 +220,8 @@ int config_value_set(const struct config_option *option, void *base, const char 
     int result;
     switch (option->type) {
     case OPTION_TEXT:
-    case OPTION_PATH: {
+    case OPTION_PATH:
+    case OPTION_ENDPOINT: {
         char *copy;
         result = copy_text(option, text, &copy);
         if (result != ERR_OK) return result;
@@ -249,13 +256,15 @@ int config_value_set(const struct config_option *option, void *base, const char 
 }
 
 /* Always double-quoted: then no text can be taken for another kind of YAML. Control characters,
- * line breaks of Unicode and what YAML's reader refuses are escaped. */
-static void print_text(const char *text, FILE *out)
+ * line breaks of Unicode and what YAML's reader refuses are escaped; `expanded`: and what would be
+ * taken for a variable. */
+static void print_text(const char *text, int expanded, FILE *out)
 {
     fputc('"', out);
     for (const char *p = text; *p;) {
         uint32_t code;
         size_t bytes = utf8_decode(p, &code);
+        if (expanded && strncmp(p, "${", 2) == 0) fputc('$', out);
         if (code == '"' || code == '\\') {
             fprintf(out, "\\%c", (int)code);
         } else if (code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 ||
@@ -295,7 +304,8 @@ int config_value_print(const struct config_option *option, const void *base, FIL
     switch (option->type) {
     case OPTION_TEXT:
     case OPTION_PATH:
-        print_text(*(char *const *)place, out);
+    case OPTION_ENDPOINT:
+        print_text(*(char *const *)place, is_expanded(option), out);
         break;
     case OPTION_TEXTS:
     case OPTION_PATHS: {
@@ -303,7 +313,7 @@ int config_value_print(const struct config_option *option, const void *base, FIL
         fputc('[', out);
         for (uint32_t i = 0; i < list->count; i++) {
             if (i > 0) fputs(", ", out);
-            print_text(list->item[i], out);
+            print_text(list->item[i], is_expanded(option), out);
         }
         fputc(']', out);
         break;

@@ -1,10 +1,12 @@
 /*
  * YAML into struct config, through libyaml's document: one mapping of sections, each a mapping of
- * options. The only file that knows YAML. Every message names file, line and key.
+ * options. With config_merge.c the only file that knows YAML. Every message names file, line and
+ * key.
  */
 #include "runtime/config_table.h"
 
 #include "base/err.h"
+#include "runtime/config_merge.h"
 #include "runtime/nearest.h"
 
 #include <stdlib.h>
@@ -156,6 +158,7 @@ static int read_pair(struct reader *r, const char *section, void *base, unsigned
     *inner = NULL;
     if (!key || !value)
         return fail(r, key_node, section[0] ? section : "configuration", "a key must be a word");
+    if (!section[0] && strncmp(key, "x-", 2) == 0) return ERR_OK; /* a place for anchors */
     if (subsection(section, key, path)) {
         for (size_t i = 0; i < config_sections_count; i++) {
             if (strcmp(config_sections[i].name, path) != 0) continue;
@@ -179,15 +182,14 @@ static int read_pair(struct reader *r, const char *section, void *base, unsigned
 }
 
 static int read_section(struct reader *r, const char *section, void *base, unsigned char *seen,
-                        yaml_node_t *node)
+                        yaml_node_t *node);
+
+static int read_pairs(struct reader *r, const char *section, void *base, unsigned char *seen,
+                      yaml_node_t *node, const struct config_pairs *pairs)
 {
-    if (node->type != YAML_MAPPING_NODE)
-        return fail(r, node, section[0] ? section : "configuration",
-                    "must be a mapping (key: value, ...)");
-    for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top;
-         p++) {
-        yaml_node_t *key = yaml_document_get_node(r->document, p->key);
-        yaml_node_t *value = yaml_document_get_node(r->document, p->value);
+    for (size_t i = 0; i < pairs->count; i++) {
+        yaml_node_t *key = yaml_document_get_node(r->document, pairs->pair[i].key);
+        yaml_node_t *value = yaml_document_get_node(r->document, pairs->pair[i].value);
         yaml_node_t *inner;
         char name[PATH_BYTES];
         int result = read_pair(r, section, base, seen, key ? key : node, value, &inner, name);
@@ -196,6 +198,28 @@ static int read_section(struct reader *r, const char *section, void *base, unsig
         if (result != ERR_OK) return result;
     }
     return ERR_OK;
+}
+
+/* A mapping with what it merges. */
+static int pairs_of(const struct reader *r, const char *section, yaml_node_t *node,
+                    struct config_pairs *pairs)
+{
+    yaml_node_t *where;
+    int result = config_merge(r->document, node, pairs, &where);
+    return place(r, where, section, result);
+}
+
+static int read_section(struct reader *r, const char *section, void *base, unsigned char *seen,
+                        yaml_node_t *node)
+{
+    struct config_pairs pairs;
+    const char *what = section[0] ? section : "configuration";
+    if (node->type != YAML_MAPPING_NODE)
+        return fail(r, node, what, "must be a mapping (key: value, ...)");
+    int result = pairs_of(r, what, node, &pairs);
+    if (result == ERR_OK) result = read_pairs(r, section, base, seen, node, &pairs);
+    free(pairs.pair);
+    return result;
 }
 
 /* One of the autoencoders that an item stands for. */
@@ -218,28 +242,37 @@ static int read_sae(struct reader *r, yaml_node_t *node)
     return ERR_OK;
 }
 
-/* The lists of an item. Keys that are unknown or given twice are told of when it is read. */
-static int find_lists(const struct reader *r, const yaml_node_t *node, struct config_sweep *sweep)
+static int note_list(const struct reader *r, const char *key, const yaml_node_t *value,
+                     struct config_sweep *sweep)
 {
-    const yaml_node_pair_t *end = node->data.mapping.pairs.top;
-    for (const yaml_node_pair_t *p = node->data.mapping.pairs.start; p < end; p++) {
-        yaml_node_t *value = yaml_document_get_node(r->document, p->value);
-        const char *key = scalar_text(yaml_document_get_node(r->document, p->key));
-        if (!key || !value || value->type != YAML_SEQUENCE_NODE) continue;
-        int index = config_option_find(CONFIG_SAES, key);
-        if (index < 0 || sweep->length[index]) continue;
-        size_t items = (size_t)(value->data.sequence.items.top - value->data.sequence.items.start);
-        if (strcmp(key, "name") == 0)
-            return fail(r, value, CONFIG_SAES ".name",
-                        "is one text; where other keys have lists, what varies is appended to it");
-        if (items == 0) {
-            char path[PATH_BYTES];
-            snprintf(path, sizeof path, CONFIG_SAES ".%.64s", key);
-            return fail(r, value, path, "the list is empty");
-        }
-        sweep->length[index] = (uint32_t)items;
+    int index = config_option_find(CONFIG_SAES, key);
+    if (index < 0 || sweep->length[index]) return ERR_OK;
+    size_t items = (size_t)(value->data.sequence.items.top - value->data.sequence.items.start);
+    if (strcmp(key, "name") == 0)
+        return fail(r, value, CONFIG_SAES ".name",
+                    "is one text; where other keys have lists, what varies is appended to it");
+    if (items == 0) {
+        char path[PATH_BYTES];
+        snprintf(path, sizeof path, CONFIG_SAES ".%.64s", key);
+        return fail(r, value, path, "the list is empty");
     }
+    sweep->length[index] = (uint32_t)items;
     return ERR_OK;
+}
+
+/* The lists of an item. Keys that are unknown or given twice are told of when it is read. */
+static int find_lists(const struct reader *r, yaml_node_t *node, struct config_sweep *sweep)
+{
+    struct config_pairs pairs;
+    int result = pairs_of(r, CONFIG_SAES, node, &pairs);
+    for (size_t i = 0; i < pairs.count && result == ERR_OK; i++) {
+        yaml_node_t *value = yaml_document_get_node(r->document, pairs.pair[i].value);
+        const char *key = scalar_text(yaml_document_get_node(r->document, pairs.pair[i].key));
+        if (key && value && value->type == YAML_SEQUENCE_NODE)
+            result = note_list(r, key, value, sweep);
+    }
+    free(pairs.pair);
+    return result;
 }
 
 static int read_item(struct reader *r, yaml_node_t *node)

@@ -263,6 +263,12 @@ static int claim_ipc(struct link *link, const char *path)
     }
     if (result != ERR_OK) return result;
     fcntl(link->lock, F_SETFD, FD_CLOEXEC); /* nobody else serves this socket */
+    struct stat st;                         /* ZeroMQ removes what is there */
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return err_set(ERR_USAGE,
+                       "%s is there and is no socket: it was left as it is; HINT: give the "
+                       "endpoint another path",
+                       path);
     if (is_alive(path))
         return err_set(ERR_EXISTS,
                        "another program answers at the socket %s; HINT: stop it, or "

@@ -327,9 +327,14 @@ static void man_commands(const struct program_spec *program, FILE *out)
 /* The page of the program with commands is the one that has the whole table. */
 static void man_configuration(const struct program_spec *program, FILE *out)
 {
-    fputs(".SH CONFIGURATION\nFILE is YAML: one mapping of sections, each a mapping of options. "
-          "Unknown keys are errors. ",
-          out);
+    fputs(
+        ".SH CONFIGURATION\nFILE is YAML: one mapping of sections, each a mapping of options. "
+        "Unknown keys are errors, but for those that begin with x-, which are a place for anchors. "
+        "Anchors, aliases and merge keys (<<: *base) work as in other YAML; a mapping's own keys "
+        "go first. In paths and endpoints ${NAME} is a variable of the environment (one that is "
+        "not set, or empty, is an error; $${ is a literal ${), and ~ or ~user at the front a home "
+        "folder; --print-config shows them expanded. ",
+        out);
     if (!program->commands) {
         fputs("Every option is in\n.BR sluice (1)\nand in the output of "
               "\\-\\-print\\-config.\n",

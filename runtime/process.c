@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "proto/message.h"
+#include "runtime/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,6 +64,7 @@ struct process {
     struct link *report;
     struct log_limit report_limit;
     int draining, finished, code;
+    int has_parent;
 };
 
 /* --- what the process can ask for --- */
@@ -356,6 +358,7 @@ static int watch_parent(struct process *p)
         return err_set(ERR_USAGE, "SLUICE_PARENT_FD=%.20s is not an open pipe", text);
     fcntl((int)fd, F_SETFD, FD_CLOEXEC);
     unsetenv("SLUICE_PARENT_FD");
+    p->has_parent = 1;
     uv_pipe_init(&p->loop, &p->parent, 0);
     p->parent.data = p;
     if (uv_pipe_open(&p->parent, (int)fd) != 0 ||
@@ -425,6 +428,19 @@ static int open_http(struct process *p)
     return result;
 }
 
+/* Who writes nothing into the run's folder has no need of it. */
+static int claim_folder(const struct process *p)
+{
+    const struct config *c = p->config;
+    int broker = strcmp(p->spec->section, "broker") == 0;
+    int capture = strcmp(p->spec->section, "capture") == 0;
+    int elsewhere = broker && c->broker.front[0] && c->broker.back[0];
+    if ((elsewhere || (capture && !c->capture.synthetic.truth_file[0])) &&
+        strcmp(http_of(p), "off") == 0)
+        return ERR_OK;
+    return folder_claim(c);
+}
+
 static int open_all(struct process *p)
 {
     p->state = calloc(1, p->spec->state_bytes ? p->spec->state_bytes : 1);
@@ -438,6 +454,7 @@ static int open_all(struct process *p)
     int result = watch_parent(p);
     if (result == ERR_OK) result = limits_threads(LINK_THREADS, "ZeroMQ");
     if (result == ERR_OK) result = limits_memory(LEAST_BYTES, "the process itself");
+    if (result == ERR_OK) result = claim_folder(p);
     if (result == ERR_OK) result = link_hub_open(&p->loop, &p->hub);
     if (result == ERR_OK) result = open_metrics(p);
     if (result == ERR_OK) result = open_http(p);
@@ -555,5 +572,6 @@ int process_main(const struct process_spec *spec, int argc, char **argv)
     harden();
     log_open(p.name, p.options.log_level);
     run(&p);
-    return err_exit_code(p.code);
+    int code = err_exit_code(p.code);
+    return code == 1 && p.has_parent && err_is_final(p.code) ? PROCESS_EXIT_FINAL : code;
 }

@@ -22,6 +22,10 @@
 #include "runtime/metrics.h"
 #include "runtime/options.h"
 
+/* What a process that has a parent (SLUICE_PARENT_FD) ends with in place of 1 where a second try is
+ * of no use (err_is_final()): a file that it reads is not what it should be. */
+enum { PROCESS_EXIT_FINAL = 3 };
+
 /* A drain that takes longer is stopped: ten seconds are promised, some are grace. */
 enum { PROCESS_DRAIN_SECONDS = 15 };
 

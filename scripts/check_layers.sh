@@ -32,7 +32,7 @@ may_hold() {
     zmq.h) echo 'runtime/link.c' ;;
     uv.h) echo 'runtime/*' ;;
     microhttpd.h) echo 'runtime/http.c' ;;
-    yaml.h) echo 'runtime/config_yaml.c' ;;
+    yaml.h) echo 'runtime/config_@(yaml|merge).[ch]' ;;
     llama.h | ggml*.h | gguf.h) echo 'engine/llama*.c' ;;
     cblas.h) echo 'sae/blas.c' ;;
     zlib.h | zstd.h | zstd_errors.h | bzlib.h | lzma.h) echo 'engine/unpack_*.c' ;;

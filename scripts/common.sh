@@ -7,7 +7,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/sluice
 # llama.cpp, as the source archive of llama-cpp-python carries it. A change of version or of the
 # options in deps.sh needs another llama_version or llama_recipe: both are in the cache's key.
 llama_version=0.3.36
-llama_recipe=1
+llama_recipe=2
 llama_sha256=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
 # Versions that a llama.pc of the system may have (a glob). Others have other functions.
 llama_supported='0.5.*'

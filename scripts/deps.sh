@@ -39,46 +39,25 @@ install_packages() {
         apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
 }
 
-# Shared libraries come out of a wheel as three copies each; two become links again.
-link_again() {
-    local file
-    for file in "$1"/*.so.*.*.*; do
-        ln -sf "${file##*/}" "${file%.*.*}"
-        ln -sf "${file##*/}" "${file%.so.*}.so"
-    done
-}
-
 # build_llama TARGET: builds in a folder beside the target and renames it when it has proved itself.
 build_llama() {
-    local target=$1 work python
+    local target=$1 work
     mkdir -p "${target%/*}"
     exec 9>"${target%/*}/lock"
     flock 9
     [ ! -e "$target/lib/libllama.so" ] || return 0
-    python=$(python_with_pip)
     rm -rf "${target%/*}"/.building.*
     work=$(mktemp -d "${target%/*}/.building.XXXXXX")
     trap 'rm -rf "$work"' EXIT
-    say "deps: building llama.cpp (llama-cpp-python $llama_version) for $cpu_key: 3 to 6 minutes"
-    printf 'llama-cpp-python==%s --hash=sha256:%s\n' "$llama_version" "$llama_sha256" >"$work/pinned"
-    # OpenMP stays on: its barriers sleep when told to (OMP_WAIT_POLICY), ggml's own always spin,
-    # and the engine shares its cores with a trainer.
-    CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) \
-        CMAKE_ARGS="$cpu_options -DGGML_OPENMP=ON -DCMAKE_BUILD_TYPE=Release" \
-        "$python" -m pip install --no-deps --no-cache-dir --require-hashes \
-        --disable-pip-version-check --root-user-action=ignore \
-        --target "$work/prefix" -r "$work/pinned" >"$work/log" 2>&1 || {
+    say "deps: building llama.cpp (llama-cpp-python $llama_version) for $cpu_key: 1 to 3 minutes"
+    scripts/llama_build.sh "$work" >"$work/log" 2>&1 || {
         tail -40 "$work/log" >&2
-        die "llama.cpp was not built (above: the end of pip's output)"
+        die "llama.cpp was not built (above: the end of what was said)"
     }
     # shellcheck disable=SC2016
     sed -i -e "s|^prefix=.*|prefix=$target|" -e 's|^exec_prefix=.*|exec_prefix=${prefix}|' \
         -e 's|^libdir=.*|libdir=${prefix}/lib|' -e 's|^includedir=.*|includedir=${prefix}/include|' \
-        "$work/prefix/lib/pkgconfig/llama.pc"
-    link_again "$work/prefix/lib"
-    mkdir "$work/done"
-    mv "$work/prefix/include" "$work/prefix/lib" "$work/done/"
-    cp "$work"/prefix/llama_cpp_python-*.dist-info/licenses/LICENSE* "$work/done/"
+        "$work/done/lib/pkgconfig/llama.pc"
     try_llama "$work/done" >&2
     mv -T "$work/done" "$target"
     rm -rf "$work"

@@ -22,7 +22,9 @@ install_libraries() {
             put 644 "$file" "$to/lib/sluice/${file##*/}"
         done
     done
-    put 644 "$(scripts/llama.sh --prefix)/LICENSE.md" "$to/share/doc/sluice/LICENSE.llama-cpp-python"
+    from=$(scripts/llama.sh --prefix)
+    put 644 "$from/LICENSE.md" "$to/share/doc/sluice/LICENSE.llama-cpp-python"
+    put 644 "$from/LICENSE.llama.cpp" "$to/share/doc/sluice/LICENSE.llama.cpp"
 }
 
 install_all() {

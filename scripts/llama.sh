@@ -1,7 +1,9 @@
 #!/bin/bash
 # Tells make about the llama.cpp in use: the system's where pkg-config knows one of a supported
 # version, else the one that `make deps` built for this kind of CPU.
-#   llama.sh --cflags | --libs | --prefix | --libdir | --system
+#   llama.sh --cflags | --libs | --prefix | --libdir | --system | --copy FOLDER
+# --copy puts the cache's libraries, under the names that the loader asks for, into a folder: a cache
+# is in somebody's home, where others may not look. Of the system's there is nothing to copy.
 # --system succeeds, silently, where it is the system's. Nothing is cached: headers and libraries
 # of two versions must never mix.
 set -eu
@@ -32,8 +34,18 @@ from_system() {
     --libs) system_libs ;;
     --prefix) pkg-config --variable=prefix llama ;;
     --libdir) pkg-config --variable=libdir llama ;;
-    --system) ;;
+    --system | --copy) ;;
     esac
+}
+
+copy_libraries() {
+    local file
+    mkdir -p "$2"
+    for file in "$1"/lib{llama,ggml,ggml-base,ggml-cpu}.so.[0-9]; do
+        # Never written over: a program that runs has the old one mapped.
+        install -m 755 "$file" "$2/${file##*/}.new"
+        mv -f "$2/${file##*/}.new" "$2/${file##*/}"
+    done
 }
 
 from_cache() {
@@ -44,16 +56,22 @@ from_cache() {
     [ -e "$prefix/lib/libllama.so" ] || die "no llama.cpp for this CPU in $prefix; HINT: run 'make deps'"
     case $1 in
     --cflags) printf '%s\n' "-I$prefix/include" ;;
-    # `make install` puts another place for the first one (chrpath): it may be shorter, not longer.
-    --libs) printf '%s\n' "-L$prefix/lib -Wl,-rpath,$prefix/lib -lllama -lggml -lggml-base" ;;
+    # A program finds them in BUILD/lib, from where it is itself: BUILD, BUILD/fuzz, BUILD/tests/e2e.
+    # `make install` puts another place for these (chrpath): it may be shorter, not longer. The
+    # quotes are for the shell that make starts.
+    --libs)
+        # shellcheck disable=SC2016
+        printf '%s\n' "-L$prefix/lib -Wl,-rpath-link,$prefix/lib"' -Wl,-rpath,'"'"'$ORIGIN/lib:$ORIGIN/../lib:$ORIGIN/../../lib'"'"' -lllama -lggml -lggml-base'
+        ;;
+    --copy) copy_libraries "$prefix/lib" "${2:?}" ;;
     --prefix) printf '%s\n' "$prefix" ;;
     --libdir) printf '%s\n' "$prefix/lib" ;;
     esac
 }
 
 case ${1-} in
---cflags | --libs | --prefix | --libdir | --system)
-    if system_has_one; then from_system "$1"; else from_cache "$1"; fi
+--cflags | --libs | --prefix | --libdir | --system | --copy)
+    if system_has_one; then from_system "$@"; else from_cache "$@"; fi
     ;;
-*) die "say --cflags, --libs, --prefix, --libdir or --system" ;;
+*) die "say --cflags, --libs, --prefix, --libdir, --system or --copy" ;;
 esac

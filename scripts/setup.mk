@@ -83,9 +83,14 @@ clean: ## remove all that was built here (the cache stays)
 $(BUILD)/llama.flags: FORCE
 	@scripts/llama.sh --prefix >/dev/null
 	@mkdir -p $(@D)
-	@echo '$(LLAMA_CFLAGS) $(LLAMA_LIBS)' | cmp -s - $@ || echo '$(LLAMA_CFLAGS) $(LLAMA_LIBS)' >$@
+	@echo "$(LLAMA_CFLAGS) $(LLAMA_LIBS)" | cmp -s - $@ || echo "$(LLAMA_CFLAGS) $(LLAMA_LIBS)" >$@
+# Beside the programs, so that whoever can read the tree can run them.
+$(BUILD)/lib/llama.copied: $(BUILD)/llama.flags
+	@scripts/llama.sh --copy $(@D)
+	@mkdir -p $(@D) && touch $@
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/llama*.c)): $(BUILD)/llama.flags
 $(BINARIES) $(TESTS) $(E2E) $(BENCHES) $(INTEROP) $(FUZZERS): $(BUILD)/llama.flags
+$(BINARIES) $(TESTS) $(E2E) $(BENCHES) $(INTEROP) $(FUZZERS): | $(BUILD)/lib/llama.copied
 
 .PHONY: bench bench-run bench-peers bench-programs
 bench: deps model ## measure the figures of docs/SPEED.md and print them (10 minutes, quiet machine)

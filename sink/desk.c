@@ -46,8 +46,9 @@ struct desk {
     int has_news;      /* a consumer's state has changed and was not acted upon yet */
     uint64_t ended_ns; /* when the stream was seen to have ended; 0: it has not */
     uint64_t checkpoint_request, replaced_slabs;
-    uint64_t stored[STORE_MAX_PRODUCERS]; /* slabs of each producer in the buffer */
-    uint32_t grant_turn;                  /* whose turn it is to be served first */
+    uint64_t stored[STORE_MAX_PRODUCERS];            /* slabs of each producer in the buffer */
+    unsigned char has_declined[STORE_MAX_PRODUCERS]; /* to measure: its share has no rows for it */
+    uint32_t grant_turn;                             /* whose turn it is to be served first */
     char trouble[512];
     int fatal; /* an error that there is no going on from */
     char fatal_text[1024];
@@ -372,13 +373,30 @@ static int check_hello(struct desk *d, const struct message *m, const struct des
     return ERR_OK;
 }
 
-/* The producer that measures is asked to; the others wait for it. */
-static int may_measure(const struct desk *d, uint32_t producer)
+static int all_declined(const struct desk *d)
 {
     for (uint32_t p = 0; p < d->sessions.producers; p++)
-        if (p != producer && d->sessions.session[p].session && d->sessions.session[p].is_measuring)
-            return 0;
-    return 1;
+        if (!d->has_declined[p]) return 0;
+    return err_set(
+        ERR_USAGE,
+        "the corpus is empty: not one row to measure came of it, in the shares of all %u "
+        "producers (what the filters leave out does not count); HINT: look at "
+        "capture.corpus (or capture.files, capture.synthetic.rows)",
+        d->sessions.producers);
+}
+
+/* The producer that measures is asked to; the others wait for it, and so does one that has nothing
+ * to measure, unless that is true of all. A new life may have another corpus. */
+static int may_measure(struct desk *d, const struct message *m)
+{
+    if (!m->epoch) d->has_declined[m->producer] = 0;
+    int rc = all_declined(d);
+    if (rc) return rc;
+    int busy = d->has_declined[m->producer];
+    for (uint32_t p = 0; p < d->sessions.producers; p++)
+        busy |= p != m->producer && d->sessions.session[p].session &&
+                d->sessions.session[p].is_measuring;
+    return busy ? err_set(ERR_AGAIN, "another producer measures the stream") : ERR_OK;
 }
 
 static int commit_epoch(struct desk *d, uint32_t producer, uint32_t epoch, uint64_t now_ns)
@@ -455,8 +473,7 @@ static int answer_hello(struct desk *d, uint32_t link, const struct message *m,
     if (!rc) rc = check_hello(d, m, own);
     if (!rc) rc = open_store(d, own, now_ns);
     if (!rc && d->stock.descriptor.measured) rc = descriptor_match(&d->stock.descriptor, own);
-    if (!rc && !d->stock.descriptor.measured && !may_measure(d, m->producer))
-        rc = err_set(ERR_AGAIN, "another producer measures the stream");
+    if (!rc && !d->stock.descriptor.measured) rc = may_measure(d, m);
     return rc ? rc : open_session(d, link, m, own, now_ns);
 }
 
@@ -494,9 +511,26 @@ static void on_describe(struct desk *d, uint32_t producer, const struct message 
     publish(d, now_ns);
 }
 
+/* Its end is not committed: it comes back once the stream is described, and ends then. So nothing
+ * that is kept depends on a corpus that nobody has described. */
+static void on_declined(struct desk *d, uint32_t producer)
+{
+    d->has_declined[producer] = 1;
+    log_event(LOG_INFO, "a producer's share has no row to measure",
+              LOG_U("producer", (uint64_t)producer));
+    if (all_declined(d))
+        break_off(d, producer, ERR_USAGE, 0, err_text());
+    else
+        break_off(d, producer, ERR_AGAIN, 1, "its share has no row to measure: another's has");
+}
+
 static void on_end(struct desk *d, uint32_t producer, const struct message *m, uint64_t now_ns)
 {
     struct session *s = &d->sessions.session[producer];
+    if (s->is_measuring) {
+        on_declined(d, producer);
+        return;
+    }
     if (s->expected != s->record.next_number) return; /* not committed yet: it asks again */
     if (m->next_number > s->record.next_number) {
         if (sessions_resync_due(s, now_ns)) say_state(d, producer, MESSAGE_RESYNC);

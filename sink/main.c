@@ -4,6 +4,7 @@
  */
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/streams.h"
 #include "runtime/process.h"
 #include "runtime/room.h"
 #include "sink/desk.h"
@@ -329,6 +330,7 @@ static const struct process_spec sink_process = {
 
 int main(int argc, char **argv)
 {
+    streams_open();
     process_keep_freed_memory();
     return process_main(&sink_process, argc, argv);
 }

@@ -64,15 +64,6 @@ uint32_t stock_rows_a_slab(const struct stock *s)
     return store_state(s->store)->rows_a_slab;
 }
 
-/* The size of a slab as the user says it (256KiB) is that of its pages; LMDB puts 16 bytes before
- * the first. 0: left to the buffer. */
-static uint32_t slab_bytes(uint64_t configured)
-{
-    enum { PAGE_BYTES = 4096, PAGE_HEADER_BYTES = 16 };
-    uint64_t pages = configured / PAGE_BYTES;
-    return pages ? (uint32_t)(pages * PAGE_BYTES - PAGE_HEADER_BYTES) : (uint32_t)configured;
-}
-
 static int open_store(struct stock *s, const struct descriptor *d)
 {
     const struct config_sink *c = &s->config->sink;
@@ -80,7 +71,7 @@ static int open_store(struct stock *s, const struct descriptor *d)
         .dir = s->buffer_dir,
         .stream = s->config->stream.name,
         .size_bytes = c->size_bytes,
-        .slab_bytes = slab_bytes(c->slab_bytes),
+        .slab_bytes = store_slab_setting(c->slab_bytes),
         .width = d->width,
         .dtype = d->dtype,
         .durability = c->durability == CONFIG_POWER ? DURABILITY_POWER : DURABILITY_PROCESS,
@@ -124,11 +115,7 @@ int stock_prepare(struct stock *s, const struct descriptor *d)
     if (!rc && s->config->trainer.consumers.count)
         rc =
             config_check_rows(s->config, d->width, store_capacity(s->store) * stock_rows_a_slab(s));
-    if (!rc && store_capacity(s->store) < 2 * STORE_KEPT_SLABS * s->config->capture.producers)
-        rc = err_set(ERR_USAGE,
-                     "a buffer of %" PRIu64 " slabs is too small for %u producers; HINT: raise "
-                     "sink.size, or lower sink.slab",
-                     store_capacity(s->store), s->config->capture.producers);
+    if (!rc) rc = store_check_producers(store_capacity(s->store), s->config->capture.producers);
     if (rc && s->store) {
         store_close(s->store);
         s->store = NULL;

@@ -2,6 +2,7 @@
  * signals, metrics and reports; the training has a thread of its own. */
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/streams.h"
 #include "proto/message.h"
 #include "runtime/process.h"
 #include "sae/sae.h"
@@ -211,6 +212,7 @@ static const struct process_spec trainer_process = {
 
 int main(int argc, char **argv)
 {
+    streams_open();
     sae_blas_wide(argv);
     return process_main(&trainer_process, argc, argv);
 }

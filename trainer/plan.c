@@ -81,22 +81,13 @@ static struct sae_options sae_options_of(const struct plan *p, const struct conf
     return o;
 }
 
-/* Whether the stream has the hooks that an architecture needs. */
-static int check_hooks(const struct plan *p, const struct config_sae *c)
+/* Whether the stream has the hooks that the architectures need. */
+static int check_hooks(const struct plan *p, const struct config *config)
 {
-    const struct descriptor *d = &p->descriptor;
-    if (c->arch == SAE_TRANSCODER && d->hooks != 2)
-        return err_set(ERR_USAGE,
-                       "autoencoder %s: a transcoder needs a stream of two hooks, not %u", c->name,
-                       d->hooks);
-    for (uint32_t h = 1; c->arch == SAE_CROSSCODER && h < d->hooks; h++)
-        if (d->hook[h].width != d->hook[0].width)
-            return err_set(
-                ERR_USAGE,
-                "autoencoder %s: a crosscoder needs hooks of one width; %s has %u values, "
-                "%s %u",
-                c->name, d->hook[0].name, d->hook[0].width, d->hook[h].name, d->hook[h].width);
-    return ERR_OK;
+    struct config_hook hooks[DESCRIPTOR_MAX_HOOKS];
+    for (uint32_t h = 0; h < p->descriptor.hooks; h++)
+        hooks[h] = (struct config_hook){p->descriptor.hook[h].name, p->descriptor.hook[h].width};
+    return config_check_hooks(config, hooks, p->descriptor.hooks);
 }
 
 int plan_make(const struct config *config, const char *descriptor, struct pool *pool,
@@ -106,8 +97,7 @@ int plan_make(const struct config *config, const char *descriptor, struct pool *
     int result = descriptor_decode(descriptor, strlen(descriptor), &p.descriptor);
     if (result == ERR_OK && !p.descriptor.measured)
         result = err_set(ERR_STATE, "the stream's descriptor carries no input scale and mean");
-    for (uint32_t i = 0; i < config->trainer.saes_count && result == ERR_OK; i++)
-        result = check_hooks(&p, &config->trainer.saes[i]);
+    if (result == ERR_OK) result = check_hooks(&p, config);
     if (result == ERR_OK) result = scales(&p);
     if (result == ERR_OK) {
         lengths(&p, config);

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "runtime/folder.h"
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "sae/checkpoint.h"
@@ -63,7 +64,7 @@ int training_new(const struct training_options *options, struct training **train
     } else if (result == ERR_OK) {
         result = config_buffer_dir(t->config, t->buffer);
     }
-    if (result == ERR_OK) result = dir_make(t->dir, 0700);
+    if (result == ERR_OK) result = folder_claim_consumer(t->config, options->consumer);
     if (result != ERR_OK) {
         training_free(t);
         return result;

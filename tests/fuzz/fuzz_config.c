@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     const char *sets[] = {set};
     struct config *config = NULL, *again = NULL;
     setenv("HOME", "/home/x", 1);
+    setenv("DATA", "/data/${y}", 1);
     int result = config_parse(text, text_bytes, "f.yaml", sets, set ? 1 : 0, &config);
     if (result == ERR_OK) {
         size_t first_bytes, second_bytes;

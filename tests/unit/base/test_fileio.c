@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,9 +92,71 @@ static void a_held_lock_names_its_holder(void **state)
     close(second);
 }
 
+static void write_text(const char *name, const char *text, char *path)
+{
+    snprintf(path, 128, "%s/%s", folder, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void holds(const char *path, const char *text)
+{
+    char *data;
+    size_t size;
+    assert_int_equal(file_read(path, 4096, &data, &size), ERR_OK);
+    assert_string_equal(data, text);
+    free(data);
+}
+
+/* Other programs call their files lock, too. */
+static void a_file_that_is_no_lock_is_left_as_it_is(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"my notes\n", "12 apples\n",
+                                        "12",         "\n",
+                                        "12\n13\n",   "123456789012345678901234567890123456789\n"};
+    char path[128], link[128];
+    int fd;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        write_text("foreign", texts[i], path);
+        assert_int_equal(file_lock(path, &fd), ERR_USAGE);
+        assert_non_null(strstr(err_text(), "HINT"));
+        holds(path, texts[i]);
+    }
+    write_text("foreign", "", path);
+    snprintf(link, sizeof link, "%s/link", folder);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(file_lock(link, &fd), ERR_IO); /* what it points to is not written to */
+    holds(path, "");
+    assert_int_equal(file_lock(path, &fd), ERR_OK);
+    close(fd);
+    write_text("foreign", "4711\n", path); /* of a process that is gone */
+    assert_int_equal(file_lock(path, &fd), ERR_OK);
+    close(fd);
+}
+
+static void a_temporary_file_is_none_that_was_there(void **state)
+{
+    (void)state;
+    char path[128], foreign[128], name[PATH_MAX];
+    int fd;
+    snprintf(name, sizeof name, "new.tmp.%ld", (long)getpid());
+    write_text(name, "mine\n", foreign);
+    snprintf(path, sizeof path, "%s/new", folder);
+    assert_int_equal(file_temporary(path, name, &fd), ERR_OK);
+    assert_string_not_equal(name, foreign);
+    close(fd);
+    assert_int_equal(file_replace(path, "x", 1), ERR_OK);
+    holds(foreign, "mine\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_that_is_no_lock_is_left_as_it_is),
+        cmocka_unit_test(a_temporary_file_is_none_that_was_there),
         cmocka_unit_test(replaced_file_has_the_new_bytes_and_is_private),
         cmocka_unit_test(failed_replacement_keeps_the_old_file),
         cmocka_unit_test(a_file_over_the_limit_is_refused),

@@ -226,7 +226,7 @@ static void a_missing_or_empty_file_says_so(void **state)
     assert_int_equal(file_replace(path, "", 0), ERR_OK);
     assert_int_equal(safetensors_open(path, &file), ERR_FORMAT);
     assert_non_null(strstr(err_text(), path));
-    assert_int_equal(safetensors_open(folder, &file), ERR_IO);
+    assert_int_equal(safetensors_open(folder, &file), ERR_USAGE);
 }
 
 static void an_aborted_new_file_leaves_the_old(void **state)

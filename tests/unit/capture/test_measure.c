@@ -48,6 +48,7 @@ static void by_hand(void **state)
     struct engine_batch batch = batch_of(0);
     assert_int_equal(measure_new(WIDTH, 1 << 20, &m), 0);
     assert_int_equal(measure_add(m, &batch), 0);
+    assert_int_equal(measure_candidates(m, &d), 5);
     assert_int_equal(measure_finish(m, &d), 0);
     /* Candidates 3 to 7: norms of a 1 3 5 7 1, of b 5 5 10 10 5000. */
     assert_float_equal(d.hook[0].norm_median, 3, 1e-12);

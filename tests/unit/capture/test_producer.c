@@ -176,6 +176,54 @@ static void measures_first(void **unused)
     producer_free(s.p);
 }
 
+static void a_share_without_rows_does_not_measure(void **unused)
+{
+    (void)unused;
+    struct script s;
+    struct producer_send send;
+    start(&s, 0);
+    expect(&s, MESSAGE_HELLO);
+    welcome(&s, MESSAGE_MEASURE, 5, 1, 1, 0);
+    producer_decline(s.p);
+    assert_int_equal(send_next(&s, &send), MESSAGE_END);
+    assert_int_equal(send.message.session, 5);
+    assert_int_equal(send.message.next_number, 1);
+    refuse(&s, MESSAGE_RETRY, 5, ERR_AGAIN);
+    s.now += second;
+    assert_int_equal(send_next(&s, &send), MESSAGE_HELLO);
+    assert_int_equal(send.message.epoch, 1);
+    uint64_t generation = producer_order(s.p).generation;
+    welcome(&s, MESSAGE_MEASURE, 6, 1, 1, 0); /* of a sink that has forgotten it */
+    assert_int_equal(producer_order(s.p).generation, generation);
+    expect(&s, MESSAGE_END);
+    welcome(&s, 0, 6, 1, 1, 2); /* another has measured */
+    assert_int_equal(producer_order(s.p).task, PRODUCER_MAKE);
+    expect(&s, -1);
+    assert_int_equal(producer_end(s.p, producer_order(s.p).generation), ERR_OK);
+    assert_int_equal(send_next(&s, &send), MESSAGE_END);
+    assert_int_equal(send.message.next_number, 1);
+    state(&s, MESSAGE_ENDED, 6, 1, 2);
+    assert_int_equal(producer_phase(s.p), PRODUCER_ENDED);
+    producer_free(s.p);
+}
+
+/* An older sink takes that END as the end. */
+static void an_end_while_measuring_may_be_committed(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, 0);
+    expect(&s, MESSAGE_HELLO);
+    welcome(&s, MESSAGE_MEASURE, 5, 1, 1, 0);
+    producer_decline(s.p);
+    expect(&s, MESSAGE_END);
+    state(&s, 0, 5, 1, 0);
+    assert_int_equal(producer_phase(s.p), PRODUCER_MEASURING);
+    state(&s, MESSAGE_ENDED, 5, 1, 0);
+    assert_int_equal(producer_phase(s.p), PRODUCER_ENDED);
+    producer_free(s.p);
+}
+
 static void sends_within_credit(void **unused)
 {
     (void)unused;
@@ -564,6 +612,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(measures_first),
+        cmocka_unit_test(a_share_without_rows_does_not_measure),
+        cmocka_unit_test(an_end_while_measuring_may_be_committed),
         cmocka_unit_test(sends_within_credit),
         cmocka_unit_test(window_is_bounded),
         cmocka_unit_test(sink_restarts),

@@ -98,6 +98,43 @@ static void bad_usage_is_never_tried_again(void **state)
     assert_int_equal(child->phase, CHILD_GIVEN_UP);
 }
 
+/* What can pass is tried again; a file that is wrong stays wrong. */
+static void what_no_second_try_mends_is_tried_once(void **state)
+{
+    (void)state;
+    struct child *child = add(CHILD_CAPTURE, "exit 3");
+    assert_int_equal(tend_while(child, CHILD_WAITING, 0, 0), ERR_OK);
+    int result = tend_while(child, CHILD_RUNNING, 0, 0);
+    assert_int_equal(err_exit_code(result), 1);
+    assert_int_equal(child->phase, CHILD_GIVEN_UP);
+    assert_non_null(strstr(err_text(), "one ended with exit code 1; no second try"));
+}
+
+static void a_signal_is_tried_again_and_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *script, *how;
+    } deaths[] = {{"kill -ABRT $$", "signal 6 (Aborted)"},
+                  {"kill -SEGV $$", "signal 11 (Segmentation fault)"},
+                  {"kill -FPE $$", "signal 8 (Floating point exception)"},
+                  {"kill -ILL $$", "signal 4 (Illegal instruction)"},
+                  {"kill -BUS $$", "signal 7 (Bus error)"}};
+    for (size_t i = 0; i < sizeof deaths / sizeof deaths[0]; i++) {
+        char how[64];
+        struct child *child = add(CHILD_CAPTURE, deaths[i].script);
+        int64_t now_ms = 0;
+        for (int death = 1; death <= CHILD_DEATHS; death++, now_ms = child->start_ms) {
+            assert_int_equal(tend_while(child, CHILD_WAITING, now_ms, 0), ERR_OK);
+            int result = tend_while(child, CHILD_RUNNING, now_ms, 0);
+            assert_int_equal(result, death < CHILD_DEATHS ? ERR_OK : ERR_STATE);
+            child_death(child, how, sizeof how);
+            assert_string_equal(how, deaths[i].how);
+        }
+        assert_non_null(strstr(err_text(), deaths[i].how));
+    }
+}
+
 static void who_ends_well_is_done_until_revived(void **state)
 {
     (void)state;
@@ -189,6 +226,8 @@ int main(void)
         CHILD(progress_forgives),
         CHILD(rare_deaths_are_forgiven_too_and_pauses_have_an_end),
         CHILD(bad_usage_is_never_tried_again),
+        CHILD(what_no_second_try_mends_is_tried_once),
+        CHILD(a_signal_is_tried_again_and_told),
         CHILD(who_ends_well_is_done_until_revived),
         CHILD(while_stopping_nothing_is_started),
         CHILD(without_restart_the_first_death_ends_it),

@@ -310,6 +310,53 @@ static void first_producer_measures(void **unused)
     finish(&s);
 }
 
+static void another_measures_for_an_empty_share(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    hello(&s, 1, 0, 0);
+    hello(&s, 2, 1, 0);
+    expect_refused(&s, 2, ERR_AGAIN, 1);
+    end(&s, 1, 1); /* it has no row to measure */
+    expect_refused(&s, 1, ERR_AGAIN, 1);
+    assert_int_equal(desk_gauges(s.desk).ended_producers, 0); /* nothing is committed of it */
+    hello(&s, 1, 0, s.epoch[0]);
+    expect_refused(&s, 1, ERR_AGAIN, 1); /* nor is it asked twice */
+    hello(&s, 2, 1, 0);
+    assert_true(last(&s)->m.flags & MESSAGE_MEASURE);
+    send_description(&s, 2);
+    hello(&s, 1, 0, s.epoch[0]);
+    assert_int_equal(last_to(&s, 1)->type, MESSAGE_WELCOME);
+    assert_int_equal(last_to(&s, 1)->flags, 0);
+    end(&s, 1, 1); /* and now it ends, without a row */
+    expect_state(&s, 1, MESSAGE_ENDED, 1);
+    assert_int_equal(desk_gauges(s.desk).ended_producers, 1);
+    finish(&s);
+}
+
+static void only_when_all_shares_are_empty_the_corpus_is(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    hello(&s, 1, 0, 0);
+    end(&s, 1, 1);
+    expect_refused(&s, 1, ERR_AGAIN, 1);
+    hello(&s, 2, 1, 0);
+    end(&s, 2, 1);
+    expect_refused(&s, 2, ERR_USAGE, 0);
+    assert_non_null(strstr(last(&s)->text, "the corpus is empty"));
+    hello(&s, 1, 0, s.epoch[0]);
+    expect_refused(&s, 1, ERR_USAGE, 0);
+    assert_int_equal(desk_gauges(s.desk).ended_producers, 0);
+    hello(&s, 1, 0, 0); /* a new life, perhaps with another corpus */
+    assert_true(last(&s)->m.flags & MESSAGE_MEASURE);
+    send_description(&s, 1);
+    assert_int_equal(last(&s)->m.flags, 0);
+    finish(&s);
+}
+
 static void acks_after_commit(void **unused)
 {
     (void)unused;
@@ -959,6 +1006,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_producer_measures),
+        cmocka_unit_test(another_measures_for_an_empty_share),
+        cmocka_unit_test(only_when_all_shares_are_empty_the_corpus_is),
         cmocka_unit_test(acks_after_commit),
         cmocka_unit_test(duplicates_and_gaps),
         cmocka_unit_test(fences),

@@ -1,0 +1,51 @@
+#include "cli/preflight.h"
+
+#include "base/err.h"
+#include "capture/source.h"
+#include "runtime/folder.h"
+#include "sae/sae.h"
+
+#include <stdio.h>
+
+struct findings {
+    int code; /* of the first */
+    char text[1024];
+};
+
+static int note(struct findings *f, int result)
+{
+    if (result == ERR_OK) return ERR_OK;
+    if (f->code == ERR_OK) f->code = result;
+    if (f->text[0]) fprintf(stderr, "sluice: %s\n", f->text);
+    snprintf(f->text, sizeof f->text, "%s", err_text());
+    return result;
+}
+
+static void look_at_trainers(const struct config *config, struct findings *f)
+{
+    if (config->trainer.consumers.count == 0) return; /* then there are none */
+    note(f, config_check_section(config, "trainer"));
+    note(f, sae_environment_check());
+}
+
+static void look_at_capture(const struct config *config, struct findings *f)
+{
+    struct config_list corpus;
+    char model[CONFIG_PATH_BYTES];
+    if (note(f, config_check_section(config, "capture")) != ERR_OK) return;
+    note(f, source_check(config));
+    if (config->capture.engine != CONFIG_LLAMA) return;
+    note(f, config_model_path(config, model));
+    if (note(f, config_corpus(config, &corpus)) == ERR_OK) config_list_free(&corpus);
+}
+
+int preflight(const struct config *config)
+{
+    struct findings f = {0};
+    note(&f, config_check_section(config, "broker"));
+    note(&f, config_check_section(config, "sink"));
+    look_at_trainers(config, &f);
+    look_at_capture(config, &f);
+    note(&f, folder_check(config));
+    return f.code == ERR_OK ? ERR_OK : err_set(f.code, "%s", f.text);
+}
