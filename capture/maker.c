@@ -75,7 +75,7 @@ static int next_batch(struct maker *m, struct engine_batch *batch)
         return ERR_OK;
     }
     m->has_read = 1;
-    int rc = engine_next(m->engine, batch);
+    int rc = source_error(engine_next(m->engine, batch));
     count_engine(m);
     return rc;
 }
@@ -89,7 +89,7 @@ static int fill_measure(struct maker *m, uint64_t generation)
         struct engine_batch batch;
         if (!is_current(m, generation)) return ERR_STATE;
         m->has_read = 1;
-        rc = engine_next(m->engine, &batch);
+        rc = source_error(engine_next(m->engine, &batch));
         count_engine(m);
         if (rc || !batch.rows) {
             m->engine_ended = !rc;
@@ -174,7 +174,7 @@ static int seek(struct maker *m, const struct producer_order *order)
     m->measure = NULL;
     m->engine_ended = 0;
     m->has_read = 1;
-    return engine_seek(m->engine, &order->cursor);
+    return source_error(engine_seek(m->engine, &order->cursor));
 }
 
 static int prepare(struct maker *m, const struct producer_order *order)

@@ -23,6 +23,10 @@ int source_open(const struct config *config, uint32_t producer, const struct eng
 int source_look(const struct config *config, struct source **source);
 void source_close(struct source *source);
 
+/* What an engine fails with, as the process ends with it: ERR_USAGE where a file that the
+ * configuration names is to blame, which no second try mends. */
+int source_error(int code);
+
 /* Whether the corpus is standard input, which nobody may touch before time. */
 int source_is_stdin(const struct config *config);
 

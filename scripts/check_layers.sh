@@ -36,6 +36,7 @@ may_hold() {
     llama.h | ggml*.h | gguf.h) echo 'engine/llama*.c' ;;
     cblas.h) echo 'sae/*' ;;
     zlib.h | zstd.h) echo 'engine/*' ;;
+    zip.h) echo 'engine/npz.c' ;;
     esac
 }
 
