@@ -310,6 +310,7 @@ static int open_source(struct maker *m)
     int rc = source_open(m->config, m->producer, &watch, &m->source);
     if (rc) return rc;
     m->engine = source_engine(m->source);
+    log_info("the engine is open: %s", engine_info(m->engine)->model);
     m->limit_rows = share_of(m->config->capture.rows, m->config->capture.producers, m->producer);
     rc = source_describe(m->source, m->config, &m->own);
     if (!rc) rc = descriptor_encode(&m->own, &text, &bytes);
@@ -325,7 +326,7 @@ static int follow_orders(struct maker *m)
     while (!rc) {
         order = sender_wait_order(m->sender, order.generation);
         if (order.task == PRODUCER_HALT) break;
-        if (order.task == PRODUCER_MEASURE) rc = do_measure(m, order.generation);
+        if (order.task == PRODUCER_MEASURE) rc = source_error(do_measure(m, order.generation));
         if (order.task == PRODUCER_MAKE) rc = make(m, &order);
         if (rc == ERR_STATE && !is_current(m, order.generation)) rc = ERR_OK; /* a newer order */
     }

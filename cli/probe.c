@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "capture/source.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int look(const struct config *config, struct probe *p)
@@ -14,6 +15,7 @@ static int look(const struct config *config, struct probe *p)
     p->width = info->width;
     p->hooks = info->hooks;
     memcpy(p->hook, info->hook, info->hooks * sizeof *info->hook);
+    if (!p->model[0]) snprintf(p->model, sizeof p->model, "%s", info->model);
     p->opened = 1;
     source_close(source);
     return ERR_OK;

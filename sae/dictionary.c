@@ -487,11 +487,21 @@ static double total_variance(const struct dictionary *d)
     return sum(d->row_square, d->rows) - mean_square / d->rows;
 }
 
+/* Whether no row differs from the first: then the variance above is only rounding. */
+static int rows_are_equal(const struct dictionary *d)
+{
+    const float *first = d->x + d->target_at;
+    for (uint32_t r = 1; r < d->rows; r++)
+        if (memcmp(first + (size_t)r * d->row_width, first, d->width * sizeof *first) != 0)
+            return 0;
+    return 1;
+}
+
 static void report(const struct dictionary *d, struct sae_step *step)
 {
     double rows = d->rows, error = sum(d->row_error, d->rows), variance = total_variance(d);
     step->mse = error / rows;
-    step->fve = variance > 0 ? 1 - error / variance : 0;
+    step->fve = variance > 0 && !rows_are_equal(d) ? 1 - error / variance : NAN;
     step->l0 = sum(d->row_l0, d->rows) / rows;
     step->l1 = sum(d->row_l1, d->rows) / rows;
     step->aux = d->with_aux ? sum(d->row_aux, d->rows) / rows : 0;

@@ -124,7 +124,8 @@ static void print_point(FILE *out, const struct history_point *p)
     column(out, "%.6g", p->mse);
     column(out, "%.6f", p->fve);
     column(out, "%.3f", p->l0);
-    fprintf(out, "\t%" PRIu32 "\n", p->dead);
+    column(out, "%.0f", p->dead);
+    fputc('\n', out);
 }
 
 /* Forget the lines of the last step, wherever they are. */

@@ -18,7 +18,7 @@ struct history_point { /* NaN: not known */
     double loss;       /* of the last step's batch */
     double mse, fve;   /* of the held-out rows */
     double l0;         /* of the held-out rows, or of the last batch where they are too few */
-    uint32_t dead;
+    double dead;       /* features; not known before a step was made */
 };
 
 /* Open the file, cut it behind the last whole line of a step up to `steps` (those of the checkpoint

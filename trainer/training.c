@@ -367,7 +367,9 @@ struct history_point training_point(const struct training *t, uint32_t i)
         .l0 = e->rows        ? e->l0
               : t->life_rows ? s->l0
                              : NAN,
-        .dead = e->rows ? e->dead : s->dead,
+        .dead = e->rows        ? e->dead
+                : t->life_rows ? s->dead
+                               : NAN,
     };
 }
 
@@ -381,6 +383,15 @@ static int record(struct training *t)
     return history_add(t->history, t->steps, t->rows, training_seconds(t), points, count);
 }
 
+/* Once: why there is none. */
+static void tell_no_fve(struct training *t)
+{
+    if (t->told_no_fve) return;
+    log_warn("no FVE: the held-out rows are all equal, so there is no variance to explain; HINT: "
+             "look at where the rows come from");
+    t->told_no_fve = 1;
+}
+
 /* On all held-out rows; an FVE of few of them is told nowhere. */
 static int evaluate(struct training *t)
 {
@@ -391,6 +402,7 @@ static int evaluate(struct training *t)
         int result = sae_evaluate(t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
         if (result != ERR_OK) return result;
         if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
+        if (enough && isnan(t->eval[i].fve)) tell_no_fve(t);
         metrics_set_at(t->options.metrics, GAUGE_L0, i, t->eval[i].l0);
         metrics_set_at(t->options.metrics, GAUGE_DEAD, i, t->eval[i].dead);
         log_event(LOG_INFO, "evaluation", LOG_S("sae", t->config->trainer.saes[i].name),
