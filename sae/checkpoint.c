@@ -340,8 +340,11 @@ int checkpoint_newest(const char *dir, struct checkpoint **out, unsigned *damage
     free(steps);
     if (count == 0) return err_set(ERR_NOTFOUND, "no checkpoint in %s", dir);
     if (code == ERR_FORMAT || code == ERR_CHECKSUM)
-        return err_set(ERR_CORRUPT, "none of the %zu checkpoints in %s is intact: %s", count, dir,
-                       first_damage);
+        return err_set(
+            ERR_CORRUPT,
+            "none of the %zu checkpoints in %s is intact: %s; HINT: put one back, or start "
+            "over with --fresh",
+            count, dir, first_damage);
     if (*damaged) err_set(ERR_CORRUPT, "%s", first_damage);
     return code;
 }

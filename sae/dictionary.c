@@ -5,6 +5,7 @@
 #include "sae/saved.h"
 #include "sae/schedule.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -643,6 +644,17 @@ static int dictionary_save(const struct sae *sae, struct checkpoint_writer *writ
                      d->features * sizeof *d->silent_rows);
 }
 
+/* A training never writes others, so such values are damage that no checksum shows, or malice; one
+ * of them would make all the SAE's. */
+static int check_values(const char *name, const char *part, const float *x, size_t n, float least)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]) || x[i] < least)
+            return err_set(ERR_FORMAT, "checkpoint section '%s.%s' holds %g at place %zu", name,
+                           part, (double)x[i], i);
+    return ERR_OK;
+}
+
 static int dictionary_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name)
 {
     struct dictionary *d = sae->state;
@@ -661,8 +673,14 @@ static int dictionary_load(struct sae *sae, const struct checkpoint *checkpoint,
         code = saved_find(checkpoint, name, "threshold", threshold_bytes, &threshold, &n);
     if (!code && d->recipe->per_batch)
         code = saved_find(checkpoint, name, "floor", sizeof d->floor, &floor, &n);
+    if (!code) code = check_values(name, "weights", weights, d->w.count, -FLT_MAX);
+    if (!code) code = check_values(name, "moment1", moment1, d->w.count, -FLT_MAX);
+    if (!code) code = check_values(name, "moment2", moment2, d->w.count, 0);
+    if (!code && d->recipe->per_batch)
+        code = check_values(name, "threshold", threshold, d->features, -FLT_MAX);
     if (code) return code;
     memcpy(&progress, progress_data, sizeof progress);
+    if (!(progress.density >= 0 && progress.density <= 1)) progress.density = 1;
     memcpy(d->w.all, weights, bytes);
     memcpy(d->m.all, moment1, bytes);
     memcpy(d->v.all, moment2, bytes);

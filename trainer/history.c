@@ -20,6 +20,7 @@ struct history {
     size_t last_begin, written; /* offsets in the file: of these lines, and its good bytes */
     char *pending;              /* what comes behind them */
     size_t pending_bytes;
+    int damaged; /* there was something else in it */
 };
 
 static int write_error(const struct history *h)
@@ -39,11 +40,13 @@ static void keep(struct history *h, FILE *in, uint64_t steps)
     while (h->written > 0 && (n = getline(&line, &room, in)) > 0 && line[n - 1] == '\n') {
         char *after;
         uint64_t step = strtoull(line, &after, 10);
-        if (*after != '\t' || step > steps) break;
+        h->damaged = *after != '\t';
+        if (h->damaged || step > steps) break;
         if (step != h->last_steps) h->last_begin = h->written;
         h->last_steps = step;
         h->written += (size_t)n;
     }
+    if (n > 0 && (h->written == 0 || line[n - 1] != '\n')) h->damaged = 1;
     free(line);
 }
 
@@ -159,6 +162,11 @@ int history_add(struct history *h, uint64_t steps, uint64_t rows, double seconds
     h->pending_bytes = bytes;
     (void)write_pending(h); /* what the disk does not take now is history_sync()'s to tell */
     return ERR_OK;
+}
+
+int history_was_damaged(const struct history *h)
+{
+    return h->damaged;
 }
 
 uint64_t history_steps(const struct history *h)

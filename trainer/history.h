@@ -32,6 +32,9 @@ void history_close(struct history *history);
 int history_add(struct history *history, uint64_t steps, uint64_t rows, double seconds,
                 const struct history_point *points, uint32_t count);
 
+/* Whether the file held something else than whole lines of a history, which was cut off. */
+int history_was_damaged(const struct history *history);
+
 /* The step of the last lines; 0: there are none. */
 uint64_t history_steps(const struct history *history);
 

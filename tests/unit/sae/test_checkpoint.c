@@ -330,6 +330,58 @@ static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **stat
     }
 }
 
+/* A whole file with right checksums, whose parts no training has written: refused by the section's
+ * name, and the SAE is as it was. */
+static void values_that_no_training_writes_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        int kind;
+        const char *part;
+        float value;
+    } bad[] = {{1, "weights", NAN},   {1, "weights", INFINITY}, {1, "moment1", -INFINITY},
+               {1, "moment2", NAN},   {1, "moment2", -1},       {1, "weights", 0},
+               {1, "silent_rows", 0}, {1, "progress", 0},       {KIND_COUNT, "counters", 0}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct checkpoint_writer *writer;
+        struct checkpoint *c;
+        unsigned damaged;
+        struct sae *sae = made(bad[i].kind), *other = made(bad[i].kind), *same = made(bad[i].kind);
+        char section[64];
+        size_t at;
+        train_from(sae, 0, 2);
+        assert_int_equal(checkpoint_begin(folder, 2, &writer), ERR_OK);
+        assert_int_equal(sae_save(sae, writer, "sae.0"), ERR_OK);
+        assert_int_equal(checkpoint_commit(writer, 1), ERR_OK);
+        assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
+        snprintf(section, sizeof section, "sae.0.%s", bad[i].part);
+        assert_int_equal(checkpoint_begin(folder, 3, &writer), ERR_OK);
+        for (at = 0; at < checkpoint_sections(c); at++) {
+            const void *data;
+            size_t bytes;
+            const char *name = checkpoint_section(c, at);
+            assert_int_equal(checkpoint_find(c, name, &data, &bytes), ERR_OK);
+            float *copy = malloc(bytes + 16);
+            memcpy(copy, data, bytes);
+            if (strcmp(name, section) == 0 && bad[i].value != 0) copy[bytes / 8] = bad[i].value;
+            if (strcmp(name, section) == 0 && bad[i].value == 0) bytes -= 3; /* another shape */
+            assert_int_equal(checkpoint_put(writer, name, copy, bytes), ERR_OK);
+            free(copy);
+        }
+        assert_int_equal(checkpoint_commit(writer, 2), ERR_OK);
+        checkpoint_close(c);
+        assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
+        assert_int_equal(checkpoint_step(c), 3);
+        assert_int_equal(sae_load(other, c, "sae.0"), ERR_FORMAT);
+        if (!strstr(err_text(), bad[i].part)) fail_msg("%s", err_text());
+        assert_same(other, same);
+        checkpoint_close(c);
+        sae_free(sae);
+        sae_free(other);
+        sae_free(same);
+    }
+}
+
 static void another_seed_or_size_is_refused_and_a_new_rate_is_not(void **state)
 {
     (void)state;
@@ -398,6 +450,7 @@ int main(void)
         TEST(no_checkpoint_is_not_damage),
         TEST(an_aborted_or_failed_writer_leaves_nothing),
         TEST(a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped),
+        TEST(values_that_no_training_writes_are_refused),
         TEST(another_seed_or_size_is_refused_and_a_new_rate_is_not),
         TEST(counters_are_dumped_in_order),
     };
