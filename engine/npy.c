@@ -153,8 +153,9 @@ static int parse_number(struct scanner *s, uint64_t *number)
 /* (3, 5), (3,), () */
 static int parse_shape(struct span shape, struct array *a)
 {
+    if (!shape.text) return err_set(ERR_FORMAT, "a .npy header without 'shape'");
     struct scanner s = {shape.text, shape.text + shape.length};
-    int good = shape.text && take(&s, '(');
+    int good = take(&s, '(');
     while (good && !take(&s, ')')) {
         if (a->dims == ARRAY_MAX_DIMS)
             return err_set(ERR_FORMAT, "a .npy of more than %d dimensions", ARRAY_MAX_DIMS);

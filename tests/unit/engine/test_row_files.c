@@ -536,6 +536,17 @@ static void a_file_that_changes_is_an_error(void **state)
     row_file_fini(&f);
 }
 
+/* Refused at once: an open() that waits for a writer would never return. */
+static void a_pipe_is_no_file(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifo(in_folder("pipe.npy"), 0600), 0);
+    alarm(10);
+    assert_int_equal(open_as(in_folder("pipe.npy"), NULL, NULL, NULL), ERR_IO);
+    assert_non_null(strstr(err_text(), "pipe.npy"));
+    alarm(0);
+}
+
 static void a_folder_without_room_is_told(void **state)
 {
     (void)state;
@@ -574,6 +585,7 @@ int main(void)
         cmocka_unit_test(empty_files_are_passed_over),
         cmocka_unit_test(float64_is_rounded),
         cmocka_unit_test(a_file_that_changes_is_an_error),
+        cmocka_unit_test(a_pipe_is_no_file),
         cmocka_unit_test(a_folder_without_room_is_told),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

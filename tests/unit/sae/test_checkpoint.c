@@ -169,6 +169,30 @@ static void a_damaged_newest_is_reported_and_the_one_before_used(void **state)
     assert_int_equal(damaged, 3);
 }
 
+static void a_pipe_is_no_checkpoint(void **state)
+{
+    (void)state;
+    struct checkpoint *c;
+    unsigned damaged;
+    char path[128], *data;
+    size_t bytes;
+    path_of(path, 5);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(10); /* an open() that waits for a writer would never return */
+    assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_IO);
+    assert_int_equal(file_read(path, 100, &data, &bytes), ERR_IO);
+    alarm(0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("nowhere", path), 0); /* there is one, which can't be read */
+    assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_CORRUPT);
+    assert_non_null(strstr(err_text(), path));
+    write_one(4, 9);
+    assert_int_equal(symlink("nowhere", path), 0); /* the writer removes those of higher steps */
+    assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
+    assert_int_equal(damaged, 1);
+    checkpoint_close(c);
+}
+
 static void no_checkpoint_is_not_damage(void **state)
 {
     (void)state;
@@ -447,6 +471,7 @@ int main(void)
         TEST(every_truncation_and_bit_flip_is_refused),
         TEST(the_last_ones_are_kept),
         TEST(a_damaged_newest_is_reported_and_the_one_before_used),
+        TEST(a_pipe_is_no_checkpoint),
         TEST(no_checkpoint_is_not_damage),
         TEST(an_aborted_or_failed_writer_leaves_nothing),
         TEST(a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped),
