@@ -56,6 +56,7 @@ def npz(folder):
     arrays = dict(acts=values(ROWS, WIDTH), tokens=TOKENS, sequences=SEQUENCES.astype("<i4"))
     numpy.savez(folder / "stored.npz", **arrays)
     numpy.savez_compressed(folder / "compressed.npz", **arrays)
+    numpy.savez(folder / "large.npz", acts=values(200, 16))  # more than a header's bound
     numpy.savez_compressed(
         folder / "fortran.npz",
         acts=numpy.asfortranarray(values(4, 6, WIDTH, dtype="<f2")),

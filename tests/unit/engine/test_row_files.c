@@ -400,6 +400,28 @@ static void damaged_files_are_errors(void **state)
     damage("f4.safetensors", 0);
 }
 
+/* Before the first row of it is read, whichever that is. */
+static void a_damaged_archive_is_noticed_when_it_is_opened(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"compressed.npz", "large.npz"};
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        char *data = load(kept(names[i]), &size);
+        data[i ? 12000 : 280] ^= 1; /* in the values of acts */
+        const char *path = write_file("archive.npz", data, size);
+        struct engine_options o = options_of(&path, 1);
+        struct row_file f;
+        o.tensor = "acts";
+        if (row_file_look(path, &o, &f) == ERR_OK) {
+            assert_int_not_equal(row_file_open(&f), ERR_OK);
+            row_file_fini(&f);
+        }
+        assert_non_null(strstr(err_text(), path));
+        free(data);
+    }
+}
+
 /* ---- lists of files ------------------------------------------------------------------------- */
 
 static void copy_to(const char *name, const char *to)
@@ -584,6 +606,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_is_told_whole),
         cmocka_unit_test(files_of_other_kinds_are_named),
         cmocka_unit_test(damaged_files_are_errors),
+        cmocka_unit_test(a_damaged_archive_is_noticed_when_it_is_opened),
         cmocka_unit_test(folders_and_patterns_are_lists),
         cmocka_unit_test(one_file_twice_is_refused),
         cmocka_unit_test(empty_files_are_passed_over),
