@@ -39,7 +39,7 @@ static void files_go_through(void **state)
         {"fortran.npz", "tokens_tensor: tokens"},
         {"compressed.npz", "tensor: acts, tokens_tensor: tokens, sequences_tensor: sequences"},
         {"server.safetensors", "tokens_tensor: token_ids, file_axes: layers"},
-        {"shards/rows.safetensors.index.json", "tensor: acts, producers: 2"},
+        {"shards/rows.safetensors.index.json", "tensor: acts, producers: 2, file_sequence_rows: 5"},
     };
     struct run *run = *state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
