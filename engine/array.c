@@ -61,7 +61,7 @@ int array_bytes(const struct array *a, uint64_t *bytes)
 struct array_reader {
     struct array array;
     struct array_view view;
-    const struct bytes *bytes;
+    const struct blob *bytes;
     size_t value_bytes, row_bytes;
     char *raw; /* rows as they lie in the file, put in C order */
     size_t raw_bytes;
@@ -74,7 +74,7 @@ struct array_reader {
 };
 
 int array_reader_new(const struct array *array, const struct array_view *view,
-                     const struct bytes *bytes, struct array_reader **reader)
+                     const struct blob *bytes, struct array_reader **reader)
 {
     struct array_reader *r = calloc(1, sizeof *r);
     if (!r) return err_set(ERR_NOMEM, "no memory to read an array");
@@ -114,7 +114,7 @@ static int scatter(struct array_reader *r, uint64_t index, size_t count, char *o
     size_t n = r->value_bytes;
     int result = grow(&r->run, &r->run_bytes, count * n);
     if (result == ERR_OK)
-        result = bytes_read(r->bytes, r->array.offset + index * n, count * n, r->run);
+        result = blob_read(r->bytes, r->array.offset + index * n, count * n, r->run);
     for (size_t i = 0; result == ERR_OK && i < count; i++)
         memcpy(out + i * step * n, r->run + i * n, n);
     return result;
@@ -188,8 +188,8 @@ static int read_rows(struct array_reader *r, uint64_t first, size_t count)
     int result = grow(&r->raw, &r->raw_bytes, count * r->row_bytes);
     if (result != ERR_OK || count == 0) return result;
     if (!r->array.fortran)
-        return bytes_read(r->bytes, r->array.offset + first * r->row_bytes, count * r->row_bytes,
-                          r->raw);
+        return blob_read(r->bytes, r->array.offset + first * r->row_bytes, count * r->row_bytes,
+                         r->raw);
     if (r->view.inner > 1) return read_through_block(r, first, count, r->raw);
     return read_columns(r, first, count, r->raw);
 }

@@ -8,7 +8,7 @@
 #ifndef SLUICE_ENGINE_ARRAY_H
 #define SLUICE_ENGINE_ARRAY_H
 
-#include "engine/bytes.h"
+#include "engine/blob.h"
 
 #include <stdint.h>
 
@@ -60,7 +60,7 @@ struct array_reader;
 /* Read rows of `array`, whose bytes are borrowed. The reader keeps at most 64 MiB of an array in
  * Fortran order of several sequences (more only where one row is larger). ERR_NOMEM. */
 int array_reader_new(const struct array *array, const struct array_view *view,
-                     const struct bytes *bytes, struct array_reader **reader);
+                     const struct blob *bytes, struct array_reader **reader);
 void array_reader_free(struct array_reader *reader);
 
 /* Rows [first, first + count) as (count, width). Values of float64 beyond float32's range become

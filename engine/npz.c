@@ -199,7 +199,7 @@ int npz_begin(struct npz *z, uint32_t i, size_t most, void *out, size_t *known)
 
 /* Read a member to its end, where libzip compares its checksum; into `copy` unless that is NULL.
  * What the archive says of the length bounds what is written. */
-static int read_through(struct npz *z, const struct member *m, const struct bytes *copy)
+static int read_through(struct npz *z, const struct member *m, const struct blob *copy)
 {
     zip_file_t *file;
     uint64_t done = 0;
@@ -215,7 +215,7 @@ static int read_through(struct npz *z, const struct member *m, const struct byte
         result = read_some(file, z->path, m, PIECE_BYTES, piece, &n);
         if (result == ERR_OK && n > m->bytes - done)
             result = err_set(ERR_FORMAT, "%s: array %s is longer than it says", z->path, m->name);
-        if (result == ERR_OK && copy) result = bytes_write(copy, done, n, piece);
+        if (result == ERR_OK && copy) result = blob_write(copy, done, n, piece);
         done += n;
     }
     if (result == ERR_OK && done < m->bytes) result = cut_off(z->path, m);
@@ -249,7 +249,7 @@ static void close_stored(void *source)
     free(s);
 }
 
-static int open_stored(const struct npz *z, uint32_t i, struct bytes **bytes)
+static int open_stored(const struct npz *z, uint32_t i, struct blob **bytes)
 {
     struct stored *s = calloc(1, sizeof *s);
     if (!s) return err_set(ERR_NOMEM, "no memory to read %s", z->path);
@@ -260,13 +260,13 @@ static int open_stored(const struct npz *z, uint32_t i, struct bytes **bytes)
         s->member = &s->npz->member[i];
         result = open_member(s->npz->zip, z->path, s->member, &s->file);
     }
-    struct bytes_source source = {read_stored, close_stored, s};
-    if (result == ERR_OK) result = bytes_of(z->path, z->member[i].bytes, &source, bytes);
+    struct blob_source source = {read_stored, close_stored, s};
+    if (result == ERR_OK) result = blob_of(z->path, z->member[i].bytes, &source, bytes);
     if (result != ERR_OK) close_stored(s);
     return result;
 }
 
-int npz_bytes(struct npz *z, uint32_t i, struct bytes **bytes)
+int npz_bytes(struct npz *z, uint32_t i, struct blob **bytes)
 {
     const struct member *m = &z->member[i];
     int result;
@@ -275,10 +275,10 @@ int npz_bytes(struct npz *z, uint32_t i, struct bytes **bytes)
         result = read_through(z, m, NULL);
         return result == ERR_OK ? open_stored(z, i, bytes) : result;
     }
-    result = bytes_temporary(m->bytes, bytes);
+    result = blob_temporary(m->bytes, bytes);
     if (result == ERR_OK) result = read_through(z, m, *bytes);
     if (result != ERR_OK) {
-        bytes_close(*bytes);
+        blob_close(*bytes);
         *bytes = NULL;
     }
     return result;

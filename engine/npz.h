@@ -3,13 +3,13 @@
  * place that knows libzip.
  *
  * A member that is stored is read where it lies; one that is compressed is unpacked into a
- * temporary file (bytes_temporary()) when it is opened, since rows are read at any place. Either
+ * temporary file (blob_temporary()) when it is opened, since rows are read at any place. Either
  * way all of it is read once and its checksum compared.
  */
 #ifndef SLUICE_ENGINE_NPZ_H
 #define SLUICE_ENGINE_NPZ_H
 
-#include "engine/bytes.h"
+#include "engine/blob.h"
 
 struct npz;
 
@@ -29,6 +29,6 @@ int npz_begin(struct npz *npz, uint32_t i, size_t most, void *out, size_t *known
 
 /* All bytes of array i, as one .npy, which outlive `npz`. Blocks while it is unpacked or checked.
  * ERR_CHECKSUM and ERR_FORMAT: it is damaged. ERR_NOSPC, ERR_IO, ERR_VERSION, ERR_NOMEM. */
-int npz_bytes(struct npz *npz, uint32_t i, struct bytes **bytes);
+int npz_bytes(struct npz *npz, uint32_t i, struct blob **bytes);
 
 #endif

@@ -69,13 +69,13 @@ static int choose(const char *path, const struct place_wish *w, size_t count,
 
 /* ---- kinds -------------------------------------------------------------------------------- */
 
-static int find_npy(struct place *p, const struct bytes *bytes, const struct place_wish *w)
+static int find_npy(struct place *p, const struct blob *bytes, const struct place_wish *w)
 {
-    uint64_t size = bytes_size(bytes);
+    uint64_t size = blob_size(bytes);
     size_t known = size < NPY_BEGIN_BYTES ? size : NPY_BEGIN_BYTES;
     char begin[NPY_BEGIN_BYTES];
     p->kind = PLACE_NPY;
-    int result = bytes_read(bytes, 0, known, begin);
+    int result = blob_read(bytes, 0, known, begin);
     if (result == ERR_OK) result = npy_parse(begin, known, size, w->is_bf16, &p->array);
     return result == ERR_OK ? ERR_OK : place_about(result, p->path);
 }
@@ -213,12 +213,12 @@ static const char *looks_like(const char *begin, size_t known)
     return NULL;
 }
 
-static int find_by_kind(const char *path, const struct bytes *bytes, const struct place_wish *w,
+static int find_by_kind(const char *path, const struct blob *bytes, const struct place_wish *w,
                         struct place *p)
 {
     char begin[24];
-    size_t known = bytes_size(bytes) < sizeof begin ? bytes_size(bytes) : sizeof begin;
-    int result = bytes_read(bytes, 0, known, begin);
+    size_t known = blob_size(bytes) < sizeof begin ? blob_size(bytes) : sizeof begin;
+    int result = blob_read(bytes, 0, known, begin);
     if (result != ERR_OK) return result;
     if (begins(begin, known, "\x93NUMPY", 6)) return find_npy(p, bytes, w);
     if (begins(begin, known, "PK\3\4", 4) || begins(begin, known, "PK\5\6", 4))
@@ -238,15 +238,15 @@ static int find_by_kind(const char *path, const struct bytes *bytes, const struc
 
 int place_find(const char *path, const struct place_wish *wish, struct place *place)
 {
-    struct bytes *bytes;
+    struct blob *bytes;
     memset(place, 0, sizeof *place);
-    int result = bytes_open(path, &bytes);
+    int result = blob_open(path, &bytes);
     if (result != ERR_OK) return result;
-    bytes_identity(bytes, &place->identity);
+    blob_identity(bytes, &place->identity);
     place->path = strdup(path);
     result = place->path ? find_by_kind(path, bytes, wish, place)
                          : err_set(ERR_NOMEM, "no memory to read %s", path);
-    bytes_close(bytes);
+    blob_close(bytes);
     if (result != ERR_OK) place_fini(place);
     return result;
 }
@@ -277,10 +277,10 @@ int place_expect(const struct place *p, int floats)
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-static int check_identity(const struct place *p, const struct bytes *bytes)
+static int check_identity(const struct place *p, const struct blob *bytes)
 {
-    struct bytes_identity now;
-    bytes_identity(bytes, &now);
+    struct blob_identity now;
+    blob_identity(bytes, &now);
     if (memcmp(&now, &p->identity, sizeof now) == 0) return ERR_OK;
     return err_set(ERR_MISMATCH,
                    "%s has changed since the run began; HINT: let it be as it was, or start over "
@@ -288,7 +288,7 @@ static int check_identity(const struct place *p, const struct bytes *bytes)
                    p->path);
 }
 
-static int open_member(const struct place *p, struct bytes **bytes)
+static int open_member(const struct place *p, struct blob **bytes)
 {
     struct npz *npz;
     int result = npz_open(p->path, &npz);
@@ -301,13 +301,13 @@ static int open_member(const struct place *p, struct bytes **bytes)
     return result == ERR_OK ? ERR_OK : place_about(result, p->path);
 }
 
-int place_open(const struct place *p, struct bytes **bytes)
+int place_open(const struct place *p, struct blob **bytes)
 {
-    int result = bytes_open(p->path, bytes);
+    int result = blob_open(p->path, bytes);
     if (result != ERR_OK) return result;
     result = check_identity(p, *bytes);
     if (result == ERR_OK && p->kind != PLACE_NPZ) return ERR_OK;
-    bytes_close(*bytes);
+    blob_close(*bytes);
     *bytes = NULL;
     return result == ERR_OK ? open_member(p, bytes) : result;
 }

@@ -6,7 +6,7 @@
 #define SLUICE_ENGINE_PLACE_H
 
 #include "engine/array.h"
-#include "engine/bytes.h"
+#include "engine/blob.h"
 
 struct place_wish {
     const char *name;      /* NULL: the only array that is none of `others` */
@@ -24,7 +24,7 @@ struct place {
     char *name;      /* NULL: a .npy, whose array has none */
     uint32_t member; /* of a .npz */
     struct array array;
-    struct bytes_identity identity;
+    struct blob_identity identity;
 };
 
 /* Find an array and read what it is, not its values. A .npy has one, whatever name is wished for.
@@ -37,8 +37,8 @@ void place_fini(struct place *place);
 int place_expect(const struct place *place, int floats);
 
 /* The bytes that place->array.offset counts in. ERR_MISMATCH: the file has changed since. Else as
- * bytes_open() and npz_bytes(). The caller closes them. */
-int place_open(const struct place *place, struct bytes **bytes);
+ * blob_open() and npz_bytes(). The caller closes them. */
+int place_open(const struct place *place, struct blob **bytes);
 
 /* "FILE" or "FILE: array NAME". Valid until the thread's next call. */
 const char *place_name(const struct place *place);

@@ -9,7 +9,7 @@
 enum { WIDEST = 1 << 17, PIECE_ROWS = 1 << 16 };
 
 struct row_reader {
-    struct bytes *values_bytes, *tokens_bytes;
+    struct blob *values_bytes, *tokens_bytes;
     struct array_reader *values, *tokens;
     int64_t *ids; /* (ids_room) */
     size_t ids_room;
@@ -127,7 +127,7 @@ static struct array_view view_of_ids(const struct row_file *f, const struct arra
     return view;
 }
 
-static int open_ids(const struct row_file *f, const struct place *ids, struct bytes **bytes,
+static int open_ids(const struct row_file *f, const struct place *ids, struct blob **bytes,
                     struct array_reader **reader)
 {
     struct array_view view = view_of_ids(f, &ids->array);
@@ -141,7 +141,7 @@ static int each_piece(struct row_file *f, const struct place *ids,
                       int (*use)(struct row_file *f, uint64_t first, size_t count,
                                  const int64_t *id))
 {
-    struct bytes *bytes = NULL;
+    struct blob *bytes = NULL;
     struct array_reader *reader = NULL;
     int64_t *id = malloc(PIECE_ROWS * sizeof *id);
     int result = id ? open_ids(f, ids, &bytes, &reader) : err_set(ERR_NOMEM, "no memory for ids");
@@ -152,7 +152,7 @@ static int each_piece(struct row_file *f, const struct place *ids,
         if (result == ERR_OK) result = use(f, at, count, id);
     }
     array_reader_free(reader);
-    bytes_close(bytes);
+    blob_close(bytes);
     free(id);
     return result == ERR_OK ? ERR_OK : place_about(result, ids->path);
 }
@@ -298,8 +298,8 @@ void row_file_close(struct row_file *f)
     if (!r) return;
     array_reader_free(r->values);
     array_reader_free(r->tokens);
-    bytes_close(r->values_bytes);
-    bytes_close(r->tokens_bytes);
+    blob_close(r->values_bytes);
+    blob_close(r->tokens_bytes);
     free(r->ids);
     free(r);
     f->reader = NULL;

@@ -1,4 +1,4 @@
-#include "engine/bytes.h"
+#include "engine/blob.h"
 
 #include "base/err.h"
 
@@ -11,16 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct bytes {
+struct blob {
     int fd;
     char *path; /* a temporary one: its folder */
-    struct bytes_identity identity;
-    struct bytes_source other; /* where there is no descriptor */
+    struct blob_identity identity;
+    struct blob_source other; /* where there is no descriptor */
 };
 
-static int make(const char *path, struct bytes **out)
+static int make(const char *path, struct blob **out)
 {
-    struct bytes *b = calloc(1, sizeof *b);
+    struct blob *b = calloc(1, sizeof *b);
     char *copy = strdup(path);
     if (!b || !copy) {
         free(b);
@@ -34,7 +34,7 @@ static int make(const char *path, struct bytes **out)
 }
 
 /* O_NONBLOCK: a pipe of that name is refused instead of waited for. */
-static int open_regular(struct bytes *b)
+static int open_regular(struct blob *b)
 {
     struct stat st;
     b->fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -43,21 +43,21 @@ static int open_regular(struct bytes *b)
                        "cannot open %s: %s", b->path, strerror(errno));
     if (fstat(b->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
         return err_set(ERR_IO, "%s: not a file with anything in it", b->path);
-    b->identity = (struct bytes_identity){.device = (uint64_t)st.st_dev,
-                                          .inode = (uint64_t)st.st_ino,
-                                          .size = (uint64_t)st.st_size,
-                                          .changed = st.st_mtim};
+    b->identity = (struct blob_identity){.device = (uint64_t)st.st_dev,
+                                         .inode = (uint64_t)st.st_ino,
+                                         .size = (uint64_t)st.st_size,
+                                         .changed = st.st_mtim};
     return ERR_OK;
 }
 
-int bytes_open(const char *path, struct bytes **bytes)
+int blob_open(const char *path, struct blob **bytes)
 {
-    struct bytes *b;
+    struct blob *b;
     int result = make(path, &b);
     if (result != ERR_OK) return result;
     result = open_regular(b);
     if (result != ERR_OK)
-        bytes_close(b);
+        blob_close(b);
     else
         *bytes = b;
     return result;
@@ -87,10 +87,10 @@ static int open_unnamed(const char *folder)
     return fd;
 }
 
-int bytes_temporary(uint64_t size, struct bytes **bytes)
+int blob_temporary(uint64_t size, struct blob **bytes)
 {
     const char *folder = getenv("TMPDIR");
-    struct bytes *b;
+    struct blob *b;
     if (!folder || !folder[0]) folder = "/var/tmp";
     int result = make(folder, &b);
     if (result != ERR_OK) return result;
@@ -102,15 +102,14 @@ int bytes_temporary(uint64_t size, struct bytes **bytes)
     b->identity.size = size;
     if (error) {
         result = write_error(folder, error);
-        bytes_close(b);
+        blob_close(b);
         return result;
     }
     *bytes = b;
     return ERR_OK;
 }
 
-int bytes_of(const char *path, uint64_t size, const struct bytes_source *source,
-             struct bytes **bytes)
+int blob_of(const char *path, uint64_t size, const struct blob_source *source, struct blob **bytes)
 {
     int result = make(path, bytes);
     if (result != ERR_OK) return result;
@@ -119,7 +118,7 @@ int bytes_of(const char *path, uint64_t size, const struct bytes_source *source,
     return ERR_OK;
 }
 
-void bytes_close(struct bytes *b)
+void blob_close(struct blob *b)
 {
     if (!b) return;
     if (b->other.close) b->other.close(b->other.source);
@@ -128,22 +127,22 @@ void bytes_close(struct bytes *b)
     free(b);
 }
 
-const char *bytes_path(const struct bytes *b)
+const char *blob_path(const struct blob *b)
 {
     return b->path;
 }
 
-uint64_t bytes_size(const struct bytes *b)
+uint64_t blob_size(const struct blob *b)
 {
     return b->identity.size;
 }
 
-void bytes_identity(const struct bytes *b, struct bytes_identity *identity)
+void blob_identity(const struct blob *b, struct blob_identity *identity)
 {
     *identity = b->identity;
 }
 
-int bytes_read(const struct bytes *b, uint64_t offset, size_t size, void *out)
+int blob_read(const struct blob *b, uint64_t offset, size_t size, void *out)
 {
     char *at = out;
     if (b->other.read) return b->other.read(b->other.source, offset, size, out);
@@ -159,7 +158,7 @@ int bytes_read(const struct bytes *b, uint64_t offset, size_t size, void *out)
     return ERR_OK;
 }
 
-int bytes_write(const struct bytes *b, uint64_t offset, size_t size, const void *data)
+int blob_write(const struct blob *b, uint64_t offset, size_t size, const void *data)
 {
     const char *at = data;
     while (size > 0) {
