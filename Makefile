@@ -40,10 +40,10 @@ pc_base    := jansson
 pc_proto   := liblz4 libxxhash
 pc_runtime := libzmq libuv libmicrohttpd jansson yaml-0.1
 pc_buffer  := lmdb libxxhash
-pc_engine  := jansson zlib libzstd liblzma libxxhash
+pc_engine  := jansson zlib libzstd liblzma libxxhash libzip
 pc_sae     := openblas jansson libxxhash
 LIBRARIES   = $(shell pkg-config --libs libzmq libuv libmicrohttpd jansson yaml-0.1 liblz4 \
-                libxxhash lmdb zlib libzstd liblzma 2>/dev/null) -lbz2 -lm -lpthread -ldl
+                libxxhash lmdb zlib libzstd liblzma libzip 2>/dev/null) -lbz2 -lm -lpthread -ldl
 # llama.cpp: only engine/llama*.c includes it; scripts/llama.sh says where it is (or nothing).
 LLAMA_CFLAGS = $(shell scripts/llama.sh --cflags 2>/dev/null)
 LLAMA_LIBS   = $(shell scripts/llama.sh --libs 2>/dev/null)

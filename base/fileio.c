@@ -43,7 +43,7 @@ int dir_make(const char *path, unsigned mode)
 
 int file_read(const char *path, size_t limit_bytes, char **data, size_t *size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0) {
         int missing = errno == ENOENT || errno == ENOTDIR;
         io_error("cannot open", path);

@@ -46,4 +46,20 @@ static inline float bf16_to_f32(uint16_t h)
     return x;
 }
 
+/* IEEE 754 half precision, subnormals, infinities and NaN too. */
+static inline float f16_to_f32(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 1023u;
+    uint32_t bits;
+    float x;
+    if (exponent == 0) {
+        x = (float)mantissa * 0x1.0p-24f;
+        return sign ? -x : x;
+    }
+    bits = exponent == 31 ? 0x7f800000u | mantissa << 13 : (exponent + 112) << 23 | mantissa << 13;
+    bits |= sign;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 #endif

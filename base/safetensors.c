@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,12 +16,20 @@
 
 enum { HEADER_LIMIT_BYTES = 100000000 };
 
+struct entry {
+    struct safetensors_tensor tensor;
+    const char *dtype;
+    uint64_t begin; /* of its data, behind the header */
+};
+
 struct safetensors {
-    void *map; /* NULL: bytes of the caller's */
+    void *map; /* NULL: bytes of the caller's, or none but the header's */
     size_t map_bytes;
-    json_t *header; /* names and metadata point into it */
+    json_t *header;   /* names and metadata point into it */
+    const char *data; /* NULL: none but the header was read */
+    uint64_t data_offset, data_bytes;
     size_t count;
-    struct safetensors_tensor *tensor; /* (count) */
+    struct entry *entry; /* (count) */
 };
 
 static const struct dtype_name {
@@ -77,115 +86,133 @@ static int json_u64(const json_t *value, uint64_t *out)
     return 1;
 }
 
-/* One entry of the header into a tensor; data_bytes bounds its offsets. */
-static int parse_tensor(const char *name, const json_t *entry, const char *data,
-                        uint64_t data_bytes, struct safetensors_tensor *tensor)
+static int parse_shape(const char *name, const json_t *shape, struct safetensors_tensor *tensor)
 {
-    const json_t *shape = json_object_get(entry, "shape");
-    const json_t *offsets = json_object_get(entry, "data_offsets");
-    const char *dtype_text = json_string_value(json_object_get(entry, "dtype"));
-    if (!dtype_text || !json_is_array(shape) || !json_is_array(offsets))
-        return err_set(ERR_FORMAT, "tensor '%.100s': no dtype, shape or data_offsets", name);
-    const struct dtype_name *dtype = dtype_by_name(dtype_text);
-    if (!dtype)
-        return err_set(ERR_VERSION, "tensor '%.100s': unknown dtype '%.20s'", name, dtype_text);
     if (json_array_size(shape) > SAFETENSORS_MAX_DIMS)
         return err_set(ERR_FORMAT, "tensor '%.100s': more than %d dimensions", name,
                        SAFETENSORS_MAX_DIMS);
-    tensor->name = name;
-    tensor->dtype = dtype->dtype;
     tensor->dims = (uint32_t)json_array_size(shape);
     for (uint32_t i = 0; i < tensor->dims; i++)
         if (!json_u64(json_array_get(shape, i), &tensor->shape[i]))
             return err_set(ERR_FORMAT, "tensor '%.100s': bad shape", name);
-    uint64_t begin, end;
-    if (json_array_size(offsets) != 2 || !json_u64(json_array_get(offsets, 0), &begin) ||
-        !json_u64(json_array_get(offsets, 1), &end) || begin > end || end > data_bytes)
+    return ERR_OK;
+}
+
+/* One entry of the header. Of a dtype that is younger than this build nobody knows how large a
+ * value is, so its data is only held to the file. */
+static int parse_tensor(const struct safetensors *file, const char *name, const json_t *object,
+                        struct entry *entry)
+{
+    const json_t *shape = json_object_get(object, "shape");
+    const json_t *offsets = json_object_get(object, "data_offsets");
+    struct safetensors_tensor *tensor = &entry->tensor;
+    entry->dtype = json_string_value(json_object_get(object, "dtype"));
+    if (!entry->dtype || !json_is_array(shape) || !json_is_array(offsets))
+        return err_set(ERR_FORMAT, "tensor '%.100s': no dtype, shape or data_offsets", name);
+    const struct dtype_name *dtype = dtype_by_name(entry->dtype);
+    tensor->name = name;
+    tensor->dtype = dtype ? dtype->dtype : SAFETENSORS_OTHER;
+    int code = parse_shape(name, shape, tensor);
+    if (code) return code;
+    uint64_t end;
+    if (json_array_size(offsets) != 2 || !json_u64(json_array_get(offsets, 0), &entry->begin) ||
+        !json_u64(json_array_get(offsets, 1), &end) || entry->begin > end || end > file->data_bytes)
         return err_set(ERR_FORMAT, "tensor '%.100s': its data lies outside the file", name);
     int overflow;
-    tensor->bytes = shape_bytes(tensor->shape, tensor->dims, dtype->bytes, &overflow);
-    if (overflow || tensor->bytes != end - begin)
+    tensor->bytes = end - entry->begin;
+    if (dtype &&
+        (shape_bytes(tensor->shape, tensor->dims, dtype->bytes, &overflow) != tensor->bytes ||
+         overflow))
         return err_set(ERR_FORMAT, "tensor '%.100s': shape and data differ in size", name);
-    tensor->data = data + begin;
+    tensor->data = file->data ? file->data + entry->begin : NULL;
     return ERR_OK;
 }
 
 static int by_place(const void *a, const void *b)
 {
-    const struct safetensors_tensor *x = a, *y = b;
-    if (x->data != y->data) return (const char *)x->data < (const char *)y->data ? -1 : 1;
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? -1 : 1;
-    return strcmp(x->name, y->name);
+    const struct entry *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    if (x->tensor.bytes != y->tensor.bytes) return x->tensor.bytes < y->tensor.bytes ? -1 : 1;
+    return strcmp(x->tensor.name, y->tensor.name);
 }
 
 /* The tensors must cover the data exactly: no overlap, no hole, nothing after the last. */
-static int check_cover(struct safetensors *file, const char *data, uint64_t data_bytes)
+static int check_cover(struct safetensors *file)
 {
-    if (file->count > 1) qsort(file->tensor, file->count, sizeof file->tensor[0], by_place);
-    const char *end = data;
+    if (file->count > 1) qsort(file->entry, file->count, sizeof file->entry[0], by_place);
+    uint64_t end = 0;
     for (size_t i = 0; i < file->count; i++) {
-        if ((const char *)file->tensor[i].data != end)
+        if (file->entry[i].begin != end)
             return err_set(ERR_FORMAT, "tensor '%.100s': overlaps or leaves a hole before it",
-                           file->tensor[i].name);
-        end += file->tensor[i].bytes;
+                           file->entry[i].tensor.name);
+        end += file->entry[i].tensor.bytes;
     }
-    if (end != data + data_bytes)
+    if (end != file->data_bytes)
         return err_set(ERR_FORMAT, "%llu bytes belong to no tensor",
-                       (unsigned long long)(data + data_bytes - end));
+                       (unsigned long long)(file->data_bytes - end));
     return ERR_OK;
 }
 
-static int parse_entries(struct safetensors *file, const char *data, uint64_t data_bytes)
+static int check_metadata(const json_t *metadata)
 {
-    const char *name;
-    json_t *entry;
-    file->tensor = calloc(json_object_size(file->header) + 1, sizeof file->tensor[0]);
-    if (!file->tensor) return err_set(ERR_NOMEM, "no memory for a safetensors header");
-    json_object_foreach(file->header, name, entry)
+    const char *key;
+    json_t *value;
+    if (!json_is_object(metadata)) return err_set(ERR_FORMAT, "__metadata__ is not an object");
+    json_object_foreach((json_t *)metadata, key, value)
     {
-        if (strcmp(name, "__metadata__") == 0) {
-            const char *key;
-            json_t *value;
-            if (!json_is_object(entry)) return err_set(ERR_FORMAT, "__metadata__ is not an object");
-            json_object_foreach(entry, key, value)
-            {
-                if (!json_is_string(value))
-                    return err_set(ERR_FORMAT, "__metadata__ '%.100s' is not a string", key);
-            }
-            continue;
-        }
-        int code = parse_tensor(name, entry, data, data_bytes, &file->tensor[file->count]);
-        if (code) return code;
-        file->count++;
+        if (!json_is_string(value))
+            return err_set(ERR_FORMAT, "__metadata__ '%.100s' is not a string", key);
     }
-    return check_cover(file, data, data_bytes);
+    return ERR_OK;
 }
 
-int safetensors_parse(const void *data, size_t bytes, struct safetensors **out)
+static int parse_entries(struct safetensors *file)
 {
-    const unsigned char *p = data;
-    if (bytes < 8)
-        return err_set(ERR_FORMAT, "%zu bytes are too few for a safetensors file", bytes);
-    uint64_t header_bytes = 0;
-    for (int i = 7; i >= 0; i--) header_bytes = header_bytes << 8 | p[i];
-    if (header_bytes > HEADER_LIMIT_BYTES)
+    const char *name;
+    json_t *object;
+    file->entry = calloc(json_object_size(file->header) + 1, sizeof file->entry[0]);
+    if (!file->entry) return err_set(ERR_NOMEM, "no memory for a safetensors header");
+    json_object_foreach(file->header, name, object)
+    {
+        int is_metadata = strcmp(name, "__metadata__") == 0;
+        int code = is_metadata ? check_metadata(object)
+                               : parse_tensor(file, name, object, &file->entry[file->count]);
+        if (code) return code;
+        file->count += !is_metadata;
+    }
+    return check_cover(file);
+}
+
+/* Bytes of the header of a file of `size` bytes that begins with these 8. */
+static int header_length(const unsigned char *p, uint64_t size, uint64_t *length)
+{
+    *length = 0;
+    for (int i = 7; i >= 0; i--) *length = *length << 8 | p[i];
+    if (*length > HEADER_LIMIT_BYTES)
         return err_set(ERR_LIMIT,
                        "header of %llu bytes: not a safetensors file, or beyond %d bytes",
-                       (unsigned long long)header_bytes, HEADER_LIMIT_BYTES);
-    if (header_bytes > bytes - 8)
-        return err_set(ERR_FORMAT, "header of %llu bytes in a file of %zu",
-                       (unsigned long long)header_bytes, bytes);
-    if (header_bytes < 2 || p[8] != '{')
-        return err_set(ERR_FORMAT, "the header does not begin with '{'");
+                       (unsigned long long)*length, HEADER_LIMIT_BYTES);
+    if (*length > size - 8)
+        return err_set(ERR_FORMAT, "header of %llu bytes in a file of %llu",
+                       (unsigned long long)*length, (unsigned long long)size);
+    if (*length < 2) return err_set(ERR_FORMAT, "the header does not begin with '{'");
+    return ERR_OK;
+}
+
+/* The header's text of a file of `size` bytes; `data`: what comes behind it, or NULL. */
+static int parse(const char *text, uint64_t length, const char *data, uint64_t size,
+                 struct safetensors **out)
+{
+    if (text[0] != '{') return err_set(ERR_FORMAT, "the header does not begin with '{'");
     struct safetensors *file = calloc(1, sizeof *file);
     if (!file) return err_set(ERR_NOMEM, "no memory for a safetensors header");
+    file->data = data;
+    file->data_offset = 8 + length;
+    file->data_bytes = size - file->data_offset;
     json_error_t error;
-    file->header = json_loadb((const char *)p + 8, header_bytes, JSON_REJECT_DUPLICATES, &error);
-    int code;
-    if (!file->header)
-        code = err_set(ERR_FORMAT, "header is not JSON: %.200s", error.text);
-    else
-        code = parse_entries(file, (const char *)p + 8 + header_bytes, bytes - 8 - header_bytes);
+    file->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    int code = file->header ? parse_entries(file)
+                            : err_set(ERR_FORMAT, "header is not JSON: %.200s", error.text);
     if (code) {
         safetensors_close(file);
         return code;
@@ -194,31 +221,96 @@ int safetensors_parse(const void *data, size_t bytes, struct safetensors **out)
     return ERR_OK;
 }
 
+int safetensors_parse(const void *data, size_t bytes, struct safetensors **out)
+{
+    const unsigned char *p = data;
+    uint64_t length;
+    if (bytes < 8)
+        return err_set(ERR_FORMAT, "%zu bytes are too few for a safetensors file", bytes);
+    int code = header_length(p, bytes, &length);
+    if (code) return code;
+    return parse((const char *)p + 8, length, (const char *)p + 8 + length, bytes, out);
+}
+
+/* A regular file with something in it. */
+static int open_regular(const char *path, int *fd, uint64_t *size)
+{
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0)
+        return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
+    int code = ERR_OK;
+    if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode))
+        code = err_set(ERR_USAGE, "%s is not a regular file", path);
+    else if (st.st_size == 0)
+        code = err_set(ERR_FORMAT, "%s is empty", path);
+    if (code)
+        close(*fd);
+    else
+        *size = (uint64_t)st.st_size;
+    return code;
+}
+
+static int about(int code, const char *path)
+{
+    char why[512];
+    snprintf(why, sizeof why, "%s", err_text());
+    return err_set(code, "%s: %s", path, why);
+}
+
+static int read_header(int fd, uint64_t size, struct safetensors **out)
+{
+    unsigned char first[8];
+    uint64_t length;
+    if (size < 8 || pread(fd, first, 8, 0) != 8)
+        return err_set(ERR_FORMAT, "%llu bytes are too few for a safetensors file",
+                       (unsigned long long)size);
+    int code = header_length(first, size, &length);
+    if (code) return code;
+    char *text = malloc(length);
+    if (!text) return err_set(ERR_NOMEM, "no memory for a safetensors header");
+    uint64_t used = 0;
+    while (used < length) {
+        ssize_t n = pread(fd, text + used, length - used, (off_t)(8 + used));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        used += (uint64_t)n;
+    }
+    code = used == length ? parse(text, length, NULL, size, out)
+                          : err_set(ERR_IO, "the header cannot be read");
+    free(text);
+    return code;
+}
+
+int safetensors_open_header(const char *path, struct safetensors **out)
+{
+    int fd;
+    uint64_t size;
+    int code = open_regular(path, &fd, &size);
+    if (code) return code;
+    code = read_header(fd, size, out);
+    close(fd);
+    return code ? about(code, path) : ERR_OK;
+}
+
 int safetensors_open(const char *path, struct safetensors **out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
-    struct stat st;
-    void *map = MAP_FAILED;
-    int regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    if (regular && st.st_size > 0)
-        map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    int fd;
+    uint64_t size;
+    int code = open_regular(path, &fd, &size);
+    if (code) return code;
+    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     int map_errno = errno;
     close(fd);
-    if (!regular) return err_set(ERR_USAGE, "%s is not a regular file", path);
-    if (st.st_size == 0) return err_set(ERR_FORMAT, "%s is empty", path);
     if (map == MAP_FAILED) return err_set(ERR_IO, "cannot map %s: %s", path, strerror(map_errno));
     struct safetensors *file;
-    int code = safetensors_parse(map, (size_t)st.st_size, &file);
+    code = safetensors_parse(map, size, &file);
     if (code) {
-        char why[512];
-        strncpy(why, err_text(), sizeof why - 1);
-        why[sizeof why - 1] = '\0';
-        munmap(map, (size_t)st.st_size);
-        return err_set(code, "%s: %s", path, why);
+        munmap(map, size);
+        return about(code, path);
     }
     file->map = map;
-    file->map_bytes = (size_t)st.st_size;
+    file->map_bytes = size;
     *out = file;
     return ERR_OK;
 }
@@ -228,7 +320,7 @@ void safetensors_close(struct safetensors *file)
     if (!file) return;
     if (file->map) munmap(file->map, file->map_bytes);
     json_decref(file->header);
-    free(file->tensor);
+    free(file->entry);
     free(file);
 }
 
@@ -239,14 +331,25 @@ size_t safetensors_count(const struct safetensors *file)
 
 const struct safetensors_tensor *safetensors_tensor(const struct safetensors *file, size_t i)
 {
-    return i < file->count ? &file->tensor[i] : NULL;
+    return i < file->count ? &file->entry[i].tensor : NULL;
 }
 
 const struct safetensors_tensor *safetensors_find(const struct safetensors *file, const char *name)
 {
     for (size_t i = 0; i < file->count; i++)
-        if (strcmp(file->tensor[i].name, name) == 0) return &file->tensor[i];
+        if (strcmp(file->entry[i].tensor.name, name) == 0) return &file->entry[i].tensor;
     return NULL;
+}
+
+/* A tensor is the beginning of its entry. */
+const char *safetensors_dtype(const struct safetensors_tensor *tensor)
+{
+    return ((const struct entry *)(const void *)tensor)->dtype;
+}
+
+uint64_t safetensors_offset(const struct safetensors *file, const struct safetensors_tensor *tensor)
+{
+    return file->data_offset + ((const struct entry *)(const void *)tensor)->begin;
 }
 
 const char *safetensors_metadata(const struct safetensors *file, const char *key)
@@ -256,25 +359,9 @@ const char *safetensors_metadata(const struct safetensors *file, const char *key
 
 uint64_t safetensors_values(const struct safetensors_tensor *tensor)
 {
-    uint64_t values = 1;
-    for (uint32_t i = 0; i < tensor->dims; i++) values *= tensor->shape[i];
-    return values;
-}
-
-/* IEEE 754 half precision, subnormals, infinities and NaN too. */
-static float f16_to_f32(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 1023u;
-    uint32_t bits;
-    float x;
-    if (exponent == 0) {
-        x = (float)mantissa * 0x1.0p-24f;
-        return sign ? -x : x;
-    }
-    bits = exponent == 31 ? 0x7f800000u | mantissa << 13 : (exponent + 112) << 23 | mantissa << 13;
-    bits |= sign;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    int overflow;
+    uint64_t values = shape_bytes(tensor->shape, tensor->dims, 1, &overflow);
+    return overflow ? UINT64_MAX : values;
 }
 
 int safetensors_to_f32(const struct safetensors_tensor *tensor, uint64_t first, uint64_t count,
@@ -285,6 +372,8 @@ int safetensors_to_f32(const struct safetensors_tensor *tensor, uint64_t first, 
         return err_set(ERR_LIMIT, "tensor '%.100s' ends before value %llu", tensor->name,
                        (unsigned long long)(first + count));
     const char *data = tensor->data;
+    if (!data && count)
+        return err_set(ERR_STATE, "of tensor '%.100s' only the header was read", tensor->name);
     if (tensor->dtype == SAFETENSORS_F32) {
         if (count) memcpy(out, data + first * 4, count * 4);
         return ERR_OK;

@@ -20,7 +20,7 @@ enum safetensors_dtype {
     SAFETENSORS_F32 = 1,
     SAFETENSORS_F16,
     SAFETENSORS_BF16,
-    SAFETENSORS_OTHER, /* known to the format, not readable here (integers, F64, ...) */
+    SAFETENSORS_OTHER, /* no values for safetensors_to_f32(): integers, F64, newer dtypes */
 };
 
 struct safetensors_tensor {
@@ -39,9 +39,14 @@ struct safetensors_pair { /* one entry of "__metadata__" */
 struct safetensors;
 
 /* Open and check a file. ERR_NOTFOUND, ERR_IO, ERR_NOMEM, ERR_FORMAT (malformed; the text says
- * how), ERR_LIMIT (a header above 100,000,000 bytes), ERR_VERSION (a dtype that the format does not
- * have). The caller closes it; tensors, names and data live until then. */
+ * how), ERR_LIMIT (a header above 100,000,000 bytes). A tensor of a dtype that this build does not
+ * know is listed like any other, as SAFETENSORS_OTHER: only who wants its values need mind. The
+ * caller closes it; tensors, names and data live until then. */
 int safetensors_open(const char *path, struct safetensors **file);
+
+/* The same, but only the header is read: `data` of every tensor is NULL, and safetensors_offset()
+ * says where it lies. Nothing is mapped, so a file that becomes shorter is no SIGBUS. */
+int safetensors_open_header(const char *path, struct safetensors **file);
 
 /* The same over bytes in memory, which must outlive `*file`. */
 int safetensors_parse(const void *data, size_t bytes, struct safetensors **file);
@@ -52,10 +57,17 @@ size_t safetensors_count(const struct safetensors *file);
 const struct safetensors_tensor *safetensors_tensor(const struct safetensors *file, size_t i);
 const struct safetensors_tensor *safetensors_find(const struct safetensors *file, const char *name);
 
+/* Of a tensor out of the functions above: the name of its dtype as the file has it ("F8_E4M3"), and
+ * where in the file its data begins. */
+const char *safetensors_dtype(const struct safetensors_tensor *tensor);
+uint64_t safetensors_offset(const struct safetensors *file,
+                            const struct safetensors_tensor *tensor);
+
 /* A metadata string, NULL where there is none. Lives as long as the file. */
 const char *safetensors_metadata(const struct safetensors *file, const char *key);
 
-/* Values of a tensor, all its dimensions together. */
+/* Values of a tensor, all its dimensions together; 2^64 - 1 where that is more than 64 bits hold
+ * (which no tensor of a dtype that is known can have). */
 uint64_t safetensors_values(const struct safetensors_tensor *tensor);
 
 /* Copy values [first, first + count) as float32. ERR_VERSION for SAFETENSORS_OTHER, ERR_LIMIT

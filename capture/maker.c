@@ -96,7 +96,7 @@ static int next_batch(struct maker *m, struct engine_batch *batch)
         return ERR_OK;
     }
     m->has_read = 1;
-    int rc = engine_next(m->engine, batch);
+    int rc = source_error(engine_next(m->engine, batch));
     return rc ? rc : count_engine(m);
 }
 
@@ -109,7 +109,7 @@ static int fill_measure(struct maker *m, uint64_t generation)
         struct engine_batch batch;
         if (!is_current(m, generation)) return ERR_STATE;
         m->has_read = 1;
-        rc = engine_next(m->engine, &batch);
+        rc = source_error(engine_next(m->engine, &batch));
         if (!rc) rc = count_engine(m);
         if (rc || !batch.rows) {
             m->engine_ended = !rc;
@@ -217,7 +217,7 @@ static int seek(struct maker *m, const struct producer_order *order)
     m->measure = NULL;
     m->engine_ended = 0;
     m->has_read = 1;
-    return engine_seek(m->engine, &order->cursor);
+    return source_error(engine_seek(m->engine, &order->cursor));
 }
 
 static int prepare(struct maker *m, const struct producer_order *order)
@@ -367,6 +367,7 @@ static int open_source(struct maker *m)
     int rc = source_open(m->config, m->producer, &watch, &m->source);
     if (rc) return rc;
     m->engine = source_engine(m->source);
+    log_info("the engine is open: %s", engine_info(m->engine)->model);
     m->limit_rows = share_of(m->config->capture.rows, m->config->capture.producers, m->producer);
     rc = source_describe(m->source, m->config, &m->own);
     if (!rc) rc = descriptor_encode(&m->own, &text, &bytes);
@@ -382,7 +383,7 @@ static int follow_orders(struct maker *m)
     while (!rc) {
         order = sender_wait_order(m->sender, order.generation);
         if (order.task == PRODUCER_HALT) break;
-        if (order.task == PRODUCER_MEASURE) rc = do_measure(m, order.generation);
+        if (order.task == PRODUCER_MEASURE) rc = source_error(do_measure(m, order.generation));
         if (order.task == PRODUCER_MAKE) rc = make(m, &order);
         if (rc == ERR_STATE && !is_current(m, order.generation)) rc = ERR_OK; /* a newer order */
     }

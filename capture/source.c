@@ -153,13 +153,27 @@ static int open_as(const struct config *config, uint32_t producer, int only_look
         if (only_looks) options.exact_model = 1;
         if (watch) options.watch = *watch;
         rc = open_engine(s, &options, config);
-        if (rc == ERR_NOTFOUND) rc = ERR_USAGE; /* a file that the configuration names */
+        rc = source_error(rc);
     }
     if (rc)
         source_close(s);
     else
         *source = s;
     return rc;
+}
+
+int source_error(int code)
+{
+    switch (code) {
+    case ERR_NOTFOUND:
+    case ERR_FORMAT:
+    case ERR_VERSION:
+    case ERR_CHECKSUM:
+    case ERR_LIMIT:
+        return ERR_USAGE;
+    default:
+        return code;
+    }
 }
 
 int source_open(const struct config *config, uint32_t producer, const struct engine_watch *watch,

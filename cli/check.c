@@ -3,8 +3,8 @@
 
 #include "base/err.h"
 #include "cli/commands.h"
-#include "cli/preparation.h"
 #include "cli/preflight.h"
+#include "cli/preparation.h"
 #include "cli/probe.h"
 #include "cli/progress.h"
 #include "sae/foretell.h"
@@ -114,7 +114,7 @@ static void print_stream(const struct config *config, const struct probe *p)
 {
     text_line("stream", config->stream.name);
     text_line("folder", config->run_dir);
-    if (p->model[0]) text_line("model", p->model);
+    if (p->model[0]) text_line(config->capture.engine == CONFIG_FILES ? "rows" : "model", p->model);
     for (uint32_t h = 0; h < p->hooks; h++) {
         char text[128];
         snprintf(text, sizeof text, "%s, %u values", p->hook[h].name, p->hook[h].width);

@@ -18,6 +18,7 @@ static int look(const struct config *config, struct probe *p)
     snprintf(p->corpus_note, sizeof p->corpus_note, "%s",
              info->corpus_note ? info->corpus_note : "");
     memcpy(p->hook, info->hook, info->hooks * sizeof *info->hook);
+    if (!p->model[0]) snprintf(p->model, sizeof p->model, "%s", info->model);
     p->opened = 1;
     source_close(source);
     return ERR_OK;

@@ -196,6 +196,8 @@ static void print_rows(const json_t *summary, FILE *out)
             text(summary, "consumer"), time, held, skipped, window);
     if (json_object_get(shuffle, "entropy_ratio"))
         fprintf(out, "; entropy of a batch %.3f of the ideal", real(shuffle, "entropy_ratio"));
+    const json_t *sae = json_array_get(json_object_get(summary, "saes"), 0);
+    if (json_object_get(sae, "no_fve")) fprintf(out, "; no FVE: %s", text(sae, "no_fve"));
     fprintf(out, "\n");
 }
 

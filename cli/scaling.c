@@ -127,7 +127,7 @@ static void find_ranges(struct picture *p)
             widen(&p->loss, 1 - o->point[n].fve);
         }
         widen(&p->features, o->features);
-        widen(&p->dead, o->dead / o->features);
+        if (!isnan(o->dead)) widen(&p->dead, o->dead / o->features);
     }
     if (p->loss.high > 1.5) p->loss.high = 1.5; /* the first steps of some go far astray */
     if (!(p->loss.low > 1e-6)) p->loss.low = 1e-6;
@@ -311,7 +311,10 @@ static int loss_panel(const struct picture *p)
     frame(p, &p->compute, "training compute, FLOPs", "1 − FVE of held-out rows: less is better");
     if (p->all->one[0].points == 0) {
         char why[96];
-        snprintf(why, sizeof why, "no FVE: %.0f held-out rows are fewer than 2,000",
+        snprintf(why, sizeof why,
+                 !(p->all->evaluated_rows >= 2000)
+                     ? "no FVE: %.0f held-out rows are fewer than 2,000"
+                     : "no FVE: %.0f held-out rows, all equal",
                  p->all->evaluated_rows);
         svg_text(p->out, (LEFT + LEFT_END) / 2.0, (TOP + BOTTOM) / 2.0, "soft", "middle", why);
         return ERR_OK;
@@ -351,6 +354,7 @@ static void dead_panel(const struct picture *p)
     frame(p, &p->features, "features", "dead features, share at the end");
     for (size_t i = p->all->count; i-- > 0;) {
         const struct outcome *o = &p->all->one[i];
+        if (isnan(o->dead)) continue;
         snprintf(tip, sizeof tip, "%s: %.0f of %.0f dead", o->name, o->dead, o->features);
         svg_mark(p->out, shape_of(p, o), place(&p->features, o->features),
                  place(&p->dead, o->dead / o->features), colour_of(p, o->features, colour), tip);

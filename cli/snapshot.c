@@ -50,7 +50,9 @@ static double first_of(const json_t *report, const char *name)
 {
     json_t *value = json_object_get(report, name);
     void *first = json_object_iter(value);
-    return first ? json_number_value(json_object_iter_value(first)) : snapshot_metric(report, name);
+    if (!first) return snapshot_metric(report, name);
+    value = json_object_iter_value(first);
+    return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
 static void add(double *total, double value)

@@ -105,7 +105,7 @@ static void remember(const char *cache_dir, const char *path, uint64_t hash)
 int fingerprint_file(const char *path, enum fingerprint_depth depth, const char *cache_dir,
                      uint64_t *hash)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0) return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
     struct stat st;
     char cached[PATH_MAX];

@@ -128,9 +128,10 @@ const struct config_option config_options[] = {
     {"capture", "retained", OPTION_BYTES, IN(capture.retained_bytes), "64MiB", "bytes", MEBI, TEBI,
      NULL, "cap of frames that a producer has sent and keeps until they are acknowledged"},
     {"capture", "files", OPTION_PATHS, IN(capture.files), "", "", 0, 0, NULL,
-     "the files engine: safetensors or .npy files of rows, in order"},
+     "the files engine: .npy, .npz and safetensors files of rows, indexes of shards, patterns, "
+     "folders; in order"},
     {"capture", "tensor", OPTION_TEXT, IN(capture.tensor), "", "", 0, 0, NULL,
-     "the files engine: tensor inside a safetensors file; empty: the only one"},
+     "the files engine: array inside a .npz, a safetensors file or its shards; empty: the only one"},
     {"capture", "tokens_tensor", OPTION_TEXT, IN(capture.tokens_tensor), "", "", 0, 0, NULL,
      "the files engine: tensor beside the rows that holds their token ids; empty: none"},
     {"capture", "sequences_tensor", OPTION_TEXT, IN(capture.sequences_tensor), "", "", 0, 0, NULL,

@@ -295,7 +295,7 @@ int checkpoint_open(const char *path, struct checkpoint **out)
 {
     struct stat st;
     void *map = MAP_FAILED;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0)
         return err_set(errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot open %s: %s", path,
                        strerror(errno));
@@ -321,6 +321,12 @@ int checkpoint_open(const char *path, struct checkpoint **out)
     return ERR_OK;
 }
 
+/* A name that leads nowhere is damage, too: no checkpoint at all would mean to begin anew. */
+static int is_damage(int code)
+{
+    return code == ERR_FORMAT || code == ERR_CHECKSUM || code == ERR_NOTFOUND;
+}
+
 int checkpoint_newest(const char *dir, struct checkpoint **out, unsigned *damaged)
 {
     uint64_t *steps;
@@ -334,15 +340,18 @@ int checkpoint_newest(const char *dir, struct checkpoint **out, unsigned *damage
         code = file_path(path, sizeof path, dir, steps[i]);
         if (code == ERR_OK) code = checkpoint_open(path, out);
         if (code == ERR_OK) break;
-        if (code != ERR_FORMAT && code != ERR_CHECKSUM) break;
+        if (!is_damage(code)) break;
         if (++*damaged == 1) snprintf(first_damage, sizeof first_damage, "%s", err_text());
     }
     free(steps);
     if (count == 0) return err_set(ERR_NOTFOUND, "no checkpoint in %s", dir);
-    if (code == ERR_FORMAT || code == ERR_CHECKSUM)
-        return err_set(ERR_CORRUPT, "none of the %zu checkpoints in %s is intact: %s", count, dir,
-                       first_damage);
-    if (*damaged) err_set(ERR_CORRUPT, "%s", first_damage);
+    if (is_damage(code))
+        return err_set(
+            ERR_CORRUPT,
+            "none of the %zu checkpoints in %s is intact: %s; HINT: put one back, or start "
+            "over with --fresh",
+            count, dir, first_damage);
+    if (code == ERR_OK && *damaged) err_set(ERR_CORRUPT, "%s", first_damage);
     return code;
 }
 

@@ -148,8 +148,8 @@ static int count_load(struct sae *sae, const struct checkpoint *checkpoint, cons
                                    : reserve(&loaded, n);
     for (size_t i = 0; i < n && !code; i++) {
         struct counter *place = find(&loaded, counter[i].sequence, counter[i].position);
-        if (place->count || !counter[i].count)
-            code = err_set(ERR_FORMAT, "counter %zu is empty or there twice", i);
+        if (place->count || !counter[i].count || counter[i].count > UINT32_MAX / 2)
+            code = err_set(ERR_FORMAT, "counter %zu is empty, too large or there twice", i);
         *place = counter[i];
     }
     if (code) {

@@ -5,6 +5,7 @@
 #include "sae/saved.h"
 #include "sae/schedule.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -487,11 +488,21 @@ static double total_variance(const struct dictionary *d)
     return sum(d->row_square, d->rows) - mean_square / d->rows;
 }
 
+/* Whether no row differs from the first: then the variance above is only rounding. */
+static int rows_are_equal(const struct dictionary *d)
+{
+    const float *first = d->x + d->target_at;
+    for (uint32_t r = 1; r < d->rows; r++)
+        if (memcmp(first + (size_t)r * d->row_width, first, d->width * sizeof *first) != 0)
+            return 0;
+    return 1;
+}
+
 static void report(const struct dictionary *d, struct sae_step *step)
 {
     double rows = d->rows, error = sum(d->row_error, d->rows), variance = total_variance(d);
     step->mse = error / rows;
-    step->fve = variance > 0 ? 1 - error / variance : 0;
+    step->fve = variance > 0 && !rows_are_equal(d) ? 1 - error / variance : NAN;
     step->l0 = sum(d->row_l0, d->rows) / rows;
     step->l1 = sum(d->row_l1, d->rows) / rows;
     step->aux = d->with_aux ? sum(d->row_aux, d->rows) / rows : 0;
@@ -637,6 +648,17 @@ static int dictionary_save(const struct sae *sae, struct checkpoint_writer *writ
                      d->features * sizeof *d->silent_rows);
 }
 
+/* A training never writes others, so such values are damage that no checksum shows, or malice; one
+ * of them would make all the SAE's. */
+static int check_values(const char *name, const char *part, const float *x, size_t n, float least)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i]) || x[i] < least)
+            return err_set(ERR_FORMAT, "checkpoint section '%s.%s' holds %g at place %zu", name,
+                           part, (double)x[i], i);
+    return ERR_OK;
+}
+
 static int dictionary_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name)
 {
     struct dictionary *d = sae->state;
@@ -655,8 +677,14 @@ static int dictionary_load(struct sae *sae, const struct checkpoint *checkpoint,
         code = saved_find(checkpoint, name, "threshold", threshold_bytes, &threshold, &n);
     if (!code && d->recipe->per_batch)
         code = saved_find(checkpoint, name, "floor", sizeof d->floor, &floor, &n);
+    if (!code) code = check_values(name, "weights", weights, d->w.count, -FLT_MAX);
+    if (!code) code = check_values(name, "moment1", moment1, d->w.count, -FLT_MAX);
+    if (!code) code = check_values(name, "moment2", moment2, d->w.count, 0);
+    if (!code && d->recipe->per_batch)
+        code = check_values(name, "threshold", threshold, d->features, -FLT_MAX);
     if (code) return code;
     memcpy(&progress, progress_data, sizeof progress);
+    if (!(progress.density >= 0 && progress.density <= 1)) progress.density = 1;
     memcpy(d->w.all, weights, bytes);
     memcpy(d->m.all, moment1, bytes);
     memcpy(d->v.all, moment2, bytes);

@@ -1,14 +1,16 @@
 /* Held-out metrics. FVE's denominator is the variance: the mean of each dimension is taken over the
- * whole set first. */
+ * whole set first. Both count from the first row, so that rows that are all equal have a variance
+ * of exactly 0, whatever their values are. */
 #include "sae/arch.h"
 
 #include "base/err.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-static void add_row(const float *x, uint32_t width, double *sum)
+static void add_row(const float *x, const float *first, uint32_t width, double *sum)
 {
-    for (uint32_t i = 0; i < width; i++) sum[i] += x[i];
+    for (uint32_t i = 0; i < width; i++) sum[i] += (double)x[i] - first[i];
 }
 
 static double square_distance(const float *x, const float *y, size_t n)
@@ -21,11 +23,12 @@ static double square_distance(const float *x, const float *y, size_t n)
     return total;
 }
 
-static double square_about(const float *x, const double *mean, uint32_t width)
+/* `mean` is that of what lies beyond `first`. */
+static double square_about(const float *x, const float *first, const double *mean, uint32_t width)
 {
     double total = 0;
     for (uint32_t i = 0; i < width; i++) {
-        double difference = x[i] - mean[i];
+        double difference = (double)x[i] - first[i] - mean[i];
         total += difference * difference;
     }
     return total;
@@ -44,7 +47,8 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
     double *mean = calloc(width, sizeof *mean);
     int code = out && mean ? ERR_OK : err_set(ERR_NOMEM, "no memory to evaluate");
     double error = 0, variance = 0, l0 = 0, l1 = 0;
-    for (uint64_t r = 0; r < rows && !code; r++) add_row(target + r * row_width, width, mean);
+    for (uint64_t r = 0; r < rows && !code; r++)
+        add_row(target + r * row_width, target, width, mean);
     for (uint32_t i = 0; i < width && !code; i++) mean[i] /= (double)rows;
     for (uint64_t at = 0; at < rows && !code; at += batch) {
         uint32_t n = rows - at < batch ? (uint32_t)(rows - at) : batch;
@@ -54,7 +58,7 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
         for (uint32_t r = 0; r < n; r++) {
             const float *row = target + (at + r) * row_width;
             error += square_distance(out + (size_t)r * width, row, width);
-            variance += square_about(row, mean, width);
+            variance += square_about(row, target, mean, width);
         }
         l0 += block_l0;
         l1 += block_l1;
@@ -64,7 +68,7 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
     if (code) return code;
     *eval = (struct sae_eval){
         .rows = rows,
-        .fve = variance > 0 ? 1 - error / variance : 0,
+        .fve = variance > 0 ? 1 - error / variance : NAN,
         .mse = error / (double)rows,
         .l0 = l0 / (double)rows,
         .l1 = l1 / (double)rows,

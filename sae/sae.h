@@ -95,7 +95,8 @@ struct sae_step {  /* what a step reports, all of this batch, before the step's 
     double rest;   /* of the loss, mean over rows: matryoshka: the same of the narrower
                     * levels, summed; jumprelu: both penalties; gated: the gate's penalty
                     * and error */
-    double fve;    /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2 */
+    double fve;    /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2; NaN where all rows
+                    * are equal */
     double l0, l1; /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
     double aux;    /* topk and its kin: mean over rows of ||e - e'||^2, the residual and its AuxK
                     * reconstruction; 0 where nothing was dead */
@@ -134,7 +135,7 @@ int sae_forward(struct sae *sae, const float *x, uint64_t rows, float *out, floa
  * whole set; never the mean of x^2 in place of the variance. */
 struct sae_eval {
     uint64_t rows;
-    double fve;
+    double fve;    /* NaN: the rows are all equal, so there is no variance to explain */
     double mse;    /* mean over rows of ||x - x'||^2 */
     double l0, l1; /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
     uint32_t dead; /* features that did not fire within the window of training rows */

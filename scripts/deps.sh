@@ -11,7 +11,7 @@ build_packages='build-essential pkg-config cmake ninja-build chrpath ca-certific
     python3 python3-pip python3-venv
     libzmq3-dev liblmdb-dev liblz4-dev libuv1-dev libxxhash-dev libsodium-dev libopenblas-dev
     libmicrohttpd-dev libjansson-dev libyaml-dev zlib1g-dev libzstd-dev libbz2-dev
-    liblzma-dev'
+    liblzma-dev libzip-dev'
 test_packages='libcmocka-dev clang clang-format libclang-rt-dev lmdb-utils zstd curl git shellcheck
     man-db'
 # dict-gcide, the third of them, is unpacked and not installed (model.sh): it brings a server.

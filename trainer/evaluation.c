@@ -23,7 +23,9 @@ struct history_point training_point(const struct training *t, uint32_t i)
         .l0 = e->rows        ? e->l0
               : t->life_rows ? s->l0
                              : NAN,
-        .dead = e->rows ? e->dead : s->dead,
+        .dead = e->rows        ? e->dead
+                : t->life_rows ? s->dead
+                               : NAN,
         .lr = t->life_rows ? t->plan.sae[i].learning_rate : NAN,
         .batch_rows = t->life_rows ? t->plan.batch_rows : NAN,
         .rate = t->life_rows ? s->learning_rate : NAN,
@@ -41,6 +43,15 @@ int evaluation_record(struct training *t)
     return history_add(t->history, t->steps, t->rows, training_seconds(t), points, count);
 }
 
+/* Once: why there is none. */
+static void tell_no_fve(struct training *t)
+{
+    if (t->told_no_fve) return;
+    log_warn("no FVE: the held-out rows are all equal, so there is no variance to explain; HINT: "
+             "look at where the rows come from");
+    t->told_no_fve = 1;
+}
+
 int evaluation_make(struct training *t)
 {
     uint64_t rows = held_out_rows(t->held_out), begin_ns = process_now_ns();
@@ -50,6 +61,7 @@ int evaluation_make(struct training *t)
         int result = sae_evaluate(t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
         if (result != ERR_OK) return result;
         if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
+        if (enough && isnan(t->eval[i].fve)) tell_no_fve(t);
         metrics_set_at(t->options.metrics, GAUGE_L0, i, t->eval[i].l0);
         metrics_set_at(t->options.metrics, GAUGE_DEAD, i, t->eval[i].dead);
         log_event(LOG_INFO, "evaluation", LOG_S("sae", t->config->trainer.saes[i].name),

@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum { GROWTH_ROWS = 1024, PENDING_ROWS = 64 };
 
@@ -19,6 +22,7 @@ struct held_out {
     float *pending;     /* (pending_room, width), as drawn: the last rows, not in the file yet */
     uint64_t rows, room, limit_rows, pending_rows, pending_room;
     uint32_t width;
+    XXH3_state_t *hash; /* of all rows as drawn */
 };
 
 static int write_error(const struct held_out *h)
@@ -75,9 +79,26 @@ static int load(struct held_out *h, uint64_t rows)
             result = err_set(ERR_IO, "cannot read %s: %s", h->path,
                              n < 0 ? strerror(errno) : "it became shorter");
         if (result == ERR_OK) result = make_room(h);
+        if (result == ERR_OK) XXH3_64bits_update(h->hash, row, row_bytes(h));
         if (result == ERR_OK) keep_scaled(h, row);
     }
     return result;
+}
+
+static int damaged(const struct held_out *h, const char *how)
+{
+    return err_set(ERR_CORRUPT, "%s %s; HINT: put the file back, or start over with --fresh",
+                   h->path, how);
+}
+
+/* Nothing is cut off before all of it was found to be right. */
+static int check(const struct held_out *h, uint64_t rows, uint64_t hash)
+{
+    for (size_t i = 0; i < (size_t)h->rows * h->width; i++)
+        if (!isfinite(h->values[i])) return damaged(h, "holds values that are not finite");
+    if (rows > 0 && hash != 0 && held_out_hash(h) != hash)
+        return damaged(h, "is not as the checkpoint left it");
+    return ERR_OK;
 }
 
 /* At the place where they belong, so that a disk that was full can be tried again. */
@@ -98,24 +119,20 @@ static int write_pending(struct held_out *h)
     return ERR_OK;
 }
 
-static int cut(struct held_out *h, uint64_t rows)
+static int has_rows(const struct held_out *h, uint64_t rows)
 {
     struct stat st;
-    off_t bytes = (off_t)(rows * row_bytes(h));
+    char how[120];
     if (fstat(h->fd, &st) != 0)
         return err_set(ERR_IO, "cannot look at %s: %s", h->path, strerror(errno));
-    if (st.st_size < bytes)
-        return err_set(
-            ERR_CORRUPT,
-            "%s has %lld bytes, but the checkpoint counts %lld in it; HINT: put the file "
-            "back, or start over with --fresh",
-            h->path, (long long)st.st_size, (long long)bytes);
-    if (ftruncate(h->fd, bytes) != 0) return write_error(h);
-    return ERR_OK;
+    if ((uint64_t)st.st_size / row_bytes(h) >= rows) return ERR_OK;
+    snprintf(how, sizeof how, "has %lld bytes, but the checkpoint counts %llu rows of %zu in it",
+             (long long)st.st_size, (unsigned long long)rows, row_bytes(h));
+    return damaged(h, how);
 }
 
 int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t limit_rows,
-                  uint64_t rows, struct held_out **held_out)
+                  uint64_t rows, uint64_t hash, struct held_out **held_out)
 {
     struct held_out *h = calloc(1, sizeof *h);
     if (!h) return err_set(ERR_NOMEM, "no memory for the held-out rows");
@@ -124,14 +141,19 @@ int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t
     h->scale = scale;
     h->limit_rows = limit_rows > rows ? limit_rows : rows;
     h->path = strdup(path);
+    h->hash = XXH3_createState();
     h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (!h->path)
+    if (!h->path || !h->hash)
         result = err_set(ERR_NOMEM, "no memory for the held-out rows");
     else if (h->fd < 0)
         result = write_error(h);
     if (result == ERR_OK) result = make_pending_room(h);
-    if (result == ERR_OK) result = cut(h, rows);
+    if (result == ERR_OK) XXH3_64bits_reset(h->hash);
+    if (result == ERR_OK) result = has_rows(h, rows);
     if (result == ERR_OK) result = load(h, rows);
+    if (result == ERR_OK) result = check(h, rows, hash);
+    if (result == ERR_OK && ftruncate(h->fd, (off_t)(rows * row_bytes(h))) != 0)
+        result = write_error(h);
     if (result != ERR_OK) {
         held_out_close(h);
         return result;
@@ -144,6 +166,7 @@ void held_out_close(struct held_out *h)
 {
     if (!h) return;
     if (h->fd >= 0) close(h->fd);
+    XXH3_freeState(h->hash);
     free(h->values);
     free(h->pending);
     free(h->path);
@@ -157,6 +180,7 @@ int held_out_add(struct held_out *h, const float *values)
     if (result == ERR_OK) result = make_pending_room(h);
     if (result != ERR_OK) return result;
     memcpy(h->pending + (size_t)h->pending_rows++ * h->width, values, row_bytes(h));
+    XXH3_64bits_update(h->hash, values, row_bytes(h));
     keep_scaled(h, values);
     /* What the disk does not take now is held_out_sync()'s to try again, and to tell. */
     if (h->pending_rows % PENDING_ROWS == 0) (void)write_pending(h);
@@ -168,6 +192,12 @@ int held_out_sync(struct held_out *h)
     int result = write_pending(h);
     if (result == ERR_OK && fsync(h->fd) != 0) result = write_error(h);
     return result;
+}
+
+uint64_t held_out_hash(const struct held_out *h)
+{
+    uint64_t hash = XXH3_64bits_digest(h->hash);
+    return hash ? hash : 1;
 }
 
 uint64_t held_out_rows(const struct held_out *h)

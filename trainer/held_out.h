@@ -14,12 +14,13 @@
 struct held_out;
 
 /* Open the file, cut it to its first `rows` rows (those of the checkpoint resumed from; 0 at a
- * start), and load them. `scale` (width) multiplies each dimension of what is kept in memory and is
- * borrowed for the life of the object. At most `limit_rows` rows are kept; later ones are passed
- * over. ERR_CORRUPT: the file is shorter than `rows`. ERR_IO, ERR_NOSPC, ERR_NOMEM. Reads the disk.
- * The caller closes it. */
+ * start), and load them. `hash` is held_out_hash() at that checkpoint; 0: not known. `scale`
+ * (width) multiplies each dimension of what is kept in memory and is borrowed for the life of the
+ * object. At most `limit_rows` rows are kept; later ones are passed over. ERR_CORRUPT: the file is
+ * shorter than `rows`, or other than it was; it stays as it is. ERR_IO, ERR_NOSPC, ERR_NOMEM. Reads
+ * the disk. The caller closes it. */
 int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t limit_rows,
-                  uint64_t rows, struct held_out **held_out);
+                  uint64_t rows, uint64_t hash, struct held_out **held_out);
 void held_out_close(struct held_out *held_out);
 
 /* Keep one row of `width` values, not scaled. Buffered: held_out_sync() makes it durable; a disk
@@ -29,6 +30,9 @@ int held_out_add(struct held_out *held_out, const float *values);
 /* Write what is buffered and fsync. ERR_IO, ERR_NOSPC: nothing is lost, it may be tried again.
  * Blocks on the disk. */
 int held_out_sync(struct held_out *held_out);
+
+/* Checksum of all rows kept, as drawn; never 0. */
+uint64_t held_out_hash(const struct held_out *held_out);
 
 /* Rows kept, and the scaled copy: (rows, width), valid until the next held_out_add(). */
 uint64_t held_out_rows(const struct held_out *held_out);

@@ -24,6 +24,7 @@ struct history {
     size_t last_begin, written; /* offsets in the file: of these lines, and its good bytes */
     char *pending;              /* what comes behind them */
     size_t pending_bytes;
+    int damaged; /* there was something else in it */
 };
 
 static int write_error(const struct history *h)
@@ -45,11 +46,13 @@ static void keep(struct history *h, FILE *in, uint64_t steps)
     while (h->written > 0 && (n = getline(&line, &room, in)) > 0 && line[n - 1] == '\n') {
         char *after;
         uint64_t step = strtoull(line, &after, 10);
-        if (*after != '\t' || step > steps) break;
+        h->damaged = *after != '\t';
+        if (h->damaged || step > steps) break;
         if (step != h->last_steps) h->last_begin = h->written;
         h->last_steps = step;
         h->written += (size_t)n;
     }
+    if (n > 0 && (h->written == 0 || line[n - 1] != '\n')) h->damaged = 1;
     free(line);
 }
 
@@ -130,7 +133,7 @@ static void print_point(FILE *out, const struct history_point *p, int is_old)
     column(out, "%.6g", p->mse);
     column(out, "%.6f", p->fve);
     column(out, "%.3f", p->l0);
-    fprintf(out, "\t%" PRIu32, p->dead);
+    column(out, "%.0f", p->dead);
     if (!is_old) {
         column(out, "%.6g", p->lr);
         column(out, "%.0f", p->batch_rows);
@@ -171,6 +174,11 @@ int history_add(struct history *h, uint64_t steps, uint64_t rows, double seconds
     h->pending_bytes = bytes;
     (void)write_pending(h); /* what the disk does not take now is history_sync()'s to tell */
     return ERR_OK;
+}
+
+int history_was_damaged(const struct history *h)
+{
+    return h->damaged;
 }
 
 uint64_t history_steps(const struct history *h)

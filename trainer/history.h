@@ -18,7 +18,7 @@ struct history_point { /* NaN: not known */
     double loss;       /* of the last step's batch */
     double mse, fve;   /* of the held-out rows */
     double l0;         /* of the held-out rows, or of the last batch where they are too few */
-    uint32_t dead;
+    double dead; /* features; not known before a step was made */
     double lr, batch_rows; /* as set for the steps before this point (changes.h) */
     double rate, lambda;   /* of the last step, with warm-up, decay and ramp */
 };
@@ -33,6 +33,9 @@ void history_close(struct history *history);
  * at once, or, where the disk takes nothing, kept for history_sync(). ERR_NOMEM. */
 int history_add(struct history *history, uint64_t steps, uint64_t rows, double seconds,
                 const struct history_point *points, uint32_t count);
+
+/* Whether the file held something else than whole lines of a history, which was cut off. */
+int history_was_damaged(const struct history *history);
 
 /* The step of the last lines; 0: there are none. */
 uint64_t history_steps(const struct history *history);

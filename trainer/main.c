@@ -9,6 +9,7 @@
 #include "trainer/gauges.h"
 #include "trainer/training.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,16 @@ static void label(struct metrics *metrics, const struct config *config, int from
             metrics_label(metrics, (size_t)g, i, config->trainer.saes[i].name);
 }
 
+/* Of no step there is no loss, no L0 and no share of dead features. */
+static void not_known_yet(struct metrics *metrics, const struct config *config)
+{
+    static const int gauges[] = {GAUGE_LOSS, GAUGE_BATCH_FVE, GAUGE_L0, GAUGE_DEAD,
+                                 GAUGE_GRADIENT_NORM};
+    for (size_t g = 0; g < sizeof gauges / sizeof gauges[0]; g++)
+        for (uint32_t i = 0; i < config->trainer.saes_count; i++)
+            metrics_set_at(metrics, (size_t)gauges[g], i, NAN);
+}
+
 static int open_reports(struct process *process, struct trainer *t)
 {
     char endpoint[CONFIG_PATH_BYTES];
@@ -123,6 +134,7 @@ static int start(struct process *process)
     if (result != ERR_OK) return result;
     label(process_metrics(process), config, GAUGE_LOSS, GAUGE_BATCH_FVE);
     label(process_metrics(process), config, GAUGE_L0, GAUGE_SKIPPED_STEPS);
+    not_known_yet(process_metrics(process), config);
     t->done = process_wake_new(process, training_done, process);
     if (!t->done) return err_set(ERR_NOMEM, "no memory for the trainer");
     if (pthread_create(&t->thread, NULL, train_in_thread, t) != 0)

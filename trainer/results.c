@@ -58,6 +58,13 @@ static int counters(const struct training *t, uint32_t i, json_t *object)
     return ERR_OK;
 }
 
+/* Why there is no FVE. */
+static const char *no_fve(const struct sae_eval *e)
+{
+    return e->rows >= TRAINING_FVE_ROWS ? "the held-out rows are all equal"
+                                        : "fewer than 2,000 rows were held out";
+}
+
 static void evaluation(const struct training *t, uint32_t i, json_t *object)
 {
     const struct sae_eval *e = &t->eval[i];
@@ -73,10 +80,12 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     json_object_set_new(object, "flops", number(p.flops));
     json_object_set_new(object, "loss", number(p.loss));
     json_object_set_new(object, "fve", number(p.fve));
+    if (isnan(p.fve)) json_object_set_new(object, "no_fve", json_string(no_fve(e)));
     json_object_set_new(object, "mse", number(p.mse));
     json_object_set_new(object, "l0", e->rows ? number(e->l0) : json_null());
     json_object_set_new(object, "l1", e->rows ? number(e->l1) : json_null());
-    json_object_set_new(object, "dead", json_integer(p.dead));
+    json_object_set_new(object, "dead",
+                        isnan(p.dead) ? json_null() : json_integer((json_int_t)p.dead));
     json_object_set_new(object, "dead_window_rows", json_integer((json_int_t)o->dead_window_rows));
 }
 

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,9 @@ static void sae_section(uint32_t i, char *name, size_t bytes)
 static char *words_encode(const struct save *s)
 {
     json_t *words = json_pack(
-        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I}", "version", SAVE_VERSION,
-        "held_out_rows", (json_int_t)s->held_out_rows, "steps", (json_int_t)s->steps, "rows",
+        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I}", "version", SAVE_VERSION,
+        "held_out_hash", (json_int_t)s->held_out_hash, "held_out_rows",
+        (json_int_t)s->held_out_rows, "steps", (json_int_t)s->steps, "rows",
         (json_int_t)s->rows, "reuse", (json_int_t)s->reuse, "seed", (json_int_t)s->seed,
         "batch_rows", (json_int_t)s->plan.batch_rows, "saes", (json_int_t)s->saes, "seconds",
         s->seconds, "planned_rows", (json_int_t)s->plan.planned_rows, "planned_steps",
@@ -53,25 +55,31 @@ static int younger_words(json_t *words, struct save *s)
     return 0;
 }
 
+static int is_u32(json_int_t n)
+{
+    return n >= 0 && n <= UINT32_MAX;
+}
+
 static int words_decode(const char *text, size_t bytes, struct save *s)
 {
     json_error_t error;
-    json_t *words = json_loadb(text, bytes, 0, &error);
-    json_int_t version, held_out, steps, rows, reuse, seed, batch, saes;
-    if (!words ||
-        json_unpack(words, "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:F}", "version", &version,
-                    "held_out_rows", &held_out, "steps", &steps, "rows", &rows, "reuse", &reuse,
-                    "seed", &seed, "batch_rows", &batch, "saes", &saes, "seconds",
-                    &s->seconds) != 0 ||
-        younger_words(words, s) != 0) {
-        json_decref(words);
-        return err_set(ERR_FORMAT, "the checkpoint's section 'trainer' is malformed");
-    }
+    json_t *words = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    json_int_t version, held_out, hash = 0, steps, rows, reuse, seed, batch, saes;
+    int bad =
+        !words || json_unpack(words, "{s:I, s:I, s?I, s:I, s:I, s:I, s:I, s:I, s:I, s:F}",
+                              "version", &version, "held_out_rows", &held_out, "held_out_hash",
+                              &hash, "steps", &steps, "rows", &rows, "reuse", &reuse, "seed", &seed,
+                              "batch_rows", &batch, "saes", &saes, "seconds", &s->seconds) != 0 ||
+        younger_words(words, s) != 0;
     json_decref(words);
+    if (bad || held_out < 0 || steps < 0 || rows < 0 || !is_u32(reuse) || !is_u32(batch) ||
+        !is_u32(saes) || !isfinite(s->seconds))
+        return err_set(ERR_FORMAT, "the section 'trainer' is malformed");
     if (version != SAVE_VERSION)
         return err_set(ERR_VERSION, "the checkpoint is of version %lld, this trainer knows %d",
                        (long long)version, SAVE_VERSION);
     s->held_out_rows = (uint64_t)held_out;
+    s->held_out_hash = (uint64_t)hash;
     s->steps = (uint64_t)steps;
     s->rows = (uint64_t)rows;
     s->reuse = (uint32_t)reuse;
@@ -136,6 +144,16 @@ static int take_old_settings(const struct checkpoint *c, struct save *save)
     return result;
 }
 
+/* A section that is not there is no missing checkpoint: training would begin anew, in silence. */
+static int about(int code, const struct checkpoint *c)
+{
+    char text[600];
+    snprintf(text, sizeof text, "%s", err_text());
+    return err_set(code == ERR_NOTFOUND ? ERR_FORMAT : code,
+                   "%s: %s; HINT: put another checkpoint there, or start over with --fresh",
+                   checkpoint_path(c), text);
+}
+
 static int take_all(const struct checkpoint *c, struct save *save)
 {
     const void *data;
@@ -161,6 +179,7 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
     if (result != ERR_OK) return result;
     result = take_all(*checkpoint, save);
     if (result == ERR_OK) return ERR_OK;
+    result = about(result, *checkpoint);
     save_free(save);
     checkpoint_close(*checkpoint);
     return result;
@@ -181,7 +200,10 @@ int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes,
     for (uint32_t i = 0; i < count && result == ERR_OK; i++) {
         sae_section(i, name, sizeof name);
         result = sae_load(saes[i], checkpoint, name);
-        if (result == ERR_MISMATCH) result = sae_differs(i);
+        if (result == ERR_MISMATCH)
+            result = sae_differs(i);
+        else if (result != ERR_OK)
+            result = about(result, checkpoint);
     }
     return result;
 }

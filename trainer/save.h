@@ -21,6 +21,7 @@ struct save {
     char *descriptor;            /* JSON of the stream; owned after save_read() */
     struct consumer_state state; /* owned after save_read() */
     uint64_t held_out_rows;      /* that the held-out file must have */
+    uint64_t held_out_hash;      /* of these rows, held_out.h; 0: not known */
     uint64_t steps;              /* batches trained on */
     uint64_t rows;               /* of these batches */
     uint32_t reuse;
@@ -38,12 +39,14 @@ struct save {
 int save_write(const char *folder, const struct save *save, struct sae *const *saes, uint32_t keep);
 
 /* The newest intact checkpoint in `folder`; *damaged newer ones were passed over. ERR_NOTFOUND:
- * there is none. ERR_CORRUPT, ERR_FORMAT, ERR_VERSION, ERR_IO, ERR_NOMEM. The caller closes
+ * there is none. ERR_CORRUPT, ERR_FORMAT (whole, but not of this trainer; the text names the file),
+ * ERR_VERSION, ERR_IO, ERR_NOMEM. The caller closes
  * *checkpoint (checkpoint_close) and calls save_free(). */
 int save_read(const char *folder, struct save *save, struct checkpoint **checkpoint,
               unsigned *damaged);
 
-/* Take `count` SAEs up. ERR_MISMATCH: of another kind (key, old, new). */
+/* Take `count` SAEs up. ERR_MISMATCH: of another kind (key, old, new). ERR_FORMAT, ERR_VERSION: the
+ * text names file and section. */
 int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes, uint32_t count);
 
 /* Whether `config` may go on from `save`. ERR_MISMATCH: key, old, new. */

@@ -26,6 +26,7 @@ struct training {
     char dir[CONFIG_PATH_BYTES];    /* RUN/CONSUMER */
     char buffer[CONFIG_PATH_BYTES]; /* the buffer's folder */
     atomic_int stop, evaluated;
+    int told_no_fve;
     pthread_mutex_t lock; /* with `wake`: for sleeping until `stop` */
     pthread_cond_t wake;
 

@@ -156,12 +156,28 @@ static int await_descriptor(struct training *t)
     return result;
 }
 
+/* What a file of the consumer is to blame for, no second try mends: exit code 2. (The buffer is not
+ * among them: the sink makes a damaged one anew.) */
+static int not_mended(int code)
+{
+    switch (code) {
+    case ERR_CORRUPT:
+    case ERR_FORMAT:
+    case ERR_CHECKSUM:
+    case ERR_VERSION:
+    case ERR_LIMIT:
+        return ERR_MISMATCH;
+    default:
+        return code;
+    }
+}
+
 /* The stream of the buffer must be the one that the checkpoint was made from; and scale and mean
  * are those of the checkpoint, also where the buffer was made anew and measured again. */
 static int take_descriptor(struct training *t, struct save *save)
 {
     struct descriptor then = {0}, now = {0};
-    int result = descriptor_decode(save->descriptor, strlen(save->descriptor), &then);
+    int result = not_mended(descriptor_decode(save->descriptor, strlen(save->descriptor), &then));
     if (result == ERR_OK) result = descriptor_decode(t->descriptor, strlen(t->descriptor), &now);
     if (result == ERR_OK) result = descriptor_match(&then, &now);
     descriptor_free(&then);
@@ -236,7 +252,7 @@ static int take_up(struct training *t, const struct save *save, const struct che
     t->rows = save->rows;
     t->earlier_seconds = save->seconds;
     t->answered = save->state.checkpoint_request;
-    int result = save_load_saes(from, t->sae, t->plan.saes);
+    int result = not_mended(save_load_saes(from, t->sae, t->plan.saes));
     if (result == ERR_OK) result = draw_resume(t->draw, &save->state);
     if (result == ERR_OK)
         log_event(LOG_INFO, "resumed", LOG_S("checkpoint", checkpoint_path(from)),
@@ -291,14 +307,14 @@ static int insist_on_place(struct training *t, const struct consumer_state *stat
     return result;
 }
 
-static int open_held_out(struct training *t, uint64_t rows)
+static int open_held_out(struct training *t, const struct save *save)
 {
     char path[CONFIG_PATH_BYTES + 32];
     int result;
     snprintf(path, sizeof path, "%s/held_out.rows", t->dir);
     do {
         result = held_out_open(path, t->plan.width, t->plan.scale, t->config->trainer.eval_rows,
-                               rows, &t->held_out);
+                               save->held_out_rows, save->held_out_hash, &t->held_out);
     } while (waits_for_room(t, result));
     return result;
 }
@@ -311,6 +327,8 @@ static int open_history(struct training *t, uint64_t steps)
     do {
         result = history_open(path, steps, &t->history);
     } while (waits_for_room(t, result));
+    if (result == ERR_OK && history_was_damaged(t->history))
+        log_warn("%s held something else than lines of a history, from which on it was cut", path);
     return result;
 }
 
@@ -321,7 +339,7 @@ static int open_parts(struct training *t, const struct save *save, const struct 
     if (result == ERR_OK && from) plan_go_on(&t->plan, &save->plan, save->steps, save->rows);
     if (result == ERR_OK) result = make_saes(t);
     if (result == ERR_OK) result = settle(t, save);
-    if (result == ERR_OK) result = open_held_out(t, save->held_out_rows);
+    if (result == ERR_OK) result = not_mended(open_held_out(t, save));
     if (result == ERR_OK) result = open_history(t, save->steps);
     if (result == ERR_OK && from) result = insist_on_place(t, &save->state);
     struct draw_options options = draw_options_of(t);
@@ -337,7 +355,7 @@ static int prepare(struct training *t)
     struct save save = {0};
     struct checkpoint *from = NULL;
     unsigned damaged = 0;
-    int result = save_read(t->dir, &save, &from, &damaged);
+    int result = not_mended(save_read(t->dir, &save, &from, &damaged));
     if (result == ERR_NOTFOUND) result = ERR_OK;
     if (result == ERR_OK && damaged)
         log_event(LOG_WARN, "newest checkpoint is damaged, going on from an older one",
@@ -357,6 +375,7 @@ static int checkpoint(struct training *t)
     uint64_t begin_ns = process_now_ns();
     struct save save = {.descriptor = t->descriptor,
                         .held_out_rows = held_out_rows(t->held_out),
+                        .held_out_hash = held_out_hash(t->held_out),
                         .steps = t->steps,
                         .rows = t->rows,
                         .reuse = t->config->trainer.reuse,

@@ -3,6 +3,7 @@
  * refused or taken up. Checksums stop nearly all inputs at the door, so they are made right first:
  * what a checksum can't stop is the bytes of somebody who can compute one.
  */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,16 @@ static void mend(uint8_t *file, size_t bytes)
     }
 }
 
+/* What was taken up can be trained on: no weight is infinite or no number. */
+static void check_finite(const struct sae *sae)
+{
+    struct sae_parameters p = sae_parameters(sae);
+    for (int i = 0; i < 3; i++)
+        if (!isfinite(p.b_enc[i])) abort();
+    for (int i = 0; i < 2; i++)
+        if (!isfinite(p.b_dec[i])) abort();
+}
+
 static void load_into(const struct checkpoint *c)
 {
     struct sae_options o, saved = {.arch = SAE_TOPK};
@@ -58,7 +69,8 @@ static void load_into(const struct checkpoint *c)
     o.levels = 2;
     o.batch_rows = 4;
     if (sae_new(&o, &sae) != ERR_OK) abort();
-    sae_load(sae, c, "sae.0");
+    int loaded = sae_load(sae, c, "sae.0") == ERR_OK;
+    if (loaded && arch != SAE_COUNT) check_finite(sae);
     sae_count_of(sae, 1, 2);
     sae_free(sae);
 }

@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         const struct safetensors_tensor *t = safetensors_tensor(file, i);
         const uint8_t *begin = t->data;
         if (begin < data || t->bytes > bytes || begin + t->bytes > data + bytes) abort();
-        uint64_t count = safetensors_values(t);
+        uint64_t count = safetensors_values(t), offset = safetensors_offset(file, t);
+        if (offset != (uint64_t)(begin - data) || !safetensors_dtype(t)) abort();
         uint64_t some = count < 64 ? count : 64;
         int code = safetensors_to_f32(t, count - some, some, values);
         if (code != (t->dtype == SAFETENSORS_OTHER ? ERR_VERSION : ERR_OK)) abort();

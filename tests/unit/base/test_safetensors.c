@@ -104,6 +104,66 @@ static void other_dtypes_are_listed_but_not_read(void **state)
     safetensors_close(file);
 }
 
+/* It must not matter to who wants another tensor. */
+static void a_dtype_that_nobody_knows_is_listed(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\":{\"dtype\":\"F31\",\"shape\":[9,7],\"data_offsets\":[0,3]},"
+                               "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[3,7]}}";
+    unsigned char bytes[8 + sizeof text - 1 + 7] = {sizeof text - 1};
+    memcpy(bytes + 8, text, sizeof text - 1);
+    struct safetensors *file;
+    float out[1] = {1};
+    assert_int_equal(safetensors_parse(bytes, sizeof bytes, &file), ERR_OK);
+    const struct safetensors_tensor *a = safetensors_find(file, "a"), *b;
+    assert_int_equal(a->dtype, SAFETENSORS_OTHER);
+    assert_string_equal(safetensors_dtype(a), "F31");
+    assert_int_equal(safetensors_to_f32(a, 0, 1, out), ERR_VERSION);
+    b = safetensors_find(file, "b");
+    assert_int_equal(safetensors_offset(file, b), 8 + sizeof text - 1 + 3);
+    assert_int_equal(safetensors_to_f32(b, 0, 1, out), ERR_OK);
+    assert_true(out[0] == 0);
+    safetensors_close(file);
+}
+
+static void a_header_alone_can_be_read(void **state)
+{
+    (void)state;
+    float a[3] = {1, 2, 3};
+    struct safetensors_tensor tensor = {"a", SAFETENSORS_F32, 1, {3}, a, sizeof a};
+    char path[128];
+    snprintf(path, sizeof path, "%s/header", folder);
+    assert_int_equal(safetensors_write(path, &tensor, 1, NULL, 0), ERR_OK);
+    struct safetensors *file, *whole;
+    assert_int_equal(safetensors_open_header(path, &file), ERR_OK);
+    assert_int_equal(safetensors_open(path, &whole), ERR_OK);
+    const struct safetensors_tensor *t = safetensors_find(file, "a");
+    assert_int_equal(safetensors_offset(file, t),
+                     safetensors_offset(whole, safetensors_find(whole, "a")));
+    assert_null(t->data);
+    assert_int_equal(safetensors_to_f32(t, 0, 3, a), ERR_STATE);
+    safetensors_close(file);
+    safetensors_close(whole);
+    assert_int_equal(truncate(path, 90), 0);
+    assert_int_equal(safetensors_open_header(path, &file), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), path));
+    assert_int_equal(truncate(path, 7), 0);
+    assert_int_equal(safetensors_open_header(path, &file), ERR_FORMAT);
+}
+
+static void deep_nesting_is_refused(void **state)
+{
+    (void)state;
+    size_t n = 100000;
+    char *text = malloc(2 * n + 8);
+    strcpy(text, "{\"a\":");
+    memset(text + 5, '[', n);
+    memset(text + 5 + n, ']', n);
+    strcpy(text + 5 + 2 * n, "}");
+    assert_int_equal(parse_text(text, 0), ERR_FORMAT);
+    free(text);
+}
+
 static void malformed_headers_are_refused(void **state)
 {
     (void)state;
@@ -131,7 +191,10 @@ static void malformed_headers_are_refused(void **state)
         {"{" T("a", "F32", "[-2]", "[0,8]") "}", 8, ERR_FORMAT},
         {"{" T("a", "F32", "[4611686018427387904,4]", "[0,0]") "}", 0, ERR_FORMAT}, /* 2^66 */
         {"{" T("a", "F32", "[2,1,1,1,1,1,1,1,1]", "[0,8]") "}", 8, ERR_FORMAT},
-        {"{" T("a", "F31", "[2]", "[0,8]") "}", 8, ERR_VERSION},
+        {"{" T("a", "F31", "[2]", "[0,9]") "}", 8, ERR_FORMAT}, /* unknown, but held to the file */
+        {"{" T("a", "F31", "[2]", "[1,8]") "}", 8, ERR_FORMAT},
+        {"{" T("a", "F32", "[2]", "[0,8]") "," T("b", "F31", "[2]", "[4,12]") "}", 12, ERR_FORMAT},
+        {"{" T("a", "F32", "[99999999999999999999]", "[0,8]") "}", 8, ERR_FORMAT},
         {"{" T("a", "F32", "[2]", "[0,8]") "," T("b", "F32", "[2]", "[4,12]") "}", 12, ERR_FORMAT},
         {"{" T("a", "F32", "[2]", "[0,8]") "," T("b", "F32", "[1]", "[4,8]") "}", 8, ERR_FORMAT},
         {"{" T("a", "F32", "[2]", "[0,8]") "," T("b", "F32", "[1]", "[12,16]") "}", 16, ERR_FORMAT},
@@ -271,6 +334,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read),
         cmocka_unit_test(other_dtypes_are_listed_but_not_read),
+        cmocka_unit_test(a_dtype_that_nobody_knows_is_listed),
+        cmocka_unit_test(a_header_alone_can_be_read),
+        cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(malformed_headers_are_refused),
         cmocka_unit_test(impossible_lengths_are_refused),
         cmocka_unit_test(every_truncation_is_refused),

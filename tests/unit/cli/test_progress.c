@@ -105,6 +105,23 @@ static void a_snapshot_of_nothing_is_not_a_number(void **state)
                         "- | shed - | ETA -");
 }
 
+/* JSON has no NaN: what is not known comes as null, and is no 0. */
+static void null_is_not_zero(void **state)
+{
+    (void)state;
+    struct snapshot s = snapshot_of(
+        "{\"processes\": [{\"name\": \"trainer-main\", \"kind\": \"trainer\", \"age_seconds\": 1,"
+        " \"report\": {\"sluice_trainer_fve_ratio\": {\"a\": null, \"b\": 1}, "
+        "\"sluice_trainer_l0\": {\"a\": null}, \"sluice_trainer_dead_features\": {\"a\": null},"
+        " \"sluice_trainer_features\": {\"a\": 64}}}]}");
+    char line[512];
+    struct progress p = {0};
+    assert_true(isnan(s.fve) && isnan(s.l0) && isnan(s.dead));
+    progress_update(&p, &s, 1);
+    progress_line(&p, 1, line, sizeof line);
+    assert_non_null(strstr(line, "FVE - L0 - dead - |"));
+}
+
 static void rates_and_the_time_that_is_left(void **state)
 {
     (void)state;
@@ -272,6 +289,7 @@ int main(void)
         cmocka_unit_test(numbers_and_times),
         cmocka_unit_test(a_snapshot_adds_up),
         cmocka_unit_test(a_snapshot_of_nothing_is_not_a_number),
+        cmocka_unit_test(null_is_not_zero),
         cmocka_unit_test(rates_and_the_time_that_is_left),
         cmocka_unit_test(what_is_left_out_is_in_the_line),
         cmocka_unit_test(files_tell_of_producers_that_are_gone),

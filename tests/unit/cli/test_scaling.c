@@ -86,6 +86,10 @@ static void whatever_a_sweep_gave(void **state)
     char *text = drawn(1);
     assert_non_null(strstr(text, "fewer than 2,000"));
     free(text);
+    one[0].dead = NAN; /* no step was made */
+    text = drawn(1);
+    assert_null(strstr(text, "nan"));
+    free(text);
     make(0, "topk", 64, 1, 64); /* perfect, and all dead */
     make(1, "l1", 64, -1e6, 0); /* far astray */
     make(2, "jumprelu", 64, 0.9999, 0);

@@ -170,6 +170,30 @@ static void a_damaged_newest_is_reported_and_the_one_before_used(void **state)
     assert_int_equal(damaged, 3);
 }
 
+static void a_pipe_is_no_checkpoint(void **state)
+{
+    (void)state;
+    struct checkpoint *c;
+    unsigned damaged;
+    char path[128], *data;
+    size_t bytes;
+    path_of(path, 5);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(10); /* an open() that waits for a writer would never return */
+    assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_IO);
+    assert_int_equal(file_read(path, 100, &data, &bytes), ERR_IO);
+    alarm(0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("nowhere", path), 0); /* there is one, which can't be read */
+    assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_CORRUPT);
+    assert_non_null(strstr(err_text(), path));
+    write_one(4, 9);
+    assert_int_equal(symlink("nowhere", path), 0); /* the writer removes those of higher steps */
+    assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
+    assert_int_equal(damaged, 1);
+    checkpoint_close(c);
+}
+
 static void no_checkpoint_is_not_damage(void **state)
 {
     (void)state;
@@ -332,6 +356,58 @@ static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **stat
     }
 }
 
+/* A whole file with right checksums, whose parts no training has written: refused by the section's
+ * name, and the SAE is as it was. */
+static void values_that_no_training_writes_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        int kind;
+        const char *part;
+        float value;
+    } bad[] = {{1, "weights", NAN},   {1, "weights", INFINITY}, {1, "moment1", -INFINITY},
+               {1, "moment2", NAN},   {1, "moment2", -1},       {1, "weights", 0},
+               {1, "silent_rows", 0}, {1, "progress", 0},       {KIND_COUNT, "counters", 0}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct checkpoint_writer *writer;
+        struct checkpoint *c;
+        unsigned damaged;
+        struct sae *sae = made(bad[i].kind), *other = made(bad[i].kind), *same = made(bad[i].kind);
+        char section[64];
+        size_t at;
+        train_from(sae, 0, 2);
+        assert_int_equal(checkpoint_begin(folder, 2, &writer), ERR_OK);
+        assert_int_equal(sae_save(sae, writer, "sae.0"), ERR_OK);
+        assert_int_equal(checkpoint_commit(writer, 1), ERR_OK);
+        assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
+        snprintf(section, sizeof section, "sae.0.%s", bad[i].part);
+        assert_int_equal(checkpoint_begin(folder, 3, &writer), ERR_OK);
+        for (at = 0; at < checkpoint_sections(c); at++) {
+            const void *data;
+            size_t bytes;
+            const char *name = checkpoint_section(c, at);
+            assert_int_equal(checkpoint_find(c, name, &data, &bytes), ERR_OK);
+            float *copy = malloc(bytes + 16);
+            memcpy(copy, data, bytes);
+            if (strcmp(name, section) == 0 && bad[i].value != 0) copy[bytes / 8] = bad[i].value;
+            if (strcmp(name, section) == 0 && bad[i].value == 0) bytes -= 3; /* another shape */
+            assert_int_equal(checkpoint_put(writer, name, copy, bytes), ERR_OK);
+            free(copy);
+        }
+        assert_int_equal(checkpoint_commit(writer, 2), ERR_OK);
+        checkpoint_close(c);
+        assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
+        assert_int_equal(checkpoint_step(c), 3);
+        assert_int_equal(sae_load(other, c, "sae.0"), ERR_FORMAT);
+        if (!strstr(err_text(), bad[i].part)) fail_msg("%s", err_text());
+        assert_same(other, same);
+        checkpoint_close(c);
+        sae_free(sae);
+        sae_free(other);
+        sae_free(same);
+    }
+}
+
 static void another_seed_or_size_is_refused_and_a_new_rate_is_not(void **state)
 {
     (void)state;
@@ -397,9 +473,11 @@ int main(void)
         TEST(every_truncation_and_bit_flip_is_refused),
         TEST(the_last_ones_are_kept),
         TEST(a_damaged_newest_is_reported_and_the_one_before_used),
+        TEST(a_pipe_is_no_checkpoint),
         TEST(no_checkpoint_is_not_damage),
         TEST(an_aborted_or_failed_writer_leaves_nothing),
         TEST(a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped),
+        TEST(values_that_no_training_writes_are_refused),
         TEST(another_seed_or_size_is_refused_and_a_new_rate_is_not),
         TEST(counters_are_dumped_in_order),
     };

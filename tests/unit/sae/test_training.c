@@ -432,6 +432,34 @@ static void the_mean_alone_explains_nothing(void **state)
     sae_free(sae);
 }
 
+/* There is nothing to explain, so no share of it: neither 0 nor 1 nor the rounding's. */
+static void equal_rows_have_no_fve(void **state)
+{
+    (void)state;
+    enum { ROWS = 777, WIDTH = 5 };
+    static const float values[] = {0, 3.1f, -1e-30f, 1e6f + 0.3f};
+    float *x = calloc(ROWS * WIDTH, sizeof *x);
+    for (int n = 0; n < 8; n++) {
+        struct sae_options o = options(n % 2 ? SAE_TOPK : SAE_L1, WIDTH, 7, 2);
+        for (int i = 0; i < ROWS * WIDTH; i++) x[i] = values[n / 2] * (float)(1 + i % WIDTH);
+        o.mean = n % 3 ? x : NULL; /* the first row is the mean */
+        o.batch_rows = ROWS;
+        struct sae *sae;
+        struct sae_eval eval;
+        struct sae_step step;
+        assert_int_equal(sae_new(&o, &sae), ERR_OK);
+        assert_int_equal(sae_evaluate(sae, x, ROWS, &eval), ERR_OK);
+        assert_true(isnan(eval.fve) && isfinite(eval.mse));
+        assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
+        if (!step.skipped) assert_true(isnan(step.fve));
+        x[WIDTH * 3] += 1 + values[n / 2]; /* one value of one row */
+        assert_int_equal(sae_evaluate(sae, x, ROWS, &eval), ERR_OK);
+        assert_true(isfinite(eval.fve));
+        sae_free(sae);
+    }
+    free(x);
+}
+
 static void the_start_is_the_recipes(void **state)
 {
     (void)state;
@@ -577,6 +605,7 @@ int main(void)
         cmocka_unit_test(the_mean_alone_explains_nothing),
         cmocka_unit_test(the_start_is_the_recipes),
         cmocka_unit_test(options_out_of_range_are_named),
+        cmocka_unit_test(equal_rows_have_no_fve),
         cmocka_unit_test(counters_count),
         cmocka_unit_test(bytes_are_foretold),
     };

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -37,7 +38,7 @@ static void add(struct held_out *h, unsigned from, unsigned to)
 static struct held_out *open_with(uint64_t rows)
 {
     struct held_out *h;
-    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, rows, &h), ERR_OK);
+    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, rows, 0, &h), ERR_OK);
     assert_int_equal(held_out_rows(h), rows);
     return h;
 }
@@ -100,9 +101,54 @@ static void a_file_that_is_too_short_is_damage(void **state)
 {
     (void)state;
     struct held_out *h;
-    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, 301, &h), ERR_CORRUPT);
+    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, 301, 0, &h), ERR_CORRUPT);
     assert_non_null(strstr(err_text(), "--fresh"));
     file_is(300);
+}
+
+static void flip(long at, unsigned char bits)
+{
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, at, SEEK_SET);
+    int c = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(c ^ bits, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Refused, and not cut off: whoever has the right file can put it back. */
+static void a_file_that_was_changed_is_damage(void **state)
+{
+    (void)state;
+    struct held_out *h = open_with(300), *again;
+    uint64_t hash = held_out_hash(h);
+    held_out_close(h);
+    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, 300, hash, &again), ERR_OK);
+    assert_true(held_out_hash(again) == hash);
+    held_out_close(again);
+    flip(1001, 1);
+    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, 300, hash, &again), ERR_CORRUPT);
+    assert_non_null(strstr(err_text(), path));
+    flip(1001, 1);
+    file_is(300);
+    FILE *file = fopen(path, "r+b");
+    float nan = NAN; /* no checksum is known: damage all the same */
+    assert_non_null(file);
+    fseek(file, 4 * WIDTH, SEEK_SET);
+    fwrite(&nan, 4, 1, file);
+    fclose(file);
+    assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, 300, 0, &again), ERR_CORRUPT);
+    assert_non_null(strstr(err_text(), "not finite"));
+    static const uint64_t counts[] = {UINT64_MAX, UINT64_C(1) << 62, UINT64_MAX / (4 * WIDTH) + 1};
+    for (int i = 0; i < 3; i++) /* whose bytes overflow to a few */
+        assert_int_equal(held_out_open(path, WIDTH, scale, LIMIT, counts[i], 0, &again),
+                         ERR_CORRUPT);
+    h = open_with(0);
+    add(h, 0, 300);
+    assert_true(held_out_hash(h) == hash);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    held_out_close(h);
 }
 
 static void no_more_than_the_limit_is_kept(void **state)
@@ -163,6 +209,7 @@ int main(void)
         cmocka_unit_test(rows_are_kept_in_order),
         cmocka_unit_test(a_resume_cuts_what_no_checkpoint_covers),
         cmocka_unit_test(a_file_that_is_too_short_is_damage),
+        cmocka_unit_test(a_file_that_was_changed_is_damage),
         cmocka_unit_test(no_more_than_the_limit_is_kept),
         cmocka_unit_test(what_a_full_disk_refused_is_written_later),
     };

@@ -75,6 +75,16 @@ static void lines_and_mode(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+static void what_is_not_known_is_a_dash(void **state)
+{
+    (void)state;
+    struct history_point one = {"c", NAN, NAN, NAN, NAN, NAN, NAN};
+    struct history *h = open_at(0);
+    assert_int_equal(history_add(h, 3, 300, 0.5, &one, 1), ERR_OK);
+    history_close(h);
+    file_is(HEADER "3\t300\t0.500\tc\t-\t-\t-\t-\t-\t-\n");
+}
+
 static void a_step_that_comes_again_replaces_its_lines(void **state)
 {
     (void)state;
@@ -192,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(lines_and_mode),
+        TEST(what_is_not_known_is_a_dash),
         TEST(a_step_that_comes_again_replaces_its_lines),
         TEST(a_resume_cuts_what_its_checkpoint_does_not_cover),
         TEST(what_is_torn_or_not_ours_is_cut),

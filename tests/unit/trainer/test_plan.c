@@ -216,6 +216,44 @@ static void a_checkpoint_keeps_it_all(void **state)
     plan_free(&plan);
 }
 
+/* Whole, with right checksums, and not of a trainer: an error that names the file. A part that is
+ * missing is no missing checkpoint, from which a run would begin anew. */
+static void what_no_trainer_wrote_is_refused(void **state)
+{
+    (void)state;
+    static const char *const words[] = {
+        NULL,
+        "",
+        "[]",
+        "{\"version\": 1}",
+        "{\"version\": 1, \"held_out_rows\": -1, \"steps\": 1, \"rows\": 1, \"reuse\": 1, "
+        "\"seed\": 1,"
+        " \"batch_rows\": 1, \"saes\": 1, \"seconds\": 1}",
+        "{\"version\": 1, \"held_out_rows\": 1, \"steps\": 1, \"rows\": 1, \"reuse\": 4294967297,"
+        " \"seed\": 1, \"batch_rows\": 1, \"saes\": 1, \"seconds\": 1}",
+        "{\"version\": 1, \"held_out_rows\": 1, \"steps\": 1, \"rows\": 1, \"reuse\": 1, \"seed\": "
+        "1,"
+        " \"batch_rows\": 1, \"saes\": 1, \"seconds\": 1}"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct checkpoint_writer *writer;
+        struct checkpoint *checkpoint;
+        struct save save;
+        unsigned damaged;
+        assert_int_equal(checkpoint_begin(dir, i + 1, &writer), ERR_OK);
+        if (words[i])
+            assert_int_equal(checkpoint_put(writer, "trainer", words[i], strlen(words[i])), ERR_OK);
+        assert_int_equal(checkpoint_put(writer, "descriptor", "{}", 2), ERR_OK);
+        assert_int_equal(checkpoint_put(writer, "consumer", "no state", 8), ERR_OK);
+        assert_int_equal(checkpoint_commit(writer, 1), ERR_OK);
+        int result = save_read(dir, &save, &checkpoint, &damaged);
+        if (result == ERR_OK || result == ERR_NOTFOUND) fail_msg("%zu: %s", i, err_str(result));
+        assert_non_null(strstr(err_text(), "checkpoint-"));
+        int is_last = i + 1 == sizeof words / sizeof words[0]; /* its words are right */
+        if (!is_last) assert_non_null(strstr(err_text(), "'trainer'"));
+        assert_non_null(strstr(err_text(), "--fresh"));
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -238,6 +276,7 @@ int main(void)
         cmocka_unit_test(decoders_learn_at_the_rate_that_was_asked_for),
         cmocka_unit_test(what_was_not_measured_is_refused),
         cmocka_unit_test(a_checkpoint_keeps_it_all),
+        cmocka_unit_test(what_no_trainer_wrote_is_refused),
     };
     return cmocka_run_group_tests_name("plan", tests, set_up, tear_down);
 }
