@@ -164,16 +164,8 @@ static int open_as(const struct config *config, uint32_t producer, int only_look
 
 int source_error(int code)
 {
-    switch (code) {
-    case ERR_NOTFOUND:
-    case ERR_FORMAT:
-    case ERR_VERSION:
-    case ERR_CHECKSUM:
-    case ERR_LIMIT:
-        return ERR_USAGE;
-    default:
-        return code;
-    }
+    if (code == ERR_NOTFOUND) return ERR_USAGE;
+    return code == ERR_CHECKSUM ? ERR_FORMAT : code;
 }
 
 int source_open(const struct config *config, uint32_t producer, const struct engine_watch *watch,

@@ -29,8 +29,10 @@ int source_forecast(const struct config *config, struct engine_forecast *forecas
  * corpus; another's file where the true directions would go. source_open() asks it, too. ERR_USAGE,
  * ERR_LIMIT. */
 int source_check(const struct config *config);
+
 /* What an engine fails with, as the process ends with it: ERR_USAGE where a file that the
- * configuration names is to blame, which no second try mends. */
+ * configuration names is not there; ERR_FORMAT where one is damaged (a checksum of an input file is
+ * no checksum of the wire, which a second try mends). */
 int source_error(int code);
 
 /* Whether the corpus is standard input, which nobody may touch before time. */

@@ -40,8 +40,9 @@ static int open_regular(struct blob *b)
     b->fd = open(b->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (b->fd < 0)
         return err_set(err_of_file(errno), "cannot open %s: %s", b->path, strerror(errno));
-    if (fstat(b->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
-        return err_set(ERR_FORMAT, "%s: not a file with anything in it", b->path);
+    if (fstat(b->fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return err_set(ERR_USAGE, "%s is not a regular file", b->path);
+    if (st.st_size == 0) return err_set(ERR_FORMAT, "%s: not a file with anything in it", b->path);
     b->identity = (struct blob_identity){.device = (uint64_t)st.st_dev,
                                          .inode = (uint64_t)st.st_ino,
                                          .size = (uint64_t)st.st_size,

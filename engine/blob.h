@@ -18,7 +18,8 @@ struct blob_identity {
 
 struct blob;
 
-/* Open a file that is not empty. ERR_NOTFOUND, ERR_IO (also: not a regular file, empty), ERR_NOMEM.
+/* Open a file that is not empty. ERR_USAGE (not a regular file, no permission),
+ * ERR_FORMAT (empty), ERR_NOTFOUND, ERR_IO, ERR_NOMEM.
  * The caller closes it. */
 int blob_open(const char *path, struct blob **bytes);
 

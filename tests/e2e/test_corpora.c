@@ -76,7 +76,7 @@ static void what_is_no_text_is_tried_once(void **state)
     has(run->err, "page.txt looks like a saved web page");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 2);
     has(run->err, "page.txt looks like a saved web page");
-    has(run->err, "capture-0 ended with exit code 2\n");
+    has(run->err, "capture-0 ended with exit code 2");
     if (strstr(run->err, "five times")) fail_msg("%s", run->err);
 }
 

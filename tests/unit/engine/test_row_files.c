@@ -568,7 +568,7 @@ static void a_pipe_is_no_file(void **state)
     (void)state;
     assert_int_equal(mkfifo(in_folder("pipe.npy"), 0600), 0);
     alarm(10);
-    assert_int_equal(open_as(in_folder("pipe.npy"), NULL, NULL, NULL), ERR_IO);
+    assert_int_equal(open_as(in_folder("pipe.npy"), NULL, NULL, NULL), ERR_USAGE);
     assert_non_null(strstr(err_text(), "pipe.npy"));
     alarm(0);
 }

@@ -78,11 +78,11 @@ static void lines_and_mode(void **state)
 static void what_is_not_known_is_a_dash(void **state)
 {
     (void)state;
-    struct history_point one = {"c", NAN, NAN, NAN, NAN, NAN, NAN};
+    struct history_point one = {"c", NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     struct history *h = open_at(0);
     assert_int_equal(history_add(h, 3, 300, 0.5, &one, 1), ERR_OK);
     history_close(h);
-    file_is(HEADER "3\t300\t0.500\tc\t-\t-\t-\t-\t-\t-\n");
+    file_is(HEADER "3\t300\t0.500\tc\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\n");
 }
 
 static void a_step_that_comes_again_replaces_its_lines(void **state)
