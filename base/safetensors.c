@@ -237,8 +237,7 @@ static int open_regular(const char *path, int *fd, uint64_t *size)
 {
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (*fd < 0)
-        return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
+    if (*fd < 0) return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
     int code = ERR_OK;
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode))
         code = err_set(ERR_USAGE, "%s is not a regular file", path);

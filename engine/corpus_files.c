@@ -53,8 +53,8 @@ static int add_file(struct corpus_files *files, const char *path)
     struct stat st;
     if (strcmp(path, "-") == 0) return append(files, path, NULL);
     if (stat(path, &st) != 0)
-        return err_set(err_of_file(errno),
-                       "corpus file %s: %s; HINT: see capture.corpus", path, strerror(errno));
+        return err_set(err_of_file(errno), "corpus file %s: %s; HINT: see capture.corpus", path,
+                       strerror(errno));
     if (access(path, R_OK) != 0)
         return err_set(ERR_IO, "corpus file %s cannot be read: %s", path, strerror(errno));
     return append(files, path, &st);

@@ -12,13 +12,13 @@
 
 struct history;
 
-struct history_point { /* NaN: not known */
-    const char *sae;   /* name */
-    double flops;      /* of training so far: plan_flops_a_row() times rows */
-    double loss;       /* of the last step's batch */
-    double mse, fve;   /* of the held-out rows */
-    double l0;         /* of the held-out rows, or of the last batch where they are too few */
-    double dead; /* features; not known before a step was made */
+struct history_point {     /* NaN: not known */
+    const char *sae;       /* name */
+    double flops;          /* of training so far: plan_flops_a_row() times rows */
+    double loss;           /* of the last step's batch */
+    double mse, fve;       /* of the held-out rows */
+    double l0;             /* of the held-out rows, or of the last batch where they are too few */
+    double dead;           /* features; not known before a step was made */
     double lr, batch_rows; /* as set for the steps before this point (changes.h) */
     double rate, lambda;   /* of the last step, with warm-up, decay and ramp */
 };

@@ -20,15 +20,15 @@ static void sae_section(uint32_t i, char *name, size_t bytes)
 
 static char *words_encode(const struct save *s)
 {
-    json_t *words = json_pack(
-        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I}", "version", SAVE_VERSION,
-        "held_out_hash", (json_int_t)s->held_out_hash, "held_out_rows",
-        (json_int_t)s->held_out_rows, "steps", (json_int_t)s->steps, "rows",
-        (json_int_t)s->rows, "reuse", (json_int_t)s->reuse, "seed", (json_int_t)s->seed,
-        "batch_rows", (json_int_t)s->plan.batch_rows, "saes", (json_int_t)s->saes, "seconds",
-        s->seconds, "planned_rows", (json_int_t)s->plan.planned_rows, "planned_steps",
-        (json_int_t)s->plan.planned_steps, "changes_known_from_step",
-        (json_int_t)s->known_from_steps);
+    json_t *words =
+        json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I}", "version",
+                  SAVE_VERSION, "held_out_hash", (json_int_t)s->held_out_hash, "held_out_rows",
+                  (json_int_t)s->held_out_rows, "steps", (json_int_t)s->steps, "rows",
+                  (json_int_t)s->rows, "reuse", (json_int_t)s->reuse, "seed", (json_int_t)s->seed,
+                  "batch_rows", (json_int_t)s->plan.batch_rows, "saes", (json_int_t)s->saes,
+                  "seconds", s->seconds, "planned_rows", (json_int_t)s->plan.planned_rows,
+                  "planned_steps", (json_int_t)s->plan.planned_steps, "changes_known_from_step",
+                  (json_int_t)s->known_from_steps);
     if (words && s->settings) json_object_set(words, "settings", s->settings);
     if (words && s->changes) json_object_set(words, "changes", s->changes);
     char *text = words ? json_dumps(words, JSON_INDENT(1)) : NULL;
@@ -65,12 +65,12 @@ static int words_decode(const char *text, size_t bytes, struct save *s)
     json_error_t error;
     json_t *words = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
     json_int_t version, held_out, hash = 0, steps, rows, reuse, seed, batch, saes;
-    int bad =
-        !words || json_unpack(words, "{s:I, s:I, s?I, s:I, s:I, s:I, s:I, s:I, s:I, s:F}",
-                              "version", &version, "held_out_rows", &held_out, "held_out_hash",
-                              &hash, "steps", &steps, "rows", &rows, "reuse", &reuse, "seed", &seed,
-                              "batch_rows", &batch, "saes", &saes, "seconds", &s->seconds) != 0 ||
-        younger_words(words, s) != 0;
+    int bad = !words ||
+              json_unpack(words, "{s:I, s:I, s?I, s:I, s:I, s:I, s:I, s:I, s:I, s:F}", "version",
+                          &version, "held_out_rows", &held_out, "held_out_hash", &hash, "steps",
+                          &steps, "rows", &rows, "reuse", &reuse, "seed", &seed, "batch_rows",
+                          &batch, "saes", &saes, "seconds", &s->seconds) != 0 ||
+              younger_words(words, s) != 0;
     json_decref(words);
     if (bad || held_out < 0 || steps < 0 || rows < 0 || !is_u32(reuse) || !is_u32(batch) ||
         !is_u32(saes) || !isfinite(s->seconds))
