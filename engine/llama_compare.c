@@ -63,6 +63,8 @@ static int make_room(struct pair *p, uint32_t contexts, uint32_t context_tokens,
 static void random_tokens(const struct pair *p, uint32_t contexts, uint32_t context_tokens)
 {
     const struct llama_special *special = llama_runner_special(p->original);
+    int wanted = p->options->prepend_bos;
+    int has_bos = special->bos >= 0 && (wanted < 0 ? special->adds_bos : wanted);
     uint32_t most = (uint32_t)llama_runner_tokens(p->original);
     struct rng rng;
     rng_seed(&rng, 20261127);
@@ -72,7 +74,7 @@ static void random_tokens(const struct pair *p, uint32_t contexts, uint32_t cont
             if (!llama_runner_is_special(p->original, token)) break;
             token = (int32_t)rng_below(&rng, most);
         }
-        if (i % context_tokens == 0 && special->adds_bos) token = special->bos;
+        if (i % context_tokens == 0 && has_bos) token = special->bos;
         p->tokens[i] = token;
     }
 }
@@ -178,7 +180,7 @@ static int measure_norms(const struct pair *p, uint32_t rows, size_t offset, siz
     return ERR_OK;
 }
 
-/* FVE of b's hook against a's. */
+/* FVE of b's hook against a's; NaN where a's rows are all the same. */
 static int fve_of(const struct pair *p, uint32_t rows, size_t offset, size_t n, uint32_t context,
                   double *fve)
 {
@@ -202,10 +204,28 @@ static int fve_of(const struct pair *p, uint32_t rows, size_t offset, size_t n, 
             variance += d * d;
         }
     }
-    *fve = variance > 0 ? 1 - error / variance : NAN;
     free(mean);
     free(k.norms);
+    if (!isfinite(error))
+        return err_set(ERR_FORMAT, "rows of the prepared model are not finite, though those of the "
+                                   "original are");
+    *fve = variance > 0 ? 1 - error / variance : NAN;
     return ERR_OK;
+}
+
+/* Text of the run, or random tokens where there is too little: how many rows. */
+static uint32_t take_text(struct pair *p, uint32_t contexts, uint32_t context_tokens, int *is_text)
+{
+    const struct llama_compare_options *o = p->options;
+    uint32_t filled = 0;
+    random_tokens(p, contexts, context_tokens);
+    *is_text =
+        o->text &&
+        o->text(o->text_arg, p->original, contexts, context_tokens, p->tokens, &filled) == ERR_OK &&
+        filled >= COMPARE_LEAST_ROWS;
+    if (*is_text) return filled;
+    random_tokens(p, contexts, context_tokens);
+    return contexts * context_tokens;
 }
 
 static int do_text(struct llama_trial *trial, void *arg, void *answer)
@@ -214,29 +234,26 @@ static int do_text(struct llama_trial *trial, void *arg, void *answer)
     struct llama_distance *d = answer;
     struct pair pair = {0};
     uint32_t n = o->context_tokens < TEXT_CONTEXT_TOKENS ? o->context_tokens : TEXT_CONTEXT_TOKENS;
-    uint32_t contexts = (COMPARE_TEXT_ROWS + n - 1) / n, rows = contexts * n;
+    uint32_t contexts = (COMPARE_TEXT_ROWS + n - 1) / n;
     int result = open_pair(&pair, o, n);
-    if (result == ERR_OK) result = make_room(&pair, contexts, n, rows);
+    if (result == ERR_OK) result = make_room(&pair, contexts, n, (size_t)contexts * n);
     if (result != ERR_OK) return result;
+    uint32_t rows = take_text(&pair, contexts, n, &d->is_text);
     llama_trial_tell(trial,
                      "measuring how far the prepared model's rows are from the original's, "
                      "once: %u rows",
                      rows);
-    random_tokens(&pair, contexts, n);
-    d->is_text = o->text && o->text(o->text_arg, pair.original, contexts, n, pair.tokens) == ERR_OK;
-    for (uint32_t c = 0; c < contexts && result == ERR_OK; c++) {
-        size_t at = (size_t)c * n;
-        result = run_both(&pair, pair.tokens + at, n, pair.a + at * pair.width,
-                          pair.b + at * pair.width);
-    }
+    for (uint32_t at = 0; at < rows && result == ERR_OK; at += n)
+        result = run_both(&pair, pair.tokens + at, rows - at < n ? rows - at : n,
+                          pair.a + at * pair.width, pair.b + at * pair.width);
     if (result != ERR_OK) return result;
     worst_of(&pair, rows, d);
     d->fve = INFINITY;
     size_t offset = 0;
     for (uint32_t h = 0; h < pair.hooks.count && result == ERR_OK; h++) {
-        double fve;
+        double fve = NAN;
         result = fve_of(&pair, rows, offset, pair.hooks.hook[h].width, n, &fve);
-        if (result == ERR_OK && !(fve >= d->fve)) d->fve = fve;
+        if (!isnan(d->fve) && !(fve >= d->fve)) d->fve = fve; /* unknown of one: unknown of all */
         offset += pair.hooks.hook[h].width;
     }
     return result;

@@ -15,16 +15,19 @@ struct llama_runner;
 enum {
     COMPARE_PROOF_CONTEXTS = 4, /* of random tokens, as long as the run's */
     COMPARE_TEXT_ROWS = 1024,   /* of text, for a distance that a user can use */
+    COMPARE_LEAST_ROWS = 64,
 };
 
 struct llama_compare_options {
     const char *original, *other; /* model files */
     const struct llama_hooks *hooks;
     uint32_t context_tokens, threads;
-    /* Fill tokens[contexts * context_tokens] with the run's first contexts, which runner tokenizes;
-     * runs in the child. NULL, or where it fails: what was there, random tokens, stays. */
+    int prepend_bos; /* capture.prepend_bos: -1, as the model says */
+    /* Fill tokens[contexts * context_tokens] with the run's first contexts, which runner tokenizes,
+     * one after another; *filled: how many tokens there were. Runs in the child. NULL, or where it
+     * fails: random tokens. */
     int (*text)(void *arg, struct llama_runner *runner, uint32_t contexts, uint32_t context_tokens,
-                int32_t *tokens);
+                int32_t *tokens, uint32_t *filled);
     void *text_arg;
     /* What is under way; may be NULL. */
     void (*tell)(void *arg, const char *sentence);

@@ -77,6 +77,7 @@ static struct llama_prepare_options preparation(const struct engine_options *o,
                                           .context_tokens = o->context_tokens,
                                           .threads = o->threads,
                                           .watch = &o->watch,
+                                          .prepend_bos = o->prepend_bos,
                                           .text = llama_text_contexts,
                                           .text_arg = (void *)o};
 }

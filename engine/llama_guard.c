@@ -22,9 +22,11 @@ static void (*listener)(const char *reason);
 /* One line without quotes; the source's folder says nothing to a user. */
 static void keep_reason(const char *text)
 {
-    const char *from = strrchr(text, '/');
-    size_t n = 0;
-    for (const char *p = from ? from + 1 : text; *p && n + 1 < sizeof reason; p++)
+    size_t place = strcspn(text, ":"), n = 0; /* FILE:LINE: ... */
+    const char *from = text;
+    for (size_t i = 0; i < place; i++)
+        if (text[i] == '/') from = text + i + 1;
+    for (const char *p = from; *p && n + 1 < sizeof reason; p++)
         reason[n++] = *p == '"' || *p == '\n' || *p == '\r' ? ' ' : *p;
     reason[n] = '\0';
     if (listener) listener(reason);
@@ -101,11 +103,6 @@ void llama_guard_off(void)
 {
     pthread_once(&once, start);
     set(SIG_DFL, 0);
-}
-
-const char *llama_guard_reason(void)
-{
-    return reason;
 }
 
 void llama_guard_on_abort(void (*fn)(const char *reason))

@@ -18,10 +18,7 @@ void llama_guard_leave(void);
 /* In a child process: let these signals end it, as they do by default. */
 void llama_guard_off(void);
 
-/* What llama.cpp's last failed assertion said, "" where none failed. */
-const char *llama_guard_reason(void);
-
-/* Called with that text when an assertion fails, before the signal; may be NULL. */
+/* Called with what the assertion says when one fails, before the signal; may be NULL. */
 void llama_guard_on_abort(void (*fn)(const char *reason));
 
 #endif

@@ -11,6 +11,7 @@
 #include "engine/llama_record.h"
 #include "engine/llama_trial.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -125,9 +126,25 @@ static int choose(const struct plan *plan, uint64_t values, const struct precisi
 struct quantize_task {
     const struct plan *plan;
     const char *target;
+    uint64_t bytes; /* that the target will have at most */
     int32_t keep_layers;
     const struct precision *precision; /* NULL: weights are copied as they are */
 };
+
+/* To llama.cpp a full disk, a quota or a limit of file sizes looks like a model that it cannot
+ * write, so the room is taken before it begins. */
+static int take_room(const char *target, uint64_t bytes)
+{
+    int fd = open(target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return err_set(ERR_IO, "cannot make %s: %s", target, strerror(errno));
+    int why = posix_fallocate(fd, 0, (off_t)bytes);
+    close(fd);
+    if (!why) return ERR_OK;
+    return err_set(why == ENOSPC || why == EFBIG || why == EDQUOT ? ERR_NOSPC : ERR_IO,
+                   "%s: there is no room for %" PRIu64 " MB: %s; HINT: make room (also: quota, "
+                   "ulimit -f), set XDG_CACHE_HOME, or set capture.exact_model: true",
+                   target, bytes >> 20, strerror(why));
+}
 
 static int quantize(struct llama_trial *trial, void *arg, void *answer)
 {
@@ -139,6 +156,8 @@ static int quantize(struct llama_trial *trial, void *arg, void *answer)
     (void)trial;
     (void)answer;
     if (!pruned) return err_set(ERR_NOMEM, "no memory to prepare %s", o->source);
+    int result = take_room(task->target, task->bytes);
+    if (result != ERR_OK) return result; /* the process ends */
     for (int32_t layer = task->keep_layers; layer < layers; layer++) pruned[n++] = layer;
     pruned[n] = -1;
     params.nthread = (int32_t)o->threads;
@@ -152,7 +171,7 @@ static int quantize(struct llama_trial *trial, void *arg, void *answer)
     free(pruned);
     if (!failed) return ERR_OK;
     const char *reason = llama_quiet_error();
-    return err_set(ERR_FORMAT, "llama.cpp cannot write it%s%s", reason[0] ? ": " : "", reason);
+    return err_set(ERR_FORMAT, "llama.cpp cannot make it%s%s", reason[0] ? ": " : "", reason);
 }
 
 /* Write the model's first keep_layers layers to `target`, which has `bytes` at most. A file that
@@ -160,14 +179,14 @@ static int quantize(struct llama_trial *trial, void *arg, void *answer)
 static int write_model(const struct plan *plan, const char *target, int32_t keep_layers,
                        const struct precision *p, uint64_t bytes)
 {
-    struct quantize_task task = {plan, target, keep_layers, p};
+    struct quantize_task task = {plan, target, bytes, keep_layers, p};
     char unused;
     int result = llama_folder_make_room(plan->folder, bytes, plan->o->limit_bytes);
     if (result != ERR_OK) return result;
     result = llama_trial_run("preparing the model", quantize, &task, &unused, sizeof unused,
                              tell_progress, (void *)plan);
     if (result == ERR_FORMAT && llama_folder_disk_bytes(plan->folder) < (4u << 20))
-        result = err_set(ERR_NOSPC, "%s: the disk is full", plan->folder);
+        result = err_set(ERR_NOSPC, "%s: the disk is full; HINT: make room", plan->folder);
     if (result != ERR_OK) unlink(target);
     return result;
 }
@@ -181,6 +200,7 @@ static struct llama_compare_options comparison(const struct plan *plan, const ch
                                           .hooks = plan->o->hooks,
                                           .context_tokens = plan->o->context_tokens,
                                           .threads = plan->o->threads,
+                                          .prepend_bos = plan->o->prepend_bos,
                                           .text = plan->o->text,
                                           .text_arg = plan->o->text_arg,
                                           .tell = tell_progress,
@@ -250,6 +270,13 @@ static void tell_verdict(const struct plan *plan, const struct llama_verdict *v)
     tell_refused(plan, why);
 }
 
+/* Whether there is a cut, and the cap has room to prove it where that was not done yet. */
+static int may_cut(const struct plan *plan, int is_known)
+{
+    return plan->keep_layers < plan->whole.layers &&
+           (is_known || cut_file_bytes(plan) <= plan->o->limit_bytes);
+}
+
 /* Whether the cut may be used. */
 static int is_proven(const struct plan *plan, int *proven)
 {
@@ -259,12 +286,13 @@ static int is_proven(const struct plan *plan, int *proven)
     if (plan->keep_layers == plan->whole.layers) return ERR_OK;
     int result = record_path(plan, plan->keep_layers, "cut", record);
     if (result != ERR_OK) return result;
-    if (!llama_record_verdict(record, &verdict)) {
-        if (cut_file_bytes(plan) > plan->o->limit_bytes) {
-            tell_refused(plan, "capture.cache_size is too small for the proof that the model "
-                               "computes the same without them");
-            return ERR_OK;
-        }
+    int is_known = llama_record_verdict(record, &verdict);
+    if (!may_cut(plan, is_known)) {
+        tell_refused(plan, "capture.cache_size is too small for the proof that the model computes "
+                           "the same without them");
+        return ERR_OK;
+    }
+    if (!is_known) {
         result = prove(plan, &verdict);
         if (result == ERR_OK) result = llama_record_keep_verdict(record, &verdict);
         if (result != ERR_OK) return result;
@@ -448,8 +476,8 @@ int llama_prepare_forecast(const struct llama_prepare_options *options,
     if (result == ERR_OK) result = choose(&plan, plan.cut.values, &p);
     if (result == ERR_OK) result = record_path(&plan, plan.keep_layers, "cut", record);
     if (result != ERR_OK) return result;
-    int wants_cut = plan.keep_layers < plan.whole.layers;
-    int is_known = wants_cut && llama_record_verdict(record, &verdict);
+    int is_known = llama_record_verdict(record, &verdict);
+    int wants_cut = may_cut(&plan, is_known);
     int is_cut = wants_cut && (!is_known || verdict.is_equal);
     f.layers = plan.whole.layers;
     f.layers_kept = is_cut ? plan.keep_layers : plan.whole.layers;

@@ -37,8 +37,9 @@ struct llama_prepare_options {
     uint32_t context_tokens, threads;
     const struct engine_watch *watch;
     /* As in llama_compare.h. */
+    int prepend_bos;
     int (*text)(void *arg, struct llama_runner *runner, uint32_t contexts, uint32_t context_tokens,
-                int32_t *tokens);
+                int32_t *tokens, uint32_t *filled);
     void *text_arg;
 };
 

@@ -60,7 +60,7 @@ struct pack_options llama_text_packing(struct llama_text *text)
 }
 
 int llama_text_contexts(void *arg, struct llama_runner *runner, uint32_t contexts,
-                        uint32_t context_tokens, int32_t *tokens)
+                        uint32_t context_tokens, int32_t *tokens, uint32_t *filled)
 {
     struct llama_text text;
     struct corpus *corpus;
@@ -73,6 +73,8 @@ int llama_text_contexts(void *arg, struct llama_runner *runner, uint32_t context
     packing.share_count = 1;
     packing.context_tokens = context_tokens;
     packing.on_bad_text = BAD_TEXT_SKIP;
+    packing.one_document = 0; /* full contexts: only where the corpus ends is one shorter */
+    *filled = 0;
     for (uint32_t i = 0; i < read.count; i++)
         if (strcmp(read.listed[i], "-") == 0) return err_set(ERR_STATE, "the corpus is a pipe");
     result = corpus_open(&read, &corpus);
@@ -82,9 +84,9 @@ int llama_text_contexts(void *arg, struct llama_runner *runner, uint32_t context
     for (uint32_t c = 0; c < contexts && result == ERR_OK; c++) {
         struct pack_context context;
         result = pack_next(pack, &context);
-        if (result != ERR_OK || context.count == 0) return c > 0 ? ERR_OK : ERR_NOTFOUND;
-        memcpy(tokens + (size_t)c * context_tokens, context.tokens,
-               context.count * sizeof *context.tokens);
+        if (result != ERR_OK || context.count == 0) break;
+        memcpy(tokens + *filled, context.tokens, context.count * sizeof *context.tokens);
+        *filled += context.count;
     }
     return result;
 }

@@ -24,11 +24,11 @@ void llama_text_close(struct llama_text *text);
 struct corpus_options llama_text_corpus(const struct llama_text *text);
 struct pack_options llama_text_packing(struct llama_text *text);
 
-/* The first contexts of the whole corpus, all shares together, into (contexts, context_tokens), as
- * llama_compare.h asks for them; `arg` is the struct engine_options. For a process that ends soon:
- * what it opens stays open. ERR_STATE where the corpus is a pipe, which is left alone; ERR_NOTFOUND
- * where it is empty, and what the corpus returns. */
+/* The first tokens of the whole corpus, all shares together, packed into (contexts, context_tokens)
+ * one context behind another, as llama_compare.h asks for them; *filled: how many there were. `arg`
+ * is the struct engine_options. For a process that ends soon: what it opens stays open. ERR_STATE
+ * where the corpus is a pipe, which is left alone, and what the corpus returns. */
 int llama_text_contexts(void *arg, struct llama_runner *runner, uint32_t contexts,
-                        uint32_t context_tokens, int32_t *tokens);
+                        uint32_t context_tokens, int32_t *tokens, uint32_t *filled);
 
 #endif

@@ -100,6 +100,7 @@ static void be_child(struct llama_trial *t, pid_t parent)
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* an error of the write in place of a death */
     llama_guard_off();
     abort_out = t->out;
     llama_guard_on_abort(send_reason);
@@ -158,6 +159,11 @@ static int judge(const char *doing, const struct outcome *o, int status)
     if (!WIFSIGNALED(status))
         return err_set(ERR_IO, "the process that was %s ended without an answer", doing);
     int number = WTERMSIG(status);
+    int is_own = number == SIGABRT || number == SIGSEGV || number == SIGBUS || number == SIGFPE ||
+                 number == SIGILL;
+    if (!is_own && number != SIGKILL) /* somebody else's: a limit, a service that is stopped */
+        return err_set(ERR_IO, "the process that was %s was stopped by signal %d (%s)", doing,
+                       number, strsignal(number));
     if (number == SIGKILL)
         return err_set(ERR_NOMEM,
                        "the process that was %s was killed, perhaps because memory ran out", doing);

@@ -20,9 +20,10 @@ void llama_trial_tell(struct llama_trial *trial, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Do `work` in a child and wait. `doing` completes "llama.cpp failed while it was ...". tell (may
- * be NULL) is called on the calling thread. Returns what work returned; ERR_FORMAT where a signal
- * ended the child (the text names it, and llama.cpp's assertion); ERR_NOMEM where that was SIGKILL,
- * which is how the system takes memory back; ERR_IO where there is no child to be had. Blocks. */
+ * be NULL) is called on the calling thread. Returns what work returned; ERR_FORMAT where the child
+ * died of what it did (SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL: the text names it, and llama.cpp's
+ * assertion); ERR_NOMEM where that was SIGKILL, which is how the system takes memory back; ERR_IO
+ * where another signal stopped it, or there is no child to be had. Blocks. */
 int llama_trial_run(const char *doing, llama_trial_work work, void *arg, void *answer,
                     size_t answer_bytes, void (*tell)(void *arg, const char *sentence),
                     void *tell_arg);

@@ -92,7 +92,7 @@ static json_t *descriptor_json(const struct descriptor *d)
     if (d->source_precision[0])
         json_object_set_new(root, "source_precision", json_string(d->source_precision));
     if (d->layers_kept) json_object_set_new(root, "layers_kept", json_integer(d->layers_kept));
-    if (d->prepared_fve > 0) json_object_set_new(root, "prepared_fve", json_real(d->prepared_fve));
+    if (d->prepared_fve != 0) json_object_set_new(root, "prepared_fve", json_real(d->prepared_fve));
     json_object_set_new(root, "rows_a_slab", json_integer(d->rows_a_slab));
     if (d->measured) {
         json_object_set_new(root, "measured_rows", json_integer((json_int_t)d->measured_rows));

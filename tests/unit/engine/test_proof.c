@@ -5,14 +5,31 @@
 #include "engine/llama_prepare.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 static char told[16384], warned[4096];
 
+static int kill_at_first_context; /* the signal; 0: none */
+
+/* Send the signal to all children of this process. */
+static void kill_children(int number)
+{
+    char path[64];
+    int pid;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fscanf(file, "%d", &pid) == 1) kill(pid, number);
+    fclose(file);
+}
+
 static void tell(void *arg, int is_warning, const char *sentence)
 {
     (void)arg;
+    if (kill_at_first_context && strstr(sentence, "context 1 of"))
+        kill_children(kill_at_first_context);
     char *to = is_warning ? warned : told;
     size_t room = is_warning ? sizeof warned : sizeof told, used = strlen(to);
     snprintf(to + used, room - used, "%s\n", sentence);
@@ -240,6 +257,68 @@ static void a_refusal_is_remembered(void **state)
     assert_non_null(strstr(warned, "computes other rows"));
 }
 
+/* What stops the proof from without says nothing of the model. */
+static void a_proof_that_is_stopped_is_no_verdict(void **state)
+{
+    (void)state;
+    static const int signals[] = {SIGTERM, SIGINT, SIGKILL};
+    struct tiny tiny = {.architecture = "llama", .layers = 8};
+    struct engine *e;
+    make_corpus();
+    snprintf(model_file, sizeof model_file, "%s", in_folder("llama.gguf"));
+    tiny_write(model, &tiny);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct engine_options options = options_of(1, 0);
+        options.context_tokens = 512;
+        kill_at_first_context = signals[i];
+        int result = engine_open(&options, &e);
+        kill_at_first_context = 0;
+        assert_true(result == ERR_IO || result == ERR_NOMEM);
+        assert_int_equal(files_with("-cut-"), 0);
+    }
+    struct engine_options options = options_of(1, 0);
+    struct rlimit old, small = {100000, RLIM_INFINITY};
+    getrlimit(RLIMIT_FSIZE, &old);
+    setrlimit(RLIMIT_FSIZE, &small);
+    int result = engine_open(&options, &e);
+    setrlimit(RLIMIT_FSIZE, &old);
+    print_message("%s\n", err_text());
+    assert_int_equal(result, ERR_NOSPC);
+    assert_non_null(strstr(err_text(), "ulimit -f"));
+    assert_int_equal(files_with("-cut-"), 0);
+    options = options_of(1, 0);
+    e = open_engine(&options);
+    assert_int_equal(engine_info(e)->layers_kept, 3);
+    engine_close(e);
+}
+
+/* With one document a context, too, the distance is measured on text alone, and on as much as there
+ * is. */
+static void the_distance_is_of_the_text_that_there_is(void **state)
+{
+    (void)state;
+    char text[6000] = "";
+    for (int i = 0; i < 40; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+                 "{\"text\": \"Document %d of a few words.\"}\n", i);
+    snprintf(corpus_file, sizeof corpus_file, "%s", write_text("short.jsonl", text));
+    snprintf(model_file, sizeof model_file, "%s", model_path());
+    struct engine_options options = options_of(1, 0);
+    options.one_document = 1;
+    options.context_tokens = 512;
+    engine_close(open_engine(&options));
+    const char *on = strstr(told, ", on ");
+    assert_non_null(on);
+    int rows = atoi(on + 5);
+    print_message("%d rows\n", rows);
+    assert_true(rows > 40 * 5 && rows < 40 * 20);
+    assert_non_null(strstr(on, "rows of text"));
+    snprintf(corpus_file, sizeof corpus_file, "%s", write_text("one.txt", "One."));
+    options = options_of(2, 0);
+    engine_close(open_engine(&options));
+    assert_non_null(strstr(told, "rows of random tokens"));
+}
+
 /* The distance of another type is measured, told, and in the engine's description. */
 static void a_change_of_type_is_told(void **state)
 {
@@ -329,6 +408,8 @@ int main(void)
         EACH(a_llama_is_cut),
         EACH(a_verdict_is_made_once_for_each_key),
         EACH(a_refusal_is_remembered),
+        EACH(a_proof_that_is_stopped_is_no_verdict),
+        EACH(the_distance_is_of_the_text_that_there_is),
         EACH(a_change_of_type_is_told),
         EACH(what_will_be_made_is_foretold),
         EACH(what_was_foretold_is_enough),
