@@ -181,6 +181,7 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
               unsigned *damaged)
 {
     *save = (struct save){0};
+    *checkpoint = NULL;
     int result = checkpoint_newest(folder, checkpoint, damaged);
     if (result != ERR_OK) return result;
     result = take_all(*checkpoint, save);
@@ -188,6 +189,7 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
     result = about(result, *checkpoint);
     save_free(save);
     checkpoint_close(*checkpoint);
+    *checkpoint = NULL;
     return result;
 }
 

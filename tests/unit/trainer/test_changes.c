@@ -267,6 +267,7 @@ static void settings_that_are_none_are_refused(void **state)
         snprintf(text, sizeof text, "%s%s", old_words, more[i]);
         write_old_checkpoint(text);
         assert_int_equal(save_read(dir, &read, &checkpoint, &damaged), ERR_FORMAT);
+        assert_null(checkpoint); /* closed: its caller would close it again */
     }
 }
 
