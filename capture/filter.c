@@ -44,7 +44,7 @@ int filter_rejected(uint64_t rejected_rows, uint64_t captured_rows, double max_s
     if (!final && captured_rows < ENOUGH_ROWS) return ERR_OK;
     if ((double)rejected_rows <= max_share * (double)captured_rows) return ERR_OK;
     return err_set(
-        ERR_FORMAT,
+        ERR_USAGE,
         "%" PRIu64 " of %" PRIu64 " rows are not finite, more than "
         "capture.max_rejected_share = %g allows; HINT: the model's precision is the usual "
         "cause (try capture.exact_model: true, or stream.dtype: f32)",

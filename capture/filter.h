@@ -30,7 +30,8 @@ enum filter_verdict filter_row(const struct descriptor *d, uint8_t flags, const 
 
 /* Whether rejected rows are more than `max_share` of those captured. Asked while a run goes on, it
  * waits for 1,024 captured rows before it says so; `final` judges whatever there is.
- * ERR_FORMAT: too many, the text says how many of how many. */
+ * ERR_USAGE: too many, the text says how many of how many. The caller ends the capture with it, and
+ * so with exit code 2: the model and its rows are what they are, no second try gives others. */
 int filter_rejected(uint64_t rejected_rows, uint64_t captured_rows, double max_share, int final);
 
 #endif

@@ -167,7 +167,7 @@ static int do_measure(struct maker *m, uint64_t generation)
         if (rc || m->config->capture.producers > 1) return rc;
     }
     if (!rc && !m->config->capture.rows && !m->config->trainer.planned_rows)
-        rc = engine_count_rows(m->engine, &counted_rows, NULL, NULL);
+        rc = source_error(engine_count_rows(m->engine, &counted_rows, NULL, NULL));
     if (!rc) rc = teller_corpus(m->teller, m->engine);
     if (!rc && !is_current(m, generation)) rc = ERR_STATE;
     if (rc) return rc;
@@ -175,7 +175,6 @@ static int do_measure(struct maker *m, uint64_t generation)
     char *text = NULL;
     size_t bytes;
     rc = measure_finish(m->measure, &d);
-    if (rc == ERR_FORMAT) rc = ERR_USAGE; /* the rows are what they are: no second try */
     if (!rc) rc = plan_rows(m, counted_rows, &d);
     if (!rc) rc = descriptor_encode(&d, &text, &bytes);
     if (!rc) rc = sender_described(m->sender, text, bytes);
@@ -383,7 +382,7 @@ static int follow_orders(struct maker *m)
     while (!rc) {
         order = sender_wait_order(m->sender, order.generation);
         if (order.task == PRODUCER_HALT) break;
-        if (order.task == PRODUCER_MEASURE) rc = source_error(do_measure(m, order.generation));
+        if (order.task == PRODUCER_MEASURE) rc = do_measure(m, order.generation);
         if (order.task == PRODUCER_MAKE) rc = make(m, &order);
         if (rc == ERR_STATE && !is_current(m, order.generation)) rc = ERR_OK; /* a newer order */
     }
@@ -395,7 +394,6 @@ static void *run(void *arg)
     struct maker *m = arg;
     int rc = open_source(m);
     if (!rc) rc = follow_orders(m);
-    if (rc == ERR_NOTFOUND) rc = ERR_USAGE; /* a file that the configuration names */
     if (rc) sender_fail(m->sender, rc, err_text());
     tell(m, 1);
     teller_log(m->teller);

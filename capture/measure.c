@@ -146,7 +146,7 @@ static int measure_hook(struct measure *m, struct descriptor *d, uint32_t hook, 
                 norms[n++] = sqrt(filter_square(h->values + i * d->width + offset, k->width));
     }
     if (!n)
-        return err_set(ERR_FORMAT,
+        return err_set(ERR_USAGE,
                        "no row of the first %" PRIu64
                        " can be measured: all are special tokens, first "
                        "in their context, or not finite; HINT: look at the corpus and at "
@@ -181,7 +181,7 @@ static int take_moments(struct measure *m, struct descriptor *d, double *squares
     uint64_t kept = sum_kept(m, d, squares, sum);
     for (uint32_t k = 0; k < d->hooks; k++) {
         if (!(squares[k] > 0))
-            return err_set(ERR_FORMAT,
+            return err_set(ERR_USAGE,
                            "hook %s: all %" PRIu64
                            " rows measured are zero; HINT: another hook, or "
                            "look at the model",

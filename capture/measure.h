@@ -30,7 +30,8 @@ int measure_add(struct measure *measure, const struct engine_batch *batch);
 int measure_wants(const struct measure *measure, uint32_t contexts);
 
 /* Fill in d's measured fields (but planned_rows and held_out_one_in, which are 0 afterwards).
- * ERR_FORMAT: no row is left to measure on, or all that are left are zero. ERR_NOMEM. */
+ * ERR_USAGE: no row is left to measure on, or all that are left are zero: corpus and model are what
+ * they are, and no second try gives others. ERR_NOMEM. */
 int measure_finish(struct measure *measure, struct descriptor *d);
 
 /* Rows among them that can be measured on: finite, and not left out for their token. */

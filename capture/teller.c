@@ -203,9 +203,8 @@ int teller_row(struct teller *t, enum filter_verdict verdict)
 static int judge_rejected(const struct teller *t, int final)
 {
     const struct tally_counts *c = tally_counts(t->tally);
-    int rc = filter_rejected(c->rejected_rows, c->kept_rows + c->rejected_rows,
-                             t->config->max_rejected_share, final);
-    return rc ? ERR_USAGE : ERR_OK; /* the model and its rows are what they are: no second try */
+    return filter_rejected(c->rejected_rows, c->kept_rows + c->rejected_rows,
+                           t->config->max_rejected_share, final);
 }
 
 int teller_batch(struct teller *t)

@@ -57,6 +57,42 @@ static void print_changes(const json_t *changes, const char *of, FILE *out)
         if (is_first_of_key(changes, i)) print_key(changes, i, of, out);
 }
 
+/* The trainer warns of 1 % of the steps and more, with what to do; then it is told. */
+static int is_warned_of_steps(const json_t *sae)
+{
+    json_t *warning;
+    size_t i;
+    json_array_foreach(json_object_get(sae, "warnings"), i, warning)
+    {
+        const char *words = json_string_value(warning);
+        if (words && strstr(words, "steps were left out")) return 1;
+    }
+    return 0;
+}
+
+/* Of rows that were drawn and taught nothing. */
+static void print_skipped_steps(const json_t *sae, FILE *out)
+{
+    char skipped[32];
+    if (!(number(sae, "skipped_steps") > 0) || is_warned_of_steps(sae)) return;
+    progress_number(number(sae, "skipped_steps"), skipped, sizeof skipped);
+    fprintf(out, "  %s: %s steps left out, as their loss or gradient was not finite\n",
+            text(sae, "name"), skipped);
+}
+
+const char *remarks_no_fve(const json_t *summary)
+{
+    json_t *sae;
+    const char *why = NULL;
+    size_t i;
+    json_array_foreach(json_object_get(summary, "saes"), i, sae)
+    {
+        if (json_is_number(json_object_get(sae, "fve"))) return NULL;
+        if (!why) why = json_string_value(json_object_get(sae, "no_fve"));
+    }
+    return why;
+}
+
 void remarks_print(const json_t *summary, FILE *out)
 {
     json_t *saes = json_object_get(summary, "saes"), *sae, *warning;
@@ -68,6 +104,7 @@ void remarks_print(const json_t *summary, FILE *out)
     print_changes(json_object_get(summary, "changes"), text(summary, "consumer"), out);
     json_array_foreach(saes, i, sae)
         print_changes(json_object_get(sae, "changes"), text(sae, "name"), out);
+    json_array_foreach(saes, i, sae) print_skipped_steps(sae, out);
     json_array_foreach(saes, i, sae) json_array_foreach(json_object_get(sae, "warnings"), j,
                                                         warning) if (json_is_string(warning))
         fprintf(out, "  WARNING: %s: %s\n", text(sae, "name"), json_string_value(warning));

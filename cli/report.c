@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SUMMARY_LIMIT_BYTES = 16 << 20 };
+enum { SUMMARY_LIMIT_BYTES = 16 << 20, FVE_ROWS = 2000 /* held out at least */ };
 
 static int summary_path(const struct config *config, const char *consumer, char *out)
 {
@@ -174,17 +174,7 @@ static void dead_windows(const json_t *summary, char *out, size_t out_bytes)
         snprintf(out, out_bytes, "no firing in %s to %s rows", number[0], number[1]);
 }
 
-/* Of rows that were drawn and taught nothing. */
-static void print_skipped_steps(const json_t *sae, FILE *out)
-{
-    char skipped[32];
-    if (!(real(sae, "skipped_steps") > 0)) return;
-    progress_number(real(sae, "skipped_steps"), skipped, sizeof skipped);
-    fprintf(out, "  %s: %s steps left out, as their loss or gradient was not finite\n",
-            text(sae, "name"), skipped);
-}
-
-static void print_rows(const json_t *summary, FILE *out)
+void report_rows(const json_t *summary, FILE *out)
 {
     char held[32], skipped[32], window[96], time[32];
     json_t *shuffle = json_object_get(summary, "shuffle");
@@ -196,8 +186,10 @@ static void print_rows(const json_t *summary, FILE *out)
             text(summary, "consumer"), time, held, skipped, window);
     if (json_object_get(shuffle, "entropy_ratio"))
         fprintf(out, "; entropy of a batch %.3f of the ideal", real(shuffle, "entropy_ratio"));
-    const json_t *sae = json_array_get(json_object_get(summary, "saes"), 0);
-    if (json_object_get(sae, "no_fve")) fprintf(out, "; no FVE: %s", text(sae, "no_fve"));
+    const char *why = remarks_no_fve(summary);
+    if (why) fprintf(out, "; no FVE: %s", why);
+    if (why && real(summary, "evaluated_rows") < FVE_ROWS)
+        fprintf(out, "; HINT: raise trainer.eval_rows, or train on more rows");
     fprintf(out, "\n");
 }
 
@@ -250,12 +242,8 @@ int report_print(const struct config *config, FILE *out)
     if (result == ERR_OK) report_left_out(config, out);
     json_array_foreach(all, i, summary)
     {
-        print_rows(summary, out);
-        json_array_foreach(json_object_get(summary, "saes"), j, sae)
-        {
-            print_skipped_steps(sae, out);
-            print_files(sae, out);
-        }
+        report_rows(summary, out);
+        json_array_foreach(json_object_get(summary, "saes"), j, sae) print_files(sae, out);
         remarks_print(summary, out);
     }
     print_python(all, out);

@@ -19,6 +19,10 @@ int report_all_drawn(const struct config *config);
 /* A consumer's summary.json; the caller decrefs. ERR_NOTFOUND, ERR_FORMAT, ERR_IO, ERR_NOMEM. */
 int report_summary(const struct config *config, const char *consumer, json_t **summary);
 
+/* How long its training took, rows held out and skipped, what dead means, and why there is no FVE,
+ * in one line of a summary.json behind an empty one. */
+void report_rows(const json_t *summary, FILE *out);
+
 /* What the run has left out so far, or in all: documents and rows, two lines out of RUN/capture;
  * nothing where no capture has told anything. */
 void report_left_out(const struct config *config, FILE *out);

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "cli/progress.h"
+#include "cli/remarks.h"
 #include "cli/svg.h"
 
 #include <math.h>
@@ -305,17 +306,26 @@ static void names(const struct picture *p)
     }
 }
 
+/* The trainer's reason; a summary without one is of an older build, or the history is another's. */
+static void no_curve(const struct outcomes *all, char *why, size_t bytes)
+{
+    const char *told = remarks_no_fve(all->summary);
+    if (told)
+        snprintf(why, bytes, "no FVE: %s", told);
+    else if (!(all->evaluated_rows >= 2000))
+        snprintf(why, bytes, "no FVE: %.0f held-out rows are fewer than 2,000",
+                 isnan(all->evaluated_rows) ? 0 : all->evaluated_rows);
+    else
+        snprintf(why, bytes, "history.tsv has no FVE");
+}
+
 static int loss_panel(const struct picture *p)
 {
     int result = ERR_OK;
     frame(p, &p->compute, "training compute, FLOPs", "1 − FVE of held-out rows: less is better");
     if (p->all->one[0].points == 0) {
-        char why[96];
-        snprintf(why, sizeof why,
-                 !(p->all->evaluated_rows >= 2000)
-                     ? "no FVE: %.0f held-out rows are fewer than 2,000"
-                     : "no FVE: %.0f held-out rows, all equal",
-                 p->all->evaluated_rows);
+        char why[160];
+        no_curve(p->all, why, sizeof why);
         svg_text(p->out, (LEFT + LEFT_END) / 2.0, (TOP + BOTTOM) / 2.0, "soft", "middle", why);
         return ERR_OK;
     }

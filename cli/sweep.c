@@ -120,14 +120,7 @@ static int report_consumer(const struct config *config, const char *consumer, FI
     int result = outcomes_read(config, consumer, &all);
     if (result != ERR_OK) return result;
     print_table(&all, out);
-    if (all.count > 0 && isnan(all.one[0].fve) && all.evaluated_rows >= 2000)
-        fprintf(out, "\nNo FVE: the %.0f held-out rows are all equal\n", all.evaluated_rows);
-    else if (all.count > 0 && isnan(all.one[0].fve))
-        fprintf(out,
-                "\nNo FVE: %.0f rows were held out, and 2,000 are the least; HINT: raise "
-                "trainer.eval_rows\n",
-                isnan(all.evaluated_rows) ? 0 : all.evaluated_rows);
-    fputc('\n', out);
+    report_rows(all.summary, out);
     remarks_print(all.summary, out);
     result = write_file(config, &all, "sweep.tsv", "results", write_table, out);
     if (result == ERR_OK)

@@ -380,7 +380,7 @@ int checkpoint_find(const struct checkpoint *c, const char *name, const void **d
             *bytes = c->section[i].bytes;
             return ERR_OK;
         }
-    return err_set(ERR_NOTFOUND, "checkpoint %s has no section '%s'", c->path, name);
+    return err_set(ERR_NOTFOUND, "it has no section '%s'", name);
 }
 
 size_t checkpoint_sections(const struct checkpoint *c)

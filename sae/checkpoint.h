@@ -52,7 +52,8 @@ void checkpoint_close(struct checkpoint *checkpoint);
 uint64_t checkpoint_step(const struct checkpoint *checkpoint);
 const char *checkpoint_path(const struct checkpoint *checkpoint);
 
-/* A section's data, on 64 bytes, until the checkpoint is closed. ERR_NOTFOUND. */
+/* A section's data, on 64 bytes, until the checkpoint is closed. ERR_NOTFOUND: the text leaves it
+ * to the caller to name the file. */
 int checkpoint_find(const struct checkpoint *checkpoint, const char *name, const void **data,
                     size_t *bytes);
 size_t checkpoint_sections(const struct checkpoint *checkpoint);

@@ -93,15 +93,30 @@ static void gradient_block(const struct dictionary *d, uint32_t n, uint32_t f, u
         }
 }
 
+/* What n rows from `first` add to the gradients of m features from f: of W_dec values (n, m)
+ * times `error` (n, D), of W_enc those of the pre-activations times the input. The first rows
+ * begin them. */
+static void add_gradients(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
+                          const struct scratch *s, const float *error)
+{
+    int width = (int)d->width, width_in = (int)d->width_in;
+    float *g_dec = d->g.w_dec + (size_t)f * d->width;
+    float *g_enc = d->g.w_enc + (size_t)f * d->width_in;
+    float keep = first ? 1.0f : 0.0f;
+    struct blas_matrix values = {s->block, (int)m, 1}, gradients = {s->block_two, (int)m, 1};
+    struct blas_matrix errors = {error, width, 0};
+    struct blas_matrix input = {d->input + (size_t)first * d->input_stride, (int)d->input_stride,
+                                0};
+    blas_sgemm((int)m, width, (int)n, 2.0f / (float)d->rows, values, errors, keep, g_dec, width);
+    blas_sgemm((int)m, width_in, (int)n, 1.0f, gradients, input, keep, g_enc, width_in);
+}
+
 static void features_task(void *arg, uint32_t item, uint32_t thread)
 {
     struct dictionary *d = arg;
     struct scratch *s = &d->scratch[thread];
-    int width = (int)d->width;
     uint32_t f = item * BLOCK_FEATURES;
     uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
-    float *g_dec = d->g.w_dec + (size_t)f * d->width;
-    float *g_enc = d->g.w_enc + (size_t)f * d->width_in;
     double f_sum[BLOCK_FEATURES] = {0}, bias[BLOCK_FEATURES] = {0};
     uint8_t fired[BLOCK_FEATURES] = {0};
     struct jumprelu_sums sums[BLOCK_FEATURES] = {{0, 0}};
@@ -120,14 +135,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
             activate(d, n, f, m, s->block);
             gradient_block(d, n, f, m, s->block, s->block_two);
         }
-        blas_sgemm((int)m, width, (int)n, 2.0f / (float)d->rows,
-                   (struct blas_matrix){s->block, (int)m, 1}, (struct blas_matrix){error, width, 0},
-                   first ? 1.0f : 0.0f, g_dec, width);
-        struct blas_matrix input = {d->input + (size_t)first * d->input_stride,
-                                    (int)d->input_stride, 0};
-        blas_sgemm((int)m, (int)d->width_in, (int)n, 1.0f,
-                   (struct blas_matrix){s->block_two, (int)m, 1}, input, first ? 1.0f : 0.0f, g_enc,
-                   (int)d->width_in);
+        add_gradients(d, first, n, f, m, s, error);
         for (uint32_t r = 0; r < n; r++)
             for (uint32_t i = 0; i < m; i++) {
                 float value = s->block[(size_t)r * m + i];

@@ -34,6 +34,14 @@ static double square_about(const float *x, const float *first, const double *mea
     return total;
 }
 
+/* What the rows are to blame for comes before what the SAE is. */
+static enum sae_no_fve no_fve_of(double error, double variance)
+{
+    if (variance == 0) return SAE_EQUAL_ROWS;
+    if (!isfinite(variance)) return SAE_BOUNDLESS_ROWS;
+    return isfinite(error) ? SAE_HAS_FVE : SAE_BROKEN;
+}
+
 int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval *eval)
 {
     uint32_t row_width = sae->options.width, batch = sae->options.batch_rows;
@@ -68,7 +76,8 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
     if (code) return code;
     *eval = (struct sae_eval){
         .rows = rows,
-        .fve = variance > 0 ? 1 - error / variance : NAN,
+        .fve = variance > 0 && isfinite(variance) ? 1 - error / variance : NAN,
+        .no_fve = no_fve_of(error, variance),
         .mse = error / (double)rows,
         .l0 = l0 / (double)rows,
         .l1 = l1 / (double)rows,

@@ -131,11 +131,19 @@ int sae_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *s
  * reconstructs nothing. */
 int sae_forward(struct sae *sae, const float *x, uint64_t rows, float *out, float *f);
 
+enum sae_no_fve { /* why there is no FVE */
+                  SAE_HAS_FVE,
+                  SAE_EQUAL_ROWS,     /* the rows are all equal: no variance to explain */
+                  SAE_BOUNDLESS_ROWS, /* their variance is not finite */
+                  SAE_BROKEN,         /* the reconstruction is not finite */
+};
+
 /* Held-out metrics, exactly FVE = 1 - E||x-x'||^2 / E||x-E[x]||^2 with E[x] per dimension over the
  * whole set; never the mean of x^2 in place of the variance. */
 struct sae_eval {
     uint64_t rows;
-    double fve;    /* NaN: the rows are all equal, so there is no variance to explain */
+    double fve; /* NaN where no_fve says why; also -INFINITY where it is SAE_BROKEN */
+    enum sae_no_fve no_fve;
     double mse;    /* mean over rows of ||x - x'||^2 */
     double l0, l1; /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
     uint32_t dead; /* features that did not fire within the window of training rows */

@@ -314,6 +314,7 @@ static int open_store(struct desk *d, const struct descriptor *like, uint64_t no
                     &d->intake);
     if (rc) return rc;
     count_stored(d);
+    forget_trouble(d);
     publish(d, now_ns);
     return ERR_OK;
 }
@@ -495,13 +496,14 @@ static void on_hello(struct desk *d, uint32_t link, const struct message *m, uin
 static void on_describe(struct desk *d, uint32_t producer, const struct message *m, uint64_t now_ns)
 {
     struct session *s = &d->sessions.session[producer];
-    int rc =
-        d->stock.descriptor.measured ? ERR_OK : stock_describe(&d->stock, m->text, m->text_bytes);
+    int is_new = !d->stock.descriptor.measured;
+    int rc = is_new ? stock_describe(&d->stock, m->text, m->text_bytes) : ERR_OK;
     if (is_of_the_disk(rc)) snprintf(d->trouble, sizeof d->trouble, "%s", err_text());
     if (rc) {
         break_off(d, producer, rc, passes(rc), err_text());
         return;
     }
+    if (is_new) forget_trouble(d);
     log_event(LOG_INFO, "stream described", LOG_U("width", d->stock.descriptor.width),
               LOG_U("rows_a_slab", d->stock.descriptor.rows_a_slab),
               LOG_U("planned_rows", d->stock.descriptor.planned_rows));

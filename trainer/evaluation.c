@@ -7,8 +7,14 @@
 #include "trainer/gauges.h"
 
 #include <math.h>
+#include <stdio.h>
 
 enum { EVALUATION_SHARE = 50 };
+
+uint32_t training_dead(const struct training *t, uint32_t i)
+{
+    return sae_silent(t->sae[i], sae_options(t->sae[i])->dead_window_rows);
+}
 
 struct history_point training_point(const struct training *t, uint32_t i)
 {
@@ -23,9 +29,7 @@ struct history_point training_point(const struct training *t, uint32_t i)
         .l0 = e->rows        ? e->l0
               : t->life_rows ? s->l0
                              : NAN,
-        .dead = e->rows        ? e->dead
-                : t->life_rows ? s->dead
-                               : NAN,
+        .dead = t->rows ? training_dead(t, i) : NAN,
         .lr = t->life_rows ? t->plan.sae[i].learning_rate : NAN,
         .batch_rows = t->life_rows ? t->plan.batch_rows : NAN,
         .rate = t->life_rows ? s->learning_rate : NAN,
@@ -43,13 +47,38 @@ int evaluation_record(struct training *t)
     return history_add(t->history, t->steps, t->rows, training_seconds(t), points, count);
 }
 
-/* Once: why there is none. */
-static void tell_no_fve(struct training *t)
+static const char *const no_fve_words[] = {
+    [SAE_HAS_FVE] = "",
+    [SAE_EQUAL_ROWS] = "the held-out rows are all equal",
+    [SAE_BOUNDLESS_ROWS] = "the variance of the held-out rows is not finite",
+    [SAE_BROKEN] = "the reconstruction is not finite",
+};
+
+void evaluation_no_fve(const struct training *t, uint32_t i, char *out, size_t bytes)
 {
-    if (t->told_no_fve) return;
-    log_warn("no FVE: the held-out rows are all equal, so there is no variance to explain; HINT: "
-             "look at where the rows come from");
-    t->told_no_fve = 1;
+    const struct sae_eval *e = &t->eval[i];
+    if (e->rows < TRAINING_FVE_ROWS)
+        snprintf(out, bytes, "%llu held-out rows are fewer than 2,000",
+                 (unsigned long long)e->rows);
+    else
+        snprintf(out, bytes, "%s", no_fve_words[e->no_fve]);
+}
+
+/* Once for each reason. */
+static void tell_no_fve(struct training *t, uint32_t i)
+{
+    enum sae_no_fve why = t->eval[i].no_fve;
+    unsigned bit = 1U << why;
+    if (why == SAE_HAS_FVE || t->told_no_fve & bit) return;
+    t->told_no_fve |= bit;
+    if (why == SAE_BROKEN)
+        log_warn("no FVE of autoencoder %s: %s; HINT: lower its lr, or leave extreme rows out "
+                 "(capture.max_norm_ratio)",
+                 t->config->trainer.saes[i].name, no_fve_words[why]);
+    else
+        log_warn("no FVE: %s; HINT: look at where the rows come from%s", no_fve_words[why],
+                 why == SAE_BOUNDLESS_ROWS ? ", or leave extreme ones out (capture.max_norm_ratio)"
+                                           : "");
 }
 
 int evaluation_make(struct training *t)
@@ -61,7 +90,7 @@ int evaluation_make(struct training *t)
         int result = sae_evaluate(t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
         if (result != ERR_OK) return result;
         if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
-        if (enough && isnan(t->eval[i].fve)) tell_no_fve(t);
+        if (enough) tell_no_fve(t, i);
         metrics_set_at(t->options.metrics, GAUGE_L0, i, t->eval[i].l0);
         metrics_set_at(t->options.metrics, GAUGE_DEAD, i, t->eval[i].dead);
         log_event(LOG_INFO, "evaluation", LOG_S("sae", t->config->trainer.saes[i].name),

@@ -69,6 +69,20 @@ static size_t row_bytes(const struct held_out *h)
     return h->width * sizeof(float);
 }
 
+static int damaged(const struct held_out *h, const char *how)
+{
+    return err_set(ERR_CORRUPT, "%s %s; HINT: put the file back, or start over with --fresh",
+                   h->path, how);
+}
+
+/* As drawn: a sound row may be beyond float32 once it is scaled. */
+static int is_finite(const struct held_out *h, const float *row)
+{
+    for (uint32_t d = 0; d < h->width; d++)
+        if (!isfinite(row[d])) return 0;
+    return 1;
+}
+
 static int load(struct held_out *h, uint64_t rows)
 {
     float *row = h->pending;
@@ -78,6 +92,8 @@ static int load(struct held_out *h, uint64_t rows)
         if (n != (ssize_t)row_bytes(h))
             result = err_set(ERR_IO, "cannot read %s: %s", h->path,
                              n < 0 ? strerror(errno) : "it became shorter");
+        if (result == ERR_OK && !is_finite(h, row))
+            result = damaged(h, "holds values that are not finite");
         if (result == ERR_OK) result = make_room(h);
         if (result == ERR_OK) XXH3_64bits_update(h->hash, row, row_bytes(h));
         if (result == ERR_OK) keep_scaled(h, row);
@@ -85,17 +101,9 @@ static int load(struct held_out *h, uint64_t rows)
     return result;
 }
 
-static int damaged(const struct held_out *h, const char *how)
-{
-    return err_set(ERR_CORRUPT, "%s %s; HINT: put the file back, or start over with --fresh",
-                   h->path, how);
-}
-
 /* Nothing is cut off before all of it was found to be right. */
 static int check(const struct held_out *h, uint64_t rows, uint64_t hash)
 {
-    for (size_t i = 0; i < (size_t)h->rows * h->width; i++)
-        if (!isfinite(h->values[i])) return damaged(h, "holds values that are not finite");
     if (rows > 0 && hash != 0 && held_out_hash(h) != hash)
         return damaged(h, "is not as the checkpoint left it");
     return ERR_OK;

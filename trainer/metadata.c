@@ -64,14 +64,15 @@ static void put_quality(const struct training *t, uint32_t i, json_t *m)
     const struct sae_eval *e = &t->eval[i];
     const struct sae_options *o = sae_options(t->sae[i]);
     struct history_point p = training_point(t, i);
+    uint32_t dead = training_dead(t, i);
     int dead_is_known = t->rows >= o->dead_window_rows;
     put_number(m, "fve", p.fve);
     put_number(m, "mse", p.mse);
     put_number(m, "l0", e->rows ? e->l0 : NAN);
     put_number(m, "l1", e->rows ? e->l1 : NAN);
     put_count(m, "evaluated_tokens", e->rows);
-    put(m, "dead_features", dead_is_known ? json_integer(p.dead) : json_null());
-    put_number(m, "dead_share", dead_is_known ? p.dead / (double)o->features : NAN);
+    put(m, "dead_features", dead_is_known ? json_integer(dead) : json_null());
+    put_number(m, "dead_share", dead_is_known ? dead / (double)o->features : NAN);
     put_count(m, "dead_window_tokens", o->dead_window_rows);
 }
 
@@ -105,7 +106,7 @@ static void put_rows(const struct training *t, json_t *m)
     put_text(m, "model_precision", d->precision);
     put_text(m, "model_source_precision", d->source_precision);
     put(m, "model_layers_kept", d->layers_kept ? json_integer(d->layers_kept) : json_null());
-    put_number(m, "model_prepared_fve", d->prepared_fve > 0 ? d->prepared_fve : NAN);
+    put_number(m, "model_prepared_fve", d->prepared_fve != 0 ? d->prepared_fve : NAN);
     put_text(m, "row_dtype", dtype_text(d->dtype));
     put(m, "hooks", hooks(d));
     put_number(m, "max_norm_ratio", d->max_norm_ratio > 0 ? d->max_norm_ratio : NAN);

@@ -58,19 +58,14 @@ static int counters(const struct training *t, uint32_t i, json_t *object)
     return ERR_OK;
 }
 
-/* Why there is no FVE. */
-static const char *no_fve(const struct sae_eval *e)
-{
-    return e->rows >= TRAINING_FVE_ROWS ? "the held-out rows are all equal"
-                                        : "fewer than 2,000 rows were held out";
-}
-
 static void evaluation(const struct training *t, uint32_t i, json_t *object)
 {
     const struct sae_eval *e = &t->eval[i];
     const struct sae_options *o = sae_options(t->sae[i]);
     struct history_point p = training_point(t, i);
     const struct config_sae *c = &t->config->trainer.saes[i];
+    char why[96];
+    evaluation_no_fve(t, i, why, sizeof why);
     json_object_set_new(object, "activation", json_string(sae_arch_name(sae_activation(o))));
     json_object_set_new(object, "k", config_sae_uses(c, "k") ? json_integer(o->k) : json_null());
     json_object_set_new(object, "lambda", number(config_sae_uses(c, "lambda") ? o->lambda : NAN));
@@ -80,7 +75,7 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     json_object_set_new(object, "flops", number(p.flops));
     json_object_set_new(object, "loss", number(p.loss));
     json_object_set_new(object, "fve", number(p.fve));
-    if (isnan(p.fve)) json_object_set_new(object, "no_fve", json_string(no_fve(e)));
+    if (why[0]) json_object_set_new(object, "no_fve", json_string(why));
     json_object_set_new(object, "mse", number(p.mse));
     json_object_set_new(object, "l0", e->rows ? number(e->l0) : json_null());
     json_object_set_new(object, "l1", e->rows ? number(e->l1) : json_null());
@@ -98,7 +93,8 @@ static void remarks(const struct training *t, uint32_t i, json_t *object)
     struct warnings_facts facts = {.options = o,
                                    .l0 = p.l0,
                                    .fve = p.fve,
-                                   .dead = p.dead,
+                                   .is_broken = t->eval[i].no_fve == SAE_BROKEN,
+                                   .dead = training_dead(t, i),
                                    .silent = sae_silent(t->sae[i], window),
                                    .rows = t->rows,
                                    .steps = sae_steps(t->sae[i]),

@@ -144,14 +144,20 @@ static int take_old_settings(const struct checkpoint *c, struct save *save)
     return result;
 }
 
-/* A section that is not there is no missing checkpoint: training would begin anew, in silence. */
+enum { WHY_BYTES = 256, PLACE_BYTES = 600 }; /* with a hint they have room in an error's text */
+
+/* A section that is not there is no missing checkpoint: training would begin anew, in silence. Of a
+ * path that is very long the end is told, which names the file. */
 static int about(int code, const struct checkpoint *c)
 {
-    char text[600];
-    snprintf(text, sizeof text, "%s", err_text());
+    const char *path = checkpoint_path(c);
+    char why[WHY_BYTES];
+    size_t length = strlen(path);
+    snprintf(why, sizeof why, "%s", err_text());
     return err_set(code == ERR_NOTFOUND ? ERR_FORMAT : code,
-                   "%s: %s; HINT: put another checkpoint there, or start over with --fresh",
-                   checkpoint_path(c), text);
+                   "%s%s: %s; HINT: put another checkpoint there, or start over with --fresh",
+                   length > PLACE_BYTES ? "..." : "",
+                   length > PLACE_BYTES ? path + length - PLACE_BYTES : path, why);
 }
 
 static int take_all(const struct checkpoint *c, struct save *save)
@@ -175,6 +181,7 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
               unsigned *damaged)
 {
     *save = (struct save){0};
+    *checkpoint = NULL;
     int result = checkpoint_newest(folder, checkpoint, damaged);
     if (result != ERR_OK) return result;
     result = take_all(*checkpoint, save);
@@ -182,6 +189,7 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
     result = about(result, *checkpoint);
     save_free(save);
     checkpoint_close(*checkpoint);
+    *checkpoint = NULL;
     return result;
 }
 

@@ -40,8 +40,8 @@ int save_write(const char *folder, const struct save *save, struct sae *const *s
 
 /* The newest intact checkpoint in `folder`; *damaged newer ones were passed over. ERR_NOTFOUND:
  * there is none. ERR_CORRUPT, ERR_FORMAT (whole, but not of this trainer; the text names the file),
- * ERR_VERSION, ERR_IO, ERR_NOMEM. The caller closes
- * *checkpoint (checkpoint_close) and calls save_free(). */
+ * ERR_VERSION, ERR_IO, ERR_NOMEM: *checkpoint is NULL. The
+ * caller closes *checkpoint (checkpoint_close) and calls save_free(). */
 int save_read(const char *folder, struct save *save, struct checkpoint **checkpoint,
               unsigned *damaged);
 

@@ -26,7 +26,7 @@ struct training {
     char dir[CONFIG_PATH_BYTES];    /* RUN/CONSUMER */
     char buffer[CONFIG_PATH_BYTES]; /* the buffer's folder */
     atomic_int stop, evaluated;
-    int told_no_fve;
+    unsigned told_no_fve; /* bits: 1 << enum sae_no_fve */
     pthread_mutex_t lock; /* with `wake`: for sleeping until `stop` */
     pthread_cond_t wake;
 
@@ -63,11 +63,17 @@ double training_seconds_since(uint64_t begin_ns);
 /* Seconds of training over all lives. */
 double training_seconds(const struct training *t);
 
+/* Features of SAE i that did not fire within its window, by its own counters: those of a checkpoint
+ * know as much as those of this life. */
+uint32_t training_dead(const struct training *t, uint32_t i);
+
 /* What the end of the run, and a line of the history, say of SAE i. */
 struct history_point training_point(const struct training *t, uint32_t i);
 
 /* Evaluate on all held-out rows (there are some); an FVE of few of them is told nowhere. */
 int evaluation_make(struct training *t);
+/* Why the last evaluation of SAE i gave no FVE, in words: "" where it gave one. */
+void evaluation_no_fve(const struct training *t, uint32_t i, char *out, size_t bytes);
 /* Each eval_seconds, and before that where half as many steps more were made, so that the history
  * of a short run has points too; with a line in the history. */
 int evaluation_if_due(struct training *t);

@@ -160,16 +160,8 @@ static int await_descriptor(struct training *t)
  * among them: the sink makes a damaged one anew.) */
 static int not_mended(int code)
 {
-    switch (code) {
-    case ERR_CORRUPT:
-    case ERR_FORMAT:
-    case ERR_CHECKSUM:
-    case ERR_VERSION:
-    case ERR_LIMIT:
-        return ERR_MISMATCH;
-    default:
-        return code;
-    }
+    int is_damage = code == ERR_CORRUPT || code == ERR_CHECKSUM;
+    return is_damage || err_is_final(code) ? ERR_MISMATCH : code;
 }
 
 /* The stream of the buffer must be the one that the checkpoint was made from; and scale and mean

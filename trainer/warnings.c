@@ -85,6 +85,15 @@ static void of_fit(const struct warnings_facts *f, json_t *list)
 {
     const struct sae_options *o = f->options;
     char text[TEXT_BYTES];
+    if (f->is_broken) {
+        snprintf(text, sizeof text,
+                 "what it reconstructs is not finite, so it is of no use; HINT: start over "
+                 "(--fresh) with a lower lr (%g), and leave extreme rows out "
+                 "(capture.max_norm_ratio)",
+                 o->learning_rate);
+        add(list, text);
+        return;
+    }
     if (!(f->fve <= 0) || f->l0 == 0) return; /* not known, or told already */
     snprintf(text, sizeof text,
              "FVE is %.4f: rows are reconstructed no better than by their mean; HINT: lower lr "
@@ -109,7 +118,7 @@ json_t *warnings_of(const struct warnings_facts *facts)
 {
     json_t *list = json_array();
     if (!list || facts->options->arch == SAE_COUNT) return list;
-    of_features(facts, list);
+    if (!facts->is_broken) of_features(facts, list); /* else L0 says nothing */
     of_fit(facts, list);
     of_steps(facts, list);
     return list;

@@ -111,7 +111,7 @@ static void nothing_to_measure(void **state)
     batch.rows = 3;
     assert_int_equal(measure_new(WIDTH, 1 << 20, &m), 0);
     assert_int_equal(measure_add(m, &batch), 0);
-    assert_int_equal(measure_finish(m, &d), ERR_FORMAT);
+    assert_int_equal(measure_finish(m, &d), ERR_USAGE);
     assert_false(d.measured);
     descriptor_free(&d);
     measure_free(m);
@@ -145,9 +145,9 @@ static void too_many_rejected(void **state)
 {
     (void)state;
     assert_int_equal(filter_rejected(5, 100, 0.01, 0), ERR_OK); /* too early to tell */
-    assert_int_equal(filter_rejected(5, 100, 0.01, 1), ERR_FORMAT);
+    assert_int_equal(filter_rejected(5, 100, 0.01, 1), ERR_USAGE);
     assert_int_equal(filter_rejected(10, 1024, 0.01, 0), ERR_OK);
-    assert_int_equal(filter_rejected(11, 1024, 0.01, 0), ERR_FORMAT);
+    assert_int_equal(filter_rejected(11, 1024, 0.01, 0), ERR_USAGE);
     assert_int_equal(filter_rejected(0, 0, 0.01, 1), ERR_OK);
 }
 

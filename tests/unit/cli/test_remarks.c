@@ -64,6 +64,36 @@ static void odd_summaries_say_nothing(void **state)
     free(text_of("{\"changes\": [1, {}, {\"key\": 5}], \"saes\": [{\"changes\": [null]}]}"));
 }
 
+/* Once: in the warning's words where there is one. */
+static void steps_left_out_are_told_once(void **state)
+{
+    (void)state;
+    is("{\"saes\": [{\"name\": \"a\", \"skipped_steps\": 8, \"warnings\": [\"all is lost\"]},"
+       " {\"name\": \"b\", \"skipped_steps\": 3000, \"warnings\": [null, \"3000 of 4000 steps were"
+       " left out, as ...\"]}, {\"name\": \"c\", \"skipped_steps\": 0}]}",
+       "  a: 8 steps left out, as their loss or gradient was not finite\n"
+       "  WARNING: a: all is lost\n"
+       "  WARNING: b: 3000 of 4000 steps were left out, as ...\n");
+}
+
+static void no_fve_is(const char *summary, const char *wanted)
+{
+    json_t *object = json_loads(summary, 0, NULL);
+    const char *why = remarks_no_fve(object);
+    assert_string_equal(why ? why : "", wanted);
+    json_decref(object);
+}
+
+static void why_none_has_an_fve(void **state)
+{
+    (void)state;
+    no_fve_is("{}", "");
+    no_fve_is("{\"saes\": 3}", "");
+    no_fve_is("{\"saes\": [{\"arch\": \"count\"}, {\"fve\": null, \"no_fve\": \"x y\"}]}", "x y");
+    no_fve_is("{\"saes\": [{\"fve\": null, \"no_fve\": \"x\"}, {\"fve\": 0.5}]}", "");
+    assert_null(remarks_no_fve(NULL));
+}
+
 static void a_cell_has_no_tabs(void **state)
 {
     (void)state;
@@ -83,8 +113,8 @@ static void a_cell_has_no_tabs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_setting_has_a_line),
-        cmocka_unit_test(odd_summaries_say_nothing),
+        cmocka_unit_test(each_setting_has_a_line),      cmocka_unit_test(odd_summaries_say_nothing),
+        cmocka_unit_test(steps_left_out_are_told_once), cmocka_unit_test(why_none_has_an_fve),
         cmocka_unit_test(a_cell_has_no_tabs),
     };
     return cmocka_run_group_tests_name("remarks", tests, NULL, NULL);

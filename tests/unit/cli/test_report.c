@@ -94,12 +94,38 @@ static void steps_left_out_are_in_the_report(void **state)
     free(text);
 }
 
+/* What `sweep` shows, too: once, the reason that the trainer gave, and a hint where it helps. */
+static void rows_and_the_missing_fve_are_told(void **state)
+{
+    (void)state;
+    static const char summary[] =
+        "{\"consumer\": \"main\", \"held_out_rows\": 7000, \"skipped_rows\":"
+        " 1234, \"evaluated_rows\": %d, \"saes\": [{\"fve\": null, "
+        "\"no_fve\": \"because\", \"dead_window_rows\": 10}]}";
+    static const int evaluated[] = {1999, 2000};
+    for (int i = 0; i < 2; i++) {
+        char json[512], *text = NULL;
+        size_t bytes;
+        snprintf(json, sizeof json, summary, evaluated[i]);
+        json_t *object = json_loads(json, 0, NULL);
+        FILE *out = open_memstream(&text, &bytes);
+        report_rows(object, out);
+        fclose(out);
+        json_decref(object);
+        assert_non_null(strstr(text, "7,000 rows held out, 1,234 skipped; dead: no firing in 10 "));
+        assert_non_null(strstr(text, "; no FVE: because"));
+        assert_int_equal(strstr(text, "HINT: raise trainer.eval_rows") != NULL, i == 0);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_of_any_length),
         cmocka_unit_test(what_was_left_out_is_in_the_report),
         cmocka_unit_test(steps_left_out_are_in_the_report),
+        cmocka_unit_test(rows_and_the_missing_fve_are_told),
     };
     return cmocka_run_group_tests_name("report", tests, set_up, tear_down);
 }

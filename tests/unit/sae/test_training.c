@@ -460,6 +460,36 @@ static void equal_rows_have_no_fve(void **state)
     free(x);
 }
 
+/* Which of the three it is: a broken SAE is not told as rows that are odd, nor the other way. */
+static void why_there_is_no_fve(void **state)
+{
+    (void)state;
+    enum { ROWS = 4, WIDTH = 2 };
+    float x[ROWS * WIDTH] = {1, 2, 3, 4, 5, 6, 7, 8}, mean[WIDTH] = {0};
+    static const float bad[] = {0, NAN, INFINITY, 3e38f};
+    static const enum sae_no_fve wanted[] = {SAE_HAS_FVE, SAE_BROKEN, SAE_BROKEN, SAE_HAS_FVE};
+    for (int n = 0; n < 4; n++) {
+        struct sae_options o = options(SAE_TOPK, WIDTH, 3, 1);
+        struct sae *sae;
+        struct sae_eval eval;
+        mean[0] = bad[n];
+        o.mean = mean;
+        assert_int_equal(sae_new(&o, &sae), ERR_OK);
+        assert_int_equal(sae_evaluate(sae, x, ROWS, &eval), ERR_OK);
+        assert_int_equal(eval.no_fve, wanted[n]);
+        assert_int_equal(isfinite(eval.fve), wanted[n] == SAE_HAS_FVE);
+        x[3] = INFINITY;
+        assert_int_equal(sae_evaluate(sae, x, ROWS, &eval), ERR_OK);
+        assert_int_equal(eval.no_fve, SAE_BOUNDLESS_ROWS);
+        assert_true(isnan(eval.fve));
+        x[3] = 4;
+        assert_int_equal(sae_evaluate(sae, x, 1, &eval), ERR_OK);
+        assert_int_equal(eval.no_fve, SAE_EQUAL_ROWS);
+        assert_true(isnan(eval.fve));
+        sae_free(sae);
+    }
+}
+
 static void the_start_is_the_recipes(void **state)
 {
     (void)state;
@@ -606,6 +636,7 @@ int main(void)
         cmocka_unit_test(the_start_is_the_recipes),
         cmocka_unit_test(options_out_of_range_are_named),
         cmocka_unit_test(equal_rows_have_no_fve),
+        cmocka_unit_test(why_there_is_no_fve),
         cmocka_unit_test(counters_count),
         cmocka_unit_test(bytes_are_foretold),
     };

@@ -885,6 +885,43 @@ static void a_full_disk_is_told_before_the_first_frame(void **unused)
     finish(&s);
 }
 
+/* Nothing is committed after them: opening and description tell themselves that they went well. */
+static void what_a_full_disk_refused_is_forgotten(void **unused)
+{
+    (void)unused;
+    struct script s;
+    struct rlimit was, full;
+    char path[128];
+    start(&s, "");
+    hello(&s, 1, 0, 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    full = was;
+    full.rlim_cur = 8;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    send_description(&s, 1);
+    assert_int_equal(last(&s)->m.type, MESSAGE_REFUSE);
+    assert_true(last(&s)->m.flags & MESSAGE_RETRY);
+    assert_true(desk_gauges(s.desk).trouble[0]);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    hello(&s, 1, 0, 1);
+    send_description(&s, 1);
+    assert_int_equal(last(&s)->m.type, MESSAGE_WELCOME);
+    if (desk_gauges(s.desk).trouble[0]) fail_msg("described: %s", desk_gauges(s.desk).trouble);
+    snprintf(path, sizeof path, "%s/run/descriptor.json", s.dir);
+    assert_int_equal(unlink(path), 0);
+    restart(&s);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    hello(&s, 1, 0, 1);
+    assert_int_equal(last(&s)->m.type, MESSAGE_REFUSE);
+    assert_true(desk_gauges(s.desk).trouble[0]);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    hello(&s, 1, 0, 1);
+    assert_int_equal(last(&s)->m.type, MESSAGE_WELCOME);
+    if (desk_gauges(s.desk).trouble[0]) fail_msg("opened: %s", desk_gauges(s.desk).trouble);
+    finish(&s);
+}
+
 static void stops_when_nobody_needs_more(void **unused)
 {
     (void)unused;
@@ -1027,6 +1064,7 @@ int main(void)
         cmocka_unit_test(a_new_buffer_is_shown_with_its_records),
         cmocka_unit_test(full_disk_is_waited_out),
         cmocka_unit_test(a_full_disk_is_told_before_the_first_frame),
+        cmocka_unit_test(what_a_full_disk_refused_is_forgotten),
         cmocka_unit_test(stops_when_nobody_needs_more),
         cmocka_unit_test(asks_for_checkpoints),
         cmocka_unit_test(live_replaces_the_oldest),

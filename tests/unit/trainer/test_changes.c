@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -266,6 +267,7 @@ static void settings_that_are_none_are_refused(void **state)
         snprintf(text, sizeof text, "%s%s", old_words, more[i]);
         write_old_checkpoint(text);
         assert_int_equal(save_read(dir, &read, &checkpoint, &damaged), ERR_FORMAT);
+        assert_null(checkpoint); /* closed: its caller would close it again */
     }
 }
 
@@ -282,6 +284,49 @@ static int tear_down(void **state)
     return dir_remove(dir);
 }
 
+/* In a folder whose path has about so many bytes. */
+static void refused_in_a_folder_of(size_t bytes, int part)
+{
+    char folder[4096], name[201], text[512];
+    struct checkpoint *checkpoint;
+    struct checkpoint_writer *writer;
+    struct save read;
+    unsigned damaged;
+    size_t length = (size_t)snprintf(folder, sizeof folder, "%s", dir);
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    while (length < bytes) {
+        length += (size_t)snprintf(folder + length, sizeof folder - length, "/%s", name);
+        assert_int_equal(mkdir(folder, 0700), 0);
+    }
+    assert_int_equal(checkpoint_begin(folder, 40, &writer), ERR_OK);
+    snprintf(text, sizeof text, part ? "%s}" : "%s", old_words);
+    assert_int_equal(checkpoint_put(writer, "trainer", text, strlen(text)), ERR_OK);
+    assert_int_equal(checkpoint_commit(writer, 1), ERR_OK); /* no section behind it */
+    assert_int_equal(save_read(folder, &read, &checkpoint, &damaged), ERR_FORMAT);
+    const char *said = err_text(), *at = strstr(said, "checkpoint-0000000000000028.sluice");
+    if (!at) at = strstr(said, "checkpoint-0000000000000040.sluice");
+    if (!at || strstr(at + 1, "checkpoint-0")) fail_msg("not once by name: %s", said);
+    if (!strstr(said, "; HINT: put another checkpoint there, or start over with --fresh"))
+        fail_msg("no hint: %s", said);
+    if (!strstr(said, part ? "has no section 'descriptor'" : "'trainer' is malformed"))
+        fail_msg("no reason: %s", said);
+}
+
+static void what_is_wrong_is_told_whole(void **state)
+{
+    (void)state;
+    refused_in_a_folder_of(0, 0);
+    refused_in_a_folder_of(0, 1);
+    refused_in_a_folder_of(500, 1);
+    tear_down(state);
+    assert_int_equal(set_up(state), 0);
+    refused_in_a_folder_of(1500, 0);
+    tear_down(state);
+    assert_int_equal(set_up(state), 0);
+    refused_in_a_folder_of(2500, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -294,6 +339,7 @@ int main(void)
         TEST(checkpoints_keep_settings_and_changes),
         TEST(older_checkpoints_tell_their_last_settings_alone),
         TEST(settings_that_are_none_are_refused),
+        TEST(what_is_wrong_is_told_whole),
     };
     return cmocka_run_group_tests_name("changes", tests, NULL, NULL);
 }

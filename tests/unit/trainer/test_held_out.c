@@ -151,6 +151,22 @@ static void a_file_that_was_changed_is_damage(void **state)
     held_out_close(h);
 }
 
+/* Its dtype may be f32, and a scale above 1. */
+static void a_row_that_is_infinite_once_scaled_is_sound(void **state)
+{
+    (void)state;
+    struct held_out *h = open_with(0), *again;
+    float row[WIDTH] = {3e38f, 1, 2};
+    assert_int_equal(held_out_add(h, row), ERR_OK);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    uint64_t hash = held_out_hash(h);
+    held_out_close(h);
+    if (held_out_open(path, WIDTH, scale, LIMIT, 1, hash, &again) != ERR_OK)
+        fail_msg("%s", err_text());
+    assert_int_equal(held_out_rows(again), 1);
+    held_out_close(again);
+}
+
 static void no_more_than_the_limit_is_kept(void **state)
 {
     (void)state;
@@ -210,6 +226,7 @@ int main(void)
         cmocka_unit_test(a_resume_cuts_what_no_checkpoint_covers),
         cmocka_unit_test(a_file_that_is_too_short_is_damage),
         cmocka_unit_test(a_file_that_was_changed_is_damage),
+        cmocka_unit_test(a_row_that_is_infinite_once_scaled_is_sound),
         cmocka_unit_test(no_more_than_the_limit_is_kept),
         cmocka_unit_test(what_a_full_disk_refused_is_written_later),
     };

@@ -117,6 +117,22 @@ static void nothing_explained_and_steps_left_out(void **state)
     says(&facts, 2, "FVE", "lr");
 }
 
+/* Its FVE is NaN as where nothing was held out, or -INFINITY, and its L0 is anything. */
+static void a_broken_one_is_told(void **state)
+{
+    (void)state;
+    for (int arch = 0; arch < SAE_COUNT; arch++) {
+        struct warnings_facts facts = facts_of((enum sae_arch)arch);
+        facts.is_broken = 1;
+        facts.fve = NAN;
+        says(&facts, 1, "what it reconstructs is not finite", "lower lr");
+        facts.fve = -INFINITY;
+        facts.l0 = 0;
+        facts.dead = 64;
+        says(&facts, 1, "what it reconstructs is not finite", "max_norm_ratio");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +141,7 @@ int main(void)
         cmocka_unit_test(no_feature_fires),
         cmocka_unit_test(a_run_shorter_than_the_window),
         cmocka_unit_test(nothing_explained_and_steps_left_out),
+        cmocka_unit_test(a_broken_one_is_told),
     };
     return cmocka_run_group_tests_name("warnings", tests, NULL, NULL);
 }
