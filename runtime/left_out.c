@@ -4,9 +4,9 @@
 #include "base/fileio.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,16 +225,15 @@ static int write_failed(const char *path)
                    full ? "; HINT: free space on that disk" : "");
 }
 
-/* Under another name first, so that whoever reads sees one version whole. */
+/* Under a name that nobody has first, so that whoever reads sees one version whole. */
 static int put(const char *path, const char *text, size_t bytes)
 {
-    char other[PATH_ROOM + 8];
-    snprintf(other, sizeof other, "%s.tmp", path);
-    int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return write_failed(other);
+    char other[PATH_MAX];
+    int fd, rc = file_temporary(path, other, &fd);
+    if (rc) return rc;
     ssize_t n = write(fd, text, bytes);
     if (n >= 0 && n < (ssize_t)bytes) errno = ENOSPC;
-    int rc = n == (ssize_t)bytes ? ERR_OK : write_failed(other);
+    rc = n == (ssize_t)bytes ? ERR_OK : write_failed(other);
     if (close(fd) != 0 && !rc) rc = write_failed(other);
     if (!rc && rename(other, path) != 0) rc = write_failed(path);
     if (rc) unlink(other);

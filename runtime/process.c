@@ -428,17 +428,13 @@ static int open_http(struct process *p)
     return result;
 }
 
-/* Who writes nothing into the run's folder has no need of it. */
+/* A broker alone may have nothing to write into the run's folder. */
 static int claim_folder(const struct process *p)
 {
     const struct config *c = p->config;
     int broker = strcmp(p->spec->section, "broker") == 0;
-    int capture = strcmp(p->spec->section, "capture") == 0;
     int elsewhere = broker && c->broker.front[0] && c->broker.back[0];
-    if ((elsewhere || (capture && !c->capture.synthetic.truth_file[0])) &&
-        strcmp(http_of(p), "off") == 0)
-        return ERR_OK;
-    return folder_claim(c);
+    return elsewhere && strcmp(http_of(p), "off") == 0 ? ERR_OK : folder_claim(c);
 }
 
 static int open_all(struct process *p)
