@@ -264,6 +264,70 @@ static void links_are_not_followed(void **state)
     assert_true(is_there(run, "disk/run/sluice.run"));
 }
 
+/* A folder without a marker of its own, where a link would lead a run. */
+static void no_link_leads_a_run_elsewhere(void **state)
+{
+    struct run *run = *state;
+    static const char *const folders[] = {"log", "http", "ipc", "capture"};
+    char path[HARNESS_PATH_BYTES];
+    run_configure(run, "", pipeline);
+    good(run, NULL, NULL);
+    put(run, "other/broker.log", "mine\n");
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        below_run(folders[i], path);
+        assert_int_equal(rename(at(run, path), at(run, "aside")), 0);
+        assert_int_equal(symlink(at(run, "other"), at(run, path)), 0);
+        int code = up(run, "--set=capture.synthetic.seed=7", NULL);
+        if (code != 2) fail_msg("%s: exit code %d: %s", folders[i], code, run->err);
+        has(run->err, "is a symbolic link, and a run writes through none");
+        assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 2);
+        assert_int_equal(run_command(run, SECONDS, "sluice-capture", run->config, NULL), 2);
+        holds(run, "other/broker.log", "mine\n");
+        assert_int_equal(unlink(at(run, path)), 0);
+        assert_int_equal(rename(at(run, "aside"), at(run, path)), 0);
+    }
+    assert_int_equal(unlink(at(run, "run/log/broker.log")), 0);
+    assert_int_equal(symlink(at(run, "other/broker.log"), at(run, "run/log/broker.log")), 0);
+    assert_int_equal(unlink(at(run, "run/main/summary.json")), 0); /* it is not finished */
+    assert_int_equal(up(run, NULL, NULL), 2);
+    has(run->err, "cannot write its log");
+    holds(run, "other/broker.log", "mine\n");
+    assert_int_equal(unlink(at(run, "run/log/broker.log")), 0);
+    /* The buffer may be on another disk. */
+    assert_int_equal(rename(at(run, "run/buffer"), at(run, "disk")), 0);
+    assert_int_equal(symlink(at(run, "disk"), at(run, "run/buffer")), 0);
+    good(run, NULL, NULL);
+}
+
+static void a_truth_file_is_none_of_the_run(void **state)
+{
+    struct run *run = *state;
+    char set[2][2 * HARNESS_PATH_BYTES];
+    static const char *const taken[] = {
+        "descriptor.json", "sluice.run", "main/history.tsv",     "main",        "buffer/data.mdb",
+        "log/x",           "capture/x",  "x/../descriptor.json", "./main//new", "../run/lock"};
+    run_configure(run, "", pipeline);
+    for (int has_run = 0; has_run < 2; has_run++) {
+        for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+            char path[HARNESS_PATH_BYTES];
+            below_run(taken[i], path);
+            snprintf(set[0], sizeof set[0], "--set=capture.synthetic.truth_file=%s", taken[i]);
+            snprintf(set[1], sizeof set[1], "--set=capture.synthetic.truth_file=%s", at(run, path));
+            for (int s = 0; s < 2; s++) {
+                int code = up(run, "--fresh", set[s]);
+                if (code != 2) fail_msg("%s: exit code %d: %s", set[s], code, run->err);
+                has(run->err, "capture.synthetic.truth_file: '");
+                has(run->err, "is of the run itself");
+                assert_int_equal(
+                    run_command(run, SECONDS, "sluice-capture", run->config, set[s], NULL), 2);
+            }
+        }
+        good(run, "--set=capture.synthetic.truth_file=truth.safetensors", NULL);
+        assert_true(is_there(run, "run/truth.safetensors"));
+    }
+    good(run, "--fresh", "--set=capture.synthetic.truth_file=maintained");
+}
+
 static void two_streams_cannot_share_a_folder(void **state)
 {
     struct run *run = *state;
@@ -394,6 +458,8 @@ int main(int argc, char **argv)
         FOLDER(names_like_those_of_a_run_stay),
         FOLDER(a_consumer_takes_no_folder_of_others),
         FOLDER(links_are_not_followed),
+        FOLDER(no_link_leads_a_run_elsewhere),
+        FOLDER(a_truth_file_is_none_of_the_run),
         FOLDER(two_streams_cannot_share_a_folder),
         FOLDER(an_older_run_is_taken_over),
         FOLDER(folders_without_files_are_taken),
