@@ -2,6 +2,8 @@
 
 #include "base/err.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -81,6 +83,30 @@ int limits_file(uint64_t bytes, const char *what)
                    "%s may become %llu bytes long, and files of this process %llu (ulimit -f); "
                    "HINT: raise that limit",
                    what, (unsigned long long)bytes, limit);
+}
+
+/* -1: not even one more can be opened, to look at them. */
+static long files_open(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    long open = -3; /* itself, "." and ".." */
+    if (!dir) return errno == EMFILE ? -1 : 0;
+    while (readdir(dir)) open++;
+    closedir(dir);
+    return open;
+}
+
+int limits_files(uint32_t count, const char *what)
+{
+    unsigned long long limit;
+    long open = files_open();
+    if (!is_set(RLIMIT_NOFILE, &limit)) return ERR_OK;
+    unsigned long long taken = open < 0 ? limit : (unsigned long long)open;
+    if (limit >= taken && limit - taken >= count) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "cannot have %u more files and sockets open for %s: ulimit -n is %llu, of which "
+                   "%llu are taken; HINT: raise that limit (`ulimit -n 1024`)",
+                   count, what, limit, taken);
 }
 
 struct gate {

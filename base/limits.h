@@ -1,6 +1,7 @@
 /*
- * What the system lets this process have (address space, threads), asked for before a library is
- * called that has no answer to being refused: OpenBLAS asks again without end, ZeroMQ aborts.
+ * What the system lets this process have (address space, threads, files), asked for before a
+ * library is called that has no answer to being refused: OpenBLAS asks again without end, ZeroMQ
+ * aborts.
  */
 #ifndef SLUICE_BASE_LIMITS_H
 #define SLUICE_BASE_LIMITS_H
@@ -19,6 +20,10 @@ int limits_mapping(uint64_t bytes, const char *what);
 /* Whether `count` (1 to 64) threads can run beside those that do; they have ended when it returns.
  * ERR_NOMEM as above. */
 int limits_threads(uint32_t count, const char *what);
+
+/* Whether `count` files more can be open at once beside those that are, as far as `ulimit -n` says
+ * it. ERR_USAGE, as no second try changes it: the text names the limit. Reads /proc. */
+int limits_files(uint32_t count, const char *what);
 
 /* Whether a file may become `bytes` long. ERR_USAGE, as no second try changes it. */
 int limits_file(uint64_t bytes, const char *what);

@@ -31,7 +31,8 @@ int judge_documents(const struct engine_documents *documents, double max_share, 
  * those. A producer that goes back to row N after it got as far as row P takes up the window as it
  * was at N (tally.h), or an empty one where P - N is 10,000 candidates or more: then whatever ends
  * beyond P begins beyond N, and what ends before P was judged the first time, as rows that are made
- * again are the same rows.
+ * again are the same rows. Where the disk did not take a record the rows of that gap are in no
+ * window: it goes on from the one before it.
  */
 struct judge_window {
     uint64_t rows; /* candidates added */

@@ -305,8 +305,11 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
 
 static int end_share(struct maker *m, uint64_t generation)
 {
+    int has_part = m->limit_rows != UINT64_MAX;
+    int is_short = has_part && m->kept_rows < m->limit_rows;
+    teller_part(m->teller, has_part ? m->limit_rows : 0, is_short);
     int rc = teller_end(m->teller, m->engine);
-    if (!rc && m->limit_rows != UINT64_MAX && m->kept_rows < m->limit_rows)
+    if (!rc && is_short)
         log_event(LOG_WARN, "this share has fewer rows than its part of capture.rows",
                   LOG_U("rows", m->kept_rows), LOG_U("part", m->limit_rows));
     if (!rc && cutter_rows(m->cutter)) rc = cut(m, generation);

@@ -4,6 +4,7 @@
 #include "base/safetensors.h"
 #include "base/streams.h"
 #include "runtime/log.h"
+#include "runtime/made.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -89,11 +90,50 @@ static int check_input(const struct config *config)
                    "a pipe or a file, or name files in capture.corpus");
 }
 
+/* `path` without "//", "." and "..", as far as that can be told from its text. */
+static void plain_path(const char *path, char *out)
+{
+    size_t used = 0;
+    while (*path) {
+        size_t n = strcspn(path += strspn(path, "/"), "/");
+        if (n == 2 && strncmp(path, "..", 2) == 0) {
+            while (used > 0 && out[--used] != '/') continue;
+        } else if (n > 0 && !(n == 1 && *path == '.')) {
+            out[used++] = '/';
+            memcpy(out + used, path, n);
+            used += n;
+        }
+        path += n;
+    }
+    out[used] = '\0';
+}
+
+/* The run's own files would replace it, or it them. */
+static int check_truth_place(const struct config *config, const char *path)
+{
+    char run[CONFIG_PATH_BYTES + 1], truth[CONFIG_PATH_BYTES + 1];
+    const struct config_list *consumers = &config->trainer.consumers;
+    plain_path(config->run_dir, run);
+    plain_path(path, truth);
+    size_t n = strlen(run);
+    if (strncmp(truth, run, n) != 0 || truth[n] != '/') return ERR_OK;
+    char *name = truth + n + 1;
+    name[strcspn(name, "/")] = '\0';
+    int taken = made_name_taken(name);
+    for (uint32_t i = 0; i < consumers->count; i++) taken |= strcmp(consumers->item[i], name) == 0;
+    if (!taken) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "capture.synthetic.truth_file: '%s' in %s is of the run itself; HINT: choose "
+                   "another name, such as truth.safetensors",
+                   name, config->run_dir);
+}
+
 /* Only a truth file is written over by another. */
-static int check_truth(const char *path)
+static int check_truth(const struct config *config, const char *path)
 {
     struct safetensors *file;
-    if (!path[0] || access(path, F_OK) != 0) return ERR_OK;
+    int result = path[0] ? check_truth_place(config, path) : ERR_OK;
+    if (result || !path[0] || access(path, F_OK) != 0) return result;
     int rc = safetensors_open(path, &file);
     int is_truth = !rc && safetensors_count(file) == 2 && safetensors_find(file, "directions") &&
                    safetensors_find(file, "rates");
@@ -111,7 +151,7 @@ int source_check(const struct config *config)
     int rc = check_input(config);
     if (rc || config->capture.engine != CONFIG_SYNTHETIC) return rc;
     rc = config_truth_file(config, truth);
-    return rc ? rc : check_truth(truth);
+    return rc ? rc : check_truth(config, truth);
 }
 
 static int find_files(struct source *s, const struct config *config)

@@ -15,6 +15,7 @@
 struct record { /* what comes before a frame */
     uint64_t run, number, place;
     struct tally_counts counts;
+    uint64_t is_partial;
     uint64_t check; /* of all of the above */
 };
 
@@ -44,7 +45,7 @@ int tally_open(const char *path, uint64_t run, struct tally **tally)
         return err_set(ERR_NOMEM, "no memory to count rows");
     }
     t->run = run;
-    t->fd = open(path, O_RDWR | O_CLOEXEC);
+    t->fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     *tally = t;
     return ERR_OK;
 }
@@ -109,35 +110,57 @@ static int find_record(const struct tally *t, uint64_t number, struct record *re
 
 /* ---- taking up ---- */
 
-/* The next best: as far as anything is known. */
+static void take(struct tally *t, const struct record *record)
+{
+    t->counts = record->counts;
+    t->is_partial = record->is_partial != 0;
+}
+
+/* The next best: as far as anything is known. What lies between is lost, and nothing else. */
 static void seek_before(struct tally *t, uint64_t number)
 {
     struct record record;
     uint64_t least = number > LOOK_BACK ? number - LOOK_BACK : 0;
-    t->is_partial = 1;
     while (number > least)
         if (find_record(t, --number, &record)) {
             t->counts = record.counts;
+            break;
+        }
+    t->is_partial = 1;
+}
+
+/* That of the last frame that has one, up to `number`. */
+static void seek_window(struct tally *t, uint64_t number)
+{
+    struct slot slot;
+    for (uint64_t back = 0; back < TALLY_RECENT && back < number; back++)
+        if (find_slot(t, number - back, &slot)) {
+            t->window = slot.window;
             return;
         }
+}
+
+static int find_at(const struct tally *t, uint64_t number, uint64_t place, struct record *record)
+{
+    return find_record(t, number, record) && record->place == place;
 }
 
 void tally_seek(struct tally *t, uint64_t number, const struct cursor *cursor)
 {
     struct slot slot;
     struct record record;
+    uint64_t place = place_of(cursor);
     t->counts = (struct tally_counts){0};
     t->window = (struct judge_window){0};
     t->is_partial = 0;
     if (number <= 1) return;
-    if (find_slot(t, number, &slot) && slot.record.place == place_of(cursor)) {
-        t->counts = slot.record.counts;
-        t->window = slot.window;
-    } else if (find_record(t, number, &record) && record.place == place_of(cursor)) {
-        t->counts = record.counts;
-    } else {
+    if (find_slot(t, number, &slot) && slot.record.place == place)
+        take(t, &slot.record);
+    else if (find_at(t, number, place, &record))
+        take(t, &record);
+    else
         seek_before(t, number);
-    }
+    seek_window(t, number);
 }
 
 void tally_add(struct tally *t, enum filter_verdict verdict)
@@ -169,15 +192,26 @@ static int write_at(struct tally *t, const void *data, size_t bytes, uint64_t at
     return failed(t);
 }
 
+/* What is lost may be known farther on, where this frame was reached before. */
+static void mend(struct tally *t, uint64_t number, uint64_t place)
+{
+    struct record record;
+    if (t->is_partial && find_at(t, number, place, &record) && !record.is_partial) take(t, &record);
+}
+
 int tally_mark(struct tally *t, uint64_t number, const struct cursor *cursor)
 {
-    struct slot slot = {
-        .record = {.run = t->run, .number = number, .place = place_of(cursor), .counts = t->counts},
-        .window = t->window};
-    if (t->is_partial) return ERR_OK; /* nobody shall take it for the whole */
+    uint64_t place = place_of(cursor);
+    mend(t, number, place);
+    struct slot slot = {.record = {.run = t->run,
+                                   .number = number,
+                                   .place = place,
+                                   .counts = t->counts,
+                                   .is_partial = (uint64_t)t->is_partial},
+                        .window = t->window};
     slot.record.check = check_of(&slot.record);
     slot.window_check = check_of_window(&slot);
-    if (t->fd < 0) t->fd = open(t->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (t->fd < 0) t->fd = open(t->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (t->fd < 0) return failed(t);
     int rc =
         write_at(t, &slot.record, sizeof slot.record, RECORDS_AT + number * sizeof slot.record);

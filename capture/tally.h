@@ -11,8 +11,10 @@
  * 10,000 rows or more (16 a frame at the least), which is as far as the window needs.
  *
  * A disk that does not take a record ends nothing: the counts of this life stay right, and only
- * who goes back to just that frame finds less, and says so (is_partial). Nothing waits for the
- * disk, so a loss of power may cost records too.
+ * who goes back to just that frame finds less: all up to the last frame before it that has a
+ * record, and says so (is_partial). The records after it say so too, until a frame is reached whose
+ * whole count is known from before. Nothing waits for the disk, so a loss of power may cost records
+ * too. No link is followed.
  */
 #ifndef SLUICE_CAPTURE_TALLY_H
 #define SLUICE_CAPTURE_TALLY_H

@@ -132,7 +132,10 @@ static void note_written(struct teller *t, int rc)
         room_found(t->room);
         return;
     }
-    room_short(t->room, t->run_config->run_dir, 0, err_text());
+    if (rc == ERR_NOSPC)
+        room_short(t->room, t->run_config->run_dir, 0, err_text());
+    else
+        room_found(t->room); /* it lacks something else */
     if (log_allowed(&t->unwritten))
         log_event(LOG_WARN, "the count of what is left out cannot be kept",
                   LOG_S("why", err_text()));
@@ -180,11 +183,38 @@ void teller_tell(struct teller *t, uint64_t shed_rows, int at_once)
 
 /* ---- rows ---- */
 
+/* What was told of another run, in a buffer that was made anew, is not of this one. */
+static void begin_run(struct teller *t, uint64_t run)
+{
+    struct left_out *l = &t->left_out;
+    if (t->tally && l->run != run) {
+        tally_close(t->tally);
+        t->tally = NULL;
+    }
+    if (t->earlier.run != run) t->earlier = (struct left_out){.run = run};
+    pthread_mutex_lock(&t->lock);
+    if (l->run != run) {
+        l->run = run;
+        l->gaps = l->shed_rows = 0;
+    }
+    l->short_producers = 0;
+    pthread_mutex_unlock(&t->lock);
+}
+
 int teller_seek(struct teller *t, uint64_t run, uint64_t number, const struct cursor *cursor)
 {
+    begin_run(t, run);
     int rc = t->tally ? ERR_OK : open_tally(t, run);
     if (!rc) tally_seek(t->tally, number, cursor);
     return rc;
+}
+
+void teller_part(struct teller *t, uint64_t rows, int is_short)
+{
+    pthread_mutex_lock(&t->lock);
+    t->left_out.part_rows = rows;
+    t->left_out.short_producers = (uint64_t)is_short;
+    pthread_mutex_unlock(&t->lock);
 }
 
 void teller_gap(struct teller *t)

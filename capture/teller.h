@@ -30,8 +30,11 @@ int teller_documents(struct teller *teller, const struct engine *engine, int fin
 int teller_corpus(struct teller *teller, const struct engine *engine);
 
 /* Rows of run `run` (the descriptor's) are counted from now on: those before frame `number`, whose
- * first row is at `cursor`, as they were counted before. ERR_NOMEM. */
+ * first row is at `cursor`, as they were counted before. What was told of another run counts no
+ * longer. ERR_NOMEM. */
 int teller_seek(struct teller *teller, uint64_t run, uint64_t number, const struct cursor *cursor);
+/* The share has ended: of its part of capture.rows (0: it has none) it may have had too few. */
+void teller_part(struct teller *teller, uint64_t rows, int is_short);
 /* The corpus cannot be read again, and what was under way when a process died is lost. */
 void teller_gap(struct teller *teller);
 

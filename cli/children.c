@@ -55,11 +55,19 @@ int children_add(struct children *c, enum child_role role, const char *name,
     return ERR_OK;
 }
 
+static void refuse(const struct child *child, const char *what, const char *file)
+{
+    dprintf(STDERR_FILENO, "level=error process=%s msg=\"cannot %s %s: %s\"\n", child->name, what,
+            file, strerror(errno));
+    _exit(2);
+}
+
 static void become(const struct children *c, const struct child *child)
 {
     char text[16];
     setpgid(0, 0);
-    int log = open(child->log_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int log = open(child->log_file, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (log < 0 && errno == ELOOP) refuse(child, "write its log", child->log_file);
     int null = child->keeps_stdin ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (log >= 0) dup2(log, STDOUT_FILENO);
     if (log >= 0) dup2(log, STDERR_FILENO);
@@ -70,9 +78,7 @@ static void become(const struct children *c, const struct child *child)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execv(child->argument[0], child->argument);
-    dprintf(STDERR_FILENO, "level=error process=%s msg=\"cannot run %s: %s\"\n", child->name,
-            child->argument[0], strerror(errno));
-    _exit(2);
+    refuse(child, "run", child->argument[0]);
 }
 
 static int start(struct children *c, struct child *child)

@@ -220,6 +220,8 @@ void report_left_out(const struct config *config, FILE *out)
     if (l.producers < config->capture.producers)
         fprintf(out, " (as %u of %u producers tell)", l.producers, config->capture.producers);
     fprintf(out, "\n");
+    left_out_short_text(config, &l, text, sizeof text);
+    if (text[0]) fprintf(out, "  WARNING: %s\n", text);
 }
 
 int report_print(const struct config *config, FILE *out)

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/limits.h"
 #include "capture/source.h"
 #include "cli/children.h"
 #include "cli/disk.h"
@@ -32,6 +33,7 @@ enum {
     CAPTURE_DRAIN_MS = 6000, /* which the sink waits for captures to leave */
     LOG_KEEP_BYTES = 8 << 20,
     LOG_LINES = 8,
+    LEAST_FILES = 16,  /* of this process: a lock, pipes, folders in each other */
     CUT_OFF_LOOKS = 4, /* status reports lag by a second or two */
 };
 
@@ -419,8 +421,8 @@ int up_run(const struct options *options, const struct config *config, up_report
     up = (struct up){.options = options, .config = config, .report = report};
     umask(077);
     const char *fresh = options_get(options, "fresh");
-    int lock, result = ERR_OK;
-    if (fresh || !report_finished(config)) result = preflight(config);
+    int lock, result = limits_files(LEAST_FILES, "sluice up");
+    if (result == ERR_OK && (fresh || !report_finished(config))) result = preflight(config);
     if (result == ERR_OK) result = lock_take(config, &lock);
     if (result != ERR_OK) return result;
     if (fresh) result = fresh_start(config);

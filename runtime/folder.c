@@ -218,6 +218,24 @@ static int cannot(const struct claim *c, const char *what)
                    what, c->path, strerror(errno));
 }
 
+/* Through one of these a run would write into a folder that carries no marker. Of `buffer` and of
+ * consumers' folders links are followed: these are what other disks are for. */
+static int refuse_links(const struct claim *c)
+{
+    static const char *const names[] = {"log", "http", "ipc", "capture"};
+    char path[PATH_MAX];
+    struct stat st;
+    for (size_t i = 0; !c->consumer && i < sizeof names / sizeof names[0]; i++) {
+        int n = snprintf(path, sizeof path, "%s/%s", c->path, names[i]);
+        if (n >= (int)sizeof path || lstat(path, &st) != 0 || !S_ISLNK(st.st_mode)) continue;
+        return err_set(ERR_USAGE,
+                       "%s is a symbolic link, and a run writes through none: nothing was touched; "
+                       "HINT: remove the link, or make stream.run_dir itself a link",
+                       path);
+    }
+    return ERR_OK;
+}
+
 /* What the folder is: ERR_OK: marked; ERR_NOTFOUND: not there; ERR_AGAIN: to be marked; ERR_STATE:
  * left by an older version; else refused. */
 static int judge(const struct claim *c)
@@ -232,6 +250,7 @@ static int judge(const struct claim *c)
         return err_set(ERR_USAGE, "%s is there and is not a folder; HINT: choose another %s",
                        c->path, c->consumer ? "name in trainer.consumers" : "stream.run_dir");
     int result = marker_check(c);
+    if (result == ERR_OK) return refuse_links(c);
     if (result != ERR_NOTFOUND) return result;
     int fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return cannot(c, "read");

@@ -4,9 +4,9 @@
 #include "base/fileio.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +57,9 @@ static void add(struct left_out *to, const struct left_out *from)
     to->norm_rows += from->norm_rows;
     to->rejected_rows += from->rejected_rows;
     to->shed_rows += from->shed_rows;
+    to->part_rows += from->part_rows;
+    if (from->short_producers && !to->short_producers) to->first_short = from->first_short;
+    to->short_producers += from->short_producers;
     to->gaps += from->gaps;
     to->is_partial |= from->is_partial;
     to->producers++;
@@ -148,6 +151,28 @@ void left_out_rows_text(const struct left_out *l, char *out, size_t bytes)
     if (l->is_partial) say(out, bytes, "; at least: a part of the count was lost");
 }
 
+void left_out_short_text(const struct config *config, const struct left_out *l, char *out,
+                         size_t bytes)
+{
+    uint32_t producers = config->capture.producers;
+    if (bytes) out[0] = '\0';
+    if (!l->short_producers) return;
+    say_number(out, bytes, l->kept_rows);
+    say(out, bytes, " of the ");
+    say_number(out, bytes, config->capture.rows);
+    say(out, bytes, " rows of capture.rows were made: ");
+    if (l->short_producers >= producers)
+        say(out, bytes, "there are no more");
+    else if (l->short_producers == 1)
+        say(out, bytes, "the share of capture-%" PRIu32 " has no more; HINT: fewer producers",
+            l->first_short);
+    else
+        say(out, bytes,
+            "the shares of %" PRIu64 " producers, capture-%" PRIu32
+            " the first, have no more; HINT: fewer producers",
+            l->short_producers, l->first_short);
+}
+
 /* ---- the file ---- */
 
 static json_int_t integer(uint64_t number)
@@ -170,16 +195,18 @@ static json_t *encode(const struct config *config, const struct left_out *l)
     json_t *skipped = json_object();
     for (int i = 0; i < LEFT_OUT_SKIPS; i++)
         json_object_set_new(skipped, left_out_labels[i], json_integer(integer(l->skipped[i])));
-    char place[LEFT_OUT_PLACE_BYTES];
+    char place[LEFT_OUT_PLACE_BYTES], run[24];
     plain(l->first_skipped, place);
-    return json_pack("{s:s, s:b, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
-                     "stream", config->stream.name, "has_corpus", l->has_corpus, "documents",
-                     integer(l->documents), "skipped", skipped, "replaced", integer(l->replaced),
-                     "first_skipped", json_string(place), "kept_rows", integer(l->kept_rows),
-                     "special_rows", integer(l->special_rows), "first_rows", integer(l->first_rows),
-                     "norm_rows", integer(l->norm_rows), "rejected_rows", integer(l->rejected_rows),
-                     "shed_rows", integer(l->shed_rows), "gaps", integer(l->gaps), "is_partial",
-                     l->is_partial);
+    snprintf(run, sizeof run, "%016" PRIx64, l->run);
+    return json_pack(
+        "{s:s, s:s, s:b, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:b}",
+        "stream", config->stream.name, "run", run, "has_corpus", l->has_corpus, "documents",
+        integer(l->documents), "skipped", skipped, "replaced", integer(l->replaced),
+        "first_skipped", json_string(place), "kept_rows", integer(l->kept_rows), "special_rows",
+        integer(l->special_rows), "first_rows", integer(l->first_rows), "norm_rows",
+        integer(l->norm_rows), "rejected_rows", integer(l->rejected_rows), "shed_rows",
+        integer(l->shed_rows), "gaps", integer(l->gaps), "is_partial", l->is_partial, "part_rows",
+        integer(l->part_rows), "is_short", l->short_producers > 0);
 }
 
 static uint64_t number(const json_t *object, const char *key)
@@ -192,6 +219,7 @@ static void decode(const json_t *object, struct left_out *l)
 {
     const json_t *skipped = json_object_get(object, "skipped");
     const char *place = json_string_value(json_object_get(object, "first_skipped"));
+    const char *run = json_string_value(json_object_get(object, "run"));
     *l = (struct left_out){
         .has_corpus = json_is_true(json_object_get(object, "has_corpus")),
         .documents = number(object, "documents"),
@@ -203,6 +231,9 @@ static void decode(const json_t *object, struct left_out *l)
         .rejected_rows = number(object, "rejected_rows"),
         .shed_rows = number(object, "shed_rows"),
         .gaps = number(object, "gaps"),
+        .run = run ? strtoull(run, NULL, 16) : 0,
+        .part_rows = number(object, "part_rows"),
+        .short_producers = json_is_true(json_object_get(object, "is_short")),
         .is_partial = json_is_true(json_object_get(object, "is_partial")),
         .producers = 1,
     };
@@ -225,16 +256,15 @@ static int write_failed(const char *path)
                    full ? "; HINT: free space on that disk" : "");
 }
 
-/* Under another name first, so that whoever reads sees one version whole. */
+/* Under a name that nobody has first, so that whoever reads sees one version whole. */
 static int put(const char *path, const char *text, size_t bytes)
 {
-    char other[PATH_ROOM + 8];
-    snprintf(other, sizeof other, "%s.tmp", path);
-    int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return write_failed(other);
+    char other[PATH_MAX];
+    int fd, rc = file_temporary(path, other, &fd);
+    if (rc) return rc;
     ssize_t n = write(fd, text, bytes);
     if (n >= 0 && n < (ssize_t)bytes) errno = ENOSPC;
-    int rc = n == (ssize_t)bytes ? ERR_OK : write_failed(other);
+    rc = n == (ssize_t)bytes ? ERR_OK : write_failed(other);
     if (close(fd) != 0 && !rc) rc = write_failed(other);
     if (!rc && rename(other, path) != 0) rc = write_failed(path);
     if (rc) unlink(other);
@@ -271,6 +301,7 @@ int left_out_read(const struct config *config, uint32_t producer, struct left_ou
     else
         rc = err_set(ERR_FORMAT, "%s does not tell what stream %s left out", path,
                      config->stream.name);
+    if (!rc) l->first_short = l->short_producers ? producer : 0;
     json_decref(object);
     return rc;
 }

@@ -13,6 +13,7 @@
 enum { LEFT_OUT_SKIPS = 4, LEFT_OUT_PLACE_BYTES = 256, LEFT_OUT_TEXT_BYTES = 1024 };
 
 struct left_out {
+    uint64_t run;   /* the descriptor's: another begins from nothing; not of a sum */
     int has_corpus; /* of documents; 0: an engine that has none */
     uint64_t documents;
     uint64_t skipped[LEFT_OUT_SKIPS];         /* by reason, in the order of enum engine_skip */
@@ -23,6 +24,10 @@ struct left_out {
     uint64_t special_rows, first_rows, norm_rows; /* filtered */
     uint64_t rejected_rows;                       /* not finite */
     uint64_t shed_rows; /* less those of the last two seconds before a kill */
+
+    uint64_t part_rows;       /* of capture.rows, that this producer makes; 0: all of the corpus */
+    uint64_t short_producers; /* whose share has ended before its part; of one producer 0 or 1 */
+    uint32_t first_short;     /* of them */
 
     uint64_t gaps;      /* times that a process died, and what was under way cannot be made again */
     int is_partial;     /* the count of some earlier rows was lost: "at least" */
@@ -43,6 +48,11 @@ void left_out_reasons(const uint64_t skipped[LEFT_OUT_SKIPS], char *out, size_t 
 void left_out_documents_text(const struct left_out *left_out, char *out, size_t bytes);
 /* "1,000 made, 25 filtered (0 special tokens, 20 at position 0, 5 over the norm limit), ...". */
 void left_out_rows_text(const struct left_out *left_out, char *out, size_t bytes);
+
+/* "1,500 of the 3,000 rows of capture.rows were made: the share of capture-1 has no more; HINT:
+ * fewer producers"; "" where the shares had enough. */
+void left_out_short_text(const struct config *config, const struct left_out *left_out, char *out,
+                         size_t bytes);
 
 /* Write, or read, a producer's file. The write is atomic to readers, and does not wait for the
  * disk: after a loss of power the file may be missing, or no JSON. ERR_NOSPC, ERR_IO, ERR_NOTFOUND,

@@ -1,6 +1,7 @@
 /*
- * What a run makes in its folder: the one list of these names. Whatever is not on it is somebody
- * else's, and so is a symbolic link of any name: no run makes one.
+ * What a run makes in its folder: the one list of these names, to the letter (NAME.counts of the
+ * configuration's counters alone). Whatever is not on it is somebody else's, and so is a symbolic
+ * link of any name: no run makes one.
  */
 #ifndef SLUICE_RUNTIME_MADE_H
 #define SLUICE_RUNTIME_MADE_H

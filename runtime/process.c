@@ -29,6 +29,7 @@ enum {
     HANDLERS_MAX = 16,
     LINK_THREADS = 2, /* that ZeroMQ starts; where it cannot, it aborts */
     LEAST_BYTES = 16 << 20,
+    LEAST_FILES = 28, /* of a broker before anybody connects; where ZeroMQ gets none, it aborts */
 };
 
 struct process_timer {
@@ -428,30 +429,29 @@ static int open_http(struct process *p)
     return result;
 }
 
-/* Who writes nothing into the run's folder has no need of it. */
+/* A broker alone may have nothing to write into the run's folder. */
 static int claim_folder(const struct process *p)
 {
     const struct config *c = p->config;
     int broker = strcmp(p->spec->section, "broker") == 0;
-    int capture = strcmp(p->spec->section, "capture") == 0;
     int elsewhere = broker && c->broker.front[0] && c->broker.back[0];
-    if ((elsewhere || (capture && !c->capture.synthetic.truth_file[0])) &&
-        strcmp(http_of(p), "off") == 0)
-        return ERR_OK;
-    return folder_claim(c);
+    return elsewhere && strcmp(http_of(p), "off") == 0 ? ERR_OK : folder_claim(c);
 }
 
 static int open_all(struct process *p)
 {
     p->state = calloc(1, p->spec->state_bytes ? p->spec->state_bytes : 1);
     if (!p->state) return err_set(ERR_NOMEM, "no memory");
+    uint32_t peers = p->config->capture.producers + p->config->trainer.consumers.count;
+    int result = limits_files(LEAST_FILES + peers, "this process");
+    if (result != ERR_OK) return result;
     if (uv_loop_init(&p->loop) != 0) return err_set(ERR_IO, "no event loop");
     p->loop_open = 1;
     uv_async_init(&p->loop, &p->signalled, on_signalled);
     uv_timer_init(&p->loop, &p->tick);
     p->signalled.data = p->tick.data = p;
     handle_signals(p);
-    int result = watch_parent(p);
+    result = watch_parent(p);
     if (result == ERR_OK) result = limits_threads(LINK_THREADS, "ZeroMQ");
     if (result == ERR_OK) result = limits_memory(LEAST_BYTES, "the process itself");
     if (result == ERR_OK) result = claim_folder(p);

@@ -4,6 +4,7 @@
 #include "runtime/process.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/statvfs.h>
 
 void room_init(struct room *r)
@@ -17,13 +18,23 @@ void room_fini(struct room *r)
     pthread_mutex_destroy(&r->lock);
 }
 
+/* A long path stands amid the text, and what is wrong at its end: what is cut is the middle. */
+static void keep_ends(const char *why, char *out, size_t bytes)
+{
+    size_t length = strlen(why), head = bytes / 4, tail = bytes - head - sizeof "...";
+    if (length < bytes)
+        memcpy(out, why, length + 1);
+    else
+        snprintf(out, bytes, "%.*s...%s", (int)head, why, why + length - tail);
+}
+
 void room_short(struct room *r, const char *dir, uint64_t needed_bytes, const char *why)
 {
     pthread_mutex_lock(&r->lock);
     if (!r->since_ns) r->since_ns = process_now_ns();
     r->needed_bytes = needed_bytes;
     snprintf(r->dir, sizeof r->dir, "%s", dir);
-    snprintf(r->why, sizeof r->why, "%s", why);
+    keep_ends(why, r->why, sizeof r->why);
     pthread_mutex_unlock(&r->lock);
 }
 

@@ -85,6 +85,34 @@ static void one_sequence_of_a_file(void **state)
     for (int i = 0; i < 5; i++) trains_on(run, ROWS, NULL, NULL);
 }
 
+/* One sequence lies in one share, and the part of the other is not made: that is said. */
+static void a_share_that_is_too_small_is_told(void **state)
+{
+    struct run *run = *state;
+    static const char said[] = "WARNING: 100 of the 200 rows of capture.rows were made: the share "
+                               "of capture-1 has no more; HINT: fewer producers\n";
+    run_configure(run, "", synthetic);
+    trains_on(run, 100, "--set=capture.rows=200", NULL);
+    if (!strstr(run->out, said)) fail_msg("%s", run->out);
+    char *text = run_text(run, "capture/capture-1.json", NULL);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"part_rows\": 100"));
+    assert_non_null(strstr(text, "\"is_short\": true"));
+    free(text);
+    text = run_text(run, "log/capture-1.log", NULL);
+    assert_non_null(strstr(text, "level=warn"));
+    assert_non_null(strstr(text, "fewer rows than its part of capture.rows"));
+    free(text);
+    trains_on(run, 200, "--set=capture.rows=200", "--set=capture.producers=1");
+    assert_null(strstr(run->out, "capture.rows"));
+    trains_on(run, ROWS, "--set=capture.rows=5000", "--set=capture.producers=1");
+    assert_non_null(strstr(run->out, "WARNING: 300 of the 5,000 rows of capture.rows were made: "
+                                     "there are no more\n"));
+    trains_on(run, 100, "--set=capture.rows=600", "--set=capture.producers=6");
+    assert_non_null(strstr(run->out, "the shares of 5 producers, capture-1 the first, have no "
+                                     "more; HINT: fewer producers\n"));
+}
+
 static void write_text(struct run *run, const char *text)
 {
     char path[2 * HARNESS_PATH_BYTES], rest[4 * HARNESS_PATH_BYTES];
@@ -126,9 +154,9 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        FEW(one_sequence_and_two_producers), FEW(one_sequence_and_many_producers),
-        FEW(fewer_rows_than_producers),      FEW(one_sequence_of_a_file),
-        FEW(one_document_and_two_producers),
+        FEW(one_sequence_and_two_producers),    FEW(one_sequence_and_many_producers),
+        FEW(fewer_rows_than_producers),         FEW(one_sequence_of_a_file),
+        FEW(a_share_that_is_too_small_is_told), FEW(one_document_and_two_producers),
     };
     return cmocka_run_group_tests_name("few documents", tests, NULL, NULL);
 }

@@ -288,7 +288,8 @@ static void rows_that_are_no_numbers_end_the_run(void **state)
 /* ---- the disk ---- */
 
 /* A run whose folder $1 lies on a disk of $2, which is too small, and gets room once the line has
- * the words $3: what was told till then lies in $4.*, with the health of process $5. */
+ * the words $3: what was told till then lies in $4.*, with the health of process $5. Where that is
+ * the sink the run may not end before its next line: the trainer is held till then. */
 static const char small_disk_script[] =
     "disk=$1 bytes=$2 words=$3 note=$4 process=$5 run=$6 sluice=$7 config=$8\n"
     "mkdir -p $disk && mount -t tmpfs -o size=$bytes,mode=700 tmpfs $disk || exit 9\n"
@@ -299,7 +300,12 @@ static const char small_disk_script[] =
     "$sluice status $config >$note.status 2>&1\n"
     "$sluice status --json $config >$note.json 2>&1\n"
     "health $process >$note.health 2>&1\n"
+    "[ $process = sink ] && hold=$(pgrep -P $up -f sluice-trainer)\n"
+    "[ -z \"$hold\" ] || kill -STOP $hold\n"
     "mount -o remount,size=64m $disk\n"
+    "[ -z \"$hold\" ] || for i in $(seq 300); do\n"
+    "  tail -n 1 $note.line | grep -q wait || break; sleep 0.1; done\n"
+    "[ -z \"$hold\" ] || kill -CONT $hold\n"
     "wait $up; code=$?\n"
     "cp -r $disk $note.kept && umount $disk && cp -r $note.kept/. $disk\n"
     "exit $code\n";

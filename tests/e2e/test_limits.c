@@ -36,7 +36,7 @@ static int limited(struct run *run, double seconds, const char *limit, const cha
 {
     char path[HARNESS_PATH_BYTES], command[COMMAND_BYTES];
     run_program(program, path);
-    snprintf(command, sizeof command, "ulimit %s; exec %s %s </dev/null", limit, path, words);
+    snprintf(command, sizeof command, "exec </dev/null; ulimit %s; exec %s %s", limit, path, words);
     return run_command(run, seconds, "/bin/sh", "-c", command, NULL);
 }
 
@@ -96,12 +96,33 @@ static void other_limits_are_met_too(void **state)
     snprintf(words, sizeof words, "up --fresh %s", run->config);
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         int code = limited(run, RUN_SECONDS, limits[i], "sluice", words);
-        if (code < 0) fail_msg("below ulimit %s: %d: %s", limits[i], code, run->err);
+        is_an_end(run, code, "sluice up", limits[i]);
         assert_null(strstr(run->err, "signal 6"));
         assert_null(strstr(run->err, "signal 11"));
     }
     assert_int_equal(limited(run, RUN_SECONDS, "-f 100", "sluice", words), 2);
     assert_non_null(strstr(run->err, "ulimit -f"));
+}
+
+/* Few descriptors, with as many peers as need more of them. */
+static void few_files_are_met_too(void **state)
+{
+    struct run *run = *state;
+    static const char *const peers[] = {"", " --set capture.producers=6"};
+    char words[HARNESS_PATH_BYTES + 96], limit[32];
+    run_configure(run, "dtype: f32", pipeline);
+    for (size_t p = 0; p < sizeof peers / sizeof peers[0]; p++)
+        for (int n = 8; n <= 40; n += p ? 4 : 2) {
+            snprintf(words, sizeof words, "up --fresh %s%s", run->config, peers[p]);
+            snprintf(limit, sizeof limit, "-n %d", n);
+            int code = limited(run, RUN_SECONDS, limit, "sluice", words);
+            if (strstr(run->err, "signal 6") || strstr(run->err, "started again"))
+                fail_msg("below ulimit %s: %s", limit, run->err);
+            if (code != 0 && !strstr(run->err, "ulimit -n"))
+                fail_msg("below ulimit %s: %d: %s", limit, code, run->err);
+            if (n <= 28) assert_int_equal(code, 2);
+        }
+    assert_int_equal(limited(run, RUN_SECONDS, "-n 64", "sluice", words), 0);
 }
 
 /* A producer that it cannot serve is told so, and does not ask again without end. */
@@ -146,12 +167,15 @@ static void a_signal_ends_it(void **state)
     }
 }
 
-int main(void)
+/* With an argument: only the tests whose names match that pattern. */
+int main(int argc, char **argv)
 {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_program_ends, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(a_whole_run_ends, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(other_limits_are_met_too, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(few_files_are_met_too, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(a_sink_without_memory_refuses, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(a_signal_ends_it, run_set_up, run_tear_down),
     };

@@ -121,6 +121,25 @@ static void a_folder_of_somebody_else_is_refused(void **state)
     }
 }
 
+/* Without a server of metrics a process still writes what it counts. */
+static void a_folder_of_somebody_else_is_refused_without_http(void **state)
+{
+    struct run *run = *state;
+    static const char *const programs[][2] = {{"sluice-broker", "--set=broker.http=off"},
+                                              {"sluice-sink", "--set=sink.http=off"},
+                                              {"sluice-capture", "--set=capture.http=off"},
+                                              {"sluice-trainer", "--set=trainer.http=off"}};
+    run_configure(run, "", pipeline);
+    put(run, "run/capture/capture-0.json", "mine\n");
+    for (size_t p = 0; p < sizeof programs / sizeof programs[0]; p++) {
+        int code = run_command(run, SECONDS, programs[p][0], run->config, programs[p][1], NULL);
+        if (code != 2) fail_msg("%s came to %d: %s", programs[p][0], code, run->err);
+        has(run->err, "holds files that no run of this stream made");
+        holds(run, "run/capture/capture-0.json", "mine\n");
+        assert_false(is_there(run, "run/sluice.run"));
+    }
+}
+
 static void fresh_removes_what_the_run_made(void **state)
 {
     struct run *run = *state;
@@ -150,6 +169,51 @@ static void fresh_removes_what_the_run_made(void **state)
     assert_true(is_there(run, "run/log/sink.log.old"));
     assert_false(is_there(run, "run/buffer.damaged-1"));
     assert_false(is_there(run, "run/main/checkpoint-0000000000000001.sluice.tmp.abcdef"));
+}
+
+/* Whose names are nearly those that a run gives; and the run's own, torn or of another count. */
+static void names_like_those_of_a_run_stay(void **state)
+{
+    struct run *run = *state;
+    static const char *const kept[] = {"main/words.counts",
+                                       "main/counts.counts",
+                                       "main/rows.counts.bak",
+                                       "main/checkpoint-notes-of-mine-1.sluice",
+                                       "capture/capture-0-notes.json",
+                                       "capture/capture-00.json",
+                                       "capture/capture-1x.tally",
+                                       "capture/capture-0.json.tmp",
+                                       "capture/capture-0.json.tmp.notes-of-mine",
+                                       "log/trainer-what I did.log",
+                                       "log/capture-0-notes.log",
+                                       "http/capture-0-notes",
+                                       "http/trainer-what I did",
+                                       "buffer.damaged-1-notes/data.mdb"};
+    static const char *const removed[] = {
+        "capture/capture-0.json.tmp.aB3dEf", "capture/capture-7.json", "capture/capture-10.tally",
+        "log/trainer-was.here.log.old",      "http/trainer-other",     "buffer.damaged-2/data.mdb"};
+    char path[HARNESS_PATH_BYTES];
+    run_configure(run, "", pipeline);
+    const char *count = "--set=trainer.saes=[{name: rows, arch: count}]";
+    good(run, count, NULL);
+    assert_true(is_there(run, "run/main/rows.counts"));
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        below_run(kept[i], path);
+        put(run, path, "mine\n");
+    }
+    for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++) {
+        below_run(removed[i], path);
+        put(run, path, "{}\n");
+    }
+    good(run, "--fresh", count);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        below_run(kept[i], path);
+        holds(run, path, "mine\n");
+    }
+    for (size_t i = 0; i < sizeof removed / sizeof removed[0]; i++) {
+        below_run(removed[i], path);
+        if (is_there(run, path)) fail_msg("%s is still there", path);
+    }
 }
 
 /* A folder that a consumer would take is somebody else's. */
@@ -198,6 +262,70 @@ static void links_are_not_followed(void **state)
     good(run, "--fresh", NULL);
     assert_true(is_there(run, "disk/other/keep"));
     assert_true(is_there(run, "disk/run/sluice.run"));
+}
+
+/* A folder without a marker of its own, where a link would lead a run. */
+static void no_link_leads_a_run_elsewhere(void **state)
+{
+    struct run *run = *state;
+    static const char *const folders[] = {"log", "http", "ipc", "capture"};
+    char path[HARNESS_PATH_BYTES];
+    run_configure(run, "", pipeline);
+    good(run, NULL, NULL);
+    put(run, "other/broker.log", "mine\n");
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        below_run(folders[i], path);
+        assert_int_equal(rename(at(run, path), at(run, "aside")), 0);
+        assert_int_equal(symlink(at(run, "other"), at(run, path)), 0);
+        int code = up(run, "--set=capture.synthetic.seed=7", NULL);
+        if (code != 2) fail_msg("%s: exit code %d: %s", folders[i], code, run->err);
+        has(run->err, "is a symbolic link, and a run writes through none");
+        assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 2);
+        assert_int_equal(run_command(run, SECONDS, "sluice-capture", run->config, NULL), 2);
+        holds(run, "other/broker.log", "mine\n");
+        assert_int_equal(unlink(at(run, path)), 0);
+        assert_int_equal(rename(at(run, "aside"), at(run, path)), 0);
+    }
+    assert_int_equal(unlink(at(run, "run/log/broker.log")), 0);
+    assert_int_equal(symlink(at(run, "other/broker.log"), at(run, "run/log/broker.log")), 0);
+    assert_int_equal(unlink(at(run, "run/main/summary.json")), 0); /* it is not finished */
+    assert_int_equal(up(run, NULL, NULL), 2);
+    has(run->err, "cannot write its log");
+    holds(run, "other/broker.log", "mine\n");
+    assert_int_equal(unlink(at(run, "run/log/broker.log")), 0);
+    /* The buffer may be on another disk. */
+    assert_int_equal(rename(at(run, "run/buffer"), at(run, "disk")), 0);
+    assert_int_equal(symlink(at(run, "disk"), at(run, "run/buffer")), 0);
+    good(run, NULL, NULL);
+}
+
+static void a_truth_file_is_none_of_the_run(void **state)
+{
+    struct run *run = *state;
+    char set[2][2 * HARNESS_PATH_BYTES];
+    static const char *const taken[] = {
+        "descriptor.json", "sluice.run", "main/history.tsv",     "main",        "buffer/data.mdb",
+        "log/x",           "capture/x",  "x/../descriptor.json", "./main//new", "../run/lock"};
+    run_configure(run, "", pipeline);
+    for (int has_run = 0; has_run < 2; has_run++) {
+        for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+            char path[HARNESS_PATH_BYTES];
+            below_run(taken[i], path);
+            snprintf(set[0], sizeof set[0], "--set=capture.synthetic.truth_file=%s", taken[i]);
+            snprintf(set[1], sizeof set[1], "--set=capture.synthetic.truth_file=%s", at(run, path));
+            for (int s = 0; s < 2; s++) {
+                int code = up(run, "--fresh", set[s]);
+                if (code != 2) fail_msg("%s: exit code %d: %s", set[s], code, run->err);
+                has(run->err, "capture.synthetic.truth_file: '");
+                has(run->err, "is of the run itself");
+                assert_int_equal(
+                    run_command(run, SECONDS, "sluice-capture", run->config, set[s], NULL), 2);
+            }
+        }
+        good(run, "--set=capture.synthetic.truth_file=truth.safetensors", NULL);
+        assert_true(is_there(run, "run/truth.safetensors"));
+    }
+    good(run, "--fresh", "--set=capture.synthetic.truth_file=maintained");
 }
 
 static void two_streams_cannot_share_a_folder(void **state)
@@ -325,9 +453,13 @@ int main(int argc, char **argv)
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         FOLDER(a_folder_of_somebody_else_is_refused),
+        FOLDER(a_folder_of_somebody_else_is_refused_without_http),
         FOLDER(fresh_removes_what_the_run_made),
+        FOLDER(names_like_those_of_a_run_stay),
         FOLDER(a_consumer_takes_no_folder_of_others),
         FOLDER(links_are_not_followed),
+        FOLDER(no_link_leads_a_run_elsewhere),
+        FOLDER(a_truth_file_is_none_of_the_run),
         FOLDER(two_streams_cannot_share_a_folder),
         FOLDER(an_older_run_is_taken_over),
         FOLDER(folders_without_files_are_taken),

@@ -32,6 +32,7 @@ static int limited(int resource, unsigned long more, int (*test)(void))
         if (!in || fscanf(in, "%lu %*u %*u %*u %*u %lu", &pages, &data) != 2) _exit(9);
         fclose(in);
         unsigned long taken = (resource == RLIMIT_AS ? pages : data) * 4096;
+        if (resource == RLIMIT_NOFILE) taken = 0;
         struct rlimit limit = {taken + more, taken + more};
         if (setrlimit((__rlimit_resource_t)resource, &limit) != 0) _exit(9);
         _exit(test());
@@ -67,6 +68,18 @@ static int threads_are_refused(void)
     return wrong;
 }
 
+static int files_are_refused(void)
+{
+    int wrong = failed("64 files", limits_files(64, "a thing") == ERR_USAGE);
+    wrong |= failed("text", strstr(err_text(), "64 more files and sockets open for a thing") &&
+                                strstr(err_text(), "ulimit -n is 32, of which"));
+    wrong |= failed("1 file", limits_files(1, "a thing") == ERR_OK);
+    while (dup(STDERR_FILENO) >= 0) continue;
+    wrong |= failed("a file of none", limits_files(1, "a thing") == ERR_USAGE);
+    wrong |= failed("text", strstr(err_text(), "is 32, of which 32 are taken") != NULL);
+    return wrong;
+}
+
 static void a_refusal_names_the_limit(void **state)
 {
     (void)state;
@@ -74,6 +87,7 @@ static void a_refusal_names_the_limit(void **state)
     assert_int_equal(limited(RLIMIT_AS, 32 << 20, memory_is_refused), 0);
     assert_int_equal(limited(RLIMIT_DATA, 32 << 20, memory_is_refused), 0);
     assert_int_equal(limited(RLIMIT_AS, 32 << 20, threads_are_refused), 0);
+    assert_int_equal(limited(RLIMIT_NOFILE, 32, files_are_refused), 0);
 }
 
 static void nothing_is_refused_without_limits(void **state)

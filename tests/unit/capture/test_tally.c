@@ -54,6 +54,7 @@ static enum filter_verdict verdict_of(uint64_t i)
 struct maker {
     struct tally *tally;
     uint64_t row, number;
+    int is_full; /* the disk: no record is taken */
 };
 
 static void begin(struct maker *m, uint64_t run)
@@ -73,7 +74,7 @@ static void make_frames(struct maker *m, uint64_t until)
         }
         m->number++;
         struct cursor cursor = cursor_of(m->number);
-        assert_int_equal(tally_mark(m->tally, m->number, &cursor), ERR_OK);
+        if (!m->is_full) assert_int_equal(tally_mark(m->tally, m->number, &cursor), ERR_OK);
     }
 }
 
@@ -194,6 +195,82 @@ static void other_runs_and_damage_are_not_taken(void **state)
     tally_close(m.tally);
 }
 
+/* A full disk took no record of 500 to 509, and a kill came then. What is lost are the rows of that
+ * gap, however often somebody is killed later. */
+static void only_the_gap_is_lost(void **state)
+{
+    (void)state;
+    struct maker m;
+    begin(&m, RUN);
+    go_to(&m, 1);
+    make_frames(&m, 499);
+    m.is_full = 1;
+    make_frames(&m, 510);
+    tally_close(m.tally);
+    begin(&m, RUN);
+    go_to(&m, 505);
+    assert_true(tally_is_partial(m.tally));
+    assert_int_equal(tally_counts(m.tally)->kept_rows, 498 * FRAME_ROWS);
+    assert_true(tally_window(m.tally)->rows > 0);
+    for (uint64_t at = 600; at <= 1200; at += 100) {
+        make_frames(&m, at);
+        tally_close(m.tally);
+        begin(&m, RUN);
+        go_to(&m, at - 7);
+        assert_true(tally_is_partial(m.tally)); /* it goes on to say so */
+        assert_int_equal(tally_counts(m.tally)->kept_rows, (at - 8 - 6) * FRAME_ROWS);
+    }
+    uint64_t candidates = 0;
+    for (uint64_t i = 0; i < row_of(1193); i++)
+        candidates += (i < row_of(499) || i >= row_of(505)) && verdict_of(i) != FILTER_FIRST &&
+                      verdict_of(i) != FILTER_SPECIAL;
+    assert_int_equal(tally_window(m.tally)->rows, candidates);
+    tally_close(m.tally);
+}
+
+/* Who comes by a frame that was reached before knows all again, and spoils no record of it. */
+static void what_is_known_farther_on_is_taken_up(void **state)
+{
+    (void)state;
+    struct maker m;
+    begin(&m, RUN);
+    go_to(&m, 1);
+    make_frames(&m, 300);
+    m.is_full = 1;
+    make_frames(&m, 310);
+    m.is_full = 0;
+    make_frames(&m, 400);
+    go_to(&m, 305);
+    assert_true(tally_is_partial(m.tally));
+    make_frames(&m, 312);
+    assert_false(tally_is_partial(m.tally));
+    counts_are_those_of(&m, m.row);
+    make_frames(&m, 400);
+    go_to(&m, 350);
+    assert_false(tally_is_partial(m.tally));
+    counts_are_those_of(&m, m.row);
+    tally_close(m.tally);
+}
+
+static void no_link_is_followed(void **state)
+{
+    (void)state;
+    struct tally *t;
+    struct cursor cursor = cursor_of(2);
+    char other[96], *text;
+    size_t bytes;
+    snprintf(other, sizeof other, "%s/other", dir);
+    assert_int_equal(file_replace(other, "mine", 4), ERR_OK);
+    assert_int_equal(symlink(other, path), 0);
+    assert_int_equal(tally_open(path, RUN, &t), ERR_OK);
+    tally_add(t, FILTER_KEEP);
+    assert_int_equal(tally_mark(t, 2, &cursor), ERR_IO);
+    tally_close(t);
+    assert_int_equal(file_read(other, 64, &text, &bytes), ERR_OK);
+    assert_int_equal(bytes, 4);
+    free(text);
+}
+
 static void a_disk_that_takes_nothing_is_told(void **state)
 {
     (void)state;
@@ -211,9 +288,9 @@ int main(void)
 {
 #define TALLY(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TALLY(rows_that_are_made_again_count_once),
-        TALLY(a_window_goes_on_where_it_was),
-        TALLY(other_runs_and_damage_are_not_taken),
+        TALLY(rows_that_are_made_again_count_once),  TALLY(a_window_goes_on_where_it_was),
+        TALLY(other_runs_and_damage_are_not_taken),  TALLY(only_the_gap_is_lost),
+        TALLY(what_is_known_farther_on_is_taken_up), TALLY(no_link_is_followed),
         TALLY(a_disk_that_takes_nothing_is_told),
     };
     return cmocka_run_group_tests_name("tally", tests, NULL, NULL);

@@ -254,6 +254,28 @@ static void a_full_disk_is_told_in_words(void **state)
     rmdir(dir);
 }
 
+/* However long the folder's path is: the words are those of above, and its end is there. */
+static void a_long_folder_cuts_no_words(void **state)
+{
+    (void)state;
+    char out[512], text[1024];
+    for (int length = 100; length <= 800; length += 50) {
+        struct config *config;
+        struct snapshot s = snapshot_of(told);
+        snprintf(text, sizeof text, "stream: {name: t, run_dir: /tmp/%0*d}\n", length, 7);
+        assert_int_equal(config_parse(text, strlen(text), "t.yaml", NULL, 0, &config), 0);
+        assert_true(disk_notice(config, &s, out, sizeof out));
+        if (strncmp(out, "the disk of ", 12) != 0 ||
+            !strstr(out, "07/buffer is full: 0.0 MB free, needs 0.3 MB; capture waits"))
+            fail_msg("%s", out);
+        s.sink_disk.free_bytes = 1e9;
+        assert_true(disk_notice(config, &s, out, sizeof out));
+        if (!strstr(out, "07/buffer could not be written just now, the log of "))
+            fail_msg("%s", out);
+        config_free(config);
+    }
+}
+
 static void the_tail_of_a_log(void **state)
 {
     (void)state;
@@ -294,6 +316,7 @@ int main(void)
         cmocka_unit_test(what_is_left_out_is_in_the_line),
         cmocka_unit_test(files_tell_of_producers_that_are_gone),
         cmocka_unit_test(a_full_disk_is_told_in_words),
+        cmocka_unit_test(a_long_folder_cuts_no_words),
         cmocka_unit_test(the_tail_of_a_log),
     };
     return cmocka_run_group_tests_name("progress", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -128,6 +129,35 @@ static void files_of_any_content_are_read_or_refused(void **state)
     assert_int_equal(left_out_rows(&l), 0);
 }
 
+/* What somebody keeps beside the file stays, and no link leads a write elsewhere. */
+static void other_files_stay(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"capture-0.json.tmp", "elsewhere"};
+    char path[2][128], link[128], *text;
+    size_t bytes;
+    struct left_out l;
+    snprintf(link, sizeof link, "%s/capture", dir);
+    assert_int_equal(dir_make(link, 0700), ERR_OK);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof path[i], "%s/capture/%s", dir, names[i]);
+        assert_int_equal(file_replace(path[i], "mine", 4), ERR_OK);
+    }
+    snprintf(link, sizeof link, "%s/capture/capture-1.json", dir);
+    assert_int_equal(symlink(path[1], link), 0);
+    snprintf(link, sizeof link, "%s/capture/capture-1.json.tmp", dir);
+    assert_int_equal(symlink(path[1], link), 0);
+    for (uint32_t p = 0; p < 2; p++) {
+        assert_int_equal(left_out_write(config, p, &example), ERR_OK);
+        assert_int_equal(left_out_read(config, p, &l), ERR_OK);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(file_read(path[i], 64, &text, &bytes), ERR_OK);
+        assert_string_equal(text, "mine");
+        free(text);
+    }
+}
+
 /* Names of files may hold what no terminal should see. */
 static void a_place_is_text(void **state)
 {
@@ -147,6 +177,7 @@ int main(void)
         LEFT(producers_add_up),
         LEFT(words_say_only_what_is_not_zero),
         LEFT(files_of_any_content_are_read_or_refused),
+        LEFT(other_files_stay),
         LEFT(a_place_is_text),
     };
     return cmocka_run_group_tests_name("left out", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,10 +47,31 @@ static void told_while_it_lasts(void **state)
     metrics_free(m);
 }
 
+/* A path of any length does not cut off what is wrong. */
+static void the_end_of_a_long_reason_is_kept(void **state)
+{
+    (void)state;
+    static const char end[] = "/x: No space left on device; HINT: free space on that disk";
+    struct room room;
+    char why[4096] = "cannot write /";
+    room_init(&room);
+    for (size_t length = strlen(why); length + sizeof end < sizeof why; length++) {
+        memset(why + 14, 'd', length - 14);
+        strcpy(why + length, end);
+        room_short(&room, "/", 0, why);
+        assert_int_equal(room_health(&room), ERR_NOSPC);
+        const char *text = err_text();
+        assert_int_equal(strncmp(text, "cannot write /", 14), 0);
+        if (strcmp(text + strlen(text) - sizeof end + 1, end) != 0) fail_msg("%s", text);
+    }
+    room_fini(&room);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(told_while_it_lasts),
+        cmocka_unit_test(the_end_of_a_long_reason_is_kept),
     };
     return cmocka_run_group_tests_name("room", tests, NULL, NULL);
 }
