@@ -161,6 +161,36 @@ static int open_one(const char *path, const char *tensor)
     return engine_open(&options, &e);
 }
 
+static uint64_t hash_of(const char *tokens, const char *sequences)
+{
+    const char *path = "tests/rows/stored.npz";
+    struct engine_options o = {.kind = ENGINE_FILES,
+                               .share_count = 1,
+                               .files = &path,
+                               .files_count = 1,
+                               .tensor = "acts",
+                               .tokens_tensor = tokens,
+                               .sequences_tensor = sequences,
+                               .file_sequence_rows = 5};
+    struct engine *e = open_engine(&o);
+    uint64_t hash = engine_info(e)->corpus_hash;
+    engine_close(e);
+    return hash;
+}
+
+/* Ids taken for tokens, and tokens for ids, are other rows. */
+static void roles_are_part_of_the_fingerprint(void **state)
+{
+    (void)state;
+    uint64_t none = hash_of(NULL, NULL), tokens = hash_of("sequences", NULL),
+             ids = hash_of(NULL, "sequences");
+    assert_int_equal(none, hash_of(NULL, NULL));
+    assert_int_not_equal(none, tokens);
+    assert_int_not_equal(none, ids);
+    assert_int_not_equal(tokens, ids);
+    assert_int_not_equal(hash_of("tokens", "sequences"), hash_of("sequences", "tokens"));
+}
+
 static void bad_files_are_told(void **state)
 {
     (void)state;
@@ -200,6 +230,7 @@ int main(void)
         cmocka_unit_test(seeking_goes_on_where_it_was),
         cmocka_unit_test(bf16_is_read),
         cmocka_unit_test(hooks_share_the_width),
+        cmocka_unit_test(roles_are_part_of_the_fingerprint),
         cmocka_unit_test(bad_files_are_told),
     };
     return cmocka_run_group_tests(tests, setup, remove_folder);
