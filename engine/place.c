@@ -61,8 +61,10 @@ static int choose(const char *path, const struct place_wish *w, size_t count,
     }
     if (found == 1) return ERR_OK;
     if (w->name)
-        return err_set(ERR_USAGE, "%s has no tensor %s; it has: %s; HINT: see %s", path, w->name,
-                       names_text(&names), w->key);
+        return err_set(ERR_USAGE,
+                       "%s has no tensor %s; it has: %s; HINT: see %s; of shards "
+                       "give their .safetensors.index.json, not the folder",
+                       path, w->name, names_text(&names), w->key);
     return err_set(ERR_USAGE, "%s has %zu tensors; HINT: set %s to one of: %s", path, count, w->key,
                    names_text(&names));
 }

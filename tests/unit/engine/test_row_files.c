@@ -270,6 +270,7 @@ static void ids_that_do_not_fit_are_refused(void **state)
     (void)state;
     assert_int_equal(open_as(kept("stored.npz"), "acts", "nothing", NULL), ERR_USAGE);
     assert_non_null(strstr(err_text(), "acts, tokens, sequences"));
+    assert_non_null(strstr(err_text(), ".safetensors.index.json, not the folder"));
     assert_int_equal(open_as(kept("stored.npz"), "acts", "acts", NULL), ERR_VERSION);
     assert_non_null(strstr(err_text(), "dtype <f4 is not of integers"));
     assert_int_equal(open_as(kept("sequences.npy"), NULL, "tokens", NULL), ERR_USAGE);
