@@ -127,10 +127,6 @@ void blob_close(struct blob *b)
     free(b);
 }
 
-const char *blob_path(const struct blob *b)
-{
-    return b->path;
-}
 
 uint64_t blob_size(const struct blob *b)
 {

@@ -38,7 +38,6 @@ struct blob_source {
 int blob_of(const char *path, uint64_t size, const struct blob_source *source, struct blob **bytes);
 void blob_close(struct blob *bytes);
 
-const char *blob_path(const struct blob *bytes);
 uint64_t blob_size(const struct blob *bytes);
 void blob_identity(const struct blob *bytes, struct blob_identity *identity);
 

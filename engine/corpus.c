@@ -88,9 +88,16 @@ static void count(struct corpus *c, const struct corpus_document *d)
     if (d->document.skip == ENGINE_SKIP_FIELD && n->skipped[ENGINE_SKIP_FIELD] == 1)
         documents_fields(c->documents, c->fields, sizeof c->fields);
     if (n->first_skipped[0]) return;
-    char where[160];
-    corpus_where(d, where, sizeof where);
-    snprintf(n->first_skipped, sizeof n->first_skipped, "%s: %.80s", where, d->document.reason);
+    char rest[160];
+    struct corpus_document nameless = *d;
+    nameless.file = "";
+    corpus_where(&nameless, rest, sizeof rest);
+    size_t used = strlen(rest), file = strlen(d->file);
+    used += (size_t)snprintf(rest + used, sizeof rest - used, ": %.80s", d->document.reason);
+    size_t room = sizeof n->first_skipped - 1 - used;
+    int cut = file > room; /* the end of a path tells more than its front */
+    snprintf(n->first_skipped, sizeof n->first_skipped, "%s%s%s", cut ? "..." : "",
+             cut ? d->file + file - (room - 3) : d->file, rest);
 }
 
 static uint64_t skipped(const struct engine_documents *n)

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -100,6 +101,21 @@ static int is_loop(const struct above *above, const struct stat *st)
     return 0;
 }
 
+/* Whether the pattern names this hidden folder: a name of it has the dot, too. */
+static int names_hidden(const struct finding *f, const char *name)
+{
+    char part[NAME_MAX + 1];
+    for (const char *at = f->pattern ? f->pattern + f->base : ""; *at;) {
+        size_t n = strcspn(at, "/");
+        if (*at == '.' && n < sizeof part) {
+            snprintf(part, sizeof part, "%.*s", (int)n, at);
+            if (fnmatch(part, name, FNM_PERIOD) == 0) return 1;
+        }
+        at += n + (at[n] == '/');
+    }
+    return 0;
+}
+
 static int walk(struct finding *f, const char *folder, const struct above *above);
 
 static int visit(struct finding *f, const char *folder, const char *name, const struct above *above)
@@ -110,20 +126,21 @@ static int visit(struct finding *f, const char *folder, const char *name, const 
     const char *slash = n > 0 && folder[n - 1] != '/' ? "/" : "";
     if (snprintf(path, sizeof path, "%s%s%s", folder, slash, name) >= (int)sizeof path)
         return err_set(ERR_LIMIT, "path too long: %.80s...", path);
-    if (stat(path, &st) != 0) { /* a link to nothing is told when it is opened */
-        if (lstat(path, &st) != 0 || f->pattern) return ERR_OK;
-        return keep(f, path);
+    int matches = !f->pattern || corpus_names_match(f->pattern + f->base, path + f->base);
+    if (stat(path, &st) != 0) {
+        if (errno != ENOENT && errno != ELOOP)
+            return err_set(err_of_file(errno), "corpus: %s: %s", path, strerror(errno));
+        return matches ? keep(f, path) : ERR_OK; /* a link to nothing is told when it is added */
     }
     if (S_ISDIR(st.st_mode)) {
-        if (name[0] == '.' || is_loop(above, &st)) return ERR_OK;
+        if ((name[0] == '.' && !names_hidden(f, name)) || is_loop(above, &st)) return ERR_OK;
         if (above->depth == MOST_FOLDERS_DEEP)
             return err_set(ERR_LIMIT, "corpus: %s lies more than %d folders deep", path,
                            MOST_FOLDERS_DEEP);
         struct above here = {above, st.st_dev, st.st_ino, above->depth + 1};
         return walk(f, path, &here);
     }
-    if (f->pattern && !corpus_names_match(f->pattern + f->base, path + f->base)) return ERR_OK;
-    return keep(f, path);
+    return matches ? keep(f, path) : ERR_OK;
 }
 
 static int not_dots(const struct dirent *entry)
@@ -155,11 +172,17 @@ static int walk_from(struct finding *f, const char *folder)
 
 /* ---- patterns --------------------------------------------------------------------------- */
 
+/* What glob() could not read; its errno does not last. */
+static _Thread_local struct {
+    int error;
+    char path[PATH_MAX];
+} unread;
+
 /* A folder that is not there matches nothing; one that cannot be read may hold what is missed. */
 static int is_fatal(const char *path, int error)
 {
-    (void)path;
-    errno = error;
+    unread.error = error;
+    snprintf(unread.path, sizeof unread.path, "%s", path);
     return error != ENOENT && error != ENOTDIR;
 }
 
@@ -178,8 +201,8 @@ static int find_matches(void *arg, const char *pattern)
     int status = glob(pattern, GLOB_NOSORT | GLOB_TILDE, is_fatal, &found), result = ERR_OK;
     if (status == GLOB_NOSPACE) result = err_set(ERR_NOMEM, "no memory for files of %s", pattern);
     if (status == GLOB_ABORTED)
-        result =
-            err_set(ERR_IO, "corpus: a folder of %s cannot be read: %s", pattern, strerror(errno));
+        result = err_set(ERR_IO, "corpus: %s, a folder of %s, cannot be read: %s", unread.path,
+                         pattern, strerror(unread.error));
     for (size_t i = 0; status == 0 && i < found.gl_pathc && result == ERR_OK; i++) {
         struct stat st;
         if (stat(found.gl_pathv[i], &st) == 0 && S_ISDIR(st.st_mode)) continue;
@@ -211,8 +234,14 @@ static int by_bytes(const void *a, const void *b)
 static void tell(struct corpus_files *files, const char *listed, size_t taken, char *const *left,
                  size_t count)
 {
-    size_t used = strlen(files->note), named = 0, room = sizeof files->note;
-    if (count == 0 || used + strlen(listed) + 64 > room) return;
+    enum { KEPT = 96 }; /* for "and N more" */
+    size_t used = files->told, named = 0, room = sizeof files->note - KEPT;
+    if (count == 0) return;
+    if (files->untold > 0 || used + strlen(listed) + 64 > room) {
+        snprintf(files->note + used, KEPT, "%sand %zu more left files out", used ? "; " : "",
+                 ++files->untold);
+        return;
+    }
     used += (size_t)snprintf(files->note + used, room - used,
                              "%s%s: %zu files taken; left out: ", used ? "; " : "", listed, taken);
     for (; named < count && named < 4; named++) {
@@ -221,8 +250,9 @@ static void tell(struct corpus_files *files, const char *listed, size_t taken, c
         used += (size_t)snprintf(files->note + used, room - used, "%s%s", named ? ", " : "", name);
     }
     if (named < count)
-        snprintf(files->note + used, room - used, "%s%zu more", named ? " and " : "",
-                 count - named);
+        used += (size_t)snprintf(files->note + used, KEPT / 2, "%s%zu more", named ? " and " : "",
+                                 count - named);
+    files->told = used;
 }
 
 /* Take the corpora of a folder (corpus_files.h says which they are); the paths left over go to the

@@ -10,6 +10,8 @@
  *   Left out are hidden files, what lies beside data (README, LICENSE, ..., of any ending) and what
  *   says how data is kept (dataset_info.json, ...). `note` tells what was left out.
  * - Links are followed; one that leads back into a folder above it is passed over.
+ * - What is meant and cannot be read is an error that names it: a link to nothing whose name
+ *   matches, a folder without permission.
  * - The same file twice, under whatever names, is an error.
  */
 #ifndef SLUICE_ENGINE_CORPUS_FILES_H
@@ -30,6 +32,7 @@ struct corpus_files {
     struct corpus_file *items;
     size_t count, room;
     char note[512]; /* "data: 3 files; left out: README.md, LICENSE and 2 more"; "" */
+    size_t told, untold; /* the note's length; entries that it only counts */
 };
 
 /* ERR_USAGE (nothing listed, a pattern or folder that gives no file, a file twice), ERR_NOTFOUND,

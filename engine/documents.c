@@ -83,6 +83,8 @@ static int find_form(struct documents *d)
     if (result != ERR_OK || d->json != JSON_FORM_NONE) return result;
     result = documents_csv_find(d);
     if (result != ERR_OK) return result;
+    if (!d->csv.delimiter) result = documents_json_strays(d);
+    if (result != ERR_OK) return result;
     if (d->options.tokens_field && bytes_have(&d->bytes) > 0) return no_tokens(d);
     d->stray_separators = !d->csv.delimiter && documents_text_strays(d);
     return ERR_OK;

@@ -6,6 +6,8 @@
  *   file whose first line is none is JSON Lines where at least half of its lines are objects.
  * - JSON values one behind another, such as objects that are broken over lines.
  * - JSON arrays; each item is a value.
+ *   Between values, 0x1e (JSON text sequences) and NUL are passed over. Objects behind something
+ *   else ("data: {...}") in half of the lines are an error that shows it.
  * - CSV, separated by commas, tabs or semicolons: where the first line names at least two columns
  *   and `text_field` is one of them, or where the name ends in .csv or .tsv. (Without the name and
  *   the column it is CSV where its first records, four at least, agree in the number of fields and

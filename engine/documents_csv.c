@@ -1,5 +1,6 @@
 /* CSV as RFC 4180 has it, separated by commas, tabs or semicolons; a quote inside of a field that
- * does not begin with one is a character. */
+ * does not begin with one is a character. With tabs a quoted field ends in its line, for programs
+ * that write tabs quote nothing: a quote that the line does not close is a character, too. */
 #include "base/err.h"
 #include "engine/documents_form.h"
 
@@ -24,6 +25,19 @@ struct record {
     int quoted; /* some field is */
 };
 
+/* Whether the quote at `begin` is closed before a tab or the line's end, at `end`. */
+static int closes(const char *text, size_t begin, size_t end)
+{
+    if (end > begin && text[end - 1] == '\r') end--;
+    for (size_t i = begin + 1; i < end; i++) {
+        if (text[i] != '"') continue;
+        if (i + 1 == end || text[i + 1] == '\t') return 1;
+        if (text[i + 1] != '"') return 0;
+        i++;
+    }
+    return 0;
+}
+
 /* One field: *at moves to what ends it. */
 static enum record_status read_field(const char *text, size_t size, int ended, char delimiter,
                                      size_t *at, struct field *field)
@@ -31,6 +45,12 @@ static enum record_status read_field(const char *text, size_t size, int ended, c
     enum record_status status = RECORD_WHOLE;
     size_t begin = *at;
     field->quoted = begin < size && text[begin] == '"';
+    if (field->quoted && delimiter == '\t') {
+        const char *newline = memchr(text + begin, '\n', size - begin);
+        size_t end = newline ? (size_t)(newline - text) : size;
+        if (!newline && !ended) return RECORD_CUT;
+        field->quoted = closes(text, begin, end);
+    }
     for (size_t i = begin + 1; field->quoted; i++) {
         const char *quote = i < size ? memchr(text + i, '"', size - i) : NULL;
         if (!quote) return RECORD_CUT;

@@ -42,6 +42,8 @@ static inline size_t documents_head(const struct documents *d)
 }
 
 int documents_json_find(struct documents *d);
+/* ERR_USAGE where half of the lines of what is no JSON are objects with something in front. */
+int documents_json_strays(const struct documents *d);
 int documents_json_next(struct documents *d, struct document *document);
 
 int documents_csv_find(struct documents *d);

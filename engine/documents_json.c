@@ -8,6 +8,17 @@
 
 /* ---- which of them a stream is ---------------------------------------------------------- */
 
+/* White space, and what else stands between values: 0x1e (JSON text sequences) and NUL. */
+static size_t space(const char *text, size_t size)
+{
+    size_t at = jsonwalk_space(text, size);
+    while (at < size && (text[at] == '\x1e' || text[at] == '\0')) {
+        at++;
+        at += jsonwalk_space(text + at, size - at);
+    }
+    return at;
+}
+
 /* Look at the value at `offset`, as much of the stream as it takes (DOCUMENT_LINE_BYTES at most);
  * JSONWALK_CUT only where the stream ends inside it or it is longer than that. */
 static int look_at(struct documents *d, size_t offset, enum jsonwalk_status *status, size_t *length)
@@ -62,7 +73,8 @@ static int find_object(struct documents *d, size_t offset)
         char next = follows(d, offset + length);
         int one_line = !memchr(value, '\n', length);
         if (next == '\n') d->json = one_line ? JSON_FORM_LINES : JSON_FORM_VALUES;
-        if (next == '{' || next == ',') d->json = JSON_FORM_VALUES;
+        if (next == '{' || next == ',' || next == '\0' || next == '\x1e')
+            d->json = JSON_FORM_VALUES;
     } else if (is_damaged(d, status)) {
         d->json = status == JSONWALK_CUT ? JSON_FORM_VALUES : JSON_FORM_LINES;
     }
@@ -116,7 +128,7 @@ static int find_string(struct documents *d, size_t offset)
 static int is_json_line(const char *line, size_t size)
 {
     struct jsonwalk_item item;
-    size_t length, in = 0, at = jsonwalk_space(line, size);
+    size_t length, in = 0, at = space(line, size);
     if (at == size || (line[at] != '{' && line[at] != '[')) return 0;
     return jsonwalk_skip(line + at, size - at, 1, &length) == JSONWALK_WHOLE &&
            bytes_blank(line + at + length, size - at - length) &&
@@ -142,11 +154,66 @@ static int most_lines_are_json(const struct documents *d)
     return json > 0 && 2 * json >= lines;
 }
 
+/* The object that ends a line, something in front of it: where it begins; 0: there is none. */
+static size_t object_behind(const char *line, size_t size)
+{
+    const char *open = memchr(line, '{', size < 200 ? size : 200);
+    size_t at = open ? (size_t)(open - line) : 0, length;
+    if (at == 0 || jsonwalk_skip(open, size - at, 1, &length) != JSONWALK_WHOLE || length < 3)
+        return 0;
+    at += length;
+    while (at < size && strchr(",; \t\r]", line[at]) && line[at]) at++;
+    return at == size ? (size_t)(open - line) : 0;
+}
+
+int documents_json_strays(const struct documents *d)
+{
+    size_t lines = 0, json = 0, head = documents_head(d);
+    const char *at = bytes_at(&d->bytes), *end = at + head, *first = NULL;
+    int front = 0;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        if (!newline && head == DOCUMENTS_HEAD_BYTES) break; /* it may go on */
+        size_t size = (size_t)((newline ? newline : end) - at);
+        size_t behind = object_behind(at, size);
+        lines += !bytes_blank(at, size);
+        json += behind > 0 && memchr(at + behind, ':', size - behind);
+        if (behind > 0 && !first) {
+            first = at;
+            front = behind < 40 ? (int)behind : 40;
+        }
+        at += size + 1;
+    }
+    if (json == 0 || 2 * json < lines) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "%s has lines of JSON objects with '%.*s' in front of them; HINT: take it away, "
+                   "so that each line is an object: sed 's/^[^{]*//' FILE",
+                   d->options.name, front, first);
+}
+
+/* Behind a few lines of something else, a first object whose line is longer than the head. */
+static int find_long_line(struct documents *d)
+{
+    size_t head = documents_head(d), at = 0, lines = 0, length = 0;
+    enum jsonwalk_status status;
+    while (at < head && bytes_at(&d->bytes)[at] != '{' && lines++ < 16) {
+        const char *newline = memchr(bytes_at(&d->bytes) + at, '\n', head - at);
+        at = newline ? (size_t)(newline - bytes_at(&d->bytes)) + 1 : head;
+    }
+    if (at >= head || bytes_at(&d->bytes)[at] != '{' || head < DOCUMENTS_HEAD_BYTES) return ERR_OK;
+    if (memchr(bytes_at(&d->bytes) + at, '\n', head - at)) return ERR_OK;
+    int result = look_at(d, at, &status, &length);
+    if (result == ERR_OK) result = bytes_ensure(&d->bytes, at + length + 4096);
+    if (result == ERR_OK && status == JSONWALK_WHOLE && follows(d, at + length) == '\n')
+        d->json = JSON_FORM_LINES;
+    return result;
+}
+
 int documents_json_find(struct documents *d)
 {
     int result = bytes_ensure(&d->bytes, DOCUMENTS_HEAD_BYTES);
     if (result != ERR_OK || bytes_have(&d->bytes) == 0) return result;
-    size_t offset = jsonwalk_space(bytes_at(&d->bytes), bytes_have(&d->bytes));
+    size_t offset = space(bytes_at(&d->bytes), bytes_have(&d->bytes));
     if (offset == bytes_have(&d->bytes)) return ERR_OK;
     char c = bytes_at(&d->bytes)[offset];
     if (c == '{') result = find_object(d, offset);
@@ -154,7 +221,7 @@ int documents_json_find(struct documents *d)
     if (c == '"') result = find_string(d, offset);
     if (result != ERR_OK || d->json != JSON_FORM_NONE) return result;
     if (d->options.named == NAMED_JSON_LINES || most_lines_are_json(d)) d->json = JSON_FORM_LINES;
-    return ERR_OK;
+    return d->json == JSON_FORM_NONE ? find_long_line(d) : ERR_OK;
 }
 
 /* ---- lines ------------------------------------------------------------------------------ */
@@ -185,7 +252,7 @@ static int read_line(struct documents *d, struct document *document, int *more)
         return bytes_discard_line(b, &document->size);
     }
     const char *line = bytes_at(b);
-    size_t at = jsonwalk_space(line, length);
+    size_t at = space(line, length);
     if (at == length) {
     } else if (jsonwalk_skip(line + at, length - at, 1, &value) == JSONWALK_WHOLE &&
                bytes_blank(line + at + value, length - at - value)) {
@@ -216,7 +283,7 @@ static int pass_space(struct documents *d, int commas, char *c)
     for (;;) {
         int result = bytes_ensure(b, 4); /* a byte order mark is three */
         if (result != ERR_OK) return result;
-        size_t n = jsonwalk_space(bytes_at(b), bytes_have(b));
+        size_t n = space(bytes_at(b), bytes_have(b));
         if (n < bytes_have(b) && commas && bytes_at(b)[n] == ',') n++;
         bytes_consume(b, n);
         if (n > 0) continue;

@@ -8,10 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DEEPEST_LIST = 16,       /* lists within lists on the way to a text */
-    MOST_DOCUMENTS = 1 << 16 /* of one value */
-};
+enum { DEEPEST_LIST = 16 }; /* lists within lists on the way to a text */
 
 /* Room for one more in an array that grows by doubling. */
 static int grow(void *array, size_t used, size_t *room, size_t item_bytes)
@@ -28,9 +25,13 @@ static int grow(void *array, size_t used, size_t *room, size_t item_bytes)
 
 static int add(struct json_texts *t, const struct document *document, size_t first)
 {
-    if (t->count == MOST_DOCUMENTS) return ERR_LIMIT;
     int result = grow(&t->items, t->count, &t->room, sizeof *t->items);
-    if (result == ERR_OK) t->items[t->count++] = (struct json_text_item){*document, first};
+    if (result == ERR_OK)
+        t->items[t->count++] = (struct json_text_item){
+            document->reason,          document->text ? (uint32_t)(document->text - t->text) : 0,
+            (uint32_t)document->size,  (uint32_t)first,
+            (uint32_t)document->count, (uint8_t)document->kind,
+            (uint8_t)document->skip,   document->replaced != 0};
     return result;
 }
 
@@ -303,12 +304,7 @@ int json_texts_read(struct json_texts *t, const char *value, size_t size)
         if (!t->text) return err_set(ERR_NOMEM, "no memory for a document");
     }
     int result = read_value(t, value, size);
-    if (result == ERR_LIMIT) {
-        t->count = 0;
-        result = add_bad(t, ENGINE_SKIP_LENGTH, "more than 65,536 documents in one value");
-    }
-    if (t->count > 0 && t->items[0].document.kind == DOCUMENT_BAD &&
-        t->items[0].document.skip == ENGINE_SKIP_FIELD)
+    if (t->count > 0 && t->items[0].kind == DOCUMENT_BAD && t->items[0].skip == ENGINE_SKIP_FIELD)
         list_fields(t, value, size, "", 0);
     return result;
 }
@@ -317,7 +313,13 @@ int json_texts_next(struct json_texts *t, struct document *document)
 {
     if (t->next == t->count) return 0;
     const struct json_text_item *item = &t->items[t->next++];
-    *document = item->document;
+    *document = (struct document){.kind = item->kind,
+                                  .size = item->size,
+                                  .count = item->count,
+                                  .replaced = item->replaced,
+                                  .skip = item->skip,
+                                  .reason = item->reason};
+    if (document->kind == DOCUMENT_TEXT) document->text = t->text + item->text;
     if (document->kind == DOCUMENT_CHAT) document->messages = t->messages + item->first;
     if (document->kind == DOCUMENT_TOKENS) document->tokens = t->tokens + item->first;
     return 1;

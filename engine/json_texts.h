@@ -6,9 +6,12 @@
 
 #include "engine/documents.h"
 
+/* A document, small, for a value may hold millions. A value has DOCUMENT_LINE_BYTES at most. */
 struct json_text_item {
-    struct document document;
-    size_t first; /* of its messages or tokens */
+    const char *reason;
+    uint32_t text, size;   /* in the decoded strings */
+    uint32_t first, count; /* of its messages or tokens */
+    uint8_t kind, skip, replaced;
 };
 
 /* Zeroed before first use. */

@@ -56,7 +56,8 @@ struct engine_options {
 
     struct synthetic_options synthetic;
 
-    /* files: safetensors or .npy, float32 or float16 or bf16, (rows, width) */
+    /* files: .npy, .npz, safetensors and indices of its shards, of f64, f32, f16 or bf16: (rows,
+     * width), (sequences, rows, width) or (rows, layers, width) */
     const char *const *files;
     uint32_t files_count;
     const char *tensor;                           /* name inside safetensors; NULL: the only one */

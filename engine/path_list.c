@@ -55,6 +55,14 @@ static int join(char *out, const char *folder, const char *name)
     return err_set(ERR_LIMIT, "a path of more than %d bytes below %.200s", PATH_MAX, folder);
 }
 
+static int cannot_read(const struct path_list *l, const char *path, int error)
+{
+    return err_set(err_of_file(error),
+                   "%s: %s: %s; HINT: a link to nothing (git lfs or annex?) "
+                   "and a folder without permission hide files that are meant",
+                   l->key, path, strerror(error));
+}
+
 /* ---- folders ------------------------------------------------------------------------------ */
 
 static int add_entry(struct path_list *l, const char *folder, const char *name,
@@ -64,8 +72,11 @@ static int add_entry(struct path_list *l, const char *folder, const char *name,
     struct stat st;
     if (name[0] == '.') return ERR_OK;
     int result = join(path, folder, name);
-    if (result != ERR_OK || stat(path, &st) != 0 || S_ISDIR(st.st_mode)) return result;
-    if (ends_in_one_of(name, endings)) return add(l, path);
+    if (result != ERR_OK) return result;
+    int is_there = stat(path, &st) == 0, meant = ends_in_one_of(name, endings);
+    if (!is_there && meant) return cannot_read(l, path, errno);
+    if (is_there && S_ISDIR(st.st_mode)) return ERR_OK;
+    if (meant) return add(l, path);
     l->left_out++;
     return ERR_OK;
 }
@@ -94,17 +105,39 @@ static int add_folder(struct path_list *l, const char *folder, const char *const
 
 static int expand(struct path_list *l, const char *pattern, int depth);
 
+/* What glob() could not read; its errno does not last. */
+static _Thread_local struct {
+    int error;
+    char path[PATH_MAX];
+} unread;
+
+/* A folder that is not there matches nothing; one that cannot be read may hold what is missed. */
+static int is_fatal(const char *path, int error)
+{
+    unread.error = error;
+    snprintf(unread.path, sizeof unread.path, "%s", path);
+    return error != ENOENT && error != ENOTDIR;
+}
+
+static int find_matches(const struct path_list *l, const char *pattern, int flags, glob_t *found)
+{
+    int status = glob(pattern, GLOB_NOSORT | flags, is_fatal, found);
+    if (status == GLOB_NOSPACE) return err_set(ERR_NOMEM, "no memory for the files of %s", pattern);
+    return status == GLOB_ABORTED ? cannot_read(l, unread.path, unread.error) : ERR_OK;
+}
+
 /* glob() for what has no **; folders that it matches are passed over. */
 static int add_matches(struct path_list *l, const char *pattern)
 {
     glob_t found = {0};
     struct stat st;
-    int status = glob(pattern, GLOB_NOSORT, NULL, &found), result = ERR_OK;
-    if (status == GLOB_NOSPACE)
-        result = err_set(ERR_NOMEM, "no memory for the files of %s", pattern);
-    for (size_t i = 0; status == 0 && result == ERR_OK && i < found.gl_pathc; i++)
-        if (stat(found.gl_pathv[i], &st) == 0 && !S_ISDIR(st.st_mode))
+    int result = find_matches(l, pattern, 0, &found);
+    for (size_t i = 0; result == ERR_OK && i < found.gl_pathc; i++) {
+        if (stat(found.gl_pathv[i], &st) != 0)
+            result = cannot_read(l, found.gl_pathv[i], errno);
+        else if (!S_ISDIR(st.st_mode))
             result = add(l, found.gl_pathv[i]);
+    }
     globfree(&found);
     return result;
 }
@@ -122,19 +155,30 @@ static int expand_in(struct path_list *l, const char *folder, const char *rest, 
     return result == ERR_OK ? expand(l, path, depth) : result;
 }
 
+static int descend(struct path_list *l, const char *folder, const char *rest, int depth);
+
+static int descend_to(struct path_list *l, const char *path, const char *rest, int depth)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0) return errno == ENOENT ? ERR_OK : cannot_read(l, path, errno);
+    if (!S_ISDIR(st.st_mode)) return ERR_OK;
+    if (depth < DEEPEST) return descend(l, path, rest, depth + 1);
+    return err_set(ERR_LIMIT, "%s: %.200s... lies more than %d folders deep", l->key, path,
+                   DEEPEST);
+}
+
 /* The same in all folders below it, too. */
 static int descend(struct path_list *l, const char *folder, const char *rest, int depth)
 {
     char path[PATH_MAX];
-    struct stat st;
     int result = expand_in(l, folder, rest, depth + 1);
-    DIR *dir = result == ERR_OK && depth < DEEPEST ? opendir(folder[0] ? folder : ".") : NULL;
-    if (!dir) return result;
+    if (result != ERR_OK) return result;
+    DIR *dir = opendir(folder[0] ? folder : ".");
+    if (!dir) return cannot_read(l, folder, errno);
     for (struct dirent *entry; result == ERR_OK && (entry = readdir(dir));) {
         if (entry->d_name[0] == '.') continue;
         result = join(path, folder, entry->d_name);
-        if (result == ERR_OK && lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
-            result = descend(l, path, rest, depth + 1);
+        if (result == ERR_OK) result = descend_to(l, path, rest, depth);
     }
     closedir(dir);
     return result;
@@ -145,10 +189,9 @@ static int descend_all(struct path_list *l, const char *front, const char *rest,
 {
     glob_t found = {0};
     struct stat st;
-    int result = ERR_OK;
     if (!front[0]) return descend(l, "", rest, depth);
-    int status = glob(front, GLOB_NOSORT | GLOB_ONLYDIR, NULL, &found);
-    for (size_t i = 0; status == 0 && result == ERR_OK && i < found.gl_pathc; i++)
+    int result = find_matches(l, front, GLOB_ONLYDIR, &found);
+    for (size_t i = 0; result == ERR_OK && i < found.gl_pathc; i++)
         if (stat(found.gl_pathv[i], &st) == 0 && S_ISDIR(st.st_mode))
             result = descend(l, found.gl_pathv[i], rest, depth);
     globfree(&found);
@@ -247,6 +290,7 @@ int path_list_add(struct path_list *l, const char *text, const char *const *endi
 {
     struct stat st;
     size_t first = l->count;
+    l->key = key;
     if (stat(text, &st) == 0)
         return S_ISDIR(st.st_mode) ? add_folder(l, text, endings, key) : add(l, text);
     int error = errno;

@@ -61,8 +61,10 @@ static int choose(const char *path, const struct place_wish *w, size_t count,
     }
     if (found == 1) return ERR_OK;
     if (w->name)
-        return err_set(ERR_USAGE, "%s has no tensor %s; it has: %s; HINT: see %s", path, w->name,
-                       names_text(&names), w->key);
+        return err_set(ERR_USAGE,
+                       "%s has no tensor %s; it has: %s; HINT: see %s; of shards "
+                       "give their .safetensors.index.json, not the folder",
+                       path, w->name, names_text(&names), w->key);
     return err_set(ERR_USAGE, "%s has %zu tensors; HINT: set %s to one of: %s", path, count, w->key,
                    names_text(&names));
 }
@@ -213,6 +215,15 @@ static const char *looks_like(const char *begin, size_t known)
     return NULL;
 }
 
+/* A safetensors file's length of its header, whose first byte may well be a '{'. */
+static int has_header(const char *begin, size_t known, uint64_t size)
+{
+    uint64_t length = 0;
+    if (known <= 8 || begin[8] != '{') return 0;
+    for (int i = 8; i-- > 0;) length = length << 8 | (unsigned char)begin[i];
+    return length <= 100000000 && length <= size - 8;
+}
+
 static int find_by_kind(const char *path, const struct blob *bytes, const struct place_wish *w,
                         struct place *p)
 {
@@ -223,6 +234,7 @@ static int find_by_kind(const char *path, const struct blob *bytes, const struct
     if (begins(begin, known, "\x93NUMPY", 6)) return find_npy(p, bytes, w);
     if (begins(begin, known, "PK\3\4", 4) || begins(begin, known, "PK\5\6", 4))
         return find_npz(p, w);
+    if (has_header(begin, known, blob_size(bytes))) return find_safetensors(p, w);
     int is_index = begins(begin, known, "{", 1) || ends_with(path, ".json");
     if (is_index && w->in_index)
         return err_set(ERR_FORMAT, "%s: a shard is a safetensors file, not JSON", path);

@@ -94,6 +94,14 @@ static uint32_t squeeze(const uint64_t *shape, uint32_t dims, uint64_t *out)
     return n;
 }
 
+static uint64_t elements(const uint64_t *shape, uint32_t dims)
+{
+    uint64_t n = 1;
+    for (uint32_t i = 0; i < dims; i++)
+        if (__builtin_mul_overflow(n, shape[i], &n)) return 0;
+    return n;
+}
+
 /* Ids as many as the rows, in one dimension or in the rows' own; `more`: one more is fine. */
 static int check_ids(struct row_file *f, const struct place *ids, const char *what, int *more)
 {
@@ -105,13 +113,17 @@ static int check_ids(struct row_file *f, const struct place *ids, const char *wh
     uint64_t first = dims == 0 ? 1 : got[0];
     if (dims == own_dims && memcmp(got, own, dims * sizeof *got) == 0) return ERR_OK;
     if (dims <= 1 && first == rows) return ERR_OK;
+    if (f->view.inner <= 1 && dims == 2 && elements(got, dims) == rows)
+        return ERR_OK; /* (B, T) of B * T */
     if (more && dims <= 1 && first == rows + 1) {
         *more = 1;
         return ERR_OK;
     }
     if (dims <= 1)
-        return err_set(ERR_USAGE, "%s: %" PRIu64 " %s for %" PRIu64 " rows", place_name(ids), first,
-                       what, rows);
+        return err_set(ERR_USAGE,
+                       "%s: %" PRIu64 " %s for %" PRIu64 " rows; HINT: give one id for each row "
+                       "(numpy.repeat makes them of one for each sequence)",
+                       place_name(ids), first, what, rows);
     return err_set(ERR_USAGE, "%s: %s of other dimensions than the rows have", place_name(ids),
                    what);
 }
@@ -119,10 +131,9 @@ static int check_ids(struct row_file *f, const struct place *ids, const char *wh
 /* As check_ids() has found it: by the rows' own dimensions, or one after the other. */
 static struct array_view view_of_ids(const struct row_file *f, const struct array *a)
 {
-    int as_rows = f->view.inner > 1 && a->dims >= 2;
     struct array_view view = {f->view.rows, 1, f->view.rows, 1};
     uint64_t shape[ARRAY_MAX_DIMS];
-    if (as_rows && squeeze(a->shape, a->dims, shape) == 2)
+    if (squeeze(a->shape, a->dims, shape) == 2)
         view = (struct array_view){f->view.rows, 1, shape[0], shape[1]};
     return view;
 }

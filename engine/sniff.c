@@ -156,6 +156,26 @@ static int is_binary(const char *text, size_t size)
     return 10 * bad > size || (!valid && (50 * bad > size || memchr(text, '\0', size)));
 }
 
+/* Fields of fixed lengths are filled with NULs; UTF-32 has three in a row. */
+static int has_nul_run(const char *text, size_t size)
+{
+    static const char run[32];
+    return memmem(text, size, run, sizeof run) != NULL;
+}
+
+/* The checksum of a tar header, which old ones without "ustar" have as well. */
+static int is_tar(const char *head, size_t size)
+{
+    unsigned long sum = 0, said = 0;
+    size_t at = 148, digits = 0;
+    if (size < 512 || !head[0]) return 0;
+    for (size_t i = 0; i < 512; i++) sum += i >= 148 && i < 156 ? ' ' : (unsigned char)head[i];
+    while (at < 156 && head[at] == ' ') at++;
+    for (; at < 156 && head[at] >= '0' && head[at] <= '7'; at++, digits++)
+        said = said * 8 + (unsigned long)(head[at] - '0');
+    return digits > 0 && sum == said;
+}
+
 /* ---- marks ----------------------------------------------------------------------------- */
 
 static int is_at(const struct mark *m, const char *head, size_t size, int like_text)
@@ -250,6 +270,21 @@ static int is_error_page(const char *text, size_t size)
     return 0;
 }
 
+/* Lines that begin with {'key': , whatever the key. */
+static size_t python_lines(const char *text, size_t size)
+{
+    size_t lines = 0;
+    for (const char *at = text, *end = text + size; at < end;) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t length = (size_t)((newline ? newline : end) - at);
+        const char *quote =
+            length > 3 && memcmp(at, "{'", 2) == 0 ? memchr(at + 2, '\'', length - 2) : NULL;
+        lines += quote && quote + 1 < at + length && quote[1] == ':';
+        at += length + 1;
+    }
+    return lines;
+}
+
 /* {'text': ...}: what print() makes of a dictionary. */
 static int is_python(const char *text, size_t size, const char *text_field)
 {
@@ -260,6 +295,7 @@ static int is_python(const char *text, size_t size, const char *text_field)
         at += blanks(text + at, size - at);
     }
     if (size - at < 2 || text[at] != '{' || text[at + 1] != '\'') return 0;
+    if (python_lines(text + at, size - at) > 1) return 1;
     int n = snprintf(key, sizeof key, "'%.*s':", (int)strcspn(text_field, "."), text_field);
     size_t look = size - at < 4096 ? size - at : 4096;
     return n < (int)sizeof key && holds(text + at, look, key);
@@ -275,6 +311,8 @@ const char *sniff(const char *head, size_t size, const char *text_field, const c
         *hint = marks[i].hint;
         return marks[i].what;
     }
+    *hint = unpack_it;
+    if (is_tar(head, size)) return "a tar archive";
     *hint = a_model;
     if (is_safetensors(head, size)) return "a safetensors file";
     *hint = markup;
@@ -286,5 +324,5 @@ const char *sniff(const char *head, size_t size, const char *text_field, const c
     *hint = utf16;
     if (is_utf16(head, size)) return "UTF-16 without a byte order mark";
     *hint = binary_hint;
-    return is_binary(head, size) ? "binary data" : NULL;
+    return is_binary(head, size) || has_nul_run(head, size) ? "binary data" : NULL;
 }

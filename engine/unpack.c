@@ -21,11 +21,6 @@ const struct unpack_kind *unpack_find(const unsigned char *head, size_t size)
     return NULL;
 }
 
-const char *unpack_name(const struct unpack_kind *kind)
-{
-    return kind->name;
-}
-
 int unpack_open(const struct unpack_kind *kind, uint64_t memory_bytes, struct unpack **unpack)
 {
     struct unpack *u = calloc(1, sizeof *u);

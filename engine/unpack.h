@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { UNPACK_HEAD_BYTES = 18 }; /* what unpack_kind() and unpack_open() need to see */
+enum { UNPACK_HEAD_BYTES = 18 }; /* what unpack_find() and unpack_open() need to see */
 
 struct unpack_kind;
 struct unpack;
@@ -18,9 +18,6 @@ struct unpack;
 /* The kind that begins with these bytes (all of the stream where it is shorter than
  * UNPACK_HEAD_BYTES); NULL: it is not packed. */
 const struct unpack_kind *unpack_find(const unsigned char *head, size_t size);
-
-/* "gzip", "zstd", "bzip2", "xz". */
-const char *unpack_name(const struct unpack_kind *kind);
 
 /* `memory_bytes` bounds windows and dictionaries. ERR_NOMEM. The caller closes it. */
 int unpack_open(const struct unpack_kind *kind, uint64_t memory_bytes, struct unpack **unpack);

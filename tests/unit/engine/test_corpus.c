@@ -3,6 +3,7 @@
 #include "engine/corpus.h"
 #include "engine/fingerprint.h"
 
+#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -346,9 +347,33 @@ static void large_files_are_sampled(void **state)
     free(data);
 }
 
+/* The line and the reason are there, however long the path is. */
+static void a_long_path_is_cut_in_front(void **state)
+{
+    (void)state;
+    char name[200] = "";
+    struct corpus_document d;
+    memset(name, 'd', 180);
+    const char *outer = in_folder(name);
+    assert_int_equal(mkdir(outer, 0700), 0);
+    char path[512];
+    snprintf(path, sizeof path, "%s/%.60s.jsonl", outer, name);
+    FILE *f = fopen(path, "w");
+    fputs("{\"text\": \"one\"}\nbroken\n", f);
+    fclose(f);
+    const char *list[1] = {path};
+    struct corpus *c = open_files(list, 1);
+    while (corpus_next(c, &d) == ERR_OK && d.document.kind != DOCUMENT_END) continue;
+    const char *told = corpus_counts(c)->first_skipped;
+    assert_int_equal(strncmp(told, "...d", 4), 0);
+    assert_non_null(strstr(told, "d.jsonl, line 2: not a line of JSON"));
+    corpus_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_long_path_is_cut_in_front, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(files_and_patterns_are_numbered_in_order, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(gzip_and_zstd_are_told_by_their_bytes, make_folder,

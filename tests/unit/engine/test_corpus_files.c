@@ -153,7 +153,69 @@ static void links_are_followed_and_end(void **state)
     snprintf(to, sizeof to, "%s/data/gone.jsonl", folder);
     assert_int_equal(symlink("nothing.jsonl", to), 0);
     expect_error("data", NULL, ERR_NOTFOUND, "gone.jsonl"); /* of a folder it is told */
+    expect_error("data/**/*.jsonl", NULL, ERR_NOTFOUND, "gone.jsonl");
+    expect_error("data/*.jsonl", NULL, ERR_NOTFOUND, "gone.jsonl");
+    expect("data/**/*.JSON", "data/sub/deep/d.JSON"); /* not meant by this */
     unlink(to);
+}
+
+/* Root reads everything: the test is somebody else where it can be. */
+static void what_may_not_be_read_is_named(void **state)
+{
+    (void)state;
+    char path[512];
+    snprintf(path, sizeof path, "%s/words/locked", folder);
+    chmod(folder, 0755);
+    chmod(in_folder("words"), 0755);
+    assert_int_equal(mkdir(path, 0), 0);
+    int was_root = geteuid() == 0 && seteuid(65534) == 0;
+    expect_error("words/**/*.txt", NULL, ERR_IO, "words/locked: Permission denied");
+    expect_error("words/*/*.txt", NULL, ERR_IO, "words/locked, a folder of");
+    expect_error("words/*/*.txt", NULL, ERR_IO, "Permission denied");
+    if (was_root) assert_int_equal(seteuid(0), 0);
+    chmod(path, 0444); /* its names can be read, not what they stand for */
+    snprintf(path, sizeof path, "%s/words/locked/a.txt", folder);
+    if (was_root) fclose(fopen(path, "w"));
+    was_root = was_root && seteuid(65534) == 0;
+    if (was_root) expect_error("words/**/*.txt", NULL, ERR_USAGE, "words/locked/a.txt");
+    if (was_root) assert_int_equal(seteuid(0), 0);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/words/locked", folder);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void hidden_folders_are_entered_where_they_are_named(void **state)
+{
+    (void)state;
+    expect("**/.cache/*.jsonl", "data/.cache/e.jsonl");
+    expect("data/**/.c*/*.jsonl", "data/.cache/e.jsonl");
+}
+
+/* Folders that the note has no room for are counted. */
+static void the_note_says_how_many_more(void **state)
+{
+    (void)state;
+    enum { COUNT = 24 };
+    static char paths[COUNT][512];
+    const char *listed[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "many-folders-%02d/a.txt", i);
+        make(name);
+        snprintf(name, sizeof name, "many-folders-%02d/README", i);
+        make(name);
+        snprintf(paths[i], sizeof paths[i], "%s/many-folders-%02d", folder, i);
+        listed[i] = paths[i];
+    }
+    corpus_files_free(&files);
+    files = (struct corpus_files){0};
+    assert_int_equal(corpus_files_find(&files, listed, COUNT), ERR_OK);
+    const char *more = strstr(files.note, "; and ");
+    assert_non_null(more);
+    int told = 0, counted = atoi(more + 6);
+    for (const char *at = files.note; (at = strstr(at, "left out: README")); at++) told++;
+    assert_int_equal(told + counted, COUNT);
+    assert_non_null(strstr(more, "more left files out"));
 }
 
 int main(void)
@@ -163,6 +225,9 @@ int main(void)
         cmocka_unit_test(a_folder_is_the_corpora_in_it),
         cmocka_unit_test(a_file_twice_is_an_error),
         cmocka_unit_test(links_are_followed_and_end),
+        cmocka_unit_test(what_may_not_be_read_is_named),
+        cmocka_unit_test(hidden_folders_are_entered_where_they_are_named),
+        cmocka_unit_test(the_note_says_how_many_more),
     };
     int failed = cmocka_run_group_tests(tests, set_up, remove_folder);
     corpus_files_free(&files);

@@ -35,6 +35,15 @@ static void fields_are_quoted_as_in_rfc_4180(void **state)
     expect_cut("id,text\n0,\"\xff\"\n1,\"\xed\xa0\x80\"\n", "!e~\xef\xbf\xbd|");
 }
 
+/* Programs that write tabs quote nothing. */
+static void a_quote_among_tabs_joins_no_records(void **state)
+{
+    (void)state;
+    expect_cut("id\ttext\n0\t\"one\n1\ttwo\n2\tthree\"\n", "\"one|two|three\"|");
+    expect_cut("id\ttext\n0\t\"one\" he said\n1\t\"a \"\"b\"\"\"\r\n2\t\"\n3\t\"c",
+               "\"one\" he said|a \"b\"|\"|\"c|");
+}
+
 static void records_that_do_not_fit_are_bad(void **state)
 {
     (void)state;
@@ -81,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_named_column_is_the_text),
         cmocka_unit_test(fields_are_quoted_as_in_rfc_4180),
+        cmocka_unit_test(a_quote_among_tabs_joins_no_records),
         cmocka_unit_test(records_that_do_not_fit_are_bad),
         cmocka_unit_test(a_missing_column_is_an_error_that_lists_them),
         cmocka_unit_test(text_with_commas_stays_text),

@@ -282,19 +282,6 @@ static void long_values_are_bad_and_passed_over(void **state)
     free(text);
 }
 
-static void one_value_has_so_many_documents_only(void **state)
-{
-    (void)state;
-    enum { MANY = 70000 };
-    char *text = malloc(6 * MANY + 100), *at = text + sprintf(text, "{\"text\": [\"a\"");
-    for (int i = 0; i < MANY; i++) at += sprintf(at, ",null");
-    sprintf(at, "]}\n" TWO "\n");
-    char *got = cut_stream(&cut_options, text, strlen(text), 100000);
-    assert_string_equal(got, "!ltwo|");
-    free(got);
-    free(text);
-}
-
 /* Escapes by the million used to be looked at anew for each; this ends at once or never. */
 static void many_escapes_cost_no_more(void **state)
 {
@@ -317,6 +304,63 @@ static void python_dictionaries_are_refused(void **state)
     expect_refused(&cut_options, "[{'id': 1, 'text': 'one'}]", 26, "json.dumps");
 }
 
+static void what_stands_between_values_is_passed(void **state)
+{
+    (void)state;
+    static const char nul[] = "{\"text\": \"one\"}\0{\"text\": \"two\"}";
+    expect_cut("\x1e{\"text\": \"one\"}\n\x1e{\"text\": \"two\"}\n", "one|two|");
+    expect_bytes(&cut_options, nul, sizeof nul, "one|two|");
+}
+
+static void objects_behind_something_are_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "data: {\"text\": \"one\"}\n\ndata: {\"text\": \"two\"}\n",
+        "0\t{\"text\": \"one\"}\n1\t{\"text\": \"two\"}\n",
+        "window.data = [ {\"text\": \"one\"}, \n {\"text\": \"two\"} ]\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        expect_refused(&cut_options, texts[i], strlen(texts[i]), "in front of them");
+    expect_refused(&cut_options, "{'content': 'a', 'id': 1}\n{'content': 'b', 'id': 2}\n", 52,
+                   "json.dumps");
+    expect_cut("f(x) = {1}\ng(x) = {2}\n", "f(x) = {1}\ng(x) = {2}\n|");
+}
+
+static void a_long_line_behind_a_comment_is_json(void **state)
+{
+    (void)state;
+    enum { SIZE = 100000 };
+    char *text = malloc(SIZE + 100), *got;
+    int n = sprintf(text, "# comment\n{\"text\": \"");
+    memset(text + n, 'a', SIZE);
+    strcpy(text + n + SIZE, "\"}\n");
+    got = cut_stream(&cut_options, text, strlen(text), 4096);
+    assert_memory_equal(got, "!saaa", 5);
+    assert_null(strchr(got, '{'));
+    free(got);
+    free(text);
+}
+
+static void a_long_list_of_texts_is_whole(void **state)
+{
+    (void)state;
+    enum { COUNT = 70000 };
+    char *text = malloc(COUNT * 6 + 100), *got;
+    size_t n = (size_t)sprintf(text, "{\"text\": [\"a\"");
+    for (size_t i = 1; i < COUNT; i++) n += (size_t)sprintf(text + n, ",\"a\"");
+    n += (size_t)sprintf(text + n, "]}\n");
+    got = cut_stream(&cut_options, text, n, 4096);
+    assert_int_equal(strlen(got), 2 * COUNT);
+    free(got);
+    n = (size_t)sprintf(text, "{\"text\": [\"a\"");
+    for (size_t i = 1; i < COUNT; i++) n += (size_t)sprintf(text + n, ",null");
+    n += (size_t)sprintf(text + n, "]}\n");
+    got = cut_stream(&cut_options, text, n, 100000);
+    assert_int_equal(strlen(got), 2 * COUNT); /* each is counted */
+    free(got);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,9 +378,12 @@ int main(void)
         cmocka_unit_test(conversations_have_roles_and_texts),
         cmocka_unit_test(token_ids_are_checked),
         cmocka_unit_test(long_values_are_bad_and_passed_over),
-        cmocka_unit_test(one_value_has_so_many_documents_only),
         cmocka_unit_test(many_escapes_cost_no_more),
         cmocka_unit_test(python_dictionaries_are_refused),
+        cmocka_unit_test(what_stands_between_values_is_passed),
+        cmocka_unit_test(objects_behind_something_are_refused),
+        cmocka_unit_test(a_long_line_behind_a_comment_is_json),
+        cmocka_unit_test(a_long_list_of_texts_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

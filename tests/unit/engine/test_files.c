@@ -161,6 +161,61 @@ static int open_one(const char *path, const char *tensor)
     return engine_open(&options, &e);
 }
 
+static uint64_t hash_of(const char *tokens, const char *sequences)
+{
+    const char *path = "tests/rows/stored.npz";
+    struct engine_options o = {.kind = ENGINE_FILES,
+                               .share_count = 1,
+                               .files = &path,
+                               .files_count = 1,
+                               .tensor = "acts",
+                               .tokens_tensor = tokens,
+                               .sequences_tensor = sequences,
+                               .file_sequence_rows = 5};
+    struct engine *e = open_engine(&o);
+    uint64_t hash = engine_info(e)->corpus_hash;
+    engine_close(e);
+    return hash;
+}
+
+/* Ids taken for tokens, and tokens for ids, are other rows. */
+static void roles_are_part_of_the_fingerprint(void **state)
+{
+    (void)state;
+    uint64_t none = hash_of(NULL, NULL), tokens = hash_of("sequences", NULL),
+             ids = hash_of(NULL, "sequences");
+    assert_int_equal(none, hash_of(NULL, NULL));
+    assert_int_not_equal(none, tokens);
+    assert_int_not_equal(none, ids);
+    assert_int_not_equal(tokens, ids);
+    assert_int_not_equal(hash_of("tokens", "sequences"), hash_of("sequences", "tokens"));
+}
+
+/* The length of the header, 123, is a '{'; ids of (2, 2) belong to four rows. */
+static void a_header_may_begin_like_json(void **state)
+{
+    (void)state;
+    static const char header[] =
+        "{\"acts\":{\"dtype\":\"F32\",\"shape\":[4,2],\"data_offsets\":[0,32]},"
+        "\"ids\":{\"dtype\":\"I64\",\"shape\":[2,2],\"data_offsets\":[32,64]}}";
+    char file[8 + 123 + 64 + 1] = "{";
+    sprintf(file + 8, "%-123s", header);
+    memset(file + 8 + 123, 0, 64);
+    for (int i = 0; i < 4; i++) file[8 + 123 + 32 + 8 * i] = (char)(i + 1);
+    const char *path = write_file("brace.safetensors", file, 8 + 123 + 64);
+    struct engine_options o = {.kind = ENGINE_FILES,
+                               .share_count = 1,
+                               .files = &path,
+                               .files_count = 1,
+                               .tensor = "acts",
+                               .tokens_tensor = "ids",
+                               .file_sequence_rows = 5};
+    struct rows r = all_rows(&o);
+    assert_int_equal(r.count, 4);
+    for (size_t i = 0; i < 4; i++) assert_int_equal(r.ids[i].token, i + 1);
+    free_rows(&r);
+}
+
 static void bad_files_are_told(void **state)
 {
     (void)state;
@@ -200,6 +255,8 @@ int main(void)
         cmocka_unit_test(seeking_goes_on_where_it_was),
         cmocka_unit_test(bf16_is_read),
         cmocka_unit_test(hooks_share_the_width),
+        cmocka_unit_test(roles_are_part_of_the_fingerprint),
+        cmocka_unit_test(a_header_may_begin_like_json),
         cmocka_unit_test(bad_files_are_told),
     };
     return cmocka_run_group_tests(tests, setup, remove_folder);

@@ -3,6 +3,7 @@
 
 #include "engine/reader.h"
 #include "engine/unpack.h"
+#include "engine/unpack_kind.h"
 
 #include <bzlib.h>
 #include <lzma.h>
@@ -152,8 +153,8 @@ static void each_kind_is_told_by_its_bytes(void **state)
     char *text = make_text(3, 40000);
     for (int k = 0; k < KINDS; k++) {
         struct blob b = kinds[k].pack(text, strlen(text)), empty = kinds[k].pack("", 0);
-        assert_string_equal(unpack_name(unpack_find(b.data, b.size)), kinds[k].name);
-        assert_string_equal(unpack_name(unpack_find(empty.data, empty.size)), kinds[k].name);
+        assert_string_equal(unpack_find(b.data, b.size)->name, kinds[k].name);
+        assert_string_equal(unpack_find(empty.data, empty.size)->name, kinds[k].name);
         expect_blob(b, text, strlen(text));
         expect_blob(empty, "", 0);
     }

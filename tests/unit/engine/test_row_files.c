@@ -270,6 +270,7 @@ static void ids_that_do_not_fit_are_refused(void **state)
     (void)state;
     assert_int_equal(open_as(kept("stored.npz"), "acts", "nothing", NULL), ERR_USAGE);
     assert_non_null(strstr(err_text(), "acts, tokens, sequences"));
+    assert_non_null(strstr(err_text(), ".safetensors.index.json, not the folder"));
     assert_int_equal(open_as(kept("stored.npz"), "acts", "acts", NULL), ERR_VERSION);
     assert_non_null(strstr(err_text(), "dtype <f4 is not of integers"));
     assert_int_equal(open_as(kept("sequences.npy"), NULL, "tokens", NULL), ERR_USAGE);
@@ -277,6 +278,7 @@ static void ids_that_do_not_fit_are_refused(void **state)
     assert_int_equal(open_as(kept("server.safetensors"), "hidden_states", NULL, "token_ids"),
                      ERR_USAGE);
     assert_non_null(strstr(err_text(), "13 sequence ids"));
+    assert_non_null(strstr(err_text(), "HINT: give one id for each row"));
     assert_int_equal(open_as(kept("sequences.safetensors"), "acts", "ids", NULL), ERR_USAGE);
     assert_non_null(strstr(err_text(), "token id -922337203685477"));
     assert_int_equal(open_as(kept("shards/rows.safetensors.index.json"), "acts", NULL, "gone"),

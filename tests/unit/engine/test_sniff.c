@@ -100,6 +100,25 @@ static void text_that_only_begins_like_it_is_text(void **state)
     expect_cut("latin-1: caf\xe9, and so on and on for a while\n", "!e");
 }
 
+/* Text in an old tar, whose header has no "ustar" and few bytes beside the text. */
+static void a_tar_without_its_mark_is_known(void **state)
+{
+    (void)state;
+    enum { SIZE = 20000 };
+    static char tar[SIZE];
+    unsigned sum = 8 * ' ';
+    memset(tar + 512, 'a', SIZE - 512);
+    strcpy(tar, "data/a.txt");
+    strcpy(tar + 100, "0000644");
+    strcpy(tar + 124, "00000046000");
+    for (int i = 0; i < 512; i++) sum += (unsigned char)tar[i];
+    sprintf(tar + 148, "%06o", sum);
+    tar[155] = ' ';
+    expect_refused(&cut_options, tar, SIZE, "a tar archive");
+    tar[0] = 'e';
+    expect_refused(&cut_options, tar, SIZE, "binary data");
+}
+
 /* "{\"text\": \"aé€😀\"}\n" in UTF-16, by hand. */
 static void utf16_and_utf32_with_a_mark_are_converted(void **state)
 {
@@ -185,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_text_is_refused_by_name),
         cmocka_unit_test(text_that_only_begins_like_it_is_text),
+        cmocka_unit_test(a_tar_without_its_mark_is_known),
         cmocka_unit_test(utf16_and_utf32_with_a_mark_are_converted),
         cmocka_unit_test(what_utf16_cannot_be_is_told),
         cmocka_unit_test(a_mark_of_utf8_is_dropped),
