@@ -127,7 +127,6 @@ void blob_close(struct blob *b)
     free(b);
 }
 
-
 uint64_t blob_size(const struct blob *b)
 {
     return b->identity.size;

@@ -31,7 +31,7 @@ struct corpus_file {
 struct corpus_files {
     struct corpus_file *items;
     size_t count, room;
-    char note[512]; /* "data: 3 files; left out: README.md, LICENSE and 2 more"; "" */
+    char note[512];      /* "data: 3 files; left out: README.md, LICENSE and 2 more"; "" */
     size_t told, untold; /* the note's length; entries that it only counts */
 };
 

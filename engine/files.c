@@ -84,12 +84,15 @@ static void close_files(void *state)
     free(s);
 }
 
-/* `role` tells values, tokens and ids apart, which may be one another's in the next run. */
-static int add_place(const struct place *place, uint64_t role, uint64_t *hash)
+enum role { ROLE_VALUES, ROLE_TOKENS, ROLE_IDS };
+
+/* The role tells tokens and ids apart, which may be one another's in the next run. Values alone
+ * have the fingerprint that they had before there were others. */
+static int add_place(const struct place *place, enum role role, uint64_t *hash)
 {
     uint64_t one;
-    *hash = fingerprint_add_u64(*hash, place->path ? role : 0);
     if (!place->path) return ERR_OK;
+    if (role != ROLE_VALUES) *hash = fingerprint_add_u64(*hash, role);
     int result = fingerprint_file(place->path, FINGERPRINT_SAMPLED, NULL, &one);
     if (result != ERR_OK) return result;
     *hash = fingerprint_add_u64(*hash, one);
@@ -103,9 +106,9 @@ static int fingerprint(const struct files *s, uint32_t sequence_rows, uint64_t *
     *hash = sequence_rows;
     for (uint32_t i = 0; i < s->count && result == ERR_OK; i++) {
         const struct row_file *f = &s->file[i].row;
-        result = add_place(&f->values, 1, hash);
-        if (result == ERR_OK) result = add_place(&f->tokens, 2, hash);
-        if (result == ERR_OK) result = add_place(&f->ids, 3, hash);
+        result = add_place(&f->values, ROLE_VALUES, hash);
+        if (result == ERR_OK) result = add_place(&f->tokens, ROLE_TOKENS, hash);
+        if (result == ERR_OK) result = add_place(&f->ids, ROLE_IDS, hash);
         if (f->values.array.dims == 3) *hash = fingerprint_add_u64(*hash, f->layers);
     }
     return result;
