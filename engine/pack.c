@@ -14,7 +14,8 @@ struct pack {
     /* The document being packed: `used` of its `count` tokens (separator included) are in contexts
      * already. Before the first one, document is the share's first number and all else is 0. */
     uint64_t document;
-    const int32_t *tokens;
+    int32_t *tokens; /* a copy: others use the tokenizer, too, before all are packed */
+    size_t tokens_room;
     size_t text; /* tokens without the separator */
     size_t count, used;
     struct engine_documents documents; /* up to this one */
@@ -46,6 +47,7 @@ int pack_open(struct corpus *corpus, const struct pack_options *options, struct 
 void pack_close(struct pack *p)
 {
     if (!p) return;
+    free(p->tokens);
     free(p->context);
     free(p);
 }
@@ -117,11 +119,24 @@ static size_t with_separator(const struct pack_options *options, const struct do
     return count + 1;
 }
 
+static int keep_tokens(struct pack *p, const int32_t *tokens, size_t count)
+{
+    if (count > p->tokens_room) {
+        free(p->tokens);
+        p->tokens = malloc(count * sizeof *p->tokens);
+        p->tokens_room = p->tokens ? count : 0;
+        if (!p->tokens) return err_set(ERR_NOMEM, "no memory for a document of %zu tokens", count);
+    }
+    if (count > 0) memcpy(p->tokens, tokens, count * sizeof *p->tokens);
+    return ERR_OK;
+}
+
 /* Make the next document of the share that has tokens the current one. */
 static int load(struct pack *p)
 {
     for (;;) {
         struct corpus_document d;
+        const int32_t *tokens;
         int found;
         int result = next_document(p, &d, &found);
         if (result != ERR_OK) return result;
@@ -130,7 +145,8 @@ static int load(struct pack *p)
             p->ended = 1;
             return ERR_OK;
         }
-        result = tokens_of(&p->options, &d.document, &p->tokens, &p->text);
+        result = tokens_of(&p->options, &d.document, &tokens, &p->text);
+        if (result == ERR_OK) result = keep_tokens(p, tokens, p->text);
         if (result != ERR_OK) return result;
         p->document = d.index;
         p->count = with_separator(&p->options, &d.document, p->tokens, p->text);
@@ -202,7 +218,6 @@ int pack_seek(struct pack *p, const struct cursor *cursor)
     p->ended = 0;
     p->document = document;
     p->sequence = sequence;
-    p->tokens = NULL;
     p->text = p->count = p->used = 0;
     p->documents = *corpus_counts(p->corpus);
     if (cursor->offset == 0) return ERR_OK;

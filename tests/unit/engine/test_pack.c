@@ -311,10 +311,43 @@ static void the_count_is_what_the_shares_make(void **state)
     }
 }
 
+/* The whole corpus may be counted amid a document, as a producer does that has measured: it uses
+ * the same tokenizer. */
+static void counting_amid_a_document_changes_nothing(void **state)
+{
+    (void)state;
+    const char *path = write_text("amid.txt", "abcdefghijklmnop\n%\nqrstuvwxyz\n%\nABCDEFG");
+    struct pack_options options = options_of(0, 1, 6, BOS);
+    char whole[200] = "", counted[200] = "";
+    for (int counts = 0; counts < 2; counts++) {
+        struct rig r = open_rig(path, &options);
+        char *all = counts ? counted : whole;
+        for (;;) {
+            struct pack_context c;
+            assert_int_equal(pack_next(r.pack, &c), ERR_OK);
+            if (c.count == 0) break;
+            for (uint32_t i = 0; i < c.count; i++) {
+                size_t used = strlen(all);
+                all[used] = c.tokens[i] == BOS         ? '^'
+                            : c.tokens[i] == SEPARATOR ? ';'
+                                                       : (char)c.tokens[i];
+            }
+            uint64_t tokens;
+            struct corpus *other = open_corpus(path);
+            if (counts) assert_int_equal(pack_count(other, &options, &tokens, NULL, NULL), ERR_OK);
+            corpus_close(other);
+        }
+        close_rig(&r);
+    }
+    assert_true(strlen(whole) > 35);
+    assert_string_equal(counted, whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(documents_are_packed_and_cut),
+        cmocka_unit_test(counting_amid_a_document_changes_nothing),
         cmocka_unit_test(a_context_may_hold_one_document),
         cmocka_unit_test(token_ids_are_packed_as_they_are),
         cmocka_unit_test(conversations_go_through_their_own_tokenizer),
