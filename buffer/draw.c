@@ -363,7 +363,7 @@ uint64_t draw_missing(const struct draw *d)
 struct draw_gauges draw_gauges(const struct draw *d)
 {
     return (struct draw_gauges){
-        .slabs = d->table.stored,
+        .slabs = d->options.look ? d->state.slabs : d->table.stored, /* a look reads no slab */
         .active_slabs = d->table.active.count,
         .rows_left = d->table.rows_left,
         .rows_drawn = d->table.rows_drawn,

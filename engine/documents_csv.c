@@ -1,6 +1,7 @@
 /* CSV as RFC 4180 has it, separated by commas, tabs or semicolons; a quote inside of a field that
- * does not begin with one is a character. With tabs a quoted field ends in its line, for programs
- * that write tabs quote nothing: a quote that the line does not close is a character, too. */
+ * does not begin with one is a character. With tabs a quote that its line does not close is one,
+ * too, where that line and the next are whole records as they are: most programs that write tabs
+ * quote nothing, and a stray quote would join records. */
 #include "base/err.h"
 #include "engine/documents_form.h"
 
@@ -38,18 +39,41 @@ static int closes(const char *text, size_t begin, size_t end)
     return 0;
 }
 
-/* One field: *at moves to what ends it. */
+/* Whether text[size] begins with a line that has `tabs` of them; *length: its own. -1: more bytes
+ * are needed to tell. */
+static int has_tabs(const char *text, size_t size, int ended, size_t tabs, size_t *length)
+{
+    const char *newline = size > 0 ? memchr(text, '\n', size) : NULL;
+    if (!newline && !ended) return -1;
+    *length = newline ? (size_t)(newline - text) : size;
+    size_t found = 0;
+    for (size_t i = 0; i < *length; i++) found += text[i] == '\t';
+    return found == tabs;
+}
+
+/* Whether the quote at `begin` of the record at text[0] is a character; -1 as above. */
+static int is_stray(const char *text, size_t size, int ended, size_t begin, size_t columns)
+{
+    size_t line, next;
+    if (columns == 0) return 0; /* of the header nothing is known yet */
+    int is_whole = has_tabs(text, size, ended, columns - 1, &line);
+    if (is_whole != 1 || begin > line) return is_whole < 0 ? -1 : 0;
+    if (closes(text, begin, line)) return 0;
+    if (line + 1 >= size) return ended ? 1 : -1;
+    return has_tabs(text + line + 1, size - line - 1, ended, columns - 1, &next);
+}
+
+/* One field: *at moves to what ends it. `columns` of the header, 0: not known. */
 static enum record_status read_field(const char *text, size_t size, int ended, char delimiter,
-                                     size_t *at, struct field *field)
+                                     size_t columns, size_t *at, struct field *field)
 {
     enum record_status status = RECORD_WHOLE;
     size_t begin = *at;
     field->quoted = begin < size && text[begin] == '"';
     if (field->quoted && delimiter == '\t') {
-        const char *newline = memchr(text + begin, '\n', size - begin);
-        size_t end = newline ? (size_t)(newline - text) : size;
-        if (!newline && !ended) return RECORD_CUT;
-        field->quoted = closes(text, begin, end);
+        int stray = is_stray(text, size, ended, begin, columns);
+        if (stray < 0) return RECORD_CUT;
+        field->quoted = !stray;
     }
     for (size_t i = begin + 1; field->quoted; i++) {
         const char *quote = i < size ? memchr(text + i, '"', size - i) : NULL;
@@ -71,16 +95,16 @@ static enum record_status read_field(const char *text, size_t size, int ended, c
     return status;
 }
 
-/* The record at text[0], and its field number `wanted`. */
+/* The record at text[0], and its field number `wanted`; `columns` of the header, 0: not known. */
 static enum record_status read_record(const char *text, size_t size, int ended, char delimiter,
-                                      size_t wanted, struct record *r)
+                                      size_t columns, size_t wanted, struct record *r)
 {
     size_t at = 0;
     enum record_status all = RECORD_WHOLE;
     *r = (struct record){0};
     for (;; at++) {
         struct field field;
-        enum record_status status = read_field(text, size, ended, delimiter, &at, &field);
+        enum record_status status = read_field(text, size, ended, delimiter, columns, &at, &field);
         if (status == RECORD_CUT) return status;
         if (status == RECORD_BROKEN) all = status;
         if (r->fields++ == wanted) r->wanted = field;
@@ -135,7 +159,7 @@ static size_t columns_of(const struct documents *d, char delimiter, size_t *colu
     int ended = head < DOCUMENTS_HEAD_BYTES;
     *column = SIZE_MAX;
     for (size_t i = 0; i < columns; i++) {
-        if (read_record(bytes_at(&d->bytes), head, ended, delimiter, i, &r) != RECORD_WHOLE)
+        if (read_record(bytes_at(&d->bytes), head, ended, delimiter, 0, i, &r) != RECORD_WHOLE)
             return 0;
         columns = r.fields;
         if (is_named(&r.wanted, d->options.text_field)) *column = i;
@@ -151,7 +175,8 @@ static int is_surely_csv(const struct documents *d, char delimiter, size_t colum
     int ended = left < DOCUMENTS_HEAD_BYTES, quoted = 0;
     struct record r;
     for (; left > 0; records++) {
-        enum record_status status = read_record(text, left, ended, delimiter, 0, &r);
+        enum record_status status =
+            read_record(text, left, ended, delimiter, records ? columns : 0, 0, &r);
         if (status == RECORD_CUT && !ended) break;
         if (status != RECORD_WHOLE || r.fields != columns) return 0;
         quoted |= r.quoted;
@@ -168,7 +193,7 @@ static int no_such_column(const struct documents *d, char delimiter, size_t colu
     for (size_t i = 0; i < columns; i++) {
         char name[64];
         size_t used = strlen(list);
-        read_record(bytes_at(&d->bytes), documents_head(d), 1, delimiter, i, &r);
+        read_record(bytes_at(&d->bytes), documents_head(d), 1, delimiter, 0, i, &r);
         size_t size = r.wanted.size < sizeof name ? unquote(&r.wanted, name) : 0;
         if (size == 0 || used + size + 3 > sizeof list) continue;
         sprintf(list + used, "%s%.*s", used ? ", " : "", (int)size, name);
@@ -219,8 +244,8 @@ static int see_record(struct documents *d, struct record *r, enum record_status 
     struct bytes *b = &d->bytes;
     int result = bytes_ensure(b, 4096);
     while (result == ERR_OK) {
-        *status =
-            read_record(bytes_at(b), bytes_have(b), b->ended, d->csv.delimiter, d->csv.column, r);
+        *status = read_record(bytes_at(b), bytes_have(b), b->ended, d->csv.delimiter,
+                              d->csv.columns, d->csv.column, r);
         if (*status != RECORD_CUT) return ERR_OK;
         if (b->ended || bytes_have(b) >= DOCUMENT_LINE_BYTES) return never_closed(d);
         result = bytes_more(b, DOCUMENT_LINE_BYTES);

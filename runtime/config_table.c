@@ -67,7 +67,8 @@ const struct config_option config_options[] = {
     {"stream", "codec", OPTION_CHOICE, IN(stream.codec), "none", "", 0, 0, codecs,
      "compression on the wire; on one machine it only costs"},
     {"stream", "run_dir", OPTION_PATH, IN(stream.run_dir), "", "", 0, 0, NULL,
-     "folder of the run; empty: $XDG_STATE_HOME/sluice/NAME, or ~/.local/state/sluice/NAME"},
+     "folder of the run, new or empty at first; empty: $XDG_STATE_HOME/sluice/NAME, or "
+     "~/.local/state/sluice/NAME"},
     {"stream", "policy", OPTION_CHOICE, IN(stream.policy), "block", "", 0, 0, policies,
      "block: capture waits for room and nothing is lost; shed: what finds no room is dropped and "
      "counted"},
@@ -281,7 +282,7 @@ const struct config_option config_options[] = {
     {"up", "restart", OPTION_CHOICE, IN(up.restart), "true", "", 0, 0, booleans,
      "start a process again that died"},
     {"up", "progress", OPTION_CHOICE, IN(up.progress), "auto", "", 0, 0, automatic,
-     "one line a second; auto: where standard error is a terminal"},
+     "true: a line each second; auto: each second on a terminal, else each ten seconds; false: none"},
     /* clang-format on */
 };
 const size_t config_options_count = sizeof config_options / sizeof config_options[0];

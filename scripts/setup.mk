@@ -17,7 +17,7 @@ deps: ## install Debian's packages and build llama.cpp into the cache (root or s
 model: ## put SmolLM2 and a text corpus into the cache
 	@scripts/model.sh
 
-quickstart: deps model ## set up, build, and train an SAE on a real model (10 minutes)
+quickstart: deps model ## set up, build, and train an SAE on a real model (6 to 10 minutes)
 	@$(REMAKE) -s all
 	$(BUILD)/sluice up configs/quickstart.yaml
 

@@ -198,6 +198,9 @@ static void the_buffer_stays_as_it_was(void **state)
     struct run *run = *state;
     if (run_command(run, 20, "sluice", "buffer", "info", run->config, NULL) != 0)
         fail_msg("%s", run->err);
+    const char *slabs = strstr(run->out, "slabs");
+    assert_non_null(slabs);
+    if (!(strtod(slabs + strlen("slabs"), NULL) > 0)) fail_msg("no slab in: %s", run->out);
     char *states = run_text(run, "buffer/CONSUMERS/first.state", NULL);
     assert_null(states); /* a replay is no consumer: nothing may wait for it */
 }

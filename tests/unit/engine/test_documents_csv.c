@@ -40,6 +40,9 @@ static void a_quote_among_tabs_joins_no_records(void **state)
 {
     (void)state;
     expect_cut("id\ttext\n0\t\"one\n1\ttwo\n2\tthree\"\n", "\"one|two|three\"|");
+    expect_cut("id\ttext\n0\t\"one\nmore\"\n1\t\"two\n\nmore\"\n",
+               "one\nmore|two\n\nmore|"); /* meant */
+    expect_cut("text\tid\n\"one\nmore\"\t0\ntwo\t1\n", "one\nmore|two|");
     expect_cut("id\ttext\n0\t\"one\" he said\n1\t\"a \"\"b\"\"\"\r\n2\t\"\n3\t\"c",
                "\"one\" he said|a \"b\"|\"|\"c|");
 }
