@@ -11,20 +11,21 @@ OPT     ?= -O2
 BUILD   ?= build
 
 # The tree is the layer diagram: what each folder's tests and binary link, lowest last.
-LIBS        := base proto runtime buffer engine sae
+LIBS        := base proto config runtime buffer engine sae
 PROCESSES   := capture broker sink trainer cli
 uses_base    := base
 uses_proto   := proto base
-uses_runtime := runtime proto base
+uses_config  := config sae proto base
+uses_runtime := runtime config sae proto base
 uses_buffer  := buffer proto base
 uses_engine  := engine proto base
 uses_sae     := sae base
-uses_capture := capture engine runtime proto base
-uses_broker  := broker runtime proto base
-uses_sink    := sink buffer runtime proto base
-uses_trainer := trainer sae buffer runtime proto base
-uses_cli     := cli capture sae engine buffer runtime proto base
-uses_e2e     := capture broker sink trainer cli sae engine buffer runtime proto base
+uses_capture := capture engine runtime config sae proto base
+uses_broker  := broker runtime config sae proto base
+uses_sink    := sink buffer runtime config sae proto base
+uses_trainer := trainer buffer runtime config sae proto base
+uses_cli     := cli capture engine buffer runtime config sae proto base
+uses_e2e     := capture broker sink trainer cli engine buffer runtime config sae proto base
 uses_bench   := $(uses_e2e)
 uses_fuzz    := $(uses_e2e)
 
@@ -48,7 +49,7 @@ LIBRARIES   = $(shell pkg-config --libs libzmq libuv libmicrohttpd jansson yaml-
 LLAMA_CFLAGS = $(shell scripts/llama.sh --cflags 2>/dev/null)
 LLAMA_LIBS   = $(shell scripts/llama.sh --libs 2>/dev/null)
 
-sources   = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c))
+sources   = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c $(1)/*/*.c))
 objects   = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
 libraries = $(foreach l,$(1),$(BUILD)/lib$(l).a)
 links     = -Wl,--start-group $(call libraries,$(1)) -Wl,--end-group
@@ -99,7 +100,7 @@ $(foreach d,$(LIBS) $(PROCESSES),$(eval $(call test_rule,$(d),unit/$(d))))
 $(BUILD)/tests/engine/% $(BUILD)/tests/e2e/%: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(eval $(call test_rule,e2e,e2e))
 $(eval $(call test_rule,bench,bench))
-# sae/blas.c loads OpenBLAS when it is needed; some benches call it themselves.
+# sae/cpu/blas.c loads OpenBLAS when it is needed; some benches call it themselves.
 $(BENCHES): private LIBRARIES += $(shell pkg-config --libs openblas 2>/dev/null)
 
 unit: $(TESTS) ## build and run the unit tests

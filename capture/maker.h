@@ -6,7 +6,7 @@
 #define SLUICE_CAPTURE_MAKER_H
 
 #include "capture/sender.h"
-#include "runtime/config.h"
+#include "config/config.h"
 #include "runtime/left_out.h"
 #include "runtime/room.h"
 

@@ -4,7 +4,7 @@
 #include "base/safetensors.h"
 #include "base/streams.h"
 #include "runtime/log.h"
-#include "runtime/made.h"
+#include "config/made.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 #include "engine/options.h"
 #include "proto/descriptor.h"
-#include "runtime/config.h"
+#include "config/config.h"
 
 struct source;
 

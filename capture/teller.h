@@ -12,7 +12,7 @@
 
 #include "capture/filter.h"
 #include "engine/engine.h"
-#include "runtime/config.h"
+#include "config/config.h"
 #include "runtime/left_out.h"
 #include "runtime/room.h"
 

@@ -2,7 +2,7 @@
 #ifndef SLUICE_CLI_COMMANDS_H
 #define SLUICE_CLI_COMMANDS_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 #include "runtime/options.h"
 
 /* All: results on stdout; ERR_OK, or an error with err_text(). They block for a second or a few,

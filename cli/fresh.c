@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "runtime/folder.h"
-#include "runtime/made.h"
+#include "config/made.h"
 
 #include <dirent.h>
 #include <errno.h>

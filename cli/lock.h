@@ -2,7 +2,7 @@
 #ifndef SLUICE_CLI_LOCK_H
 #define SLUICE_CLI_LOCK_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 
 /* Take RUN/lock, after the folder has been claimed (runtime/folder.h: its errors). It is inherited
  * by all children on purpose: as long as one of them lives, nobody else may run the stream. Where

@@ -3,7 +3,7 @@
 #ifndef SLUICE_CLI_OUTCOME_H
 #define SLUICE_CLI_OUTCOME_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 
 #include <jansson.h>
 

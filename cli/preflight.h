@@ -2,7 +2,7 @@
 #ifndef SLUICE_CLI_PREFLIGHT_H
 #define SLUICE_CLI_PREFLIGHT_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 
 /* Each section against what its process cannot do without, the environment, the run's folder,
  * model and corpus files, standard input where it is the corpus. All that is wrong is told: the

@@ -3,7 +3,7 @@
 #define SLUICE_CLI_PROBE_H
 
 #include "engine/engine.h"
-#include "runtime/config.h"
+#include "config/config.h"
 
 struct probe {
     uint32_t width;

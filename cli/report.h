@@ -2,7 +2,7 @@
 #ifndef SLUICE_CLI_REPORT_H
 #define SLUICE_CLI_REPORT_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef SLUICE_CLI_UP_H
 #define SLUICE_CLI_UP_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 #include "runtime/options.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "proto/descriptor.h"
-#include "runtime/made.h"
+#include "config/made.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -14,7 +14,7 @@
 #ifndef SLUICE_RUNTIME_FOLDER_H
 #define SLUICE_RUNTIME_FOLDER_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 
 #define FOLDER_MARKER "sluice.run"
 

@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
-#include "runtime/address.h"
+#include "config/address.h"
 #include "runtime/metrics.h"
 
 #include <arpa/inet.h>

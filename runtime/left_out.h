@@ -8,7 +8,7 @@
 #ifndef SLUICE_RUNTIME_LEFT_OUT_H
 #define SLUICE_RUNTIME_LEFT_OUT_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 
 enum { LEFT_OUT_SKIPS = 4, LEFT_OUT_PLACE_BYTES = 256, LEFT_OUT_TEXT_BYTES = 1024 };
 

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "proto/frame.h"
-#include "runtime/address.h"
+#include "config/address.h"
 
 #include <errno.h>
 #include <fcntl.h>

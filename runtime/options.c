@@ -1,9 +1,9 @@
 #include "runtime/options.h"
 
 #include "base/err.h"
-#include "runtime/config.h"
-#include "runtime/man.h"
-#include "runtime/nearest.h"
+#include "config/config.h"
+#include "config/man.h"
+#include "config/nearest.h"
 
 #include <errno.h>
 #include <stdlib.h>

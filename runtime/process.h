@@ -15,7 +15,7 @@
 #ifndef SLUICE_RUNTIME_PROCESS_H
 #define SLUICE_RUNTIME_PROCESS_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 #include "runtime/http.h"
 #include "runtime/link.h"
 #include "runtime/log.h"

@@ -5,7 +5,7 @@
 #ifndef SLUICE_RUNTIME_ROOM_H
 #define SLUICE_RUNTIME_ROOM_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 #include "runtime/metrics.h"
 
 #include <pthread.h>

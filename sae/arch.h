@@ -5,8 +5,8 @@
 #ifndef SLUICE_SAE_ARCH_H
 #define SLUICE_SAE_ARCH_H
 
-#include "sae/kernels.h"
-#include "sae/pool.h"
+#include "sae/cpu/kernels.h"
+#include "sae/cpu/pool.h"
 #include "sae/sae.h"
 
 struct sae;

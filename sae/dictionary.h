@@ -14,10 +14,10 @@
 #define SLUICE_SAE_DICTIONARY_H
 
 #include "sae/arch.h"
-#include "sae/collector.h"
-#include "sae/exact.h"
-#include "sae/lists.h"
-#include "sae/screen.h"
+#include "sae/cpu/collector.h"
+#include "sae/cpu/exact.h"
+#include "sae/cpu/lists.h"
+#include "sae/cpu/screen.h"
 
 enum {
     TASK_FEATURES = 16, /* features of an item of the gradient and update tasks */

@@ -2,9 +2,9 @@
 
 #include "base/err.h"
 #include "sae/arch.h"
-#include "sae/blas.h"
+#include "sae/cpu/blas.h"
 #include "sae/saved.h"
-#include "sae/screen.h"
+#include "sae/cpu/screen.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,57 +14,6 @@
 static const struct arch *arch_of(enum sae_arch arch)
 {
     return arch == SAE_COUNT ? &count_arch : &dictionary_arch;
-}
-
-void sae_options_default(enum sae_arch arch, struct sae_options *options)
-{
-    *options = (struct sae_options){
-        .arch = arch,
-        .activation = sae_arch_activation(arch),
-        .hooks = 1,
-        .learning_rate = sae_arch_learning_rate(arch, 0),
-        .decoder_lr_factor = sae_arch_decoder_lr_factor(arch, sae_arch_activation(arch)),
-        .lambda = sae_arch_lambda(arch),
-        .lambda_ramp = sae_arch_lambda_ramp(arch),
-        .bandwidth = 2,
-        .pre_act_coefficient = 3e-6,
-        .levels = arch == SAE_MATRYOSHKA ? 5 : 1,
-        .aux_coefficient = 1.0 / 32,
-        .decay = 0.2,
-        .beta1 = arch == SAE_GATED ? 0 : 0.9,
-        .beta2 = 0.999,
-        .epsilon = 1e-8,
-        .clip_norm = 1,
-        .dead_window_rows = 10000000,
-        .batch_rows = 4096,
-        .threads = 1,
-    };
-}
-
-enum sae_arch sae_activation(const struct sae_options *o)
-{
-    return sae_arch_of_hooks(o->arch) ? o->activation : o->arch;
-}
-
-int sae_keeps_largest(const struct sae_options *o)
-{
-    return sae_arch_keeps_largest(sae_activation(o));
-}
-
-uint32_t sae_in_width(const struct sae_options *o)
-{
-    return o->arch == SAE_TRANSCODER ? o->width_in : o->width;
-}
-
-uint32_t sae_out_width(const struct sae_options *o)
-{
-    return o->arch == SAE_TRANSCODER ? o->width - o->width_in : o->width;
-}
-
-uint64_t sae_weights(const struct sae_options *o)
-{
-    uint64_t in = sae_in_width(o), out = sae_out_width(o);
-    return o->arch == SAE_COUNT ? 0 : o->features * (in + out) + (o->skip ? in * out : 0);
 }
 
 static int in_range(const char *name, double value, double least, double most)

@@ -12,76 +12,10 @@
 #define SLUICE_SAE_SAE_H
 
 #include "base/row.h"
-#include "base/sae_arch.h"
+#include "sae/options.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-enum {
-    SAE_MAX_WIDTH = 1 << 20,
-    SAE_MAX_FEATURES = 1 << 24,
-    SAE_MAX_BATCH_ROWS = 1 << 20,
-    SAE_MAX_THREADS = 1024,
-    SAE_MAX_LEVELS = 16,
-    SAE_ASSUMED_STEPS = 20000, /* the plan by which shares are counted where there is none */
-};
-
-struct pool;
-
-struct sae_options {
-    enum sae_arch arch;
-    enum sae_arch activation; /* transcoder, crosscoder: SAE_L1, SAE_TOPK or SAE_BATCHTOPK */
-    uint32_t width;     /* of a row: D, but transcoder: of what goes in and what is to come out */
-    uint32_t width_in;  /* transcoder: of what goes in, a row's first values; others: 0 */
-    uint32_t hooks;     /* crosscoder: hooks of one width that a row is made of; others: 1 */
-    uint32_t skip;      /* transcoder: 1: a linear map of what goes in is added to what comes out */
-    uint32_t features;  /* F */
-    uint32_t k;         /* topk: active features a row; batchtopk, matryoshka: on average */
-    uint32_t levels;    /* matryoshka: nested prefixes, each half of the next; the last is F */
-    double lambda;      /* l1, jumprelu, gated: sparsity coefficient at full strength */
-    double lambda_ramp; /* the same: share of planned steps over which it rises from 0 */
-    double bandwidth;   /* jumprelu: of the straight-through gradient about a threshold */
-    double pre_act_coefficient; /* jumprelu: of the loss that lifts what is below its threshold */
-    double aux_coefficient;     /* topk and its kin: 0 switches AuxK off */
-    uint32_t k_aux;             /* the same: 0 = the power of two nearest D/2 */
-    double learning_rate;
-    double decoder_lr_factor;     /* times learning_rate: that of W_dec */
-    double warmup;                /* share of planned steps over which the rate rises from 0 */
-    double decay;                 /* share of planned steps, at the end, over which it falls to 0 */
-    double beta1, beta2, epsilon; /* Adam */
-    double clip_norm;             /* the gradient's norm is clipped to this; 0 = off */
-    uint64_t planned_steps;    /* 0: unknown; then warm-up and ramp count by SAE_ASSUMED_STEPS, and
-                                * no decay begins. Past the plan the rate stays at its last value */
-    uint64_t dead_window_rows; /* a feature that has not fired for so many rows is dead */
-    uint32_t batch_rows;       /* B at most */
-    uint32_t threads;          /* without a pool */
-    struct pool *pool;         /* threads shared with other SAEs of the caller's; NULL = own ones */
-    uint64_t seed;
-    const float *mean; /* (width) of the scaled rows: start of b_dec (topk); NULL = zeros.
-                        * Read by sae_new() alone */
-};
-
-/* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
- * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk,
- * batchtopk, matryoshka: coefficient 1/32, rate 1e-3 and of W_dec 3 times that, matryoshka 5
- * levels; jumprelu: lambda 10 over all steps, rate 2e-4, bandwidth 2, pre_act_coefficient 3e-6;
- * gated: lambda 5 over 5 %, rate 3e-4, beta1 0 as published; transcoder: activation topk and its
- * rate, no skip (width_in is the caller's to set); crosscoder: activation l1, its lambda and rate
- * (hooks is the caller's to set; who sets another activation sets learning_rate and
- * decoder_lr_factor too); all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of
- * 4,096, one thread, window 1e7 rows. */
-void sae_options_default(enum sae_arch arch, struct sae_options *options);
-
-/* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
-int sae_keeps_largest(const struct sae_options *options);
-/* What a transcoder's or crosscoder's features are like; of the others, the architecture itself. */
-enum sae_arch sae_activation(const struct sae_options *options);
-/* Values of a row that the encoder sees: width, but width_in of a transcoder. */
-uint32_t sae_in_width(const struct sae_options *options);
-/* Values that a row is reconstructed by: width, but width - width_in of a transcoder. */
-uint32_t sae_out_width(const struct sae_options *options);
-/* Entries of W_enc, W_dec and W_skip together; 0 for `count`. */
-uint64_t sae_weights(const struct sae_options *options);
 
 struct sae_batch {
     const float *x;           /* (rows, width), scaled */

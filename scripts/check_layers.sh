@@ -9,17 +9,19 @@ may_include() {
     case $1 in
     base) ;;
     proto) echo base ;;
-    runtime | buffer | engine) echo proto base ;;
+    buffer | engine) echo proto base ;;
     sae) echo base ;;
-    capture) echo engine runtime proto base ;;
-    broker) echo runtime proto base ;;
-    sink) echo buffer runtime proto base ;;
-    trainer) echo sae buffer runtime proto base ;;
+    config) echo sae/options.h proto base ;;
+    runtime) echo config proto base ;;
+    capture) echo engine runtime config proto base ;;
+    broker) echo runtime config proto base ;;
+    sink) echo buffer runtime config proto base ;;
+    trainer) echo sae buffer runtime config proto base ;;
     # `check` opens what a capture would (capture/source.h): there is one way from options to an engine.
-    cli) echo capture/source.h sae engine buffer runtime proto base ;;
+    cli) echo capture/source.h sae engine buffer runtime config proto base ;;
     esac
 }
-rooms='base proto runtime buffer engine sae capture broker sink trainer cli'
+rooms='base proto config runtime buffer engine sae capture broker sink trainer cli'
 
 # The files (a glob) that may include a header which is not the C library's, the kernel's or the
 # compiler's.
@@ -32,9 +34,9 @@ may_hold() {
     zmq.h) echo 'runtime/link.c' ;;
     uv.h) echo 'runtime/*' ;;
     microhttpd.h) echo 'runtime/http.c' ;;
-    yaml.h) echo 'runtime/config_@(yaml|merge).[ch]' ;;
+    yaml.h) echo 'config/@(yaml|merge).[ch]' ;;
     llama.h | ggml*.h | gguf.h) echo 'engine/llama*.c' ;;
-    cblas.h) echo 'sae/blas.c' ;;
+    cblas.h) echo 'sae/cpu/blas.c' ;;
     zlib.h | zstd.h | zstd_errors.h | bzlib.h | lzma.h) echo 'engine/unpack_*.c' ;;
     zip.h) echo 'engine/npz.c' ;;
     esac
@@ -88,7 +90,7 @@ check() {
 files=0
 for room in $rooms; do
     [ -d "$room" ] || continue
-    for file in "$room"/*.[ch]; do
+    for file in "$room"/*.[ch] "$room"/*/*.[ch]; do
         [ -e "$file" ] || continue
         files=$((files + 1))
         while IFS=: read -r line header; do

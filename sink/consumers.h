@@ -6,7 +6,7 @@
 #define SLUICE_SINK_CONSUMERS_H
 
 #include "buffer/coverage.h"
-#include "runtime/config.h"
+#include "config/config.h"
 
 struct consumers;
 

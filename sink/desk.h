@@ -9,7 +9,7 @@
 #define SLUICE_SINK_DESK_H
 
 #include "proto/message.h"
-#include "runtime/config.h"
+#include "config/config.h"
 #include "sink/intake.h"
 
 struct desk_options {

@@ -8,7 +8,7 @@
 
 #include "buffer/store.h"
 #include "proto/descriptor.h"
-#include "runtime/config.h"
+#include "config/config.h"
 #include "sink/consumers.h"
 #include "sink/sessions.h"
 

@@ -1,6 +1,6 @@
 #include "trainer/gauges.h"
 
-#include "runtime/config.h"
+#include "config/config.h"
 
 #define COUNTER(n, h)   .name = (n), .kind = METRIC_COUNTER, .help = (h)
 #define VALUE(n, h)     .name = (n), .kind = METRIC_GAUGE, .help = (h)

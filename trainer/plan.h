@@ -6,7 +6,7 @@
 #define SLUICE_TRAINER_PLAN_H
 
 #include "proto/descriptor.h"
-#include "runtime/config.h"
+#include "config/config.h"
 #include "sae/sae.h"
 
 struct pool;

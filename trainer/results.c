@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "runtime/log.h"
-#include "sae/export.h"
+#include "sae/export/export.h"
 #include "trainer/changes.h"
 #include "trainer/metadata.h"
 #include "trainer/warnings.h"

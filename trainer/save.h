@@ -7,7 +7,7 @@
 #define SLUICE_TRAINER_SAVE_H
 
 #include "buffer/consumer.h"
-#include "runtime/config.h"
+#include "config/config.h"
 #include "sae/sae.h"
 #include "trainer/plan.h"
 

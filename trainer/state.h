@@ -4,7 +4,7 @@
 #define SLUICE_TRAINER_STATE_H
 
 #include "buffer/draw.h"
-#include "sae/pool.h"
+#include "sae/cpu/pool.h"
 #include "trainer/held_out.h"
 #include "trainer/history.h"
 #include "trainer/plan.h"

@@ -10,7 +10,7 @@
 #ifndef SLUICE_TRAINER_TRAINING_H
 #define SLUICE_TRAINER_TRAINING_H
 
-#include "runtime/config.h"
+#include "config/config.h"
 #include "runtime/metrics.h"
 #include "runtime/room.h"
 

@@ -2,7 +2,7 @@
  * Any bytes as a configuration: refused with a text that names the place, or accepted, and then
  * what is printed loads again and prints the same.
  */
-#include "runtime/config.h"
+#include "config/config.h"
 
 #include "base/err.h"
 

@@ -21,7 +21,7 @@
 #include "base/fileio.h"
 #include "base/rng.h"
 #include "base/safetensors.h"
-#include "sae/export.h"
+#include "sae/export/export.h"
 
 enum { D = 576, F = 1152, K = 32, BATCH = 1024, STEPS = 40, MADE_ROWS = 4096, KEPT = 2048 };
 

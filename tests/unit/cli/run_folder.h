@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
-#include "runtime/config.h"
+#include "config/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>

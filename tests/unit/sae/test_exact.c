@@ -1,7 +1,7 @@
 /* Exact values of candidates, however many fit at once. */
 #include "base/err.h"
 #include "base/rng.h"
-#include "sae/exact.h"
+#include "sae/cpu/exact.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

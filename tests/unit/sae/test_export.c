@@ -12,7 +12,7 @@
 #include "base/fileio.h"
 #include "base/safetensors.h"
 #include "sae/dictionary.h"
-#include "sae/export.h"
+#include "sae/export/export.h"
 
 #include "helper.h"
 

@@ -1,5 +1,5 @@
 /* Hooks in the words of TransformerLens, however their user wrote them. */
-#include "sae/hook_names.h"
+#include "sae/export/hook_names.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -10,7 +10,7 @@
 
 #include "base/err.h"
 #include "base/rng.h"
-#include "sae/kernels.h"
+#include "sae/cpu/kernels.h"
 #include "sae/sae.h"
 
 enum { MOST = 700, VECTORS = 40 };

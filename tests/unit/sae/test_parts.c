@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "sae/lists.h"
-#include "sae/pool.h"
+#include "sae/cpu/lists.h"
+#include "sae/cpu/pool.h"
 #include "sae/schedule.h"
 #include "sae/truth.h"
 

@@ -1,0 +1,18 @@
+/*
+ * Which addresses stay on this machine. There is no encryption and no access control yet, so
+ * nothing is served or reached beyond loopback.
+ */
+#ifndef SLUICE_CONFIG_ADDRESS_H
+#define SLUICE_CONFIG_ADDRESS_H
+
+#include <stddef.h>
+
+/* Whether host[length] is localhost, ::1, [::1] or in 127.0.0.0/8. Names are not looked up. */
+int address_is_loopback(const char *host, size_t length);
+/* HTTP: "127.0.0.1:0", "[::1]:9090", "off". ERR_USAGE: the text says why, without naming the key.
+ */
+int address_http_check(const char *address);
+/* ZeroMQ: "ipc:///absolute/path", "tcp://127.0.0.1:PORT". ERR_USAGE as above. */
+int address_endpoint_check(const char *endpoint);
+
+#endif

@@ -1,0 +1,331 @@
+/* What must hold between options, as far as it can be known without the model. */
+#include "config/table.h"
+
+#include "base/err.h"
+#include "proto/message.h"
+#include "config/address.h"
+#include "config/made.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLACE_BYTES = 320 };
+
+void config_origin_text(const struct config *config, const char *section, const char *key,
+                        char *out, size_t bytes)
+{
+    int index = config_option_find(section, key);
+    struct config_origin origin = {0};
+    if (index >= 0) origin = config->origins->option[index];
+    if (origin.from_set) {
+        snprintf(out, bytes, "--set %s.%s", section, key);
+    } else if (origin.line > 0) {
+        snprintf(out, bytes, "%.200s:%d: %s.%s", config->file, origin.line, section, key);
+    } else {
+        snprintf(out, bytes, "%.200s: %s.%s (not given)", config->file, section, key);
+    }
+}
+
+static int fail(const struct config *config, const char *section, const char *key, const char *fmt,
+                ...) __attribute__((format(printf, 4, 5)));
+static int fail(const struct config *config, const char *section, const char *key, const char *fmt,
+                ...)
+{
+    char place[PLACE_BYTES], why[640];
+    config_origin_text(config, section, key, place, sizeof place);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why, sizeof why, fmt, args);
+    va_end(args);
+    return err_set(ERR_USAGE, "%s: %s", place, why);
+}
+
+static int fail_sae(const struct config *config, uint32_t index, const char *key, const char *fmt,
+                    ...) __attribute__((format(printf, 4, 5)));
+static int fail_sae(const struct config *config, uint32_t index, const char *key, const char *fmt,
+                    ...)
+{
+    char why[640];
+    const struct config_origin *origin = &config->origins->sae[index];
+    int set = config->origins->given[index][config_option_find(CONFIG_SAES, key)] == CONFIG_SET;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(why, sizeof why, fmt, args);
+    va_end(args);
+    if (origin->from_set || set)
+        return err_set(ERR_USAGE, "--set trainer.saes.%u.%s: %s", index, key, why);
+    return err_set(ERR_USAGE, "%.200s:%d: trainer.saes.%u.%s: %s", config->file, origin->line,
+                   index, key, why);
+}
+
+static int check_addresses(const struct config *c)
+{
+    const struct {
+        const char *section, *key, *value;
+        int (*local)(const char *);
+    } addresses[] = {
+        {"capture", "http", c->capture.http, address_http_check},
+        {"broker", "http", c->broker.http, address_http_check},
+        {"sink", "http", c->sink.http, address_http_check},
+        {"trainer", "http", c->trainer.http, address_http_check},
+        {"broker", "front", c->broker.front, address_endpoint_check},
+        {"broker", "back", c->broker.back, address_endpoint_check},
+    };
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        int endpoint = addresses[i].local == address_endpoint_check;
+        if (endpoint && !addresses[i].value[0]) continue;
+        if (addresses[i].local(addresses[i].value) == ERR_OK) continue;
+        char why[640];
+        snprintf(why, sizeof why, "%s", err_text());
+        return fail(c, addresses[i].section, addresses[i].key, "%s", why);
+    }
+    if (c->broker.front[0] && strcmp(c->broker.front, c->broker.back) == 0)
+        return fail(c, "broker", "back", "is the same endpoint as broker.front");
+    return ERR_OK;
+}
+
+static const char name_rule[] = "1 to 63 letters, digits, dots, dashes and underscores";
+
+static int name_ok(const char *name)
+{
+    return message_name_ok(name) && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static int check_names(const struct config *c)
+{
+    if (!c->stream.name[0]) return fail(c, "stream", "name", "is required: %s", name_rule);
+    if (!name_ok(c->stream.name))
+        return fail(c, "stream", "name", "'%.80s' is not a name: %s", c->stream.name, name_rule);
+    const struct config_list *consumers = &c->trainer.consumers;
+    for (uint32_t i = 0; i < consumers->count; i++) {
+        const char *name = consumers->item[i];
+        if (!name_ok(name))
+            return fail(c, "trainer", "consumers", "'%.80s' is not a name: %s", name, name_rule);
+        if (made_name_taken(name))
+            return fail(c, "trainer", "consumers",
+                        "'%s' is a file or folder of the run itself; HINT: choose another name",
+                        name);
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(name, consumers->item[j]) == 0)
+                return fail(c, "trainer", "consumers", "'%s' is there twice", name);
+    }
+    for (uint32_t i = 0; i < c->stream.hooks.count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(c->stream.hooks.item[i], c->stream.hooks.item[j]) == 0)
+                return fail(c, "stream", "hooks", "'%.80s' is there twice",
+                            c->stream.hooks.item[i]);
+    return ERR_OK;
+}
+
+/* Whether some autoencoder that the same item stands for uses the key. */
+static int used_in_item(const struct config *c, uint32_t index, const char *key)
+{
+    for (uint32_t i = 0; i < c->trainer.saes_count; i++)
+        if (c->origins->item[i] == c->origins->item[index] &&
+            config_sae_uses(&c->trainer.saes[i], key))
+            return 1;
+    return 0;
+}
+
+/* A key that the architecture doesn't know: its user expects something of it. One value of an item
+ * of several architectures is for those that know it. */
+static int check_meaning(const struct config *c, uint32_t index)
+{
+    const struct config_sae *sae = &c->trainer.saes[index];
+    const char *arch = sae_arch_name((enum sae_arch)sae->arch);
+    for (size_t i = 0; i < config_options_count; i++) {
+        const char *key = config_options[i].key;
+        int given = c->origins->given[index][i];
+        if (given == CONFIG_ABSENT || config_sae_uses(sae, key)) continue;
+        if (given == CONFIG_VALUES)
+            return fail_sae(c, index, key,
+                            "is a list, but means nothing to %s: the same would be trained again "
+                            "for each value; HINT: give %s an item of its own",
+                            arch, arch);
+        if (given == CONFIG_SET || !used_in_item(c, index, key))
+            return fail_sae(c, index, key,
+                            "means nothing to %s; HINT: leave it out, or replace the item as a "
+                            "whole: --set 'trainer.saes=[{arch: %s, ...}]'",
+                            arch, arch);
+    }
+    return ERR_OK;
+}
+
+/* What an architecture asks of the stream's hooks. */
+static int check_hooks(const struct config *c, uint32_t index)
+{
+    const struct config_sae *sae = &c->trainer.saes[index];
+    uint32_t hooks = c->stream.hooks.count;
+    int transcoder = sae->arch == SAE_TRANSCODER, crosscoder = sae->arch == SAE_CROSSCODER;
+    if (transcoder && hooks != 2)
+        return fail_sae(
+            c, index, "arch",
+            "a transcoder needs two stream.hooks, what goes in and what is to come out, "
+            "such as [ffn_norm-15, ffn_out-15]; there %s %u",
+            hooks == 1 ? "is" : "are", hooks);
+    if (crosscoder && hooks < 2)
+        return fail_sae(c, index, "arch",
+                        "a crosscoder needs two stream.hooks or more, such as [resid_post.10, "
+                        "resid_post.15]; there %s %u",
+                        hooks == 1 ? "is" : "are", hooks);
+    return ERR_OK;
+}
+
+static int check_sae(const struct config *c, uint32_t index)
+{
+    const struct config_sae *sae = &c->trainer.saes[index];
+    int keeps_largest = sae_arch_keeps_largest(config_activation(sae));
+    int result = check_meaning(c, index);
+    if (result == ERR_OK) result = check_hooks(c, index);
+    if (result != ERR_OK) return result;
+    if (sae->arch != SAE_COUNT && sae->features == 0)
+        return fail_sae(c, index, "features", "is required: the number of latents");
+    if (keeps_largest && sae->k == 0)
+        return fail_sae(c, index, "k", "is required by %s: active features of a row",
+                        sae_arch_name(config_activation(sae)));
+    if (sae->arch == SAE_MATRYOSHKA && sae->features >> (sae->levels - 1) == 0)
+        return fail_sae(c, index, "levels",
+                        "%u levels need at least %u features: each is half of the next",
+                        sae->levels, 1u << (sae->levels - 1));
+    if (keeps_largest && sae->features < sae->k)
+        return fail_sae(c, index, "k", "%u is more than features (%u)", sae->k, sae->features);
+    if (sae->k_aux > sae->features)
+        return fail_sae(c, index, "k_aux", "%u is more than features (%u)", sae->k_aux,
+                        sae->features);
+    if (sae->dead_window_rows && sae->dead_window_steps)
+        return fail_sae(c, index, "dead_window_steps",
+                        "is given beside dead_window_rows; HINT: leave one of them out");
+    if (sae->lambda < 0 || sae->lambda_ramp < 0)
+        return fail_sae(c, index, sae->lambda < 0 ? "lambda" : "lambda_ramp",
+                        "must be 0 or more, or -1 for the architecture's own");
+    if (sae->warmup + sae->decay > 1)
+        return fail_sae(c, index, "warmup",
+                        "warmup and decay together are more than the whole run");
+    if (!name_ok(sae->name))
+        return fail_sae(c, index, "name", "'%.80s' is not a name: %s", sae->name, name_rule);
+    for (uint32_t j = 0; j < index; j++)
+        if (strcmp(sae->name, c->trainer.saes[j].name) == 0)
+            return fail_sae(c, index, "name",
+                            "'%s' is there twice; HINT: give each item a name, and each value of a "
+                            "list once",
+                            sae->name);
+    return ERR_OK;
+}
+
+static int check_corpus(const struct config *c)
+{
+    for (uint32_t i = 0; i < c->capture.corpus.count; i++) {
+        if (strcmp(c->capture.corpus.item[i], "-") != 0) continue;
+        if (c->capture.producers > 1)
+            return fail(c, "capture", "producers",
+                        "standard input cannot be shared by %u producers; HINT: use 1, or files",
+                        c->capture.producers);
+        if (c->capture.resumable)
+            return fail(c, "capture", "corpus",
+                        "\"-\" cannot be read again after a crash; HINT: set capture.resumable: "
+                        "false and accept that rows in flight are then lost, or use files");
+    }
+    return ERR_OK;
+}
+
+/* Bytes that one row takes in a slab. */
+static uint64_t row_bytes(const struct config *c, uint32_t width)
+{
+    uint64_t one = frame_raw_bytes(1, width, (uint8_t)c->stream.dtype);
+    uint64_t two = frame_raw_bytes(2, width, (uint8_t)c->stream.dtype);
+    return two > one ? two - one : 0;
+}
+
+int config_check_rows(const struct config *c, uint32_t width, uint64_t capacity_rows)
+{
+    uint64_t bytes = row_bytes(c, width);
+    if (bytes == 0)
+        return err_set(ERR_USAGE, "rows of width %u are wider than a frame holds (%d)", width,
+                       FRAME_MAX_WIDTH);
+    if (capacity_rows == 0) capacity_rows = c->sink.size_bytes / bytes;
+    unsigned long long capacity = capacity_rows;
+    if (c->trainer.min_rows > capacity_rows)
+        return fail(c, "trainer", "min_rows",
+                    "%llu rows are more than the buffer holds (%llu rows of %llu bytes in "
+                    "sink.size); HINT: lower it, leave it out for half of the buffer, or raise "
+                    "sink.size",
+                    (unsigned long long)c->trainer.min_rows, capacity, (unsigned long long)bytes);
+    if (c->trainer.batch_rows > capacity_rows / 4)
+        return fail(c, "trainer", "batch_rows",
+                    "a batch of %u rows is more than a quarter of the buffer (%llu rows); HINT: "
+                    "at most %llu, or raise sink.size to %llu bytes",
+                    c->trainer.batch_rows, capacity, capacity / 4,
+                    4ull * c->trainer.batch_rows * bytes);
+    return ERR_OK;
+}
+
+static int check_hooks_of(const struct config_sae *sae, const struct config_hook *hooks,
+                          uint32_t count)
+{
+    if (sae->arch == SAE_TRANSCODER && count != 2)
+        return err_set(ERR_USAGE,
+                       "autoencoder %s: a transcoder needs a stream of two hooks, not %u",
+                       sae->name, count);
+    for (uint32_t h = 1; sae->arch == SAE_CROSSCODER && h < count; h++)
+        if (hooks[h].width != hooks[0].width)
+            return err_set(ERR_USAGE,
+                           "autoencoder %s: a crosscoder needs hooks of one width; %s has %u "
+                           "values, %s %u",
+                           sae->name, hooks[0].name, hooks[0].width, hooks[h].name, hooks[h].width);
+    return ERR_OK;
+}
+
+int config_check_hooks(const struct config *c, const struct config_hook *hooks, uint32_t count)
+{
+    int result = ERR_OK;
+    for (uint32_t i = 0; i < c->trainer.saes_count && result == ERR_OK; i++)
+        result = check_hooks_of(&c->trainer.saes[i], hooks, count);
+    return result;
+}
+
+int config_check(const struct config *c)
+{
+    int result = check_names(c);
+    if (result == ERR_OK) result = check_addresses(c);
+    if (result == ERR_OK) result = check_corpus(c);
+    for (uint32_t i = 0; i < c->trainer.saes_count && result == ERR_OK; i++)
+        result = check_sae(c, i);
+    if (result == ERR_OK && c->sink.slab_bytes > c->sink.size_bytes / 64)
+        result = fail(c, "sink", "slab",
+                      "a slab of %llu bytes leaves fewer than 64 in sink.size; HINT: leave it out",
+                      (unsigned long long)c->sink.slab_bytes);
+    if (result == ERR_OK && c->capture.engine == CONFIG_SYNTHETIC && c->trainer.consumers.count)
+        result = config_check_rows(c, c->capture.synthetic.width, 0);
+    return result;
+}
+
+static int check_capture(const struct config *c)
+{
+    if (c->capture.engine == CONFIG_LLAMA) {
+        if (!c->stream.model[0])
+            return fail(c, "stream", "model",
+                        "is required by the llama engine: a GGUF file, or smollm2 after "
+                        "`make model`");
+        if (c->stream.hooks.count == 0)
+            return fail(c, "stream", "hooks",
+                        "is required by the llama engine, such as [resid_post.15]");
+        if (c->capture.corpus.count == 0)
+            return fail(c, "capture", "corpus",
+                        "is required by the llama engine: files, patterns, or corpus after "
+                        "`make model`");
+    }
+    if (c->capture.engine == CONFIG_FILES && c->capture.files.count == 0)
+        return fail(c, "capture", "files",
+                    "is required by the files engine: safetensors or .npy files");
+    return ERR_OK;
+}
+
+int config_check_section(const struct config *c, const char *section)
+{
+    if (strcmp(section, "capture") == 0) return check_capture(c);
+    if (strcmp(section, "trainer") == 0 && c->trainer.saes_count == 0)
+        return fail(c, "trainer", "saes",
+                    "is required: [{arch: topk, features: 4608, k: 32, lr: 1e-3}]");
+    return ERR_OK;
+}

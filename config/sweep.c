@@ -1,0 +1,98 @@
+/* An item of trainer.saes with lists in it: which values are in turn, and what the autoencoders
+ * that it stands for are called. */
+#include "config/table.h"
+
+#include "base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_BYTES = 512 };
+
+double config_sweep_count(const struct config_sweep *sweep)
+{
+    double count = 1;
+    for (size_t i = 0; i < config_options_count; i++)
+        if (sweep->length[i]) count *= sweep->length[i];
+    return count;
+}
+
+int config_sweep_next(struct config_sweep *sweep)
+{
+    for (size_t i = config_options_count; i-- > 0;) {
+        if (!sweep->length[i]) continue;
+        if (++sweep->at[i] < sweep->length[i]) return 1;
+        sweep->at[i] = 0;
+    }
+    return 0;
+}
+
+int config_sae_uses(const struct config_sae *sae, const char *key)
+{
+    enum { KEEPS_LARGEST = -1, HAS_LAMBDA = -2, OF_HOOKS = -3 };
+    static const struct {
+        const char *key;
+        int arch; /* or a kind of them */
+    } keys[] = {
+        {"activation", OF_HOOKS},    {"skip", SAE_TRANSCODER},
+        {"k", KEEPS_LARGEST},        {"aux_coefficient", KEEPS_LARGEST},
+        {"k_aux", KEEPS_LARGEST},    {"lambda", HAS_LAMBDA},
+        {"lambda_ramp", HAS_LAMBDA}, {"bandwidth", SAE_JUMPRELU},
+        {"levels", SAE_MATRYOSHKA},  {"pre_act_coefficient", SAE_JUMPRELU},
+    };
+    enum sae_arch arch = config_activation(sae);
+    if (arch == SAE_COUNT) return strcmp(key, "arch") == 0 || strcmp(key, "name") == 0;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (strcmp(keys[i].key, key) != 0) continue;
+        if (keys[i].arch == KEEPS_LARGEST) return sae_arch_keeps_largest(arch);
+        if (keys[i].arch == OF_HOOKS) return sae_arch_of_hooks((enum sae_arch)sae->arch);
+        return keys[i].arch == HAS_LAMBDA ? sae_arch_lambda(arch) > 0 : keys[i].arch == sae->arch;
+    }
+    return 1;
+}
+
+/* "lr0.001"; of architecture and features the value alone. Only characters of names. */
+static int key_and_value(const struct config_option *option, const struct config_sae *sae,
+                         char *out, size_t bytes)
+{
+    int plain = strcmp(option->key, "arch") == 0 || strcmp(option->key, "features") == 0;
+    FILE *text = fmemopen(out, bytes, "w");
+    if (!text) return err_set(ERR_NOMEM, "no memory for the configuration");
+    if (!plain) fputs(option->key, text);
+    int result = config_value_print(option, sae, text);
+    if (fclose(text) != 0 && result == ERR_OK)
+        result = err_set(ERR_NOMEM, "no memory for the configuration");
+    size_t kept = 0;
+    for (const char *p = out; *p; p++)
+        if (*p != '+') out[kept++] = *p; /* of 1e+06 */
+    out[kept] = '\0';
+    return result;
+}
+
+/* Whether a name made by default says this key's value already. */
+static int in_default_name(const struct config_sae *sae, const char *key)
+{
+    static const char *const said[] = {"arch", "activation", "skip", "features"};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (strcmp(key, said[i]) == 0) return 1;
+    return strcmp(key, "k") == 0 && sae_arch_keeps_largest(config_activation(sae));
+}
+
+int config_sweep_name(struct config_sae *sae, const unsigned char *given, int named)
+{
+    char name[NAME_BYTES], part[128];
+    size_t used = (size_t)snprintf(name, sizeof name, "%.*s", NAME_BYTES / 2, sae->name);
+    for (size_t i = 0; i < config_options_count; i++) {
+        const struct config_option *option = &config_options[i];
+        if (given[i] != CONFIG_VALUES || (!named && in_default_name(sae, option->key))) continue;
+        int result = key_and_value(option, sae, part, sizeof part);
+        if (result != ERR_OK) return result;
+        used += (size_t)snprintf(name + used, sizeof name - used, "-%s", part);
+        if (used >= sizeof name) used = sizeof name - 1; /* too long for a name: told later */
+    }
+    char *copy = strdup(name);
+    if (!copy) return err_set(ERR_NOMEM, "no memory for the configuration");
+    free(sae->name);
+    sae->name = copy;
+    return ERR_OK;
+}

@@ -1,0 +1,63 @@
+/*
+ * What leaves: SAEs in the layouts of SAELens and sparsify, and what neither has in one of our own,
+ * for raw activations. The input scale is
+ * folded in, so nobody who loads one has to know of it: with x the raw input and s the scale,
+ *
+ *   W_enc' = c W_enc s,  b_enc' = c b_enc,  W_dec' = W_dec / (c s),  b_dec' = b_dec / s,
+ *   threshold' = c threshold,  b_mag' = c b_mag,  r_mag' = r_mag,  W_skip' = W_skip s_in / s_out
+ *
+ * (a transcoder's encoder has the scale s_in of what goes in, its decoder s_out of what comes out),
+ * where c makes the decoder's directions unit vectors: for each feature its own for l1, jumprelu
+ * and gated (a ReLU commutes with it), so that a feature's value is f_i ||W_dec,i||; one for all
+ * for topk and its kin, whose order it must not change (their directions have one norm already,
+ * unless the hooks of a stream have scales of their own, or it is a transcoder: then the mean norm
+ * becomes 1).
+ */
+#ifndef SLUICE_SAE_EXPORT_EXPORT_H
+#define SLUICE_SAE_EXPORT_EXPORT_H
+
+#include "sae/sae.h"
+
+#include <jansson.h>
+
+struct export_options {
+    const float *scale;     /* (width): what raw rows are multiplied by before training; NULL = 1 */
+    const char *model_name; /* NULL = unknown, here and below */
+    const char *hook_name;  /* resid_post.15 and its like are written in the loader's own words
+                             * (sae/export/hook_names.h); of a transcoder what goes in */
+    const char *hook_name_out;     /* transcoder */
+    const char *const *hook_names; /* crosscoder: (hooks) */
+    uint32_t context_tokens;
+    int prepends_bos;
+    json_t *metadata; /* an object: goes into the metadata as it is, but for keys that are there
+                       * already. NULL = none; borrowed */
+};
+
+/* DIR/cfg.json and DIR/sae_weights.safetensors: architecture `standard` for l1, `topk` for
+ * topk, `gated` for gated, `jumprelu` for batchtopk, matryoshka and jumprelu; of transcoders
+ * `transcoder` for l1, `jumprelu_transcoder` for batchtopk, `skip_...` with a skip. Makes the
+ * folder; replaces each file whole. ERR_STATE (`count` has no weights; SAELens has no transcoder of
+ * topk and no crosscoder), ERR_IO, ERR_NOSPC, ERR_NOMEM. Blocks on the disk. */
+int export_saelens(const struct sae *sae, const struct export_options *options, const char *dir);
+
+/* DIR/HOOK/cfg.json and DIR/HOOK/sae.safetensors, HOOK as sparsify names hookpoints (layers.15).
+ * ERR_STATE for all but topk and transcoders of topk whose two widths are the same: sparsify has no
+ * others. */
+int export_sparsify(const struct sae *sae, const struct export_options *options, const char *dir);
+
+/* DIR/cfg.json and DIR/weights.safetensors of a transcoder or crosscoder, as docs/EXPORTS.md lays
+ * down. ERR_STATE: another architecture; else as export_saelens(). */
+int export_hooks(const struct sae *sae, const struct export_options *options, const char *dir);
+
+/* Whether a layout has this SAE, so that its export gives no ERR_STATE. */
+int export_saelens_has(const struct sae_options *options);
+int export_sparsify_has(const struct sae_options *options);
+int export_hooks_has(const struct sae_options *options);
+
+/* The lines of Python that load what these wrote into `dir`; malloc'ed, the caller frees *text.
+ * ERR_NOMEM. */
+int export_saelens_python(const char *dir, char **text);
+int export_sparsify_python(const struct export_options *options, const char *dir, char **text);
+int export_hooks_python(const struct sae *sae, const char *dir, char **text);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * Names of hooks in the words of those who load exports. A stream's hook keeps the name that its
+ * user gave it: resid_post.15, TransformerLens's (blocks.15.hook_resid_post), Hugging Face's
+ * (model.layers.15) or llama.cpp's node (l_out-15).
+ */
+#ifndef SLUICE_SAE_EXPORT_HOOK_NAMES_H
+#define SLUICE_SAE_EXPORT_HOOK_NAMES_H
+
+#include <stddef.h>
+
+enum { HOOK_NAME_BYTES = 128 };
+
+/* TransformerLens's name into out[HOOK_NAME_BYTES] of resid_pre, resid_mid, resid_post, mlp_out and
+ * attn_out of a layer, however written. 0: it is none of those, and `out` is as it was. */
+int hook_name_of_transformer_lens(const char *name, char *out);
+
+/* Whether the name is a residual stream behind a layer, which is the module layers.N's output. */
+int hook_name_is_layer(const char *name, unsigned *layer);
+
+#endif

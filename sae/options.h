@@ -1,0 +1,127 @@
+/*
+ * An SAE's options: names, defaults, widths, checks. Below all else of this folder, so that the
+ * configuration can hold them without what trains.
+ */
+#ifndef SLUICE_SAE_OPTIONS_H
+#define SLUICE_SAE_OPTIONS_H
+
+#include <stdint.h>
+
+/* Constant, name, whether features compete for places (topk and its kin, which take k), learning
+ * rate (0: falls with the number of features), lambda, share of the steps over which it rises. */
+#define SAE_ARCH_TABLE(ARCH)                                                                       \
+    /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */                         \
+    ARCH(SAE_L1, "l1", 0, 5e-5, 5, 0.05)                                                           \
+    /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */                      \
+    ARCH(SAE_TOPK, "topk", 1, 0, 0, 0.05)                                                          \
+    /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */                 \
+    ARCH(SAE_BATCHTOPK, "batchtopk", 1, 0, 0, 0.05)                                                \
+    /* the same, and nested prefixes of the features reconstruct as well: Bussmann et al. 2025,    \
+     * arXiv 2503.17547 */                                                                         \
+    ARCH(SAE_MATRYOSHKA, "matryoshka", 1, 0, 0, 0.05)                                              \
+    /* a threshold learned for each feature: Anthropic's update of January 2025 */                 \
+    ARCH(SAE_JUMPRELU, "jumprelu", 0, 2e-4, 10, 1)                                                 \
+    /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */                  \
+    ARCH(SAE_GATED, "gated", 0, 3e-4, 5, 0.05)                                                     \
+    /* one hook's rows from another's: Dunefsky et al. 2024, arXiv 2406.11944; as any of l1, topk, \
+     * batchtopk */                                                                                \
+    ARCH(SAE_TRANSCODER, "transcoder", 1, 0, 0, 0.05)                                              \
+    /* several hooks' rows by the same features: Lindsey et al. 2024, "Sparse Crosscoders for      \
+     * Cross-Layer Features and Model Diffing"; as any of the same */                              \
+    ARCH(SAE_CROSSCODER, "crosscoder", 0, 5e-5, 5, 0.05)                                           \
+    /* one counter a row, keyed by (sequence, position): tests of exactly-once */                  \
+    ARCH(SAE_COUNT, "count", 0, 1e-3, 0, 0.05)
+
+#define SAE_ARCH_CONSTANT(constant, ...) constant,
+enum sae_arch { SAE_ARCH_TABLE(SAE_ARCH_CONSTANT) SAE_ARCHS /* how many there are */ };
+#undef SAE_ARCH_CONSTANT
+
+/* "l1", "topk", ..., "unknown"; and back: -1 if there is none of that name. */
+const char *sae_arch_name(enum sae_arch arch);
+int sae_arch_by_name(const char *name);
+/* Whether it is a shape on several hooks, transcoder or crosscoder, with an activation of its own.
+ */
+int sae_arch_of_hooks(enum sae_arch arch);
+/* What a transcoder's (topk) or crosscoder's (l1) features are like unless told otherwise; of the
+ * others, the architecture itself. Whose defaults are asked for below. */
+enum sae_arch sae_arch_activation(enum sae_arch arch);
+/* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
+int sae_arch_keeps_largest(enum sae_arch arch);
+/* Default of Adam's rate. Of topk and its kin 2e-4 / sqrt(features / 16384), after Gao et al.'s
+ * figure; features = 0 (not known yet): 1e-3, as of some 650. */
+double sae_arch_learning_rate(enum sae_arch arch, uint32_t features);
+/* Default of what that rate is multiplied by for the decoder's weights: 3 for topk, batchtopk and
+ * matryoshka, and a crosscoder of those, by which SmolLM2's held-out FVE gained 0.007 to 0.009, and
+ * which is in no paper (docs/decisions.md); else 1. */
+double sae_arch_decoder_lr_factor(enum sae_arch arch, enum sae_arch activation);
+/* Defaults of the coefficient of sparsity (0 where there is none), and of its ramp. */
+double sae_arch_lambda(enum sae_arch arch);
+double sae_arch_lambda_ramp(enum sae_arch arch);
+
+enum {
+    SAE_MAX_WIDTH = 1 << 20,
+    SAE_MAX_FEATURES = 1 << 24,
+    SAE_MAX_BATCH_ROWS = 1 << 20,
+    SAE_MAX_THREADS = 1024,
+    SAE_MAX_LEVELS = 16,
+    SAE_ASSUMED_STEPS = 20000, /* the plan by which shares are counted where there is none */
+};
+
+struct pool;
+
+struct sae_options {
+    enum sae_arch arch;
+    enum sae_arch activation; /* transcoder, crosscoder: SAE_L1, SAE_TOPK or SAE_BATCHTOPK */
+    uint32_t width;     /* of a row: D, but transcoder: of what goes in and what is to come out */
+    uint32_t width_in;  /* transcoder: of what goes in, a row's first values; others: 0 */
+    uint32_t hooks;     /* crosscoder: hooks of one width that a row is made of; others: 1 */
+    uint32_t skip;      /* transcoder: 1: a linear map of what goes in is added to what comes out */
+    uint32_t features;  /* F */
+    uint32_t k;         /* topk: active features a row; batchtopk, matryoshka: on average */
+    uint32_t levels;    /* matryoshka: nested prefixes, each half of the next; the last is F */
+    double lambda;      /* l1, jumprelu, gated: sparsity coefficient at full strength */
+    double lambda_ramp; /* the same: share of planned steps over which it rises from 0 */
+    double bandwidth;   /* jumprelu: of the straight-through gradient about a threshold */
+    double pre_act_coefficient; /* jumprelu: of the loss that lifts what is below its threshold */
+    double aux_coefficient;     /* topk and its kin: 0 switches AuxK off */
+    uint32_t k_aux;             /* the same: 0 = the power of two nearest D/2 */
+    double learning_rate;
+    double decoder_lr_factor;     /* times learning_rate: that of W_dec */
+    double warmup;                /* share of planned steps over which the rate rises from 0 */
+    double decay;                 /* share of planned steps, at the end, over which it falls to 0 */
+    double beta1, beta2, epsilon; /* Adam */
+    double clip_norm;             /* the gradient's norm is clipped to this; 0 = off */
+    uint64_t planned_steps;    /* 0: unknown; then warm-up and ramp count by SAE_ASSUMED_STEPS, and
+                                * no decay begins. Past the plan the rate stays at its last value */
+    uint64_t dead_window_rows; /* a feature that has not fired for so many rows is dead */
+    uint32_t batch_rows;       /* B at most */
+    uint32_t threads;          /* without a pool */
+    struct pool *pool;         /* threads shared with other SAEs of the caller's; NULL = own ones */
+    uint64_t seed;
+    const float *mean; /* (width) of the scaled rows: start of b_dec (topk); NULL = zeros.
+                        * Read by sae_new() alone */
+};
+
+/* The recipe of the architecture (FIELD: l1 as the paper, topk as Gao et al.), for everything but
+ * width, features, k, planned_steps: l1: lambda 5 over 5 % of the steps, rate 5e-5; topk,
+ * batchtopk, matryoshka: coefficient 1/32, rate 1e-3 and of W_dec 3 times that, matryoshka 5
+ * levels; jumprelu: lambda 10 over all steps, rate 2e-4, bandwidth 2, pre_act_coefficient 3e-6;
+ * gated: lambda 5 over 5 %, rate 3e-4, beta1 0 as published; transcoder: activation topk and its
+ * rate, no skip (width_in is the caller's to set); crosscoder: activation l1, its lambda and rate
+ * (hooks is the caller's to set; who sets another activation sets learning_rate and
+ * decoder_lr_factor too); all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of
+ * 4,096, one thread, window 1e7 rows. */
+void sae_options_default(enum sae_arch arch, struct sae_options *options);
+
+/* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
+int sae_keeps_largest(const struct sae_options *options);
+/* What a transcoder's or crosscoder's features are like; of the others, the architecture itself. */
+enum sae_arch sae_activation(const struct sae_options *options);
+/* Values of a row that the encoder sees: width, but width_in of a transcoder. */
+uint32_t sae_in_width(const struct sae_options *options);
+/* Values that a row is reconstructed by: width, but width - width_in of a transcoder. */
+uint32_t sae_out_width(const struct sae_options *options);
+/* Entries of W_enc, W_dec and W_skip together; 0 for `count`. */
+uint64_t sae_weights(const struct sae_options *options);
+
+#endif
