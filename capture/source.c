@@ -3,8 +3,8 @@
 #include "base/err.h"
 #include "base/safetensors.h"
 #include "base/streams.h"
-#include "runtime/log.h"
 #include "config/made.h"
+#include "runtime/log.h"
 
 #include <math.h>
 #include <stdio.h>

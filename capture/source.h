@@ -5,10 +5,10 @@
 #ifndef SLUICE_CAPTURE_SOURCE_H
 #define SLUICE_CAPTURE_SOURCE_H
 
+#include "config/config.h"
 #include "engine/engine.h"
 #include "engine/options.h"
 #include "proto/descriptor.h"
-#include "config/config.h"
 
 struct source;
 

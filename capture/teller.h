@@ -11,8 +11,8 @@
 #define SLUICE_CAPTURE_TELLER_H
 
 #include "capture/filter.h"
-#include "engine/engine.h"
 #include "config/config.h"
+#include "engine/engine.h"
 #include "runtime/left_out.h"
 #include "runtime/room.h"
 

@@ -1,8 +1,8 @@
 #include "cli/fresh.h"
 
 #include "base/err.h"
-#include "runtime/folder.h"
 #include "config/made.h"
+#include "runtime/folder.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
 #ifndef SLUICE_CLI_PROBE_H
 #define SLUICE_CLI_PROBE_H
 
-#include "engine/engine.h"
 #include "config/config.h"
+#include "engine/engine.h"
 
 struct probe {
     uint32_t width;

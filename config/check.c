@@ -2,9 +2,9 @@
 #include "config/table.h"
 
 #include "base/err.h"
-#include "proto/message.h"
 #include "config/address.h"
 #include "config/made.h"
+#include "proto/message.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -10,8 +10,8 @@
 #define SLUICE_CONFIG_CONFIG_H
 
 #include "base/row.h"
-#include "sae/options.h"
 #include "proto/frame.h"
+#include "sae/options.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
-#include "proto/descriptor.h"
 #include "config/made.h"
+#include "proto/descriptor.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -11,8 +11,8 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
-#include "proto/frame.h"
 #include "config/address.h"
+#include "proto/frame.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,27 +9,27 @@
 
 /* Constant, name, whether features compete for places (topk and its kin, which take k), learning
  * rate (0: falls with the number of features), lambda, share of the steps over which it rises. */
-#define SAE_ARCH_TABLE(ARCH)                                                                       \
-    /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */                         \
-    ARCH(SAE_L1, "l1", 0, 5e-5, 5, 0.05)                                                           \
-    /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */                      \
-    ARCH(SAE_TOPK, "topk", 1, 0, 0, 0.05)                                                          \
-    /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */                 \
-    ARCH(SAE_BATCHTOPK, "batchtopk", 1, 0, 0, 0.05)                                                \
+#define SAE_ARCH_TABLE(ARCH)                                                                         \
+    /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */                           \
+    ARCH(SAE_L1, "l1", 0, 5e-5, 5, 0.05)                                                             \
+    /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */                        \
+    ARCH(SAE_TOPK, "topk", 1, 0, 0, 0.05)                                                            \
+    /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */                   \
+    ARCH(SAE_BATCHTOPK, "batchtopk", 1, 0, 0, 0.05)                                                  \
     /* the same, and nested prefixes of the features reconstruct as well: Bussmann et al. 2025,    \
-     * arXiv 2503.17547 */                                                                         \
-    ARCH(SAE_MATRYOSHKA, "matryoshka", 1, 0, 0, 0.05)                                              \
-    /* a threshold learned for each feature: Anthropic's update of January 2025 */                 \
-    ARCH(SAE_JUMPRELU, "jumprelu", 0, 2e-4, 10, 1)                                                 \
-    /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */                  \
-    ARCH(SAE_GATED, "gated", 0, 3e-4, 5, 0.05)                                                     \
+     * arXiv 2503.17547 */ \
+    ARCH(SAE_MATRYOSHKA, "matryoshka", 1, 0, 0, 0.05)                                                \
+    /* a threshold learned for each feature: Anthropic's update of January 2025 */                   \
+    ARCH(SAE_JUMPRELU, "jumprelu", 0, 2e-4, 10, 1)                                                   \
+    /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */                    \
+    ARCH(SAE_GATED, "gated", 0, 3e-4, 5, 0.05)                                                       \
     /* one hook's rows from another's: Dunefsky et al. 2024, arXiv 2406.11944; as any of l1, topk, \
-     * batchtopk */                                                                                \
-    ARCH(SAE_TRANSCODER, "transcoder", 1, 0, 0, 0.05)                                              \
+     * batchtopk */ \
+    ARCH(SAE_TRANSCODER, "transcoder", 1, 0, 0, 0.05)                                                \
     /* several hooks' rows by the same features: Lindsey et al. 2024, "Sparse Crosscoders for      \
-     * Cross-Layer Features and Model Diffing"; as any of the same */                              \
-    ARCH(SAE_CROSSCODER, "crosscoder", 0, 5e-5, 5, 0.05)                                           \
-    /* one counter a row, keyed by (sequence, position): tests of exactly-once */                  \
+     * Cross-Layer Features and Model Diffing"; as any of the same */ \
+    ARCH(SAE_CROSSCODER, "crosscoder", 0, 5e-5, 5, 0.05)                                             \
+    /* one counter a row, keyed by (sequence, position): tests of exactly-once */                    \
     ARCH(SAE_COUNT, "count", 0, 1e-3, 0, 0.05)
 
 #define SAE_ARCH_CONSTANT(constant, ...) constant,

@@ -3,8 +3,8 @@
 #include "base/err.h"
 #include "sae/arch.h"
 #include "sae/cpu/blas.h"
-#include "sae/saved.h"
 #include "sae/cpu/screen.h"
+#include "sae/saved.h"
 
 #include <math.h>
 #include <stdio.h>

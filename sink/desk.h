@@ -8,8 +8,8 @@
 #ifndef SLUICE_SINK_DESK_H
 #define SLUICE_SINK_DESK_H
 
-#include "proto/message.h"
 #include "config/config.h"
+#include "proto/message.h"
 #include "sink/intake.h"
 
 struct desk_options {

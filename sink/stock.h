@@ -7,8 +7,8 @@
 #define SLUICE_SINK_STOCK_H
 
 #include "buffer/store.h"
-#include "proto/descriptor.h"
 #include "config/config.h"
+#include "proto/descriptor.h"
 #include "sink/consumers.h"
 #include "sink/sessions.h"
 

@@ -5,8 +5,8 @@
 #ifndef SLUICE_TRAINER_PLAN_H
 #define SLUICE_TRAINER_PLAN_H
 
-#include "proto/descriptor.h"
 #include "config/config.h"
+#include "proto/descriptor.h"
 #include "sae/sae.h"
 
 struct pool;

@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "sae/export/export.h"
 #include "sae/cpu/pool.h"
+#include "sae/export/export.h"
 #include "sae/sae.h"
 
 enum { MAX_SAES = 64 };
