@@ -4,6 +4,7 @@
  */
 #include "base/err.h"
 #include "base/streams.h"
+#include "broker/gauges.h"
 #include "broker/routes.h"
 #include "broker/status.h"
 #include "runtime/process.h"
@@ -13,39 +14,6 @@
 #include <sys/random.h>
 
 enum { EXPIRE_MS = 1000, BACK_HIGH_WATER = 1 << 16 };
-
-enum gauge { LINKS, SINKS, FRAMES, BYTES, MESSAGES, DROPPED };
-
-static const struct metric metrics[] = {
-    [LINKS] = {"sluice_broker_links", METRIC_GAUGE, "Producer connections.", NULL, 0, {0}},
-    [SINKS] = {"sluice_broker_sinks", METRIC_GAUGE, "Sinks attached.", NULL, 0, {0}},
-    [FRAMES] = {"sluice_broker_frames_total", METRIC_COUNTER, "Frames forwarded.", NULL, 0, {0}},
-    [BYTES] =
-        {"sluice_broker_bytes_total", METRIC_COUNTER, "Bytes of frames forwarded.", NULL, 0, {0}},
-    [MESSAGES] = {"sluice_broker_messages_total",
-                  METRIC_COUNTER,
-                  "Messages other than frames forwarded.",
-                  NULL,
-                  0,
-                  {0}},
-    [DROPPED] = {"sluice_broker_dropped_messages_total",
-                 METRIC_COUNTER,
-                 "Messages that went nowhere.",
-                 "reason",
-                 ROUTES_DROPS + 1,
-                 {0}},
-};
-
-enum { UNSENDABLE = ROUTES_DROPS }; /* one more reason: the other side could not take it */
-static const char *const reasons[] = {
-    [ROUTES_KEPT] = NULL,
-    [ROUTES_MALFORMED] = "malformed",
-    [ROUTES_NO_SINK] = "no_sink",
-    [ROUTES_NO_SESSION] = "no_session",
-    [ROUTES_NO_CREDIT] = "no_credit",
-    [ROUTES_NO_LINK] = "no_link",
-    [UNSENDABLE] = "unsendable",
-};
 
 struct broker {
     struct process *process;
@@ -58,9 +26,9 @@ struct broker {
 
 static void count_drop(struct broker *b, uint32_t reason)
 {
-    metrics_add_at(process_metrics(b->process), DROPPED, reason, 1);
+    metrics_add_at(process_metrics(b->process), GAUGE_DROPPED, reason, 1);
     if (log_allowed(&b->dropped))
-        log_event(LOG_WARN, "message dropped", LOG_S("reason", reasons[reason]),
+        log_event(LOG_WARN, "message dropped", LOG_S("reason", broker_drops[reason]),
                   LOG_U("suppressed", b->dropped.suppressed));
 }
 
@@ -92,8 +60,8 @@ static void take_report(struct broker *b, const struct message *m)
 static void count_forward(struct broker *b, int is_frame, size_t bytes)
 {
     struct metrics *m = process_metrics(b->process);
-    metrics_add(m, is_frame ? FRAMES : MESSAGES, 1);
-    if (is_frame) metrics_add(m, BYTES, (double)bytes);
+    metrics_add(m, is_frame ? GAUGE_FRAMES : GAUGE_MESSAGES, 1);
+    if (is_frame) metrics_add(m, GAUGE_BYTES, (double)bytes);
 }
 
 static void from_producer(void *arg, struct link *link, struct link_message *message)
@@ -115,7 +83,7 @@ static void from_producer(void *arg, struct link *link, struct link_message *mes
     if (v.has_answer) send_to(link, from, 0, &v.answer);
     if (v.forward != ROUTES_TO_SINK) return;
     if (link_forward(b->back, &v.route, &v.link, sizeof v.link, message, 0))
-        count_drop(b, UNSENDABLE); /* the sink sees a gap, or its session runs out */
+        count_drop(b, BROKER_UNSENDABLE); /* the sink sees a gap, or its session runs out */
     else
         count_forward(b, is_frame, bytes);
 }
@@ -150,7 +118,7 @@ static void from_sink(void *arg, struct link *link, struct link_message *message
         count_forward(b, 0, bytes);
         return;
     }
-    count_drop(b, UNSENDABLE);
+    count_drop(b, BROKER_UNSENDABLE);
     if (rc == ERR_NOTFOUND && routes_lost(b->routes, &v.route, &gone)) tell_gone(b, &gone);
 }
 
@@ -187,8 +155,6 @@ static int broker_start(struct process *process)
     b->process = process;
     if (getrandom(&life, sizeof life, 0) != sizeof life)
         return err_set(ERR_IO, "the system gives no random numbers");
-    for (uint32_t i = ROUTES_KEPT + 1; i <= UNSENDABLE; i++)
-        metrics_label(process_metrics(process), DROPPED, i, reasons[i]);
     int rc = routes_new(life, &b->routes);
     if (!rc) rc = status_new(process_config(process)->stream.name, &b->status);
     if (!rc) rc = open_side(b, CONFIG_FRONT, &b->front);
@@ -206,8 +172,8 @@ static void broker_stats(struct process *process)
     struct broker *b = process_state(process);
     char *text;
     size_t bytes;
-    metrics_set(process_metrics(process), LINKS, routes_links(b->routes));
-    metrics_set(process_metrics(process), SINKS, routes_sinks(b->routes));
+    metrics_set(process_metrics(process), GAUGE_LINKS, routes_links(b->routes));
+    metrics_set(process_metrics(process), GAUGE_SINKS, routes_sinks(b->routes));
     if (metrics_json(process_metrics(process), &text, &bytes)) return;
     status_report(b->status, process_name(process), text, bytes, process_now_ns());
     free(text);
@@ -238,8 +204,8 @@ static const struct process_spec broker_process = {
                     "goes, and credit and acks back. Serves what every process reports "
                     "under /api/status."},
     .section = "broker",
-    .metrics = metrics,
-    .metrics_count = sizeof metrics / sizeof *metrics,
+    .metrics = broker_gauges,
+    .metrics_count = GAUGES,
     .handlers = handlers,
     .handlers_count = sizeof handlers / sizeof *handlers,
     .state_bytes = sizeof(struct broker),

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "proto/message.h"
+#include "proto/report.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -123,14 +124,12 @@ const char *status_bottleneck(const struct status *s, uint64_t now_ns)
         trainers += is_kind(r, "trainer");
         if (is_kind(r, "capture")) {
             producers++;
-            double w = json_number_value(
-                json_object_get(r->rates, "sluice_capture_blocked_seconds_total"));
+            double w = report_number(r->rates, REPORT_CAPTURE_BLOCKED_SECONDS);
             if (w > waiting) waiting = w;
         }
         if (is_kind(r, "sink")) {
-            double all =
-                json_number_value(json_object_get(r->report, "sluice_buffer_capacity_slabs"));
-            double used = json_number_value(json_object_get(r->report, "sluice_buffer_slabs"));
+            double all = report_number(r->report, REPORT_SINK_CAPACITY_SLABS);
+            double used = report_number(r->report, REPORT_SINK_BUFFER_SLABS);
             is_full = all > 0 && all - used < full_share * all;
         }
     }

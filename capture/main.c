@@ -3,6 +3,7 @@
  */
 #include "base/err.h"
 #include "base/streams.h"
+#include "capture/gauges.h"
 #include "capture/maker.h"
 #include "capture/sender.h"
 #include "engine/engine.h"
@@ -11,150 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum gauge {
-    ROWS,
-    TOKENS,
-    DOCUMENTS,
-    BAD_TEXT,
-    FILTERED,
-    REJECTED,
-    SHED,
-    ACKED,
-    IN_FLIGHT,
-    FRAMES,
-    RESENT,
-    BYTES,
-    WINDOW_BYTES,
-    CREDIT,
-    SESSIONS,
-    RESYNCS,
-    BLOCKED,
-    PLANNED,
-    DOCUMENTS_READ,
-    DOCUMENTS_SKIPPED,
-    DOCUMENTS_REPLACED,
-    STREAM_ROWS,
-    ROOM,
-};
-
-enum filtered { FILTERED_SPECIAL, FILTERED_FIRST, FILTERED_NORM, FILTERED_REASONS };
-enum fate { FATE_KEPT, FATE_SPECIAL, FATE_FIRST, FATE_NORM, FATE_REJECTED, FATES };
-static const char *const fates[FATES] = {"kept", "special", "first", "norm", "rejected"};
-
-static const struct metric metrics[] = {
-    [ROWS] = {"sluice_capture_rows_total",
-              METRIC_COUNTER,
-              "Rows that passed the filters.",
-              NULL,
-              0,
-              {0}},
-    [TOKENS] = {"sluice_capture_tokens_total",
-                METRIC_COUNTER,
-                "Tokens that went through the model.",
-                NULL,
-                0,
-                {0}},
-    [DOCUMENTS] =
-        {"sluice_capture_documents_total", METRIC_COUNTER, "Documents begun.", NULL, 0, {0}},
-    [BAD_TEXT] = {"sluice_capture_bad_text_documents_total",
-                  METRIC_COUNTER,
-                  "Documents left out because they are not UTF-8.",
-                  NULL,
-                  0,
-                  {0}},
-    [FILTERED] = {"sluice_capture_filtered_rows_total",
-                  METRIC_COUNTER,
-                  "Rows left out by the filters.",
-                  "reason",
-                  FILTERED_REASONS,
-                  {0}},
-    [REJECTED] = {"sluice_capture_rejected_rows_total",
-                  METRIC_COUNTER,
-                  "Rows that are not finite.",
-                  NULL,
-                  0,
-                  {0}},
-    [SHED] = {"sluice_shed_rows_total",
-              METRIC_COUNTER,
-              "Rows dropped by the shed policy.",
-              NULL,
-              0,
-              {0}},
-    [ACKED] = {"sluice_capture_acked_rows_total",
-               METRIC_COUNTER,
-               "Rows that the sink has committed.",
-               NULL,
-               0,
-               {0}},
-    [IN_FLIGHT] = {"sluice_capture_in_flight_rows",
-                   METRIC_GAUGE,
-                   "Rows captured and not committed yet.",
-                   NULL,
-                   0,
-                   {0}},
-    [FRAMES] = {"sluice_capture_frames_total", METRIC_COUNTER, "Frames sent.", NULL, 0, {0}},
-    [RESENT] =
-        {"sluice_capture_resent_frames_total", METRIC_COUNTER, "Frames sent again.", NULL, 0, {0}},
-    [BYTES] =
-        {"sluice_capture_sent_bytes_total", METRIC_COUNTER, "Bytes of frames sent.", NULL, 0, {0}},
-    [WINDOW_BYTES] = {"sluice_capture_window_bytes",
-                      METRIC_GAUGE,
-                      "Bytes of frames not acked yet.",
-                      NULL,
-                      0,
-                      {0}},
-    [CREDIT] = {"sluice_capture_credit_frames",
-                METRIC_GAUGE,
-                "Frames that may be sent now.",
-                NULL,
-                0,
-                {0}},
-    [SESSIONS] = {"sluice_capture_sessions_total", METRIC_COUNTER, "Sessions begun.", NULL, 0, {0}},
-    [RESYNCS] = {"sluice_capture_resyncs_total",
-                 METRIC_COUNTER,
-                 "Times the sink asked to go on from another number.",
-                 NULL,
-                 0,
-                 {0}},
-    [BLOCKED] = {"sluice_capture_blocked_seconds_total",
-                 METRIC_COUNTER,
-                 "Time that the engine waited for room.",
-                 NULL,
-                 0,
-                 {0}},
-    [PLANNED] = {"sluice_stream_planned_rows",
-                 METRIC_GAUGE,
-                 "Rows of the whole stream, 0 where not known.",
-                 NULL,
-                 0,
-                 {0}},
-    [DOCUMENTS_READ] = {"sluice_capture_documents_read",
-                        METRIC_GAUGE,
-                        "Documents of the whole corpus up to where this producer is.",
-                        NULL,
-                        0,
-                        {0}},
-    [DOCUMENTS_SKIPPED] = {"sluice_capture_documents_skipped",
-                           METRIC_GAUGE,
-                           "Those of them that were skipped.",
-                           "reason",
-                           LEFT_OUT_SKIPS,
-                           {0}},
-    [DOCUMENTS_REPLACED] = {"sluice_capture_documents_replaced",
-                            METRIC_GAUGE,
-                            "Those of them in which a lone surrogate became U+FFFD.",
-                            NULL,
-                            0,
-                            {0}},
-    [STREAM_ROWS] = {"sluice_capture_stream_rows",
-                     METRIC_GAUGE,
-                     "Rows of this producer over all its lives, by what became of them.",
-                     "fate",
-                     FATES,
-                     {0}},
-    [ROOM] = ROOM_METRICS("sluice_capture_"),
-};
 
 struct capture {
     struct process *process;
@@ -203,15 +60,6 @@ static void over(void *arg)
     process_finish(c->process, ERR_OK);
 }
 
-static void label(struct metrics *m)
-{
-    for (uint32_t i = 0; i < FILTERED_REASONS; i++)
-        metrics_label(m, FILTERED, i, fates[FATE_SPECIAL + i]);
-    for (uint32_t i = 0; i < LEFT_OUT_SKIPS; i++)
-        metrics_label(m, DOCUMENTS_SKIPPED, i, left_out_labels[i]);
-    for (uint32_t i = 0; i < FATES; i++) metrics_label(m, STREAM_ROWS, i, fates[i]);
-}
-
 static int capture_start(struct process *process)
 {
     struct capture *c = process_state(process);
@@ -226,7 +74,6 @@ static int capture_start(struct process *process)
                      config->capture.producers, config->capture.producers - 1);
     if (!rc) rc = config_endpoint(config, CONFIG_FRONT, endpoint);
     if (rc) return rc;
-    label(process_metrics(process));
     room_init(&c->room);
     c->has_room = 1;
     struct sender_options options = {
@@ -277,13 +124,16 @@ static void show_phase(struct capture *c, const struct sender_status *status)
 
 static void show_left_out(struct metrics *m, const struct left_out *l)
 {
-    double rows[FATES] = {(double)l->kept_rows, (double)l->special_rows, (double)l->first_rows,
-                          (double)l->norm_rows, (double)l->rejected_rows};
-    metrics_set(m, DOCUMENTS_READ, (double)l->documents);
+    double rows[REPORT_FATES] = {
+        [REPORT_KEPT] = (double)l->kept_rows,         [REPORT_SPECIAL] = (double)l->special_rows,
+        [REPORT_FIRST] = (double)l->first_rows,       [REPORT_NORM] = (double)l->norm_rows,
+        [REPORT_REJECTED] = (double)l->rejected_rows,
+    };
+    metrics_set(m, GAUGE_DOCUMENTS_READ, (double)l->documents);
     for (uint32_t i = 0; i < LEFT_OUT_SKIPS; i++)
-        metrics_set_at(m, DOCUMENTS_SKIPPED, i, (double)l->skipped[i]);
-    metrics_set(m, DOCUMENTS_REPLACED, (double)l->replaced);
-    for (uint32_t i = 0; i < FATES; i++) metrics_set_at(m, STREAM_ROWS, i, rows[i]);
+        metrics_set_at(m, GAUGE_DOCUMENTS_SKIPPED, i, (double)l->skipped[i]);
+    metrics_set(m, GAUGE_DOCUMENTS_REPLACED, (double)l->replaced);
+    for (uint32_t i = 0; i < REPORT_FATES; i++) metrics_set_at(m, GAUGE_STREAM_ROWS, i, rows[i]);
 }
 
 static void capture_stats(struct process *process)
@@ -294,28 +144,28 @@ static void capture_stats(struct process *process)
     sender_status(c->sender, &s);
     show_phase(c, &s);
     struct maker_counters made = maker_counters(c->maker);
-    metrics_set(m, ROWS, (double)s.counters.totals.captured_rows);
-    metrics_set(m, TOKENS, (double)made.tokens);
-    metrics_set(m, DOCUMENTS, (double)made.documents);
-    metrics_set(m, BAD_TEXT, (double)made.bad_text);
-    metrics_set_at(m, FILTERED, FILTERED_SPECIAL, (double)made.special_rows);
-    metrics_set_at(m, FILTERED, FILTERED_FIRST, (double)made.first_rows);
-    metrics_set_at(m, FILTERED, FILTERED_NORM, (double)made.norm_rows);
-    metrics_set(m, REJECTED, (double)s.counters.totals.rejected_rows);
-    metrics_set(m, SHED, (double)s.counters.totals.shed_rows);
-    metrics_set(m, ACKED, (double)s.counters.acked_rows);
-    metrics_set(m, IN_FLIGHT, (double)s.in_flight_rows);
-    metrics_set(m, FRAMES, (double)s.counters.sent_frames);
-    metrics_set(m, RESENT, (double)s.counters.resent_frames);
-    metrics_set(m, BYTES, (double)s.counters.sent_bytes);
-    metrics_set(m, WINDOW_BYTES, (double)s.window_bytes);
-    metrics_set(m, CREDIT, (double)s.credit_frames);
-    metrics_set(m, SESSIONS, (double)s.counters.sessions);
-    metrics_set(m, RESYNCS, (double)s.counters.resyncs);
-    metrics_set(m, BLOCKED, s.blocked_seconds);
-    metrics_set(m, PLANNED, (double)made.planned_rows);
+    metrics_set(m, GAUGE_ROWS, (double)s.counters.totals.captured_rows);
+    metrics_set(m, GAUGE_TOKENS, (double)made.tokens);
+    metrics_set(m, GAUGE_DOCUMENTS, (double)made.documents);
+    metrics_set(m, GAUGE_BAD_TEXT, (double)made.bad_text);
+    metrics_set_at(m, GAUGE_FILTERED, 0, (double)made.special_rows);
+    metrics_set_at(m, GAUGE_FILTERED, REPORT_FIRST - REPORT_SPECIAL, (double)made.first_rows);
+    metrics_set_at(m, GAUGE_FILTERED, REPORT_NORM - REPORT_SPECIAL, (double)made.norm_rows);
+    metrics_set(m, GAUGE_REJECTED, (double)s.counters.totals.rejected_rows);
+    metrics_set(m, GAUGE_SHED, (double)s.counters.totals.shed_rows);
+    metrics_set(m, GAUGE_ACKED, (double)s.counters.acked_rows);
+    metrics_set(m, GAUGE_IN_FLIGHT, (double)s.in_flight_rows);
+    metrics_set(m, GAUGE_FRAMES, (double)s.counters.sent_frames);
+    metrics_set(m, GAUGE_RESENT, (double)s.counters.resent_frames);
+    metrics_set(m, GAUGE_BYTES, (double)s.counters.sent_bytes);
+    metrics_set(m, GAUGE_WINDOW_BYTES, (double)s.window_bytes);
+    metrics_set(m, GAUGE_CREDIT, (double)s.credit_frames);
+    metrics_set(m, GAUGE_SESSIONS, (double)s.counters.sessions);
+    metrics_set(m, GAUGE_RESYNCS, (double)s.counters.resyncs);
+    metrics_set(m, GAUGE_BLOCKED, s.blocked_seconds);
+    metrics_set(m, GAUGE_PLANNED, (double)made.planned_rows);
     show_left_out(m, &made.left_out);
-    room_show(&c->room, m, ROOM, process_now_ns());
+    room_show(&c->room, m, GAUGE_DISK_WAITING, process_now_ns());
 }
 
 static int capture_health(struct process *process)
@@ -360,8 +210,8 @@ static const struct process_spec capture_process = {
                 .options_count = sizeof options / sizeof *options},
     .section = "capture",
     .name = capture_name,
-    .metrics = metrics,
-    .metrics_count = sizeof metrics / sizeof *metrics,
+    .metrics = capture_gauges,
+    .metrics_count = GAUGES,
     .state_bytes = sizeof(struct capture),
     .start = capture_start,
     .drain = capture_drain,

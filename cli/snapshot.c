@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "cli/fetch.h"
+#include "proto/report.h"
 #include "runtime/left_out.h"
 
 #include <math.h>
@@ -30,31 +31,6 @@ int snapshot_fetch(const struct config *config, json_t **status)
     return *status ? ERR_OK : err_set(ERR_FORMAT, "the broker's status is no JSON: %s", error.text);
 }
 
-double snapshot_metric(const json_t *report, const char *name)
-{
-    json_t *value = json_object_get(report, name);
-    if (json_is_number(value)) return json_number_value(value);
-    if (!json_is_object(value)) return NAN;
-    double sum = NAN;
-    const char *key;
-    json_t *item;
-    json_object_foreach(value, key, item)
-    {
-        if (json_is_number(item)) sum = (isnan(sum) ? 0 : sum) + json_number_value(item);
-    }
-    return sum;
-}
-
-/* The first labelled value: that of the first SAE. */
-static double first_of(const json_t *report, const char *name)
-{
-    json_t *value = json_object_get(report, name);
-    void *first = json_object_iter(value);
-    if (!first) return snapshot_metric(report, name);
-    value = json_object_iter_value(first);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
 static void add(double *total, double value)
 {
     if (isnan(value)) return;
@@ -66,42 +42,33 @@ static void greatest(double *total, double value)
     if (!isnan(value) && !(*total > value)) *total = value;
 }
 
-static double labelled(const json_t *report, const char *name, const char *label)
-{
-    json_t *value = json_object_get(json_object_get(report, name), label);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-/* A process that is silent waits for nothing that anybody knows of. */
-static void read_disk(const json_t *report, const char *kind, const char *process,
+/* The three of REPORT_DISK, which stand in a row from `waiting` on. A process that is silent waits
+ * for nothing that anybody knows of. */
+static void read_disk(const json_t *report, enum report_id waiting, const char *process,
                       struct disk_wait *wait)
 {
-    char name[96];
-    static const char *const what[] = {"waiting_seconds", "free_bytes", "needed_bytes"};
-    double value[3];
-    for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "sluice_%s_disk_%s", kind, what[i]);
-        value[i] = snapshot_metric(report, name);
-    }
-    if (!(value[0] > wait->seconds || isnan(wait->seconds))) return;
-    *wait = (struct disk_wait){value[0], value[1], value[2], ""};
+    double seconds = report_number(report, waiting);
+    if (!(seconds > wait->seconds || isnan(wait->seconds))) return;
+    *wait = (struct disk_wait){seconds, report_number(report, waiting + 1),
+                               report_number(report, waiting + 2), ""};
     snprintf(wait->process, sizeof wait->process, "%s", process);
 }
 
 /* What became of the rows: over all lives, where the capture tells that. */
 static void read_rows(const json_t *report, struct snapshot *s)
 {
-    static const char name[] = "sluice_capture_stream_rows";
-    if (!(snapshot_metric(report, name) > 0)) {
-        add(&s->tokens, snapshot_metric(report, "sluice_capture_tokens_total"));
-        add(&s->rejected_rows, snapshot_metric(report, "sluice_capture_rejected_rows_total"));
-        add(&s->filtered_rows, snapshot_metric(report, "sluice_capture_filtered_rows_total"));
+    enum report_id all = REPORT_CAPTURE_STREAM_ROWS;
+    if (!(report_number(report, all) > 0)) {
+        add(&s->tokens, report_number(report, REPORT_CAPTURE_TOKENS));
+        add(&s->rejected_rows, report_number(report, REPORT_CAPTURE_REJECTED_ROWS));
+        add(&s->filtered_rows, report_number(report, REPORT_CAPTURE_FILTERED_ROWS));
         return;
     }
-    double special = labelled(report, name, "special"), first = labelled(report, name, "first"),
-           norm = labelled(report, name, "norm");
-    add(&s->tokens, snapshot_metric(report, name));
-    add(&s->rejected_rows, labelled(report, name, "rejected"));
+    double special = report_labelled(report, all, report_fates[REPORT_SPECIAL]);
+    double first = report_labelled(report, all, report_fates[REPORT_FIRST]);
+    double norm = report_labelled(report, all, report_fates[REPORT_NORM]);
+    add(&s->tokens, report_number(report, all));
+    add(&s->rejected_rows, report_labelled(report, all, report_fates[REPORT_REJECTED]));
     add(&s->filtered_rows, special + first + norm);
     add(&s->special_rows, special);
     add(&s->first_rows, first);
@@ -110,11 +77,11 @@ static void read_rows(const json_t *report, struct snapshot *s)
 
 static void read_documents(const json_t *report, struct snapshot *s)
 {
-    double read = snapshot_metric(report, "sluice_capture_documents_read");
+    double read = report_number(report, REPORT_CAPTURE_DOCUMENTS_READ);
     if (isnan(read) || s->documents >= read) return;
     s->documents = read;
-    s->skipped = snapshot_metric(report, "sluice_capture_documents_skipped");
-    s->replaced = snapshot_metric(report, "sluice_capture_documents_replaced");
+    s->skipped = report_number(report, REPORT_CAPTURE_DOCUMENTS_SKIPPED);
+    s->replaced = report_number(report, REPORT_CAPTURE_DOCUMENTS_REPLACED);
 }
 
 static void read_capture(const json_t *report, const char *name, int is_fresh, struct snapshot *s)
@@ -122,39 +89,39 @@ static void read_capture(const json_t *report, const char *name, int is_fresh, s
     s->captures++;
     read_rows(report, s);
     read_documents(report, s);
-    if (is_fresh) read_disk(report, "capture", name, &s->capture_disk);
-    add(&s->captured_rows, snapshot_metric(report, "sluice_capture_rows_total"));
-    add(&s->shed_rows, snapshot_metric(report, "sluice_shed_rows_total"));
-    greatest(&s->planned_rows, snapshot_metric(report, "sluice_stream_planned_rows"));
+    if (is_fresh) read_disk(report, REPORT_CAPTURE_DISK_WAITING_SECONDS, name, &s->capture_disk);
+    add(&s->captured_rows, report_number(report, REPORT_CAPTURE_ROWS));
+    add(&s->shed_rows, report_number(report, REPORT_CAPTURE_SHED_ROWS));
+    greatest(&s->planned_rows, report_number(report, REPORT_STREAM_PLANNED_ROWS));
 }
 
 static void read_sink(const json_t *report, const char *name, struct snapshot *s)
 {
     s->sinks++;
-    double all = snapshot_metric(report, "sluice_stream_rows"),
-           life = snapshot_metric(report, "sluice_sink_rows_total");
+    double all = report_number(report, REPORT_SINK_STREAM_ROWS),
+           life = report_number(report, REPORT_SINK_ROWS);
     add(&s->stored_rows, isnan(all) ? life : all);
     add(&s->life_rows, life);
-    read_disk(report, "sink", name, &s->sink_disk);
-    add(&s->producers, snapshot_metric(report, "sluice_sink_producers"));
-    add(&s->ended_producers, snapshot_metric(report, "sluice_sink_ended_producers"));
-    add(&s->buffer_slabs, snapshot_metric(report, "sluice_buffer_slabs"));
-    add(&s->buffer_capacity_slabs, snapshot_metric(report, "sluice_buffer_capacity_slabs"));
+    read_disk(report, REPORT_SINK_DISK_WAITING_SECONDS, name, &s->sink_disk);
+    add(&s->producers, report_number(report, REPORT_SINK_PRODUCERS));
+    add(&s->ended_producers, report_number(report, REPORT_SINK_ENDED_PRODUCERS));
+    add(&s->buffer_slabs, report_number(report, REPORT_SINK_BUFFER_SLABS));
+    add(&s->buffer_capacity_slabs, report_number(report, REPORT_SINK_CAPACITY_SLABS));
 }
 
 static void read_trainer(const json_t *report, const char *name, struct snapshot *s)
 {
-    double rows = snapshot_metric(report, "sluice_trainer_rows_total");
+    double rows = report_number(report, REPORT_TRAINER_ROWS);
     if (!isnan(rows) && !(s->trained_rows <= rows)) s->trained_rows = rows; /* the least */
-    greatest(&s->planned_draws, snapshot_metric(report, "sluice_trainer_planned_rows"));
-    read_disk(report, "trainer", name, &s->trainer_disk);
+    greatest(&s->planned_draws, report_number(report, REPORT_TRAINER_PLANNED_ROWS));
+    read_disk(report, REPORT_TRAINER_DISK_WAITING_SECONDS, name, &s->trainer_disk);
     if (s->trainers++ > 0) return;
-    s->fve = first_of(report, "sluice_trainer_fve_ratio");
-    s->l0 = first_of(report, "sluice_trainer_l0");
-    s->dead = first_of(report, "sluice_trainer_dead_features");
-    s->features = first_of(report, "sluice_trainer_features");
-    s->held_out_rows = snapshot_metric(report, "sluice_trainer_held_out_rows");
-    s->passed_over_rows = snapshot_metric(report, "sluice_trainer_skipped_rows_total");
+    s->fve = report_first(report, REPORT_TRAINER_FVE);
+    s->l0 = report_first(report, REPORT_TRAINER_L0);
+    s->dead = report_first(report, REPORT_TRAINER_DEAD_FEATURES);
+    s->features = report_first(report, REPORT_TRAINER_FEATURES);
+    s->held_out_rows = report_number(report, REPORT_TRAINER_HELD_OUT_ROWS);
+    s->passed_over_rows = report_number(report, REPORT_TRAINER_SKIPPED_ROWS);
 }
 
 int snapshot_has(const json_t *status, const char *name)

@@ -45,8 +45,4 @@ void snapshot_read(const json_t *status, struct snapshot *snapshot);
  * Reads the disk. */
 void snapshot_take_files(const struct config *config, struct snapshot *snapshot);
 
-/* A metric of a process's report: its value, or the sum over its labels; NaN where there is none.
- */
-double snapshot_metric(const json_t *report, const char *name);
-
 #endif

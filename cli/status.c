@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/snapshot.h"
+#include "proto/report.h"
 #include "runtime/left_out.h"
 
 #include <math.h>
@@ -27,14 +28,14 @@ static void row(const char *what, double number, double rate, const char *unit)
         printf("  %-22s %16s %s, %s a second\n", what, text, unit, speed);
 }
 
-static double rate_of(const json_t *status, const char *metric)
+static double rate_of(const json_t *status, enum report_id metric)
 {
     double sum = NAN;
     json_t *process;
     size_t i;
     json_array_foreach(json_object_get(status, "processes"), i, process)
     {
-        double rate = snapshot_metric(json_object_get(process, "rates"), metric);
+        double rate = report_number(json_object_get(process, "rates"), metric);
         if (!isnan(rate)) sum = (isnan(sum) ? 0 : sum) + rate;
     }
     return sum;
@@ -93,13 +94,13 @@ static void print_numbers(const struct config *config, const json_t *status)
     snapshot_read(status, &s);
     snapshot_take_files(config, &s);
     print_notice(config, &s);
-    row("tokens", s.tokens, rate_of(status, "sluice_capture_tokens_total"), "tokens");
-    row("captured", s.captured_rows, rate_of(status, "sluice_capture_rows_total"), "rows");
-    row("stored", s.stored_rows, rate_of(status, "sluice_sink_rows_total"), "rows");
+    row("tokens", s.tokens, rate_of(status, REPORT_CAPTURE_TOKENS), "tokens");
+    row("captured", s.captured_rows, rate_of(status, REPORT_CAPTURE_ROWS), "rows");
+    row("stored", s.stored_rows, rate_of(status, REPORT_SINK_ROWS), "rows");
     row("planned", s.planned_rows > 0 ? s.planned_rows : NAN, NAN, "rows");
     row("buffer", s.buffer_slabs, NAN, "slabs");
     row("  of", s.buffer_capacity_slabs, NAN, "slabs");
-    row("trained", s.trained_rows, rate_of(status, "sluice_trainer_rows_total"), "rows");
+    row("trained", s.trained_rows, rate_of(status, REPORT_TRAINER_ROWS), "rows");
     row("  of", s.planned_draws > 0 ? s.planned_draws : NAN, NAN, "rows");
     row("held out", s.held_out_rows, NAN, "rows");
     if (s.passed_over_rows > 0) row("passed over", s.passed_over_rows, NAN, "rows");

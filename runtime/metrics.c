@@ -29,6 +29,8 @@ struct metrics {
     struct series **series; /* (count) arrays of table[i].series, or of 1 */
 };
 
+static const char *const kinds[] = {"counter", "gauge", "histogram"};
+
 static uint32_t series_count(const struct metric *m)
 {
     return m->label ? m->series : 1;
@@ -56,13 +58,31 @@ static int ends_with(const char *text, const char *end)
     return a >= b && strcmp(text + a - b, end) == 0;
 }
 
+/* A name ends in its unit; what is in seconds, bytes or a ratio always says so. */
+static const char *unit_wrong(const struct metric *m)
+{
+    static const char *const units[] = {"seconds", "bytes", "ratio", "rows", "frames", "slabs"};
+    enum { ALWAYS_SAID = 3 };
+    char name[128];
+    if (!m->unit || !m->unit[0]) return "no unit";
+    snprintf(name, sizeof name, "%s", m->name);
+    if (ends_with(name, "_total")) name[strlen(name) - strlen("_total")] = '\0';
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        size_t a = strlen(name), b = strlen(units[i]);
+        int said = a > b && name[a - b - 1] == '_' && ends_with(name, units[i]);
+        int meant = strcmp(m->unit, units[i]) == 0;
+        if (said != meant && (said || i < ALWAYS_SAID)) return "its unit is not that of its name";
+    }
+    return NULL;
+}
+
 /* The conventions of Prometheus that a program can check. */
 static int check(const struct metric *table, size_t index)
 {
     const struct metric *m = &table[index];
-    const char *why = NULL;
     if (!m->name || !word_ok(m->name) || strncmp(m->name, "sluice_", 7) != 0)
         return err_set(ERR_INTERNAL, "metric %zu: bad name '%s'", index, m->name ? m->name : "");
+    const char *why = unit_wrong(m);
     if (!m->help || !m->help[0]) why = "no help";
     if ((m->kind == METRIC_COUNTER) != ends_with(m->name, "_total")) why = "_total is for counters";
     if (m->kind != METRIC_HISTOGRAM &&
@@ -71,6 +91,7 @@ static int check(const struct metric *table, size_t index)
         why = "a name reserved for histograms";
     if (m->label && !word_ok(m->label)) why = "bad label";
     if (m->label && (m->series == 0 || m->series > METRIC_MAX_SERIES)) why = "unbounded label";
+    if (!m->label && (m->series || m->values)) why = "values without a label";
     int buckets = buckets_of(m);
     if ((m->kind == METRIC_HISTOGRAM) != (buckets > 0)) why = "buckets are for histograms";
     for (int i = 1; i < buckets; i++)
@@ -78,6 +99,15 @@ static int check(const struct metric *table, size_t index)
     for (size_t i = 0; i < index; i++)
         if (strcmp(table[i].name, m->name) == 0) why = "there twice";
     return why ? err_set(ERR_INTERNAL, "metric %s: %s", m->name, why) : ERR_OK;
+}
+
+/* The series that have their names from the start. */
+static void show_known(struct metrics *m, size_t index)
+{
+    const struct metric *metric = &m->table[index];
+    if (!metric->label) m->series[index][0].shown = 1;
+    for (uint32_t i = 0; metric->values && i < metric->series; i++)
+        if (metric->values[i]) metrics_label(m, index, i, metric->values[i]);
 }
 
 int metrics_new(const struct metric *table, size_t count, struct metrics **metrics)
@@ -94,7 +124,7 @@ int metrics_new(const struct metric *table, size_t count, struct metrics **metri
     for (size_t i = 0; i < count && !failed; i++) {
         m->series[i] = calloc(series_count(&table[i]), sizeof **m->series);
         failed = !m->series[i];
-        if (!failed && !table[i].label) m->series[i][0].shown = 1;
+        if (!failed) show_known(m, i);
     }
     if (failed) {
         metrics_free(m);
@@ -189,12 +219,6 @@ void metrics_observe(struct metrics *m, size_t index, double value)
     metrics_observe_at(m, index, 0, value);
 }
 
-double metrics_get(const struct metrics *m, size_t index)
-{
-    const struct series *s = find(m, index, 0);
-    return s ? load(s) : 0;
-}
-
 void metrics_label(struct metrics *m, size_t index, uint32_t series, const char *value)
 {
     struct series *s = find(m, index, series);
@@ -263,7 +287,6 @@ static void print_histogram(const struct metric *m, const struct series *s, FILE
 
 int metrics_text(const struct metrics *metrics, char **text, size_t *bytes)
 {
-    static const char *const kinds[] = {"counter", "gauge", "histogram"};
     FILE *out = open_memstream(text, bytes);
     if (!out) return err_set(ERR_NOMEM, "no memory for metrics");
     for (size_t i = 0; i < metrics->count; i++) {
@@ -336,4 +359,27 @@ int metrics_json(const struct metrics *metrics, char **text, size_t *bytes)
     if (!*text) return err_set(ERR_NOMEM, "no memory for metrics");
     *bytes = strlen(*text);
     return ERR_OK;
+}
+
+static void print_label(const struct metric *m, FILE *out)
+{
+    const char *between = ": ";
+    if (m->label) fprintf(out, "`%s`", m->label);
+    for (uint32_t i = 0; m->values && i < m->series; i++) {
+        if (!m->values[i]) continue;
+        fprintf(out, "%s%s", between, m->values[i]);
+        between = ", ";
+    }
+}
+
+void metrics_markdown(const struct metric *table, size_t count, FILE *out)
+{
+    fputs("| name | type | unit | label | meaning |\n|---|---|---|---|---|\n", out);
+    for (size_t i = 0; i < count; i++) {
+        const struct metric *m = &table[i];
+        fprintf(out, "| `%s` | %s | %s | ", m->name, kinds[m->kind],
+                strcmp(m->unit, "none") == 0 ? "" : m->unit);
+        print_label(m, out);
+        fprintf(out, " | %s |\n", m->help);
+    }
 }

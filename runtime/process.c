@@ -199,21 +199,18 @@ void process_wake_send(struct process_wake *w)
 
 /* --- metrics of every process, and the report --- */
 
-static const struct metric common[] = {
-    {.name = "sluice_process_memory_bytes",
-     .kind = METRIC_GAUGE,
-     .help = "Anonymous and shared memory that is resident (RssAnon + RssShmem)."},
-    {.name = "sluice_process_mapped_bytes",
-     .kind = METRIC_GAUGE,
-     .help = "Resident pages of mapped files (RssFile); the kernel may take them back."},
-    {.name = "sluice_process_cpu_seconds_total",
-     .kind = METRIC_COUNTER,
-     .help = "Processor time used, user and system."},
-    {.name = "sluice_process_start_time_seconds",
-     .kind = METRIC_GAUGE,
-     .help = "When the process started, in seconds since 1970."},
-};
-enum { MEMORY, MAPPED, CPU, STARTED, COMMON };
+#define PROCESS_METRICS(M)                                                                         \
+    M(MEMORY, GAUGE, "sluice_process_memory_bytes", "bytes",                                       \
+      "Anonymous and shared memory that is resident (RssAnon + RssShmem).")                        \
+    M(MAPPED, GAUGE, "sluice_process_mapped_bytes", "bytes",                                       \
+      "Resident pages of mapped files (RssFile). The kernel may take them back.")                  \
+    M(CPU, COUNTER, "sluice_process_cpu_seconds_total", "seconds",                                 \
+      "Processor time used, user and system.")                                                     \
+    M(STARTED, GAUGE, "sluice_process_start_time_seconds", "seconds",                              \
+      "When the process started, counted from 1970.")
+
+enum { PROCESS_METRICS(METRIC_ID) COMMON };
+static const struct metric common[COMMON] = {PROCESS_METRICS(METRIC_ROW)};
 
 static double status_bytes(const char *status, const char *key)
 {
@@ -231,10 +228,10 @@ static void measure(struct process *p)
         status[n > 0 ? n : 0] = '\0';
         close(fd);
     }
-    metrics_set(p->metrics, first + MEMORY,
+    metrics_set(p->metrics, first + GAUGE_MEMORY,
                 status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:"));
-    metrics_set(p->metrics, first + MAPPED, status_bytes(status, "RssFile:"));
-    metrics_set(p->metrics, first + CPU, (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9);
+    metrics_set(p->metrics, first + GAUGE_MAPPED, status_bytes(status, "RssFile:"));
+    metrics_set(p->metrics, first + GAUGE_CPU, (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9);
 }
 
 static int open_metrics(struct process *p)
@@ -245,7 +242,8 @@ static int open_metrics(struct process *p)
     if (count > 0) memcpy(p->table, p->spec->metrics, count * sizeof *p->table);
     memcpy(p->table + count, common, sizeof common);
     int result = metrics_new(p->table, count + COMMON, &p->metrics);
-    if (result == ERR_OK) metrics_set(p->metrics, count + STARTED, (double)process_wall_ns() / 1e9);
+    if (result == ERR_OK)
+        metrics_set(p->metrics, count + GAUGE_STARTED, (double)process_wall_ns() / 1e9);
     return result;
 }
 
@@ -531,10 +529,26 @@ static int name_of(struct process *p)
     return ERR_OK;
 }
 
+/* One section of docs/METRICS.md. */
+static int print_metrics(const struct process_spec *spec)
+{
+    struct process p = {.spec = spec};
+    int result = open_metrics(&p);
+    if (result == ERR_OK) {
+        printf("## %s\n\n", spec->program.name);
+        metrics_markdown(p.table, spec->metrics_count + COMMON, stdout);
+    }
+    metrics_free(p.metrics);
+    free(p.table);
+    return result;
+}
+
 /* The configuration, and the answers that need no process. *done: nothing is left to do. */
 static int prepare(struct process *p, int argc, char **argv, int *done)
 {
     struct options *o = &p->options;
+    *done = argc == 2 && strcmp(argv[1], "--print-metrics") == 0;
+    if (*done) return print_metrics(p->spec);
     int result = options_parse(&p->spec->program, argc, argv, o, done);
     if (result != ERR_OK || *done) return result;
     if (o->file) result = config_load(o->file, o->sets, o->sets_count, &p->config);

@@ -3,7 +3,8 @@
  *
  *     int main(int argc, char **argv) { return process_main(&broker_process, argc, argv); }
  *
- * process_main: options, configuration, --print-config and --check; umask 077, core dumps off;
+ * process_main: options, configuration, --print-config, --check and what man/generate.sh asks for
+ * (--print-metrics: the process's section of docs/METRICS.md); umask 077, core dumps off;
  * loop, signals, parent's pipe; metrics and HTTP; then start(), the loop, and stop(). SIGTERM,
  * SIGINT, or the end of the parent's pipe (inherited descriptor named by SLUICE_PARENT_FD) call
  * drain(); a second signal, or PROCESS_DRAIN_SECONDS of draining, stops at once (exit code 1). Exit

@@ -6,22 +6,21 @@
 #define SLUICE_RUNTIME_ROOM_H
 
 #include "config/config.h"
+#include "proto/report.h"
 #include "runtime/metrics.h"
 
 #include <pthread.h>
 
-/* Three entries of a metrics table, in a row: ROOM_METRICS("sluice_sink_"). */
+/* Three entries of a process's table of metrics, in a row: ROOM_METRICS(M, SINK). The first is
+ * GAUGE_DISK_WAITING; PROCESS is as in proto/report.h. */
+#define ROOM_METRICS(M, PROCESS)                                                                   \
+    M(DISK_WAITING, GAUGE, REPORT(PROCESS##_DISK_WAITING_SECONDS), "seconds",                      \
+      "How long the disk has refused what is written. 0 while it takes it.")                       \
+    M(DISK_FREE, GAUGE, REPORT(PROCESS##_DISK_FREE_BYTES), "bytes",                                \
+      "Free room on that disk, while it refuses.")                                                 \
+    M(DISK_NEEDED, GAUGE, REPORT(PROCESS##_DISK_NEEDED_BYTES), "bytes",                            \
+      "What the next write needs, while the disk refuses. 0 where that is not known.")
 enum room_gauge { ROOM_WAITING, ROOM_FREE, ROOM_NEEDED, ROOM_GAUGES };
-#define ROOM_METRIC(NAME, HELP)                                                                    \
-    {                                                                                              \
-        .name = (NAME), .kind = METRIC_GAUGE, .help = (HELP)                                       \
-    }
-#define ROOM_METRICS(PREFIX)                                                                       \
-    ROOM_METRIC(PREFIX "disk_waiting_seconds",                                                     \
-                "For how long the disk has not taken what is written; 0 while it does."),          \
-        ROOM_METRIC(PREFIX "disk_free_bytes", "Room on that disk, while it does not."),            \
-        ROOM_METRIC(PREFIX "disk_needed_bytes",                                                    \
-                    "What the next write needs, while it does not; 0 where not known.")
 
 struct room {
     pthread_mutex_t lock;
@@ -42,7 +41,7 @@ void room_found(struct room *room);
 
 /* ERR_NOSPC while it waits: the text is `why`. */
 int room_health(struct room *room);
-/* Set the gauges, which begin at `first` in the table. Looks at the disk while it waits. */
+/* Set the gauges, which begin at `first` (GAUGE_DISK_WAITING) in the table. Looks at the disk while it waits. */
 void room_show(struct room *room, struct metrics *metrics, size_t first, uint64_t now_ns);
 
 #endif

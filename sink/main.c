@@ -8,6 +8,7 @@
 #include "runtime/process.h"
 #include "runtime/room.h"
 #include "sink/desk.h"
+#include "sink/gauges.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,97 +19,6 @@ enum {
     TURN_FRAMES = 8,         /* most of one commit, by and large: what a cache holds */
     TURN_FRAMES_SYNCED = 64, /* where a commit waits for the disk */
     HIGH_WATER = 1 << 16,
-};
-
-enum gauge {
-    ROWS,
-    FRAMES,
-    BYTES,
-    KNOWN,
-    DUPLICATES,
-    GAPS,
-    STALE,
-    BEYOND,
-    REFUSED,
-    MALFORMED,
-    COMMITS,
-    FAILED,
-    COMMIT_SECONDS,
-    ACKS,
-    FREED,
-    REPLACED,
-    REWINDS,
-    REQUESTS,
-    BUFFER_SLABS,
-    BUFFER_ROWS,
-    CAPACITY_SLABS,
-    CAPACITY_ROWS,
-    RESERVED,
-    PRODUCERS,
-    LIVE,
-    ENDED_PRODUCERS,
-    ENDED,
-    MORE_IS_COMING,
-    ATTACHED,
-    PLANNED,
-    LAG,
-    STREAM_ROWS,
-    ROOM,
-};
-
-#define COUNTER(name, help)                                                                        \
-    {                                                                                              \
-        name, METRIC_COUNTER, help, NULL, 0,                                                       \
-        {                                                                                          \
-            0                                                                                      \
-        }                                                                                          \
-    }
-#define GAUGE(name, help)                                                                          \
-    {                                                                                              \
-        name, METRIC_GAUGE, help, NULL, 0,                                                         \
-        {                                                                                          \
-            0                                                                                      \
-        }                                                                                          \
-    }
-
-static const struct metric metrics[] = {
-    [ROWS] = COUNTER("sluice_sink_rows_total", "Rows committed."),
-    [FRAMES] = COUNTER("sluice_sink_frames_total", "Frames committed."),
-    [BYTES] = COUNTER("sluice_sink_bytes_total", "Raw bytes of frames committed."),
-    [KNOWN] = COUNTER("sluice_sink_known_frames_total",
-                      "Frames made again that were stored, or needed by nobody: acked."),
-    [DUPLICATES] = COUNTER("sluice_sink_duplicate_frames_total", "Frames that came twice."),
-    [GAPS] = COUNTER("sluice_sink_gap_frames_total", "Frames that came too early."),
-    [STALE] = COUNTER("sluice_sink_stale_frames_total", "Frames of a session that was over."),
-    [BEYOND] = COUNTER("sluice_sink_beyond_credit_frames_total", "Frames above the credit."),
-    [REFUSED] = COUNTER("sluice_sink_refused_frames_total", "Frames that were damaged or wrong."),
-    [MALFORMED] = COUNTER("sluice_sink_malformed_messages_total", "Bytes that are no message."),
-    [COMMITS] = COUNTER("sluice_sink_commits_total", "Transactions with frames."),
-    [FAILED] = COUNTER("sluice_sink_failed_commits_total", "Transactions that failed."),
-    [COMMIT_SECONDS] = COUNTER("sluice_sink_commit_seconds_total", "Time in transactions."),
-    [ACKS] = COUNTER("sluice_sink_acks_total", "States sent to producers."),
-    [FREED] =
-        COUNTER("sluice_buffer_freed_slabs_total", "Slabs freed: all consumers covered them."),
-    [REPLACED] =
-        COUNTER("sluice_buffer_replaced_slabs_total", "Slabs thrown out by the shed policy."),
-    [REWINDS] = COUNTER("sluice_sink_rewinds_total", "Times a producer had to go back."),
-    [REQUESTS] = COUNTER("sluice_sink_checkpoint_requests_total", "Checkpoints asked for."),
-    [BUFFER_SLABS] = GAUGE("sluice_buffer_slabs", "Slabs stored."),
-    [BUFFER_ROWS] = GAUGE("sluice_buffer_rows", "Rows stored."),
-    [CAPACITY_SLABS] = GAUGE("sluice_buffer_capacity_slabs", "Slabs that the buffer holds."),
-    [CAPACITY_ROWS] = GAUGE("sluice_buffer_capacity_rows", "Rows that the buffer holds."),
-    [RESERVED] = GAUGE("sluice_sink_reserved_slabs", "Slabs promised and not stored yet."),
-    [PRODUCERS] = GAUGE("sluice_sink_producers", "Producers declared."),
-    [LIVE] = GAUGE("sluice_sink_live_producers", "Producers in a session."),
-    [ENDED_PRODUCERS] = GAUGE("sluice_sink_ended_producers", "Producers whose end is committed."),
-    [ENDED] = GAUGE("sluice_stream_ended", "1 when the stream has ended."),
-    [MORE_IS_COMING] = GAUGE("sluice_buffer_more_is_coming",
-                             "1 while a slab is free and a producer holds credit for it."),
-    [ATTACHED] = GAUGE("sluice_sink_attached", "1 while the broker knows this sink."),
-    [PLANNED] = GAUGE("sluice_stream_planned_rows", "Rows of the whole stream, 0 where not known."),
-    [LAG] = GAUGE("sluice_sink_lag_seconds", "Age of the newest row at the last report."),
-    [STREAM_ROWS] = GAUGE("sluice_stream_rows", "Rows committed in all lives of the sink."),
-    [ROOM] = ROOM_METRICS("sluice_sink_"),
 };
 
 struct sink {
@@ -238,26 +148,27 @@ static void sink_drain(struct process *process)
 
 static void show_counters(struct metrics *m, const struct desk_counters *c)
 {
-    metrics_set(m, ROWS, (double)c->rows);
-    metrics_set(m, FRAMES, (double)c->frames);
-    metrics_set(m, BYTES, (double)c->bytes);
-    metrics_set(m, KNOWN, (double)c->known_frames);
-    metrics_set(m, DUPLICATES, (double)c->duplicate_frames);
-    metrics_set(m, GAPS, (double)c->gap_frames);
-    metrics_set(m, STALE, (double)c->stale_frames);
-    metrics_set(m, BEYOND, (double)c->beyond_credit_frames);
-    metrics_set(m, REFUSED, (double)c->refused_frames);
-    metrics_set(m, MALFORMED, (double)c->malformed);
-    metrics_set(m, COMMITS, (double)c->commits);
-    metrics_set(m, FAILED, (double)c->failed_commits);
-    metrics_set(m, COMMIT_SECONDS, c->commit_seconds);
-    metrics_set(m, ACKS, (double)c->acks);
-    metrics_set(m, FREED, (double)c->freed_slabs);
-    metrics_set(m, REPLACED, (double)c->replaced_slabs);
-    metrics_set(m, REWINDS, (double)c->rewinds);
-    metrics_set(m, REQUESTS, (double)c->checkpoint_requests);
+    metrics_set(m, GAUGE_ROWS, (double)c->rows);
+    metrics_set(m, GAUGE_FRAMES, (double)c->frames);
+    metrics_set(m, GAUGE_BYTES, (double)c->bytes);
+    metrics_set(m, GAUGE_KNOWN, (double)c->known_frames);
+    metrics_set(m, GAUGE_DUPLICATES, (double)c->duplicate_frames);
+    metrics_set(m, GAUGE_GAPS, (double)c->gap_frames);
+    metrics_set(m, GAUGE_STALE, (double)c->stale_frames);
+    metrics_set(m, GAUGE_BEYOND, (double)c->beyond_credit_frames);
+    metrics_set(m, GAUGE_REFUSED, (double)c->refused_frames);
+    metrics_set(m, GAUGE_MALFORMED, (double)c->malformed);
+    metrics_set(m, GAUGE_COMMITS, (double)c->commits);
+    metrics_set(m, GAUGE_FAILED, (double)c->failed_commits);
+    metrics_set(m, GAUGE_COMMIT_SECONDS, c->commit_seconds);
+    metrics_set(m, GAUGE_ACKS, (double)c->acks);
+    metrics_set(m, GAUGE_FREED, (double)c->freed_slabs);
+    metrics_set(m, GAUGE_REPLACED, (double)c->replaced_slabs);
+    metrics_set(m, GAUGE_REWINDS, (double)c->rewinds);
+    metrics_set(m, GAUGE_REQUESTS, (double)c->checkpoint_requests);
     if (c->newest_captured_ns)
-        metrics_set(m, LAG, ((double)process_wall_ns() - (double)c->newest_captured_ns) / 1e9);
+        metrics_set(m, GAUGE_LAG,
+                    ((double)process_wall_ns() - (double)c->newest_captured_ns) / 1e9);
 }
 
 static void show_room(struct sink *s, const struct desk_gauges *g)
@@ -266,7 +177,7 @@ static void show_room(struct sink *s, const struct desk_gauges *g)
         room_short(&s->room, s->buffer_dir, g->slab_bytes, g->trouble);
     else
         room_found(&s->room);
-    room_show(&s->room, process_metrics(s->process), ROOM, process_now_ns());
+    room_show(&s->room, process_metrics(s->process), GAUGE_DISK_WAITING, process_now_ns());
 }
 
 static void sink_stats(struct process *process)
@@ -276,19 +187,19 @@ static void sink_stats(struct process *process)
     struct desk_counters c = desk_counters(s->desk);
     struct desk_gauges g = desk_gauges(s->desk);
     show_counters(m, &c);
-    metrics_set(m, BUFFER_SLABS, (double)g.slabs);
-    metrics_set(m, BUFFER_ROWS, (double)g.rows);
-    metrics_set(m, CAPACITY_SLABS, (double)g.capacity_slabs);
-    metrics_set(m, CAPACITY_ROWS, (double)g.capacity_rows);
-    metrics_set(m, RESERVED, (double)g.reserved_slabs);
-    metrics_set(m, PRODUCERS, g.producers);
-    metrics_set(m, LIVE, g.live_producers);
-    metrics_set(m, ENDED_PRODUCERS, g.ended_producers);
-    metrics_set(m, ENDED, g.has_ended);
-    metrics_set(m, MORE_IS_COMING, g.more_is_coming);
-    metrics_set(m, ATTACHED, g.is_attached);
-    metrics_set(m, PLANNED, (double)g.planned_rows);
-    metrics_set(m, STREAM_ROWS, (double)g.stream_rows);
+    metrics_set(m, GAUGE_BUFFER_SLABS, (double)g.slabs);
+    metrics_set(m, GAUGE_BUFFER_ROWS, (double)g.rows);
+    metrics_set(m, GAUGE_CAPACITY_SLABS, (double)g.capacity_slabs);
+    metrics_set(m, GAUGE_CAPACITY_ROWS, (double)g.capacity_rows);
+    metrics_set(m, GAUGE_RESERVED, (double)g.reserved_slabs);
+    metrics_set(m, GAUGE_PRODUCERS, g.producers);
+    metrics_set(m, GAUGE_LIVE, g.live_producers);
+    metrics_set(m, GAUGE_ENDED_PRODUCERS, g.ended_producers);
+    metrics_set(m, GAUGE_ENDED, g.has_ended);
+    metrics_set(m, GAUGE_MORE_IS_COMING, g.more_is_coming);
+    metrics_set(m, GAUGE_ATTACHED, g.is_attached);
+    metrics_set(m, GAUGE_PLANNED, (double)g.planned_rows);
+    metrics_set(m, GAUGE_STREAM_ROWS, (double)g.stream_rows);
     show_room(s, &g);
 }
 
@@ -318,8 +229,8 @@ static const struct process_spec sink_process = {
                     "acks them, and frees what all consumers have covered by a checkpoint. "
                     "Exits 0 when the stream has ended and no consumer needs more of it."},
     .section = "sink",
-    .metrics = metrics,
-    .metrics_count = sizeof metrics / sizeof *metrics,
+    .metrics = sink_gauges,
+    .metrics_count = GAUGES,
     .state_bytes = sizeof(struct sink),
     .start = sink_start,
     .drain = sink_drain,

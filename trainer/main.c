@@ -89,11 +89,12 @@ static void training_done(void *arg)
     process_finish(process, t->result);
 }
 
-static void label(struct metrics *metrics, const struct config *config, int from, int to)
+/* All that is one per SAE, but for the FVE: it has its names once it was measured. */
+static void label(struct metrics *metrics, const struct config *config)
 {
-    for (int g = from; g <= to; g++)
-        for (uint32_t i = 0; i < config->trainer.saes_count; i++)
-            metrics_label(metrics, (size_t)g, i, config->trainer.saes[i].name);
+    for (size_t g = 0; g < GAUGES; g++)
+        for (uint32_t i = 0; i < config->trainer.saes_count && g != GAUGE_FVE; i++)
+            metrics_label(metrics, g, i, config->trainer.saes[i].name);
 }
 
 /* Of no step there is no loss, no L0 and no share of dead features. */
@@ -132,8 +133,7 @@ static int start(struct process *process)
     if (result == ERR_OK && !replay) result = open_reports(process, t);
     if (result == ERR_OK) result = training_new(&options, &t->training);
     if (result != ERR_OK) return result;
-    label(process_metrics(process), config, GAUGE_LOSS, GAUGE_BATCH_FVE);
-    label(process_metrics(process), config, GAUGE_L0, GAUGE_SKIPPED_STEPS);
+    label(process_metrics(process), config);
     not_known_yet(process_metrics(process), config);
     t->done = process_wake_new(process, training_done, process);
     if (!t->done) return err_set(ERR_NOMEM, "no memory for the trainer");
@@ -152,9 +152,11 @@ static void drain(struct process *process)
 static void stats(struct process *process)
 {
     struct trainer *t = process_state(process);
-    room_show(&t->room, process_metrics(process), GAUGE_ROOM, process_now_ns());
+    room_show(&t->room, process_metrics(process), GAUGE_DISK_WAITING, process_now_ns());
     if (t->labelled || !training_evaluated(t->training)) return;
-    label(process_metrics(process), process_config(process), GAUGE_FVE, GAUGE_FVE);
+    const struct config *config = process_config(process);
+    for (uint32_t i = 0; i < config->trainer.saes_count; i++)
+        metrics_label(process_metrics(process), GAUGE_FVE, i, config->trainer.saes[i].name);
     t->labelled = 1;
 }
 
@@ -212,7 +214,7 @@ static const struct process_spec trainer_process = {
                      "trainer.seed=7\n"},
     .section = "trainer",
     .name = trainer_name,
-    .metrics = gauges_table,
+    .metrics = trainer_gauges,
     .metrics_count = GAUGES,
     .state_bytes = sizeof(struct trainer),
     .start = start,

@@ -18,7 +18,7 @@ struct training_options {
     const struct config *config; /* outlives the training */
     const char *consumer;        /* name */
     const char *replay;          /* folder of an ended buffer; NULL: the live one */
-    struct metrics *metrics;     /* over gauges_table */
+    struct metrics *metrics;     /* over trainer_gauges */
     struct room *room;           /* is told where a disk is full; outlives it */
 };
 

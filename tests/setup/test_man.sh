@@ -1,12 +1,12 @@
 #!/bin/bash
-# The manual pages in man/ and configs/OPTIONS.md are those that the programs write, and roff takes them without complaint.
+# The manual pages in man/, configs/OPTIONS.md and docs/METRICS.md are those that the programs write, and roff takes them without complaint.
 # shellcheck source=tests/setup/check.sh
 . "$(dirname "$0")/check.sh"
 build=${BUILD:-build}
 
 same_as_written() {
     man/generate.sh "$build" "$work" || return 1
-    for page in "$work"/man/*.1 "$work"/configs/OPTIONS.md; do
+    for page in "$work"/man/*.1 "$work"/configs/OPTIONS.md "$work"/docs/METRICS.md; do
         diff -u "${page#"$work"/}" "$page" && continue
         echo "HINT: make && man/generate.sh"
         return 1

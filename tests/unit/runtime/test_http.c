@@ -23,8 +23,12 @@
 #include "tests/unit/runtime/exposition.h"
 
 static const struct metric table[] = {
-    {.name = "sluice_rows_total", .kind = METRIC_COUNTER, .help = "Rows."},
-    {.name = "sluice_step_seconds", .kind = METRIC_HISTOGRAM, .help = "Step.", .bucket = {0.1, 1}},
+    {.name = "sluice_rows_total", .kind = METRIC_COUNTER, .unit = "rows", .help = "Rows."},
+    {.name = "sluice_step_seconds",
+     .kind = METRIC_HISTOGRAM,
+     .unit = "seconds",
+     .help = "Step.",
+     .bucket = {0.1, 1}},
 };
 
 static uv_loop_t loop;

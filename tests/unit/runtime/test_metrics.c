@@ -14,22 +14,26 @@
 #include <cmocka.h>
 
 #include "tests/unit/runtime/exposition.h"
+#include "tests/unit/runtime/metric_value.h"
 
 enum { ROWS, FILL, STEP, BY_PRODUCER, LATENCY };
 static const struct metric table[] = {
-    [ROWS] = {.name = "sluice_rows_total", .kind = METRIC_COUNTER, .help = "Rows."},
-    [FILL] = {.name = "sluice_fill_bytes", .kind = METRIC_GAUGE, .help = "Fill."},
+    [ROWS] = {.name = "sluice_rows_total", .kind = METRIC_COUNTER, .unit = "rows", .help = "Rows."},
+    [FILL] = {.name = "sluice_fill_bytes", .kind = METRIC_GAUGE, .unit = "bytes", .help = "Fill."},
     [STEP] = {.name = "sluice_step_seconds",
               .kind = METRIC_HISTOGRAM,
+              .unit = "seconds",
               .help = "Step.",
               .bucket = {0.01, 0.1, 1}},
     [BY_PRODUCER] = {.name = "sluice_shed_rows_total",
                      .kind = METRIC_COUNTER,
+                     .unit = "rows",
                      .help = "Shed.",
                      .label = "producer",
                      .series = 3},
     [LATENCY] = {.name = "sluice_latency_seconds",
                  .kind = METRIC_HISTOGRAM,
+                 .unit = "seconds",
                  .help = "Latency.",
                  .label = "sae",
                  .series = 2,
@@ -130,40 +134,122 @@ static void test_counters_never_go_back(void **state)
     metrics_add(metrics, ROWS, -1);
     metrics_add(metrics, ROWS, NAN);
     metrics_set(metrics, ROWS, NAN);
-    assert_true(metrics_get(metrics, ROWS) == 10);
+    assert_true(metric_value(metrics, "sluice_rows_total", NULL) == 10);
     metrics_set(metrics, FILL, 10);
     metrics_set(metrics, FILL, 4);
-    assert_true(metrics_get(metrics, FILL) == 4);
+    assert_true(metric_value(metrics, "sluice_fill_bytes", NULL) == 4);
     /* beyond the table: nothing happens */
     metrics_add(metrics, 99, 1);
     metrics_add_at(metrics, BY_PRODUCER, 3, 1);
     metrics_observe(metrics, ROWS, 1);
 }
 
-static void refused(struct metric m)
+/* Wrong in one thing alone: the table would do, but for what `why` names. */
+static void refused(struct metric m, const char *why)
 {
     struct metrics *none = NULL;
     assert_int_equal(metrics_new(&m, 1, &none), ERR_INTERNAL);
+    if (!strstr(err_text(), why)) fail_msg("'%s' says nothing of '%s'", err_text(), why);
 }
 
 static void test_bad_tables(void **state)
 {
     (void)state;
-    refused((struct metric){.name = "rows_total", .help = "x"});
-    refused((struct metric){.name = "sluice_rows", .help = "x"});
-    refused((struct metric){.name = "sluice_rows_total", .kind = METRIC_GAUGE, .help = "x"});
-    refused((struct metric){.name = "sluice_Rows_total", .help = "x"});
-    refused((struct metric){.name = "sluice_rows_total"});
-    refused((struct metric){.name = "sluice_a_count", .kind = METRIC_GAUGE, .help = "x"});
-    refused((struct metric){.name = "sluice_a", .kind = METRIC_HISTOGRAM, .help = "x"});
-    refused((struct metric){
-        .name = "sluice_a", .kind = METRIC_HISTOGRAM, .help = "x", .bucket = {2, 1}});
-    refused((struct metric){.name = "sluice_a_total", .help = "x", .label = "l"});
-    refused((struct metric){
-        .name = "sluice_a_total", .help = "x", .label = "l", .series = METRIC_MAX_SERIES + 1});
+    refused((struct metric){.name = "rows_total", .unit = "rows", .help = "x"}, "bad name");
+    refused((struct metric){.unit = "rows", .help = "x"}, "bad name");
+    refused((struct metric){.name = "sluice_rows", .unit = "rows", .help = "x"}, "_total");
+    refused(
+        (struct metric){
+            .name = "sluice_rows_total", .kind = METRIC_GAUGE, .unit = "rows", .help = "x"},
+        "_total");
+    refused((struct metric){.name = "sluice_Rows_total", .unit = "rows", .help = "x"}, "bad name");
+    refused((struct metric){.name = "sluice_rows_total", .unit = "rows"}, "no help");
+    refused(
+        (struct metric){
+            .name = "sluice_a_count", .kind = METRIC_GAUGE, .unit = "none", .help = "x"},
+        "reserved");
+    refused(
+        (struct metric){.name = "sluice_a", .kind = METRIC_HISTOGRAM, .unit = "none", .help = "x"},
+        "buckets");
+    refused((struct metric){.name = "sluice_a",
+                            .kind = METRIC_HISTOGRAM,
+                            .unit = "none",
+                            .help = "x",
+                            .bucket = {2, 1}},
+            "ascend");
+    refused((struct metric){.name = "sluice_a_total", .unit = "none", .help = "x", .label = "l"},
+            "unbounded");
+    refused((struct metric){.name = "sluice_a_total",
+                            .unit = "none",
+                            .help = "x",
+                            .label = "l",
+                            .series = METRIC_MAX_SERIES + 1},
+            "unbounded");
+    refused((struct metric){.name = "sluice_a_total", .unit = "none", .help = "x", .series = 1},
+            "without a label");
     struct metric twice[] = {table[0], table[0]};
     struct metrics *none = NULL;
     assert_int_equal(metrics_new(twice, 2, &none), ERR_INTERNAL);
+}
+
+static void test_units_are_those_of_the_names(void **state)
+{
+    (void)state;
+    struct metric m = {.name = "sluice_a_total", .help = "x"};
+    refused(m, "no unit");
+    m.unit = "seconds"; /* the name must say so */
+    refused(m, "its unit is not that of its name");
+    m = (struct metric){
+        .name = "sluice_a_bytes", .kind = METRIC_GAUGE, .unit = "rows", .help = "x"};
+    refused(m, "its unit is not that of its name");
+    m.name = "sluice_a_frames";
+    refused(m, "its unit is not that of its name");
+}
+
+/* What a table's macro makes, and labels whose values the table has. */
+static const char *const colours[] = {NULL, "red", "green"};
+#define SOME_METRICS(M)                                                                            \
+    M(PLAIN, GAUGE, "sluice_plain", "none", "Plain.")                                              \
+    M(PAINT, COUNTER, "sluice_paint_total", "litres", "Paint.",                                    \
+      METRIC_ONE_OF("colour", 3, colours))                                                         \
+    M(WALLS, GAUGE, "sluice_walls", "walls", "Walls.", METRIC_PER("house", 2))                     \
+    M(DRYING, HISTOGRAM, "sluice_drying_seconds", "seconds", "Drying.", METRIC_BOUNDS(1, 2))
+enum gauge { SOME_METRICS(METRIC_ID) GAUGES };
+static const struct metric some[GAUGES] = {SOME_METRICS(METRIC_ROW)};
+
+static void test_a_macro_makes_the_table(void **state)
+{
+    (void)state;
+    struct metrics *m;
+    assert_int_equal(metrics_new(some, GAUGES, &m), ERR_OK);
+    assert_string_equal(some[GAUGE_WALLS].name, "sluice_walls");
+    assert_true(some[GAUGE_DRYING].bucket[1] == 2);
+    metrics_add_at(m, GAUGE_PAINT, 2, 4);
+    metrics_set_at(m, GAUGE_WALLS, 0, 3); /* of no house that has a name */
+    assert_true(metric_value(m, "sluice_paint_total", "green") == 4);
+    assert_true(metric_value(m, "sluice_paint_total", "red") == 0);
+    assert_true(isnan(metric_value(m, "sluice_walls", "")));
+    metrics_label(m, GAUGE_WALLS, 0, "mine");
+    assert_true(metric_value(m, "sluice_walls", "mine") == 3);
+    metrics_free(m);
+}
+
+static void test_markdown(void **state)
+{
+    (void)state;
+    char *text;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(out);
+    metrics_markdown(some, GAUGES, out);
+    fclose(out);
+    assert_string_equal(text, "| name | type | unit | label | meaning |\n|---|---|---|---|---|\n"
+                              "| `sluice_plain` | gauge |  |  | Plain. |\n"
+                              "| `sluice_paint_total` | counter | litres | `colour`: red, green | "
+                              "Paint. |\n"
+                              "| `sluice_walls` | gauge | walls | `house` | Walls. |\n"
+                              "| `sluice_drying_seconds` | histogram | seconds |  | Drying. |\n");
+    free(text);
 }
 
 static void *count(void *arg)
@@ -189,7 +275,7 @@ static void test_threads(void **state)
         free(text);
     }
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
-    assert_true(metrics_get(metrics, ROWS) == 80000);
+    assert_true(metric_value(metrics, "sluice_rows_total", NULL) == 80000);
     assert_int_equal(metrics_text(metrics, &text, &bytes), ERR_OK);
     assert_non_null(strstr(text, "sluice_step_seconds_count 80000\n"));
     free(text);
@@ -203,6 +289,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_json, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_counters_never_go_back, set_up, tear_down),
         cmocka_unit_test(test_bad_tables),
+        cmocka_unit_test(test_units_are_those_of_the_names),
+        cmocka_unit_test(test_a_macro_makes_the_table),
+        cmocka_unit_test(test_markdown),
         cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

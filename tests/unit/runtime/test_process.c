@@ -196,7 +196,7 @@ static void stats(struct process *p)
 
 static const struct option_spec extra[] = {{"mode", "WORD", "what to do"}};
 static const struct metric table[] = {
-    {.name = "sluice_t_total", .kind = METRIC_COUNTER, .help = "T."}};
+    {.name = "sluice_t_total", .kind = METRIC_COUNTER, .unit = "none", .help = "T."}};
 static const struct process_spec spec = {
     .program = {.name = "sluice-t", .summary = "t", .options = extra, .options_count = 1},
     .section = "sink",

@@ -12,37 +12,43 @@
 
 #include <cmocka.h>
 
-static const struct metric table[] = {
-    {.name = "sluice_before", .kind = METRIC_GAUGE, .help = "Another."},
-    ROOM_METRICS("sluice_test_"),
-};
+#include "tests/unit/runtime/metric_value.h"
+
+#define TEST_METRICS(M)                                                                            \
+    M(BEFORE, GAUGE, "sluice_before", "none", "Another.")                                          \
+    ROOM_METRICS(M, SINK)
+enum gauge { TEST_METRICS(METRIC_ID) GAUGES };
+static const struct metric table[GAUGES] = {TEST_METRICS(METRIC_ROW)};
 
 static void told_while_it_lasts(void **state)
 {
     (void)state;
     struct room room;
     struct metrics *m;
-    enum { FIRST = 1 };
-    assert_int_equal(metrics_new(table, sizeof table / sizeof *table, &m), ERR_OK);
+    assert_int_equal(metrics_new(table, GAUGES, &m), ERR_OK);
     room_init(&room);
     uint64_t now_ns = process_now_ns();
     assert_int_equal(room_health(&room), ERR_OK);
-    room_show(&room, m, FIRST, now_ns);
-    assert_true(metrics_get(m, FIRST + ROOM_WAITING) == 0);
+    room_show(&room, m, GAUGE_DISK_WAITING, now_ns);
+    assert_true(metric_value(m, REPORT(SINK_DISK_WAITING_SECONDS), NULL) == 0);
     room_short(&room, "/", 4096, "cannot write x: No space left on device");
     room_short(&room, "/", 8192, "cannot write y: No space left on device");
     assert_int_equal(room_health(&room), ERR_NOSPC);
     assert_string_equal(err_text(), "cannot write y: No space left on device");
-    room_show(&room, m, FIRST, now_ns); /* no time has passed, or less */
-    assert_true(metrics_get(m, FIRST + ROOM_WAITING) > 0);
-    room_show(&room, m, FIRST, room.since_ns + 3000000000u); /* since the first of them */
-    assert_true(metrics_get(m, FIRST + ROOM_WAITING) == 3);
-    assert_true(metrics_get(m, FIRST + ROOM_NEEDED) == 8192);
-    assert_true(metrics_get(m, FIRST + ROOM_FREE) > 0);
+    room_show(&room, m, GAUGE_DISK_WAITING, now_ns); /* no time has passed, or less */
+    assert_true(metric_value(m, REPORT(SINK_DISK_WAITING_SECONDS), NULL) > 0);
+    room_show(&room, m, GAUGE_DISK_WAITING,
+              room.since_ns + 3000000000u); /* since the first of them */
+    assert_true(metric_value(m, REPORT(SINK_DISK_WAITING_SECONDS), NULL) == 3);
+    assert_true(metric_value(m, REPORT(SINK_DISK_NEEDED_BYTES), NULL) == 8192);
+    assert_true(metric_value(m, REPORT(SINK_DISK_FREE_BYTES), NULL) > 0);
     room_found(&room);
     assert_int_equal(room_health(&room), ERR_OK);
-    room_show(&room, m, FIRST, process_now_ns());
-    for (size_t i = 0; i < ROOM_GAUGES; i++) assert_true(metrics_get(m, FIRST + i) == 0);
+    room_show(&room, m, GAUGE_DISK_WAITING, process_now_ns());
+    assert_true(metric_value(m, REPORT(SINK_DISK_WAITING_SECONDS), NULL) == 0);
+    assert_true(metric_value(m, REPORT(SINK_DISK_FREE_BYTES), NULL) == 0);
+    assert_true(metric_value(m, REPORT(SINK_DISK_NEEDED_BYTES), NULL) == 0);
+    assert_true(metric_value(m, "sluice_before", NULL) == 0);
     room_fini(&room);
     metrics_free(m);
 }

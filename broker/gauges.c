@@ -1,0 +1,13 @@
+#include "broker/gauges.h"
+
+const char *const broker_drops[BROKER_DROPS] = {
+    [ROUTES_KEPT] = NULL,
+    [ROUTES_MALFORMED] = "malformed",
+    [ROUTES_NO_SINK] = "no_sink",
+    [ROUTES_NO_SESSION] = "no_session",
+    [ROUTES_NO_CREDIT] = "no_credit",
+    [ROUTES_NO_LINK] = "no_link",
+    [BROKER_UNSENDABLE] = "unsendable",
+};
+
+const struct metric broker_gauges[GAUGES] = {BROKER_METRICS(METRIC_ROW)};

@@ -1,0 +1,3 @@
+#include "sink/gauges.h"
+
+const struct metric sink_gauges[GAUGES] = {SINK_METRICS(METRIC_ROW)};
