@@ -1,0 +1,172 @@
+/*
+ * What the processes of a running pipeline show is what docs/METRICS.md says of them: each metric,
+ * with its type and meaning, with a value at each label, on a page that Prometheus takes, and in the
+ * reports that the broker has.
+ */
+#include "tests/e2e/harness.h"
+
+#include "base/err.h"
+#include "base/fileio.h"
+#include "cli/fetch.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/runtime/exposition.h"
+
+enum { SECONDS = 60, ANSWER_MS = 2000, LINE_BYTES = 1024 };
+
+static const char pipeline[] =
+    "capture: { engine: synthetic, synthetic: { features: 32, width: 16, rows: 1000000000 } }\n"
+    "sink: { size: 64MiB }\n"
+    "trainer: { batch_rows: 256, eval_rows: 4000, reuse: 1,\n"
+    "  saes: [ { name: a, arch: topk, features: 32, k: 4 },\n"
+    "          { name: b, arch: topk, features: 64, k: 4 } ] }\n";
+
+static const char *const processes[][2] = {
+    {"capture", "capture-0"}, {"broker", "broker"}, {"sink", "sink"}, {"trainer", "trainer-main"}};
+enum { PROCESSES = sizeof processes / sizeof *processes };
+
+/* A page of a process; NULL while there is none. */
+static char *page(const struct run *run, const char *name, const char *path)
+{
+    char file[2 * HARNESS_PATH_BYTES], *address, *body;
+    size_t bytes;
+    snprintf(file, sizeof file, "%s/http/%s", run->state, name);
+    if (file_read(file, 256, &address, &bytes)) return NULL;
+    address[strcspn(address, "\r\n")] = '\0';
+    int result = fetch(address, path, ANSWER_MS, &body, &bytes);
+    free(address);
+    return result ? NULL : body;
+}
+
+/* Until held-out rows were measured, and all have reported since. */
+static void await_all_numbers(const struct run *run)
+{
+    double end = harness_seconds() + SECONDS;
+    while (harness_seconds() < end) {
+        char *text = page(run, "trainer-main", "/metrics");
+        int is_measured = text && strstr(text, "sluice_trainer_fve_ratio{sae=\"b\"} ");
+        free(text);
+        if (is_measured) {
+            harness_sleep(2.5);
+            return;
+        }
+        harness_sleep(0.2);
+    }
+    fail_msg("no FVE within %d s", SECONDS);
+}
+
+/* The report of a process in the broker's document; lives as long as that. */
+static json_t *report_of(const json_t *status, const char *name)
+{
+    json_t *process;
+    size_t i;
+    json_array_foreach(json_object_get(status, "processes"), i, process)
+    {
+        const char *its = json_string_value(json_object_get(process, "name"));
+        if (its && strcmp(its, name) == 0) return json_object_get(process, "report");
+    }
+    fail_msg("the broker knows nothing of %s", name);
+    return NULL;
+}
+
+/* The cells of a row, without the spaces and back quotes around them; cuts `row`. 1: it is one. */
+static int cells_of(char *row, char *cell[5])
+{
+    if (strncmp(row, "| `sluice_", 10) != 0) return 0;
+    char *at = row + 2;
+    for (int i = 0; i < 5; i++) {
+        char *end = i < 4 ? strstr(at, "| ") : strstr(at, " |");
+        if (!end) return 0;
+        cell[i] = at;
+        at = end + 2;
+        while (end > cell[i] && end[-1] == ' ') end--;
+        *end = '\0';
+    }
+    cell[0]++;
+    cell[0][strcspn(cell[0], "`")] = '\0';
+    return 1;
+}
+
+static int is_shown(const char *text, const char *name, const char *is_labelled)
+{
+    char sample[256];
+    snprintf(sample, sizeof sample, "\n%s%s", name, is_labelled[0] ? "{" : " ");
+    if (strstr(text, sample)) return 1;
+    snprintf(sample, sizeof sample, "\n%s_count ", name); /* a histogram */
+    return strstr(text, sample) != NULL;
+}
+
+/* One row of the document against page and report. */
+static void row_holds(char *cell[5], const char *text, const json_t *report)
+{
+    char head[2 * LINE_BYTES];
+    snprintf(head, sizeof head, "# HELP %s %s\n# TYPE %s %s\n", cell[0], cell[4], cell[0], cell[1]);
+    if (!strstr(text, head)) fail_msg("no page has: %s", head);
+    if (!is_shown(text, cell[0], cell[3])) fail_msg("%s is declared, and not shown", cell[0]);
+    const json_t *value = json_object_get(report, cell[0]);
+    if (!value) fail_msg("%s is not reported", cell[0]);
+    if (cell[3][0] && json_object_size(value) == 0) fail_msg("%s has no label", cell[0]);
+}
+
+/* The section of a process; the number of its metrics. */
+static size_t section_holds(const char *document, const char *kind, const char *text,
+                            const json_t *report)
+{
+    char line[LINE_BYTES], *cell[5];
+    size_t rows = 0;
+    snprintf(line, sizeof line, "\n## sluice-%s\n", kind);
+    const char *at = strstr(document, line);
+    if (!at) fail_msg("docs/METRICS.md has no section of %s", kind);
+    at += strlen(line);
+    while (*at && strncmp(at, "## ", 3) != 0) {
+        size_t length = strcspn(at, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)length, at);
+        if (cells_of(line, cell)) {
+            row_holds(cell, text, report);
+            rows++;
+        }
+        at += length + (at[length] == '\n');
+    }
+    return rows;
+}
+
+static void all_is_shown_that_is_declared(void **state)
+{
+    struct run *run = *state;
+    char *document;
+    size_t bytes;
+    if (file_read("docs/METRICS.md", 1 << 20, &document, &bytes)) fail_msg("%s", err_text());
+    run_configure(run, "", pipeline);
+    run_start(run, "up", "sluice", "up", run->config, NULL);
+    await_all_numbers(run);
+    char *status_text = page(run, "broker", "/api/status");
+    json_t *status = json_loads(status_text ? status_text : "", 0, NULL);
+    for (int i = 0; i < PROCESSES; i++) {
+        json_t *report = report_of(status, processes[i][1]);
+        char *text = page(run, processes[i][1], "/metrics");
+        if (!text) fail_msg("%s shows nothing", processes[i][1]);
+        if (!exposition_ok(text)) fail_msg("%s: %s", processes[i][1], exposition_why);
+        size_t rows = section_holds(document, processes[i][0], text, report);
+        assert_int_equal(rows, json_object_size(report)); /* and nothing else */
+        free(text);
+    }
+    json_decref(status);
+    free(status_text);
+    free(document);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(all_is_shown_that_is_declared, run_set_up, run_tear_down),
+    };
+    return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
+}
