@@ -8,7 +8,8 @@
 #include "runtime/room.h"
 
 #define CAPTURE_METRICS(M)                                                                         \
-    M(ROWS, COUNTER, REPORT(CAPTURE_ROWS), "rows", "Rows that passed the filters.")                \
+    M(ROWS, COUNTER, REPORT(CAPTURE_ROWS), "rows",                                                 \
+      "Rows that passed the filters. Those that are rejected afterwards are among them.")          \
     M(TOKENS, COUNTER, REPORT(CAPTURE_TOKENS), "tokens", "Tokens that went through the model.")    \
     M(DOCUMENTS, COUNTER, "sluice_capture_documents_total", "documents",                           \
       "Documents that this producer began.")                                                       \
@@ -18,7 +19,7 @@
       "Rows that a filter left out: special tokens, position 0, norm over the limit.",             \
       METRIC_ONE_OF("reason", REPORT_FILTERS, report_fates + REPORT_SPECIAL))                      \
     M(REJECTED, COUNTER, REPORT(CAPTURE_REJECTED_ROWS), "rows",                                    \
-      "Rows left out because a value is not finite.")                                              \
+      "Rows left out after the filters because a value is not finite.")                            \
     M(SHED, COUNTER, REPORT(CAPTURE_SHED_ROWS), "rows",                                            \
       "Rows dropped by the shed policy, because there was no room for them.")                      \
     M(ACKED, COUNTER, "sluice_capture_acked_rows_total", "rows",                                   \
