@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "capture/cutter.h"
 #include "capture/measure.h"
-#include "capture/source.h"
+#include "wiring/source.h"
 #include "capture/teller.h"
 
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 #include "cli/preflight.h"
 
 #include "base/err.h"
-#include "capture/source.h"
+#include "wiring/source.h"
 #include "runtime/folder.h"
 #include "sae/sae.h"
 

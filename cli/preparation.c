@@ -1,7 +1,7 @@
 #include "cli/preparation.h"
 
 #include "base/err.h"
-#include "capture/source.h"
+#include "wiring/source.h"
 #include "cli/progress.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "cli/probe.h"
 
 #include "base/err.h"
-#include "capture/source.h"
+#include "wiring/source.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/limits.h"
-#include "capture/source.h"
+#include "wiring/source.h"
 #include "cli/children.h"
 #include "cli/disk.h"
 #include "cli/fresh.h"

@@ -9,7 +9,7 @@
 #include "buffer/consumer.h"
 #include "config/config.h"
 #include "sae/sae.h"
-#include "trainer/plan.h"
+#include "wiring/plan.h"
 
 #include <jansson.h>
 

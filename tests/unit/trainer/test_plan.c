@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "sae/checkpoint.h"
-#include "trainer/plan.h"
+#include "wiring/plan.h"
 #include "trainer/save.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "capture/source.h"
+#include "wiring/source.h"
 
 #include "base/err.h"
 #include "base/safetensors.h"

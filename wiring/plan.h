@@ -2,8 +2,8 @@
  * What a run of the trainer is to do, worked out once from the configuration and the stream's
  * descriptor: scales, lengths of the schedules, options of each SAE.
  */
-#ifndef SLUICE_TRAINER_PLAN_H
-#define SLUICE_TRAINER_PLAN_H
+#ifndef SLUICE_WIRING_PLAN_H
+#define SLUICE_WIRING_PLAN_H
 
 #include "config/config.h"
 #include "proto/descriptor.h"

@@ -2,8 +2,8 @@
  * From the configuration to an open engine, and from an open engine to the descriptor of its rows.
  * `sluice check` looks through it, too, so that it sees what a capture would.
  */
-#ifndef SLUICE_CAPTURE_SOURCE_H
-#define SLUICE_CAPTURE_SOURCE_H
+#ifndef SLUICE_WIRING_SOURCE_H
+#define SLUICE_WIRING_SOURCE_H
 
 #include "config/config.h"
 #include "engine/engine.h"

@@ -1,4 +1,4 @@
-#include "trainer/plan.h"
+#include "wiring/plan.h"
 
 #include "base/err.h"
 
