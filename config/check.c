@@ -53,10 +53,11 @@ static int fail_sae(const struct config *config, uint32_t index, const char *key
     va_start(args, fmt);
     vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
+    uint32_t item = config->origins->item[index];
     if (origin->from_set || set)
-        return err_set(ERR_USAGE, "--set trainer.saes.%u.%s: %s", index, key, why);
-    return err_set(ERR_USAGE, "%.200s:%d: trainer.saes.%u.%s: %s", config->file, origin->line,
-                   index, key, why);
+        return err_set(ERR_USAGE, "--set trainer.saes.%u.%s: %s", item, key, why);
+    return err_set(ERR_USAGE, "%.200s:%d: trainer.saes.%u.%s: %s", config->file, origin->line, item,
+                   key, why);
 }
 
 static int check_addresses(const struct config *c)
@@ -133,7 +134,7 @@ static int used_in_item(const struct config *c, uint32_t index, const char *key)
 static int check_meaning(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
-    const char *arch = sae_arch_name((enum sae_arch)sae->arch);
+    const char *arch = sae_arch_name(sae->options.arch);
     for (size_t i = 0; i < config_options_count; i++) {
         const char *key = config_options[i].key;
         int given = c->origins->given[index][i];
@@ -143,7 +144,7 @@ static int check_meaning(const struct config *c, uint32_t index)
                             "is a list, but means nothing to %s: the same would be trained again "
                             "for each value; HINT: give %s an item of its own",
                             arch, arch);
-        if (given == CONFIG_SET || !used_in_item(c, index, key))
+        if (!used_in_item(c, index, key))
             return fail_sae(c, index, key,
                             "means nothing to %s; HINT: leave it out, or replace the item as a "
                             "whole: --set 'trainer.saes=[{arch: %s, ...}]'",
@@ -155,9 +156,9 @@ static int check_meaning(const struct config *c, uint32_t index)
 /* What an architecture asks of the stream's hooks. */
 static int check_hooks(const struct config *c, uint32_t index)
 {
-    const struct config_sae *sae = &c->trainer.saes[index];
     uint32_t hooks = c->stream.hooks.count;
-    int transcoder = sae->arch == SAE_TRANSCODER, crosscoder = sae->arch == SAE_CROSSCODER;
+    enum sae_arch arch = c->trainer.saes[index].options.arch;
+    int transcoder = arch == SAE_TRANSCODER, crosscoder = arch == SAE_CROSSCODER;
     if (transcoder && hooks != 2)
         return fail_sae(
             c, index, "arch",
@@ -175,31 +176,32 @@ static int check_hooks(const struct config *c, uint32_t index)
 static int check_sae(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
-    int keeps_largest = sae_arch_keeps_largest(config_activation(sae));
+    const struct sae_options *o = &sae->options;
+    int keeps_largest = sae_keeps_largest(o);
     int result = check_meaning(c, index);
     if (result == ERR_OK) result = check_hooks(c, index);
     if (result != ERR_OK) return result;
-    if (sae->arch != SAE_COUNT && sae->features == 0)
+    if (o->arch != SAE_COUNT && o->features == 0)
         return fail_sae(c, index, "features", "is required: the number of latents");
-    if (keeps_largest && sae->k == 0)
+    if (keeps_largest && o->k == 0)
         return fail_sae(c, index, "k", "is required by %s: active features of a row",
-                        sae_arch_name(config_activation(sae)));
-    if (sae->arch == SAE_MATRYOSHKA && sae->features >> (sae->levels - 1) == 0)
+                        sae_arch_name(sae_activation(o)));
+    if (o->arch == SAE_MATRYOSHKA && o->features >> (o->levels - 1) == 0)
         return fail_sae(c, index, "levels",
                         "%u levels need at least %u features: each is half of the next",
-                        sae->levels, 1u << (sae->levels - 1));
-    if (keeps_largest && sae->features < sae->k)
-        return fail_sae(c, index, "k", "%u is more than features (%u)", sae->k, sae->features);
-    if (sae->k_aux > sae->features)
-        return fail_sae(c, index, "k_aux", "%u is more than features (%u)", sae->k_aux,
-                        sae->features);
-    if (sae->dead_window_rows && sae->dead_window_steps)
+                        o->levels, 1u << (o->levels - 1));
+    if (keeps_largest && o->features < o->k)
+        return fail_sae(c, index, "k", "%u is more than features (%u)", o->k, o->features);
+    if (o->k_aux > o->features)
+        return fail_sae(c, index, "k_aux", "%u is more than features (%u)", o->k_aux,
+                        o->features);
+    if (o->dead_window_rows && sae->dead_window_steps)
         return fail_sae(c, index, "dead_window_steps",
                         "is given beside dead_window_rows; HINT: leave one of them out");
-    if (sae->lambda < 0 || sae->lambda_ramp < 0)
-        return fail_sae(c, index, sae->lambda < 0 ? "lambda" : "lambda_ramp",
+    if (o->lambda < 0 || o->lambda_ramp < 0)
+        return fail_sae(c, index, o->lambda < 0 ? "lambda" : "lambda_ramp",
                         "must be 0 or more, or -1 for the architecture's own");
-    if (sae->warmup + sae->decay > 1)
+    if (o->warmup + o->decay > 1)
         return fail_sae(c, index, "warmup",
                         "warmup and decay together are more than the whole run");
     if (!name_ok(sae->name))
@@ -263,11 +265,11 @@ int config_check_rows(const struct config *c, uint32_t width, uint64_t capacity_
 static int check_hooks_of(const struct config_sae *sae, const struct config_hook *hooks,
                           uint32_t count)
 {
-    if (sae->arch == SAE_TRANSCODER && count != 2)
+    if (sae->options.arch == SAE_TRANSCODER && count != 2)
         return err_set(ERR_USAGE,
                        "autoencoder %s: a transcoder needs a stream of two hooks, not %u",
                        sae->name, count);
-    for (uint32_t h = 1; sae->arch == SAE_CROSSCODER && h < count; h++)
+    for (uint32_t h = 1; sae->options.arch == SAE_CROSSCODER && h < count; h++)
         if (hooks[h].width != hooks[0].width)
             return err_set(ERR_USAGE,
                            "autoencoder %s: a crosscoder needs hooks of one width; %s has %u "
