@@ -188,13 +188,12 @@ static int check_sae(const struct config *c, uint32_t index)
                         sae_arch_name(sae_activation(o)));
     if (o->arch == SAE_MATRYOSHKA && o->features >> (o->levels - 1) == 0)
         return fail_sae(c, index, "levels",
-                        "%u levels need at least %u features: each is half of the next",
-                        o->levels, 1u << (o->levels - 1));
+                        "%u levels need at least %u features: each is half of the next", o->levels,
+                        1u << (o->levels - 1));
     if (keeps_largest && o->features < o->k)
         return fail_sae(c, index, "k", "%u is more than features (%u)", o->k, o->features);
     if (o->k_aux > o->features)
-        return fail_sae(c, index, "k_aux", "%u is more than features (%u)", o->k_aux,
-                        o->features);
+        return fail_sae(c, index, "k_aux", "%u is more than features (%u)", o->k_aux, o->features);
     if (o->dead_window_rows && sae->dead_window_steps)
         return fail_sae(c, index, "dead_window_steps",
                         "is given beside dead_window_rows; HINT: leave one of them out");

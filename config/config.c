@@ -169,8 +169,7 @@ static int complete_sae(struct config_sae *sae)
     if (result != ERR_OK) return result;
     own_activation(o);
     enum sae_arch activation = sae_activation(o);
-    if (o->learning_rate == 0)
-        o->learning_rate = sae_arch_learning_rate(activation, o->features);
+    if (o->learning_rate == 0) o->learning_rate = sae_arch_learning_rate(activation, o->features);
     if (o->decoder_lr_factor == 0)
         o->decoder_lr_factor = sae_arch_decoder_lr_factor(o->arch, activation);
     if (o->lambda == -1) o->lambda = sae_arch_lambda(activation);

@@ -46,7 +46,8 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
         if (strcmp(keys[i].key, key) != 0) continue;
         if (keys[i].arch == KEEPS_LARGEST) return sae_arch_keeps_largest(arch);
         if (keys[i].arch == OF_HOOKS) return sae_arch_of_hooks(sae->options.arch);
-        return keys[i].arch == HAS_LAMBDA ? sae_arch_lambda(arch) > 0 : keys[i].arch == (int)sae->options.arch;
+        return keys[i].arch == HAS_LAMBDA ? sae_arch_lambda(arch) > 0
+                                          : keys[i].arch == (int)sae->options.arch;
     }
     return 1;
 }

@@ -28,12 +28,12 @@ static const struct config_choice axes[] = {{"auto", CONFIG_AXES_AUTO},
 static const struct config_choice file_dtypes[] = {
     {"auto", CONFIG_FILE_DTYPE_AUTO}, {"bf16", CONFIG_FILE_DTYPE_BF16}, {NULL, 0}};
 
-#define MEBI          ((double)(1 << 20))
-#define TEBI          ((double)(1ull << 40))
-#define MANY          1e15
+#define MEBI              ((double)(1 << 20))
+#define TEBI              ((double)(1ull << 40))
+#define MANY              1e15
 
-#define IN(field)     offsetof(struct config, field)
-#define IN_SAE(field) offsetof(struct config_sae, field)
+#define IN(field)         offsetof(struct config, field)
+#define IN_SAE(field)     offsetof(struct config_sae, field)
 #define IN_OPTIONS(field) offsetof(struct config_sae, options.field)
 
 const char config_own[] = "";

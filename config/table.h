@@ -27,10 +27,11 @@ struct config_option {
         *section; /* "stream", "capture.synthetic", or "trainer.saes": an item of that list */
     const char *key;
     enum option_type type;
-    size_t offset;        /* in struct config, or in struct config_sae */
-    const char *standard; /* default, as text; NULL: required; config_own: sae_options_default()'s */
-    const char *unit;     /* "" where it has none */
-    double low, high;     /* numbers: allowed range, both ends included */
+    size_t offset; /* in struct config, or in struct config_sae */
+    const char
+        *standard;    /* default, as text; NULL: required; config_own: sae_options_default()'s */
+    const char *unit; /* "" where it has none */
+    double low, high; /* numbers: allowed range, both ends included */
     const struct config_choice *choices;
     const char *meaning;
 };

@@ -52,7 +52,8 @@ static struct config *configure(const char *sae)
     static const char *const lists[] = {"[]", "[a, b]", "[a, b, c]"};
     char text[512];
     struct config *config;
-    for (int i = 0; i < 3; i++) { /* the first number of hooks that the configuration is fine with */
+    for (int i = 0; i < 3;
+         i++) { /* the first number of hooks that the configuration is fine with */
         snprintf(text, sizeof text,
                  "stream: { name: t, run_dir: /tmp/x, hooks: %s }\n"
                  "capture: { engine: files, files: [x.npy] }\n"
