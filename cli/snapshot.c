@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "cli/fetch.h"
 #include "runtime/left_out.h"
+#include "wiring/processes.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ int snapshot_fetch(const struct config *config, json_t **status)
     char path[CONFIG_PATH_BYTES], *address, *body;
     size_t bytes;
     json_error_t error;
-    int result = config_http_file(config, "broker", path);
+    int result = config_http_file(config, processes_section(PROCESS_BROKER), path);
     if (result == ERR_OK) result = file_read(path, 256, &address, &bytes);
     if (result != ERR_OK) return result;
     address[strcspn(address, "\r\n")] = '\0';
@@ -73,14 +74,14 @@ static double labelled(const json_t *report, const char *name, const char *label
 }
 
 /* A process that is silent waits for nothing that anybody knows of. */
-static void read_disk(const json_t *report, const char *kind, const char *process,
+static void read_disk(const json_t *report, enum process_kind kind, const char *process,
                       struct disk_wait *wait)
 {
     char name[96];
     static const char *const what[] = {"waiting_seconds", "free_bytes", "needed_bytes"};
     double value[3];
     for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "sluice_%s_disk_%s", kind, what[i]);
+        snprintf(name, sizeof name, "sluice_%s_disk_%s", processes_section(kind), what[i]);
         value[i] = snapshot_metric(report, name);
     }
     if (!(value[0] > wait->seconds || isnan(wait->seconds))) return;
@@ -122,7 +123,7 @@ static void read_capture(const json_t *report, const char *name, int is_fresh, s
     s->captures++;
     read_rows(report, s);
     read_documents(report, s);
-    if (is_fresh) read_disk(report, "capture", name, &s->capture_disk);
+    if (is_fresh) read_disk(report, PROCESS_CAPTURE, name, &s->capture_disk);
     add(&s->captured_rows, snapshot_metric(report, "sluice_capture_rows_total"));
     add(&s->shed_rows, snapshot_metric(report, "sluice_shed_rows_total"));
     greatest(&s->planned_rows, snapshot_metric(report, "sluice_stream_planned_rows"));
@@ -135,7 +136,7 @@ static void read_sink(const json_t *report, const char *name, struct snapshot *s
            life = snapshot_metric(report, "sluice_sink_rows_total");
     add(&s->stored_rows, isnan(all) ? life : all);
     add(&s->life_rows, life);
-    read_disk(report, "sink", name, &s->sink_disk);
+    read_disk(report, PROCESS_SINK, name, &s->sink_disk);
     add(&s->producers, snapshot_metric(report, "sluice_sink_producers"));
     add(&s->ended_producers, snapshot_metric(report, "sluice_sink_ended_producers"));
     add(&s->buffer_slabs, snapshot_metric(report, "sluice_buffer_slabs"));
@@ -147,7 +148,7 @@ static void read_trainer(const json_t *report, const char *name, struct snapshot
     double rows = snapshot_metric(report, "sluice_trainer_rows_total");
     if (!isnan(rows) && !(s->trained_rows <= rows)) s->trained_rows = rows; /* the least */
     greatest(&s->planned_draws, snapshot_metric(report, "sluice_trainer_planned_rows"));
-    read_disk(report, "trainer", name, &s->trainer_disk);
+    read_disk(report, PROCESS_TRAINER, name, &s->trainer_disk);
     if (s->trainers++ > 0) return;
     s->fve = first_of(report, "sluice_trainer_fve_ratio");
     s->l0 = first_of(report, "sluice_trainer_l0");
@@ -219,10 +220,11 @@ void snapshot_read(const json_t *status, struct snapshot *snapshot)
         const json_t *report = json_object_get(process, "report");
         int is_fresh = json_number_value(json_object_get(process, "age_seconds")) <= fresh_seconds;
         /* A capture that has ended is silent; its totals still count. */
-        if (!kind || !name || (!is_fresh && strcmp(kind, "capture") != 0)) continue;
-        if (strcmp(kind, "capture") == 0) read_capture(report, name, is_fresh, &s);
-        if (strcmp(kind, "sink") == 0) read_sink(report, name, &s);
-        if (strcmp(kind, "trainer") == 0) read_trainer(report, name, &s);
+        int which = kind && name ? processes_kind_of(kind) : -1;
+        if (!is_fresh && which != PROCESS_CAPTURE) continue;
+        if (which == PROCESS_CAPTURE) read_capture(report, name, is_fresh, &s);
+        if (which == PROCESS_SINK) read_sink(report, name, &s);
+        if (which == PROCESS_TRAINER) read_trainer(report, name, &s);
     }
     *snapshot = s;
 }

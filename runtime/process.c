@@ -526,7 +526,7 @@ static int complain(const struct process_spec *spec, int code)
 
 static int name_of(struct process *p)
 {
-    if (p->spec->name) return p->spec->name(&p->options, p->name);
+    if (p->spec->name) return p->spec->name(p->config, &p->options, p->name);
     snprintf(p->name, sizeof p->name, "%s", p->spec->section);
     return ERR_OK;
 }
