@@ -81,8 +81,7 @@ static int sae_sizes(const char *name, const struct sae_options *o, struct sizes
     int result = sae_bytes(o, &bytes);
     if (result != ERR_OK) return result;
     if (foretell_lambda(o, why, sizeof why))
-        snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n", name,
-                 why);
+        snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n", name, why);
     s->trainer_bytes += bytes;
     s->checkpoint_bytes += checkpoint_bytes(o);
     return ERR_OK;
@@ -195,8 +194,7 @@ int check_command(const struct options *options, const struct config *config)
         print_sizes(config, probe.width, &sizes);
     else
         printf("\nThe corpus is standard input: sizes follow from the model when it runs.\n");
-    result = preparation_print(config);
-    if (result != ERR_OK) return result;
+    preparation_print(&probe.forecast);
     fputs(sizes.warning, stdout);
     warn_of_disk(config);
     return ERR_OK;

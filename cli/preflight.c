@@ -1,9 +1,9 @@
 #include "cli/preflight.h"
 
 #include "base/err.h"
-#include "wiring/source.h"
 #include "runtime/folder.h"
 #include "sae/sae.h"
+#include "wiring/source.h"
 
 #include <stdio.h>
 

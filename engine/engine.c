@@ -56,6 +56,7 @@ int engine_open(const struct engine_options *options, struct engine **engine)
     if (result != ERR_OK) return result;
     struct engine *e = calloc(1, sizeof *e);
     if (!e) return err_set(ERR_NOMEM, "no memory for an engine");
+    if (options->forecast) memset(options->forecast, 0, sizeof *options->forecast);
     e->backend = kinds[options->kind].backend;
     e->info.engine = kinds[options->kind].name;
     result = e->backend->open(options, &e->info, &e->state);

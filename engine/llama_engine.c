@@ -110,8 +110,11 @@ static int open_model(struct llama_state *s, struct engine_info *info)
         .path = o->model_file, .context_tokens = o->context_tokens, .threads = o->threads};
     info->layers_kept = (uint32_t)s->facts.layers;
     info->prepared_fve = 1;
-    if (!o->exact_model) {
-        struct llama_prepare_options prepare = preparation(o, &s->facts, info->model_hash);
+    struct llama_prepare_options prepare = preparation(o, &s->facts, info->model_hash);
+    if (!o->exact_model && o->forecast) {
+        result = llama_prepare_forecast(&prepare, o->forecast);
+        if (result != ERR_OK) return result;
+    } else if (!o->exact_model) {
         result = llama_prepare(&prepare, &s->prepared);
         if (result != ERR_OK) return result;
         run.path = s->prepared.path;

@@ -180,17 +180,17 @@ static int open_engine(struct source *s, const struct engine_options *options,
     return rc;
 }
 
-static int open_as(const struct config *config, uint32_t producer, int only_looks,
+static int open_as(const struct config *config, uint32_t producer, struct engine_forecast *forecast,
                    const struct engine_watch *watch, struct source **source)
 {
     struct source *s = calloc(1, sizeof *s);
     if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
     int rc = find_files(s, config);
-    if (!rc && !only_looks) rc = config_truth_file(config, s->truth);
+    if (!rc && !forecast) rc = config_truth_file(config, s->truth);
     if (!rc) {
         struct engine_options options;
         fill_options(s, config, producer, &options);
-        if (only_looks) options.exact_model = 1;
+        options.forecast = forecast;
         if (watch) options.watch = *watch;
         rc = open_engine(s, &options, config);
         rc = source_error(rc);
@@ -211,12 +211,13 @@ int source_error(int code)
 int source_open(const struct config *config, uint32_t producer, const struct engine_watch *watch,
                 struct source **source)
 {
-    return open_as(config, producer, 0, watch, source);
+    return open_as(config, producer, NULL, watch, source);
 }
 
-int source_look(const struct config *config, struct source **source)
+int source_look(const struct config *config, struct engine_forecast *forecast,
+                struct source **source)
 {
-    return open_as(config, 0, 1, NULL, source);
+    return open_as(config, 0, forecast, NULL, source);
 }
 
 int source_forecast(const struct config *config, struct engine_forecast *forecast)

@@ -1,6 +1,10 @@
 /* What `sluice check` foretells is what a run then does; and who is not told which consumer it is
  * goes by the name of the one that it takes. */
+#include "base/err.h"
+#include "cli/probe.h"
 #include "tests/e2e/harness.h"
+#include "tests/tiny_models.h"
+#include "wiring/source.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -8,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <pthread.h>
 
 #include <cmocka.h>
 
@@ -80,10 +86,53 @@ static void a_trainer_goes_by_the_consumer_that_it_takes(void **state)
     free(address);
 }
 
+static int trials;
+
+static void on_fork(void)
+{
+    trials++;
+}
+
+/* A model is loaded by each trial, in a child process: of a large one that is most of what a check
+ * takes. What it foretells and what it prepares come from one. */
+static void a_model_is_tried_once(void **state)
+{
+    struct run *run = *state;
+    char model[HARNESS_PATH_BYTES + 16], corpus[HARNESS_PATH_BYTES + 16], text[4096];
+    struct config *config;
+    struct probe probe;
+    struct engine_forecast alone;
+    snprintf(model, sizeof model, "%s/m.gguf", run->dir);
+    tiny_write(model, &(struct tiny){.architecture = "llama", .layers = 3});
+    snprintf(corpus, sizeof corpus, "%s/text.txt", run->dir);
+    FILE *file = fopen(corpus, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 200; i++) fprintf(file, "the line %d of a text\n", i);
+    fclose(file);
+    snprintf(text, sizeof text,
+             "stream: { name: t, run_dir: %s, model: %s, hooks: [resid_post.1] }\n"
+             "capture: { corpus: [%s], context_tokens: 16 }\n",
+             run->state, model, corpus);
+    if (config_parse(text, strlen(text), "t.yaml", NULL, 0, &config) != ERR_OK)
+        fail_msg("%s", err_text());
+    pthread_atfork(on_fork, NULL, NULL);
+    trials = 0;
+    if (probe_engine(config, &probe) != ERR_OK) fail_msg("%s", err_text());
+    assert_int_equal(probe.width, TINY_WIDTH);
+    assert_int_equal(trials, 1);
+    assert_int_equal(source_forecast(config, &alone), ERR_OK);
+    assert_int_equal(probe.forecast.layers, 3);
+    assert_int_equal(probe.forecast.layers_kept, alone.layers_kept);
+    assert_int_equal(probe.forecast.disk_bytes, alone.disk_bytes);
+    assert_string_equal(probe.forecast.precision, alone.precision);
+    config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_slab_holds_what_was_foretold, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(a_model_is_tried_once, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(no_auxk_is_foretold, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(a_trainer_goes_by_the_consumer_that_it_takes, run_set_up,
                                         run_tear_down),

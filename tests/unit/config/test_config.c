@@ -565,6 +565,10 @@ static void test_paths(void **state)
     config_list_free(&files);
     assert_int_equal(config_model_path(config, out), ERR_USAGE);
     assert_non_null(strstr(err_text(), "make model"));
+    accepts("stream: {name: t, model: nosuch.gguf}\n", NULL);
+    assert_int_equal(config_model_path(config, out), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "/models/nosuch.gguf;"));
+    assert_null(strstr(err_text(), ".gguf.gguf"));
     accepts(NAME "capture: {corpus: [bok]}\n", NULL);
     assert_int_equal(config_corpus(config, &files), ERR_USAGE);
     assert_non_null(strstr(err_text(), "bok"));
