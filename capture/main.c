@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "runtime/process.h"
 #include "wiring/processes.h"
+#include "wiring/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,6 +363,7 @@ static const struct process_spec capture_process = {
                 .options_count = sizeof options / sizeof *options},
     .section = "capture",
     .name = capture_name,
+    .check = source_needs,
     .metrics = metrics,
     .metrics_count = sizeof metrics / sizeof *metrics,
     .state_bytes = sizeof(struct capture),

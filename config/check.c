@@ -301,30 +301,13 @@ int config_check(const struct config *c)
     return result;
 }
 
-static int check_capture(const struct config *c)
+int config_fail(const struct config *c, const char *section, const char *key, const char *why)
 {
-    if (c->capture.engine == CONFIG_LLAMA) {
-        if (!c->stream.model[0])
-            return fail(c, "stream", "model",
-                        "is required by the llama engine: a GGUF file, or smollm2 after "
-                        "`make model`");
-        if (c->stream.hooks.count == 0)
-            return fail(c, "stream", "hooks",
-                        "is required by the llama engine, such as [resid_post.15]");
-        if (c->capture.corpus.count == 0)
-            return fail(c, "capture", "corpus",
-                        "is required by the llama engine: files, patterns, or corpus after "
-                        "`make model`");
-    }
-    if (c->capture.engine == CONFIG_FILES && c->capture.files.count == 0)
-        return fail(c, "capture", "files",
-                    "is required by the files engine: safetensors or .npy files");
-    return ERR_OK;
+    return fail(c, section, key, "%s", why);
 }
 
 int config_check_section(const struct config *c, const char *section)
 {
-    if (strcmp(section, "capture") == 0) return check_capture(c);
     if (strcmp(section, "trainer") == 0 && c->trainer.saes_count == 0)
         return fail(c, "trainer", "saes",
                     "is required: [{arch: topk, features: 4608, k: 32, lr: 1e-3}]");

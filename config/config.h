@@ -145,9 +145,12 @@ int config_parse(const char *text, size_t bytes, const char *file, const char *c
                  size_t sets_count, struct config **config);
 void config_free(struct config *config);
 
-/* What one process (or --check, for each of the four) cannot do without: "capture" a model, corpus
- * or files; "trainer" an autoencoder. ERR_USAGE. */
+/* What one process (or --check, for each of the four) cannot do without: "trainer" an autoencoder.
+ * What a capture's engine needs, the engine says: wiring/source.h. ERR_USAGE. */
 int config_check_section(const struct config *config, const char *section);
+/* ERR_USAGE, with "FILE:LINE: SECTION.KEY: WHY" as its text: for those who find a value wrong that
+ * this room cannot judge. */
+int config_fail(const struct config *config, const char *section, const char *key, const char *why);
 /* Checks that need the row width: min_rows and the batch against what the buffer can hold.
  * capacity_rows = 0: estimated from sink.size. ERR_USAGE. */
 int config_check_rows(const struct config *config, uint32_t width, uint64_t capacity_rows);

@@ -85,6 +85,14 @@ void engine_documents(const struct engine *engine, struct engine_documents *docu
     if (engine->backend->documents) engine->backend->documents(engine->state, documents);
 }
 
+int engine_lacks(const struct engine_options *options, struct engine_lack *lack)
+{
+    const struct backend *backend = kinds[options->kind].backend;
+    *lack = (struct engine_lack){0};
+    if (backend->lacks) *lack = backend->lacks(options);
+    return lack->key != NULL;
+}
+
 int engine_forecast(const struct engine_options *options, struct engine_forecast *forecast)
 {
     memset(forecast, 0, sizeof *forecast);

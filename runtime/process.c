@@ -543,6 +543,7 @@ static int prepare(struct process *p, int argc, char **argv, int *done)
         return config_print(p->config, stdout);
     }
     if (result == ERR_OK) result = config_check_section(p->config, p->spec->section);
+    if (result == ERR_OK && p->spec->check) result = p->spec->check(p->config);
     if (result == ERR_OK) result = name_of(p);
     if (result == ERR_OK && o->check) {
         *done = 1;

@@ -82,6 +82,21 @@ static void fill_options(const struct source *s, const struct config *config, ui
     };
 }
 
+int source_needs(const struct config *config)
+{
+    struct source nothing = {0};
+    struct engine_options options;
+    struct engine_lack lack;
+    char section[32];
+    fill_options(&nothing, config, 0, &options);
+    options.model_file = config->stream.model[0] ? config->stream.model : NULL;
+    options.corpus_count = config->capture.corpus.count;
+    if (!engine_lacks(&options, &lack)) return ERR_OK;
+    const char *dot = strrchr(lack.key, '.');
+    snprintf(section, sizeof section, "%.*s", (int)(dot - lack.key), lack.key);
+    return config_fail(config, section, dot + 1, lack.what);
+}
+
 static int check_input(const struct config *config)
 {
     if (!source_is_stdin(config) || streams_has_input()) return ERR_OK;

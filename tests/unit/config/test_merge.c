@@ -36,7 +36,8 @@ static void of_a_list_the_first_goes_first(void **state)
     const struct config_sae *saes = config->trainer.saes;
     assert_int_equal(saes[0].options.k, 8);
     assert_int_equal(saes[1].options.k, 9);
-    assert_true(saes[0].options.learning_rate == 3e-3 && saes[1].options.learning_rate == 3e-3); /* its own before what it merges */
+    assert_true(saes[0].options.learning_rate == 3e-3 &&
+                saes[1].options.learning_rate == 3e-3); /* its own before what it merges */
     assert_true(saes[0].options.decay == 0.5);
 }
 
