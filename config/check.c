@@ -60,26 +60,34 @@ static int fail_sae(const struct config *config, uint32_t index, const char *key
                    key, why);
 }
 
+static int fail_again(const struct config *c, const char *section, const char *key)
+{
+    char why[640];
+    snprintf(why, sizeof why, "%s", err_text());
+    return fail(c, section, key, "%s", why);
+}
+
+static const char *text_at(const struct config *c, const struct config_option *option)
+{
+    return *(char *const *)((const char *)c + option->offset);
+}
+
+const char *config_http(const struct config *c, const char *section)
+{
+    int index = config_option_find(section, "http");
+    return index < 0 ? "off" : text_at(c, &config_options[index]);
+}
+
 static int check_addresses(const struct config *c)
 {
-    const struct {
-        const char *section, *key, *value;
-        int (*local)(const char *);
-    } addresses[] = {
-        {"capture", "http", c->capture.http, address_http_check},
-        {"broker", "http", c->broker.http, address_http_check},
-        {"sink", "http", c->sink.http, address_http_check},
-        {"trainer", "http", c->trainer.http, address_http_check},
-        {"broker", "front", c->broker.front, address_endpoint_check},
-        {"broker", "back", c->broker.back, address_endpoint_check},
-    };
-    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
-        int endpoint = addresses[i].local == address_endpoint_check;
-        if (endpoint && !addresses[i].value[0]) continue;
-        if (addresses[i].local(addresses[i].value) == ERR_OK) continue;
-        char why[640];
-        snprintf(why, sizeof why, "%s", err_text());
-        return fail(c, addresses[i].section, addresses[i].key, "%s", why);
+    for (size_t i = 0; i < config_options_count; i++) {
+        const struct config_option *o = &config_options[i];
+        int is_http = strcmp(o->key, "http") == 0;
+        int is_endpoint = o->type == OPTION_ENDPOINT && text_at(c, o)[0];
+        if (is_http && address_http_check(text_at(c, o)) != ERR_OK)
+            return fail_again(c, o->section, o->key);
+        if (is_endpoint && address_endpoint_check(text_at(c, o)) != ERR_OK)
+            return fail_again(c, o->section, o->key);
     }
     if (c->broker.front[0] && strcmp(c->broker.front, c->broker.back) == 0)
         return fail(c, "broker", "back", "is the same endpoint as broker.front");

@@ -148,6 +148,8 @@ void config_free(struct config *config);
 /* What one process (or --check, for each of the four) cannot do without: "trainer" an autoencoder.
  * What a capture's engine needs, the engine says: wiring/source.h. ERR_USAGE. */
 int config_check_section(const struct config *config, const char *section);
+/* A section's "http": "off", or an address; "off" where the section has none. */
+const char *config_http(const struct config *config, const char *section);
 /* ERR_USAGE, with "FILE:LINE: SECTION.KEY: WHY" as its text: for those who find a value wrong that
  * this room cannot judge. */
 int config_fail(const struct config *config, const char *section, const char *key, const char *why);

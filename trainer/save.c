@@ -190,15 +190,17 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
     return result;
 }
 
-static int sae_differs(uint32_t i)
+static int sae_differs(const struct config *config, uint32_t i)
 {
     char text[512];
     snprintf(text, sizeof text, "%s", err_text());
     return err_set(ERR_MISMATCH,
-                   "trainer.saes.%u: %s; HINT: set it back, or start over with --fresh", i, text);
+                   "trainer.saes.%u: %s; HINT: set it back, or start over with --fresh",
+                   config_item_of(config, i), text);
 }
 
-int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes, uint32_t count)
+int save_load_saes(const struct config *config, const struct checkpoint *checkpoint,
+                   struct sae *const *saes, uint32_t count)
 {
     char name[SECTION_SAE_BYTES];
     int result = ERR_OK;
@@ -206,7 +208,7 @@ int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes,
         section_sae(i, name);
         result = sae_load(saes[i], checkpoint, name);
         if (result == ERR_MISMATCH)
-            result = sae_differs(i);
+            result = sae_differs(config, i);
         else if (result != ERR_OK)
             result = about(result, checkpoint);
     }
