@@ -11,7 +11,7 @@ OPT     ?= -O2
 BUILD   ?= build
 
 # The tree is the layer diagram: what each folder's tests and binary link, lowest last.
-LIBS        := base proto config runtime buffer engine sae
+LIBS        := base proto config runtime buffer engine sae wiring
 PROCESSES   := capture broker sink trainer cli
 uses_base    := base
 uses_proto   := proto base
@@ -20,12 +20,13 @@ uses_runtime := runtime config sae proto base
 uses_buffer  := buffer proto base
 uses_engine  := engine proto base
 uses_sae     := sae base
-uses_capture := capture engine runtime config sae proto base
-uses_broker  := broker runtime config sae proto base
-uses_sink    := sink buffer runtime config sae proto base
-uses_trainer := trainer buffer runtime config sae proto base
-uses_cli     := cli capture engine buffer runtime config sae proto base
-uses_e2e     := capture broker sink trainer cli engine buffer runtime config sae proto base
+uses_wiring  := wiring engine runtime config sae proto base
+uses_capture := capture wiring engine runtime config sae proto base
+uses_broker  := broker wiring runtime config sae proto base
+uses_sink    := sink wiring buffer runtime config sae proto base
+uses_trainer := trainer wiring buffer runtime config sae proto base
+uses_cli     := cli wiring engine buffer runtime config sae proto base
+uses_e2e     := capture broker sink trainer cli wiring engine buffer runtime config sae proto base
 uses_bench   := $(uses_e2e)
 uses_fuzz    := $(uses_e2e)
 

@@ -8,6 +8,7 @@
 #include "broker/routes.h"
 #include "broker/status.h"
 #include "runtime/process.h"
+#include "wiring/link.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -131,19 +132,13 @@ static void expire(void *arg)
 
 static int open_side(struct broker *b, enum config_socket socket, struct link **link)
 {
-    char endpoint[CONFIG_PATH_BYTES];
-    int rc = config_endpoint(process_config(b->process), socket, endpoint);
-    if (rc) return rc;
     struct link_options options = {
-        .kind = LINK_ROUTER,
-        .endpoint = endpoint,
-        .bind = 1,
         .high_water_messages = BACK_HIGH_WATER,
         .linger_ms = 200,
         .on_message = socket == CONFIG_FRONT ? from_producer : from_sink,
         .arg = b,
     };
-    rc = link_open(process_hub(b->process), &options, link);
+    int rc = wiring_bind(b->process, socket, options, link);
     if (!rc) log_event(LOG_INFO, "listening", LOG_S("endpoint", link_endpoint(*link)));
     return rc;
 }

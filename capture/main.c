@@ -8,6 +8,8 @@
 #include "capture/sender.h"
 #include "engine/engine.h"
 #include "runtime/process.h"
+#include "wiring/processes.h"
+#include "wiring/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,11 +33,15 @@ static int producer_index(const struct options *options, long long *index)
     return options_number(options, "producer", 0, CONFIG_MAX_PRODUCERS - 1, 0, index);
 }
 
-static int capture_name(const struct options *options, char *out)
+static int capture_name(const struct config *config, const struct options *options, char *out)
 {
+    char which[16];
     long long index;
     int rc = producer_index(options, &index);
-    if (!rc) snprintf(out, MESSAGE_NAME_BYTES, "capture-%lld", index);
+    if (!rc)
+        processes_name(PROCESS_CAPTURE,
+                       processes_which(config, PROCESS_CAPTURE, (uint32_t)index, which), out,
+                       MESSAGE_NAME_BYTES);
     return rc;
 }
 
@@ -64,7 +70,6 @@ static int capture_start(struct process *process)
 {
     struct capture *c = process_state(process);
     const struct config *config = process_config(process);
-    char endpoint[CONFIG_PATH_BYTES];
     long long index;
     c->process = process;
     c->shown_phase = -1;
@@ -72,7 +77,6 @@ static int capture_start(struct process *process)
     if (!rc && index >= config->capture.producers)
         rc = err_set(ERR_USAGE, "--producer %lld, but capture.producers is %u (0 to %u)", index,
                      config->capture.producers, config->capture.producers - 1);
-    if (!rc) rc = config_endpoint(config, CONFIG_FRONT, endpoint);
     if (rc) return rc;
     room_init(&c->room);
     c->has_room = 1;
@@ -84,7 +88,6 @@ static int capture_start(struct process *process)
                      .codec = (uint8_t)config->stream.codec,
                      .shed = config->stream.policy == CONFIG_SHED,
                      .retained_bytes = config->capture.retained_bytes},
-        .endpoint = endpoint,
         .over = over,
         .arg = c,
     };
@@ -210,6 +213,7 @@ static const struct process_spec capture_process = {
                 .options_count = sizeof options / sizeof *options},
     .section = "capture",
     .name = capture_name,
+    .check = source_needs,
     .metrics = capture_gauges,
     .metrics_count = GAUGES,
     .state_bytes = sizeof(struct capture),

@@ -3,8 +3,8 @@
 #include "base/err.h"
 #include "capture/cutter.h"
 #include "capture/measure.h"
-#include "capture/source.h"
 #include "capture/teller.h"
+#include "wiring/source.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,6 +1,7 @@
 #include "capture/sender.h"
 
 #include "base/err.h"
+#include "wiring/link.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -165,8 +166,6 @@ static void on_tick(void *arg)
 static int connect_broker(struct sender *s)
 {
     struct link_options options = {
-        .kind = LINK_DEALER,
-        .endpoint = s->options.endpoint,
         .max_message_bytes = MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES,
         .high_water_messages = SEND_AHEAD,
         .linger_ms = 300,
@@ -174,9 +173,8 @@ static int connect_broker(struct sender *s)
         .on_writable = on_writable,
         .arg = s,
     };
-    int rc = link_open(process_hub(s->process), &options, &s->link);
+    int rc = wiring_connect(s->process, CONFIG_FRONT, options, &s->link);
     if (rc) return rc;
-    process_report_to(s->process, s->link);
     process_timer_set(s->timer, TICK_MS);
     return ERR_OK;
 }

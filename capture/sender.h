@@ -12,7 +12,6 @@
 
 struct sender_options {
     struct producer_options producer;
-    const char *endpoint; /* of the broker's front */
     /* The producer's phase is PRODUCER_ENDED, _GONE or _FAILED: called once, on the loop. */
     void (*over)(void *arg);
     void *arg;

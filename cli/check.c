@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "sae/foretell.h"
 #include "sae/sae.h"
+#include "wiring/plan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,49 +66,39 @@ static uint64_t checkpoint_bytes(const struct sae_options *o)
     return parameters * 3 * sizeof(float);
 }
 
-static int check_hooks(const struct config *config, const struct probe *p)
+static int plan_of(const struct config *config, const struct probe *p, struct plan *plan)
 {
     struct config_hook hooks[ENGINE_MAX_HOOKS];
     for (uint32_t h = 0; h < p->hooks; h++)
         hooks[h] = (struct config_hook){p->hook[h].name, p->hook[h].width};
-    return config_check_hooks(config, hooks, p->hooks);
+    return plan_foretell(config, hooks, p->hooks, plan);
+}
+
+static int sae_sizes(const char *name, const struct sae_options *o, struct sizes *s)
+{
+    uint64_t bytes;
+    char *warning = s->warning + strlen(s->warning), why[512];
+    int result = sae_bytes(o, &bytes);
+    if (result != ERR_OK) return result;
+    if (foretell_lambda(o, why, sizeof why))
+        snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n", name, why);
+    s->trainer_bytes += bytes;
+    s->checkpoint_bytes += checkpoint_bytes(o);
+    return ERR_OK;
 }
 
 static int trainer_sizes(const struct config *config, const struct probe *p, struct sizes *s)
 {
-    uint32_t width = p->width;
     const struct config_trainer *t = &config->trainer;
+    struct plan plan;
     if (t->consumers.count == 0) return ERR_OK;
-    int hooks = check_hooks(config, p);
-    if (hooks != ERR_OK) return hooks;
-    for (uint32_t i = 0; i < t->saes_count; i++) {
-        struct sae_options o;
-        uint64_t bytes;
-        sae_options_default((enum sae_arch)t->saes[i].arch, &o);
-        o.width = width;
-        o.features = t->saes[i].features;
-        o.k = t->saes[i].k;
-        o.k_aux = t->saes[i].k_aux;
-        o.activation = config_activation(&t->saes[i]);
-        o.skip = (uint32_t)t->saes[i].skip;
-        if (o.arch == SAE_TRANSCODER) o.width_in = p->hook[0].width;
-        if (o.arch == SAE_CROSSCODER) o.hooks = p->hooks;
-        if (t->saes[i].arch == SAE_MATRYOSHKA) o.levels = t->saes[i].levels;
-        o.learning_rate = t->saes[i].lr;
-        o.lambda = t->saes[i].lambda;
-        o.batch_rows = t->batch_rows;
-        o.threads = config_threads(t->threads);
-        int result = sae_bytes(&o, &bytes);
-        if (result != ERR_OK) return result;
-        char *warning = s->warning + strlen(s->warning), why[512];
-        if (foretell_lambda(&o, why, sizeof why))
-            snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n",
-                     t->saes[i].name, why);
-        s->trainer_bytes += bytes;
-        s->checkpoint_bytes += checkpoint_bytes(&o);
-    }
-    s->trainer_bytes += (t->eval_rows + t->batch_rows) * width * sizeof(float);
-    return ERR_OK;
+    int result = plan_of(config, p, &plan);
+    if (result != ERR_OK) return result;
+    for (uint32_t i = 0; i < plan.saes && result == ERR_OK; i++)
+        result = sae_sizes(t->saes[i].name, &plan.sae[i], s);
+    s->trainer_bytes += (t->eval_rows + t->batch_rows) * p->width * sizeof(float);
+    plan_free(&plan);
+    return result;
 }
 
 static void print_stream(const struct config *config, const struct probe *p)
@@ -203,8 +194,7 @@ int check_command(const struct options *options, const struct config *config)
         print_sizes(config, probe.width, &sizes);
     else
         printf("\nThe corpus is standard input: sizes follow from the model when it runs.\n");
-    result = preparation_print(config);
-    if (result != ERR_OK) return result;
+    preparation_print(&probe.forecast);
     fputs(sizes.warning, stdout);
     warn_of_disk(config);
     return ERR_OK;

@@ -36,7 +36,7 @@ void children_fini(struct children *c)
     c->count = 0;
 }
 
-int children_add(struct children *c, enum child_role role, const char *name,
+int children_add(struct children *c, enum process_kind role, const char *name,
                  const char *const *arguments, const char *log_file, int keeps_stdin)
 {
     if (c->count == CHILDREN_MAX) return err_set(ERR_LIMIT, "over %d processes", CHILDREN_MAX);
@@ -166,20 +166,20 @@ void child_revive(struct child *child, int64_t now_ms)
     child->restarts++;
 }
 
-void children_revive(struct children *c, enum child_role role, int64_t now_ms)
+void children_revive(struct children *c, enum process_kind role, int64_t now_ms)
 {
     for (size_t i = 0; i < c->count; i++)
         if (c->child[i].role == role) child_revive(&c->child[i], now_ms);
 }
 
-void children_signal(struct children *c, enum child_role role, int signal)
+void children_signal(struct children *c, enum process_kind role, int signal)
 {
     for (size_t i = 0; i < c->count; i++)
         if (c->child[i].role == role && c->child[i].phase == CHILD_RUNNING)
             kill(c->child[i].pid, signal);
 }
 
-size_t children_left(const struct children *c, enum child_role role)
+size_t children_left(const struct children *c, enum process_kind role)
 {
     size_t left = 0;
     for (size_t i = 0; i < c->count; i++)
@@ -188,7 +188,7 @@ size_t children_left(const struct children *c, enum child_role role)
     return left;
 }
 
-size_t children_running(const struct children *c, enum child_role role)
+size_t children_running(const struct children *c, enum process_kind role)
 {
     size_t running = 0;
     for (size_t i = 0; i < c->count; i++)

@@ -7,6 +7,8 @@
 #ifndef SLUICE_CLI_CHILDREN_H
 #define SLUICE_CLI_CHILDREN_H
 
+#include "wiring/processes.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,8 +23,6 @@ enum {
     CHILD_DEATHS_MS = 60000, /* ... this, without progress, end the run */
 };
 
-enum child_role { CHILD_BROKER, CHILD_SINK, CHILD_CAPTURE, CHILD_TRAINER };
-
 enum child_phase {
     CHILD_WAITING, /* to be started at start_ms */
     CHILD_RUNNING,
@@ -32,7 +32,7 @@ enum child_phase {
 
 struct child {
     char name[64]; /* "capture-0" */
-    enum child_role role;
+    enum process_kind role;
     enum child_phase phase;
     char *argument[CHILD_MAX_ARGUMENTS]; /* NULL-terminated, owned; [0] is the program's path */
     char *log_file;                      /* owned */
@@ -60,7 +60,7 @@ int children_init(struct children *children, int restart);
 void children_fini(struct children *children);
 
 /* Add one to be started. `arguments` (NULL-terminated) are copied. ERR_LIMIT, ERR_NOMEM. */
-int children_add(struct children *children, enum child_role role, const char *name,
+int children_add(struct children *children, enum process_kind role, const char *name,
                  const char *const *arguments, const char *log_file, int keeps_stdin);
 
 /* Reap the dead and start what is due. `progress` is any number that changes when the pipeline
@@ -71,14 +71,14 @@ int children_tend(struct children *children, int64_t now_ms, uint64_t progress);
  * told it to end. Nothing where it did not end so. */
 void child_revive(struct child *child, int64_t now_ms);
 /* The same of all of a role. */
-void children_revive(struct children *children, enum child_role role, int64_t now_ms);
+void children_revive(struct children *children, enum process_kind role, int64_t now_ms);
 
 /* Send a signal to all running children of a role. */
-void children_signal(struct children *children, enum child_role role, int signal);
+void children_signal(struct children *children, enum process_kind role, int signal);
 
 /* Children of a role that run or are to be started; that run now. */
-size_t children_left(const struct children *children, enum child_role role);
-size_t children_running(const struct children *children, enum child_role role);
+size_t children_left(const struct children *children, enum process_kind role);
+size_t children_running(const struct children *children, enum process_kind role);
 
 /* How a child ended, for people: "exit code 1", "signal 9 (Killed)". Writes out[bytes]. */
 void child_death(const struct child *child, char *out, size_t bytes);

@@ -6,6 +6,8 @@
 #include "cli/lock.h"
 #include "cli/progress.h"
 #include "cli/snapshot.h"
+#include "proto/message.h"
+#include "wiring/processes.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -22,7 +24,7 @@ static int is_declared(const struct config *config, const char *name)
 static void print_one(const struct config *config, const json_t *status, const char *buffer,
                       const char *name)
 {
-    char process[96];
+    char process[MESSAGE_NAME_BYTES];
     struct consumer_state state;
     char drawn[32], held[32], skipped[32];
     int result = consumer_read(buffer, name, &state);
@@ -36,7 +38,7 @@ static void print_one(const struct config *config, const json_t *status, const c
         printf("  %-24s  %-8s  unreadable: %s\n", name, declared, err_text());
         return;
     }
-    snprintf(process, sizeof process, "trainer-%.55s", name); /* as it calls itself */
+    processes_name(PROCESS_TRAINER, name, process, sizeof process); /* as it calls itself */
     progress_number((double)state.rows_drawn, drawn, sizeof drawn);
     progress_number((double)state.rows_held_out, held, sizeof held);
     progress_number((double)state.rows_skipped, skipped, sizeof skipped);

@@ -1,6 +1,7 @@
 #include "cli/disk.h"
 
 #include "base/err.h"
+#include "wiring/processes.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,13 +59,6 @@ static int look(const char *dir, char *out, size_t bytes)
     return 1;
 }
 
-/* The consumer of a process "trainer-CONSUMER". */
-static const char *consumer_of(const struct disk_wait *wait)
-{
-    const char *dash = strchr(wait->process, '-');
-    return dash ? dash + 1 : "";
-}
-
 int disk_notice(const struct config *config, const struct snapshot *s, char *out, size_t bytes)
 {
     char dir[CONFIG_PATH_BYTES] = "";
@@ -72,7 +66,8 @@ int disk_notice(const struct config *config, const struct snapshot *s, char *out
     if (is_waiting(&s->sink_disk) && config_buffer_dir(config, dir) == ERR_OK)
         tell(&s->sink_disk, dir, "capture waits", out, bytes);
     else if (is_waiting(&s->trainer_disk) &&
-             config_consumer_dir(config, consumer_of(&s->trainer_disk), dir) == ERR_OK)
+             config_consumer_dir(config, processes_which_of(s->trainer_disk.process), dir) ==
+                 ERR_OK)
         tell(&s->trainer_disk, dir, "checkpoints wait", out, bytes);
     else if (is_waiting(&s->capture_disk) && config_capture_dir(config, dir) == ERR_OK)
         tell(&s->capture_disk, dir, "the count of what is left out is not kept", out, bytes);

@@ -1,9 +1,9 @@
 #include "cli/preflight.h"
 
 #include "base/err.h"
-#include "capture/source.h"
 #include "runtime/folder.h"
 #include "sae/sae.h"
+#include "wiring/source.h"
 
 #include <stdio.h>
 
@@ -32,7 +32,7 @@ static void look_at_capture(const struct config *config, struct findings *f)
 {
     struct config_list corpus;
     char model[CONFIG_PATH_BYTES];
-    if (note(f, config_check_section(config, "capture")) != ERR_OK) return;
+    if (note(f, source_needs(config)) != ERR_OK) return;
     note(f, source_check(config));
     if (config->capture.engine != CONFIG_LLAMA) return;
     note(f, config_model_path(config, model));

@@ -1,7 +1,6 @@
 #include "cli/preparation.h"
 
 #include "base/err.h"
-#include "capture/source.h"
 #include "cli/progress.h"
 
 #include <stdio.h>
@@ -46,25 +45,22 @@ static void warn_of_room(const struct engine_forecast *f)
         cache, room, need);
 }
 
-int preparation_print(const struct config *config)
+void preparation_print(const struct engine_forecast *f)
 {
-    struct engine_forecast f;
     char text[160];
-    int result = config->capture.engine == CONFIG_LLAMA ? source_forecast(config, &f) : ERR_OK;
-    if (result != ERR_OK || config->capture.engine != CONFIG_LLAMA) return result;
-    if (f.layers == 0) return ERR_OK;
-    printf("\nThe model is prepared first, once%s:\n\n", f.is_ready ? "; it is there already" : "");
-    snprintf(text, sizeof text, "%d of %d%s", f.layers_kept, f.layers,
-             f.layers_kept < f.layers && !f.is_ready
+    if (f->layers == 0) return;
+    printf("\nThe model is prepared first, once%s:\n\n",
+           f->is_ready ? "; it is there already" : "");
+    snprintf(text, sizeof text, "%d of %d%s", f->layers_kept, f->layers,
+             f->layers_kept < f->layers && !f->is_ready
                  ? ", if the proof holds that it computes the same; else all"
                  : "");
     line("layers", text);
-    line("type of its weights", f.precision);
-    bytes_line("prepared model on disk", f.prepared_bytes);
-    if (f.is_ready) return ERR_OK;
-    bytes_line("disk for proof and preparing, most", f.disk_bytes);
-    bytes_line("memory for the proof, at most about", f.memory_bytes);
-    bytes_line("files mapped meanwhile", f.mapped_bytes);
-    warn_of_room(&f);
-    return ERR_OK;
+    line("type of its weights", f->precision);
+    bytes_line("prepared model on disk", f->prepared_bytes);
+    if (f->is_ready) return;
+    bytes_line("disk for proof and preparing, most", f->disk_bytes);
+    bytes_line("memory for the proof, at most about", f->memory_bytes);
+    bytes_line("files mapped meanwhile", f->mapped_bytes);
+    warn_of_room(f);
 }

@@ -2,10 +2,10 @@
 #ifndef SLUICE_CLI_PREPARATION_H
 #define SLUICE_CLI_PREPARATION_H
 
-#include "config/config.h"
+#include "engine/engine.h"
 
-/* Print it, and a warning where the disk of the cache or the memory does not have the room; nothing
- * where nothing is prepared. Tries the model in a child process. Errors of source_forecast(). */
-int preparation_print(const struct config *config);
+/* Print it, and a warning where the disk of the cache does not have the room; nothing where nothing
+ * is prepared. */
+void preparation_print(const struct engine_forecast *forecast);
 
 #endif

@@ -1,7 +1,7 @@
 #include "cli/probe.h"
 
 #include "base/err.h"
-#include "capture/source.h"
+#include "wiring/source.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 static int look(const struct config *config, struct probe *p)
 {
     struct source *source;
-    int result = source_look(config, &source);
+    int result = source_look(config, &p->forecast, &source);
     if (result != ERR_OK) return result;
     const struct engine_info *info = engine_info(source_engine(source));
     p->width = info->width;
@@ -33,6 +33,7 @@ int probe_engine(const struct config *config, struct probe *probe)
     if (result == ERR_OK && llama) result = config_corpus(config, &corpus);
     probe->corpus_files = corpus.count;
     config_list_free(&corpus);
-    if (result == ERR_OK && !source_is_stdin(config)) result = look(config, probe);
+    if (result == ERR_OK && !source_is_stdin(config)) return look(config, probe);
+    if (result == ERR_OK && llama) result = source_forecast(config, &probe->forecast);
     return result;
 }

@@ -9,10 +9,11 @@ struct probe {
     uint32_t width;
     uint32_t hooks;
     struct engine_hook hook[ENGINE_MAX_HOOKS];
-    char model[CONFIG_PATH_BYTES]; /* the file, or what the engine says of its rows */
-    uint32_t corpus_files;         /* files; files, folders and patterns where not opened */
-    char corpus_note[1024];        /* engine_info's; "" */
-    int opened;                    /* 0: the corpus is a pipe, which nobody may touch before time */
+    char model[CONFIG_PATH_BYTES];   /* the file, or what the engine says of its rows */
+    uint32_t corpus_files;           /* files; files, folders and patterns where not opened */
+    char corpus_note[1024];          /* engine_info's; "" */
+    struct engine_forecast forecast; /* all 0 where nothing is made before rows are */
+    int opened; /* 0: the corpus is a pipe, which nobody may touch before time */
 };
 
 /* Open the engine that the configuration names (the model's file as it is), look, and close it. The

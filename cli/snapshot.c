@@ -5,6 +5,7 @@
 #include "cli/fetch.h"
 #include "proto/report.h"
 #include "runtime/left_out.h"
+#include "wiring/processes.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ int snapshot_fetch(const struct config *config, json_t **status)
     char path[CONFIG_PATH_BYTES], *address, *body;
     size_t bytes;
     json_error_t error;
-    int result = config_http_file(config, "broker", path);
+    int result = config_http_file(config, processes_section(PROCESS_BROKER), path);
     if (result == ERR_OK) result = file_read(path, 256, &address, &bytes);
     if (result != ERR_OK) return result;
     address[strcspn(address, "\r\n")] = '\0';
@@ -186,10 +187,11 @@ void snapshot_read(const json_t *status, struct snapshot *snapshot)
         const json_t *report = json_object_get(process, "report");
         int is_fresh = json_number_value(json_object_get(process, "age_seconds")) <= fresh_seconds;
         /* A capture that has ended is silent; its totals still count. */
-        if (!kind || !name || (!is_fresh && strcmp(kind, "capture") != 0)) continue;
-        if (strcmp(kind, "capture") == 0) read_capture(report, name, is_fresh, &s);
-        if (strcmp(kind, "sink") == 0) read_sink(report, name, &s);
-        if (strcmp(kind, "trainer") == 0) read_trainer(report, name, &s);
+        int which = kind && name ? processes_kind_of(kind) : -1;
+        if (!is_fresh && which != PROCESS_CAPTURE) continue;
+        if (which == PROCESS_CAPTURE) read_capture(report, name, is_fresh, &s);
+        if (which == PROCESS_SINK) read_sink(report, name, &s);
+        if (which == PROCESS_TRAINER) read_trainer(report, name, &s);
     }
     *snapshot = s;
 }

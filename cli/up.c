@@ -3,7 +3,6 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/limits.h"
-#include "capture/source.h"
 #include "cli/children.h"
 #include "cli/disk.h"
 #include "cli/fresh.h"
@@ -12,6 +11,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/tail.h"
+#include "wiring/source.h"
 
 #include <errno.h>
 #include <math.h>
@@ -103,14 +103,14 @@ static int log_path(const struct up *up, const char *name, char *out)
     return ERR_OK;
 }
 
-static int add(struct up *up, enum child_role role, const char *program, const char *name,
-               const char *option, const char *value)
+static int add(struct up *up, enum process_kind kind, const char *which)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
-    char path[CONFIG_PATH_BYTES], log[CONFIG_PATH_BYTES];
+    char path[CONFIG_PATH_BYTES], log[CONFIG_PATH_BYTES], name[128];
     const char *arguments[CHILD_MAX_ARGUMENTS];
     size_t n = 0;
-    int result = program_path(program, path);
+    processes_name(kind, which, name, sizeof name);
+    int result = program_path(processes_program(kind), path);
     if (result == ERR_OK) result = log_path(up, name, log);
     if (result != ERR_OK) return result;
     arguments[n++] = path;
@@ -121,29 +121,25 @@ static int add(struct up *up, enum child_role role, const char *program, const c
     }
     arguments[n++] = "--log-level";
     arguments[n++] = levels[up->options->log_level];
-    if (option) {
-        arguments[n++] = option;
-        arguments[n++] = value;
+    if (processes_option(kind)) {
+        arguments[n++] = processes_option(kind);
+        arguments[n++] = which;
     }
     arguments[n] = NULL;
-    return children_add(&up->children, role, name, arguments, log,
-                        role == CHILD_CAPTURE && source_is_stdin(up->config));
+    return children_add(&up->children, kind, name, arguments, log,
+                        kind == PROCESS_CAPTURE && source_is_stdin(up->config));
 }
 
 static int add_all(struct up *up)
 {
-    char name[128], index[16];
-    const struct config_list *consumers = &up->config->trainer.consumers;
-    int result = add(up, CHILD_BROKER, "sluice-broker", "broker", NULL, NULL);
-    if (result == ERR_OK) result = add(up, CHILD_SINK, "sluice-sink", "sink", NULL, NULL);
-    for (uint32_t i = 0; i < up->config->capture.producers && result == ERR_OK; i++) {
-        snprintf(name, sizeof name, "capture-%u", i);
-        snprintf(index, sizeof index, "%u", i);
-        result = add(up, CHILD_CAPTURE, "sluice-capture", name, "--producer", index);
-    }
-    for (uint32_t i = 0; i < consumers->count && result == ERR_OK; i++) {
-        snprintf(name, sizeof name, "trainer-%s", consumers->item[i]);
-        result = add(up, CHILD_TRAINER, "sluice-trainer", name, "--consumer", consumers->item[i]);
+    int result = ERR_OK;
+    for (int k = 0; k < PROCESS_KINDS; k++) {
+        enum process_kind kind = (enum process_kind)k;
+        uint32_t count = processes_count(up->config, kind);
+        for (uint32_t i = 0; i < count && result == ERR_OK; i++) {
+            char which[16];
+            result = add(up, kind, processes_which(up->config, kind, i, which));
+        }
     }
     return result;
 }
@@ -168,7 +164,7 @@ static void starting_line(const struct up *up, double seconds, char *out, size_t
     char message[TAIL_MESSAGE_BYTES] = "", time[24];
     for (size_t i = 0; i < up->children.count && !message[0]; i++) {
         const struct child *child = &up->children.child[i];
-        if (child->role == CHILD_CAPTURE)
+        if (child->role == PROCESS_CAPTURE)
             tail_message(child->log_file, child->log_from, message, sizeof message);
     }
     progress_time(seconds, time, sizeof time);
@@ -245,15 +241,15 @@ static uint64_t moved(const struct up *up)
 
 static void tell_all(struct up *up, int signal)
 {
-    for (int role = CHILD_BROKER; role <= CHILD_TRAINER; role++)
-        children_signal(&up->children, (enum child_role)role, signal);
+    for (int role = 0; role < PROCESS_KINDS; role++)
+        children_signal(&up->children, (enum process_kind)role, signal);
 }
 
 static size_t running(const struct up *up)
 {
     size_t n = 0;
-    for (int role = CHILD_BROKER; role <= CHILD_TRAINER; role++)
-        n += children_running(&up->children, (enum child_role)role);
+    for (int role = 0; role < PROCESS_KINDS; role++)
+        n += children_running(&up->children, (enum process_kind)role);
     return n;
 }
 
@@ -264,17 +260,17 @@ static void drain(struct up *up)
     int64_t begin_ms = now_ms(), until_ms = begin_ms + DRAIN_MS;
     int told_sink = 0, told_broker = 0, killed = 0, at_start = signals;
     up->children.stopping = 1;
-    children_signal(&up->children, CHILD_CAPTURE, SIGTERM);
-    children_signal(&up->children, CHILD_TRAINER, SIGTERM);
+    children_signal(&up->children, PROCESS_CAPTURE, SIGTERM);
+    children_signal(&up->children, PROCESS_TRAINER, SIGTERM);
     while (running(up) > 0) {
         children_tend(&up->children, now_ms(), 0);
-        if (!told_sink && (children_running(&up->children, CHILD_CAPTURE) == 0 ||
+        if (!told_sink && (children_running(&up->children, PROCESS_CAPTURE) == 0 ||
                            now_ms() > begin_ms + CAPTURE_DRAIN_MS)) {
-            children_signal(&up->children, CHILD_SINK, SIGTERM);
+            children_signal(&up->children, PROCESS_SINK, SIGTERM);
             told_sink = 1;
         }
-        if (!told_broker && running(up) == children_running(&up->children, CHILD_BROKER)) {
-            children_signal(&up->children, CHILD_BROKER, SIGTERM);
+        if (!told_broker && running(up) == children_running(&up->children, PROCESS_BROKER)) {
+            children_signal(&up->children, PROCESS_BROKER, SIGTERM);
             told_broker = 1;
         }
         if (!killed && (signals > at_start || now_ms() > until_ms)) {
@@ -307,7 +303,7 @@ static int blame(const struct up *up, int result, const char *text)
 static int is_cut_off(struct up *up)
 {
     const struct snapshot *s = &up->progress.last;
-    if (children_left(&up->children, CHILD_CAPTURE) > 0 || up->progress.snapshots == 0 ||
+    if (children_left(&up->children, PROCESS_CAPTURE) > 0 || up->progress.snapshots == 0 ||
         s->sinks == 0 || !(s->ended_producers < s->producers)) {
         up->cut_off_looks = 0;
         return 0;
@@ -321,7 +317,7 @@ static void revive_trainers(struct up *up)
     struct children *c = &up->children;
     const struct config_list *consumers = &up->config->trainer.consumers;
     for (size_t i = 0, consumer = 0; i < c->count; i++) {
-        if (c->child[i].role != CHILD_TRAINER) continue;
+        if (c->child[i].role != PROCESS_TRAINER) continue;
         const char *name = consumers->item[consumer++]; /* they were added in this order */
         if (c->child[i].phase == CHILD_DONE && !report_consumer_finished(up->config, name))
             child_revive(&c->child[i], now_ms());
@@ -335,19 +331,19 @@ static void revive(struct up *up)
     struct children *c = &up->children;
     int drawn = report_all_drawn(up->config);
     if (is_cut_off(up) && !drawn) {
-        children_revive(c, CHILD_CAPTURE, now_ms());
+        children_revive(c, PROCESS_CAPTURE, now_ms());
         up->cut_off_looks = 0;
     }
     revive_trainers(up);
-    size_t left = children_left(c, CHILD_CAPTURE) + children_left(c, CHILD_TRAINER);
-    if (left > 0 && !drawn) children_revive(c, CHILD_SINK, now_ms());
-    if (left > 0) children_revive(c, CHILD_BROKER, now_ms());
+    size_t left = children_left(c, PROCESS_CAPTURE) + children_left(c, PROCESS_TRAINER);
+    if (left > 0 && !drawn) children_revive(c, PROCESS_SINK, now_ms());
+    if (left > 0) children_revive(c, PROCESS_BROKER, now_ms());
 }
 
 static int all_ended(const struct up *up)
 {
-    return children_left(&up->children, CHILD_CAPTURE) == 0 &&
-           children_left(&up->children, CHILD_TRAINER) == 0;
+    return children_left(&up->children, PROCESS_CAPTURE) == 0 &&
+           children_left(&up->children, PROCESS_TRAINER) == 0;
 }
 
 /* Until all rows are captured and trained on, a signal, or a failure. */

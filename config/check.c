@@ -53,32 +53,41 @@ static int fail_sae(const struct config *config, uint32_t index, const char *key
     va_start(args, fmt);
     vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
+    uint32_t item = config->origins->item[index];
     if (origin->from_set || set)
-        return err_set(ERR_USAGE, "--set trainer.saes.%u.%s: %s", index, key, why);
-    return err_set(ERR_USAGE, "%.200s:%d: trainer.saes.%u.%s: %s", config->file, origin->line,
-                   index, key, why);
+        return err_set(ERR_USAGE, "--set trainer.saes.%u.%s: %s", item, key, why);
+    return err_set(ERR_USAGE, "%.200s:%d: trainer.saes.%u.%s: %s", config->file, origin->line, item,
+                   key, why);
+}
+
+static int fail_again(const struct config *c, const char *section, const char *key)
+{
+    char why[640];
+    snprintf(why, sizeof why, "%s", err_text());
+    return fail(c, section, key, "%s", why);
+}
+
+static const char *text_at(const struct config *c, const struct config_option *option)
+{
+    return *(char *const *)((const char *)c + option->offset);
+}
+
+const char *config_http(const struct config *c, const char *section)
+{
+    int index = config_option_find(section, "http");
+    return index < 0 ? "off" : text_at(c, &config_options[index]);
 }
 
 static int check_addresses(const struct config *c)
 {
-    const struct {
-        const char *section, *key, *value;
-        int (*local)(const char *);
-    } addresses[] = {
-        {"capture", "http", c->capture.http, address_http_check},
-        {"broker", "http", c->broker.http, address_http_check},
-        {"sink", "http", c->sink.http, address_http_check},
-        {"trainer", "http", c->trainer.http, address_http_check},
-        {"broker", "front", c->broker.front, address_endpoint_check},
-        {"broker", "back", c->broker.back, address_endpoint_check},
-    };
-    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
-        int endpoint = addresses[i].local == address_endpoint_check;
-        if (endpoint && !addresses[i].value[0]) continue;
-        if (addresses[i].local(addresses[i].value) == ERR_OK) continue;
-        char why[640];
-        snprintf(why, sizeof why, "%s", err_text());
-        return fail(c, addresses[i].section, addresses[i].key, "%s", why);
+    for (size_t i = 0; i < config_options_count; i++) {
+        const struct config_option *o = &config_options[i];
+        int is_http = strcmp(o->key, "http") == 0;
+        int is_endpoint = o->type == OPTION_ENDPOINT && text_at(c, o)[0];
+        if (is_http && address_http_check(text_at(c, o)) != ERR_OK)
+            return fail_again(c, o->section, o->key);
+        if (is_endpoint && address_endpoint_check(text_at(c, o)) != ERR_OK)
+            return fail_again(c, o->section, o->key);
     }
     if (c->broker.front[0] && strcmp(c->broker.front, c->broker.back) == 0)
         return fail(c, "broker", "back", "is the same endpoint as broker.front");
@@ -133,7 +142,7 @@ static int used_in_item(const struct config *c, uint32_t index, const char *key)
 static int check_meaning(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
-    const char *arch = sae_arch_name((enum sae_arch)sae->arch);
+    const char *arch = sae_arch_name(sae->options.arch);
     for (size_t i = 0; i < config_options_count; i++) {
         const char *key = config_options[i].key;
         int given = c->origins->given[index][i];
@@ -143,7 +152,7 @@ static int check_meaning(const struct config *c, uint32_t index)
                             "is a list, but means nothing to %s: the same would be trained again "
                             "for each value; HINT: give %s an item of its own",
                             arch, arch);
-        if (given == CONFIG_SET || !used_in_item(c, index, key))
+        if (!used_in_item(c, index, key))
             return fail_sae(c, index, key,
                             "means nothing to %s; HINT: leave it out, or replace the item as a "
                             "whole: --set 'trainer.saes=[{arch: %s, ...}]'",
@@ -155,9 +164,9 @@ static int check_meaning(const struct config *c, uint32_t index)
 /* What an architecture asks of the stream's hooks. */
 static int check_hooks(const struct config *c, uint32_t index)
 {
-    const struct config_sae *sae = &c->trainer.saes[index];
     uint32_t hooks = c->stream.hooks.count;
-    int transcoder = sae->arch == SAE_TRANSCODER, crosscoder = sae->arch == SAE_CROSSCODER;
+    enum sae_arch arch = c->trainer.saes[index].options.arch;
+    int transcoder = arch == SAE_TRANSCODER, crosscoder = arch == SAE_CROSSCODER;
     if (transcoder && hooks != 2)
         return fail_sae(
             c, index, "arch",
@@ -175,31 +184,31 @@ static int check_hooks(const struct config *c, uint32_t index)
 static int check_sae(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
-    int keeps_largest = sae_arch_keeps_largest(config_activation(sae));
+    const struct sae_options *o = &sae->options;
+    int keeps_largest = sae_keeps_largest(o);
     int result = check_meaning(c, index);
     if (result == ERR_OK) result = check_hooks(c, index);
     if (result != ERR_OK) return result;
-    if (sae->arch != SAE_COUNT && sae->features == 0)
+    if (o->arch != SAE_COUNT && o->features == 0)
         return fail_sae(c, index, "features", "is required: the number of latents");
-    if (keeps_largest && sae->k == 0)
+    if (keeps_largest && o->k == 0)
         return fail_sae(c, index, "k", "is required by %s: active features of a row",
-                        sae_arch_name(config_activation(sae)));
-    if (sae->arch == SAE_MATRYOSHKA && sae->features >> (sae->levels - 1) == 0)
+                        sae_arch_name(sae_activation(o)));
+    if (o->arch == SAE_MATRYOSHKA && o->features >> (o->levels - 1) == 0)
         return fail_sae(c, index, "levels",
-                        "%u levels need at least %u features: each is half of the next",
-                        sae->levels, 1u << (sae->levels - 1));
-    if (keeps_largest && sae->features < sae->k)
-        return fail_sae(c, index, "k", "%u is more than features (%u)", sae->k, sae->features);
-    if (sae->k_aux > sae->features)
-        return fail_sae(c, index, "k_aux", "%u is more than features (%u)", sae->k_aux,
-                        sae->features);
-    if (sae->dead_window_rows && sae->dead_window_steps)
+                        "%u levels need at least %u features: each is half of the next", o->levels,
+                        1u << (o->levels - 1));
+    if (keeps_largest && o->features < o->k)
+        return fail_sae(c, index, "k", "%u is more than features (%u)", o->k, o->features);
+    if (o->k_aux > o->features)
+        return fail_sae(c, index, "k_aux", "%u is more than features (%u)", o->k_aux, o->features);
+    if (o->dead_window_rows && sae->dead_window_steps)
         return fail_sae(c, index, "dead_window_steps",
                         "is given beside dead_window_rows; HINT: leave one of them out");
-    if (sae->lambda < 0 || sae->lambda_ramp < 0)
-        return fail_sae(c, index, sae->lambda < 0 ? "lambda" : "lambda_ramp",
+    if (o->lambda < 0 || o->lambda_ramp < 0)
+        return fail_sae(c, index, o->lambda < 0 ? "lambda" : "lambda_ramp",
                         "must be 0 or more, or -1 for the architecture's own");
-    if (sae->warmup + sae->decay > 1)
+    if (o->warmup + o->decay > 1)
         return fail_sae(c, index, "warmup",
                         "warmup and decay together are more than the whole run");
     if (!name_ok(sae->name))
@@ -263,11 +272,11 @@ int config_check_rows(const struct config *c, uint32_t width, uint64_t capacity_
 static int check_hooks_of(const struct config_sae *sae, const struct config_hook *hooks,
                           uint32_t count)
 {
-    if (sae->arch == SAE_TRANSCODER && count != 2)
+    if (sae->options.arch == SAE_TRANSCODER && count != 2)
         return err_set(ERR_USAGE,
                        "autoencoder %s: a transcoder needs a stream of two hooks, not %u",
                        sae->name, count);
-    for (uint32_t h = 1; sae->arch == SAE_CROSSCODER && h < count; h++)
+    for (uint32_t h = 1; sae->options.arch == SAE_CROSSCODER && h < count; h++)
         if (hooks[h].width != hooks[0].width)
             return err_set(ERR_USAGE,
                            "autoencoder %s: a crosscoder needs hooks of one width; %s has %u "
@@ -300,30 +309,13 @@ int config_check(const struct config *c)
     return result;
 }
 
-static int check_capture(const struct config *c)
+int config_fail(const struct config *c, const char *section, const char *key, const char *why)
 {
-    if (c->capture.engine == CONFIG_LLAMA) {
-        if (!c->stream.model[0])
-            return fail(c, "stream", "model",
-                        "is required by the llama engine: a GGUF file, or smollm2 after "
-                        "`make model`");
-        if (c->stream.hooks.count == 0)
-            return fail(c, "stream", "hooks",
-                        "is required by the llama engine, such as [resid_post.15]");
-        if (c->capture.corpus.count == 0)
-            return fail(c, "capture", "corpus",
-                        "is required by the llama engine: files, patterns, or corpus after "
-                        "`make model`");
-    }
-    if (c->capture.engine == CONFIG_FILES && c->capture.files.count == 0)
-        return fail(c, "capture", "files",
-                    "is required by the files engine: safetensors or .npy files");
-    return ERR_OK;
+    return fail(c, section, key, "%s", why);
 }
 
 int config_check_section(const struct config *c, const char *section)
 {
-    if (strcmp(section, "capture") == 0) return check_capture(c);
     if (strcmp(section, "trainer") == 0 && c->trainer.saes_count == 0)
         return fail(c, "trainer", "saes",
                     "is required: [{arch: topk, features: 4608, k: 32, lr: 1e-3}]");

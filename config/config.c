@@ -23,8 +23,9 @@ static int set_defaults(void *base, int saes)
     for (size_t i = 0; i < config_options_count; i++) {
         const struct config_option *option = &config_options[i];
         if ((strcmp(option->section, CONFIG_SAES) == 0) != saes) continue;
-        const char *text = option->standard ? option->standard : "";
-        if (!option->standard && option->type == OPTION_CHOICE) text = option->choices[0].name;
+        char own[CONFIG_STANDARD_BYTES];
+        const char *text = config_standard(option, own);
+        if (!text) text = option->type == OPTION_CHOICE ? option->choices[0].name : "";
         int result = config_value_set(option, base, text);
         if (result != ERR_OK) return result;
     }
@@ -71,62 +72,109 @@ void config_free(struct config *config)
     free(config);
 }
 
-enum sae_arch config_activation(const struct config_sae *sae)
+uint32_t config_items(const struct config *config)
 {
-    enum sae_arch arch = (enum sae_arch)sae->arch;
-    if (sae_arch_of_hooks(arch) && sae->activation >= 0) return (enum sae_arch)sae->activation;
-    return sae_arch_activation(arch);
+    uint32_t count = config->trainer.saes_count;
+    return count ? config->origins->item[count - 1] + 1 : 0;
+}
+
+uint32_t config_item_of(const struct config *config, uint32_t sae)
+{
+    return config->origins->item[sae];
+}
+
+static void drop_sae(struct config *config, uint32_t index)
+{
+    struct config_trainer *t = &config->trainer;
+    struct config_origins *o = config->origins;
+    config_value_clear(&config_options[config_option_find(CONFIG_SAES, "name")], &t->saes[index]);
+    for (uint32_t i = index; i + 1 < t->saes_count; i++) {
+        t->saes[i] = t->saes[i + 1];
+        o->sae[i] = o->sae[i + 1];
+        o->item[i] = o->item[i + 1];
+        memcpy(o->at[i], o->at[i + 1], sizeof o->at[i]);
+        memcpy(o->given[i], o->given[i + 1], sizeof o->given[i]);
+    }
+    t->saes_count--;
+}
+
+void config_list_end(struct config *config, uint32_t item, int option)
+{
+    const struct config_origins *o = config->origins;
+    for (uint32_t i = config->trainer.saes_count; i-- > 0;)
+        if (o->item[i] == item && o->at[i][option] > 0) drop_sae(config, i);
 }
 
 /* "l1", "transcoder", "skip-transcoder-batchtopk": what isn't the default is told. */
-static void kind_name(const struct config_sae *sae, char *out, size_t bytes)
+static void kind_name(const struct sae_options *o, char *out, size_t bytes)
 {
-    enum sae_arch activation = config_activation(sae), arch = (enum sae_arch)sae->arch;
-    int told = activation != sae_arch_activation(arch);
-    snprintf(out, bytes, "%s%s%s%s", sae->skip ? "skip-" : "", sae_arch_name(arch), told ? "-" : "",
-             told ? sae_arch_name(activation) : "");
+    enum sae_arch activation = sae_activation(o);
+    int told = activation != sae_arch_activation(o->arch);
+    snprintf(out, bytes, "%s%s%s%s", o->skip ? "skip-" : "", sae_arch_name(o->arch),
+             told ? "-" : "", told ? sae_arch_name(activation) : "");
 }
 
-/* A key of an item of several architectures is for those that know it; to the others it is as if it
- * weren't there. */
-static int forget_unused(struct config_sae *sae)
+/* "auto" of the table. */
+static void own_activation(struct sae_options *o)
 {
+    if ((int)o->activation < 0) o->activation = sae_arch_activation(o->arch);
+}
+
+/* What the table has no key for is as the architecture's own. So is a key of an item of several
+ * architectures to those that don't know it: as if it weren't there. */
+static int own_where_unused(struct config_sae *sae)
+{
+    struct config_sae own = {0};
     int result = ERR_OK;
+    sae_options_default(sae->options.arch, &own.options);
     for (size_t i = 0; i < config_options_count && result == ERR_OK; i++) {
         const struct config_option *option = &config_options[i];
-        if (strcmp(option->section, CONFIG_SAES) == 0 && !config_sae_uses(sae, option->key))
-            result = config_value_set(option, sae, option->standard);
+        if (strcmp(option->section, CONFIG_SAES) != 0) continue;
+        if (config_sae_uses(sae, option->key))
+            config_value_copy(option, &own, sae);
+        else if (option->standard != config_own)
+            result = config_value_set(option, &own, option->standard);
     }
+    own.name = sae->name;
+    *sae = own;
     return result;
 }
 
-/* What follows from other values. */
-static int complete_sae(struct config_sae *sae)
+/* "topk-64-k4": what it is called where nobody gave it a name. */
+static int name_sae(struct config_sae *sae)
 {
-    int result = forget_unused(sae);
-    if (result != ERR_OK) return result;
-    enum sae_arch activation = config_activation(sae);
-    if (config_sae_uses(sae, "activation")) sae->activation = (int)activation;
-    if (sae->lr == 0) sae->lr = sae_arch_learning_rate(activation, sae->features);
-    if (sae->decoder_lr_factor == 0)
-        sae->decoder_lr_factor = sae_arch_decoder_lr_factor((enum sae_arch)sae->arch, activation);
-    if (sae->lambda == -1) sae->lambda = sae_arch_lambda(activation);
-    if (sae->lambda_ramp == -1) sae->lambda_ramp = sae_arch_lambda_ramp(activation);
-    if (sae->name[0]) return ERR_OK;
-    char name[64], arch[40];
-    kind_name(sae, arch, sizeof arch);
-    if (sae_arch_keeps_largest(activation)) {
-        snprintf(name, sizeof name, "%s-%u-k%u", arch, sae->features, sae->k);
-    } else if (sae->features > 0) {
-        snprintf(name, sizeof name, "%s-%u", arch, sae->features);
+    const struct sae_options *o = &sae->options;
+    char name[64], kind[40];
+    kind_name(o, kind, sizeof kind);
+    if (sae_keeps_largest(o)) {
+        snprintf(name, sizeof name, "%s-%u-k%u", kind, o->features, o->k);
+    } else if (o->features > 0) {
+        snprintf(name, sizeof name, "%s-%u", kind, o->features);
     } else {
-        snprintf(name, sizeof name, "%s", arch);
+        snprintf(name, sizeof name, "%s", kind);
     }
     char *copy = strdup(name);
     if (!copy) return err_set(ERR_NOMEM, "no memory for the configuration");
     free(sae->name);
     sae->name = copy;
     return ERR_OK;
+}
+
+/* What follows from other values. */
+static int complete_sae(struct config_sae *sae)
+{
+    struct sae_options *o = &sae->options;
+    own_activation(o);
+    int result = own_where_unused(sae);
+    if (result != ERR_OK) return result;
+    own_activation(o);
+    enum sae_arch activation = sae_activation(o);
+    if (o->learning_rate == 0) o->learning_rate = sae_arch_learning_rate(activation, o->features);
+    if (o->decoder_lr_factor == 0)
+        o->decoder_lr_factor = sae_arch_decoder_lr_factor(o->arch, activation);
+    if (o->lambda == -1) o->lambda = sae_arch_lambda(activation);
+    if (o->lambda_ramp == -1) o->lambda_ramp = sae_arch_lambda_ramp(activation);
+    return sae->name[0] ? ERR_OK : name_sae(sae);
 }
 
 int config_new(const char *file, struct config **config)

@@ -1,9 +1,9 @@
 /*
  * One file describes a pipeline; each process reads its own section of it.
  *
- * config_table.c lists every option once (key, type, default, unit, range, meaning, place in struct
+ * table.c lists every option once (key, type, default, unit, range, meaning, place in struct
  * config). Reading, --set, --print-config, the man pages and the documentation all follow that
- * table. config_yaml.c and config_merge.c alone know YAML. Strings here are never NULL: "" means
+ * table. yaml.c and merge.c alone know YAML. Strings here are never NULL: "" means
  * not given. A struct config does not change after config_load() and may be read from any thread.
  */
 #ifndef SLUICE_CONFIG_CONFIG_H
@@ -96,21 +96,11 @@ struct config_sink {
 };
 
 struct config_sae {
-    char *name;     /* unique; made from arch, features, k and what lists vary where not given */
-    int arch;       /* enum sae_arch */
-    int activation; /* enum sae_arch: transcoder, crosscoder; -1: another arch */
-    int skip;       /* transcoder */
-    uint32_t features, k;
-    double lr; /* never 0 after loading: the architecture's default where not given */
-    double decoder_lr_factor;   /* times lr; never 0 after loading, as lr */
-    double lambda, lambda_ramp; /* never below 0 after loading */
-    double bandwidth, pre_act_coefficient;
-    uint64_t seed;
-    double aux_coefficient;
-    uint32_t k_aux; /* 0: power of two nearest width / 2 */
-    uint32_t levels;
-    uint64_t dead_window_rows, dead_window_steps; /* one at most is given; 0: not */
-    double warmup, decay, clip_norm;
+    char *name; /* unique; made from arch, features, k and what lists vary where not given */
+    /* After loading, rates and coefficients are never the "auto" of the table (0, -1) but the
+     * architecture's own. What follows from the stream is not known here: wiring/plan.h. */
+    struct sae_options options;
+    uint64_t dead_window_steps; /* this or options.dead_window_rows is given, or neither; 0: not */
 };
 
 struct config_trainer {
@@ -135,7 +125,7 @@ struct config_up {
 struct config {
     char *file;                     /* as given, "" where there is none */
     char *run_dir;                  /* absolute; not created */
-    struct config_origins *origins; /* where values came from; for the messages of config_*.c */
+    struct config_origins *origins; /* where values came from; for messages */
     struct config_stream stream;
     struct config_capture capture;
     struct config_broker broker;
@@ -155,9 +145,14 @@ int config_parse(const char *text, size_t bytes, const char *file, const char *c
                  size_t sets_count, struct config **config);
 void config_free(struct config *config);
 
-/* What one process (or --check, for each of the four) cannot do without: "capture" a model, corpus
- * or files; "trainer" an autoencoder. ERR_USAGE. */
+/* What one process (or --check, for each of the four) cannot do without: "trainer" an autoencoder.
+ * What a capture's engine needs, the engine says: wiring/source.h. ERR_USAGE. */
 int config_check_section(const struct config *config, const char *section);
+/* A section's "http": "off", or an address; "off" where the section has none. */
+const char *config_http(const struct config *config, const char *section);
+/* ERR_USAGE, with "FILE:LINE: SECTION.KEY: WHY" as its text: for those who find a value wrong that
+ * this room cannot judge. */
+int config_fail(const struct config *config, const char *section, const char *key, const char *why);
 /* Checks that need the row width: min_rows and the batch against what the buffer can hold.
  * capacity_rows = 0: estimated from sink.size. ERR_USAGE. */
 int config_check_rows(const struct config *config, uint32_t width, uint64_t capacity_rows);
@@ -178,11 +173,12 @@ int config_print(const struct config *config, FILE *out);
 int config_write_markdown(FILE *out);
 int config_write_man(FILE *out);
 
+/* Items of trainer.saes as the user wrote them; one that has lists stands for several
+ * autoencoders. Which item, from 0, an autoencoder comes from. */
+uint32_t config_items(const struct config *config);
+uint32_t config_item_of(const struct config *config, uint32_t sae);
 /* Whether a key of trainer.saes means something to the autoencoder's architecture. */
 int config_sae_uses(const struct config_sae *sae, const char *key);
-/* What the features of an autoencoder are like: activation of a transcoder or crosscoder, else
- * arch. */
-enum sae_arch config_activation(const struct config_sae *sae);
 
 /* Processors that this process may use; at least 1. */
 uint32_t config_threads(uint32_t wanted);

@@ -94,7 +94,8 @@ static size_t longest(const struct config *config, char sign, const char *path)
     const struct config_trainer *t = &config->trainer;
     for (uint32_t i = 0; i < t->saes_count; i++) {
         size_t name = strlen(t->saes[i].name);
-        if (t->saes[i].arch == SAE_COUNT && name + strlen(".counts") == strcspn(path, "/") &&
+        if (t->saes[i].options.arch == SAE_COUNT &&
+            name + strlen(".counts") == strcspn(path, "/") &&
             strncmp(path, t->saes[i].name, name) == 0)
             return name;
     }

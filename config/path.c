@@ -146,7 +146,10 @@ int config_model_path(const struct config *config, char *out)
                        model);
     }
     int result = config_cache_dir(cache);
-    if (result == ERR_OK) result = join(out, "%s/models/%s.gguf", cache, model);
+    size_t length = strlen(model);
+    int has_end = length > 5 && strcmp(model + length - 5, ".gguf") == 0;
+    if (result == ERR_OK)
+        result = join(out, "%s/models/%s%s", cache, model, has_end ? "" : ".gguf");
     if (result != ERR_OK || is_file(out)) return result;
     return err_set(ERR_USAGE,
                    "stream.model: '%s' is neither a file here nor %s; HINT: `make model` fetches "

@@ -17,12 +17,32 @@ static int depth_of(const char *section)
     return strchr(section, '.') ? 1 : 0;
 }
 
+/* The first architecture that has a use for the key is asked. Of an exponent's digits zeros in front
+ * are left out: 3e-6. */
+const char *config_standard(const struct config_option *option, char *out)
+{
+    struct config_sae sae = {0};
+    if (option->standard != config_own) return option->standard;
+    for (int arch = 0; arch < SAE_ARCHS; arch++) {
+        sae_options_default((enum sae_arch)arch, &sae.options);
+        if (config_sae_uses(&sae, option->key)) break;
+    }
+    FILE *text = fmemopen(out, CONFIG_STANDARD_BYTES, "w");
+    if (!text) return NULL;
+    config_value_print(option, &sae, text);
+    fclose(text);
+    char *exponent = strstr(out, "e-0");
+    if (exponent) memmove(exponent + 2, exponent + 3, strlen(exponent + 3) + 1);
+    return out;
+}
+
 /* "texts, default main" / "from 1 to 256, default 1, processes" */
 static void facts(const struct config_option *option, char *out, size_t bytes)
 {
-    char allowed[256];
-    const char *standard = option->standard ? option->standard : "required";
-    const char *word = option->standard && option->standard[0] ? "default " : "";
+    char allowed[256], own[CONFIG_STANDARD_BYTES];
+    const char *standard = config_standard(option, own);
+    const char *word = standard && standard[0] ? "default " : "";
+    if (!standard) standard = "required";
     config_value_allowed(option, allowed, sizeof allowed);
     snprintf(out, bytes, "%s%s%s; %s%s", allowed, option->unit[0] ? ", in " : "", option->unit,
              word, standard[0] ? standard : "empty by default");
@@ -119,11 +139,12 @@ int config_write_markdown(FILE *out)
                 section, config_sections[s].meaning);
         for (size_t i = 0; i < config_options_count; i++) {
             const struct config_option *option = &config_options[i];
-            char allowed[256];
+            char allowed[256], own[CONFIG_STANDARD_BYTES];
             if (strcmp(option->section, section) != 0) continue;
+            const char *standard = config_standard(option, own);
             config_value_allowed(option, allowed, sizeof allowed);
             fprintf(out, "| `%s` | %s | %s | %s | %s |\n", option->key, option->meaning, allowed,
-                    option->unit, option->standard ? option->standard : "required");
+                    option->unit, standard ? standard : "required");
         }
         if (s + 1 < config_sections_count) fputs("\n", out);
     }

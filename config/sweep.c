@@ -40,13 +40,14 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
         {"lambda_ramp", HAS_LAMBDA}, {"bandwidth", SAE_JUMPRELU},
         {"levels", SAE_MATRYOSHKA},  {"pre_act_coefficient", SAE_JUMPRELU},
     };
-    enum sae_arch arch = config_activation(sae);
+    enum sae_arch arch = sae_activation(&sae->options);
     if (arch == SAE_COUNT) return strcmp(key, "arch") == 0 || strcmp(key, "name") == 0;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (strcmp(keys[i].key, key) != 0) continue;
         if (keys[i].arch == KEEPS_LARGEST) return sae_arch_keeps_largest(arch);
-        if (keys[i].arch == OF_HOOKS) return sae_arch_of_hooks((enum sae_arch)sae->arch);
-        return keys[i].arch == HAS_LAMBDA ? sae_arch_lambda(arch) > 0 : keys[i].arch == sae->arch;
+        if (keys[i].arch == OF_HOOKS) return sae_arch_of_hooks(sae->options.arch);
+        return keys[i].arch == HAS_LAMBDA ? sae_arch_lambda(arch) > 0
+                                          : keys[i].arch == (int)sae->options.arch;
     }
     return 1;
 }
@@ -75,7 +76,7 @@ static int in_default_name(const struct config_sae *sae, const char *key)
     static const char *const said[] = {"arch", "activation", "skip", "features"};
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
         if (strcmp(key, said[i]) == 0) return 1;
-    return strcmp(key, "k") == 0 && sae_arch_keeps_largest(config_activation(sae));
+    return strcmp(key, "k") == 0 && sae_keeps_largest(&sae->options);
 }
 
 int config_sweep_name(struct config_sae *sae, const unsigned char *given, int named)

@@ -28,12 +28,15 @@ static const struct config_choice axes[] = {{"auto", CONFIG_AXES_AUTO},
 static const struct config_choice file_dtypes[] = {
     {"auto", CONFIG_FILE_DTYPE_AUTO}, {"bf16", CONFIG_FILE_DTYPE_BF16}, {NULL, 0}};
 
-#define MEBI          ((double)(1 << 20))
-#define TEBI          ((double)(1ull << 40))
-#define MANY          1e15
+#define MEBI              ((double)(1 << 20))
+#define TEBI              ((double)(1ull << 40))
+#define MANY              1e15
 
-#define IN(field)     offsetof(struct config, field)
-#define IN_SAE(field) offsetof(struct config_sae, field)
+#define IN(field)         offsetof(struct config, field)
+#define IN_SAE(field)     offsetof(struct config_sae, field)
+#define IN_OPTIONS(field) offsetof(struct config_sae, options.field)
+
+const char config_own[] = "";
 
 const struct config_section config_sections[] = {
     {"stream", "what the rows are, and where the run lives"},
@@ -227,56 +230,56 @@ const struct config_option config_options[] = {
     {CONFIG_SAES, "name", OPTION_TEXT, IN_SAE(name), "", "", 0, 0, NULL,
      "name in files and metrics; empty: made from arch, features and k; what lists vary is "
      "appended"},
-    {CONFIG_SAES, "arch", OPTION_CHOICE, IN_SAE(arch), NULL, "", 0, 0, archs,
+    {CONFIG_SAES, "arch", OPTION_CHOICE, IN_OPTIONS(arch), NULL, "", 0, 0, archs,
      "l1: the paper's; topk: TopK with AuxK; batchtopk: the largest of a whole batch; matryoshka: "
      "batchtopk in nested levels; jumprelu: a learned threshold for each; "
      "gated: whether and how much apart; transcoder: the second of two hooks from the first; "
      "crosscoder: several hooks by the same latents; count: a counter for each row, for tests"},
-    {CONFIG_SAES, "activation", OPTION_CHOICE, IN_SAE(activation), "auto", "", 0, 0, activations,
+    {CONFIG_SAES, "activation", OPTION_CHOICE, IN_OPTIONS(activation), "auto", "", 0, 0, activations,
      "transcoder, crosscoder: what their features are like, as the architecture of that name; auto: "
      "topk for a transcoder, l1 for a crosscoder"},
-    {CONFIG_SAES, "skip", OPTION_CHOICE, IN_SAE(skip), "false", "", 0, 0, booleans,
+    {CONFIG_SAES, "skip", OPTION_CHOICE, IN_OPTIONS(skip), config_own, "", 0, 0, booleans,
      "transcoder: a linear map of what goes in is added to what comes out"},
-    {CONFIG_SAES, "features", OPTION_COUNT, IN_SAE(features), "0", "", 0, 1 << 24, NULL,
+    {CONFIG_SAES, "features", OPTION_COUNT, IN_OPTIONS(features), "0", "", 0, 1 << 24, NULL,
      "latents (F); required but for count"},
-    {CONFIG_SAES, "k", OPTION_COUNT, IN_SAE(k), "0", "features", 0, 1 << 16, NULL,
+    {CONFIG_SAES, "k", OPTION_COUNT, IN_OPTIONS(k), "0", "features", 0, 1 << 16, NULL,
      "topk and its kin: active features of a row (K), of batchtopk and matryoshka on average; "
      "required there"},
-    {CONFIG_SAES, "lr", OPTION_REAL, IN_SAE(lr), "0", "", 0, 10, NULL,
+    {CONFIG_SAES, "lr", OPTION_REAL, IN_OPTIONS(learning_rate), "0", "", 0, 10, NULL,
      "learning rate of Adam; 0: 5e-5 for l1, 2e-4 for jumprelu, 3e-4 for gated, "
      "2e-4 / sqrt(features / 16384) for topk and its kin"},
-    {CONFIG_SAES, "decoder_lr_factor", OPTION_REAL, IN_SAE(decoder_lr_factor), "0", "", 0, 100, NULL,
+    {CONFIG_SAES, "decoder_lr_factor", OPTION_REAL, IN_OPTIONS(decoder_lr_factor), "0", "", 0, 100, NULL,
      "times lr: the rate of the decoder's weights; 0: 3 for topk, batchtopk and matryoshka, and a "
      "crosscoder of those, else 1"},
-    {CONFIG_SAES, "lambda", OPTION_REAL, IN_SAE(lambda), "-1", "", -1, 1e6, NULL,
+    {CONFIG_SAES, "lambda", OPTION_REAL, IN_OPTIONS(lambda), "-1", "", -1, 1e6, NULL,
      "l1, jumprelu, gated: coefficient of sparsity at full strength; -1: 10 for jumprelu, else 5"},
-    {CONFIG_SAES, "lambda_ramp", OPTION_REAL, IN_SAE(lambda_ramp), "-1", "", -1, 1, NULL,
+    {CONFIG_SAES, "lambda_ramp", OPTION_REAL, IN_OPTIONS(lambda_ramp), "-1", "", -1, 1, NULL,
      "share of the planned rows over which lambda rises from 0; -1: 1 for jumprelu, else "
      "0.05"},
-    {CONFIG_SAES, "bandwidth", OPTION_REAL, IN_SAE(bandwidth), "2", "", 1e-9, 1e6, NULL,
+    {CONFIG_SAES, "bandwidth", OPTION_REAL, IN_OPTIONS(bandwidth), config_own, "", 1e-9, 1e6, NULL,
      "jumprelu: pre-activations so near their threshold, half of it to each side, move it"},
-    {CONFIG_SAES, "pre_act_coefficient", OPTION_REAL, IN_SAE(pre_act_coefficient), "3e-6", "", 0,
+    {CONFIG_SAES, "pre_act_coefficient", OPTION_REAL, IN_OPTIONS(pre_act_coefficient), config_own, "", 0,
      1e6, NULL, "jumprelu: weight of the loss that lifts what is below its threshold"},
-    {CONFIG_SAES, "seed", OPTION_NUMBER, IN_SAE(seed), "0", "", 0, 9e18, NULL,
+    {CONFIG_SAES, "seed", OPTION_NUMBER, IN_OPTIONS(seed), config_own, "", 0, 9e18, NULL,
      "of the initial weights"},
-    {CONFIG_SAES, "aux_coefficient", OPTION_REAL, IN_SAE(aux_coefficient), "0.03125", "", 0, 1e3,
+    {CONFIG_SAES, "aux_coefficient", OPTION_REAL, IN_OPTIONS(aux_coefficient), config_own, "", 0, 1e3,
      NULL, "topk and its kin: weight of the loss that revives dead latents (AuxK); 0: off"},
-    {CONFIG_SAES, "k_aux", OPTION_COUNT, IN_SAE(k_aux), "0", "features", 0, 1 << 20, NULL,
+    {CONFIG_SAES, "k_aux", OPTION_COUNT, IN_OPTIONS(k_aux), config_own, "features", 0, 1 << 20, NULL,
      "topk and its kin: dead latents used by AuxK; 0: the power of two nearest half the row's "
      "width"},
-    {CONFIG_SAES, "levels", OPTION_COUNT, IN_SAE(levels), "5", "", 1, 16, NULL,
+    {CONFIG_SAES, "levels", OPTION_COUNT, IN_OPTIONS(levels), config_own, "", 1, 16, NULL,
      "matryoshka: nested prefixes of the latents that reconstruct, each half of the next"},
-    {CONFIG_SAES, "dead_window_rows", OPTION_NUMBER, IN_SAE(dead_window_rows), "0", "rows", 0, MANY,
+    {CONFIG_SAES, "dead_window_rows", OPTION_NUMBER, IN_OPTIONS(dead_window_rows), "0", "rows", 0, MANY,
      NULL,
      "a latent that has not fired in so many rows (of a model: tokens) is dead; 0: the smaller of "
      "1e7 and a tenth of the planned rows"},
     {CONFIG_SAES, "dead_window_steps", OPTION_NUMBER, IN_SAE(dead_window_steps), "0", "steps", 0,
      1e12, NULL, "the same counted in steps of batch_rows; one of the two is given, or none"},
-    {CONFIG_SAES, "warmup", OPTION_REAL, IN_SAE(warmup), "0", "", 0, 1, NULL,
+    {CONFIG_SAES, "warmup", OPTION_REAL, IN_OPTIONS(warmup), config_own, "", 0, 1, NULL,
      "share of the planned rows over which the learning rate rises from 0"},
-    {CONFIG_SAES, "decay", OPTION_REAL, IN_SAE(decay), "0.2", "", 0, 1, NULL,
+    {CONFIG_SAES, "decay", OPTION_REAL, IN_OPTIONS(decay), config_own, "", 0, 1, NULL,
      "share of the planned rows, at the end, over which the learning rate falls to 0"},
-    {CONFIG_SAES, "clip_norm", OPTION_REAL, IN_SAE(clip_norm), "1", "", 0, 1e9, NULL,
+    {CONFIG_SAES, "clip_norm", OPTION_REAL, IN_OPTIONS(clip_norm), config_own, "", 0, 1e9, NULL,
      "gradients are clipped to this norm; 0: never"},
 
     {"up", "restart", OPTION_CHOICE, IN(up.restart), "true", "", 0, 0, booleans,

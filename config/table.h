@@ -1,4 +1,4 @@
-/* The one table of options, and values as text. Used by the config_*.c files alone. */
+/* The one table of options, and values as text. Used by this folder alone. */
 #ifndef SLUICE_CONFIG_TABLE_H
 #define SLUICE_CONFIG_TABLE_H
 
@@ -27,15 +27,17 @@ struct config_option {
         *section; /* "stream", "capture.synthetic", or "trainer.saes": an item of that list */
     const char *key;
     enum option_type type;
-    size_t offset;        /* in struct config, or in struct config_sae */
-    const char *standard; /* default, as text; NULL: required */
-    const char *unit;     /* "" where it has none */
-    double low, high;     /* numbers: allowed range, both ends included */
+    size_t offset; /* in struct config, or in struct config_sae */
+    const char
+        *standard;    /* default, as text; NULL: required; config_own: sae_options_default()'s */
+    const char *unit; /* "" where it has none */
+    double low, high; /* numbers: allowed range, both ends included */
     const struct config_choice *choices;
     const char *meaning;
 };
 
-enum { CONFIG_OPTIONS_MAX = 128 };
+enum { CONFIG_OPTIONS_MAX = 128, CONFIG_STANDARD_BYTES = 32 };
+extern const char config_own[]; /* by its address */
 extern const struct config_option config_options[];
 extern const size_t config_options_count;
 
@@ -56,7 +58,10 @@ enum config_given { CONFIG_ABSENT, CONFIG_VALUE, CONFIG_VALUES, CONFIG_SET /* by
 struct config_origins {
     struct config_origin option[CONFIG_OPTIONS_MAX]; /* by index in the table; not those of saes */
     struct config_origin sae[CONFIG_MAX_SAES];
-    uint32_t item[CONFIG_MAX_SAES]; /* of the list in the file: one stands for several */
+    /* Which item of the list as it was written, from 0: one stands for several. Of each option that
+     * has a list there, which value of it. */
+    uint32_t item[CONFIG_MAX_SAES];
+    unsigned char at[CONFIG_MAX_SAES][CONFIG_OPTIONS_MAX];
     /* enum config_given: how the option, by index in the table, stands in that item */
     unsigned char given[CONFIG_MAX_SAES][CONFIG_OPTIONS_MAX];
 };
@@ -80,6 +85,12 @@ void config_value_clear(const struct config_option *option, void *base);
  * has no place. */
 int config_expand(const char *text, char *out);
 
+/* Put src's value of a number or a choice into dst. */
+void config_value_copy(const struct config_option *option, void *dst, const void *src);
+/* The default as text, NULL where one is required. Writes into out[CONFIG_STANDARD_BYTES] where the
+ * table does not hold it. */
+const char *config_standard(const struct config_option *option, char *out);
+
 /* What is allowed: "a whole number from 1 to 256". Writes into out[bytes]. */
 void config_value_allowed(const struct config_option *option, char *out, size_t bytes);
 /* The value as YAML that gives the same value when loaded. ERR_IO. */
@@ -90,9 +101,12 @@ int config_new(const char *file, struct config **config);
 /* One more item in trainer.saes, with the defaults. ERR_NOMEM, ERR_USAGE (too many). */
 int config_sae_add(struct config *config, struct config_sae **sae);
 void config_saes_clear(struct config *config);
+/* Of an item's list for `option` one value is left, which is to be set: the autoencoders that
+ * differed in nothing else become one. */
+void config_list_end(struct config *config, uint32_t item, int option);
 
 /* An item of trainer.saes whose keys hold lists stands for their product: in the order of the table
- * of options, the last key's values change fastest (config_sweep.c). */
+ * of options, the last key's values change fastest (sweep.c). */
 struct config_sweep {
     uint32_t length[CONFIG_OPTIONS_MAX]; /* of each option's list; 0: it has none */
     uint32_t at[CONFIG_OPTIONS_MAX];     /* the value in turn; zeros at the start */
@@ -105,14 +119,14 @@ int config_sweep_next(struct config_sweep *sweep);
  * by default only what it doesn't say already. ERR_NOMEM. */
 int config_sweep_name(struct config_sae *sae, const unsigned char *given, int named);
 
-/* A file's or a --set's values into config (config_yaml.c). */
+/* A file's or a --set's values into config (yaml.c). */
 int config_yaml_load(struct config *config, const char *text, size_t bytes);
 int config_yaml_set(struct config *config, const char *set);
 
-/* Everything that can be checked without the model (config_check.c). */
+/* Everything that can be checked without the model (check.c). */
 int config_check(const struct config *config);
 
-/* The run's folder, absolute, into out[CONFIG_PATH_BYTES] (config_path.c). ERR_USAGE, ERR_LIMIT. */
+/* The run's folder, absolute, into out[CONFIG_PATH_BYTES] (path.c). ERR_USAGE, ERR_LIMIT. */
 int config_run_dir(const struct config *config, char *out);
 
 #endif

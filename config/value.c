@@ -255,6 +255,16 @@ int config_value_set(const struct config_option *option, void *base, const char 
     return err_set(ERR_INTERNAL, "option %s has no type", option->key);
 }
 
+void config_value_copy(const struct config_option *option, void *dst, const void *src)
+{
+    size_t bytes = 0;
+    if (option->type == OPTION_COUNT) bytes = sizeof(uint32_t);
+    if (option->type == OPTION_CHOICE) bytes = sizeof(int);
+    if (option->type == OPTION_NUMBER || option->type == OPTION_BYTES) bytes = sizeof(uint64_t);
+    if (option->type == OPTION_REAL) bytes = sizeof(double);
+    memcpy((char *)dst + option->offset, (const char *)src + option->offset, bytes);
+}
+
 /* Always double-quoted: then no text can be taken for another kind of YAML. Control characters,
  * line breaks of Unicode and what YAML's reader refuses are escaped; `expanded`: and what would be
  * taken for a variable. */

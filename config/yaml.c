@@ -1,6 +1,6 @@
 /*
  * YAML into struct config, through libyaml's document: one mapping of sections, each a mapping of
- * options. With config_merge.c the only file that knows YAML. Every message names file, line and
+ * options. With merge.c the only file that knows YAML. Every message names file, line and
  * key.
  */
 #include "config/table.h"
@@ -21,7 +21,7 @@ struct reader {
     yaml_document_t *document;
     int from_set;                     /* the document is the value of a --set */
     const struct config_sweep *sweep; /* of the item of trainer.saes that is read, or NULL */
-    uint32_t item;                    /* which one it is */
+    uint32_t item;                    /* which one it is, from 0 */
 };
 
 static int line_of(const yaml_node_t *node)
@@ -233,8 +233,10 @@ static int read_sae(struct reader *r, yaml_node_t *node)
     struct config_origins *origins = r->config->origins;
     origins->sae[index] = (struct config_origin){.line = line_of(node), .from_set = r->from_set};
     origins->item[index] = r->item;
-    for (size_t i = 0; i < config_options_count; i++)
+    for (size_t i = 0; i < config_options_count; i++) {
         origins->given[index][i] = r->sweep->length[i] > 0 ? CONFIG_VALUES : CONFIG_ABSENT;
+        origins->at[index][i] = (unsigned char)r->sweep->at[i];
+    }
     result = read_section(r, CONFIG_SAES, sae, seen, node);
     if (result != ERR_OK) return result;
     if (!seen[config_option_find(CONFIG_SAES, "arch")])
@@ -291,13 +293,13 @@ static int read_item(struct reader *r, yaml_node_t *node)
         result = fail(r, node, CONFIG_SAES, why);
     }
     r->sweep = &sweep;
-    r->item++;
     int more = 1;
     while (result == ERR_OK && more) {
         result = read_sae(r, node);
         more = config_sweep_next(&sweep);
     }
     r->sweep = NULL;
+    r->item++;
     return result;
 }
 
@@ -367,9 +369,27 @@ int config_yaml_load(struct config *config, const char *text, size_t bytes)
     return result;
 }
 
-/* Find what "section.key" or "trainer.saes.INDEX.key" names. */
-static int find_target(struct reader *r, const char *path, const struct config_option **option,
-                       void **base)
+/* What a --set names. */
+struct target {
+    const struct config_option *option;
+    int in_item;   /* of trainer.saes: all autoencoders that `item` stands for */
+    uint32_t item; /* as the user counts them */
+};
+
+static int find_item(const struct reader *r, const char *path, const char *number, uint32_t *item)
+{
+    char *end;
+    unsigned long index = strtoul(number, &end, 10);
+    uint32_t items = config_items(r->config);
+    if (end == number || *end || index >= items)
+        return err_set(ERR_USAGE, "--set %.80s: trainer.saes has %u items, counted from 0", path,
+                       items);
+    *item = (uint32_t)index;
+    return ERR_OK;
+}
+
+/* Find what "section.key" or "trainer.saes.ITEM.key" names. */
+static int find_target(struct reader *r, const char *path, struct target *target)
 {
     char section[PATH_BYTES], key[KEY_BYTES];
     const char *dot = strrchr(path, '.');
@@ -378,15 +398,11 @@ static int find_target(struct reader *r, const char *path, const struct config_o
         return err_set(ERR_USAGE, "--set %.80s: give it as section.key=value", path);
     snprintf(section, sizeof section, "%.*s", (int)(dot - path), path);
     snprintf(key, sizeof key, "%s", dot + 1);
-    *base = r->config;
     size_t prefix = strlen(CONFIG_SAES ".");
     if (strncmp(section, CONFIG_SAES ".", prefix) == 0) {
-        char *end;
-        unsigned long index = strtoul(section + prefix, &end, 10);
-        if (end == section + prefix || *end || index >= r->config->trainer.saes_count)
-            return err_set(ERR_USAGE, "--set %.80s: trainer.saes has %u items, counted from 0",
-                           path, r->config->trainer.saes_count);
-        *base = &r->config->trainer.saes[index];
+        int result = find_item(r, path, section + prefix, &target->item);
+        if (result != ERR_OK) return result;
+        target->in_item = 1;
         snprintf(section, sizeof section, CONFIG_SAES);
     } else if (strcmp(section, CONFIG_SAES) == 0) {
         return err_set(ERR_USAGE, "--set %.80s: give the item's number: trainer.saes.0.%s", path,
@@ -395,12 +411,7 @@ static int find_target(struct reader *r, const char *path, const struct config_o
     if (!section_exists(section)) return fail_unknown(r, NULL, "", section);
     int index = config_option_find(section, key);
     if (index < 0) return fail_unknown(r, NULL, section, key);
-    *option = &config_options[index];
-    if (*base == r->config)
-        r->config->origins->option[index].from_set = 1;
-    else
-        give(r->config, (size_t)((struct config_sae *)*base - r->config->trainer.saes), index,
-             CONFIG_SET);
+    target->option = &config_options[index];
     return ERR_OK;
 }
 
@@ -432,9 +443,33 @@ static int set_yaml(struct reader *r, const char *path, const struct config_opti
     return result;
 }
 
+static int set_value(struct reader *r, const char *path, const struct config_option *option,
+                     void *base, const char *value)
+{
+    if (is_yaml(option, value)) return set_yaml(r, path, option, base, value);
+    return place(r, NULL, path, config_value_set(option, base, value));
+}
+
+/* Into each autoencoder that the item stands for; what was a list there is one value now. */
+static int set_in_item(struct reader *r, const char *path, const struct target *t,
+                       const char *value)
+{
+    struct config_trainer *trainer = &r->config->trainer;
+    struct config_origins *origins = r->config->origins;
+    int option = (int)(t->option - config_options), result = ERR_OK;
+    config_list_end(r->config, t->item, option);
+    for (uint32_t i = 0; i < trainer->saes_count && result == ERR_OK; i++) {
+        if (origins->item[i] != t->item) continue;
+        origins->given[i][option] = CONFIG_SET;
+        result = set_value(r, path, t->option, &trainer->saes[i], value);
+    }
+    return result;
+}
+
 int config_yaml_set(struct config *config, const char *set)
 {
     struct reader r = {.config = config, .from_set = 1};
+    struct target target = {0};
     char path[PATH_BYTES];
     const char *equals = strchr(set, '=');
     if (!equals || equals == set || (size_t)(equals - set) >= sizeof path)
@@ -442,10 +477,9 @@ int config_yaml_set(struct config *config, const char *set)
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
     const char *value = equals + 1;
     if (strcmp(path, CONFIG_SAES) == 0) return set_yaml(&r, path, NULL, NULL, value);
-    const struct config_option *option = NULL;
-    void *base = NULL;
-    int result = find_target(&r, path, &option, &base);
+    int result = find_target(&r, path, &target);
     if (result != ERR_OK) return result;
-    if (is_yaml(option, value)) return set_yaml(&r, path, option, base, value);
-    return place(&r, NULL, path, config_value_set(option, base, value));
+    if (target.in_item) return set_in_item(&r, path, &target, value);
+    config->origins->option[target.option - config_options].from_set = 1;
+    return set_value(&r, path, target.option, config, value);
 }

@@ -8,6 +8,8 @@
 #include "engine/options.h"
 
 struct backend {
+    /* What it needs and was not given; {NULL}: nothing. NULL: it needs nothing. */
+    struct engine_lack (*lacks)(const struct engine_options *options);
     /* Make the state and fill in all of `info` but `engine`. On failure nothing is left. */
     int (*open)(const struct engine_options *options, struct engine_info *info, void **state);
     /* NULL: nothing is made before rows are. `forecast` is all 0. */

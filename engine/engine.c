@@ -56,6 +56,7 @@ int engine_open(const struct engine_options *options, struct engine **engine)
     if (result != ERR_OK) return result;
     struct engine *e = calloc(1, sizeof *e);
     if (!e) return err_set(ERR_NOMEM, "no memory for an engine");
+    if (options->forecast) memset(options->forecast, 0, sizeof *options->forecast);
     e->backend = kinds[options->kind].backend;
     e->info.engine = kinds[options->kind].name;
     result = e->backend->open(options, &e->info, &e->state);
@@ -82,6 +83,14 @@ void engine_documents(const struct engine *engine, struct engine_documents *docu
 {
     memset(documents, 0, sizeof *documents);
     if (engine->backend->documents) engine->backend->documents(engine->state, documents);
+}
+
+int engine_lacks(const struct engine_options *options, struct engine_lack *lack)
+{
+    const struct backend *backend = kinds[options->kind].backend;
+    *lack = (struct engine_lack){0};
+    if (backend->lacks) *lack = backend->lacks(options);
+    return lack->key != NULL;
 }
 
 int engine_forecast(const struct engine_options *options, struct engine_forecast *forecast)

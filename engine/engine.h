@@ -111,6 +111,15 @@ struct engine_forecast {
     uint64_t mapped_bytes;       /* of files that it reads; the kernel may take these pages back */
 };
 
+/* What an engine cannot do without and was not given. */
+struct engine_lack {
+    const char *key;  /* of the configuration: "stream.model" */
+    const char *what; /* for people: "is required by the llama engine: ..." */
+};
+/* Whether something lacks: 1, and `lack` has the first such thing. Looks at the options alone, in
+ * which what is not given is NULL, or none. */
+int engine_lacks(const struct engine_options *options, struct engine_lack *lack);
+
 /* Looks at the model, makes nothing. Errors of engine_open(). Blocks while the model is tried. */
 int engine_forecast(const struct engine_options *options, struct engine_forecast *forecast);
 

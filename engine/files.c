@@ -365,7 +365,15 @@ static int next(void *state, struct engine_batch *batch)
     return ERR_OK;
 }
 
+static struct engine_lack lacks(const struct engine_options *o)
+{
+    if (o->files_count > 0) return (struct engine_lack){0};
+    return (struct engine_lack){"capture.files",
+                                "is required by the files engine: safetensors or .npy files"};
+}
+
 const struct backend backend_files = {
+    .lacks = lacks,
     .open = open_files,
     .counters = counters,
     .count_rows = count_rows,

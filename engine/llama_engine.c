@@ -52,6 +52,20 @@ static void close_llama(void *state)
     free(s);
 }
 
+static struct engine_lack lacks(const struct engine_options *o)
+{
+    if (!o->model_file)
+        return (struct engine_lack){"stream.model", "is required by the llama engine: a GGUF file, "
+                                                    "or smollm2 after `make model`"};
+    if (o->hooks_count == 0)
+        return (struct engine_lack){"stream.hooks",
+                                    "is required by the llama engine, such as [resid_post.15]"};
+    if (o->corpus_count == 0)
+        return (struct engine_lack){"capture.corpus", "is required by the llama engine: files, "
+                                                      "patterns, or corpus after `make model`"};
+    return (struct engine_lack){0};
+}
+
 static int check_options(const struct engine_options *o)
 {
     if (!o->model_file)
@@ -110,8 +124,11 @@ static int open_model(struct llama_state *s, struct engine_info *info)
         .path = o->model_file, .context_tokens = o->context_tokens, .threads = o->threads};
     info->layers_kept = (uint32_t)s->facts.layers;
     info->prepared_fve = 1;
-    if (!o->exact_model) {
-        struct llama_prepare_options prepare = preparation(o, &s->facts, info->model_hash);
+    struct llama_prepare_options prepare = preparation(o, &s->facts, info->model_hash);
+    if (!o->exact_model && o->forecast) {
+        result = llama_prepare_forecast(&prepare, o->forecast);
+        if (result != ERR_OK) return result;
+    } else if (!o->exact_model) {
         result = llama_prepare(&prepare, &s->prepared);
         if (result != ERR_OK) return result;
         run.path = s->prepared.path;
@@ -352,6 +369,7 @@ static int next(void *state, struct engine_batch *batch)
 }
 
 const struct backend backend_llama = {
+    .lacks = lacks,
     .open = open_llama,
     .forecast = forecast,
     .counters = counters,

@@ -30,8 +30,13 @@ struct engine_watch {
     void *arg;
 };
 
+struct engine_forecast;
+
 struct engine_options {
     enum engine_kind kind;
+    /* Not NULL: this is a look. What opening would make first is told here and not made; rows are
+     * those of the model's file as it is. All 0 where nothing would be made. */
+    struct engine_forecast *forecast;
     const char *const *hooks;
     uint32_t hooks_count;
     uint32_t share_index, share_count; /* this producer's i of n */

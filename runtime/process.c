@@ -379,22 +379,6 @@ static void harden(void)
 #endif
 }
 
-static const char *http_of(const struct process *p)
-{
-    const struct config *c = p->config;
-    const struct {
-        const char *section, *address;
-    } all[] = {
-        {"capture", c->capture.http},
-        {"broker", c->broker.http},
-        {"sink", c->sink.http},
-        {"trainer", c->trainer.http},
-    };
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (strcmp(p->spec->section, all[i].section) == 0) return all[i].address;
-    return "off";
-}
-
 static int health(void *arg)
 {
     struct process *p = arg;
@@ -404,7 +388,7 @@ static int health(void *arg)
 static int open_http(struct process *p)
 {
     char path[CONFIG_PATH_BYTES];
-    const char *address = http_of(p);
+    const char *address = config_http(p->config, p->spec->section);
     if (strcmp(address, "off") == 0) return ERR_OK;
     if (p->spec->handlers_count > HANDLERS_MAX)
         return err_set(ERR_INTERNAL, "more than %d HTTP handlers", HANDLERS_MAX);
@@ -433,7 +417,8 @@ static int claim_folder(const struct process *p)
     const struct config *c = p->config;
     int broker = strcmp(p->spec->section, "broker") == 0;
     int elsewhere = broker && c->broker.front[0] && c->broker.back[0];
-    return elsewhere && strcmp(http_of(p), "off") == 0 ? ERR_OK : folder_claim(c);
+    return elsewhere && strcmp(config_http(c, p->spec->section), "off") == 0 ? ERR_OK
+                                                                             : folder_claim(c);
 }
 
 static int open_all(struct process *p)
@@ -524,7 +509,7 @@ static int complain(const struct process_spec *spec, int code)
 
 static int name_of(struct process *p)
 {
-    if (p->spec->name) return p->spec->name(&p->options, p->name);
+    if (p->spec->name) return p->spec->name(p->config, &p->options, p->name);
     snprintf(p->name, sizeof p->name, "%s", p->spec->section);
     return ERR_OK;
 }
@@ -557,6 +542,7 @@ static int prepare(struct process *p, int argc, char **argv, int *done)
         return config_print(p->config, stdout);
     }
     if (result == ERR_OK) result = config_check_section(p->config, p->spec->section);
+    if (result == ERR_OK && p->spec->check) result = p->spec->check(p->config);
     if (result == ERR_OK) result = name_of(p);
     if (result == ERR_OK && o->check) {
         *done = 1;

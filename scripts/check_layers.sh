@@ -13,15 +13,16 @@ may_include() {
     sae) echo base ;;
     config) echo sae/options.h proto base ;;
     runtime) echo config proto base ;;
-    capture) echo engine runtime config proto base ;;
-    broker) echo runtime config proto base ;;
-    sink) echo buffer runtime config proto base ;;
-    trainer) echo sae buffer runtime config proto base ;;
-    # `check` opens what a capture would (capture/source.h): there is one way from options to an engine.
-    cli) echo capture/source.h sae engine buffer runtime config proto base ;;
+    # Where configuration becomes objects; broker and sink know no file of it that needs an engine.
+    wiring) echo sae/options.h engine runtime config proto base ;;
+    capture) echo wiring engine runtime config proto base ;;
+    broker) echo wiring/link.h wiring/processes.h runtime config proto base ;;
+    sink) echo wiring/link.h wiring/processes.h buffer runtime config proto base ;;
+    trainer) echo wiring/link.h wiring/plan.h wiring/processes.h wiring/sections.h sae buffer runtime config proto base ;;
+    cli) echo wiring sae engine buffer runtime config proto base ;;
     esac
 }
-rooms='base proto config runtime buffer engine sae capture broker sink trainer cli'
+rooms='base proto config runtime buffer engine sae wiring capture broker sink trainer cli'
 
 # The files (a glob) that may include a header which is not the C library's, the kernel's or the
 # compiler's.

@@ -9,6 +9,7 @@
 #include "runtime/room.h"
 #include "sink/desk.h"
 #include "sink/gauges.h"
+#include "wiring/link.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,23 +101,16 @@ static void on_message(void *arg, struct link *link, struct link_message *messag
 
 static int connect_broker(struct sink *s)
 {
-    char endpoint[CONFIG_PATH_BYTES];
     const struct config *config = process_config(s->process);
     int is_synced = config->sink.durability == CONFIG_POWER;
-    int rc = config_endpoint(config, CONFIG_BACK, endpoint);
-    if (rc) return rc;
     struct link_options options = {
-        .kind = LINK_DEALER,
-        .endpoint = endpoint,
         .high_water_messages = HIGH_WATER,
         .linger_ms = 300,
         .budget_messages = is_synced ? TURN_FRAMES_SYNCED : TURN_FRAMES,
         .on_message = on_message,
         .arg = s,
     };
-    rc = link_open(process_hub(s->process), &options, &s->link);
-    if (!rc) process_report_to(s->process, s->link);
-    return rc;
+    return wiring_connect(s->process, CONFIG_BACK, options, &s->link);
 }
 
 static int sink_start(struct process *process)

@@ -11,7 +11,7 @@
 #ifndef SLUICE_TRAINER_CHANGES_H
 #define SLUICE_TRAINER_CHANGES_H
 
-#include "trainer/plan.h"
+#include "wiring/plan.h"
 
 #include <jansson.h>
 

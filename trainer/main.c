@@ -8,6 +8,8 @@
 #include "sae/sae.h"
 #include "trainer/gauges.h"
 #include "trainer/training.h"
+#include "wiring/link.h"
+#include "wiring/processes.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -62,13 +64,13 @@ static int check_consumer(const struct config *config, const char *consumer, int
     return ERR_OK;
 }
 
-static int trainer_name(const struct options *options, char *out)
+/* Where nobody is declared start() says so. */
+static int trainer_name(const struct config *config, const struct options *options, char *out)
 {
-    const char *consumer = options_get(options, "consumer");
-    if (!consumer) consumer = options_get(options, "replay") ? "replay" : "main";
-    if (!message_name_ok(consumer))
+    const char *consumer = consumer_of(config, options);
+    if (options_get(options, "consumer") && !message_name_ok(consumer))
         return err_set(ERR_USAGE, "--consumer: '%s' is not a name", consumer);
-    snprintf(out, 64, "trainer-%.55s", consumer);
+    processes_name(PROCESS_TRAINER, consumer, out, MESSAGE_NAME_BYTES);
     return ERR_OK;
 }
 
@@ -109,12 +111,7 @@ static void not_known_yet(struct metrics *metrics, const struct config *config)
 
 static int open_reports(struct process *process, struct trainer *t)
 {
-    char endpoint[CONFIG_PATH_BYTES];
-    int result = config_endpoint(process_config(process), CONFIG_FRONT, endpoint);
-    struct link_options options = {.kind = LINK_DEALER, .endpoint = endpoint};
-    if (result == ERR_OK) result = link_open(process_hub(process), &options, &t->reports);
-    if (result == ERR_OK) process_report_to(process, t->reports);
-    return result;
+    return wiring_connect(process, CONFIG_FRONT, (struct link_options){0}, &t->reports);
 }
 
 static int start(struct process *process)

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "sae/checkpoint.h"
 #include "trainer/changes.h"
+#include "wiring/sections.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,11 +13,6 @@
 #include <string.h>
 
 enum { SAVE_VERSION = 1 };
-
-static void sae_section(uint32_t i, char *name, size_t bytes)
-{
-    snprintf(name, bytes, "sae.%" PRIu32, i);
-}
 
 static char *words_encode(const struct save *s)
 {
@@ -92,18 +88,19 @@ static int words_decode(const char *text, size_t bytes, struct save *s)
 static int put_all(struct checkpoint_writer *writer, const struct save *save,
                    struct sae *const *saes)
 {
-    char name[CHECKPOINT_NAME_BYTES];
+    char name[SECTION_SAE_BYTES];
     void *state = NULL;
     size_t state_bytes = 0;
     char *words = words_encode(save);
     int result = words ? ERR_OK : err_set(ERR_NOMEM, "no memory for a checkpoint");
-    if (result == ERR_OK) result = checkpoint_put(writer, "trainer", words, strlen(words));
+    if (result == ERR_OK) result = checkpoint_put(writer, SECTION_TRAINER, words, strlen(words));
     if (result == ERR_OK)
-        result = checkpoint_put(writer, "descriptor", save->descriptor, strlen(save->descriptor));
+        result =
+            checkpoint_put(writer, SECTION_DESCRIPTOR, save->descriptor, strlen(save->descriptor));
     if (result == ERR_OK) result = consumer_state_encode(&save->state, &state, &state_bytes);
-    if (result == ERR_OK) result = checkpoint_put(writer, "consumer", state, state_bytes);
+    if (result == ERR_OK) result = checkpoint_put(writer, SECTION_CONSUMER, state, state_bytes);
     for (uint32_t i = 0; i < save->saes && result == ERR_OK; i++) {
-        sae_section(i, name, sizeof name);
+        section_sae(i, name);
         result = sae_save(saes[i], writer, name);
     }
     free(state);
@@ -126,13 +123,13 @@ int save_write(const char *folder, const struct save *save, struct sae *const *s
  * it is not known. */
 static int take_old_settings(const struct checkpoint *c, struct save *save)
 {
-    char name[CHECKPOINT_NAME_BYTES];
+    char name[SECTION_SAE_BYTES];
     int result = ERR_OK;
     if (save->settings || save->saes == 0 || save->saes > CONFIG_MAX_SAES) return ERR_OK;
     struct sae_options *options = calloc(save->saes, sizeof *options);
     if (!options) return err_set(ERR_NOMEM, "no memory for a checkpoint");
     for (uint32_t i = 0; i < save->saes && result == ERR_OK; i++) {
-        sae_section(i, name, sizeof name);
+        section_sae(i, name);
         result = sae_saved_options(c, name, &options[i]);
     }
     if (result == ERR_OK) {
@@ -164,14 +161,14 @@ static int take_all(const struct checkpoint *c, struct save *save)
 {
     const void *data;
     size_t bytes;
-    int result = checkpoint_find(c, "trainer", &data, &bytes);
+    int result = checkpoint_find(c, SECTION_TRAINER, &data, &bytes);
     if (result == ERR_OK) result = words_decode(data, bytes, save);
-    if (result == ERR_OK) result = checkpoint_find(c, "descriptor", &data, &bytes);
+    if (result == ERR_OK) result = checkpoint_find(c, SECTION_DESCRIPTOR, &data, &bytes);
     if (result == ERR_OK) {
         save->descriptor = strndup(data, bytes);
         if (!save->descriptor) result = err_set(ERR_NOMEM, "no memory for a checkpoint");
     }
-    if (result == ERR_OK) result = checkpoint_find(c, "consumer", &data, &bytes);
+    if (result == ERR_OK) result = checkpoint_find(c, SECTION_CONSUMER, &data, &bytes);
     if (result == ERR_OK) result = consumer_state_decode(data, bytes, &save->state);
     if (result == ERR_OK) result = take_old_settings(c, save);
     return result;
@@ -193,23 +190,25 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
     return result;
 }
 
-static int sae_differs(uint32_t i)
+static int sae_differs(const struct config *config, uint32_t i)
 {
     char text[512];
     snprintf(text, sizeof text, "%s", err_text());
     return err_set(ERR_MISMATCH,
-                   "trainer.saes.%u: %s; HINT: set it back, or start over with --fresh", i, text);
+                   "trainer.saes.%u: %s; HINT: set it back, or start over with --fresh",
+                   config_item_of(config, i), text);
 }
 
-int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes, uint32_t count)
+int save_load_saes(const struct config *config, const struct checkpoint *checkpoint,
+                   struct sae *const *saes, uint32_t count)
 {
-    char name[CHECKPOINT_NAME_BYTES];
+    char name[SECTION_SAE_BYTES];
     int result = ERR_OK;
     for (uint32_t i = 0; i < count && result == ERR_OK; i++) {
-        sae_section(i, name, sizeof name);
+        section_sae(i, name);
         result = sae_load(saes[i], checkpoint, name);
         if (result == ERR_MISMATCH)
-            result = sae_differs(i);
+            result = sae_differs(config, i);
         else if (result != ERR_OK)
             result = about(result, checkpoint);
     }

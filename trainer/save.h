@@ -9,7 +9,7 @@
 #include "buffer/consumer.h"
 #include "config/config.h"
 #include "sae/sae.h"
-#include "trainer/plan.h"
+#include "wiring/plan.h"
 
 #include <jansson.h>
 
@@ -45,9 +45,10 @@ int save_write(const char *folder, const struct save *save, struct sae *const *s
 int save_read(const char *folder, struct save *save, struct checkpoint **checkpoint,
               unsigned *damaged);
 
-/* Take `count` SAEs up. ERR_MISMATCH: of another kind (key, old, new). ERR_FORMAT, ERR_VERSION: the
+/* Take `count` SAEs up. ERR_MISMATCH: of another kind (the item of trainer.saes, key, old, new). ERR_FORMAT, ERR_VERSION: the
  * text names file and section. */
-int save_load_saes(const struct checkpoint *checkpoint, struct sae *const *saes, uint32_t count);
+int save_load_saes(const struct config *config, const struct checkpoint *checkpoint,
+                   struct sae *const *saes, uint32_t count);
 
 /* Whether `config` may go on from `save`. ERR_MISMATCH: key, old, new. */
 int save_match(const struct save *save, const struct config *config);

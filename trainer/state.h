@@ -5,10 +5,11 @@
 
 #include "buffer/draw.h"
 #include "sae/cpu/pool.h"
+#include "sae/sae.h"
 #include "trainer/held_out.h"
 #include "trainer/history.h"
-#include "trainer/plan.h"
 #include "trainer/training.h"
+#include "wiring/plan.h"
 
 #include <jansson.h>
 #include <pthread.h>

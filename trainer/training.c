@@ -244,7 +244,7 @@ static int take_up(struct training *t, const struct save *save, const struct che
     t->rows = save->rows;
     t->earlier_seconds = save->seconds;
     t->answered = save->state.checkpoint_request;
-    int result = not_mended(save_load_saes(from, t->sae, t->plan.saes));
+    int result = not_mended(save_load_saes(t->config, from, t->sae, t->plan.saes));
     if (result == ERR_OK) result = draw_resume(t->draw, &save->state);
     if (result == ERR_OK)
         log_event(LOG_INFO, "resumed", LOG_S("checkpoint", checkpoint_path(from)),

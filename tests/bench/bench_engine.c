@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "base/err.h"
-#include "capture/source.h"
+#include "wiring/source.h"
 
 static double now_seconds(void)
 {

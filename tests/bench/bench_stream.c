@@ -303,18 +303,15 @@ static void over(void *arg)
 static int start(struct process *process)
 {
     struct bench *b = process_state(process);
-    char endpoint[CONFIG_PATH_BYTES];
     running = b;
     b->process = process;
-    int rc = config_endpoint(process_config(process), CONFIG_FRONT, endpoint);
     struct sender_options options = {.producer = {.stream = "bench",
                                                   .name = "bench",
                                                   .share_count = 1,
                                                   .retained_bytes = (size_t)32 << 20},
-                                     .endpoint = endpoint,
                                      .over = over,
                                      .arg = b};
-    if (!rc) rc = sender_open(process, &options, &b->sender);
+    int rc = sender_open(process, &options, &b->sender);
     if (!rc) pthread_create(&b->maker, NULL, make, b);
     if (!rc) pthread_create(&b->consumer, NULL, consume, b);
     return rc;

@@ -6,7 +6,7 @@
  */
 #include "base/err.h"
 #include "buffer/draw.h"
-#include "capture/source.h"
+#include "wiring/source.h"
 #include "tests/e2e/harness.h"
 
 #include <math.h>

@@ -14,8 +14,9 @@ check the_tree_is_in_order scripts/check_layers.sh
 check a_room_may_include_itself layers proto/frame.c '"proto/frame.h"'
 check a_room_may_include_below layers buffer/store.c '"proto/frame.h"'
 check not_above fails_saying "proto/ may not include runtime/" layers proto/frame.c '"runtime/log.h"'
-check one_header_of_a_room layers cli/probe.c '"capture/source.h"'
-check no_other_of_it fails_saying "cli/ may not include capture/" layers cli/probe.c '"capture/maker.h"'
+check one_header_of_a_room layers broker/main.c '"wiring/link.h"'
+check no_other_of_it fails_saying "broker/ may not include wiring/" layers broker/main.c '"wiring/source.h"'
+check no_exemption_for_check fails_saying "cli/ may not include capture/" layers cli/probe.c '"capture/source.h"'
 check not_beside fails_saying "sae/ may not include buffer/" layers sae/sae.c '"buffer/draw.h"'
 check tests_are_not_for_programs fails_saying "may not include tests/" \
     layers sink/main.c '"tests/unit/buffer/rig.h"'

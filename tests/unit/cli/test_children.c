@@ -23,7 +23,7 @@ static void rest(void)
     nanosleep(&(struct timespec){0, 2000000}, NULL);
 }
 
-static struct child *add(enum child_role role, const char *script)
+static struct child *add(enum process_kind role, const char *script)
 {
     const char *arguments[] = {"/bin/sh", "-c", script, NULL};
     assert_int_equal(children_add(&children, role, "one", arguments, log_file, 0), ERR_OK);
@@ -47,7 +47,7 @@ static void pauses_grow_and_the_fifth_death_is_the_last(void **state)
 {
     (void)state;
     int64_t now_ms = 1000;
-    struct child *child = add(CHILD_SINK, "exit 1");
+    struct child *child = add(PROCESS_SINK, "exit 1");
     for (int death = 1; death < CHILD_DEATHS; death++) {
         assert_int_equal(tend_while(child, CHILD_WAITING, now_ms, 7), ERR_OK);
         assert_int_equal(tend_while(child, CHILD_RUNNING, now_ms, 7), ERR_OK);
@@ -66,7 +66,7 @@ static void pauses_grow_and_the_fifth_death_is_the_last(void **state)
 static void progress_forgives(void **state)
 {
     (void)state;
-    struct child *child = add(CHILD_BROKER, "kill -9 $$");
+    struct child *child = add(PROCESS_BROKER, "kill -9 $$");
     for (uint64_t death = 1; death <= 3 * CHILD_DEATHS; death++) {
         assert_int_equal(tend_while(child, CHILD_WAITING, (int64_t)death * 300, death), ERR_OK);
         assert_int_equal(tend_while(child, CHILD_RUNNING, (int64_t)death * 300, death), ERR_OK);
@@ -80,7 +80,7 @@ static void progress_forgives(void **state)
 static void rare_deaths_are_forgiven_too_and_pauses_have_an_end(void **state)
 {
     (void)state;
-    struct child *child = add(CHILD_SINK, "exit 1");
+    struct child *child = add(PROCESS_SINK, "exit 1");
     for (int64_t death = 1; death <= 2 * CHILD_DEATHS; death++) {
         int64_t now_ms = death * CHILD_DEATHS_MS / 3;
         assert_int_equal(tend_while(child, CHILD_WAITING, now_ms, 1), ERR_OK);
@@ -92,7 +92,7 @@ static void rare_deaths_are_forgiven_too_and_pauses_have_an_end(void **state)
 static void bad_usage_is_never_tried_again(void **state)
 {
     (void)state;
-    struct child *child = add(CHILD_CAPTURE, "exit 2");
+    struct child *child = add(PROCESS_CAPTURE, "exit 2");
     assert_int_equal(tend_while(child, CHILD_WAITING, 0, 0), ERR_OK);
     assert_int_equal(tend_while(child, CHILD_RUNNING, 0, 0), ERR_USAGE);
     assert_int_equal(child->phase, CHILD_GIVEN_UP);
@@ -102,7 +102,7 @@ static void bad_usage_is_never_tried_again(void **state)
 static void what_no_second_try_mends_is_tried_once(void **state)
 {
     (void)state;
-    struct child *child = add(CHILD_CAPTURE, "exit 3");
+    struct child *child = add(PROCESS_CAPTURE, "exit 3");
     assert_int_equal(tend_while(child, CHILD_WAITING, 0, 0), ERR_OK);
     int result = tend_while(child, CHILD_RUNNING, 0, 0);
     assert_int_equal(err_exit_code(result), 1);
@@ -122,7 +122,7 @@ static void a_signal_is_tried_again_and_told(void **state)
                   {"kill -BUS $$", "signal 7 (Bus error)"}};
     for (size_t i = 0; i < sizeof deaths / sizeof deaths[0]; i++) {
         char how[64];
-        struct child *child = add(CHILD_CAPTURE, deaths[i].script);
+        struct child *child = add(PROCESS_CAPTURE, deaths[i].script);
         int64_t now_ms = 0;
         for (int death = 1; death <= CHILD_DEATHS; death++, now_ms = child->start_ms) {
             assert_int_equal(tend_while(child, CHILD_WAITING, now_ms, 0), ERR_OK);
@@ -138,15 +138,15 @@ static void a_signal_is_tried_again_and_told(void **state)
 static void who_ends_well_is_done_until_revived(void **state)
 {
     (void)state;
-    struct child *capture = add(CHILD_CAPTURE, "exit 0");
-    assert_int_equal(children_left(&children, CHILD_CAPTURE), 1);
+    struct child *capture = add(PROCESS_CAPTURE, "exit 0");
+    assert_int_equal(children_left(&children, PROCESS_CAPTURE), 1);
     tend_while(capture, CHILD_WAITING, 0, 0);
     assert_int_equal(tend_while(capture, CHILD_RUNNING, 0, 0), ERR_OK);
     assert_int_equal(capture->phase, CHILD_DONE);
-    assert_int_equal(children_left(&children, CHILD_CAPTURE), 0);
-    children_revive(&children, CHILD_TRAINER, 5000); /* another role */
+    assert_int_equal(children_left(&children, PROCESS_CAPTURE), 0);
+    children_revive(&children, PROCESS_TRAINER, 5000); /* another role */
     assert_int_equal(capture->phase, CHILD_DONE);
-    children_revive(&children, CHILD_CAPTURE, 5000);
+    children_revive(&children, PROCESS_CAPTURE, 5000);
     children_tend(&children, 5000 + CHILD_REVIVE_MS - 1, 0);
     assert_int_equal(capture->phase, CHILD_WAITING);
     tend_while(capture, CHILD_WAITING, 5000 + CHILD_REVIVE_MS, 0);
@@ -157,7 +157,7 @@ static void who_ends_well_is_done_until_revived(void **state)
 static void while_stopping_nothing_is_started(void **state)
 {
     (void)state;
-    struct child *sink = add(CHILD_SINK, "exit 1");
+    struct child *sink = add(PROCESS_SINK, "exit 1");
     tend_while(sink, CHILD_WAITING, 0, 0);
     tend_while(sink, CHILD_RUNNING, 0, 0);
     assert_int_equal(sink->phase, CHILD_WAITING);
@@ -170,7 +170,7 @@ static void without_restart_the_first_death_ends_it(void **state)
 {
     (void)state;
     children.restart = 0;
-    struct child *child = add(CHILD_SINK, "exit 1");
+    struct child *child = add(PROCESS_SINK, "exit 1");
     tend_while(child, CHILD_WAITING, 0, 0);
     assert_int_equal(tend_while(child, CHILD_RUNNING, 0, 0), ERR_STATE);
     assert_non_null(strstr(err_text(), "up.restart"));
@@ -183,7 +183,7 @@ static void a_child_lives_in_a_group_of_its_own_and_knows_the_pipe(void **state)
     size_t bytes;
     /* A read from the pipe ends when its write end, ours, is closed. */
     struct child *child =
-        add(CHILD_SINK, "echo started >&2; eval \"read x <&$SLUICE_PARENT_FD\"; echo gone >&2");
+        add(PROCESS_SINK, "echo started >&2; eval \"read x <&$SLUICE_PARENT_FD\"; echo gone >&2");
     tend_while(child, CHILD_WAITING, 0, 0);
     pid_t pid = child->pid;
     assert_int_equal(getpgid(pid), pid);

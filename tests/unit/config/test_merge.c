@@ -17,12 +17,12 @@ static void an_items_own_keys_go_first(void **state)
             "trainer.saes.3.name=copy");
     const struct config_sae *saes = config->trainer.saes;
     assert_int_equal(config->trainer.saes_count, 4);
-    assert_int_equal(saes[1].k, 16);
-    assert_int_equal(saes[1].features, 64);
-    assert_true(saes[1].lr == 1e-3);
-    assert_int_equal(saes[2].k, 4);
+    assert_int_equal(saes[1].options.k, 16);
+    assert_int_equal(saes[1].options.features, 64);
+    assert_true(saes[1].options.learning_rate == 1e-3);
+    assert_int_equal(saes[2].options.k, 4);
     assert_string_equal(saes[2].name, "last");
-    assert_int_equal(saes[3].k, 8);
+    assert_int_equal(saes[3].options.k, 8);
 }
 
 static void of_a_list_the_first_goes_first(void **state)
@@ -34,10 +34,11 @@ static void of_a_list_the_first_goes_first(void **state)
             "trainer:\n  saes:\n  - {<<: [*a, *c]}\n  - {<<: [*c, *a]}\n",
             NULL);
     const struct config_sae *saes = config->trainer.saes;
-    assert_int_equal(saes[0].k, 8);
-    assert_int_equal(saes[1].k, 9);
-    assert_true(saes[0].lr == 3e-3 && saes[1].lr == 3e-3); /* its own before what it merges */
-    assert_true(saes[0].decay == 0.5);
+    assert_int_equal(saes[0].options.k, 8);
+    assert_int_equal(saes[1].options.k, 9);
+    assert_true(saes[0].options.learning_rate == 3e-3 &&
+                saes[1].options.learning_rate == 3e-3); /* its own before what it merges */
+    assert_true(saes[0].options.decay == 0.5);
 }
 
 static void every_section_merges(void **state)
@@ -70,11 +71,11 @@ static void lists_are_merged(void **state)
             NULL);
     assert_int_equal(config->trainer.saes_count, 5);
     assert_string_equal(config->trainer.saes[0].name, "topk-64-k4");
-    assert_int_equal(config->trainer.saes[4].features, 256);
+    assert_int_equal(config->trainer.saes[4].options.features, 256);
     accepts(NAME "x-l: &l [a, b]\ntrainer: {consumers: *l}\n", NULL);
     assert_int_equal(config->trainer.consumers.count, 2);
     accepts(NAME, "trainer.saes=[&a {arch: topk, features: 64, k: 8}, {<<: *a, k: 9}]");
-    assert_int_equal(config->trainer.saes[1].k, 9);
+    assert_int_equal(config->trainer.saes[1].options.k, 9);
 }
 
 static void what_is_wrong_is_told_where_it_stands(void **state)
@@ -123,7 +124,7 @@ static void what_is_printed_loads_back(void **state)
             NULL);
     char *printed = rig_printed();
     accepts(printed, NULL);
-    assert_int_equal(config->trainer.saes[1].k, 9);
+    assert_int_equal(config->trainer.saes[1].options.k, 9);
     char *again = rig_printed();
     assert_string_equal(again, printed);
     free(printed);

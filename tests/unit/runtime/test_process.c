@@ -181,8 +181,9 @@ static void stop(struct process *p)
     if (strcmp(mode(p), "after") == 0) make_all_due(s);
 }
 
-static int name(const struct options *options, char *out)
+static int name(const struct config *config_of_it, const struct options *options, char *out)
 {
+    (void)config_of_it;
     (void)options;
     strcpy(out, "sink-7");
     return ERR_OK;

@@ -35,9 +35,9 @@ static json_t *settings_of(const char *trainer, const char *sae)
         fail_msg("%s", err_text());
     struct sae_options options[2];
     for (int i = 0; i < 2; i++) {
-        sae_options_default((enum sae_arch)config->trainer.saes[i].arch, &options[i]);
-        options[i].learning_rate = config->trainer.saes[i].lr;
-        options[i].decay = config->trainer.saes[i].decay;
+        sae_options_default(config->trainer.saes[i].options.arch, &options[i]);
+        options[i].learning_rate = config->trainer.saes[i].options.learning_rate;
+        options[i].decay = config->trainer.saes[i].options.decay;
         options[i].batch_rows = config->trainer.batch_rows;
     }
     plan.sae = options;

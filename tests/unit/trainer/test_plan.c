@@ -3,8 +3,8 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "sae/checkpoint.h"
-#include "trainer/plan.h"
 #include "trainer/save.h"
+#include "wiring/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,7 +197,7 @@ static void a_checkpoint_keeps_it_all(void **state)
     assert_int_equal(read.rows, 13);
     assert_int_equal(read.state.producer[0].lowest, 7);
     assert_true(read.seconds == 1.5);
-    assert_int_equal(save_load_saes(checkpoint, &other, 1), ERR_OK);
+    assert_int_equal(save_load_saes(config, checkpoint, &other, 1), ERR_OK);
     assert_int_equal(save_match(&read, config), ERR_OK);
     config_free(config);
     config = configure("reuse: 2,");
@@ -214,6 +214,49 @@ static void a_checkpoint_keeps_it_all(void **state)
     sae_free(sae);
     sae_free(other);
     plan_free(&plan);
+}
+
+static struct sae *sae_of(const struct sae_options *options, uint32_t features)
+{
+    struct sae_options o = *options;
+    struct sae *sae;
+    o.features = features;
+    o.threads = 1;
+    if (sae_new(&o, &sae) != ERR_OK) fail_msg("%s", err_text());
+    return sae;
+}
+
+/* What is told is the item as it was written, whatever lists stand before it. */
+static void another_sae_is_named_by_its_item(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "stream: { name: test, run_dir: /tmp/x }\ncapture: { engine: synthetic }\n"
+        "trainer: { saes: [ { arch: l1, features: [8, 9] }, { arch: topk, features: 16, k: 2 } ] }";
+    struct config *config;
+    struct plan plan;
+    struct checkpoint *checkpoint;
+    struct save read, save = {.descriptor = describe(5, 10, 1), .reuse = 1, .saes = 3};
+    struct sae *saes[3];
+    unsigned damaged;
+    assert_int_equal(config_parse(text, strlen(text), "test", NULL, 0, &config), ERR_OK);
+    assert_int_equal(plan_make(config, save.descriptor, NULL, &plan), ERR_OK);
+    assert_int_equal(plan.saes, 3);
+    save.state.name[0] = 'm';
+    save.steps = 1000;
+    for (int i = 0; i < 3; i++) saes[i] = sae_of(&plan.sae[i], plan.sae[i].features);
+    assert_int_equal(save_write(dir, &save, saes, 1), ERR_OK);
+    assert_int_equal(save_read(dir, &read, &checkpoint, &damaged), ERR_OK);
+    sae_free(saes[2]);
+    saes[2] = sae_of(&plan.sae[2], 17);
+    assert_int_equal(save_load_saes(config, checkpoint, saes, 3), ERR_MISMATCH);
+    if (!strstr(err_text(), "trainer.saes.1: ")) fail_msg("%s", err_text());
+    for (int i = 0; i < 3; i++) sae_free(saes[i]);
+    checkpoint_close(checkpoint);
+    save_free(&read);
+    free(save.descriptor);
+    plan_free(&plan);
+    config_free(config);
 }
 
 /* Whole, with right checksums, and not of a trainer: an error that names the file. A part that is
@@ -277,6 +320,7 @@ int main(void)
         cmocka_unit_test(what_was_not_measured_is_refused),
         cmocka_unit_test(a_checkpoint_keeps_it_all),
         cmocka_unit_test(what_no_trainer_wrote_is_refused),
+        cmocka_unit_test(another_sae_is_named_by_its_item),
     };
     return cmocka_run_group_tests_name("plan", tests, set_up, tear_down);
 }

@@ -2,8 +2,8 @@
  * From the configuration to an open engine, and from an open engine to the descriptor of its rows.
  * `sluice check` looks through it, too, so that it sees what a capture would.
  */
-#ifndef SLUICE_CAPTURE_SOURCE_H
-#define SLUICE_CAPTURE_SOURCE_H
+#ifndef SLUICE_WIRING_SOURCE_H
+#define SLUICE_WIRING_SOURCE_H
 
 #include "config/config.h"
 #include "engine/engine.h"
@@ -19,12 +19,18 @@ struct source;
 int source_open(const struct config *config, uint32_t producer, const struct engine_watch *watch,
                 struct source **source);
 /* The same for a look: the model's file as it is, since preparing takes minutes and changes no
- * width, and nothing is written. */
-int source_look(const struct config *config, struct source **source);
+ * width, and nothing is written. `forecast` tells what would be made first; the model is tried once
+ * for both. */
+int source_look(const struct config *config, struct engine_forecast *forecast,
+                struct source **source);
 void source_close(struct source *source);
 
-/* What opening it would make first: engine_forecast() of what the configuration names. */
+/* What opening it would make first, where nobody may open it (source_is_stdin()): engine_forecast()
+ * of what the configuration names. */
 int source_forecast(const struct config *config, struct engine_forecast *forecast);
+/* Whether the engine has what it needs, of the configuration alone. ERR_USAGE: FILE:LINE, the key and
+ * what is required. */
+int source_needs(const struct config *config);
 /* What stands against it before anything is opened: standard input that is closed where it is the
  * corpus; another's file where the true directions would go. source_open() asks it, too. ERR_USAGE,
  * ERR_LIMIT. */

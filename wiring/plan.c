@@ -1,4 +1,4 @@
-#include "trainer/plan.h"
+#include "wiring/plan.h"
 
 #include "base/err.h"
 
@@ -8,7 +8,6 @@
 static int scales(struct plan *p)
 {
     const struct descriptor *d = &p->descriptor;
-    p->width = d->width;
     p->scale = malloc(d->width * sizeof *p->scale);
     p->mean = malloc(d->width * sizeof *p->mean);
     if (!p->scale || !p->mean) return err_set(ERR_NOMEM, "no memory for the input scale");
@@ -45,74 +44,78 @@ static void lengths(struct plan *p, const struct config *config)
 static uint64_t dead_window_of(const struct plan *p, const struct config_sae *c)
 {
     if (c->dead_window_steps) return c->dead_window_steps * p->batch_rows;
-    return c->dead_window_rows ? c->dead_window_rows : p->dead_window_rows;
+    return c->options.dead_window_rows ? c->options.dead_window_rows : p->dead_window_rows;
 }
 
-static struct sae_options sae_options_of(const struct plan *p, const struct config_sae *c,
-                                         struct pool *pool)
+/* What the configuration cannot know. */
+static struct sae_options completed(const struct plan *p, const struct config *config,
+                                    const struct config_sae *c, const struct config_hook *hooks,
+                                    uint32_t count)
 {
-    struct sae_options o;
-    sae_options_default((enum sae_arch)c->arch, &o);
+    struct sae_options o = c->options;
     o.width = p->width;
-    if (c->activation >= 0) o.activation = (enum sae_arch)c->activation;
-    o.skip = (uint32_t)c->skip;
-    if (o.arch == SAE_TRANSCODER) o.width_in = p->descriptor.hook[0].width;
-    if (o.arch == SAE_CROSSCODER) o.hooks = p->descriptor.hooks;
-    o.features = c->features;
-    o.k = c->k;
-    o.lambda = c->lambda;
-    o.lambda_ramp = c->lambda_ramp;
-    o.bandwidth = c->bandwidth;
-    o.pre_act_coefficient = c->pre_act_coefficient;
-    o.aux_coefficient = c->aux_coefficient;
-    o.k_aux = c->k_aux;
-    if (c->arch == SAE_MATRYOSHKA) o.levels = c->levels;
-    o.learning_rate = c->lr;
-    o.decoder_lr_factor = c->decoder_lr_factor;
-    o.warmup = c->warmup;
-    o.decay = c->decay;
-    o.clip_norm = c->clip_norm;
+    if (o.arch == SAE_TRANSCODER) o.width_in = hooks[0].width;
+    if (o.arch == SAE_CROSSCODER) o.hooks = count;
     o.planned_steps = p->planned_steps;
     o.dead_window_rows = dead_window_of(p, c);
     o.batch_rows = p->batch_rows;
-    o.pool = pool;
-    o.seed = c->seed;
+    o.threads = config_threads(config->trainer.threads);
+    o.pool = p->pool;
     o.mean = p->mean;
     return o;
 }
 
-/* Whether the stream has the hooks that the architectures need. */
-static int check_hooks(const struct plan *p, const struct config *config)
+/* All that a trainer asks of its stream's hooks is asked here, and nowhere else. */
+static int complete(struct plan *p, const struct config *config, const struct config_hook *hooks,
+                    uint32_t count)
+{
+    int result = config_check_hooks(config, hooks, count);
+    if (result != ERR_OK) return result;
+    lengths(p, config);
+    p->width = 0;
+    for (uint32_t h = 0; h < count; h++) p->width += hooks[h].width;
+    p->saes = config->trainer.saes_count;
+    p->sae = calloc(p->saes ? p->saes : 1, sizeof *p->sae);
+    if (!p->sae) return err_set(ERR_NOMEM, "no memory for %u autoencoders", p->saes);
+    for (uint32_t i = 0; i < p->saes; i++)
+        p->sae[i] = completed(p, config, &config->trainer.saes[i], hooks, count);
+    return ERR_OK;
+}
+
+static int complete_of_stream(struct plan *p, const struct config *config)
 {
     struct config_hook hooks[DESCRIPTOR_MAX_HOOKS];
     for (uint32_t h = 0; h < p->descriptor.hooks; h++)
         hooks[h] = (struct config_hook){p->descriptor.hook[h].name, p->descriptor.hook[h].width};
-    return config_check_hooks(config, hooks, p->descriptor.hooks);
+    return complete(p, config, hooks, p->descriptor.hooks);
+}
+
+static int end(struct plan *p, int result, struct plan *plan)
+{
+    if (result == ERR_OK)
+        *plan = *p;
+    else
+        plan_free(p);
+    return result;
 }
 
 int plan_make(const struct config *config, const char *descriptor, struct pool *pool,
               struct plan *plan)
 {
-    struct plan p = {0};
+    struct plan p = {.pool = pool};
     int result = descriptor_decode(descriptor, strlen(descriptor), &p.descriptor);
     if (result == ERR_OK && !p.descriptor.measured)
         result = err_set(ERR_STATE, "the stream's descriptor carries no input scale and mean");
-    if (result == ERR_OK) result = check_hooks(&p, config);
     if (result == ERR_OK) result = scales(&p);
-    if (result == ERR_OK) {
-        lengths(&p, config);
-        p.saes = config->trainer.saes_count;
-        p.sae = calloc(p.saes, sizeof *p.sae);
-        if (!p.sae) result = err_set(ERR_NOMEM, "no memory for %u autoencoders", p.saes);
-    }
-    if (result != ERR_OK) {
-        plan_free(&p);
-        return result;
-    }
-    for (uint32_t i = 0; i < p.saes; i++)
-        p.sae[i] = sae_options_of(&p, &config->trainer.saes[i], pool);
-    *plan = p;
-    return ERR_OK;
+    if (result == ERR_OK) result = complete_of_stream(&p, config);
+    return end(&p, result, plan);
+}
+
+int plan_foretell(const struct config *config, const struct config_hook *hooks, uint32_t count,
+                  struct plan *plan)
+{
+    struct plan p = {0};
+    return end(&p, complete(&p, config, hooks, count), plan);
 }
 
 static int is_as_before(const struct plan *p, const struct plan_before *before)

@@ -1,23 +1,25 @@
 /*
  * What a run of the trainer is to do, worked out once from the configuration and the stream's
- * descriptor: scales, lengths of the schedules, options of each SAE.
+ * descriptor: scales, lengths of the schedules, options of each SAE. `sluice check` asks for the
+ * same by plan_foretell(), so that what it accepts a trainer accepts.
  */
-#ifndef SLUICE_TRAINER_PLAN_H
-#define SLUICE_TRAINER_PLAN_H
+#ifndef SLUICE_WIRING_PLAN_H
+#define SLUICE_WIRING_PLAN_H
 
 #include "config/config.h"
 #include "proto/descriptor.h"
-#include "sae/sae.h"
+#include "sae/options.h"
 
 struct pool;
 
 enum { PLAN_DEAD_WINDOW_ROWS = 10000000 };
 
 struct plan {
-    struct descriptor descriptor; /* owned */
+    struct descriptor descriptor; /* owned; zeros of a plan that is foretold */
+    struct pool *pool;            /* lent to every SAE */
     uint32_t width;
-    float *scale;              /* (width): each dimension's hook's scale */
-    float *mean;               /* (width): of the scaled rows */
+    float *scale;              /* (width): each dimension's hook's scale; NULL: foretold */
+    float *mean;               /* (width): of the scaled rows; NULL: foretold */
     uint64_t planned_rows;     /* draws of the whole run, reuse included; 0: not known */
     uint64_t planned_steps;    /* 0: not known */
     uint64_t dead_window_rows; /* the default: what has not fired for so long is dead */
@@ -39,6 +41,11 @@ struct plan_before {
  * failure nothing is left to free; otherwise plan_free(). */
 int plan_make(const struct config *config, const char *descriptor, struct pool *pool,
               struct plan *plan);
+/* The same of a stream that does not run yet, of which its hooks are known: no scales, no mean,
+ * lengths as far as the configuration tells them. Whether an SAE can be made of the options is
+ * sae_bytes()'s to say, as it is sae_new()'s. ERR_USAGE, ERR_NOMEM. plan_free() it. */
+int plan_foretell(const struct config *config, const struct config_hook *hooks, uint32_t count,
+                  struct plan *plan);
 /* Count the steps of a plan that is gone on with behind `steps` steps of `rows` rows: as before
  * where batch and planned rows are as they were, else those made and those that the rest of the
  * rows will take, so that warm-up, ramp and decay lie where they should. */

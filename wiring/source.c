@@ -1,4 +1,4 @@
-#include "capture/source.h"
+#include "wiring/source.h"
 
 #include "base/err.h"
 #include "base/safetensors.h"
@@ -80,6 +80,21 @@ static void fill_options(const struct source *s, const struct config *config, ui
         .file_is_bf16 = c->file_dtype == CONFIG_FILE_DTYPE_BF16,
         .file_sequence_rows = c->file_sequence_rows,
     };
+}
+
+int source_needs(const struct config *config)
+{
+    struct source nothing = {0};
+    struct engine_options options;
+    struct engine_lack lack;
+    char section[32];
+    fill_options(&nothing, config, 0, &options);
+    options.model_file = config->stream.model[0] ? config->stream.model : NULL;
+    options.corpus_count = config->capture.corpus.count;
+    if (!engine_lacks(&options, &lack)) return ERR_OK;
+    const char *dot = strrchr(lack.key, '.');
+    snprintf(section, sizeof section, "%.*s", (int)(dot - lack.key), lack.key);
+    return config_fail(config, section, dot + 1, lack.what);
 }
 
 static int check_input(const struct config *config)
@@ -180,17 +195,17 @@ static int open_engine(struct source *s, const struct engine_options *options,
     return rc;
 }
 
-static int open_as(const struct config *config, uint32_t producer, int only_looks,
+static int open_as(const struct config *config, uint32_t producer, struct engine_forecast *forecast,
                    const struct engine_watch *watch, struct source **source)
 {
     struct source *s = calloc(1, sizeof *s);
     if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
     int rc = find_files(s, config);
-    if (!rc && !only_looks) rc = config_truth_file(config, s->truth);
+    if (!rc && !forecast) rc = config_truth_file(config, s->truth);
     if (!rc) {
         struct engine_options options;
         fill_options(s, config, producer, &options);
-        if (only_looks) options.exact_model = 1;
+        options.forecast = forecast;
         if (watch) options.watch = *watch;
         rc = open_engine(s, &options, config);
         rc = source_error(rc);
@@ -211,12 +226,13 @@ int source_error(int code)
 int source_open(const struct config *config, uint32_t producer, const struct engine_watch *watch,
                 struct source **source)
 {
-    return open_as(config, producer, 0, watch, source);
+    return open_as(config, producer, NULL, watch, source);
 }
 
-int source_look(const struct config *config, struct source **source)
+int source_look(const struct config *config, struct engine_forecast *forecast,
+                struct source **source)
 {
-    return open_as(config, 0, 1, NULL, source);
+    return open_as(config, 0, forecast, NULL, source);
 }
 
 int source_forecast(const struct config *config, struct engine_forecast *forecast)
