@@ -23,7 +23,7 @@
     M(CAPTURE_FILTERED_ROWS, "sluice_capture_filtered_rows_total", "capture")                      \
     M(CAPTURE_SHED_ROWS, "sluice_shed_rows_total", "capture")                                      \
     M(CAPTURE_STREAM_ROWS, "sluice_capture_stream_rows", "capture")                                \
-    M(STREAM_PLANNED_ROWS, "sluice_stream_planned_rows", "capture")                               \
+    M(STREAM_PLANNED_ROWS, "sluice_stream_planned_rows", "capture")                                \
     M(CAPTURE_BLOCKED_SECONDS, "sluice_capture_blocked_seconds_total", "capture")                  \
     M(CAPTURE_DOCUMENTS_READ, "sluice_capture_documents_read", "capture")                          \
     M(CAPTURE_DOCUMENTS_SKIPPED, "sluice_capture_documents_skipped", "capture")                    \

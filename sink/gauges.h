@@ -58,7 +58,7 @@
     M(MORE_IS_COMING, GAUGE, "sluice_buffer_more_is_coming", "0 or 1",                             \
       "1 while a slab is free and a producer has credit to fill it.")                              \
     M(ATTACHED, GAUGE, "sluice_sink_attached", "0 or 1", "1 while the broker knows this sink.")    \
-    M(PLANNED, GAUGE, REPORT(STREAM_PLANNED_ROWS), "rows",                                        \
+    M(PLANNED, GAUGE, REPORT(STREAM_PLANNED_ROWS), "rows",                                         \
       "Rows of the whole stream. 0 where that is not known.")                                      \
     M(LAG, GAUGE, "sluice_sink_lag_seconds", "seconds",                                            \
       "Time since the newest stored row was captured.")                                            \

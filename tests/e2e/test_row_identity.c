@@ -6,8 +6,8 @@
  */
 #include "base/err.h"
 #include "buffer/draw.h"
-#include "wiring/source.h"
 #include "tests/e2e/harness.h"
+#include "wiring/source.h"
 
 #include <math.h>
 #include <setjmp.h>
