@@ -7,14 +7,15 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 build=${1:-$root/build}
 to=${2:-$root}
 mkdir -p "$to/man" "$to/configs" "$to/docs"
-for program in sluice sluice-capture sluice-broker sluice-sink sluice-trainer; do
+programs=$("$root/scripts/layers.sh" programs)
+for program in sluice $programs; do
     "$build/$program" --print-man >"$to/man/$program.1"
 done
 "$build/sluice" --print-markdown >"$to/configs/OPTIONS.md"
 {
     cat "$root/man/metrics.md"
-    for program in sluice-capture sluice-broker sluice-sink sluice-trainer; do
+    for program in $programs; do
+        [ "$program" = "${programs%% *}" ] || echo
         "$build/$program" --print-metrics
-        [ $program = sluice-trainer ] || echo
     done
 } >"$to/docs/METRICS.md"

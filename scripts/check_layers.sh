@@ -1,28 +1,14 @@
 #!/bin/bash
 # Fails where a folder includes a header of a folder that it may not know, or a foreign library's
 # header outside the files that are meant to hold that library: check_layers.sh [ROOT]
-# The tables are the design; a change here is a change of the design.
+# The tables, here and in layers.mk, are the design; a change there is a change of the design.
 set -eu
-cd "${1:-$(dirname "$0")/..}"
+own=$(cd "$(dirname "$0")" && pwd)
+cd "${1:-$own/..}"
 
-may_include() {
-    case $1 in
-    base) ;;
-    proto) echo base ;;
-    buffer | engine) echo proto base ;;
-    sae) echo base ;;
-    config) echo sae/options.h proto base ;;
-    runtime) echo config proto base ;;
-    # Where configuration becomes objects; broker and sink know no file of it that needs an engine.
-    wiring) echo sae/options.h engine runtime config proto base ;;
-    capture) echo wiring engine runtime config proto base ;;
-    broker) echo wiring/link.h wiring/processes.h runtime config proto base ;;
-    sink) echo wiring/link.h wiring/processes.h buffer runtime config proto base ;;
-    trainer) echo wiring/link.h wiring/plan.h wiring/processes.h wiring/sections.h sae buffer runtime config proto base ;;
-    cli) echo wiring sae engine buffer runtime config proto base ;;
-    esac
-}
-rooms='base proto config runtime buffer engine sae wiring capture broker sink trainer cli'
+rooms=$("$own/layers.sh" rooms)
+declare -A may
+for room in $rooms; do may[$room]=$("$own/layers.sh" may "$room"); done
 
 # The files (a glob) that may include a header which is not the C library's, the kernel's or the
 # compiler's.
@@ -73,7 +59,7 @@ check() {
     if [ "${header:0:1}" = '"' ]; then
         other=${name%%/*}
         [ "$name" != "$other" ] || complain "$file:$line: write $header from the root"
-        case " $room $(may_include "$room") gen " in
+        case " $room ${may[$room]} gen " in
         *" $other "* | *" $name "*) ;;
         *) complain "$file:$line: $room/ may not include $other/ ($header)" ;;
         esac

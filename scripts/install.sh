@@ -8,7 +8,7 @@ action=$1 build=$2 prefix=$4
 # Installed programs find their libraries from where they are themselves, so that a tree which was
 # staged under DESTDIR can be moved.
 to=$3$prefix
-programs='sluice sluice-capture sluice-broker sluice-sink sluice-trainer'
+programs="sluice $(scripts/layers.sh programs)"
 case $prefix in /*) ;; *) echo "install.sh: PREFIX must begin with a slash" >&2; exit 2 ;; esac
 
 put() { install -D -m "$1" "$2" "$3"; }

@@ -1,7 +1,7 @@
 # Set-up, tests, checks and installation. What each target does is in scripts/; the Makefile proper
 # says how programs and tests are built.
 .PHONY: deps model install uninstall test test-run asan tsan fuzz fuzz-run format format-check \
-        check-layers lint quickstart test-interop interop-programs clean FORCE
+        check-layers lint quickstart test-interop interop-programs clean
 
 FUZZ_SECONDS ?= 10
 SETUP_TESTS   = $(wildcard tests/setup/test_*.sh)
@@ -82,15 +82,17 @@ clean: ## remove all that was built here (the cache stays)
 # with another one is made again. Without any, this says what to do.
 $(BUILD)/llama.flags: FORCE
 	@scripts/llama.sh --prefix >/dev/null
-	@mkdir -p $(@D)
-	@echo "$(LLAMA_CFLAGS) $(LLAMA_LIBS)" | cmp -s - $@ || echo "$(LLAMA_CFLAGS) $(LLAMA_LIBS)" >$@
+	@$(call keep,$@,$(LLAMA_CFLAGS) $(LLAMA_LIBS))
 # Beside the programs, so that whoever can read the tree can run them.
 $(BUILD)/lib/llama.copied: $(BUILD)/llama.flags
 	@scripts/llama.sh --copy $(@D)
 	@mkdir -p $(@D) && touch $@
+# Whoever links the engine: what else is built needs no llama.cpp.
+LLAMA_USERS = $(foreach r,$(rooms),$(if $(filter engine,$(uses_$(r))),$(call tests_of,$(r)))) \
+    $(BUILD)/sluice $(BUILD)/sluice-capture $(E2E) $(BENCHES) $(INTEROP) $(FUZZERS)
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/llama*.c)): $(BUILD)/llama.flags
-$(BINARIES) $(TESTS) $(E2E) $(BENCHES) $(INTEROP) $(FUZZERS): $(BUILD)/llama.flags
-$(BINARIES) $(TESTS) $(E2E) $(BENCHES) $(INTEROP) $(FUZZERS): | $(BUILD)/lib/llama.copied
+$(LLAMA_USERS): $(BUILD)/llama.flags
+$(LLAMA_USERS): | $(BUILD)/lib/llama.copied
 
 .PHONY: bench bench-run bench-peers bench-programs
 bench: deps model ## measure the figures of docs/SPEED.md and print them (10 minutes, quiet machine)

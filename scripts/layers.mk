@@ -1,0 +1,20 @@
+# The tree is the layer diagram. Lowest first; may_ROOM: what a room may include, other rooms or single
+# headers of them. The Makefile links by this table, scripts/check_layers.sh holds the code to it.
+rooms     := base proto sae config runtime buffer engine wiring capture broker sink trainer cli
+# Each is a program, sluice-NAME, beside sluice itself (cli).
+processes := capture broker sink trainer
+
+may_base    :=
+may_proto   := base
+may_sae     := base
+may_config  := sae/options.h proto base
+may_runtime := config proto base
+may_buffer  := proto base
+may_engine  := proto base
+# Where configuration becomes objects; broker and sink know no file of it that needs an engine.
+may_wiring  := sae/options.h engine runtime config proto base
+may_capture := wiring engine runtime config proto base
+may_broker  := wiring/link.h wiring/processes.h runtime config proto base
+may_sink    := wiring/link.h wiring/processes.h buffer runtime config proto base
+may_trainer := wiring/link.h wiring/plan.h wiring/processes.h wiring/sections.h sae buffer runtime config proto base
+may_cli     := wiring sae engine buffer runtime config proto base
