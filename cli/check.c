@@ -76,13 +76,14 @@ static int check_hooks(const struct config *config, const struct probe *p)
 static int trainer_sizes(const struct config *config, const struct probe *p, struct sizes *s)
 {
     uint32_t width = p->width;
+    uint64_t largest = 0;
     const struct config_trainer *t = &config->trainer;
     if (t->consumers.count == 0) return ERR_OK;
     int hooks = check_hooks(config, p);
     if (hooks != ERR_OK) return hooks;
     for (uint32_t i = 0; i < t->saes_count; i++) {
         struct sae_options o;
-        uint64_t bytes;
+        uint64_t bytes, shared = 0;
         sae_options_default((enum sae_arch)t->saes[i].arch, &o);
         o.width = width;
         o.features = t->saes[i].features;
@@ -98,15 +99,17 @@ static int trainer_sizes(const struct config *config, const struct probe *p, str
         o.batch_rows = t->batch_rows;
         o.threads = config_threads(t->threads);
         int result = sae_bytes(&o, &bytes);
+        if (result == ERR_OK) result = sae_shared_bytes(&o, &shared);
         if (result != ERR_OK) return result;
         char *warning = s->warning + strlen(s->warning), why[512];
         if (foretell_lambda(&o, why, sizeof why))
             snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n",
                      t->saes[i].name, why);
-        s->trainer_bytes += bytes;
+        s->trainer_bytes += bytes - shared;
+        if (shared > largest) largest = shared; /* they step in turns, in one workspace */
         s->checkpoint_bytes += checkpoint_bytes(&o);
     }
-    s->trainer_bytes += (t->eval_rows + t->batch_rows) * width * sizeof(float);
+    s->trainer_bytes += largest + (t->eval_rows + t->batch_rows) * width * sizeof(float);
     return ERR_OK;
 }
 

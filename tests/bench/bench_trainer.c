@@ -121,7 +121,7 @@ static void product_block(void *arg, uint32_t item, uint32_t thread)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BLOCK_ROWS, (int)m, (int)d->e.width,
                     1.0f, job->x + (size_t)item * BLOCK_ROWS * d->e.width, (int)d->e.width,
                     d->e.w.w_enc + (size_t)f * d->e.width, (int)d->e.width, 0.0f,
-                    d->scratch[thread].block, (int)m);
+                    d->e.scratch[thread].block, (int)m);
     }
 }
 

@@ -323,7 +323,7 @@ static void compare(struct sae *sae, int dense, int with_aux)
     double square = 0, largest = 0;
     for (int i = 0; i < FLOATS; i++) {
         int f = i < F * D ? i / in : i < 2 * F * D ? (i - F * D) / D : -1;
-        if (f >= 0 && !d->touched[f]) got[i] = 0; /* never written */
+        if (f >= 0 && f < F && !d->touched[f]) got[i] = 0; /* never written */
         square += wanted[i] * wanted[i];
         largest = fmax(largest, fabs(wanted[i]));
     }
