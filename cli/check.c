@@ -19,7 +19,8 @@
 struct sizes {
     uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
     uint64_t trainer_bytes, checkpoint_bytes;
-    char warning[4096]; /* of autoencoders; "": none */
+    uint64_t shared_bytes; /* of the SAE that needs most */
+    char warning[4096];    /* of autoencoders; "": none */
 };
 
 static void text_line(const char *what, const char *text)
@@ -76,13 +77,16 @@ static int plan_of(const struct config *config, const struct probe *p, struct pl
 
 static int sae_sizes(const char *name, const struct sae_options *o, struct sizes *s)
 {
-    uint64_t bytes;
+    uint64_t bytes, shared = 0;
     char *warning = s->warning + strlen(s->warning), why[512];
     int result = sae_bytes(o, &bytes);
+    if (result == ERR_OK) result = sae_shared_bytes(o, &shared);
     if (result != ERR_OK) return result;
     if (foretell_lambda(o, why, sizeof why))
         snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n", name, why);
-    s->trainer_bytes += bytes;
+    s->trainer_bytes += bytes - shared;
+    if (shared > s->shared_bytes)
+        s->shared_bytes = shared; /* they step in turns, in one workspace */
     s->checkpoint_bytes += checkpoint_bytes(o);
     return ERR_OK;
 }
@@ -96,7 +100,7 @@ static int trainer_sizes(const struct config *config, const struct probe *p, str
     if (result != ERR_OK) return result;
     for (uint32_t i = 0; i < plan.saes && result == ERR_OK; i++)
         result = sae_sizes(t->saes[i].name, &plan.sae[i], s);
-    s->trainer_bytes += (t->eval_rows + t->batch_rows) * p->width * sizeof(float);
+    s->trainer_bytes += s->shared_bytes + (t->eval_rows + t->batch_rows) * p->width * sizeof(float);
     plan_free(&plan);
     return result;
 }

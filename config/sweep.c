@@ -29,27 +29,7 @@ int config_sweep_next(struct config_sweep *sweep)
 
 int config_sae_uses(const struct config_sae *sae, const char *key)
 {
-    enum { KEEPS_LARGEST = -1, HAS_LAMBDA = -2, OF_HOOKS = -3 };
-    static const struct {
-        const char *key;
-        int arch; /* or a kind of them */
-    } keys[] = {
-        {"activation", OF_HOOKS},    {"skip", SAE_TRANSCODER},
-        {"k", KEEPS_LARGEST},        {"aux_coefficient", KEEPS_LARGEST},
-        {"k_aux", KEEPS_LARGEST},    {"lambda", HAS_LAMBDA},
-        {"lambda_ramp", HAS_LAMBDA}, {"bandwidth", SAE_JUMPRELU},
-        {"levels", SAE_MATRYOSHKA},  {"pre_act_coefficient", SAE_JUMPRELU},
-    };
-    enum sae_arch arch = sae_activation(&sae->options);
-    if (arch == SAE_COUNT) return strcmp(key, "arch") == 0 || strcmp(key, "name") == 0;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (strcmp(keys[i].key, key) != 0) continue;
-        if (keys[i].arch == KEEPS_LARGEST) return sae_arch_keeps_largest(arch);
-        if (keys[i].arch == OF_HOOKS) return sae_arch_of_hooks(sae->options.arch);
-        return keys[i].arch == HAS_LAMBDA ? sae_arch_lambda(arch) > 0
-                                          : keys[i].arch == (int)sae->options.arch;
-    }
-    return 1;
+    return sae_arch_uses(sae->options.arch, sae_activation(&sae->options), key);
 }
 
 /* "lr0.001"; of architecture and features the value alone. Only characters of names. */

@@ -13,7 +13,7 @@ static const struct config_choice bad_texts[] = {
     {"skip", CONFIG_SKIP}, {"fail", CONFIG_FAIL}, {NULL, 0}};
 static const struct config_choice durabilities[] = {
     {"process", CONFIG_PROCESS}, {"power", CONFIG_POWER}, {NULL, 0}};
-#define CHOICE(constant, name, ...) {name, constant},
+#define CHOICE(constant, name, ...) {#name, constant},
 static const struct config_choice archs[] = {SAE_ARCH_TABLE(CHOICE){NULL, 0}};
 static const struct config_choice activations[] = {
     {"auto", -1}, {"l1", SAE_L1}, {"topk", SAE_TOPK}, {"batchtopk", SAE_BATCHTOPK}, {NULL, 0}};

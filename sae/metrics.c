@@ -1,7 +1,7 @@
 /* Held-out metrics. FVE's denominator is the variance: the mean of each dimension is taken over the
  * whole set first. Both count from the first row, so that rows that are all equal have a variance
  * of exactly 0, whatever their values are. */
-#include "sae/arch.h"
+#include "sae/arch/arch.h"
 
 #include "base/err.h"
 
@@ -47,7 +47,7 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
     uint32_t row_width = sae->options.width, batch = sae->options.batch_rows;
     uint32_t width = sae_out_width(&sae->options);
     const float *target = x + (row_width - width); /* rows of it are row_width apart */
-    if (!sae->arch->forward)
+    if (!sae->arch->machine->forward)
         return err_set(ERR_STATE, "%s reconstructs nothing", sae_arch_name(sae->options.arch));
     if (rows == 0) return err_set(ERR_LIMIT, "no rows to evaluate on");
     if (rows < batch) batch = (uint32_t)rows;
@@ -61,7 +61,8 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
     for (uint64_t at = 0; at < rows && !code; at += batch) {
         uint32_t n = rows - at < batch ? (uint32_t)(rows - at) : batch;
         double block_l0, block_l1;
-        code = sae->arch->forward(sae, x + at * row_width, n, out, NULL, &block_l0, &block_l1);
+        code = sae->arch->machine->forward(sae, x + at * row_width, n, out, NULL, &block_l0,
+                                           &block_l1);
         if (code) break;
         for (uint32_t r = 0; r < n; r++) {
             const float *row = target + (at + r) * row_width;
@@ -81,7 +82,7 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
         .mse = error / (double)rows,
         .l0 = l0 / (double)rows,
         .l1 = l1 / (double)rows,
-        .dead = sae->arch->dead(sae),
+        .dead = sae_silent(sae, sae->options.dead_window_rows),
     };
     return ERR_OK;
 }

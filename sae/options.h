@@ -7,30 +7,63 @@
 
 #include <stdint.h>
 
-/* Constant, name, whether features compete for places (topk and its kin, which take k), learning
- * rate (0: falls with the number of features), lambda, share of the steps over which it rises. */
+/*
+ * The architectures: constant, name, and what is to be known of it without what trains. The name is
+ * also that of its file and table in sae/arch/ (`l1`: sae/arch/l1.c, arch_l1). A new one is a line
+ * here and that file.
+ *   uses         its own keys (enum sae_key)
+ *   activation   of those on several hooks: what the features are like unless told otherwise; of
+ *                the others the architecture itself
+ *   rate         default of the learning rate; 0: falls with the number of features
+ *   decoder      times that, for W_dec; 0: as the activation's
+ *   lambda, ramp coefficient of sparsity, share of the steps over which it rises
+ *   beta1        of Adam
+ *   levels       nested prefixes
+ */
 #define SAE_ARCH_TABLE(ARCH)                                                                         \
     /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */                           \
-    ARCH(SAE_L1, "l1", 0, 5e-5, 5, 0.05)                                                             \
+    ARCH(SAE_L1, l1, .uses = SAE_TRAINS | SAE_LAMBDA, .activation = SAE_L1, .rate = 5e-5,            \
+         .decoder = 1, .lambda = 5, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                         \
     /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */                        \
-    ARCH(SAE_TOPK, "topk", 1, 0, 0, 0.05)                                                            \
+    ARCH(SAE_TOPK, topk, .uses = SAE_TRAINS | SAE_LARGEST, .activation = SAE_TOPK, .rate = 0,        \
+         .decoder = 3, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                                      \
     /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */                   \
-    ARCH(SAE_BATCHTOPK, "batchtopk", 1, 0, 0, 0.05)                                                  \
+    ARCH(SAE_BATCHTOPK, batchtopk, .uses = SAE_TRAINS | SAE_LARGEST, .activation = SAE_BATCHTOPK,    \
+         .rate = 0, .decoder = 3, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                           \
     /* the same, and nested prefixes of the features reconstruct as well: Bussmann et al. 2025,    \
      * arXiv 2503.17547 */ \
-    ARCH(SAE_MATRYOSHKA, "matryoshka", 1, 0, 0, 0.05)                                                \
+    ARCH(SAE_MATRYOSHKA, matryoshka, .uses = SAE_TRAINS | SAE_LARGEST | SAE_LEVELS,                  \
+         .activation = SAE_MATRYOSHKA, .rate = 0, .decoder = 3, .ramp = 0.05, .beta1 = 0.9,          \
+         .levels = 5)                                                                                \
     /* a threshold learned for each feature: Anthropic's update of January 2025 */                   \
-    ARCH(SAE_JUMPRELU, "jumprelu", 0, 2e-4, 10, 1)                                                   \
+    ARCH(SAE_JUMPRELU, jumprelu, .uses = SAE_TRAINS | SAE_LAMBDA | SAE_JUMPS,                        \
+         .activation = SAE_JUMPRELU, .rate = 2e-4, .decoder = 1, .lambda = 10, .ramp = 1,            \
+         .beta1 = 0.9, .levels = 1)                                                                  \
     /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */                    \
-    ARCH(SAE_GATED, "gated", 0, 3e-4, 5, 0.05)                                                       \
+    ARCH(SAE_GATED, gated, .uses = SAE_TRAINS | SAE_LAMBDA, .activation = SAE_GATED, .rate = 3e-4,   \
+         .decoder = 1, .lambda = 5, .ramp = 0.05, .beta1 = 0, .levels = 1)                           \
     /* one hook's rows from another's: Dunefsky et al. 2024, arXiv 2406.11944; as any of l1, topk, \
-     * batchtopk */ \
-    ARCH(SAE_TRANSCODER, "transcoder", 1, 0, 0, 0.05)                                                \
+     * batchtopk. Its decoder starts at zero and keeps no norm, so its rate is the encoder's. */ \
+    ARCH(SAE_TRANSCODER, transcoder, .uses = SAE_TRAINS | SAE_ACTIVATION | SAE_SKIP,                 \
+         .activation = SAE_TOPK, .rate = 0, .decoder = 1, .ramp = 0.05, .beta1 = 0.9, .levels = 1)   \
     /* several hooks' rows by the same features: Lindsey et al. 2024, "Sparse Crosscoders for      \
      * Cross-Layer Features and Model Diffing"; as any of the same */ \
-    ARCH(SAE_CROSSCODER, "crosscoder", 0, 5e-5, 5, 0.05)                                             \
-    /* one counter a row, keyed by (sequence, position): tests of exactly-once */                    \
-    ARCH(SAE_COUNT, "count", 0, 1e-3, 0, 0.05)
+    ARCH(SAE_CROSSCODER, crosscoder, .uses = SAE_TRAINS | SAE_ACTIVATION, .activation = SAE_L1,      \
+         .rate = 5e-5, .decoder = 0, .lambda = 5, .ramp = 0.05, .beta1 = 0.9, .levels = 1)           \
+    /* one counter per row, keyed by (sequence, position): tests of exactly-once */                  \
+    ARCH(SAE_COUNT, count, .uses = 0, .activation = SAE_COUNT, .rate = 1e-3, .decoder = 1,           \
+         .ramp = 0.05, .beta1 = 0.9, .levels = 1)
+
+/* Keys of the configuration that not every architecture has. */
+enum sae_key {
+    SAE_TRAINS = 1,      /* all that are not named here, but arch and name */
+    SAE_LARGEST = 2,     /* k, aux_coefficient, k_aux: features compete for places */
+    SAE_LAMBDA = 4,      /* lambda, lambda_ramp */
+    SAE_JUMPS = 8,       /* bandwidth, pre_act_coefficient */
+    SAE_LEVELS = 16,     /* levels */
+    SAE_ACTIVATION = 32, /* activation: a shape on several hooks */
+    SAE_SKIP = 64,       /* skip: one hook goes in, another comes out */
+};
 
 #define SAE_ARCH_CONSTANT(constant, ...) constant,
 enum sae_arch { SAE_ARCH_TABLE(SAE_ARCH_CONSTANT) SAE_ARCHS /* how many there are */ };
@@ -57,6 +90,9 @@ double sae_arch_decoder_lr_factor(enum sae_arch arch, enum sae_arch activation);
 /* Defaults of the coefficient of sparsity (0 where there is none), and of its ramp. */
 double sae_arch_lambda(enum sae_arch arch);
 double sae_arch_lambda_ramp(enum sae_arch arch);
+/* Whether a key of the configuration's `saes` means something to it ("k", "lr", ...). `activation`
+ * is read only where the architecture has one. */
+int sae_arch_uses(enum sae_arch arch, enum sae_arch activation, const char *key);
 
 enum {
     SAE_MAX_WIDTH = 1 << 20,
@@ -68,6 +104,7 @@ enum {
 };
 
 struct pool;
+struct sae_workspace;
 
 struct sae_options {
     enum sae_arch arch;
@@ -97,6 +134,8 @@ struct sae_options {
     uint32_t batch_rows;       /* B at most */
     uint32_t threads;          /* without a pool */
     struct pool *pool;         /* threads shared with other SAEs of the caller's; NULL = own ones */
+    struct sae_workspace *workspace; /* gradients and batch arrays shared with other SAEs of the
+                                      * caller's, which take turns; NULL = own ones */
     uint64_t seed;
     const float *mean; /* (width) of the scaled rows: start of b_dec (topk); NULL = zeros.
                         * Read by sae_new() alone */
@@ -112,6 +151,11 @@ struct sae_options {
  * decoder_lr_factor too); all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of
  * 4,096, one thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
+
+/* Whether options lie in their ranges: architecture, widths, rows, threads; and all others. What an
+ * architecture asks beside is in its own file. ERR_USAGE: the text names option and range. */
+int sae_options_check_rows(const struct sae_options *options);
+int sae_options_check(const struct sae_options *options);
 
 /* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
 int sae_keeps_largest(const struct sae_options *options);

@@ -53,8 +53,17 @@ int sae_environment_check(void);
 int sae_new(const struct sae_options *options, struct sae **sae);
 void sae_free(struct sae *sae);
 
-/* Bytes that sae_new() would allocate, for plans and warnings; ERR_USAGE as sae_new(). */
+/* Bytes that sae_new() would allocate (without a pool's), for plans and warnings; ERR_USAGE as
+ * sae_new(). */
 int sae_bytes(const struct sae_options *options, uint64_t *bytes);
+/* Of these, what lies in a workspace: of several SAEs with one workspace only the largest's count.
+ */
+int sae_shared_bytes(const struct sae_options *options, uint64_t *bytes);
+
+/* Memory that several SAEs share, which take turns (options->workspace): one thread at a time uses
+ * any of them. It outlives them. ERR_NOMEM. */
+int sae_workspace_new(struct sae_workspace **workspace);
+void sae_workspace_free(struct sae_workspace *workspace);
 
 /* One training step. Blocks on nothing but the processor. ERR_LIMIT: more rows than batch_rows, or
  * none. ERR_NOMEM: `count` alone, whose table grows. */

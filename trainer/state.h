@@ -34,6 +34,7 @@ struct training {
     struct plan plan;
     char *descriptor; /* the stream's, as JSON text */
     struct pool *pool;
+    struct sae_workspace *workspace; /* of all SAEs, which step in turns */
     struct draw *draw;
     struct held_out *held_out;
     struct history *history;

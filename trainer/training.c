@@ -101,6 +101,7 @@ void training_free(struct training *t)
     free(t->descriptor);
     json_decref(t->settings);
     json_decref(t->changes);
+    sae_workspace_free(t->workspace);
     pool_free(t->pool);
     plan_free(&t->plan);
     pthread_cond_destroy(&t->wake);
@@ -193,6 +194,7 @@ static int make_saes(struct training *t)
     if (!t->sae || !t->eval || !t->step || !t->ids || !t->values)
         return err_set(ERR_NOMEM, "no memory for a batch; HINT: lower trainer.batch_rows");
     for (uint32_t i = 0; i < n; i++) {
+        t->plan.sae[i].workspace = t->workspace; /* they step in turns */
         int result = sae_new(&t->plan.sae[i], &t->sae[i]);
         if (result != ERR_OK) return result;
         metrics_set_at(t->options.metrics, GAUGE_FEATURES, i, t->plan.sae[i].features);
@@ -327,6 +329,7 @@ static int open_history(struct training *t, uint64_t steps)
 static int open_parts(struct training *t, const struct save *save, const struct checkpoint *from)
 {
     int result = pool_new(config_threads(t->config->trainer.threads), &t->pool);
+    if (result == ERR_OK) result = sae_workspace_new(&t->workspace);
     if (result == ERR_OK) result = plan_make(t->config, t->descriptor, t->pool, &t->plan);
     if (result == ERR_OK && from) plan_go_on(&t->plan, &save->plan, save->steps, save->rows);
     if (result == ERR_OK) result = make_saes(t);

@@ -4,7 +4,7 @@
  *
  * An open-addressing table of (sequence, position) that doubles when half full.
  */
-#include "sae/arch.h"
+#include "sae/arch/arch.h"
 
 #include "base/err.h"
 #include "base/newfile.h"
@@ -27,15 +27,10 @@ struct counts {
     size_t room, used;
 };
 
-static int count_check(const struct sae_options *options)
+static uint64_t count_bytes(const struct sae_options *options, uint64_t *shared)
 {
     (void)options;
-    return ERR_OK;
-}
-
-static uint64_t count_bytes(const struct sae_options *options)
-{
-    (void)options;
+    *shared = 0;
     return sizeof(struct counts);
 }
 
@@ -98,12 +93,6 @@ static int count_train(struct sae *sae, const struct sae_batch *batch, struct sa
     return ERR_OK;
 }
 
-static uint32_t count_dead(const struct sae *sae)
-{
-    (void)sae;
-    return 0;
-}
-
 static int by_row(const void *a, const void *b)
 {
     const struct counter *x = a, *y = b;
@@ -164,21 +153,21 @@ static int count_load(struct sae *sae, const struct checkpoint *checkpoint, cons
     return ERR_OK;
 }
 
-const struct arch count_arch = {
-    .check = count_check,
+static const struct machine count_machine = {
     .bytes = count_bytes,
     .make = count_make,
     .free = count_free,
     .train = count_train,
-    .dead = count_dead,
     .save = count_save,
     .load = count_load,
 };
 
+const struct arch arch_count = {.machine = &count_machine};
+
 uint32_t sae_count_of(const struct sae *sae, uint64_t sequence, uint32_t position)
 {
     const struct counts *c = sae->state;
-    if (sae->arch != &count_arch || c->room == 0) return 0;
+    if (sae->arch != &arch_count || c->room == 0) return 0;
     return find(c, sequence, position)->count;
 }
 
@@ -187,7 +176,7 @@ int sae_count_visit(const struct sae *sae,
                     void *arg)
 {
     const struct counts *c = sae->state;
-    if (sae->arch != &count_arch)
+    if (sae->arch != &arch_count)
         return err_set(ERR_STATE, "%s has no counters", sae_arch_name(sae->options.arch));
     struct counter *list = sorted(c);
     if (!list) return err_set(ERR_NOMEM, "no memory to list %zu counters", c->used);

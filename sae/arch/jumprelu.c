@@ -10,21 +10,32 @@
  * the parameter, kept at 0 or more, not its logarithm, of which Adam's steps would be too small to
  * leave a small start (docs/decisions.md).
  */
+#include "base/err.h"
+#include "sae/arch/shared.h"
 #include "sae/dictionary.h"
 
 #include <math.h>
 
 static const double tanh_scale = 4;
 
-void jumprelu_block(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
-                    float *y)
+static void values(const struct encoder *e, uint32_t n, uint32_t f, uint32_t m, float *y)
 {
-    double below = d->sae->options.pre_act_coefficient;
+    const float *threshold = e->threshold + f;
+    for (uint32_t r = 0; r < n; r++)
+        for (uint32_t i = 0; i < m; i++)
+            if (y[(size_t)r * m + i] <= threshold[i]) y[(size_t)r * m + i] = 0;
+}
+
+static void train(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
+                  float *y, float *second)
+{
+    (void)second;
+    double below = d->e.options->pre_act_coefficient;
     for (uint32_t r = 0; r < n; r++) {
         float *row = y + (size_t)r * m;
         double rest = 0;
         for (uint32_t i = 0; i < m; i++) {
-            double theta = d->threshold[f + i], norm = d->norm[f + i];
+            double theta = d->e.threshold[f + i], norm = d->e.norm[f + i];
             if (row[i] <= theta) {
                 rest += below * (theta - row[i]) * norm;
                 row[i] = 0;
@@ -36,16 +47,17 @@ void jumprelu_block(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f
     }
 }
 
-void jumprelu_gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m, float *y,
-                        float *df, struct jumprelu_sums *sums)
+static void gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m, float *y,
+                      float *df, const float *second, struct arch_sums *sums)
 {
-    const struct sae_options *o = &d->sae->options;
-    double scale = 2.0 / d->rows, lambda = d->lambda / d->rows;
-    double below = o->pre_act_coefficient / d->rows;
+    (void)second;
+    const struct sae_options *o = d->e.options;
+    double scale = 2.0 / d->e.rows, lambda = d->lambda / d->e.rows;
+    double below = o->pre_act_coefficient / d->e.rows;
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t i = 0; i < m; i++) {
             size_t at = (size_t)r * m + i;
-            double theta = d->threshold[f + i], norm = d->norm[f + i], value = y[at];
+            double theta = d->e.threshold[f + i], norm = d->e.norm[f + i], value = y[at];
             int active = !(value <= theta);
             double ramp = fabs(value - theta) < o->bandwidth / 2 ? theta / o->bandwidth : 0;
             double slope = 1; /* of tanh */
@@ -63,3 +75,46 @@ void jumprelu_gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint
             y[at] = active ? y[at] : 0;
         }
 }
+
+static double finish(struct dictionary *d, uint32_t f, const struct arch_sums *sums, double f_sum)
+{
+    (void)f_sum;
+    d->g.threshold[f] = (float)sums->threshold;
+    return sums->norm;
+}
+
+static int check(const struct sae_options *o)
+{
+    if (!(o->bandwidth > 0 && o->bandwidth <= 1e6))
+        return err_set(ERR_USAGE, "bandwidth is %g; it must be above 0", o->bandwidth);
+    return ERR_OK;
+}
+
+static const char *saelens(const struct sae_options *o)
+{
+    (void)o;
+    return "jumprelu";
+}
+
+static const struct tensor tensors[] = {TENSORS_OF_ALL, TENSOR(threshold, TENSOR_F, 0.1f, 0, 1),
+                                        TENSORS_END};
+
+static const struct arch_dense dense = {
+    .values = values,
+    .train = train,
+    .gradients = gradients,
+    .finish = finish,
+    .silent_learn = 1, /* near a threshold */
+    .own_penalty = 1,
+};
+
+const struct arch arch_jumprelu = {
+    .machine = &dictionary_machine,
+    .check = check,
+    .room = dense_room,
+    .tensors = tensors,
+    .dense = &dense,
+    .way = WAY_DENSE,
+    .start = {.norm = ARCH_EVEN_NORM, .about_mean = 1},
+    .saelens = saelens,
+};

@@ -1,12 +1,13 @@
 /*
  * BatchTopK (Bussmann et al. 2024, arXiv 2412.06410): the K B largest pre-activations of a batch
- * stay, so a row may have more or fewer than K. A row has at most d->keep (64 K).
+ * stay, so a row may have more or fewer than K. A row has at most room.keep (64 K).
  *
  * One product is enough where the last step's least value tells a floor that a little more than
  * K B exceed. Where it doesn't, a histogram of all pre-activations, from a product of its own,
  * tells one that lets enough through; where that is too much, it is searched for from there.
  */
-#include "sae/dictionary.h"
+#include "sae/cpu/encode.h"
+#include "sae/cpu/train.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,17 +45,18 @@ static uint32_t bits_of(float x)
 static void count_block(void *arg, uint32_t item, uint32_t thread)
 {
     struct dictionary *d = arg;
-    float *block = d->scratch[thread].block, *slack = d->scratch[thread].active.slack;
+    struct encode_scratch *scratch = &d->e.scratch[thread];
+    float *block = scratch->block, *slack = scratch->active.slack;
     uint64_t *bins = d->scratch[thread].bins;
-    uint32_t first, n = rows_of_block(d, item, &first);
-    encode_bounds(d, first, n, 0, &d->scratch[thread]);
-    for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
-        uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
-        rows_product(d, first, n, f, m, block);
+    uint32_t first, n = encode_block_of(&d->e, item, &first);
+    encode_bounds(&d->e, first, n, 0, scratch);
+    for (uint32_t f = 0; f < d->e.features; f += BLOCK_FEATURES) {
+        uint32_t m = encode_features_of_block(d->e.features, f);
+        encode_product(&d->e, first, n, d->e.w.w_enc + (size_t)f * d->e.width_in, m, block);
         for (uint32_t r = 0; r < n; r++)
             for (uint32_t i = 0; i < m; i++) {
                 /* What it is at least, as the floor must let enough through. */
-                float x = block[(size_t)r * m + i] + d->w.b_enc[f + i];
+                float x = block[(size_t)r * m + i] + d->e.w.b_enc[f + i];
                 x -= slack[r] + COLLECTOR_SUM_ERROR * fabsf(x);
                 if (x > 0) bins[bits_of(x) >> BIN_SHIFT]++;
             }
@@ -65,10 +67,10 @@ static void count_block(void *arg, uint32_t item, uint32_t thread)
  */
 static float counted_floor(struct dictionary *d, uint64_t wanted)
 {
-    uint32_t threads = pool_threads(d->pool);
+    uint32_t threads = pool_threads(d->e.pool);
     for (uint32_t t = 0; t < threads; t++)
         memset(d->scratch[t].bins, 0, BATCH_TOPK_BINS * sizeof *d->scratch[t].bins);
-    pool_run(d->pool, count_block, d, rows_blocks(d));
+    pool_run(d->e.pool, count_block, d, encode_blocks(&d->e));
     uint64_t count = 0;
     for (uint32_t b = BATCH_TOPK_BINS; b-- > 1;) {
         for (uint32_t t = 0; t < threads; t++) count += d->scratch[t].bins[b];
@@ -91,7 +93,7 @@ static void encode_counted(struct dictionary *d, uint32_t wanted)
         uint32_t middle = low + (high - low) / 2;
         if (!rows_encode(d, float_of(middle)))
             low = middle;
-        else if (atomic_load(&d->active.used) < wanted)
+        else if (atomic_load(&d->e.active.used) < wanted)
             high = middle;
         else
             return;
@@ -102,13 +104,13 @@ static void encode_counted(struct dictionary *d, uint32_t wanted)
 /* Of the listed pairs, only the `wanted` largest; of equal ones the lower (row, feature) stays. */
 static void trim(struct dictionary *d, uint32_t wanted)
 {
-    struct row_lists *lists = &d->active;
+    struct row_lists *lists = &d->e.active;
     uint32_t used = atomic_load(&lists->used), larger = 0;
     uint32_t stay = used < wanted ? used : wanted;
-    d->least = stay > 0 ? d->kernels->kth(lists->value, used, stay, 0) : 0;
+    d->least = stay > 0 ? d->e.kernels->kth(lists->value, used, stay, 0) : 0;
     for (uint32_t i = 0; i < used; i++) larger += lists->value[i] > d->least;
     uint32_t equal = stay - larger;
-    for (uint32_t r = 0; r < d->rows; r++) {
+    for (uint32_t r = 0; r < d->e.rows; r++) {
         uint32_t *index = lists->index + lists->start[r], kept = 0;
         float *value = lists->value + lists->start[r];
         for (uint32_t j = 0; j < lists->count[r]; j++) {
@@ -125,17 +127,16 @@ static void trim(struct dictionary *d, uint32_t wanted)
 
 void batch_topk_encode(struct dictionary *d)
 {
-    uint32_t wanted = d->sae->options.k * d->rows;
-    rows_begin(d);
+    uint32_t wanted = d->e.options->k * d->e.rows;
     int enough = d->floor > 0 && rows_encode(d, d->floor);
-    if (!enough || atomic_load(&d->active.used) < wanted) encode_counted(d, wanted);
+    if (!enough || atomic_load(&d->e.active.used) < wanted) encode_counted(d, wanted);
     trim(d, wanted);
 }
 
 void batch_topk_learn(struct dictionary *d)
 {
     float rate = threshold_rate(d->sae->steps);
-    for (uint32_t f = 0; f < d->features; f++)
-        d->threshold[f] += rate * (d->least - d->threshold[f]);
+    for (uint32_t f = 0; f < d->e.features; f++)
+        d->e.threshold[f] += rate * (d->least - d->e.threshold[f]);
     d->floor = floor_share * d->least;
 }

@@ -1,9 +1,6 @@
 #include "sae/cpu/collector.h"
 
-#include "base/err.h"
-
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Bits of a float that a cut of bounded values leaves aside, for half the passes: a 256th of the
@@ -12,42 +9,19 @@ enum { ROUGH = 15 };
 
 static const uint32_t first_cut = 12; /* times `keep`: when a list of bounded values is cut first */
 
-int collector_new(struct collector *c, uint32_t keep, uint32_t limit)
+void collector_lay(struct collector *c, uint32_t keep, uint32_t limit, struct arena *arena)
 {
     size_t stride = (size_t)limit + BLOCK_FEATURES;
     *c = (struct collector){.keep = keep, .limit = limit, .stride = (uint32_t)stride};
-    c->count = calloc(BLOCK_ROWS, sizeof *c->count);
-    c->due = calloc(BLOCK_ROWS, sizeof *c->due);
-    c->threshold = calloc(BLOCK_ROWS, sizeof *c->threshold);
-    c->slack = calloc(BLOCK_ROWS, sizeof *c->slack);
-    c->index = calloc(BLOCK_ROWS * stride, sizeof *c->index);
-    c->value = calloc(BLOCK_ROWS * stride, sizeof *c->value);
-    c->bound = calloc(BLOCK_ROWS * stride, sizeof *c->bound);
-    c->least = calloc(stride, sizeof *c->least);
-    c->able = calloc(stride, sizeof *c->able);
-    if (c->count && c->due && c->threshold && c->slack && c->index && c->value && c->bound &&
-        c->least && c->able)
-        return ERR_OK;
-    return err_set(ERR_NOMEM, "no memory for a thread's scratch");
-}
-
-void collector_free(struct collector *c)
-{
-    free(c->count);
-    free(c->due);
-    free(c->threshold);
-    free(c->slack);
-    free(c->index);
-    free(c->value);
-    free(c->bound);
-    free(c->least);
-    free(c->able);
-}
-
-uint64_t collector_bytes(uint32_t limit)
-{
-    uint64_t stride = (uint64_t)limit + BLOCK_FEATURES;
-    return BLOCK_ROWS * (stride * 12 + 16) + stride * 8;
+    c->count = arena_take(arena, BLOCK_ROWS, sizeof *c->count);
+    c->due = arena_take(arena, BLOCK_ROWS, sizeof *c->due);
+    c->threshold = arena_take(arena, BLOCK_ROWS, sizeof *c->threshold);
+    c->slack = arena_take(arena, BLOCK_ROWS, sizeof *c->slack);
+    c->index = arena_take(arena, BLOCK_ROWS * stride, sizeof *c->index);
+    c->value = arena_take(arena, BLOCK_ROWS * stride, sizeof *c->value);
+    c->bound = arena_take(arena, BLOCK_ROWS * stride, sizeof *c->bound);
+    c->least = arena_take(arena, stride, sizeof *c->least);
+    c->able = arena_take(arena, stride, sizeof *c->able);
 }
 
 void collector_begin(struct collector *c, uint32_t rows, float floor)

@@ -5,6 +5,7 @@
 #ifndef SLUICE_SAE_CPU_COLLECTOR_H
 #define SLUICE_SAE_CPU_COLLECTOR_H
 
+#include "sae/arena.h"
 #include "sae/cpu/kernels.h"
 
 enum {
@@ -31,11 +32,8 @@ struct collector {
     int overflow;    /* keep 0: there were more */
 };
 
-/* Memory for `limit` candidates a row, and a block's that come at once. ERR_NOMEM. */
-int collector_new(struct collector *c, uint32_t keep, uint32_t limit);
-void collector_free(struct collector *c);
-/* What collector_new() takes. */
-uint64_t collector_bytes(uint32_t limit);
+/* Lay memory for `limit` candidates per row, and a block's that come at once. */
+void collector_lay(struct collector *c, uint32_t keep, uint32_t limit, struct arena *arena);
 
 /* Forget all; candidates must exceed `floor`, 0 or more. Values are exact unless slack is set now,
  * and collector_bounded() called then. */

@@ -1,8 +1,5 @@
 #include "sae/cpu/exact.h"
 
-#include "base/err.h"
-
-#include <stdlib.h>
 #include <string.h>
 
 enum { USUAL = 128 }; /* candidates of a row that there is room for at once, in the mean */
@@ -12,28 +9,13 @@ static uint32_t capacity_of(uint32_t stride)
     return stride < BLOCK_ROWS * USUAL ? BLOCK_ROWS * USUAL : stride;
 }
 
-int exact_new(struct exact *e, uint32_t features, uint32_t stride)
+void exact_lay(struct exact *e, uint32_t features, uint32_t stride, struct arena *arena)
 {
     *e = (struct exact){.features = features, .capacity = capacity_of(stride)};
-    e->end = calloc(features, sizeof *e->end);
-    e->row = calloc(e->capacity, sizeof *e->row);
-    e->slot = calloc(e->capacity, sizeof *e->slot);
-    e->dots = calloc(BLOCK_ROWS, sizeof *e->dots);
-    if (e->end && e->row && e->slot && e->dots) return ERR_OK;
-    return err_set(ERR_NOMEM, "no memory for a thread's scratch");
-}
-
-void exact_free(struct exact *e)
-{
-    free(e->end);
-    free(e->row);
-    free(e->slot);
-    free(e->dots);
-}
-
-uint64_t exact_bytes(uint32_t features, uint32_t stride)
-{
-    return 4ull * features + 8ull * capacity_of(stride) + 4 * BLOCK_ROWS;
+    e->end = arena_take(arena, features, sizeof *e->end);
+    e->row = arena_take(arena, e->capacity, sizeof *e->row);
+    e->slot = arena_take(arena, e->capacity, sizeof *e->slot);
+    e->dots = arena_take(arena, BLOCK_ROWS, sizeof *e->dots);
 }
 
 /* The candidates of rows [first, last), ordered by feature, within a feature by row. */

@@ -19,11 +19,8 @@ struct exact {
     float *dots;          /* (BLOCK_ROWS) */
 };
 
-/* For lists of `stride` candidates a row at most. ERR_NOMEM. */
-int exact_new(struct exact *e, uint32_t features, uint32_t stride);
-void exact_free(struct exact *e);
-/* What exact_new() takes. */
-uint64_t exact_bytes(uint32_t features, uint32_t stride);
+/* Lay memory for lists of `stride` candidates per row at most. */
+void exact_lay(struct exact *e, uint32_t features, uint32_t stride, struct arena *arena);
 
 /* The pre-activations of n rows x, `stride` apart: weights w (F, width), bias (F). c->value of all
  * candidates of the rows is set; bounds are not looked at. */

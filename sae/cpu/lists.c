@@ -1,34 +1,16 @@
 #include "sae/cpu/lists.h"
 
-#include "base/err.h"
-
-#include <stdlib.h>
 #include <string.h>
 
-int row_lists_new(struct row_lists *lists, uint32_t rows, uint32_t capacity)
+void row_lists_lay(struct row_lists *lists, uint32_t rows, uint32_t capacity, struct arena *arena)
 {
-    memset(lists, 0, sizeof *lists);
     lists->rows = rows;
     lists->capacity = capacity;
-    lists->start = calloc(rows, sizeof *lists->start);
-    lists->count = calloc(rows, sizeof *lists->count);
-    lists->index = malloc(capacity * sizeof *lists->index + 1);
-    lists->value = malloc(capacity * sizeof *lists->value + 1);
-    lists->gradient = malloc(capacity * sizeof *lists->gradient + 1);
-    if (lists->start && lists->count && lists->index && lists->value && lists->gradient)
-        return ERR_OK;
-    row_lists_free(lists);
-    return err_set(ERR_NOMEM, "no memory for %u active features", capacity);
-}
-
-void row_lists_free(struct row_lists *lists)
-{
-    free(lists->start);
-    free(lists->count);
-    free(lists->index);
-    free(lists->value);
-    free(lists->gradient);
-    memset(lists, 0, sizeof *lists);
+    lists->start = arena_take(arena, rows, sizeof *lists->start);
+    lists->count = arena_take(arena, rows, sizeof *lists->count);
+    lists->index = arena_take(arena, capacity, sizeof *lists->index);
+    lists->value = arena_take(arena, capacity, sizeof *lists->value);
+    lists->gradient = arena_take(arena, capacity, sizeof *lists->gradient);
 }
 
 void row_lists_clear(struct row_lists *lists)
@@ -52,30 +34,16 @@ int64_t row_lists_reserve(struct row_lists *lists, uint32_t row, uint32_t count)
     return start;
 }
 
-int feature_lists_new(struct feature_lists *lists, uint32_t features, uint32_t capacity)
+void feature_lists_lay(struct feature_lists *lists, uint32_t features, uint32_t capacity,
+                       struct arena *arena)
 {
-    memset(lists, 0, sizeof *lists);
     lists->features = features;
     lists->capacity = capacity;
-    lists->start = calloc((size_t)features + 1, sizeof *lists->start);
-    lists->row = malloc(capacity * sizeof *lists->row + 1);
-    lists->value = malloc(capacity * sizeof *lists->value + 1);
-    lists->gradient = malloc(capacity * sizeof *lists->gradient + 1);
-    lists->place = malloc((size_t)features * LIST_CHUNKS * sizeof *lists->place);
-    if (lists->start && lists->row && lists->value && lists->gradient && lists->place)
-        return ERR_OK;
-    feature_lists_free(lists);
-    return err_set(ERR_NOMEM, "no memory for %u active features", capacity);
-}
-
-void feature_lists_free(struct feature_lists *lists)
-{
-    free(lists->start);
-    free(lists->row);
-    free(lists->value);
-    free(lists->gradient);
-    free(lists->place);
-    memset(lists, 0, sizeof *lists);
+    lists->start = arena_take(arena, (size_t)features + 1, sizeof *lists->start);
+    lists->row = arena_take(arena, capacity, sizeof *lists->row);
+    lists->value = arena_take(arena, capacity, sizeof *lists->value);
+    lists->gradient = arena_take(arena, capacity, sizeof *lists->gradient);
+    lists->place = arena_take(arena, (size_t)features * LIST_CHUNKS, sizeof *lists->place);
 }
 
 struct group_job {
@@ -142,14 +110,4 @@ void feature_lists_group(struct feature_lists *lists, const struct row_lists *by
     pool_run(pool, count_chunk, &job, LIST_CHUNKS);
     lay_out(lists);
     pool_run(pool, place_chunk, &job, LIST_CHUNKS);
-}
-
-uint64_t row_lists_bytes(uint32_t rows, uint32_t capacity)
-{
-    return (uint64_t)rows * 8 + (uint64_t)capacity * 12;
-}
-
-uint64_t feature_lists_bytes(uint32_t features, uint32_t capacity)
-{
-    return (uint64_t)features * 4 * (LIST_CHUNKS + 1) + (uint64_t)capacity * 12;
 }

@@ -5,6 +5,7 @@
 #ifndef SLUICE_SAE_CPU_LISTS_H
 #define SLUICE_SAE_CPU_LISTS_H
 
+#include "sae/arena.h"
 #include "sae/cpu/pool.h"
 
 #include <stdatomic.h>
@@ -32,24 +33,19 @@ struct feature_lists {
     uint32_t *place; /* (LIST_CHUNKS, F): scratch */
 };
 
-/* Memory for `rows` rows and `capacity` pairs of them all. ERR_NOMEM. */
-int row_lists_new(struct row_lists *lists, uint32_t rows, uint32_t capacity);
-void row_lists_free(struct row_lists *lists);
+/* Lay memory for `rows` rows and `capacity` pairs of them all. */
+void row_lists_lay(struct row_lists *lists, uint32_t rows, uint32_t capacity, struct arena *arena);
 /* Forget all pairs. */
 void row_lists_clear(struct row_lists *lists);
 /* Room for `count` pairs of `row`: where they start; -1 and overflow = 1 where there is none, and
  * the row then has no pairs. May be called from several threads for several rows. */
 int64_t row_lists_reserve(struct row_lists *lists, uint32_t row, uint32_t count);
 
-/* Memory for `capacity` pairs. ERR_NOMEM. */
-int feature_lists_new(struct feature_lists *lists, uint32_t features, uint32_t capacity);
-void feature_lists_free(struct feature_lists *lists);
+/* Lay memory for `capacity` pairs. */
+void feature_lists_lay(struct feature_lists *lists, uint32_t features, uint32_t capacity,
+                       struct arena *arena);
 /* Group the pairs of the first `rows` rows by feature. */
 void feature_lists_group(struct feature_lists *lists, const struct row_lists *rows_lists,
                          uint32_t rows, struct pool *pool);
-
-/* What the _new() of each takes. */
-uint64_t row_lists_bytes(uint32_t rows, uint32_t capacity);
-uint64_t feature_lists_bytes(uint32_t features, uint32_t capacity);
 
 #endif

@@ -1,7 +1,5 @@
 #include "sae/cpu/screen.h"
 
-#include "base/err.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,66 +124,28 @@ static uint32_t padded_of(uint32_t features)
     return (features + SCREEN_PANEL - 1) / SCREEN_PANEL * SCREEN_PANEL;
 }
 
-static void *zeroed(size_t count, size_t bytes)
-{
-    void *block = aligned_alloc(64, (count * bytes + 63) / 64 * 64 + 64);
-    if (block) memset(block, 0, count * bytes);
-    return block;
-}
-
-uint64_t screen_bytes(uint32_t width, uint32_t features, const struct screen_kernels *kernels)
-{
-    uint64_t groups = groups_of(width), padded = padded_of(features);
-    return padded * 16 + (kernels && width <= SCREEN_MAX_WIDTH ? padded * groups * 4 : 0);
-}
-
-int screen_new(struct screen *s, uint32_t width, uint32_t features,
-               const struct screen_kernels *kernels)
+void screen_lay(struct screen *s, uint32_t width, uint32_t features,
+                const struct screen_kernels *kernels, struct arena *arena)
 {
     *s = (struct screen){.kernels = width <= SCREEN_MAX_WIDTH ? kernels : NULL,
                          .width = width,
                          .features = features,
                          .groups = groups_of(width),
                          .padded = padded_of(features)};
-    s->step = zeroed(s->padded, sizeof *s->step);
-    s->n = zeroed(s->padded, sizeof *s->n);
-    s->m = zeroed(s->padded, sizeof *s->m);
-    s->bias = zeroed(s->padded, sizeof *s->bias);
-    s->p = zeroed(s->kernels ? (size_t)s->padded * s->groups * 4 : 0, 1);
-    if (s->step && s->n && s->m && s->bias && s->p) return ERR_OK;
-    return err_set(ERR_NOMEM, "no memory to screen %u features", features);
+    s->step = arena_take(arena, s->padded, sizeof *s->step);
+    s->n = arena_take(arena, s->padded, sizeof *s->n);
+    s->m = arena_take(arena, s->padded, sizeof *s->m);
+    s->bias = arena_take(arena, s->padded, sizeof *s->bias);
+    s->p = arena_take(arena, s->kernels ? (size_t)s->padded * s->groups * 4 : 0, 1);
 }
 
-void screen_free(struct screen *s)
+void screen_rows_lay(struct screen_rows *x, const struct screen *s, struct arena *arena)
 {
-    void *blocks[] = {s->step, s->n, s->m, s->bias, s->p};
-    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) free(blocks[i]);
-}
-
-uint64_t screen_rows_bytes(uint32_t width, const struct screen_kernels *kernels)
-{
-    return (uint64_t)BLOCK_ROWS *
-           (16 + groups_of(width) * (kernels && width <= SCREEN_MAX_WIDTH ? 4ull : 0));
-}
-
-int screen_rows_new(struct screen_rows *x, const struct screen *s)
-{
-    x->q = zeroed(s->kernels ? (size_t)BLOCK_ROWS * s->groups * 4 : 0, 1);
-    x->step = zeroed(BLOCK_ROWS, sizeof *x->step);
-    x->sum = zeroed(BLOCK_ROWS, sizeof *x->sum);
-    x->e = zeroed(BLOCK_ROWS, sizeof *x->e);
-    x->g = zeroed(BLOCK_ROWS, sizeof *x->g);
-    if (x->q && x->step && x->sum && x->e && x->g) return ERR_OK;
-    return err_set(ERR_NOMEM, "no memory to screen rows");
-}
-
-void screen_rows_free(struct screen_rows *x)
-{
-    free(x->q);
-    free(x->step);
-    free(x->sum);
-    free(x->e);
-    free(x->g);
+    x->q = arena_take(arena, s->kernels ? (size_t)BLOCK_ROWS * s->groups * 4 : 0, 1);
+    x->step = arena_take(arena, BLOCK_ROWS, sizeof *x->step);
+    x->sum = arena_take(arena, BLOCK_ROWS, sizeof *x->sum);
+    x->e = arena_take(arena, BLOCK_ROWS, sizeof *x->e);
+    x->g = arena_take(arena, BLOCK_ROWS, sizeof *x->g);
 }
 
 struct weights_job {

@@ -105,17 +105,11 @@ int screen_by_name(const char *name, const struct screen_kernels **kernels);
  * isn't one of them counts here for nothing; sae_new() refuses it. */
 const struct screen_kernels *screen_best(void);
 
-/* Memory for a step's features. kernels may be NULL. ERR_NOMEM. */
-int screen_new(struct screen *s, uint32_t width, uint32_t features,
-               const struct screen_kernels *kernels);
-void screen_free(struct screen *s);
-/* What screen_new() takes. */
-uint64_t screen_bytes(uint32_t width, uint32_t features, const struct screen_kernels *kernels);
-/* Memory for the rows of a block; `s` tells their width. ERR_NOMEM. */
-int screen_rows_new(struct screen_rows *x, const struct screen *s);
-void screen_rows_free(struct screen_rows *x);
-/* What screen_rows_new() takes. */
-uint64_t screen_rows_bytes(uint32_t width, const struct screen_kernels *kernels);
+/* Lay memory for a step's features. kernels may be NULL. */
+void screen_lay(struct screen *s, uint32_t width, uint32_t features,
+                const struct screen_kernels *kernels, struct arena *arena);
+/* Lay memory for the rows of a block; `s` tells their width. */
+void screen_rows_lay(struct screen_rows *x, const struct screen *s, struct arena *arena);
 
 /* A step's weights (F, D) and biases (F); s->quantized tells whether for 8-bit products. */
 void screen_weights(struct screen *s, const struct kernels *kernels, struct pool *pool,

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/safetensors.h"
+#include "sae/arch/arch.h"
 #include "sae/export/fold.h"
 #include "sae/export/hook_names.h"
 
@@ -28,19 +29,6 @@ static json_t *hook_name(const char *name)
     return json_string(hook_name_of_transformer_lens(name, translated) ? translated : name);
 }
 
-/* What its loader calls an architecture; a threshold is all that is left of BatchTopK. */
-static const char *architecture(const struct sae *sae)
-{
-    const struct sae_options *o = sae_options(sae);
-    if (o->arch == SAE_TRANSCODER && o->activation == SAE_L1)
-        return o->skip ? "skip_transcoder" : "transcoder";
-    if (o->arch == SAE_TRANSCODER)
-        return o->skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder";
-    if (sae_parameters(sae).threshold) return "jumprelu";
-    if (sae_parameters(sae).r_mag) return "gated";
-    return o->arch == SAE_TOPK ? "topk" : "standard";
-}
-
 static json_t *configuration(const struct sae *sae, const struct folded *folded,
                              const struct export_options *options)
 {
@@ -54,7 +42,7 @@ static json_t *configuration(const struct sae *sae, const struct folded *folded,
                                  "prepend_bos", options->prepends_bos, "hook_head_index");
     json_t *cfg =
         json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",                        //
-                  "architecture", architecture(sae),                                      //
+                  "architecture", arch_of(o)->saelens(o),                                 //
                   "d_in", (json_int_t)folded->width_in, "d_sae", (json_int_t)o->features, //
                   "dtype", "float32", "device", "cpu",                                    //
                   "apply_b_dec_to_input", folded->centred,                                //
@@ -103,8 +91,7 @@ static int write_weights(const struct folded *w, const char *path)
 
 int export_saelens_has(const struct sae_options *o)
 {
-    if (o->arch == SAE_TRANSCODER) return o->activation != SAE_TOPK;
-    return o->arch != SAE_CROSSCODER && o->arch != SAE_COUNT;
+    return arch_of(o)->saelens != NULL;
 }
 
 int export_saelens(const struct sae *sae, const struct export_options *options, const char *dir)

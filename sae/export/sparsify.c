@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/safetensors.h"
+#include "sae/arch/arch.h"
 #include "sae/export/fold.h"
 #include "sae/export/hook_names.h"
 
@@ -79,9 +80,7 @@ static int write_weights(const struct folded *w, const char *path)
 
 int export_sparsify_has(const struct sae_options *o)
 {
-    if (o->arch == SAE_TRANSCODER)
-        return o->activation == SAE_TOPK && o->width_in == sae_out_width(o);
-    return o->arch == SAE_TOPK;
+    return arch_of(o)->sparsify && arch_of(o)->sparsify(o);
 }
 
 int export_sparsify(const struct sae *sae, const struct export_options *options, const char *dir)

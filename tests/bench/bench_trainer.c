@@ -116,12 +116,12 @@ static void product_block(void *arg, uint32_t item, uint32_t thread)
 {
     struct blocks *job = arg;
     const struct dictionary *d = job->d;
-    for (uint32_t f = 0; f < d->features; f += BLOCK_FEATURES) {
-        uint32_t m = d->features - f < BLOCK_FEATURES ? d->features - f : BLOCK_FEATURES;
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BLOCK_ROWS, (int)m, (int)d->width,
-                    1.0f, job->x + (size_t)item * BLOCK_ROWS * d->width, (int)d->width,
-                    d->w.w_enc + (size_t)f * d->width, (int)d->width, 0.0f,
-                    d->scratch[thread].block, (int)m);
+    for (uint32_t f = 0; f < d->e.features; f += BLOCK_FEATURES) {
+        uint32_t m = d->e.features - f < BLOCK_FEATURES ? d->e.features - f : BLOCK_FEATURES;
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BLOCK_ROWS, (int)m, (int)d->e.width,
+                    1.0f, job->x + (size_t)item * BLOCK_ROWS * d->e.width, (int)d->e.width,
+                    d->e.w.w_enc + (size_t)f * d->e.width, (int)d->e.width, 0.0f,
+                    d->e.scratch[thread].block, (int)m);
     }
 }
 
@@ -140,7 +140,7 @@ static double step_seconds(struct sae *sae, const float *batch, int dead_third)
 {
     struct dictionary *d = sae->state;
     struct sae_step step;
-    for (uint32_t f = 0; dead_third && f < d->features; f += 3)
+    for (uint32_t f = 0; dead_third && f < d->e.features; f += 3)
         d->silent_rows[f] = sae->options.dead_window_rows;
     double begin = now();
     must(sae_train(sae, &(struct sae_batch){batch, NULL, B}, &step));
@@ -153,20 +153,20 @@ static void measure(const struct input *in, struct sae *sae, struct sae *unscree
     struct dictionary *d = sae->state;
     struct rng rng;
     float *batch = need(malloc((size_t)B * in->width * sizeof *batch));
-    float *out = need(malloc((size_t)B * d->features * sizeof *out));
-    memset(out, 0, (size_t)B * d->features * sizeof *out);
+    float *out = need(malloc((size_t)B * d->e.features * sizeof *out));
+    memset(out, 0, (size_t)B * d->e.features * sizeof *out);
     rng_seed(&rng, 2);
     for (int i = -WARM_STEPS; i < PAIRS; i++) {
         draw_batch(in, &rng, batch);
         openblas_set_num_threads((int)threads);
         double begin = now();
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, B, (int)d->features, (int)d->width,
-                    1.0f, batch, (int)d->width, d->w.w_enc, (int)d->width, 0.0f, out,
-                    (int)d->features);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, B, (int)d->e.features, (int)d->e.width,
+                    1.0f, batch, (int)d->e.width, d->e.w.w_enc, (int)d->e.width, 0.0f, out,
+                    (int)d->e.features);
         double product = now() - begin;
         openblas_set_num_threads(1);
         begin = now();
-        pool_run(d->pool, product_block, &(struct blocks){d, batch}, B / BLOCK_ROWS);
+        pool_run(d->e.pool, product_block, &(struct blocks){d, batch}, B / BLOCK_ROWS);
         double blocked = now() - begin;
         double whole = step_seconds(sae, batch, dead_third);
         double without = step_seconds(unscreened, batch, dead_third);

@@ -284,11 +284,12 @@ static void assert_same(struct sae *a, struct sae *b)
         return;
     }
     const struct dictionary *x = a->state, *y = b->state;
-    assert_memory_equal(x->w.all, y->w.all, x->w.count * sizeof(float));
+    assert_memory_equal(x->e.w.all, y->e.w.all, x->e.w.count * sizeof(float));
     assert_memory_equal(x->m.all, y->m.all, x->m.count * sizeof(float));
     assert_memory_equal(x->v.all, y->v.all, x->v.count * sizeof(float));
     assert_memory_equal(x->silent_rows, y->silent_rows, 300 * sizeof *x->silent_rows);
-    if (x->threshold) assert_memory_equal(x->threshold, y->threshold, 300 * sizeof *x->threshold);
+    if (x->e.threshold)
+        assert_memory_equal(x->e.threshold, y->e.threshold, 300 * sizeof *x->e.threshold);
     assert_true(x->floor == y->floor);
 }
 
@@ -297,7 +298,7 @@ static void assert_same(struct sae *a, struct sae *b)
 static void be_sparse(struct sae *sae)
 {
     struct dictionary *d = sae->state;
-    for (uint32_t f = 0; f < d->features; f++) d->w.b_enc[f] = -0.15f;
+    for (uint32_t f = 0; f < d->e.features; f++) d->e.w.b_enc[f] = -0.15f;
 }
 
 static void a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(void **state)

@@ -3,6 +3,8 @@
 #include "base/rng.h"
 #include "sae/cpu/exact.h"
 
+#include "laid.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,8 +48,9 @@ static void check(const struct kernels *kernels, uint32_t n, double share, int f
     fill(&rng, x, sizeof x / sizeof *x);
     fill(&rng, w, sizeof w / sizeof *w);
     fill(&rng, bias, FEATURES);
-    assert_int_equal(collector_new(&c, 32, FEATURES), ERR_OK);
-    assert_int_equal(exact_new(&e, FEATURES, c.stride), ERR_OK);
+    struct arena of_c = {0}, of_e = {0};
+    LAID(of_c, collector_lay(&c, 32, FEATURES, &of_c));
+    LAID(of_e, exact_lay(&e, FEATURES, c.stride, &of_e));
     assert_true(e.capacity >= c.stride); /* a row's list is never longer */
     assert_int_equal(list(&c, &rng, n, share) <= e.capacity, fits);
     exact_values(&e, kernels, &c, x, STRIDE, n, w, WIDTH, bias);
@@ -59,8 +62,8 @@ static void check(const struct kernels *kernels, uint32_t n, double share, int f
                           NULL, 1);
             assert_true(c.value[at] == dot + bias[c.index[at]]);
         }
-    exact_free(&e);
-    collector_free(&c);
+    arena_close(&of_e);
+    arena_close(&of_c);
 }
 
 static void values_are_those_of_each_pair_alone(void **state)
@@ -81,9 +84,10 @@ static void there_is_room_for_the_longest_list(void **state)
 {
     (void)state;
     struct exact e;
-    assert_int_equal(exact_new(&e, 10, 1 << 20), ERR_OK);
+    struct arena arena = {0};
+    LAID(arena, exact_lay(&e, 10, 1 << 20, &arena));
     assert_true(e.capacity >= 1 << 20);
-    exact_free(&e);
+    arena_close(&arena);
 }
 
 int main(void)

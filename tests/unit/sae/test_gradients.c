@@ -17,6 +17,8 @@
 #include "base/rng.h"
 #include "sae/dictionary.h"
 
+#include "laid.h"
+
 enum { D = 9, D_IN = 5, HOOKS = 3, F = 19, B = 33, K = 3, K_AUX = 4, SKIPS = D * D_IN };
 enum { FLOATS = 2 * F * D + 4 * F + D + SKIPS };
 
@@ -248,20 +250,21 @@ static void disturb(struct dictionary *d)
 {
     struct rng rng;
     rng_seed(&rng, 11);
-    for (int i = 0; i < F * in; i++) d->w.w_enc[i] += (float)(0.3 * rng_normal(&rng));
+    for (int i = 0; i < F * in; i++) d->e.w.w_enc[i] += (float)(0.3 * rng_normal(&rng));
     for (int i = 0; i < F * D; i++)
-        if (!unit_norm) d->w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
-    for (int i = 0; d->w.w_skip && i < SKIPS; i++) d->w.w_skip[i] = (float)(0.3 * rng_normal(&rng));
+        if (!unit_norm) d->e.w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
+    for (int i = 0; d->e.w.w_skip && i < SKIPS; i++)
+        d->e.w.w_skip[i] = (float)(0.3 * rng_normal(&rng));
     for (int f = 0; f < F; f++) {
-        d->w.b_enc[f] = (float)(0.2 * rng_normal(&rng));
-        dictionary_norm(d, (uint32_t)f);
+        d->e.w.b_enc[f] = (float)(0.2 * rng_normal(&rng));
+        encoder_norm(&d->e, (uint32_t)f);
         dead[f] = f % 3 == 1;
-        if (jumps) d->w.threshold[f] = 0.2f + 0.02f * (float)f;
-        if (gates) d->w.r_mag[f] = (float)(0.3 * rng_normal(&rng));
-        if (gates) d->w.b_mag[f] = (float)(0.3 * rng_normal(&rng));
+        if (jumps) d->e.w.threshold[f] = 0.2f + 0.02f * (float)f;
+        if (gates) d->e.w.r_mag[f] = (float)(0.3 * rng_normal(&rng));
+        if (gates) d->e.w.b_mag[f] = (float)(0.3 * rng_normal(&rng));
         d->silent_rows[f] = dead[f] ? 5000 : 0;
     }
-    for (int j = 0; j < D; j++) d->w.b_dec[j] += (float)(0.1 * rng_normal(&rng));
+    for (int j = 0; j < D; j++) d->e.w.b_dec[j] += (float)(0.1 * rng_normal(&rng));
     for (int i = 0; i < B * width; i++) x[i] = (float)rng_normal(&rng) + 0.3f * (float)(i % width);
 }
 
@@ -298,7 +301,7 @@ static void compare(struct sae *sae, int dense, int with_aux)
     struct sae_step step;
     struct sae_batch batch = {x, NULL, B};
     disturb(d);
-    to_doubles(&d->w, p);
+    to_doubles(&d->e.w, p);
     memcpy(frozen, p + F * D, sizeof frozen);
     memcpy(frozen_b_dec, p + 2 * F * D + F, sizeof frozen_b_dec);
     double loss = loss_of(p, 1);
@@ -320,7 +323,7 @@ static void compare(struct sae *sae, int dense, int with_aux)
     double square = 0, largest = 0;
     for (int i = 0; i < FLOATS; i++) {
         int f = i < F * D ? i / in : i < 2 * F * D ? (i - F * D) / D : -1;
-        if (f >= 0 && !d->touched[f]) got[i] = 0; /* never written */
+        if (f >= 0 && f < F && !d->touched[f]) got[i] = 0; /* never written */
         square += wanted[i] * wanted[i];
         largest = fmax(largest, fabs(wanted[i]));
     }
@@ -338,12 +341,13 @@ static void by_lists(struct sae *sae)
     struct dictionary *d = sae->state;
     d->density = 0;
     /* Half of the features are active: more than lists are made for, so they get room here. */
-    row_lists_free(&d->active);
-    feature_lists_free(&d->by_feature);
-    assert_int_equal(row_lists_new(&d->active, B, B * F), 0);
-    assert_int_equal(feature_lists_new(&d->by_feature, F, B * F), 0);
-    for (int t = 0; t < 2; t++) d->scratch[t].active.limit = F + 1;
+    struct arena rows = {0}, features = {0};
+    LAID(rows, row_lists_lay(&d->e.active, B, B * F, &rows));
+    LAID(features, feature_lists_lay(&d->by_feature, F, B * F, &features));
+    for (int t = 0; t < 2; t++) d->e.scratch[t].active.limit = F + 1;
     compare(sae, 0, 0);
+    arena_close(&rows);
+    arena_close(&features);
 }
 
 static void l1_by_lists(void **state)

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 static void names_lead_there_and_back(void **state)
 {
@@ -42,11 +44,50 @@ static void defaults_are_those_named(void **state)
     near(sae_arch_lambda_ramp(SAE_L1), 0.05);
 }
 
+/* Which keys mean something, as they were told one by one before they came from the list. */
+static void keys_mean_something_to_those_that_use_them(void **state)
+{
+    (void)state;
+    static const struct {
+        enum sae_arch arch, activation;
+        const char *uses;
+    } all[] = {
+        {SAE_L1, SAE_L1, " lambda lambda_ramp "},
+        {SAE_TOPK, SAE_TOPK, " k aux_coefficient k_aux "},
+        {SAE_BATCHTOPK, SAE_BATCHTOPK, " k aux_coefficient k_aux "},
+        {SAE_MATRYOSHKA, SAE_MATRYOSHKA, " k aux_coefficient k_aux levels "},
+        {SAE_JUMPRELU, SAE_JUMPRELU, " lambda lambda_ramp bandwidth pre_act_coefficient "},
+        {SAE_GATED, SAE_GATED, " lambda lambda_ramp "},
+        {SAE_TRANSCODER, SAE_TOPK, " activation skip k aux_coefficient k_aux "},
+        {SAE_TRANSCODER, SAE_L1, " activation skip lambda lambda_ramp "},
+        {SAE_CROSSCODER, SAE_L1, " activation lambda lambda_ramp "},
+        {SAE_CROSSCODER, SAE_BATCHTOPK, " activation k aux_coefficient k_aux "},
+    };
+    static const char *const own[] = {
+        "activation", "skip",        "k",         "aux_coefficient",     "k_aux",
+        "lambda",     "lambda_ramp", "bandwidth", "pre_act_coefficient", "levels"};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        for (size_t j = 0; j < sizeof own / sizeof own[0]; j++) {
+            char word[32];
+            snprintf(word, sizeof word, " %s ", own[j]);
+            int uses = sae_arch_uses(all[i].arch, all[i].activation, own[j]);
+            if (uses != (strstr(all[i].uses, word) != NULL))
+                fail_msg("%s %s: %d", sae_arch_name(all[i].arch), own[j], uses);
+            assert_int_equal(sae_arch_uses(SAE_COUNT, SAE_COUNT, own[j]), 0);
+            assert_int_equal(sae_arch_uses(all[i].arch, all[i].activation, "lr"), 1);
+            assert_int_equal(sae_arch_uses(all[i].arch, all[i].activation, "name"), 1);
+        }
+    assert_int_equal(sae_arch_uses(SAE_COUNT, SAE_COUNT, "lr"), 0);
+    assert_int_equal(sae_arch_uses(SAE_COUNT, SAE_COUNT, "features"), 0);
+    assert_int_equal(sae_arch_uses(SAE_COUNT, SAE_COUNT, "arch"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_lead_there_and_back),
         cmocka_unit_test(defaults_are_those_named),
+        cmocka_unit_test(keys_mean_something_to_those_that_use_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

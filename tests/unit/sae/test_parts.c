@@ -15,6 +15,7 @@
 #include "sae/truth.h"
 
 #include "helper.h"
+#include "laid.h"
 
 struct visits {
     atomic_uint item[1000];
@@ -87,8 +88,9 @@ static void pairs_are_grouped_in_order(void **state)
     struct rng rng;
     rng_seed(&rng, 3);
     assert_int_equal(pool_new(3, &pool), ERR_OK);
-    assert_int_equal(row_lists_new(&rows, ROWS, CAPACITY), ERR_OK);
-    assert_int_equal(feature_lists_new(&features, FEATURES, CAPACITY), ERR_OK);
+    struct arena of_rows = {0}, of_features = {0};
+    LAID(of_rows, row_lists_lay(&rows, ROWS, CAPACITY, &of_rows));
+    LAID(of_features, feature_lists_lay(&features, FEATURES, CAPACITY, &of_features));
     for (int round = 0; round < 3; round++) {
         uint32_t total = 0, seen = 0;
         row_lists_clear(&rows);
@@ -113,8 +115,8 @@ static void pairs_are_grouped_in_order(void **state)
             }
         assert_int_equal(seen, total);
     }
-    row_lists_free(&rows);
-    feature_lists_free(&features);
+    arena_close(&of_rows);
+    arena_close(&of_features);
     pool_free(pool);
 }
 
@@ -122,7 +124,9 @@ static void lists_say_when_they_are_full(void **state)
 {
     (void)state;
     struct row_lists rows;
-    assert_int_equal(row_lists_new(&rows, 4, 10), ERR_OK);
+    struct arena arena = {0};
+    LAID(arena, row_lists_lay(&rows, 4, 10, &arena));
+    row_lists_clear(&rows);
     assert_int_equal(row_lists_reserve(&rows, 0, 6), 0);
     assert_int_equal(row_lists_reserve(&rows, 1, 5), -1);
     assert_int_equal(rows.count[1], 0);
@@ -131,7 +135,7 @@ static void lists_say_when_they_are_full(void **state)
     assert_int_equal(atomic_load(&rows.overflow), 1);
     row_lists_clear(&rows);
     assert_int_equal(atomic_load(&rows.overflow), 0);
-    row_lists_free(&rows);
+    arena_close(&arena);
 }
 
 enum { RESERVING_ITEMS = 8, RESERVING_ROWS = 500, RESERVING_ROOM = 30000 };
@@ -152,8 +156,8 @@ static void no_two_rows_get_one_place(void **state)
     struct pool *pool;
     uint8_t *taken = malloc(RESERVING_ROOM);
     assert_int_equal(pool_new(4, &pool), ERR_OK);
-    assert_int_equal(row_lists_new(&rows, RESERVING_ITEMS * RESERVING_ROWS, RESERVING_ROOM),
-                     ERR_OK);
+    struct arena arena = {0};
+    LAID(arena, row_lists_lay(&rows, RESERVING_ITEMS * RESERVING_ROWS, RESERVING_ROOM, &arena));
     for (int round = 0; round < 2000; round++) {
         uint32_t used = 0;
         row_lists_clear(&rows);
@@ -167,7 +171,7 @@ static void no_two_rows_get_one_place(void **state)
         assert_int_equal(used, atomic_load(&rows.used));
         assert_int_equal(atomic_load(&rows.overflow), 1);
     }
-    row_lists_free(&rows);
+    arena_close(&arena);
     pool_free(pool);
     free(taken);
 }

@@ -13,6 +13,7 @@
 #include "sae/dictionary.h"
 
 #include "helper.h"
+#include "laid.h"
 
 enum { LARGE_DIMENSIONS = 3 };
 
@@ -90,9 +91,10 @@ static double worst_share(const struct screen_kernels *kernels, uint32_t width, 
     for (uint32_t r = 0; r < rows; r++) fill(&rng, input + (size_t)r * width, width, large);
     for (uint32_t f = 0; adversarial && f < features && f < rows; f++)
         adversary(&rng, input + (size_t)f * width, w + (size_t)f * width, width);
-    assert_int_equal(screen_new(&s, width, features, kernels), ERR_OK);
-    assert_int_equal(screen_rows_new(&x, &s), ERR_OK);
-    assert_int_equal(collector_new(&c, 1, features), ERR_OK);
+    struct arena of_s = {0}, of_x = {0}, of_c = {0};
+    LAID(of_s, screen_lay(&s, width, features, kernels, &of_s));
+    LAID(of_x, screen_rows_lay(&x, &s, &of_x));
+    LAID(of_c, collector_lay(&c, 1, features, &of_c));
     assert_int_equal(pool_new(2, &pool), ERR_OK);
     s.quantized = 1;
     screen_weights(&s, floats, pool, w, bias);
@@ -114,9 +116,9 @@ static double worst_share(const struct screen_kernels *kernels, uint32_t width, 
         }
     }
     pool_free(pool);
-    collector_free(&c);
-    screen_rows_free(&x);
-    screen_free(&s);
+    arena_close(&of_c);
+    arena_close(&of_x);
+    arena_close(&of_s);
     free(w);
     free(input);
     free(bias);
@@ -200,14 +202,14 @@ static void lists_are_no_longer_than_all_features(void **state)
     (void)state;
     struct sae *sae = new_sae(SAE_TOPK, 16, 1000, 500, 10, "plain");
     const struct dictionary *d = sae->state;
-    assert_true(d->scratch[0].active.limit <= 1000 + BLOCK_FEATURES);
+    assert_true(d->e.scratch[0].active.limit <= 1000 + BLOCK_FEATURES);
     sae_free(sae);
 }
 
 /* What is hard about some rows and features. */
 static void spoil(struct dictionary *d, float *x, struct rng *rng)
 {
-    uint32_t width = d->width, features = d->features;
+    uint32_t width = d->e.width, features = d->e.features;
     for (uint32_t i = 0; i < width; i++) {
         x[0 * width + i] = 0;
         x[1 * width + i] *= 1e-42f; /* subnormal */
@@ -219,29 +221,29 @@ static void spoil(struct dictionary *d, float *x, struct rng *rng)
     x[7 * width + width / 2] = NAN;
     x[8 * width] = 3e38f;
     for (uint32_t f = 0; f + 1 < features; f += 9) /* ties */
-        memcpy(d->w.w_enc + (size_t)(f + 1) * width, d->w.w_enc + (size_t)f * width,
+        memcpy(d->e.w.w_enc + (size_t)(f + 1) * width, d->e.w.w_enc + (size_t)f * width,
                width * sizeof(float));
     for (uint32_t f = 5; f < features; f += 50)
-        memset(d->w.w_enc + (size_t)f * width, 0, width * sizeof(float));
-    for (uint32_t f = 7; f < features; f += 30) d->w.b_enc[f] = (float)rng_normal(rng);
+        memset(d->e.w.w_enc + (size_t)f * width, 0, width * sizeof(float));
+    for (uint32_t f = 7; f < features; f += 30) d->e.w.b_enc[f] = (float)rng_normal(rng);
 }
 
 /* Rows whose features lie so close to each other that no bound tells them apart. */
 static void crowd(struct dictionary *d, uint32_t features)
 {
     for (uint32_t f = 1; f < features; f++)
-        for (uint32_t i = 0; i < d->width; i++)
-            d->w.w_enc[(size_t)f * d->width + i] =
-                d->w.w_enc[i] * (1 + 1e-7f * (float)(f * 7919 % 5));
+        for (uint32_t i = 0; i < d->e.width; i++)
+            d->e.w.w_enc[(size_t)f * d->e.width + i] =
+                d->e.w.w_enc[i] * (1 + 1e-7f * (float)(f * 7919 % 5));
 }
 
 /* Large terms that cancel out: float32 sums in another order give other values altogether. */
 static void cancel(struct dictionary *d, float *x, uint32_t rows, struct rng *rng)
 {
-    uint32_t width = d->width;
+    uint32_t width = d->e.width;
     for (uint32_t r = 0; r < rows; r++) x[(size_t)r * width] = x[(size_t)r * width + 1] = 1000;
-    for (uint32_t f = 0; f < d->features; f++) {
-        float *w = d->w.w_enc + (size_t)f * width;
+    for (uint32_t f = 0; f < d->e.features; f++) {
+        float *w = d->e.w.w_enc + (size_t)f * width;
         w[0] = 300 * (float)rng_normal(rng);
         w[1] = -w[0];
     }
@@ -263,14 +265,14 @@ static void check_topk(enum data data, uint32_t width, uint32_t features, uint32
     for (uint32_t r = 0; r < rows; r++)
         fill(&rng, x + (size_t)r * width, width, data == EVEN ? 1 : 30);
     if (data == SPOILT || data == INFINITE) spoil(d, x, &rng);
-    if (data == INFINITE) d->w.w_enc[0] = INFINITY;
+    if (data == INFINITE) d->e.w.w_enc[0] = INFINITY;
     if (data == CANCELLING) cancel(d, x, rows, &rng);
     if (data == CROWDED) crowd(d, features);
     assert_int_equal(sae_forward(sae, x, rows, out, f), ERR_OK);
     for (uint32_t r = 0; r < rows; r++) {
-        d->kernels->dots(dots, x + (size_t)r * width, width, d->w.w_enc, width, NULL, features);
+        d->e.kernels->dots(dots, x + (size_t)r * width, width, d->e.w.w_enc, width, NULL, features);
         for (uint32_t i = 0; i < features; i++) {
-            float value = dots[i] + d->w.b_enc[i];
+            float value = dots[i] + d->e.w.b_enc[i];
             list[i] = (struct candidate){value > 0 ? value : 0, i}; /* NaN is never taken */
         }
         qsort(list, features, sizeof *list, best_first);
@@ -325,7 +327,7 @@ static void auxk_takes_the_largest_of_the_dead(void **state)
     rng_seed(&rng, 1);
     for (int r = 0; r < ROWS; r++) fill(&rng, x + r * WIDTH, WIDTH, 3);
     for (uint32_t f = 0; f < FEATURES; f++) {
-        d->w.b_enc[f] = 0.1f * (float)rng_normal(&rng);
+        d->e.w.b_enc[f] = 0.1f * (float)rng_normal(&rng);
         d->silent_rows[f] = f % 3 == 1 ? o.dead_window_rows : 0;
     }
     assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
@@ -336,15 +338,15 @@ static void auxk_takes_the_largest_of_the_dead(void **state)
         for (uint32_t j = at; j < at + K_AUX; j++) {
             uint32_t f = d->aux.index[j];
             assert_int_equal(f % 3, 1);
-            d->kernels->dots(&dot, x + r * WIDTH, WIDTH, d->w.w_enc + (size_t)f * WIDTH, 0, NULL,
-                             1);
-            assert_true(fabsf(dot + d->w.b_enc[f] - d->aux.value[j]) < 1e-4f);
+            d->e.kernels->dots(&dot, x + r * WIDTH, WIDTH, d->e.w.w_enc + (size_t)f * WIDTH, 0,
+                               NULL, 1);
+            assert_true(fabsf(dot + d->e.w.b_enc[f] - d->aux.value[j]) < 1e-4f);
             least = fminf(least, d->aux.value[j]);
         }
         for (uint32_t f = 1; f < FEATURES; f += 3) {
-            d->kernels->dots(&dot, x + r * WIDTH, WIDTH, d->w.w_enc + (size_t)f * WIDTH, 0, NULL,
-                             1);
-            larger += dot + d->w.b_enc[f] > least + 1e-4f;
+            d->e.kernels->dots(&dot, x + r * WIDTH, WIDTH, d->e.w.w_enc + (size_t)f * WIDTH, 0,
+                               NULL, 1);
+            larger += dot + d->e.w.b_enc[f] > least + 1e-4f;
         }
         assert_true(larger < K_AUX);
     }
@@ -375,7 +377,7 @@ static void training_is_the_same_however_it_is_screened(void **state)
             assert_true(step.aux > 0);
             if (first) {
                 struct dictionary *d = first->state, *e = sae->state;
-                assert_memory_equal(d->w.all, e->w.all, d->w.count * sizeof(float));
+                assert_memory_equal(d->e.w.all, e->e.w.all, d->e.w.count * sizeof(float));
                 sae_free(sae);
             } else {
                 first = sae;

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "sae/dictionary.h"
+#include "sae/cpu/encode.h"
+#include "sae/cpu/train.h"
 
 #include "helper.h"
 
@@ -29,15 +30,15 @@ static void check(uint32_t width, uint32_t features, uint32_t k, uint32_t rows, 
     float *f = malloc((size_t)rows * features * sizeof *f);
     struct candidate *list = malloc(features * sizeof *list);
     rng_seed(&rng, width + features + k);
-    whole_numbers(&rng, d->w.w_enc, (size_t)features * width, values);
-    whole_numbers(&rng, d->w.b_enc, features, values);
+    whole_numbers(&rng, d->e.w.w_enc, (size_t)features * width, values);
+    whole_numbers(&rng, d->e.w.b_enc, features, values);
     whole_numbers(&rng, x, (size_t)rows * width, values);
     assert_int_equal(sae_forward(sae, x, rows, out, f), ERR_OK);
     for (uint32_t r = 0; r < rows; r++) {
         for (uint32_t i = 0; i < features; i++) {
-            list[i] = (struct candidate){d->w.b_enc[i], i};
+            list[i] = (struct candidate){d->e.w.b_enc[i], i};
             for (uint32_t j = 0; j < width; j++)
-                list[i].value += d->w.w_enc[(size_t)i * width + j] * x[(size_t)r * width + j];
+                list[i].value += d->e.w.w_enc[(size_t)i * width + j] * x[(size_t)r * width + j];
         }
         qsort(list, features, sizeof *list, best_first);
         for (uint32_t i = 0; i < features; i++) {
@@ -83,24 +84,24 @@ static void check_batch(uint32_t features, uint32_t k, uint32_t rows, uint32_t v
     struct candidate *list = malloc(pairs * sizeof *list);
     uint8_t *wanted = calloc(pairs, 1);
     rng_seed(&rng, features + k + rows);
-    whole_numbers(&rng, d->w.w_enc, (size_t)features * WIDTH, values);
+    whole_numbers(&rng, d->e.w.w_enc, (size_t)features * WIDTH, values);
     whole_numbers(&rng, x, (size_t)rows * WIDTH, values);
     for (size_t p = 0; p < pairs; p++) {
         list[p] = (struct candidate){0, (uint32_t)p};
         for (uint32_t j = 0; j < WIDTH; j++)
-            list[p].value += d->w.w_enc[p % features * WIDTH + j] * x[p / features * WIDTH + j];
+            list[p].value += d->e.w.w_enc[p % features * WIDTH + j] * x[p / features * WIDTH + j];
     }
     qsort(list, pairs, sizeof *list, best_first);
     for (size_t p = 0; p < pairs && p < (size_t)k * rows; p++)
         if (list[p].value > 0) wanted[list[p].index] = 1;
-    d->x = x;
-    d->rows = rows;
-    d->block_rows = rows_block(rows);
+    encoder_take(&d->e, x, rows);
+    rows_centre(d);
+    encode_begin(&d->e);
     d->floor = floor;
     batch_topk_encode(d);
     for (uint32_t r = 0; r < rows; r++)
-        for (uint32_t j = 0; j < d->active.count[r]; j++, taken++)
-            if (!wanted[(size_t)r * features + d->active.index[d->active.start[r] + j]])
+        for (uint32_t j = 0; j < d->e.active.count[r]; j++, taken++)
+            if (!wanted[(size_t)r * features + d->e.active.index[d->e.active.start[r] + j]])
                 fail_msg("F %u, K %u: row %u, place %u should not be there", features, k, r, j);
     for (size_t p = 0; p < pairs; p++) taken -= wanted[p];
     assert_int_equal(taken, 0); /* none is missing */
@@ -132,13 +133,13 @@ static void batchtopk_of_equal_values_takes_no_more_than_there_is_room_for(void 
     static float x[64 * 3];
     struct sae_step step;
     struct dictionary *d = sae->state;
-    for (int i = 0; i < 500 * 3; i++) d->w.w_enc[i] = 1;
+    for (int i = 0; i < 500 * 3; i++) d->e.w.w_enc[i] = 1;
     for (int i = 0; i < 64 * 3; i++) x[i] = 1;
     assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, 64}, &step), ERR_OK);
     assert_true(step.l0 <= 4);
     assert_int_equal(step.skipped, 0);
     assert_int_equal(d->dense, 0);
-    assert_int_equal(atomic_load(&d->active.overflow), 0);
+    assert_int_equal(atomic_load(&d->e.active.overflow), 0);
     sae_free(sae);
 }
 
@@ -157,7 +158,7 @@ static void batchtopk_of_wide_rows_takes_all_its_places(void **state)
     const struct dictionary *d = sae->state;
     assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
     assert_int_equal(d->dense, 0);
-    assert_int_equal(atomic_load(&d->active.overflow), 0);
+    assert_int_equal(atomic_load(&d->e.active.overflow), 0);
     assert_true(step.l0 == K);
     sae_free(sae);
     free(x);
@@ -182,15 +183,15 @@ static void batchtopk_of_a_row_beyond_its_bound_learns_a_threshold(void **state)
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     struct dictionary *d = sae->state;
     for (int f = 0; f < FEATURES; f++) {
-        float *w = d->w.w_enc + (size_t)f * 2;
+        float *w = d->e.w.w_enc + (size_t)f * 2;
         w[0] = f < LARGE ? 1 + 0.001f * (float)f : -1;
         w[1] = f < LARGE ? -1 : 1 + 0.1f * (float)(f - LARGE);
     }
     for (int r = 1; r < ROWS; r++) x[r * 2 + 1] = 1 + 0.001f * (float)r;
     for (int i = 0; i < 2; i++) {
         assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
-        assert_int_equal(d->active.count[0], 64 * K);
-        assert_true(d->threshold[0] > 1);
+        assert_int_equal(d->e.active.count[0], 64 * K);
+        assert_true(d->e.threshold[0] > 1);
     }
     assert_true(step.l0 == K);
     sae_free(sae);

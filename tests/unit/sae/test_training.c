@@ -122,7 +122,7 @@ static void train_some(struct sae *sae, int steps, uint64_t seed)
 static void assert_same_weights(const struct sae *a, const struct sae *b)
 {
     const struct dictionary *x = a->state, *y = b->state;
-    assert_memory_equal(x->w.all, y->w.all, x->w.count * sizeof(float));
+    assert_memory_equal(x->e.w.all, y->e.w.all, x->e.w.count * sizeof(float));
     assert_memory_equal(x->m.all, y->m.all, x->m.count * sizeof(float));
     assert_memory_equal(x->v.all, y->v.all, x->v.count * sizeof(float));
 }
@@ -165,7 +165,7 @@ static void lists_and_dense_products_agree(void **state)
     assert_int_equal(sae_new(&o, &dense), ERR_OK);
     struct dictionary *a = lists->state, *b = dense->state;
     for (uint32_t f = 0; f < FEATURES; f++)
-        a->w.b_enc[f] = b->w.b_enc[f] = -0.13f; /* ~10 % active */
+        a->e.w.b_enc[f] = b->e.w.b_enc[f] = -0.13f; /* ~10 % active */
     a->density = 0;
     b->density = 1;
     assert_int_equal(sae_train(lists, &(struct sae_batch){x, NULL, ROWS}, &by_lists), ERR_OK);
@@ -278,22 +278,22 @@ static void features_without_gradient_move_as_adam_says(void **state)
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     train_some(sae, FIRST, 4);
     struct dictionary *d = sae->state;
-    for (int f = 0; f < SILENT; f++) d->w.b_enc[f] = -100;
-    float *w = malloc(3 * d->w.count * sizeof *w), *m = w + d->w.count, *v = m + d->w.count;
+    for (int f = 0; f < SILENT; f++) d->e.w.b_enc[f] = -100;
+    float *w = malloc(3 * d->e.w.count * sizeof *w), *m = w + d->e.w.count, *v = m + d->e.w.count;
     for (int t = FIRST + 1; t <= FIRST + STEPS; t++) {
         double moved = 0;
-        memcpy(w, d->w.all, d->w.count * sizeof *w);
-        memcpy(m, d->m.all, d->w.count * sizeof *m);
-        memcpy(v, d->v.all, d->w.count * sizeof *v);
+        memcpy(w, d->e.w.all, d->e.w.count * sizeof *w);
+        memcpy(m, d->m.all, d->e.w.count * sizeof *m);
+        memcpy(v, d->v.all, d->e.w.count * sizeof *v);
         train_some(sae, 1, (uint64_t)t);
-        size_t enc = (size_t)(d->w.w_enc - d->w.all), dec = (size_t)(d->w.w_dec - d->w.all);
+        size_t enc = (size_t)(d->e.w.w_enc - d->e.w.all), dec = (size_t)(d->e.w.w_dec - d->e.w.all);
         for (int f = 0; f < SILENT; f++) {
             double row[WIDTH], square = 0;
             assert_int_equal(d->touched[f], 0);
             for (int i = 0; i < WIDTH; i++) {
                 size_t at = enc + (size_t)(f * WIDTH + i);
-                assert_true(fabs(d->w.all[at] - coasts(1e-3, w[at], m[at], v[at], t)) < 1e-7);
-                moved = fmax(moved, fabs((double)d->w.all[at] - w[at]));
+                assert_true(fabs(d->e.w.all[at] - coasts(1e-3, w[at], m[at], v[at], t)) < 1e-7);
+                moved = fmax(moved, fabs((double)d->e.w.all[at] - w[at]));
                 assert_true(fabs(d->m.all[at] - 0.9 * m[at]) <= 1e-6 * fabs(m[at]));
                 assert_true(fabs(d->v.all[at] - 0.999 * v[at]) <= 1e-6 * fabs(v[at]));
                 at = dec + (size_t)(f * WIDTH + i);
@@ -301,7 +301,7 @@ static void features_without_gradient_move_as_adam_says(void **state)
                 square += row[i] * row[i];
             }
             for (int i = 0; i < WIDTH; i++) /* and then its direction has norm 1 */
-                assert_true(fabs(d->w.w_dec[f * WIDTH + i] - row[i] / sqrt(square)) < 1e-6);
+                assert_true(fabs(d->e.w.w_dec[f * WIDTH + i] - row[i] / sqrt(square)) < 1e-6);
         }
         assert_true(moved > 1e-4); /* else nothing is shown */
     }
@@ -340,7 +340,7 @@ static void a_feature_is_dead_after_its_window_and_auxk_revives_it(void **state)
     struct sae *sae;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     struct dictionary *d = sae->state;
-    for (int f = 0; f < 10; f++) d->w.b_enc[f] = -0.3f; /* these fire for no row at first */
+    for (int f = 0; f < 10; f++) d->e.w.b_enc[f] = -0.3f; /* these fire for no row at first */
     rng_seed(&rng, 2);
     uint32_t most = 0, revived = 0;
     for (int i = 0; i < 300; i++) {
@@ -425,7 +425,7 @@ static void the_mean_alone_explains_nothing(void **state)
     struct sae_eval eval;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
     struct dictionary *d = sae->state;
-    for (int f = 0; f < 5; f++) d->w.b_enc[f] = -1e6f; /* nothing fires: x' = b_dec = the mean */
+    for (int f = 0; f < 5; f++) d->e.w.b_enc[f] = -1e6f; /* nothing fires: x' = b_dec = the mean */
     assert_int_equal(sae_evaluate(sae, x, ROWS, &eval), ERR_OK);
     assert_true(fabs(eval.fve) < 1e-6);
     assert_true(eval.l0 == 0);
