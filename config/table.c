@@ -256,6 +256,9 @@ const struct config_option config_options[] = {
     {CONFIG_SAES, "lambda_ramp", OPTION_REAL, IN_OPTIONS(lambda_ramp), "-1", "", -1, 1, NULL,
      "share of the planned rows over which lambda rises from 0; -1: 1 for jumprelu, else "
      "0.05"},
+    {CONFIG_SAES, "target_l0", OPTION_REAL, IN_OPTIONS(target_l0), config_own, "features", 0, 1 << 24, NULL,
+     "l1, jumprelu, gated: active features per row, on average, to come to: jumprelu penalizes the "
+     "distance in place of lambda, the others adjust lambda; 0: off"},
     {CONFIG_SAES, "bandwidth", OPTION_REAL, IN_OPTIONS(bandwidth), config_own, "", 1e-9, 1e6, NULL,
      "jumprelu: pre-activations so near their threshold, half of it to each side, move it"},
     {CONFIG_SAES, "pre_act_coefficient", OPTION_REAL, IN_OPTIONS(pre_act_coefficient), config_own, "", 0,

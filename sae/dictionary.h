@@ -15,6 +15,7 @@
 #define SLUICE_SAE_DICTIONARY_H
 
 #include "sae/encoder.h"
+#include "sae/target.h"
 #include "sae/workspace.h"
 
 enum {
@@ -64,7 +65,10 @@ struct dictionary {
     float *column_sum;      /* (D): of x - b_dec over rows */
     float *input_gradient;  /* (F): sum over rows of the gradient by W_enc x */
     double lambda;
-    float least; /* WAY_BATCH: the least value that was kept; 0 where none was */
+    struct target target; /* target_l0: kept from step to step */
+    double excess;        /* of L0 over it */
+    double cost;          /* counts_active: what one active feature costs, averaged over rows */
+    float least;          /* WAY_BATCH: the least value that was kept; 0 where none was */
     struct row_lists aux;
     struct feature_lists by_feature, aux_by_feature;
     uint32_t dead;

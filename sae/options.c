@@ -47,9 +47,16 @@ int sae_arch_uses(enum sae_arch arch, enum sae_arch activation, const char *key)
         const char *key;
         unsigned use;
     } keys[] = {
-        {"activation", SAE_ACTIVATION},     {"skip", SAE_SKIP},       {"k", SAE_LARGEST},
-        {"aux_coefficient", SAE_LARGEST},   {"k_aux", SAE_LARGEST},   {"lambda", SAE_LAMBDA},
-        {"lambda_ramp", SAE_LAMBDA},        {"bandwidth", SAE_JUMPS}, {"levels", SAE_LEVELS},
+        {"activation", SAE_ACTIVATION},
+        {"skip", SAE_SKIP},
+        {"k", SAE_LARGEST},
+        {"aux_coefficient", SAE_LARGEST},
+        {"k_aux", SAE_LARGEST},
+        {"lambda", SAE_LAMBDA},
+        {"lambda_ramp", SAE_LAMBDA},
+        {"target_l0", SAE_LAMBDA},
+        {"bandwidth", SAE_JUMPS},
+        {"levels", SAE_LEVELS},
         {"pre_act_coefficient", SAE_JUMPS},
     };
     unsigned uses = archs[arch].uses, use = SAE_TRAINS;
@@ -149,6 +156,7 @@ int sae_options_check(const struct sae_options *o)
     if (!(archs[o->arch].uses & SAE_TRAINS)) return ERR_OK;
     int code = in_range("features", o->features, 1, SAE_MAX_FEATURES);
     if (!code) code = check_objective(o);
+    if (!code) code = in_range("target_l0", o->target_l0, 0, o->features);
     if (!code) code = in_range("learning_rate", o->learning_rate, 0, 10);
     if (!code) code = in_range("decoder_lr_factor", o->decoder_lr_factor, 0, 100);
     if (!code) code = in_range("warmup", o->warmup, 0, 1);

@@ -58,7 +58,7 @@
 enum sae_key {
     SAE_TRAINS = 1,      /* all that are not named here, but arch and name */
     SAE_LARGEST = 2,     /* k, aux_coefficient, k_aux: features compete for places */
-    SAE_LAMBDA = 4,      /* lambda, lambda_ramp */
+    SAE_LAMBDA = 4,      /* lambda, lambda_ramp, target_l0 */
     SAE_JUMPS = 8,       /* bandwidth, pre_act_coefficient */
     SAE_LEVELS = 16,     /* levels */
     SAE_ACTIVATION = 32, /* activation: a shape on several hooks */
@@ -118,6 +118,7 @@ struct sae_options {
     uint32_t levels;    /* matryoshka: nested prefixes, each half of the next; the last is F */
     double lambda;      /* l1, jumprelu, gated: sparsity coefficient at full strength */
     double lambda_ramp; /* the same: share of planned steps over which it rises from 0 */
+    double target_l0;   /* the same: mean number of active features to come to; 0: off */
     double bandwidth;   /* jumprelu: of the straight-through gradient about a threshold */
     double pre_act_coefficient; /* jumprelu: of the loss that lifts what is below its threshold */
     double aux_coefficient;     /* topk and its kin: 0 switches AuxK off */

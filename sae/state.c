@@ -27,6 +27,7 @@ int state_save(const struct sae *sae, struct checkpoint_writer *writer, const ch
                   d->e.features * sizeof *d->e.threshold);
         saved_put(writer, name, "floor", &d->floor, sizeof d->floor);
     }
+    if (sae->options.target_l0 > 0) saved_put(writer, name, "target", &d->target, sizeof d->target);
     return saved_put(writer, name, "silent_rows", d->silent_rows,
                      d->e.features * sizeof *d->silent_rows);
 }
@@ -40,6 +41,19 @@ static int check_values(const char *name, const char *part, const float *x, size
             return err_set(ERR_FORMAT, "checkpoint section '%s.%s' holds %g at place %zu", name,
                            part, (double)x[i], i);
     return ERR_OK;
+}
+
+static int check_target(const char *name, const void *data, size_t bytes)
+{
+    struct target t;
+    if (bytes != sizeof t)
+        return err_set(ERR_FORMAT, "checkpoint section '%s.target' has %zu bytes, not %zu", name,
+                       bytes, sizeof t);
+    memcpy(&t, data, sizeof t);
+    if (isfinite(t.first_l0) && t.first_l0 >= 0 && isfinite(t.multiplier) && fabs(t.growth) <= 1)
+        return ERR_OK;
+    return err_set(ERR_FORMAT, "checkpoint section '%s.target' holds %g and %g", name, t.first_l0,
+                   t.multiplier);
 }
 
 int state_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name)
@@ -65,6 +79,10 @@ int state_load(struct sae *sae, const struct checkpoint *checkpoint, const char 
     if (!code) code = check_values(name, "moment2", moment2, d->e.w.count, 0);
     if (!code && d->e.arch->way == WAY_BATCH)
         code = check_values(name, "threshold", threshold, d->e.features, -FLT_MAX);
+    const void *target = NULL; /* where there was none before it begins anew */
+    if (!code && sae->options.target_l0 > 0 &&
+        saved_find(checkpoint, name, "target", SIZE_MAX, &target, &n) == ERR_OK)
+        code = check_target(name, target, n);
     if (code) return code;
     memcpy(&progress, progress_data, sizeof progress);
     if (!(progress.density >= 0 && progress.density <= 1)) progress.density = 1;
@@ -76,6 +94,7 @@ int state_load(struct sae *sae, const struct checkpoint *checkpoint, const char 
         memcpy(d->e.threshold, threshold, threshold_bytes);
         memcpy(&d->floor, floor, sizeof d->floor);
     }
+    if (target) memcpy(&d->target, target, sizeof d->target);
     sae->steps = progress.steps;
     sae->skipped = progress.skipped;
     d->density = progress.density;

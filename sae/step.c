@@ -65,10 +65,12 @@ static void report(const struct dictionary *d, struct sae_step *step)
     step->l0 = sum(d->e.row_l0, d->e.rows) / rows;
     step->l1 = sum(d->e.row_l1, d->e.rows) / rows;
     step->aux = d->with_aux ? sum(d->row_aux, d->e.rows) / rows : 0;
-    step->lambda = d->lambda;
+    step->lambda = d->cost > 0 ? d->cost : d->lambda;
     step->rest = sum(d->row_rest, d->e.rows) / rows;
+    if (d->e.options->target_l0 > 0 && d->e.arch->dense->counts_active)
+        step->rest += target_loss(&d->target, d->e.options, d->excess);
     step->loss = step->mse + step->rest;
-    if (!d->e.arch->dense->own_penalty) step->loss += step->lambda * step->l1;
+    if (!d->e.arch->dense->own_penalty) step->loss += d->lambda * step->l1;
     if (d->with_aux) step->loss += d->e.options->aux_coefficient * step->aux;
     step->gradient_norm = gradient_norm(d);
 }
@@ -95,11 +97,28 @@ static void count_silence(struct dictionary *d)
         d->silent_rows[f] = d->fired[f] ? 0 : d->silent_rows[f] + d->e.rows;
 }
 
+/* Whether target_l0 is a penalty of its own, not a factor of lambda. */
+static int counts_active(const struct dictionary *d)
+{
+    return d->e.arch->dense->counts_active;
+}
+
+/* How far L0 is from its target, once the rows are encoded. */
+static void aim(struct dictionary *d, uint64_t step)
+{
+    const struct sae_options *o = d->e.options;
+    if (!(o->target_l0 > 0)) return;
+    d->excess = target_excess(&d->target, o, step, sum(d->e.row_l0, d->e.rows) / d->e.rows);
+    if (counts_active(d)) d->cost = target_cost(&d->target, o, d->excess);
+}
+
 static void begin(struct dictionary *d, const struct sae *sae, const struct sae_batch *batch)
 {
     dictionary_settle(d);
     encoder_take(&d->e, batch->x, batch->rows);
     d->lambda = d->e.room.keep ? 0 : schedule_lambda(&sae->options, sae->steps);
+    d->cost = 0;
+    if (sae->options.target_l0 > 0) d->lambda *= counts_active(d) ? 0 : target_factor(&d->target);
     dictionary_mark_dead(d);
     d->with_aux = d->e.room.k_aux > 0 && d->dead > 0;
 }
@@ -113,7 +132,7 @@ static void by_density(struct dictionary *d)
 }
 
 /* Features, errors, gradients: the part in which ways differ. */
-static void rows_and_features(struct dictionary *d)
+static void rows_and_features(struct dictionary *d, uint64_t step)
 {
     d->dense = 0;
     switch (d->e.arch->way) {
@@ -135,6 +154,7 @@ static void rows_and_features(struct dictionary *d)
         dense_train(d);
         break;
     }
+    aim(d, step);
     if (d->dense)
         dense_features(d);
     else
@@ -146,7 +166,7 @@ int step_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *
 {
     struct dictionary *d = sae->state;
     begin(d, sae, batch);
-    rows_and_features(d);
+    rows_and_features(d, sae->steps);
     report(d, step);
     step->learning_rate = schedule_rate(&sae->options, sae->steps);
     /* Squares of a gradient beyond 1e15 would leave float's range in Adam's second moment. */
@@ -159,6 +179,8 @@ int step_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *
     if (d->e.arch->way == WAY_BATCH) batch_topk_learn(d);
     d->rate = adam_rate(sae, step);
     update_weights(d);
+    if (sae->options.target_l0 > 0)
+        target_learn(&d->target, &sae->options, sae->steps, step->l0, counts_active(d));
     count_silence(d);
     dictionary_mark_dead(d);
     d->density = step->l0 / d->e.features;

@@ -29,13 +29,19 @@ enum tensor_shape {
     TENSOR_OUT_IN, /* (D, D_in); empty without options->skip */
 };
 
+enum tensor_rate {
+    TENSOR_RATE,           /* learns at options->learning_rate */
+    TENSOR_RATE_DECODER,   /* times decoder_lr_factor */
+    TENSOR_RATE_THRESHOLD, /* with target_l0 times TARGET_THRESHOLD_RATE */
+};
+
 struct tensor {
     const char *name; /* NULL ends a table */
     size_t place;     /* of its pointer in struct parameters */
     enum tensor_shape shape;
-    float start;         /* value at first, where nothing else is said (arch_start) */
-    int at_decoder_rate; /* learns at decoder_lr_factor times the rate */
-    int keeps_positive;  /* a value below 0 becomes 0 after each step */
+    float start; /* value at first, where nothing else is said (arch_start) */
+    enum tensor_rate rate;
+    int keeps_positive; /* a value below 0 becomes 0 after each step */
 };
 
 /* The tables. Lines of them, and whole ones. */
@@ -44,7 +50,7 @@ struct tensor {
 #name, offsetof(struct parameters, name), shape, __VA_ARGS__                               \
     }
 #define TENSORS_OF_ALL                                                                             \
-    TENSOR(w_enc, TENSOR_F_IN, 0, 0, 0), TENSOR(w_dec, TENSOR_F_OUT, 0, 1, 0),                     \
+    TENSOR(w_enc, TENSOR_F_IN, 0, 0, 0), TENSOR(w_dec, TENSOR_F_OUT, 0, TENSOR_RATE_DECODER, 0),   \
         TENSOR(b_enc, TENSOR_F, 0, 0, 0), TENSOR(b_dec, TENSOR_OUT, 0, 0, 0)
 #define TENSORS_END                                                                                \
     {                                                                                              \

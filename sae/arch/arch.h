@@ -74,6 +74,7 @@ struct arch_dense {
     double (*finish)(struct dictionary *d, uint32_t f, const struct arch_sums *sums, double f_sum);
     int reconstructs_twice; /* there are second values */
     int silent_learn;       /* features that do not fire have gradients, too */
+    int counts_active;      /* target_l0: gradients() takes the cost of an active feature */
     int own_penalty;        /* the penalties are in row_rest, not lambda L1 */
 };
 

@@ -9,6 +9,9 @@
  * half of it of theta, df/dtheta = -theta / bandwidth, and df/dy grows by as much. theta itself is
  * the parameter, kept at 0 or more, not its logarithm, of which Adam's steps would be too small to
  * leave a small start (docs/decisions.md).
+ *
+ * With target_l0 the number of active features is penalized in place of the tanh (sae/target.h); its
+ * gradient goes by the same ramp: dL0/dy = -dL0/dtheta = 1 / bandwidth near theta.
  */
 #include "base/err.h"
 #include "sae/arch/shared.h"
@@ -53,13 +56,14 @@ static void gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32
     (void)second;
     const struct sae_options *o = d->e.options;
     double scale = 2.0 / d->e.rows, lambda = d->lambda / d->e.rows;
-    double below = o->pre_act_coefficient / d->e.rows;
+    double below = o->pre_act_coefficient / d->e.rows, cost = d->cost / d->e.rows;
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t i = 0; i < m; i++) {
             size_t at = (size_t)r * m + i;
             double theta = d->e.threshold[f + i], norm = d->e.norm[f + i], value = y[at];
             int active = !(value <= theta);
-            double ramp = fabs(value - theta) < o->bandwidth / 2 ? theta / o->bandwidth : 0;
+            int near = fabs(value - theta) < o->bandwidth / 2;
+            double ramp = near ? theta / o->bandwidth : 0;
             double slope = 1; /* of tanh */
             if (active) {
                 double t = tanh(tanh_scale * value * norm);
@@ -70,8 +74,9 @@ static void gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32
                 sums[i].norm += below * (theta - value);
             }
             double by_f = scale * df[at] + lambda * tanh_scale * norm * slope;
-            sums[i].threshold -= by_f * ramp;
-            df[at] = (float)(by_f * (active + ramp) - (active ? 0 : below * norm));
+            double by_count = near ? cost / o->bandwidth : 0;
+            sums[i].threshold -= by_f * ramp + by_count;
+            df[at] = (float)(by_f * (active + ramp) + by_count - (active ? 0 : below * norm));
             y[at] = active ? y[at] : 0;
         }
 }
@@ -96,8 +101,8 @@ static const char *saelens(const struct sae_options *o)
     return "jumprelu";
 }
 
-static const struct tensor tensors[] = {TENSORS_OF_ALL, TENSOR(threshold, TENSOR_F, 0.1f, 0, 1),
-                                        TENSORS_END};
+static const struct tensor tensors[] = {
+    TENSORS_OF_ALL, TENSOR(threshold, TENSOR_F, 0.1f, TENSOR_RATE_THRESHOLD, 1), TENSORS_END};
 
 static const struct arch_dense dense = {
     .values = values,
@@ -105,6 +110,7 @@ static const struct arch_dense dense = {
     .gradients = gradients,
     .finish = finish,
     .silent_learn = 1, /* near a threshold */
+    .counts_active = 1,
     .own_penalty = 1,
 };
 

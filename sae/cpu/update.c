@@ -11,7 +11,9 @@ static void adam(const struct dictionary *d, const struct tensor *t, size_t at, 
 {
     struct adam_rate rate = d->rate;
     size_t place = (size_t)(tensor_of(t, &d->e.w) - d->e.w.all) + at;
-    if (t->at_decoder_rate) rate.step *= (float)d->e.options->decoder_lr_factor;
+    if (t->rate == TENSOR_RATE_DECODER) rate.step *= (float)d->e.options->decoder_lr_factor;
+    if (t->rate == TENSOR_RATE_THRESHOLD && d->e.options->target_l0 > 0)
+        rate.step *= TARGET_THRESHOLD_RATE;
     d->e.kernels->adam(&rate, d->e.w.all + place, d->m.all + place, d->v.all + place,
                        touched ? d->g.all + place : NULL, n);
 }

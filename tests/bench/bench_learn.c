@@ -6,7 +6,7 @@
  *
  * FOLDER/rows: float32 (rows, D), scaled; FOLDER/mean: float32 (D), where b_dec starts;
  * FOLDER/order: uint32, which row comes when, taken up again from its start when it ends. SAE is a
- * comma-separated list of arch=, features=, k=, rate=, lambda=, levels=, aux=, decay=, warmup=,
+ * comma-separated list of arch=, features=, k=, target=, rate=, lambda=, levels=, aux=, decay=, warmup=,
  * decoder=, seed=, plan=; what is not given is the architecture's recipe, and the plan is STEPS.
  *
  * A line of JSON a step: {"seconds": of all SAEs' steps, without the gathering of the batch, "l0",
@@ -98,15 +98,11 @@ static void set_option(struct sae_options *o, const char *key, double value)
         const char *key;
         uint32_t *whole;
         double *real;
-    } options[] = {{"features", &o->features, NULL},
-                   {"k", &o->k, NULL},
-                   {"levels", &o->levels, NULL},
-                   {"rate", NULL, &o->learning_rate},
-                   {"lambda", NULL, &o->lambda},
-                   {"aux", NULL, &o->aux_coefficient},
-                   {"decay", NULL, &o->decay},
-                   {"warmup", NULL, &o->warmup},
-                   {"decoder", NULL, &o->decoder_lr_factor}};
+    } options[] = {{"features", &o->features, NULL},   {"k", &o->k, NULL},
+                   {"levels", &o->levels, NULL},       {"rate", NULL, &o->learning_rate},
+                   {"lambda", NULL, &o->lambda},       {"target", NULL, &o->target_l0},
+                   {"aux", NULL, &o->aux_coefficient}, {"decay", NULL, &o->decay},
+                   {"warmup", NULL, &o->warmup},       {"decoder", NULL, &o->decoder_lr_factor}};
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         if (strcmp(options[i].key, key) != 0) continue;
         if (options[i].whole) *options[i].whole = (uint32_t)value;
