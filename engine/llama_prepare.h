@@ -6,9 +6,10 @@
  * its types unchanged, computes the same rows as the whole file to 1e-5 of a row's norm, on four
  * contexts of the run's own length in the run's own passes (llama_compare.h). llama.cpp
  * derives attention scales, residual scales and windows of some architectures from the number of
- * layers, and others do not load when they are cut. Where it is not proven the layers stay, and the graph is stopped at the
- * hook. A verdict is kept under the model's hash, llama.cpp's version, the layers kept, the hooks
- * and the length of contexts; a prepared model without one is not used.
+ * layers, and others do not load when they are cut. Where it is not proven the layers
+ * stay, and the graph is stopped at the hook. A verdict is kept under the model's hash, llama.cpp's
+ * version, the layers kept, the hooks and the length of contexts; a prepared model without one is
+ * not used.
  *
  * A change of type changes rows. How far they are from the original's is measured on text of the
  * run, told, and kept.
