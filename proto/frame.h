@@ -73,8 +73,8 @@ int frame_check_payload(const struct frame_header *h, const void *payload, size_
 
 /* Unpack a payload that frame_check_payload() has passed into raw[h->raw_bytes]. For CODEC_NONE
  * that is a plain copy, since the raw checksum is the payload's. `scratch` holds
- * frame_scratch_bytes() (NULL will do for CODEC_NONE). Checks what comes out, and the
- * identities in it, against the header's checksums. ERR_CHECKSUM, ERR_FORMAT; raw[] is garbage then. */
+ * frame_scratch_bytes() (NULL will do for CODEC_NONE). Checks what comes out, and the identities in
+ * it, against the header's checksums. ERR_CHECKSUM, ERR_FORMAT; raw[] is garbage then. */
 int frame_unpack(const struct frame_header *h, const void *payload, void *raw, void *scratch);
 
 /* Pack the raw payload of h->rows rows into packed (room for frame_packed_bound(raw bytes)) with
