@@ -40,7 +40,7 @@ int err_set(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 const char *err_text(void);
 
 /* Process exit code for an error code: 0 for ERR_OK; 2 for what a person has to set right and no
- * second try mends, ERR_USAGE and ERR_MISMATCH; otherwise 1. */
+ * second try mends (ERR_USAGE, ERR_MISMATCH); otherwise 1. */
 int err_exit_code(int code);
 
 /* Whether a second try is of no use, as what was read is wrong and will be: USAGE, MISMATCH,

@@ -13,8 +13,8 @@
  * much it lets, and how to raise it. Blocks on nothing. */
 int limits_memory(uint64_t bytes, const char *what);
 
-/* Whether files of `bytes` can be mapped beside what is there: as far as `ulimit -v` says it, since
- * they take no memory that could be lacking. ERR_NOMEM as above. Reads /proc. */
+/* Whether files of `bytes` can be mapped beside what is there. Only `ulimit -v` is looked at: a map
+ * of a file takes no memory that could be lacking. ERR_NOMEM as above. Reads /proc. */
 int limits_mapping(uint64_t bytes, const char *what);
 
 /* Whether `count` (1 to 64) threads can run beside those that do; they have ended when it returns.
@@ -28,8 +28,8 @@ int limits_files(uint32_t count, const char *what);
 /* Whether a file may become `bytes` long. ERR_USAGE, as no second try changes it. */
 int limits_file(uint64_t bytes, const char *what);
 
-/* What these say where they are refused, for who was refused elsewhere: sets the text and
- * returns ERR_NOMEM. */
+/* The text of the functions above, for a caller that was refused elsewhere: sets it and returns
+ * ERR_NOMEM. */
 int limits_no_memory(uint64_t bytes, const char *what);
 int limits_no_threads(uint32_t count, const char *what);
 

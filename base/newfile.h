@@ -1,7 +1,7 @@
 /*
  * A file written piece by piece that appears whole or not at all, after a power cut too: temporary
  * file in the same folder (mode 0600), fsync, rename, fsync of the folder. For what is too large to
- * be put together in memory first; file_replace() (fileio.h) does the same for one block.
+ * be put together in memory first. file_replace() (fileio.h) does the same for one block.
  */
 #ifndef SLUICE_BASE_NEWFILE_H
 #define SLUICE_BASE_NEWFILE_H

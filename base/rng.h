@@ -24,7 +24,7 @@ uint64_t rng_below(struct rng *r, uint64_t bound);
 /* Uniform in [0, 1), 53 bits. */
 double rng_unit(struct rng *r);
 
-/* Standard normal (Box-Muller, one of the pair is used, so the state stays four words). */
+/* Standard normal (Box-Muller). One of the pair is thrown away, so the state stays four words. */
 double rng_normal(struct rng *r);
 
 /* One splitmix64 finalizer step: a good mix of one word. */

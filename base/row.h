@@ -1,5 +1,5 @@
 /*
- * What a row is: the identity that travels with each activation, where its making can be taken up
+ * What a row is: the identity that travels with each activation, the cursor at which it can be made
  * again, and the number formats that activations come in.
  */
 #ifndef SLUICE_BASE_ROW_H
@@ -17,8 +17,9 @@ struct row_id {
     uint32_t token;    /* the token id that the model saw there */
 };
 
-/* Where an engine must be put to make a row again: the start of its context, and the row's place
- * in it. 32 bytes, stored and sent little-endian as laid out here. All zero is the beginning. */
+/* Where an engine must be put to make a row again: the start of the row's context, and the row's
+ * place in that. 32 bytes, stored and sent little-endian as laid out here. All zero is the
+ * beginning. */
 struct cursor {
     uint64_t document; /* index of the document in which the context begins */
     uint64_t offset;   /* tokens of that document that lie before the context */

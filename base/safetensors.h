@@ -40,8 +40,8 @@ struct safetensors;
 
 /* Open and check a file. ERR_NOTFOUND, ERR_IO, ERR_NOMEM, ERR_FORMAT (malformed; the text says
  * how), ERR_LIMIT (a header above 100,000,000 bytes). A tensor of a dtype that this build does not
- * know is listed like any other, as SAFETENSORS_OTHER: only who wants its values need mind. The
- * caller closes it; tensors, names and data live until then. */
+ * know is listed like any other, as SAFETENSORS_OTHER; only its values cannot be had. The caller
+ * closes it; tensors, names and data live until then. */
 int safetensors_open(const char *path, struct safetensors **file);
 
 /* The same, but only the header is read: `data` of every tensor is NULL, and safetensors_offset()

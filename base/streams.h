@@ -1,7 +1,7 @@
 /*
- * Standard descriptors. Whoever starts a program may have closed 0, 1 or 2; then the next file that
- * is opened gets that number: a lock becomes what is read as standard input, a log's or a buffer's
- * bytes are written over by a printf.
+ * Standard descriptors. Whoever starts a program may have closed 0, 1 or 2. Then the next file that
+ * is opened gets that number: a lock is read as standard input, or a printf writes over a log or a
+ * buffer.
  */
 #ifndef SLUICE_BASE_STREAMS_H
 #define SLUICE_BASE_STREAMS_H

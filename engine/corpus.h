@@ -2,9 +2,9 @@
  * The documents of a list of files, patterns, folders and pipes, in one fixed order and numbered
  * from 0.
  *
- * Order: as listed; corpus_files.h says what patterns and folders stand for. How a file is cut into
- * documents: documents.h. A number is taken by every document, bad ones too, so it never depends
- * on what is done about bad text.
+ * The order is as listed; corpus_files.h says what patterns and folders stand for. documents.h says
+ * how a file is cut into documents. Every document takes a number, bad ones too, so a number never
+ * depends on what is done about bad text.
  */
 #ifndef SLUICE_ENGINE_CORPUS_H
 #define SLUICE_ENGINE_CORPUS_H

@@ -62,8 +62,8 @@ enum engine_skip {
     ENGINE_SKIP_REASONS,
 };
 
-/* The corpus up to where the engine is, all shares together: a pure function of the position, so it
- * is the same after a restart. All 0 in engines without a corpus. */
+/* Documents of the corpus up to where the engine is, all shares together. They are a pure function
+ * of the position, so they are the same after a restart. All 0 in engines without a corpus. */
 struct engine_documents {
     uint64_t read; /* skipped ones among them */
     uint64_t skipped[ENGINE_SKIP_REASONS];
@@ -81,10 +81,11 @@ struct engine_counters {
 struct engine;
 struct engine_options; /* options.h */
 
-/* llama.cpp's threads are libgomp's, which read their settings once, when it is loaded; unless told
- * otherwise idle ones spin and take the core of whoever else computes (a trainer, say). Call this
- * first in main(): where the environment has neither OMP_WAIT_POLICY nor GOMP_SPINCOUNT it sets
- * OMP_WAIT_POLICY=passive and executes the program again; else, or if that fails, it returns. */
+/* llama.cpp's threads are libgomp's. Unless told otherwise, idle ones spin and take the core of
+ * whoever else computes, such as a trainer. libgomp reads its settings once, when it is loaded. So
+ * call this first in main(). Where the environment has neither OMP_WAIT_POLICY nor GOMP_SPINCOUNT
+ * it sets OMP_WAIT_POLICY=passive and executes the program again. Else, or if that fails, it
+ * returns. */
 void engine_threads_passive(char **argv);
 
 /* Open an engine. Loads the model, checks the corpus and every hook. Blocks for seconds.
@@ -94,7 +95,7 @@ int engine_open(const struct engine_options *options, struct engine **engine);
 const struct engine_info *engine_info(const struct engine *engine);
 struct engine_counters engine_counters(const struct engine *engine);
 void engine_documents(const struct engine *engine, struct engine_documents *documents);
-/* What engine_count_rows() saw of them: the whole corpus. All 0 before. */
+/* The same of the whole corpus, once engine_count_rows() has read it. All 0 before. */
 void engine_documents_counted(const struct engine *engine, struct engine_documents *documents);
 
 /* What opening an engine would make first, as far as it can be told beforehand: the model that the

@@ -40,7 +40,7 @@ struct llama_hooks {
         char node[64];  /* llama.cpp's; "" until a probe found it, but for POINT_NODE */
         uint32_t turn;  /* of the nodes of that name in a pass, from 0; 0 for POINT_NODE */
         int32_t layer;  /* -1: in none */
-        uint32_t width; /* values a row; 0 until a probe found it (llama_runner.h) */
+        uint32_t width; /* values per row; 0 until a probe found it (llama_runner.h) */
     } hook[ENGINE_MAX_HOOKS];
 };
 

@@ -2,13 +2,14 @@
  * Prepared models: a model cut above the highest hook and turned into the type that this CPU runs
  * fastest, made once and kept in a folder with a byte cap.
  *
- * A cut is used only where it is proven on that very model: the cut alone, without another type,
- * computes the same rows as the whole file to 1e-5 of a row's norm, on four contexts of the run's
- * own length in the run's own passes (llama_compare.h). llama.cpp derives attention scales,
- * residual scales and windows of some architectures from the number of layers, and others do not
- * load when they are cut. Where it is not proven the layers stay, and the graph is stopped at the
- * hook. A verdict is kept under the model's hash, llama.cpp's version, the layers kept, the hooks
- * and the length of contexts; a prepared model without one is not used.
+ * A cut is used only where it is proven on that very model. The proof: the model that is only cut,
+ * its types unchanged, computes the same rows as the whole file to 1e-5 of a row's norm, on four
+ * contexts of the run's own length in the run's own passes (llama_compare.h). llama.cpp
+ * derives attention scales, residual scales and windows of some architectures from the number of
+ * layers, and others do not load when they are cut. Where it is not proven the layers
+ * stay, and the graph is stopped at the hook. A verdict is kept under the model's hash, llama.cpp's
+ * version, the layers kept, the hooks and the length of contexts; a prepared model without one is
+ * not used.
  *
  * A change of type changes rows. How far they are from the original's is measured on text of the
  * run, told, and kept.

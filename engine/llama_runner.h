@@ -16,7 +16,7 @@ struct llama_model;
 struct llama_runner_options {
     const char *path;
     uint32_t context_tokens; /* of the longest context */
-    uint32_t threads;        /* 0: one a core */
+    uint32_t threads;        /* 0: one per core */
     int plain_weights; /* leave weights as they lie in the file: slower, no memory of their own */
 };
 
@@ -43,9 +43,10 @@ int llama_runner_try(const struct llama_runner_options *options, const struct ll
 
 /* Run one context of `count` tokens, afresh from position 0. values: (count, width of all hooks).
  *
- * One context at a time, though llama.cpp can take several in a pass: with its flash attention (16
- * bit inside, and a fifth faster than the exact kind) a row then differs by 1e-4 with what lies
- * beside it in the batch. So a context's rows are the same bits wherever a run is taken up again.
+ * One context per pass, though llama.cpp can take several. Its flash attention has 16 bits inside,
+ * and is a fifth faster than the exact kind. With it, a row of several contexts would differ by
+ * 1e-4 with what lies beside it in the batch. So a context's rows are the same bits wherever a run
+ * is taken up again.
  *
  * ERR_MISMATCH where the graph computed something else than what was submitted; ERR_IO; ERR_LIMIT.
  */

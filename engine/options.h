@@ -11,7 +11,7 @@ enum bad_text { BAD_TEXT_SKIP, BAD_TEXT_FAIL };
 struct synthetic_options {
     uint32_t features;    /* true directions */
     uint32_t width;       /* D */
-    double l0;            /* expected active features a row */
+    double l0;            /* expected active features per row */
     double zipf_exponent; /* of the features' firing rates */
     double noise;         /* standard deviation of the noise added to each dimension */
     uint32_t groups;      /* correlated groups: features of a group fire together more often */

@@ -2,14 +2,14 @@
  * Packs the documents of one share into contexts for a model.
  *
  * A share's documents are those whose number is index modulo count. Each is tokenized and followed
- * by the separator token (where the model has one); the tokens, one document after another, are
- * cut into contexts of context_tokens, each beginning with the BOS token where that is asked for.
- * So a document longer than what is left of a context goes on in the next one, every context is
- * full but the share's last, and documents in one context attend across, as in the peers.
+ * by the separator token, where the model has one. The tokens, one document after another, are cut
+ * into contexts of context_tokens. Each context begins with the BOS token where that is asked for.
+ * A document longer than what is left of a context goes on in the next one. Every context is full
+ * but the share's last. Documents in one context attend across their borders, as in the peers.
  *
- * With one_document each document begins a context of its own, and its last context is as short as
- * what is left; the separator follows where that context has room for it. A document of token ids
- * that ends with the separator gets no second one.
+ * With one_document each document begins a context of its own. Its last context is as short as what
+ * is left, and the separator follows where that context has room. A document of token ids that ends
+ * with the separator gets no second one.
  *
  * A context is a pure function of (corpus, options, where it begins): pack_seek() to the cursor of
  * any context gives that context again and all that follow.

@@ -3,9 +3,9 @@
  * (inside HELLO, WELCOME and DESCRIBE), in the buffer, and in every checkpoint. The sink commits it
  * once, before frame 1; it never changes afterwards.
  *
- * The first half names the data: every producer states it, and it must match on resume. The second
- * half was measured once, by the first producer, and is taken from the committed descriptor by
- * everybody else.
+ * The first half names the data. Every producer states it, and it must match on resume. The second
+ * half is measured once, by the first producer. Everybody else takes it from the committed
+ * descriptor.
  */
 #ifndef SLUICE_PROTO_DESCRIPTOR_H
 #define SLUICE_PROTO_DESCRIPTOR_H
@@ -78,8 +78,8 @@ void descriptor_free(struct descriptor *d);
  * the first key that differs, with its old and its new value. */
 int descriptor_match(const struct descriptor *committed, const struct descriptor *now);
 
-/* Held-out share for a stream of `planned_rows` (0: not known) that should give `eval_rows`: 256,
- * or less where it needs to be, at least 10. */
+/* N for a stream of which 1 in N sequences is held out, so that `planned_rows` (0: not known) give
+ * `eval_rows`: 256, or less where it needs to be, at least 10. */
 uint32_t descriptor_held_out(uint64_t planned_rows, uint64_t eval_rows);
 
 #endif

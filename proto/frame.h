@@ -5,7 +5,8 @@
  *     header (FRAME_HEADER_BYTES, little-endian) | payload (packed_bytes)
  *
  * The payload, unpacked ("raw"), is: row identities (rows x 16 bytes), then, for int8 only, one
- * float32 scale a dimension (width x 4 bytes), then the activations (rows x width values of dtype).
+ * float32 scale per dimension (width x 4 bytes), then the activations (rows x width values of
+ * dtype).
  */
 #ifndef SLUICE_PROTO_FRAME_H
 #define SLUICE_PROTO_FRAME_H
@@ -41,7 +42,7 @@ struct frame_header {
     struct cursor end;   /* of the row after the frame's last */
     struct frame_totals totals;
     uint32_t rows;
-    uint32_t width; /* values a row, over all hooks */
+    uint32_t width; /* values per row, over all hooks */
     uint8_t dtype;  /* enum dtype */
     uint8_t codec;  /* enum codec */
     uint32_t raw_bytes;
@@ -70,10 +71,10 @@ int frame_decode(const uint8_t *data, size_t size, struct frame_header *h);
 /* Check that `payload` is the one that `h` was sealed with. ERR_CHECKSUM. */
 int frame_check_payload(const struct frame_header *h, const void *payload, size_t size);
 
-/* Unpack a payload that frame_check_payload() has passed into raw[h->raw_bytes] (a plain copy for
- * CODEC_NONE, whose raw checksum is the payload's); `scratch` holds frame_scratch_bytes() (NULL
- * will do for CODEC_NONE). Checks that what comes out is what was packed, and its identities.
- * ERR_CHECKSUM, ERR_FORMAT; raw[] is garbage then. */
+/* Unpack a payload that frame_check_payload() has passed into raw[h->raw_bytes]. For CODEC_NONE
+ * that is a plain copy, since the raw checksum is the payload's. `scratch` holds
+ * frame_scratch_bytes() (NULL will do for CODEC_NONE). Checks what comes out, and the identities in
+ * it, against the header's checksums. ERR_CHECKSUM, ERR_FORMAT; raw[] is garbage then. */
 int frame_unpack(const struct frame_header *h, const void *payload, void *raw, void *scratch);
 
 /* Pack the raw payload of h->rows rows into packed (room for frame_packed_bound(raw bytes)) with

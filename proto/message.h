@@ -1,7 +1,7 @@
 /*
- * What producers, broker, sinks and observers say to each other. One ZeroMQ message part a message;
- * between broker and sink a 4-byte link number precedes it as a part of its own. PROTOCOL.md is the
- * byte-exact document. A frame (frame.h) is a message too and is told apart by its magic.
+ * What producers, broker, sinks and observers say to each other. Each message is one ZeroMQ part.
+ * Between broker and sink a 4-byte link number precedes it, as a part of its own. PROTOCOL.md is
+ * the byte-exact document. A frame (frame.h) is a message too; its magic tells it apart.
  *
  *   producer -> sink    HELLO, DESCRIBE, frame, END, PING, BYE
  *   sink -> producer    WELCOME, STATE, REFUSE

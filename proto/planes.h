@@ -3,7 +3,7 @@
  * bf16 values as they lie (ratio 0.996 on real rows). So each magnitude is written as its distance
  * from the largest of its dimension in this frame, which leaves the upper bits of nearly all of
  * them 0, and the values are split into bit planes, so that these zeros lie side by side (1.41).
- * docs/ SPEED.md has what else was measured; PROTOCOL.md has the layout.
+ * docs/SPEED-wire.md has what else was measured, PROTOCOL.md the layout.
  */
 #ifndef SLUICE_PROTO_PLANES_H
 #define SLUICE_PROTO_PLANES_H

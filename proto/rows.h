@@ -10,8 +10,8 @@
 
 /* Lay rows out as a raw payload (frame.h): identities, scales for int8, values.
  * ids[rows]; values (rows, width) float32; raw has frame_raw_bytes() bytes. The caller has left out
- * rows that rows_finite() refuses. bf16 rounds to nearest, ties to even; int8 has one scale a
- * dimension, its largest magnitude in this frame / 127, and errs by half a scale at most. */
+ * rows that rows_finite() refuses. bf16 rounds to nearest, ties to even; int8 has one scale
+ * per dimension, its largest magnitude in this frame / 127, and errs by half a scale at most. */
 void rows_to_raw(uint8_t dtype, uint32_t rows, uint32_t width, const struct row_id *ids,
                  const float *values, void *raw);
 

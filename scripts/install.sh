@@ -43,7 +43,8 @@ install_all() {
     for file in configs/*; do
         [ ! -f "$file" ] || put 644 "$file" "$to/share/sluice/$file"
     done
-    for file in LICENSE README.md CHANGELOG.md docs/*.md proto/PROTOCOL.md; do
+    # All in one folder: the README is the tree's, not that of docs/.
+    for file in LICENSE CHANGELOG.md docs/*.md proto/PROTOCOL.md README.md; do
         [ ! -e "$file" ] || put 644 "$file" "$to/share/doc/sluice/${file##*/}"
     done
 }
