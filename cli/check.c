@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "sae/foretell.h"
 #include "sae/sae.h"
+#include "sae/whiten.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 struct sizes {
     uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
     uint64_t trainer_bytes, checkpoint_bytes;
-    char warning[4096]; /* of autoencoders; "": none */
+    uint64_t whiten_bytes; /* of the trainer's; 0: rows are not whitened */
+    char warning[4096];    /* of autoencoders; "": none */
 };
 
 static void text_line(const char *what, const char *text)
@@ -73,6 +75,22 @@ static int check_hooks(const struct config *config, const struct probe *p)
     return config_check_hooks(config, hooks, p->hooks);
 }
 
+/* Measuring is over before the first step, but what it took then is taken from memory too. */
+static int whitening_sizes(const struct probe *p, struct sizes *s)
+{
+    uint32_t widths[ENGINE_MAX_HOOKS];
+    for (uint32_t h = 0; h < p->hooks; h++) {
+        widths[h] = p->hook[h].width;
+        if (widths[h] > WHITEN_MAX_WIDTH)
+            return err_set(ERR_USAGE, "trainer.whiten: %s has %u values, and %d can be whitened",
+                           p->hook[h].name, widths[h], WHITEN_MAX_WIDTH);
+    }
+    s->whiten_bytes = whiten_bytes(widths, p->hooks) + whiten_measure_bytes(widths, p->hooks);
+    s->trainer_bytes += s->whiten_bytes;
+    s->checkpoint_bytes += whiten_bytes(widths, p->hooks);
+    return ERR_OK;
+}
+
 static int trainer_sizes(const struct config *config, const struct probe *p, struct sizes *s)
 {
     uint32_t width = p->width;
@@ -107,7 +125,7 @@ static int trainer_sizes(const struct config *config, const struct probe *p, str
         s->checkpoint_bytes += checkpoint_bytes(&o);
     }
     s->trainer_bytes += (t->eval_rows + t->batch_rows) * width * sizeof(float);
-    return ERR_OK;
+    return t->whiten ? whitening_sizes(p, s) : ERR_OK;
 }
 
 static void print_stream(const struct config *config, const struct probe *p)
@@ -177,6 +195,7 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
     bytes_line("a producer's unacked frames, at most", (double)config->capture.retained_bytes);
     bytes_line("frames in broker and sink, each", (double)frames_under_way(config, s));
     bytes_line("memory of a trainer, about", (double)s->trainer_bytes);
+    if (s->whiten_bytes) bytes_line("  of it to whiten, about", (double)s->whiten_bytes);
     bytes_line("a checkpoint, about", (double)s->checkpoint_bytes);
     snprintf(ratio, sizeof ratio, "%.2f", (double)s->checkpoint_bytes / share);
     text_line("checkpoint bytes a stream byte", ratio);

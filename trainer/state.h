@@ -5,6 +5,7 @@
 
 #include "buffer/draw.h"
 #include "sae/cpu/pool.h"
+#include "sae/whiten.h"
 #include "trainer/held_out.h"
 #include "trainer/history.h"
 #include "trainer/plan.h"
@@ -33,6 +34,7 @@ struct training {
     struct plan plan;
     char *descriptor; /* the stream's, as JSON text */
     struct pool *pool;
+    struct whiten *whiten; /* NULL: rows are only scaled */
     struct draw *draw;
     struct held_out *held_out;
     struct history *history;
