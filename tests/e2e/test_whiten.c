@@ -52,22 +52,23 @@ static void write_rows(const struct run *run, uint32_t rows)
     assert_int_equal(fclose(file), 0);
 }
 
-static void configure(struct run *run, uint32_t rows)
+static void configure(struct run *run, uint32_t rows, const char *size, const char *consumers)
 {
     char text[2048];
     write_rows(run, rows);
     snprintf(text, sizeof text,
              "capture: { engine: files, files: [\"%s/rows.npy\"], file_sequence_rows: 16 }\n"
-             "sink: { size: 64MiB }\n"
+             "sink: { size: %s }\n"
              "trainer:\n"
              "  batch_rows: 256\n"
              "  threads: 2\n"
              "  reuse: 3\n"
+             "  consumers: [%s]\n"
              "  checkpoint_seconds: 1\n"
              "  eval_rows: 2500\n"
              "  saes: [ { name: one, arch: topk, features: 128, k: 3, lr: 1e-3 },\n"
              "          { name: two, arch: batchtopk, features: 128, k: 3, lr: 1e-3 } ]\n",
-             run->dir);
+             run->dir, size, consumers);
     run_configure(run, "dtype: f32", text);
 }
 
@@ -78,14 +79,14 @@ static double of_sae(const json_t *summary, size_t i, const char *key)
 }
 
 /* The transform in the newest checkpoint, all of it; the caller frees it. */
-static char *transform(const struct run *run, size_t *bytes)
+static char *transform(const struct run *run, const char *consumer, size_t *bytes)
 {
-    char dir[HARNESS_PATH_BYTES + 16];
+    char dir[HARNESS_PATH_BYTES + 32];
     struct checkpoint *c;
     unsigned damaged;
     static const char *const names[] = {"whiten", "whiten.mean", "whiten.to", "whiten.back"};
     char *all = NULL;
-    snprintf(dir, sizeof dir, "%s/main", run->state);
+    snprintf(dir, sizeof dir, "%s/%s", run->state, consumer);
     double until = harness_seconds() + SECONDS;
     while (checkpoint_newest(dir, &c, &damaged) != 0) {
         assert_true(harness_seconds() < until);
@@ -117,10 +118,10 @@ static void a_whitened_run_survives_a_kill(void **state)
 {
     struct run *run = *state;
     size_t bytes, bytes_after;
-    configure(run, ROWS);
+    configure(run, ROWS, "4MiB", "main");
     pid_t pid = up(run, "trainer.whiten=true");
     run_await_drawn(run, "main", 20000, SECONDS);
-    char *before = transform(run, &bytes);
+    char *before = transform(run, "main", &bytes);
     assert_int_equal(run_kill(run, "trainer-main"), 1);
     run_await_drawn(run, "main", 100000, SECONDS);
     assert_int_equal(kill(pid, SIGINT), 0);
@@ -129,7 +130,7 @@ static void a_whitened_run_survives_a_kill(void **state)
     assert_int_equal(run_command(run, SECONDS, "sluice-trainer", run->config, NULL), 2);
     assert_non_null(strstr(run->err, "trainer.whiten was true when this run began and is false"));
     assert_int_equal(run_wait(up(run, "trainer.whiten=true"), SECONDS), 0);
-    char *after = transform(run, &bytes_after);
+    char *after = transform(run, "main", &bytes_after);
     assert_int_equal(bytes, bytes_after);
     assert_memory_equal(before, after, bytes);
     free(before);
@@ -151,7 +152,7 @@ static void a_whitened_run_survives_a_kill(void **state)
 static void a_run_without_is_as_ever(void **state)
 {
     struct run *run = *state;
-    configure(run, ROWS);
+    configure(run, ROWS, "4MiB", "main");
     assert_int_equal(run_wait(up(run, "trainer.whiten=false"), SECONDS), 0);
     json_t *summary = run_summary(run, "main");
     assert_null(json_object_get(summary, "whitening"));
@@ -164,10 +165,39 @@ static void a_run_without_is_as_ever(void **state)
     free(cfg);
 }
 
+static pid_t replay(struct run *run, const char *consumer)
+{
+    char buffer[HARNESS_PATH_BYTES + 16];
+    snprintf(buffer, sizeof buffer, "%s/buffer", run->state);
+    return run_start(run, consumer, "sluice-trainer", run->config, "--replay", buffer, "--consumer",
+                     consumer, "--set", "trainer.whiten=true", NULL);
+}
+
+static void killed_or_not_the_weights_are_the_same(void **state)
+{
+    struct run *run = *state;
+    size_t bytes[2];
+    configure(run, ROWS, "64MiB", "");
+    assert_int_equal(run_wait(up(run, "trainer.reuse=3"), SECONDS), 0);
+    assert_int_equal(run_wait(replay(run, "whole"), SECONDS), 0);
+    pid_t pid = replay(run, "killed");
+    free(transform(run, "killed", bytes)); /* waits for a checkpoint */
+    assert_null(run_summary(run, "killed"));
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(run_wait(pid, SECONDS), HARNESS_SIGNALLED);
+    assert_int_equal(run_wait(replay(run, "killed"), SECONDS), 0);
+    char *a = run_text(run, "whole/export/one/saelens/sae_weights.safetensors", &bytes[0]);
+    char *b = run_text(run, "killed/export/one/saelens/sae_weights.safetensors", &bytes[1]);
+    assert_true(a && b && bytes[0] == bytes[1]);
+    assert_memory_equal(a, b, bytes[0]);
+    free(a);
+    free(b);
+}
+
 static void a_short_stream_is_refused(void **state)
 {
     struct run *run = *state;
-    configure(run, 120);
+    configure(run, 120, "4MiB", "main");
     assert_true(run_wait(up(run, "trainer.whiten=true"), SECONDS) > 0);
     char *said = NULL, path[HARNESS_PATH_BYTES + 16];
     size_t room = 0;
@@ -183,7 +213,7 @@ static void a_short_stream_is_refused(void **state)
 static void check_foretells_the_memory(void **state)
 {
     struct run *run = *state;
-    configure(run, 4000);
+    configure(run, 4000, "4MiB", "main");
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, "--set",
                                  "trainer.whiten=true", NULL),
                      0);
@@ -197,6 +227,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_without_is_as_ever, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(a_whitened_run_survives_a_kill, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(killed_or_not_the_weights_are_the_same, run_set_up,
+                                        run_tear_down),
         cmocka_unit_test_setup_teardown(a_short_stream_is_refused, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(check_foretells_the_memory, run_set_up, run_tear_down),
     };
