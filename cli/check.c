@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "sae/foretell.h"
 #include "sae/sae.h"
+#include "sae/whiten.h"
 #include "wiring/plan.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct sizes {
     uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
     uint64_t trainer_bytes, checkpoint_bytes;
     uint64_t shared_bytes; /* of the SAE that needs most */
+    uint64_t whiten_bytes; /* of the trainer's; 0: rows are not whitened */
     char warning[4096];    /* of autoencoders; "": none */
 };
 
@@ -91,6 +93,22 @@ static int sae_sizes(const char *name, const struct sae_options *o, struct sizes
     return ERR_OK;
 }
 
+/* Measuring is over before the first step, but what it took then is taken from memory too. */
+static int whitening_sizes(const struct probe *p, struct sizes *s)
+{
+    uint32_t widths[ENGINE_MAX_HOOKS];
+    for (uint32_t h = 0; h < p->hooks; h++) {
+        widths[h] = p->hook[h].width;
+        if (widths[h] > WHITEN_MAX_WIDTH)
+            return err_set(ERR_USAGE, "trainer.whiten: %s has %u values, and %d can be whitened",
+                           p->hook[h].name, widths[h], WHITEN_MAX_WIDTH);
+    }
+    s->whiten_bytes = whiten_bytes(widths, p->hooks) + whiten_measure_bytes(widths, p->hooks);
+    s->trainer_bytes += s->whiten_bytes;
+    s->checkpoint_bytes += whiten_bytes(widths, p->hooks);
+    return ERR_OK;
+}
+
 static int trainer_sizes(const struct config *config, const struct probe *p, struct sizes *s)
 {
     const struct config_trainer *t = &config->trainer;
@@ -102,6 +120,7 @@ static int trainer_sizes(const struct config *config, const struct probe *p, str
         result = sae_sizes(t->saes[i].name, &plan.sae[i], s);
     s->trainer_bytes += s->shared_bytes + (t->eval_rows + t->batch_rows) * p->width * sizeof(float);
     plan_free(&plan);
+    if (result == ERR_OK && t->whiten) result = whitening_sizes(p, s);
     return result;
 }
 
@@ -172,6 +191,7 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
     bytes_line("a producer's unacked frames, at most", (double)config->capture.retained_bytes);
     bytes_line("frames in broker and sink, each", (double)frames_under_way(config, s));
     bytes_line("memory of a trainer, about", (double)s->trainer_bytes);
+    if (s->whiten_bytes) bytes_line("  of it to whiten, about", (double)s->whiten_bytes);
     bytes_line("a checkpoint, about", (double)s->checkpoint_bytes);
     snprintf(ratio, sizeof ratio, "%.2f", (double)s->checkpoint_bytes / share);
     text_line("checkpoint bytes a stream byte", ratio);

@@ -112,6 +112,7 @@ struct config_trainer {
     uint64_t stop_rows;
     double checkpoint_seconds;
     uint32_t keep_checkpoints;
+    int whiten;
     char *http;
     struct config_sae *saes;
     uint32_t saes_count;

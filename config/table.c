@@ -224,6 +224,9 @@ const struct config_option config_options[] = {
      1, 1e6, NULL, "time between two checkpoints, where the sink asks for none before"},
     {"trainer", "keep_checkpoints", OPTION_COUNT, IN(trainer.keep_checkpoints), "2", "checkpoints",
      1, 1000, NULL, "newest ones that are kept"},
+    {"trainer", "whiten", OPTION_CHOICE, IN(trainer.whiten), "false", "", 0, 0, booleans,
+     "whiten rows by the covariance of the first ones, so that no direction is loud; exports have it "
+     "folded in"},
     {"trainer", "http", OPTION_TEXT, IN(trainer.http), "127.0.0.1:0", "", 0, 0, NULL,
      "address of /metrics and /healthz; port 0: any free one, written to RUN/http; off: none"},
 

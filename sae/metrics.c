@@ -4,9 +4,11 @@
 #include "sae/arch/arch.h"
 
 #include "base/err.h"
+#include "sae/whiten.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void add_row(const float *x, const float *first, uint32_t width, double *sum)
 {
@@ -42,7 +44,27 @@ static enum sae_no_fve no_fve_of(double error, double variance)
     return isfinite(error) ? SAE_HAS_FVE : SAE_BROKEN;
 }
 
+/* x' of `rows` rows in their own units: where they are to be whitened, `scratch` (batch, width)
+ * holds what the SAE sees. */
+static int reconstruct(const struct whiten *whiten, struct sae *sae, const float *x, uint32_t rows,
+                       float *scratch, float *out, double *l0, double *l1)
+{
+    uint32_t width = sae->options.width, out_width = sae_out_width(&sae->options);
+    if (!whiten) return sae->arch->machine->forward(sae, x, rows, out, NULL, l0, l1);
+    memcpy(scratch, x, (size_t)rows * width * sizeof *x);
+    whiten_apply(whiten, scratch, rows);
+    int code = sae->arch->machine->forward(sae, scratch, rows, out, NULL, l0, l1);
+    if (!code) whiten_undo(whiten, out, rows, width - out_width);
+    return code;
+}
+
 int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval *eval)
+{
+    return whiten_evaluate(NULL, sae, x, rows, eval);
+}
+
+int whiten_evaluate(const struct whiten *whiten, struct sae *sae, const float *x, uint64_t rows,
+                    struct sae_eval *eval)
 {
     uint32_t row_width = sae->options.width, batch = sae->options.batch_rows;
     uint32_t width = sae_out_width(&sae->options);
@@ -53,7 +75,9 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
     if (rows < batch) batch = (uint32_t)rows;
     float *out = malloc((size_t)batch * width * sizeof *out);
     double *mean = calloc(width, sizeof *mean);
-    int code = out && mean ? ERR_OK : err_set(ERR_NOMEM, "no memory to evaluate");
+    float *scratch = whiten ? malloc((size_t)batch * row_width * sizeof *scratch) : NULL;
+    int code =
+        out && mean && (scratch || !whiten) ? ERR_OK : err_set(ERR_NOMEM, "no memory to evaluate");
     double error = 0, variance = 0, l0 = 0, l1 = 0;
     for (uint64_t r = 0; r < rows && !code; r++)
         add_row(target + r * row_width, target, width, mean);
@@ -61,8 +85,7 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
     for (uint64_t at = 0; at < rows && !code; at += batch) {
         uint32_t n = rows - at < batch ? (uint32_t)(rows - at) : batch;
         double block_l0, block_l1;
-        code = sae->arch->machine->forward(sae, x + at * row_width, n, out, NULL, &block_l0,
-                                           &block_l1);
+        code = reconstruct(whiten, sae, x + at * row_width, n, scratch, out, &block_l0, &block_l1);
         if (code) break;
         for (uint32_t r = 0; r < n; r++) {
             const float *row = target + (at + r) * row_width;
@@ -73,6 +96,7 @@ int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval
         l1 += block_l1;
     }
     free(out);
+    free(scratch);
     free(mean);
     if (code) return code;
     *eval = (struct sae_eval){

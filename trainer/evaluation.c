@@ -87,7 +87,8 @@ int evaluation_make(struct training *t)
     int enough = rows >= TRAINING_FVE_ROWS;
     for (uint32_t i = 0; i < t->plan.saes; i++) {
         if (t->plan.sae[i].arch == SAE_COUNT) continue;
-        int result = sae_evaluate(t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
+        int result =
+            whiten_evaluate(t->whiten, t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
         if (result != ERR_OK) return result;
         if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
         if (enough) tell_no_fve(t, i);

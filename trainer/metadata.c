@@ -1,6 +1,7 @@
 #include "trainer/metadata.h"
 
 #include "trainer/changes.h"
+#include "trainer/whitening.h"
 
 #include <math.h>
 
@@ -126,5 +127,6 @@ json_t *metadata_of(const struct training *t, uint32_t i)
     put_training(t, i, m);
     put_quality(t, i, m);
     put_rows(t, m);
+    if (t->whiten) put(m, "whitening", whitening_json(t));
     return m;
 }

@@ -8,6 +8,7 @@
 #include "trainer/changes.h"
 #include "trainer/metadata.h"
 #include "trainer/warnings.h"
+#include "trainer/whitening.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -120,6 +121,7 @@ static struct export_options export_options_of(const struct training *t, uint32_
     for (uint32_t h = 0; h < d->hooks; h++) names[h] = d->hook[h].name;
     return (struct export_options){
         .scale = t->plan.scale,
+        .whiten = t->whiten,
         .model_name = told[0] ? told : d->model,
         .hook_name = d->hooks == 1 || transcoder ? d->hook[0].name : NULL,
         .hook_name_out = transcoder ? d->hook[1].name : NULL,
@@ -228,6 +230,7 @@ int results_write(struct training *t)
     int result = ERR_OK;
     for (uint32_t i = 0; i < t->plan.saes && result == ERR_OK; i++) result = one_sae(t, i, saes);
     json_t *object = summary(t, saes); /* takes `saes` */
+    if (object && t->whiten) json_object_set_new(object, "whitening", whitening_json(t));
     char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
     json_decref(object);
     snprintf(path, sizeof path, "%s/summary.json", t->dir);

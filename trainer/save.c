@@ -27,6 +27,7 @@ static char *words_encode(const struct save *s)
                   (json_int_t)s->known_from_steps);
     if (words && s->settings) json_object_set(words, "settings", s->settings);
     if (words && s->changes) json_object_set(words, "changes", s->changes);
+    if (words && s->whiten) json_object_set_new(words, "whiten", json_true());
     char *text = words ? json_dumps(words, JSON_INDENT(1)) : NULL;
     json_decref(words);
     return text;
@@ -46,6 +47,7 @@ static int younger_words(json_t *words, struct save *s)
     s->plan.planned_rows = s->plan.is_old ? 0 : (uint64_t)planned_rows;
     s->plan.planned_steps = (uint64_t)planned_steps;
     s->known_from_steps = (uint64_t)known;
+    s->whitened = json_is_true(json_object_get(words, "whiten"));
     s->settings = json_incref(settings);
     s->changes = json_incref(changes);
     return 0;
@@ -97,6 +99,7 @@ static int put_all(struct checkpoint_writer *writer, const struct save *save,
     if (result == ERR_OK)
         result =
             checkpoint_put(writer, SECTION_DESCRIPTOR, save->descriptor, strlen(save->descriptor));
+    if (result == ERR_OK && save->whiten) result = whiten_save(save->whiten, writer);
     if (result == ERR_OK) result = consumer_state_encode(&save->state, &state, &state_bytes);
     if (result == ERR_OK) result = checkpoint_put(writer, SECTION_CONSUMER, state, state_bytes);
     for (uint32_t i = 0; i < save->saes && result == ERR_OK; i++) {
@@ -228,6 +231,11 @@ int save_match(const struct save *s, const struct config *config)
     const struct config_trainer *t = &config->trainer;
     if (s->reuse != t->reuse) return key_differs("trainer.reuse", s->reuse, t->reuse);
     if (s->seed != t->seed) return key_differs("trainer.seed", s->seed, t->seed);
+    if (s->whitened != t->whiten)
+        return err_set(ERR_MISMATCH,
+                       "trainer.whiten was %s when this run began and is %s now; HINT: set it "
+                       "back, or start over with --fresh",
+                       s->whitened ? "true" : "false", t->whiten ? "true" : "false");
     if (s->saes != t->saes_count)
         return key_differs("the number of trainer.saes", s->saes, t->saes_count);
     return ERR_OK;

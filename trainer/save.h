@@ -9,6 +9,7 @@
 #include "buffer/consumer.h"
 #include "config/config.h"
 #include "sae/sae.h"
+#include "sae/whiten.h"
 #include "wiring/plan.h"
 
 #include <jansson.h>
@@ -28,9 +29,11 @@ struct save {
     uint64_t seed;
     struct plan_before plan;
     uint32_t saes;
-    json_t *settings, *changes; /* changes.h; owned after save_read(). NULL on writing: none */
-    uint64_t known_from_steps;  /* changes before it are not known: an older build wrote of them */
-    double seconds;             /* of training so far, over all lives */
+    json_t *settings, *changes;  /* changes.h; owned after save_read(). NULL on writing: none */
+    uint64_t known_from_steps;   /* changes before it are not known: an older build wrote of them */
+    const struct whiten *whiten; /* on writing: NULL where rows are only scaled; borrowed */
+    int whitened;                /* on reading: whether they were */
+    double seconds;              /* of training so far, over all lives */
 };
 
 /* Write a checkpoint of `save` and all SAEs into `folder`, and remove all but the newest `keep`.

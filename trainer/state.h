@@ -6,6 +6,7 @@
 #include "buffer/draw.h"
 #include "sae/cpu/pool.h"
 #include "sae/sae.h"
+#include "sae/whiten.h"
 #include "trainer/held_out.h"
 #include "trainer/history.h"
 #include "trainer/training.h"
@@ -35,6 +36,7 @@ struct training {
     char *descriptor; /* the stream's, as JSON text */
     struct pool *pool;
     struct sae_workspace *workspace; /* of all SAEs, which step in turns */
+    struct whiten *whiten;           /* NULL: rows are only scaled */
     struct draw *draw;
     struct held_out *held_out;
     struct history *history;

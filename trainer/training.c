@@ -10,6 +10,7 @@
 #include "trainer/changes.h"
 #include "trainer/gauges.h"
 #include "trainer/save.h"
+#include "trainer/whitening.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -102,6 +103,7 @@ void training_free(struct training *t)
     json_decref(t->settings);
     json_decref(t->changes);
     sae_workspace_free(t->workspace);
+    whiten_free(t->whiten);
     pool_free(t->pool);
     plan_free(&t->plan);
     pthread_cond_destroy(&t->wake);
@@ -326,18 +328,21 @@ static int open_history(struct training *t, uint64_t steps)
     return result;
 }
 
+static void wait_rows(struct training *t);
+
 static int open_parts(struct training *t, const struct save *save, const struct checkpoint *from)
 {
     int result = pool_new(config_threads(t->config->trainer.threads), &t->pool);
     if (result == ERR_OK) result = sae_workspace_new(&t->workspace);
     if (result == ERR_OK) result = plan_make(t->config, t->descriptor, t->pool, &t->plan);
+    struct draw_options options = result == ERR_OK ? draw_options_of(t) : (struct draw_options){0};
+    if (result == ERR_OK) result = whitening_open(t, &options, from, wait_rows);
     if (result == ERR_OK && from) plan_go_on(&t->plan, &save->plan, save->steps, save->rows);
     if (result == ERR_OK) result = make_saes(t);
     if (result == ERR_OK) result = settle(t, save);
     if (result == ERR_OK) result = not_mended(open_held_out(t, save));
     if (result == ERR_OK) result = open_history(t, save->steps);
     if (result == ERR_OK && from) result = insist_on_place(t, &save->state);
-    struct draw_options options = draw_options_of(t);
     if (result == ERR_OK) result = draw_open(&options, &t->draw);
     if (result == ERR_OK && from) return take_up(t, save, from);
     if (result != ERR_OK) return result;
@@ -369,6 +374,7 @@ static int checkpoint(struct training *t)
 {
     uint64_t begin_ns = process_now_ns();
     struct save save = {.descriptor = t->descriptor,
+                        .whiten = t->whiten,
                         .held_out_rows = held_out_rows(t->held_out),
                         .held_out_hash = held_out_hash(t->held_out),
                         .steps = t->steps,
@@ -479,6 +485,7 @@ static int draw(struct training *t)
     metrics_set(t->options.metrics, GAUGE_WAITING, result == ERR_AGAIN);
     if (result != ERR_OK) return result;
     scale_rows(t);
+    if (t->whiten) whiten_apply(t->whiten, t->values, t->batch.rows);
     double took = training_seconds_since(begin_ns);
     t->times.drawing += took;
     metrics_observe(t->options.metrics, GAUGE_DRAW_SECONDS, took);

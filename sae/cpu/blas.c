@@ -31,6 +31,13 @@ static struct {
     char *(*core_name)(void);
     void *(*take)(int place); /* its own allocator, which gives nothing back: NULL where a build */
     void (*give)(void *area); /* does not show it */
+    void (*dgemm)(CBLAS_ORDER order, CBLAS_TRANSPOSE a_op, CBLAS_TRANSPOSE b_op, blasint m,
+                  blasint n, blasint k, double alpha, const double *a, blasint lda, const double *b,
+                  blasint ldb, double beta, double *c, blasint ldc);
+    void (*dsyevd)(const char *vectors, const char *triangle, const blasint *n, double *a,
+                   const blasint *lda, double *values, double *work, const blasint *work_count,
+                   blasint *integers, const blasint *integers_count, blasint *info,
+                   size_t vectors_bytes, size_t triangle_bytes); /* Fortran */
 } blas;
 
 static int find(const char *name, void *function)
@@ -103,6 +110,47 @@ void blas_sgemm(int m, int n, int k, float alpha, struct blas_matrix a, struct b
     blas.sgemm(CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans,
                b.transposed ? CblasTrans : CblasNoTrans, m, n, k, alpha, a.values, a.stride,
                b.values, b.stride, beta, c, ldc);
+}
+
+int blas_open_double(void)
+{
+    pthread_mutex_lock(&opening);
+    int code = blas.library ? find("cblas_dgemm", &blas.dgemm)
+                            : err_set(ERR_STATE, "OpenBLAS is not loaded");
+    if (!code && find("dsyevd_", &blas.dsyevd) != ERR_OK) {
+        void *lapack = dlopen("liblapack.so.3", RTLD_NOW | RTLD_LOCAL);
+        *(void **)&blas.dsyevd = lapack ? dlsym(lapack, "dsyevd_") : NULL;
+        if (!blas.dsyevd)
+            code = err_set(ERR_NOTFOUND, "no LAPACK with dsyevd, which whitening needs; HINT: "
+                                         "install libopenblas0 or liblapack3");
+    }
+    pthread_mutex_unlock(&opening);
+    return code;
+}
+
+void blas_dgemm(int m, int n, int k, const double *a, int lda, int a_transposed, const double *b,
+                int ldb, double beta, double *c, int ldc)
+{
+    blas.dgemm(CblasRowMajor, a_transposed ? CblasTrans : CblasNoTrans, CblasNoTrans, m, n, k, 1, a,
+               lda, b, ldb, beta, c, ldc);
+}
+
+size_t blas_eigen_doubles(int n)
+{
+    return 1 + 6 * (size_t)n + 2 * (size_t)n * (size_t)n;
+}
+
+/* Columns of Fortran are our rows. */
+int blas_eigen(int n, double *a, double *values, double *work, size_t work_doubles)
+{
+    blasint size = n, info = 0, count = (blasint)work_doubles, integers_count = 3 + 5 * size;
+    blasint *integers = malloc((size_t)integers_count * sizeof *integers);
+    if (!integers) return err_set(ERR_NOMEM, "no memory for eigenvalues");
+    blas.dsyevd("V", "L", &size, a, &size, values, work, &count, integers, &integers_count, &info,
+                1, 1);
+    free(integers);
+    if (info != 0) return err_set(ERR_STATE, "the eigenvalues of %d values do not converge", n);
+    return ERR_OK;
 }
 
 enum { NARROW, AVX2, AVX512 }; /* registers, as far as they matter here */

@@ -9,6 +9,7 @@
 #ifndef SLUICE_SAE_CPU_BLAS_H
 #define SLUICE_SAE_CPU_BLAS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Load it, and take the work areas of `threads` callers. Again with as many or fewer: nothing is
@@ -25,5 +26,18 @@ struct blas_matrix {
 };
 void blas_sgemm(int m, int n, int k, float alpha, struct blas_matrix a, struct blas_matrix b,
                 float beta, float *c, int ldc);
+
+/* What whitening alone needs, after blas_open(): double products, and LAPACK's dsyevd out of the
+ * same library (out of liblapack, where it has none). ERR_NOTFOUND: there is none. */
+int blas_open_double(void);
+/* C (m, n) += op(A) B; row-major, op(A) is (m, k) and B (k, n); a_transposed: A lies as (k, m).
+ * After blas_open_double() alone, as is the next. */
+void blas_dgemm(int m, int n, int k, const double *a, int lda, int a_transposed, const double *b,
+                int ldb, double beta, double *c, int ldc);
+/* Eigenvalues (n), ascending, of the symmetric A (n, n); row i of A becomes the eigenvector of the
+ * i-th. `work` has blas_eigen_doubles(n) values, 2 n^2 at least. ERR_STATE: it does not converge;
+ * ERR_NOMEM. */
+size_t blas_eigen_doubles(int n);
+int blas_eigen(int n, double *a, double *values, double *work, size_t work_doubles);
 
 #endif

@@ -16,16 +16,17 @@
 #ifndef SLUICE_SAE_EXPORT_EXPORT_H
 #define SLUICE_SAE_EXPORT_EXPORT_H
 
-#include "sae/sae.h"
+#include "sae/whiten.h"
 
 #include <jansson.h>
 
 struct export_options {
-    const float *scale;     /* (width): what raw rows are multiplied by before training; NULL = 1 */
-    const char *model_name; /* NULL = unknown, here and below */
-    const char *hook_name;  /* resid_post.15 and its like are written in the loader's own words
+    const float *scale; /* (width): what raw rows are multiplied by before training; NULL = 1 */
+    const struct whiten *whiten; /* what scaled rows went through before training; NULL = nothing */
+    const char *model_name;      /* NULL = unknown, here and below */
+    const char *hook_name;       /* resid_post.15 and its like are written in the loader's own words
                              * (sae/export/hook_names.h); of a transcoder what goes in */
-    const char *hook_name_out;     /* transcoder */
+    const char *hook_name_out;   /* transcoder */
     const char *const *hook_names; /* crosscoder: (hooks) */
     uint32_t context_tokens;
     int prepends_bos;

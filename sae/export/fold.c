@@ -57,11 +57,10 @@ static float *floats(int wanted, size_t count, int *missing)
     return block;
 }
 
-int fold_weights(const struct sae *sae, const struct export_options *options, struct folded *folded)
+/* Of scaled rows into those of raw ones. */
+static int fold_scale(const struct sae_options *o, struct sae_parameters p,
+                      const struct export_options *options, struct folded *folded)
 {
-    const struct sae_options *o = sae_options(sae);
-    struct sae_parameters p = sae_parameters(sae);
-    if (!p.w_enc) return err_set(ERR_STATE, "%s has no weights to export", sae_arch_name(o->arch));
     uint32_t width = sae_out_width(o), out = o->width - width;
     uint32_t width_in = sae_in_width(o);
     size_t features = o->features;
@@ -92,6 +91,19 @@ int fold_weights(const struct sae *sae, const struct export_options *options, st
     if (to.w_skip) fold_skip(&p, options, out, &to);
     *folded = to;
     return ERR_OK;
+}
+
+int fold_weights(const struct sae *sae, const struct export_options *options, struct folded *folded)
+{
+    const struct sae_options *o = sae_options(sae);
+    struct sae_parameters p = sae_parameters(sae), unwhitened;
+    if (!p.w_enc) return err_set(ERR_STATE, "%s has no weights to export", sae_arch_name(o->arch));
+    if (!options->whiten) return fold_scale(o, p, options, folded);
+    int code = whiten_fold(options->whiten, o, &p, &unwhitened);
+    if (code) return code;
+    code = fold_scale(o, unwhitened, options, folded);
+    whiten_fold_free(&unwhitened);
+    return code;
 }
 
 void fold_free(struct folded *folded)
