@@ -52,6 +52,7 @@ static int take(const json_t *summary, const json_t *sae, struct outcome *o)
     kind(sae, o->arch, sizeof o->arch);
     o->features = number(sae, "features");
     o->lambda = number(sae, "lambda");
+    o->target_l0 = number(sae, "target_l0");
     o->k = number(sae, "k");
     o->lr = number(sae, "lr");
     o->decoder_lr_factor = number(sae, "decoder_lr_factor");

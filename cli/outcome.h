@@ -14,7 +14,7 @@ struct outcome_point {
 struct outcome { /* NaN: not known, or nothing to this architecture */
     char name[64];
     char arch[64]; /* of a transcoder or crosscoder with its activation: "crosscoder/topk" */
-    double features, k, lambda, lr, decoder_lr_factor, seed, rows;
+    double features, k, lambda, target_l0, lr, decoder_lr_factor, seed, rows;
     double flops; /* of the whole training */
     double loss, mse, fve, l0, dead;
     char *changes;               /* remarks_cell() of its own and the trainer's */

@@ -37,7 +37,8 @@ static void sparsity(FILE *out, const struct outcome *o)
     char text[48] = "-";
     if (isfinite(o->k)) snprintf(text, sizeof text, "k %.0f", o->k);
     if (isfinite(o->lambda)) snprintf(text, sizeof text, "lambda %g", o->lambda);
-    fprintf(out, "  %12s", text);
+    if (isfinite(o->target_l0)) snprintf(text, sizeof text, "L0 %g", o->target_l0);
+    fprintf(out, "  %13s", text);
 }
 
 static void print_table(const struct outcomes *all, FILE *out)
@@ -47,8 +48,8 @@ static void print_table(const struct outcomes *all, FILE *out)
         if ((int)strlen(all->one[i].name) > wide) wide = (int)strlen(all->one[i].name);
         if ((int)strlen(all->one[i].arch) > wide_arch) wide_arch = (int)strlen(all->one[i].arch);
     }
-    fprintf(out, "%-*s  %-*s  %9s  %12s  %9s  %6s  %13s  %9s  %10s  %7s  %7s  %7s\n", wide, "sae",
-            wide_arch, "arch", "features", "k or lambda", "lr", "seed", "rows", "FLOPs", "loss",
+    fprintf(out, "%-*s  %-*s  %9s  %13s  %9s  %6s  %13s  %9s  %10s  %7s  %7s  %7s\n", wide, "sae",
+            wide_arch, "arch", "features", "k, lambda, L0", "lr", "seed", "rows", "FLOPs", "loss",
             "FVE", "L0", "dead");
     for (size_t i = 0; i < all->count; i++) {
         const struct outcome *o = &all->one[i];

@@ -181,6 +181,11 @@ static int check_hooks(const struct config *c, uint32_t index)
     return ERR_OK;
 }
 
+static int is_given(const struct config *c, uint32_t index, const char *key)
+{
+    return c->origins->given[index][config_option_find(CONFIG_SAES, key)] != CONFIG_ABSENT;
+}
+
 static int check_sae(const struct config *c, uint32_t index)
 {
     const struct config_sae *sae = &c->trainer.saes[index];
@@ -208,6 +213,13 @@ static int check_sae(const struct config *c, uint32_t index)
     if (o->lambda < 0 || o->lambda_ramp < 0)
         return fail_sae(c, index, o->lambda < 0 ? "lambda" : "lambda_ramp",
                         "must be 0 or more, or -1 for the architecture's own");
+    if (o->target_l0 > o->features)
+        return fail_sae(c, index, "target_l0", "%g is more than features (%u)", o->target_l0,
+                        o->features);
+    if (o->target_l0 > 0 && o->arch == SAE_JUMPRELU && is_given(c, index, "lambda"))
+        return fail_sae(c, index, "lambda",
+                        "is given beside target_l0, which takes its place; HINT: leave one of them "
+                        "out");
     if (o->warmup + o->decay > 1)
         return fail_sae(c, index, "warmup",
                         "warmup and decay together are more than the whole run");

@@ -35,6 +35,7 @@ static json_t *settings_of_sae(const struct sae_options *o)
     }
     put(s, "lambda", json_real(o->lambda));
     put(s, "lambda_ramp", json_real(o->lambda_ramp));
+    put(s, "target_l0", json_real(o->target_l0));
     if (kind != SAE_JUMPRELU) return s;
     put(s, "bandwidth", json_real(o->bandwidth));
     put(s, "pre_act_coefficient", json_real(o->pre_act_coefficient));

@@ -70,6 +70,7 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     json_object_set_new(object, "activation", json_string(sae_arch_name(sae_activation(o))));
     json_object_set_new(object, "k", config_sae_uses(c, "k") ? json_integer(o->k) : json_null());
     json_object_set_new(object, "lambda", number(config_sae_uses(c, "lambda") ? o->lambda : NAN));
+    json_object_set_new(object, "target_l0", number(o->target_l0 > 0 ? o->target_l0 : NAN));
     json_object_set_new(object, "lr", number(o->learning_rate));
     json_object_set_new(object, "decoder_lr_factor", number(o->decoder_lr_factor));
     json_object_set_new(object, "seed", json_integer((json_int_t)o->seed));

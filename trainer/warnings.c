@@ -32,10 +32,20 @@ static void revival_of_jumprelu(const struct sae_options *o, char *out, size_t b
              o->lambda, unit, fmin(o->lambda / 4, unit / 100), o->learning_rate);
 }
 
+static void revival_of_target(const struct sae_options *o, char *out, size_t bytes)
+{
+    snprintf(out, bytes,
+             "raise target_l0 (%g), take fewer features (%u), or train on more rows (a longer "
+             "corpus, trainer.reuse)",
+             o->target_l0, o->features);
+}
+
 /* By architecture, or activation of a transcoder or crosscoder. */
 static void revival(const struct sae_options *o, char *out, size_t bytes)
 {
-    if (sae_keeps_largest(o)) {
+    if (o->target_l0 > 0) {
+        revival_of_target(o, out, bytes);
+    } else if (sae_keeps_largest(o)) {
         revival_of_largest(o, out, bytes);
     } else if (sae_activation(o) == SAE_JUMPRELU) {
         revival_of_jumprelu(o, out, bytes);

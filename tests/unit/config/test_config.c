@@ -176,6 +176,12 @@ static void test_checks_between_options(void **state)
             "saes.1.name", "twice");
     refuses(NAME "trainer: {saes: [{arch: l1, features: 8, lambda: -0.5}]}\n", NULL, "lambda",
             "-1 for");
+    refuses(NAME "trainer: {saes: [{arch: l1, features: 8, target_l0: 9}]}\n", NULL, "target_l0",
+            "9 is more than features (8)");
+    refuses(NAME "trainer: {saes: [{arch: jumprelu, features: 8, target_l0: 4, lambda: 3}]}\n",
+            NULL, "lambda", "beside target_l0");
+    refuses(NAME "trainer: {saes: [{arch: topk, features: 8, k: 2, target_l0: 4}]}\n", NULL,
+            "target_l0", "means nothing to topk");
     refuses(NAME "trainer: {saes: [{arch: l1, features: 8, lambda_ramp: -0.1}]}\n", NULL,
             "lambda_ramp", "-1 for");
     refuses(NAME "trainer: {saes: [{arch: l1, features: 8, warmup: 0.9}]}\n", NULL, "warmup");

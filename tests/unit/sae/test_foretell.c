@@ -34,10 +34,22 @@ static void lambda_has_a_proportion(void **state)
     assert_non_null(strstr(text, "HINT: set lambda to about 0.24"));
 }
 
+static void a_target_has_no_lambda(void **state)
+{
+    (void)state;
+    char text[512];
+    struct sae_options o;
+    sae_options_default(SAE_JUMPRELU, &o);
+    o.width = 24;
+    o.target_l0 = 4;
+    assert_int_equal(foretell_lambda(&o, text, sizeof text), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lambda_has_a_proportion),
+        cmocka_unit_test(a_target_has_no_lambda),
     };
     return cmocka_run_group_tests_name("foretell", tests, NULL, NULL);
 }

@@ -70,6 +70,10 @@ static void most_features_dead(void **state)
         facts.l0 = NAN;
         says(&facts, 1, "33 of 64", keys[arch]);
     }
+    struct warnings_facts aimed = facts_of(SAE_JUMPRELU);
+    options.target_l0 = 4;
+    aimed.dead = 33;
+    says(&aimed, 1, "33 of 64", "raise target_l0 (4)");
     struct warnings_facts counter = facts_of(SAE_COUNT);
     counter.dead = 64;
     counter.l0 = 0;
