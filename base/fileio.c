@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,21 +150,6 @@ int file_replace(const char *path, const void *data, size_t size)
         return code;
     }
     return dir_sync_of(path);
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-int dir_remove(const char *path)
-{
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-        return io_error("cannot remove folder", path);
-    return ERR_OK;
 }
 
 /* What a lock says: nothing yet, or a process. pid[bytes] gets it; 0: the file is something else.

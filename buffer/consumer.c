@@ -154,21 +154,6 @@ int consumer_state_decode(const void *data, size_t bytes, struct consumer_state 
     return ERR_OK;
 }
 
-int consumer_state_copy(const struct consumer_state *from, struct consumer_state *to)
-{
-    *to = *from;
-    to->producer = malloc(from->producers * sizeof *from->producer + 1);
-    to->slab = malloc(from->slabs * sizeof *from->slab + 1);
-    if (!to->producer || !to->slab) {
-        consumer_state_free(to);
-        return err_set(ERR_NOMEM, "no memory to copy a consumer state");
-    }
-    if (from->producers)
-        memcpy(to->producer, from->producer, from->producers * sizeof *from->producer);
-    if (from->slabs) memcpy(to->slab, from->slab, from->slabs * sizeof *from->slab);
-    return ERR_OK;
-}
-
 void consumer_state_free(struct consumer_state *state)
 {
     free(state->producer);

@@ -61,8 +61,6 @@ struct consumer_state {
  * ERR_NOMEM. */
 int consumer_state_encode(const struct consumer_state *state, void **data, size_t *bytes);
 int consumer_state_decode(const void *data, size_t bytes, struct consumer_state *state);
-/* A copy with arrays of its own. ERR_NOMEM. */
-int consumer_state_copy(const struct consumer_state *from, struct consumer_state *to);
 /* Frees the arrays and zeroes *state. */
 void consumer_state_free(struct consumer_state *state);
 

@@ -355,16 +355,12 @@ void draw_finish(struct draw *d)
     d->finished = 1;
 }
 
-uint64_t draw_missing(const struct draw *d)
-{
-    return d->missing;
-}
-
 struct draw_gauges draw_gauges(const struct draw *d)
 {
     return (struct draw_gauges){
         .slabs = d->options.look ? d->state.slabs : d->table.stored, /* a look reads no slab */
         .active_slabs = d->table.active.count,
+        .missing_slabs = d->missing,
         .rows_left = d->table.rows_left,
         .rows_drawn = d->table.rows_drawn,
         .rows_held_out = d->table.rows_held_out,

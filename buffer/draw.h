@@ -80,14 +80,13 @@ int draw_resume(struct draw *draw, const struct consumer_state *state);
  * known count as skipped. No batch after it. */
 void draw_finish(struct draw *draw);
 
-/* Frames that this consumer still needs, that its producer has passed and that are not stored: they
- * must be made again. 0 in normal life; above 0, as of the last draw_next, after a resume from a
- * state older than the one slabs were freed by, or after the buffer was lost. Then publish the
- * present state with consumer_write(), so that the sink sets the producers back (coverage_rewind).
- * Drawing goes on meanwhile. */
-uint64_t draw_missing(const struct draw *draw);
-
 struct draw_gauges {
+    /* Slabs that this consumer still needs, that their producer has passed and that are not stored:
+     * they must be made again. 0 in normal life; above 0, as of the last draw_next, after a resume
+     * from a state older than the one slabs were freed by, or after the buffer was lost. Then
+     * publish the present state with consumer_write(), so that the sink sets the producers back
+     * (coverage_rewind). Drawing goes on meanwhile. */
+    uint64_t missing_slabs;
     uint64_t slabs, active_slabs, rows_left;          /* rows with a draw left, each counted once */
     uint64_t rows_drawn, rows_held_out, rows_skipped; /* as in consumer_state */
     uint64_t capacity_rows;

@@ -12,8 +12,9 @@
 
 enum { PLACE_BYTES = 320 };
 
-void config_origin_text(const struct config *config, const char *section, const char *key,
-                        char *out, size_t bytes)
+/* "FILE:LINE: SECTION.KEY", "--set: SECTION.KEY" or "FILE: SECTION.KEY (default)": out[bytes]. */
+static void config_origin_text(const struct config *config, const char *section, const char *key,
+                               char *out, size_t bytes)
 {
     int index = config_option_find(section, key);
     struct config_origin origin = {0};

@@ -65,9 +65,6 @@ struct config_origins {
     /* enum config_given: how the option, by index in the table, stands in that item */
     unsigned char given[CONFIG_MAX_SAES][CONFIG_OPTIONS_MAX];
 };
-/* "FILE:LINE: SECTION.KEY", "--set: SECTION.KEY" or "FILE: SECTION.KEY (default)": out[bytes]. */
-void config_origin_text(const struct config *config, const char *section, const char *key,
-                        char *out, size_t bytes);
 
 /* Index of an option in the table, -1 if there is none. */
 int config_option_find(const char *section, const char *key);

@@ -246,11 +246,16 @@ int llama_runner_run(struct llama_runner *r, const int32_t *tokens, uint32_t cou
     return ERR_OK;
 }
 
+static int has_tokenizer(const struct llama_runner *r)
+{
+    return llama_vocab_type(r->vocab) != LLAMA_VOCAB_TYPE_NONE;
+}
+
 int llama_runner_tokenize(void *arg, const char *text, size_t size, const int32_t **tokens,
                           size_t *count)
 {
     struct llama_runner *r = arg;
-    if (!llama_runner_has_tokenizer(r))
+    if (!has_tokenizer(r))
         return err_set(ERR_USAGE,
                        "%s has no tokenizer, so no text can be put into it; HINT: take a model "
                        "that has one, or give token ids (capture.tokens_field)",
@@ -278,16 +283,6 @@ int llama_runner_tokenize(void *arg, const char *text, size_t size, const int32_
 int32_t llama_runner_tokens(const struct llama_runner *r)
 {
     return llama_vocab_n_tokens(r->vocab);
-}
-
-int llama_runner_has_tokenizer(const struct llama_runner *r)
-{
-    return llama_vocab_type(r->vocab) != LLAMA_VOCAB_TYPE_NONE;
-}
-
-int32_t llama_runner_layers(const struct llama_runner *r)
-{
-    return llama_model_n_layer(r->model);
 }
 
 const struct llama_special *llama_runner_special(const struct llama_runner *r)
@@ -339,7 +334,7 @@ static int try_tokenizer(struct llama_runner *r)
     char text[16384];
     const int32_t *tokens;
     size_t count;
-    if (!llama_runner_has_tokenizer(r)) return ERR_OK;
+    if (!has_tokenizer(r)) return ERR_OK;
     return llama_runner_tokenize(r, text, characters(text), &tokens, &count);
 }
 
@@ -361,8 +356,8 @@ static int try_all(struct llama_trial *trial, void *arg, void *answer)
     float *values = malloc((size_t)options.context_tokens * width * sizeof *values);
     if (!values) return err_set(ERR_NOMEM, "no memory for rows of a trial");
     snprintf(facts->precision, sizeof facts->precision, "%s", r->precision);
-    facts->layers = llama_runner_layers(r);
-    facts->has_tokenizer = llama_runner_has_tokenizer(r);
+    facts->layers = llama_model_n_layer(r->model);
+    facts->has_tokenizer = has_tokenizer(r);
     return llama_runner_run(r, tokens, options.context_tokens, values);
 }
 

@@ -60,8 +60,6 @@ int llama_runner_tokenize(void *arg, const char *text, size_t size, const int32_
 
 /* Tokens of its vocabulary, 0 to so many less one; 0 where it has none. */
 int32_t llama_runner_tokens(const struct llama_runner *runner);
-int llama_runner_has_tokenizer(const struct llama_runner *runner);
-int32_t llama_runner_layers(const struct llama_runner *runner); /* of the model that was loaded */
 
 const struct llama_special *llama_runner_special(const struct llama_runner *runner);
 /* llama_special_is() */

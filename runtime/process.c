@@ -100,11 +100,6 @@ struct link_hub *process_hub(struct process *p)
     return p->hub;
 }
 
-int process_draining(const struct process *p)
-{
-    return p->draining;
-}
-
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t;

@@ -76,7 +76,6 @@ const struct options *process_options(const struct process *process);
 const char *process_name(const struct process *process);
 struct metrics *process_metrics(struct process *process);
 struct link_hub *process_hub(struct process *process);
-int process_draining(const struct process *process);
 
 /* End the loop after the present callback. ERR_OK: exit code 0; an error: its text (read now) is
  * logged and the exit code is err_exit_code(). The first error wins. Loop thread. */

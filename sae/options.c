@@ -26,7 +26,9 @@ int sae_arch_by_name(const char *name)
     return -1;
 }
 
-int sae_arch_of_hooks(enum sae_arch arch)
+/* Whether it is a shape on several hooks, transcoder or crosscoder, with an activation of its own.
+ */
+static int sae_arch_of_hooks(enum sae_arch arch)
 {
     return (archs[arch].uses & SAE_ACTIVATION) != 0;
 }

@@ -72,9 +72,6 @@ enum sae_arch { SAE_ARCH_TABLE(SAE_ARCH_CONSTANT) SAE_ARCHS /* how many there ar
 /* "l1", "topk", ..., "unknown"; and back: -1 if there is none of that name. */
 const char *sae_arch_name(enum sae_arch arch);
 int sae_arch_by_name(const char *name);
-/* Whether it is a shape on several hooks, transcoder or crosscoder, with an activation of its own.
- */
-int sae_arch_of_hooks(enum sae_arch arch);
 /* What a transcoder's (topk) or crosscoder's (l1) features are like unless told otherwise; of the
  * others, the architecture itself. Whose defaults are asked for below. */
 enum sae_arch sae_arch_activation(enum sae_arch arch);

@@ -1,4 +1,5 @@
 #include "tests/e2e/harness.h"
+#include "tests/dir_remove.h"
 
 #include "base/fileio.h"
 #include "buffer/consumer.h"

@@ -7,8 +7,8 @@
  */
 #include "base/rng.h"
 #include "base/safetensors.h"
-#include "sae/truth.h"
 #include "tests/e2e/harness.h"
+#include "tests/truth.h"
 #include "tests/unit/sae/helper.h"
 
 #include <setjmp.h>

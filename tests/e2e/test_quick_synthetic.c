@@ -7,8 +7,8 @@
  * with 192 features, K 8, rate 3e-3, and jumprelu and gated.
  */
 #include "base/safetensors.h"
-#include "sae/truth.h"
 #include "tests/e2e/harness.h"
+#include "tests/truth.h"
 
 #include <math.h>
 #include <setjmp.h>

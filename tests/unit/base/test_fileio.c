@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "tests/dir_remove.h"
 
 static char folder[64];
 

@@ -153,7 +153,7 @@ static void an_ended_stream_is_drawn_to_the_last_row(void **state)
     assert_int_equal(s->producer[0].lowest, 22);
     assert_int_equal(s->producer[0].cursor.document, t.rows);
     assert_int_equal(s->rows_drawn + 2 * s->rows_held_out, 2 * t.rows);
-    assert_int_equal(draw_missing(draw), 0);
+    assert_int_equal(draw_gauges(draw).missing_slabs, 0);
     draw_close(draw);
     store_close(store);
     tally_free(&t);
@@ -367,13 +367,13 @@ static void a_slab_that_comes_again_goes_on_where_it_was(void **state)
     draw = open_draw(&options);
     assert_ok(draw_resume(draw, &s));
     assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
-    assert_true(draw_missing(draw) > 0 && draw_missing(draw) <= 10);
+    assert_true(draw_gauges(draw).missing_slabs > 0 && draw_gauges(draw).missing_slabs <= 10);
     /* One by one; it draws what there is only when the stream has ended. */
     for (uint64_t n = 10; n >= 1; n--) rig_fill(store, &o, 0, n, n + 1);
     rig_state(store, 1, 0, 1);
     draw_to_the_end(draw, &t);
     assert_exact(&t, 2);
-    assert_int_equal(draw_missing(draw), 0);
+    assert_int_equal(draw_gauges(draw).missing_slabs, 0);
     consumer_state_free(&s);
     draw_close(draw);
     store_close(store);
@@ -404,7 +404,7 @@ static void a_finished_slab_is_not_missed(void **state)
     draw = open_draw(&options);
     assert_ok(draw_resume(draw, &s));
     assert_ok(next(draw, BATCH, &t, &b));
-    assert_int_equal(draw_missing(draw), 0);
+    assert_int_equal(draw_gauges(draw).missing_slabs, 0);
     draw_to_the_end(draw, &t);
     assert_exact(&t, 2);
     consumer_state_free(&s);
@@ -512,7 +512,7 @@ static void held_out_rows_do_not_wait_for_a_gap(void **state)
     assert_int_equal(s.producer[0].harvested, 1);
     for (n = 5; n < capacity + 5; n++) assert_true(consumer_finished(&s, 0, n));
     for (n = 1; n < 5; n++) assert_false(consumer_finished(&s, 0, n));
-    assert_int_equal(draw_missing(draw), 4);
+    assert_int_equal(draw_gauges(draw).missing_slabs, 4);
     draw_close(draw);
     uint64_t ids[] = {1, 2, 3, 4, 5, 6, 7, 8};
     free_all(store, ids, 8);
@@ -709,7 +709,7 @@ static void assert_live_end(struct draw *draw, struct tally *t, uint64_t numbers
     assert_int_equal(consumer_finished_slabs(c), numbers);
     assert_int_equal(c->slabs, 0);
     assert_int_equal(c->finished, 1);
-    assert_int_equal(draw_missing(draw), 0);
+    assert_int_equal(draw_gauges(draw).missing_slabs, 0);
 }
 
 /* A trainer was away while slabs that it had drawn from in part were replaced, and others came and

@@ -339,7 +339,7 @@ static void trainer_step(struct world *w, struct trainer *t)
         fail_msg("draw_next: %s: %s", err_str(result), err_text());
     }
     if (b.checkpoint_request > t->answered || rng_below(&w->rng, 40) == 0) trainer_checkpoint(w, t);
-    if (draw_missing(t->draw) > 0 && t->newest.state) {
+    if (draw_gauges(t->draw).missing_slabs > 0 && t->newest.state) {
         struct consumer_state state;
         assert_ok(consumer_state_decode(t->newest.state, t->newest.bytes, &state));
         assert_ok(consumer_write(rig_dir, &state));
@@ -481,7 +481,7 @@ static void freeing_without_checkpoints_loses_rows(void **state)
         trainer_step(&w, &w.trainer[0]);
     }
     assert_false(w.trainer[0].done);
-    assert_true(draw_missing(w.trainer[0].draw) > 0);
+    assert_true(draw_gauges(w.trainer[0].draw).missing_slabs > 0);
     assert_true(wrong_rows(&w, &w.trainer[0]) > 0);
     world_free(&w);
 }

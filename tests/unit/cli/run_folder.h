@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "config/config.h"
+#include "tests/dir_remove.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -13,6 +13,7 @@
 #include "base/fileio.h"
 #include "sae/checkpoint.h"
 #include "sae/dictionary.h"
+#include "tests/dir_remove.h"
 
 #include "helper.h"
 

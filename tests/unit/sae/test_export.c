@@ -13,6 +13,7 @@
 #include "base/safetensors.h"
 #include "sae/dictionary.h"
 #include "sae/export/export.h"
+#include "tests/dir_remove.h"
 
 #include "helper.h"
 

@@ -12,7 +12,7 @@
 #include "sae/cpu/lists.h"
 #include "sae/cpu/pool.h"
 #include "sae/schedule.h"
-#include "sae/truth.h"
+#include "tests/truth.h"
 
 #include "helper.h"
 #include "laid.h"
@@ -182,7 +182,7 @@ static void recovery_of_the_same_directions_is_one(void **state)
     enum { TRUE = 20, WIDTH = 9, FOUND = 31 };
     float truth[TRUE * WIDTH], found[FOUND * WIDTH];
     struct rng rng;
-    double mmcs, mcc;
+    double mmcs = -1, mcc = -1;
     rng_seed(&rng, 4);
     random_directions(&rng, truth, TRUE, WIDTH);
     random_directions(&rng, found, FOUND, WIDTH);
@@ -220,7 +220,7 @@ static void the_matching_is_the_best_of_all(void **state)
     rng_seed(&rng, 5);
     for (int trial = 0; trial < 50; trial++) {
         float a[N * WIDTH], b[M * WIDTH], gain[N * M];
-        double mcc;
+        double mcc = -1;
         random_directions(&rng, a, N, WIDTH);
         random_directions(&rng, b, M, WIDTH);
         for (int i = 0; i < N; i++)

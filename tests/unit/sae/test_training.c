@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "sae/dictionary.h"
-#include "sae/truth.h"
+#include "tests/truth.h"
 
 #include "helper.h"
 

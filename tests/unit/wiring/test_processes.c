@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "config/made.h"
 #include "proto/message.h"
+#include "tests/dir_remove.h"
 #include "wiring/processes.h"
 
 #include <setjmp.h>

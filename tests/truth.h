@@ -1,13 +1,18 @@
-#include "sae/truth.h"
+/*
+ * How well a dictionary found known directions. Directions are rows of (count, D) matrices; their
+ * norms do not matter.
+ */
+#ifndef SLUICE_TESTS_TRUTH_H
+#define SLUICE_TESTS_TRUTH_H
 
 #include "base/err.h"
-
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 /* Cosines (a_count, b_count) of two sets of directions; the caller frees them. */
-static float *cosines(const float *a, uint32_t a_count, const float *b, uint32_t b_count,
-                      uint32_t width)
+static inline float *cosines(const float *a, uint32_t a_count, const float *b, uint32_t b_count,
+                             uint32_t width)
 {
     float *out = malloc((size_t)a_count * b_count * sizeof *out);
     double *norm = malloc(b_count * sizeof *norm);
@@ -36,8 +41,10 @@ static float *cosines(const float *a, uint32_t a_count, const float *b, uint32_t
     return out;
 }
 
-int truth_mmcs(const float *truth, uint32_t true_count, const float *found, uint32_t found_count,
-               uint32_t width, double *mmcs)
+/* Mean over the true directions of the best cosine with a found one (MMCS). Takes
+ * true_count * found_count * width multiplications. ERR_NOMEM; ERR_LIMIT: no directions. */
+static inline int truth_mmcs(const float *truth, uint32_t true_count, const float *found,
+                             uint32_t found_count, uint32_t width, double *mmcs)
 {
     if (true_count == 0 || found_count == 0) return err_set(ERR_LIMIT, "no directions to compare");
     float *cosine = cosines(truth, true_count, found, found_count, width);
@@ -65,7 +72,7 @@ struct matching {
     uint8_t *done;
 };
 
-static void add_row(struct matching *s, const float *gain, uint32_t row, uint32_t m)
+static inline void add_row(struct matching *s, const float *gain, uint32_t row, uint32_t m)
 {
     uint32_t column = 0;
     s->row_of[0] = row;
@@ -104,7 +111,7 @@ static void add_row(struct matching *s, const float *gain, uint32_t row, uint32_
 }
 
 /* Sum of |gain| (n, m) over the best matching of all n rows; negative: no memory. */
-static double best_matching(const float *gain, uint32_t n, uint32_t m)
+static inline double best_matching(const float *gain, uint32_t n, uint32_t m)
 {
     struct matching s = {
         .row_price = calloc((size_t)n + 1, sizeof(double)),
@@ -130,8 +137,10 @@ static double best_matching(const float *gain, uint32_t n, uint32_t m)
     return sum;
 }
 
-int truth_mcc(const float *truth, uint32_t true_count, const float *found, uint32_t found_count,
-              uint32_t width, double *mcc)
+/* Mean |cosine| under the one-to-one matching that makes it largest (MCC; Hungarian method), over
+ * the smaller of the two counts. Takes min^2 * max steps after the products. Same errors. */
+static inline int truth_mcc(const float *truth, uint32_t true_count, const float *found,
+                            uint32_t found_count, uint32_t width, double *mcc)
 {
     if (true_count == 0 || found_count == 0) return err_set(ERR_LIMIT, "no directions to compare");
     int swap = true_count > found_count;
@@ -143,3 +152,5 @@ int truth_mcc(const float *truth, uint32_t true_count, const float *found, uint3
     *mcc = sum / n;
     return ERR_OK;
 }
+
+#endif
