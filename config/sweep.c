@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
     return sae_arch_uses(sae->options.arch, sae_activation(&sae->options), key);
 }
 
-/* "lr0.001"; of architecture and features the value alone. Only characters of names. */
+/* "lr0.001", "target_l0-32"; of architecture and features the value alone. Only characters of names. */
 static int key_and_value(const struct config_option *option, const struct config_sae *sae,
                          char *out, size_t bytes)
 {
@@ -40,6 +41,7 @@ static int key_and_value(const struct config_option *option, const struct config
     FILE *text = fmemopen(out, bytes, "w");
     if (!text) return err_set(ERR_NOMEM, "no memory for the configuration");
     if (!plain) fputs(option->key, text);
+    if (!plain && isdigit((unsigned char)option->key[strlen(option->key) - 1])) fputc('-', text);
     int result = config_value_print(option, sae, text);
     if (fclose(text) != 0 && result == ERR_OK)
         result = err_set(ERR_NOMEM, "no memory for the configuration");

@@ -349,6 +349,8 @@ static void test_lists(void **state)
     names_are("my-l1-8-lambda1e06", "my-l1-8-lambda0.5", "my-l1-9-lambda1e06", "my-l1-9-lambda0.5",
               "my-gated-8-lambda1e06", "my-gated-8-lambda0.5", "my-gated-9-lambda1e06",
               "my-gated-9-lambda0.5");
+    accepts(NAME "trainer: {saes: [{arch: gated, features: 64, target_l0: [4, 8]}]}\n", NULL);
+    names_are("gated-64-target_l0-4", "gated-64-target_l0-8");
     /* Defaults are each autoencoder's own. */
     accepts(NAME "trainer: {saes: [{arch: [l1, jumprelu], features: 8}]}\n", NULL);
     assert_true(config->trainer.saes[0].options.lambda == 5 &&
