@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { LINE = 64 };
 
@@ -43,6 +45,14 @@ void *arena_take(struct arena *arena, size_t count, size_t bytes)
     return at;
 }
 
+/* Rows of weights are fetched in any order: in pages of 4 KiB each would miss the processor's table
+ * of pages. Where the kernel has none to give, they stay as they are. */
+static void ask_for_huge_pages(char *block, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = page - (uintptr_t)block % page;
+    if (bytes > skip) madvise(block + skip, (bytes - skip) / page * page, MADV_HUGEPAGE);
+}
+
 /* calloc() gives large blocks as pages that come when they are touched: lists that never fill take
  * none. */
 int arena_open(struct arena *arena)
@@ -51,6 +61,7 @@ int arena_open(struct arena *arena)
     arena->block = calloc(1, size + LINE);
     if (!arena->block) return err_set(ERR_NOMEM, "no memory for %zu bytes of an SAE", size);
     arena->base = (char *)arena->block + LINE - (uintptr_t)arena->block % LINE;
+    if (!arena->shared) ask_for_huge_pages(arena->block, size);
     arena->size = size;
     arena->used = 0;
     return ERR_OK;

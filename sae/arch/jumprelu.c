@@ -56,7 +56,8 @@ static void gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32
     (void)second;
     const struct sae_options *o = d->e.options;
     double scale = 2.0 / d->e.rows, lambda = d->lambda / d->e.rows;
-    double below = o->pre_act_coefficient / d->e.rows, cost = d->cost / d->e.rows;
+    double below = o->pre_act_coefficient / d->e.rows,
+           per_count = d->cost / d->e.rows / o->bandwidth;
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t i = 0; i < m; i++) {
             size_t at = (size_t)r * m + i;
@@ -74,7 +75,7 @@ static void gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32
                 sums[i].norm += below * (theta - value);
             }
             double by_f = scale * df[at] + lambda * tanh_scale * norm * slope;
-            double by_count = near ? cost / o->bandwidth : 0;
+            double by_count = near ? per_count : 0;
             sums[i].threshold -= by_f * ramp + by_count;
             df[at] = (float)(by_f * (active + ramp) + by_count - (active ? 0 : below * norm));
             y[at] = active ? y[at] : 0;
