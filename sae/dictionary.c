@@ -157,18 +157,7 @@ static uint32_t silent(const struct sae *sae, uint64_t rows)
 
 static struct sae_parameters parameters(const struct sae *sae)
 {
-    const struct encoder *e = &((const struct dictionary *)sae->state)->e;
-    return (struct sae_parameters){
-        .w_enc = e->w.w_enc,
-        .w_dec = e->w.w_dec,
-        .b_enc = e->w.b_enc,
-        .b_dec = e->w.b_dec,
-        .w_skip = e->w.w_skip,
-        .threshold = e->threshold,
-        .r_mag = e->w.r_mag,
-        .b_mag = e->w.b_mag,
-        .centred = e->subtracts,
-    };
+    return encoder_parameters(&((const struct dictionary *)sae->state)->e);
 }
 
 static const char *screen(const struct sae *sae)

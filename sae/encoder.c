@@ -77,6 +77,21 @@ void encoder_derive(struct encoder *e)
     }
 }
 
+struct sae_parameters encoder_parameters(const struct encoder *e)
+{
+    return (struct sae_parameters){
+        .w_enc = e->w.w_enc,
+        .w_dec = e->w.w_dec,
+        .b_enc = e->w.b_enc,
+        .b_dec = e->w.b_dec,
+        .w_skip = e->w.w_skip,
+        .threshold = e->threshold,
+        .r_mag = e->w.r_mag,
+        .b_mag = e->w.b_mag,
+        .centred = e->subtracts,
+    };
+}
+
 void encoder_take(struct encoder *e, const float *x, uint32_t rows)
 {
     e->x = x;

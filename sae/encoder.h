@@ -94,6 +94,9 @@ void pairs_free(struct pairs *pairs);
  * BLAS, another order of the same sum. */
 void encoder_decode(struct encoder *e, const float *x, const struct pairs *pairs, float *out);
 
+/* Its weights, to read; they live as long. */
+struct sae_parameters encoder_parameters(const struct encoder *e);
+
 /* For the files of this folder. */
 
 /* Facts and kernels; nothing is allocated. The options must live as long. */

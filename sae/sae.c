@@ -157,6 +157,11 @@ struct sae_parameters sae_parameters(const struct sae *sae)
                                           : (struct sae_parameters){0};
 }
 
+struct sae_view sae_view(const struct sae *sae)
+{
+    return (struct sae_view){&sae->options, sae_parameters(sae)};
+}
+
 int sae_save(const struct sae *sae, struct checkpoint_writer *writer, const char *name)
 {
     int code = saved_options_put(writer, name, &sae->options);

@@ -120,6 +120,14 @@ struct sae_parameters {
 };
 struct sae_parameters sae_parameters(const struct sae *sae);
 
+/* What an export, or whoever else only reads an SAE, needs of it. Options and weights are those of
+ * the SAE, or of the model (sae/model.h), and live as long. */
+struct sae_view {
+    const struct sae_options *options;
+    struct sae_parameters weights;
+};
+struct sae_view sae_view(const struct sae *sae);
+
 /* `count`: how often a row was trained on. */
 uint32_t sae_count_of(const struct sae *sae, uint64_t sequence, uint32_t position);
 /* Calls visit for every counter, in order of (sequence, position); stops at the first result other

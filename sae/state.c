@@ -1,4 +1,5 @@
 /* The sections of a checkpoint that hold an SAE in training. */
+#include "sae/state.h"
 #include "base/err.h"
 #include "sae/dictionary.h"
 #include "sae/saved.h"
@@ -56,48 +57,66 @@ static int check_target(const char *name, const void *data, size_t bytes)
                    t.multiplier);
 }
 
+int state_find(const struct checkpoint *checkpoint, const char *name, const struct encoder *e,
+               struct state_weights *found)
+{
+    const void *progress_data;
+    struct progress progress;
+    size_t bytes = e->w.count * sizeof(float), n, threshold_bytes = e->features * sizeof(float);
+    struct state_weights s = {0};
+    int code = saved_find(checkpoint, name, "progress", sizeof progress, &progress_data, &n);
+    if (!code) code = saved_find(checkpoint, name, "weights", bytes, &s.weights, &n);
+    if (!code && e->arch->way == WAY_BATCH)
+        code = saved_find(checkpoint, name, "threshold", threshold_bytes, &s.thresholds, &n);
+    if (!code) code = check_values(name, "weights", s.weights, e->w.count, -FLT_MAX);
+    if (!code && s.thresholds)
+        code = check_values(name, "threshold", s.thresholds, e->features, -FLT_MAX);
+    if (code) return code;
+    memcpy(&progress, progress_data, sizeof progress);
+    s.steps = progress.steps;
+    s.skipped = progress.skipped;
+    s.density = progress.density >= 0 && progress.density <= 1 ? progress.density : 1;
+    *found = s;
+    return ERR_OK;
+}
+
+void state_take(struct encoder *e, const struct state_weights *found)
+{
+    memcpy(e->w.all, found->weights, e->w.count * sizeof *e->w.all);
+    if (found->thresholds)
+        memcpy(e->threshold, found->thresholds, e->features * sizeof *e->threshold);
+    encoder_derive(e);
+}
+
 int state_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name)
 {
     struct dictionary *d = sae->state;
-    const void *progress_data, *weights, *moment1, *moment2, *silent, *threshold, *floor;
+    struct state_weights found;
+    const void *moment1, *moment2, *silent, *floor, *target = NULL;
     size_t bytes = d->e.w.count * sizeof(float), n;
-    struct progress progress;
-    int code = saved_find(checkpoint, name, "progress", sizeof progress, &progress_data, &n);
-    if (!code) code = saved_find(checkpoint, name, "weights", bytes, &weights, &n);
+    int code = state_find(checkpoint, name, &d->e, &found);
     if (!code) code = saved_find(checkpoint, name, "moment1", bytes, &moment1, &n);
     if (!code) code = saved_find(checkpoint, name, "moment2", bytes, &moment2, &n);
     if (!code)
         code = saved_find(checkpoint, name, "silent_rows", d->e.features * sizeof *d->silent_rows,
                           &silent, &n);
-    size_t threshold_bytes = d->e.features * sizeof *d->e.threshold;
-    if (!code && d->e.arch->way == WAY_BATCH)
-        code = saved_find(checkpoint, name, "threshold", threshold_bytes, &threshold, &n);
     if (!code && d->e.arch->way == WAY_BATCH)
         code = saved_find(checkpoint, name, "floor", sizeof d->floor, &floor, &n);
-    if (!code) code = check_values(name, "weights", weights, d->e.w.count, -FLT_MAX);
     if (!code) code = check_values(name, "moment1", moment1, d->e.w.count, -FLT_MAX);
     if (!code) code = check_values(name, "moment2", moment2, d->e.w.count, 0);
-    if (!code && d->e.arch->way == WAY_BATCH)
-        code = check_values(name, "threshold", threshold, d->e.features, -FLT_MAX);
-    const void *target = NULL; /* where there was none before it begins anew */
+    /* where there was no target before it begins anew */
     if (!code && sae->options.target_l0 > 0 &&
         saved_find(checkpoint, name, "target", SIZE_MAX, &target, &n) == ERR_OK)
         code = check_target(name, target, n);
     if (code) return code;
-    memcpy(&progress, progress_data, sizeof progress);
-    if (!(progress.density >= 0 && progress.density <= 1)) progress.density = 1;
-    memcpy(d->e.w.all, weights, bytes);
+    state_take(&d->e, &found);
     memcpy(d->m.all, moment1, bytes);
     memcpy(d->v.all, moment2, bytes);
     memcpy(d->silent_rows, silent, d->e.features * sizeof *d->silent_rows);
-    if (d->e.arch->way == WAY_BATCH) {
-        memcpy(d->e.threshold, threshold, threshold_bytes);
-        memcpy(&d->floor, floor, sizeof d->floor);
-    }
+    if (d->e.arch->way == WAY_BATCH) memcpy(&d->floor, floor, sizeof d->floor);
     if (target) memcpy(&d->target, target, sizeof d->target);
-    sae->steps = progress.steps;
-    sae->skipped = progress.skipped;
-    d->density = progress.density;
-    encoder_derive(&d->e);
+    sae->steps = found.steps;
+    sae->skipped = found.skipped;
+    d->density = found.density;
     return ERR_OK;
 }

@@ -39,16 +39,16 @@ struct export_options {
  * `transcoder` for l1, `jumprelu_transcoder` for batchtopk, `skip_...` with a skip. Makes the
  * folder; replaces each file whole. ERR_STATE (`count` has no weights; SAELens has no transcoder of
  * topk and no crosscoder), ERR_IO, ERR_NOSPC, ERR_NOMEM. Blocks on the disk. */
-int export_saelens(const struct sae *sae, const struct export_options *options, const char *dir);
+int export_saelens(struct sae_view sae, const struct export_options *options, const char *dir);
 
 /* DIR/HOOK/cfg.json and DIR/HOOK/sae.safetensors, HOOK as sparsify names hookpoints (layers.15).
  * ERR_STATE for all but topk and transcoders of topk whose two widths are the same: sparsify has no
  * others. */
-int export_sparsify(const struct sae *sae, const struct export_options *options, const char *dir);
+int export_sparsify(struct sae_view sae, const struct export_options *options, const char *dir);
 
 /* DIR/cfg.json and DIR/weights.safetensors of a transcoder or crosscoder, as docs/EXPORTS.md lays
  * down. ERR_STATE: another architecture; else as export_saelens(). */
-int export_hooks(const struct sae *sae, const struct export_options *options, const char *dir);
+int export_hooks(struct sae_view sae, const struct export_options *options, const char *dir);
 
 /* Whether a layout has this SAE, so that its export gives no ERR_STATE. */
 int export_saelens_has(const struct sae_options *options);
@@ -59,6 +59,6 @@ int export_hooks_has(const struct sae_options *options);
  * ERR_NOMEM. */
 int export_saelens_python(const char *dir, char **text);
 int export_sparsify_python(const struct export_options *options, const char *dir, char **text);
-int export_hooks_python(const struct sae *sae, const char *dir, char **text);
+int export_hooks_python(struct sae_view sae, const char *dir, char **text);
 
 #endif

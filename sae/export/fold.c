@@ -93,10 +93,10 @@ static int fold_scale(const struct sae_options *o, struct sae_parameters p,
     return ERR_OK;
 }
 
-int fold_weights(const struct sae *sae, const struct export_options *options, struct folded *folded)
+int fold_weights(struct sae_view sae, const struct export_options *options, struct folded *folded)
 {
-    const struct sae_options *o = sae_options(sae);
-    struct sae_parameters p = sae_parameters(sae), unwhitened;
+    const struct sae_options *o = sae.options;
+    struct sae_parameters p = sae.weights, unwhitened;
     if (!p.w_enc) return err_set(ERR_STATE, "%s has no weights to export", sae_arch_name(o->arch));
     if (!options->whiten) return fold_scale(o, p, options, folded);
     int code = whiten_fold(options->whiten, o, &p, &unwhitened);

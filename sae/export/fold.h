@@ -22,8 +22,7 @@ struct folded {
 float *fold_transposed(const float *matrix, uint32_t rows, uint32_t columns);
 
 /* ERR_STATE: no weights; ERR_NOMEM. fold_free() frees. */
-int fold_weights(const struct sae *sae, const struct export_options *options,
-                 struct folded *folded);
+int fold_weights(struct sae_view sae, const struct export_options *options, struct folded *folded);
 void fold_free(struct folded *folded);
 
 /* Put into `object` (NULL: nothing is done) what the options tell beside, where it has no such key.

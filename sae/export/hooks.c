@@ -120,11 +120,11 @@ static int write_parts(const struct folded *w, uint32_t hooks, const char *path)
     return code;
 }
 
-int export_hooks(const struct sae *sae, const struct export_options *options, const char *dir)
+int export_hooks(struct sae_view sae, const struct export_options *options, const char *dir)
 {
     char path[PATH_MAX];
     struct folded folded;
-    const struct sae_options *o = sae_options(sae);
+    const struct sae_options *o = sae.options;
     if (!export_hooks_has(o))
         return err_set(ERR_STATE, "a %s is neither transcoder nor crosscoder of at most %d hooks",
                        sae_arch_name(o->arch), MAX_HOOKS);
@@ -140,9 +140,9 @@ int export_hooks(const struct sae *sae, const struct export_options *options, co
     return code;
 }
 
-int export_hooks_python(const struct sae *sae, const char *dir, char **text)
+int export_hooks_python(struct sae_view sae, const char *dir, char **text)
 {
-    const struct sae_options *o = sae_options(sae);
+    const struct sae_options *o = sae.options;
     char path[PATH_MAX], keep[96] = "pre.relu()";
     snprintf(path, sizeof path, "%.*s/weights.safetensors", PATH_MAX - 32, dir);
     if (o->activation == SAE_BATCHTOPK) snprintf(keep, sizeof keep, "pre * (pre > w['threshold'])");
@@ -152,7 +152,7 @@ int export_hooks_python(const struct sae *sae, const char *dir, char **text)
                  o->k);
     json_t *quoted = json_string(path);
     char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
-    const char *centre = sae_parameters(sae).centred ? " - w[f'b_dec.{i}']" : "";
+    const char *centre = sae.weights.centred ? " - w[f'b_dec.{i}']" : "";
     char pre[160] = "activations @ w['W_enc.0']";
     if (o->arch == SAE_CROSSCODER) /* a tensor for each hook */
         snprintf(pre, sizeof pre, "sum((x%s) @ w[f'W_enc.{i}'] for i, x in enumerate(activations))",

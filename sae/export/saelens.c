@@ -29,10 +29,10 @@ static json_t *hook_name(const char *name)
     return json_string(hook_name_of_transformer_lens(name, translated) ? translated : name);
 }
 
-static json_t *configuration(const struct sae *sae, const struct folded *folded,
+static json_t *configuration(struct sae_view sae, const struct folded *folded,
                              const struct export_options *options)
 {
-    const struct sae_options *o = sae_options(sae);
+    const struct sae_options *o = sae.options;
     json_t *metadata = json_pack("{s:s, s:s, s:o, s:o, s:I, s:b, s:n}",                 //
                                  "sae_lens_version", "6.0.0",                           //
                                  "sae_lens_training_version", "sluice " SLUICE_VERSION, //
@@ -94,16 +94,16 @@ int export_saelens_has(const struct sae_options *o)
     return arch_of(o)->saelens != NULL;
 }
 
-int export_saelens(const struct sae *sae, const struct export_options *options, const char *dir)
+int export_saelens(struct sae_view sae, const struct export_options *options, const char *dir)
 {
     char path[PATH_MAX];
     struct folded folded;
     if ((size_t)snprintf(path, sizeof path, "%s/sae_weights.safetensors", dir) >= sizeof path)
         return err_set(ERR_IO, "path too long: %s", dir);
-    if (!export_saelens_has(sae_options(sae)))
+    if (!export_saelens_has(sae.options))
         return err_set(ERR_STATE, "SAELens has no place for a %s%s",
-                       sae_arch_name(sae_options(sae)->arch),
-                       sae_options(sae)->arch == SAE_TRANSCODER ? " of topk" : "");
+                       sae_arch_name(sae.options->arch),
+                       sae.options->arch == SAE_TRANSCODER ? " of topk" : "");
     int code = fold_weights(sae, options, &folded);
     if (code) return code;
     code = dir_make(dir, 0700);

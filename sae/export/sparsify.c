@@ -83,13 +83,13 @@ int export_sparsify_has(const struct sae_options *o)
     return arch_of(o)->sparsify && arch_of(o)->sparsify(o);
 }
 
-int export_sparsify(const struct sae *sae, const struct export_options *options, const char *dir)
+int export_sparsify(struct sae_view sae, const struct export_options *options, const char *dir)
 {
     char folder[PATH_MAX], path[PATH_MAX];
     struct folded folded;
-    if (!export_sparsify_has(sae_options(sae)))
+    if (!export_sparsify_has(sae.options))
         return err_set(ERR_STATE, "sparsify knows no %s like this; HINT: take another export",
-                       sae_arch_name(sae_options(sae)->arch));
+                       sae_arch_name(sae.options->arch));
     int code = hook_dir(options, dir, folder, sizeof folder);
     if (!code) code = fold_weights(sae, options, &folded);
     if (code) return code;
@@ -97,7 +97,7 @@ int export_sparsify(const struct sae *sae, const struct export_options *options,
     snprintf(path, sizeof path, "%.*s/sae.safetensors", PATH_MAX - 32, folder);
     if (!code) code = write_weights(&folded, path);
     snprintf(path, sizeof path, "%.*s/cfg.json", PATH_MAX - 32, folder);
-    if (!code) code = fold_write_json(path, configuration(sae_options(sae), options));
+    if (!code) code = fold_write_json(path, configuration(sae.options, options));
     fold_free(&folded);
     return code;
 }

@@ -54,7 +54,7 @@ static double found(const struct run *run, const char *sae, const char *file, co
     char path[2 * HARNESS_PATH_BYTES];
     static float w_dec[FEATURES * WIDTH];
     struct safetensors *weights;
-    double mmcs;
+    double mmcs = -1;
     snprintf(path, sizeof path, "%s/main/export/%s/%s", run->state, sae, file);
     if (safetensors_open(path, &weights) != 0) fail_msg("cannot open %s", path);
     const struct safetensors_tensor *t = safetensors_find(weights, tensor);

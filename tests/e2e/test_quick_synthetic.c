@@ -62,7 +62,7 @@ static double found_share(const struct run *run, const char *sae)
 {
     char path[2 * HARNESS_PATH_BYTES];
     uint32_t true_count, found_count, width;
-    double mmcs;
+    double mmcs = -1;
     snprintf(path, sizeof path, "%s/truth.safetensors", run->state);
     float *truth = load(path, "directions", &true_count, &width);
     snprintf(path, sizeof path, "%s/main/export/%s/saelens/sae_weights.safetensors", run->state,

@@ -169,20 +169,20 @@ static void write_exports(const struct sae *sae, const float *scale, const char 
     char dir[4096], *lines;
     if (export_saelens_has(o)) {
         snprintf(dir, sizeof dir, "%s/saelens", folder);
-        must(export_saelens(sae, &options, dir));
+        must(export_saelens(sae_view(sae), &options, dir));
         must(export_saelens_python(dir, &lines));
         write_lines(folder, "saelens", lines);
     }
     if (export_sparsify_has(o)) {
         snprintf(dir, sizeof dir, "%s/sparsify", folder);
-        must(export_sparsify(sae, &options, dir));
+        must(export_sparsify(sae_view(sae), &options, dir));
         must(export_sparsify_python(&options, dir, &lines));
         write_lines(folder, "sparsify", lines);
     }
     if (export_hooks_has(o)) {
         snprintf(dir, sizeof dir, "%s/hooks", folder);
-        must(export_hooks(sae, &options, dir));
-        must(export_hooks_python(sae, dir, &lines));
+        must(export_hooks(sae_view(sae), &options, dir));
+        must(export_hooks_python(sae_view(sae), dir, &lines));
         write_lines(folder, "hooks", lines);
     }
     json_decref(metadata);

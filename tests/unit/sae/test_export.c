@@ -132,7 +132,7 @@ static void check_saelens(enum sae_arch arch, int two_hooks)
     int alone = arch == SAE_L1 || arch == SAE_JUMPRELU || arch == SAE_GATED;
     int gates = arch == SAE_GATED;
     snprintf(dir, sizeof dir, "%s/a/b", folder);
-    assert_int_equal(export_saelens(sae, &options, dir), ERR_OK);
+    assert_int_equal(export_saelens(sae_view(sae), &options, dir), ERR_OK);
     snprintf(path, sizeof path, "%s/sae_weights.safetensors", dir);
     assert_int_equal(tensors_of(path), 4 + jumps + 2 * gates);
     memset(threshold, 0, sizeof threshold);
@@ -197,7 +197,7 @@ static void sparsify_gets_raw_weights(void **state)
         .scale = scale, .hook_name = "resid_post.15", .context_tokens = 512};
     char path[256];
     static float w_enc[F * D], w_dec[F * D], b_enc[F], b_dec[D], zeros[F];
-    assert_int_equal(export_sparsify(sae, &options, folder), ERR_OK);
+    assert_int_equal(export_sparsify(sae_view(sae), &options, folder), ERR_OK);
     snprintf(path, sizeof path, "%s/layers.15/sae.safetensors", folder);
     read_tensor(path, "encoder.weight", w_enc, F * D);
     read_tensor(path, "encoder.bias", b_enc, F);
@@ -238,7 +238,7 @@ static void metadata_goes_into_every_layout(void **state)
                   "hook_name", "another", "sae_lens_version", "1.0");
     struct export_options options = {
         .model_name = "smol", .hook_name = "model.layers.15", .metadata = told};
-    assert_int_equal(export_saelens(sae, &options, folder), ERR_OK);
+    assert_int_equal(export_saelens(sae_view(sae), &options, folder), ERR_OK);
     told_in("cfg.json", "smol");
     char path[256];
     snprintf(path, sizeof path, "%s/cfg.json", folder);
@@ -247,7 +247,7 @@ static void metadata_goes_into_every_layout(void **state)
                         "blocks.15.hook_resid_post");
     assert_string_equal(json_string_value(json_object_get(metadata, "sae_lens_version")), "6.0.0");
     json_decref(cfg);
-    assert_int_equal(export_sparsify(sae, &options, folder), ERR_OK);
+    assert_int_equal(export_sparsify(sae_view(sae), &options, folder), ERR_OK);
     told_in("layers.15/cfg.json", "smol");
     sae_free(sae);
     struct sae_options o;
@@ -257,7 +257,7 @@ static void metadata_goes_into_every_layout(void **state)
     o.features = F;
     o.k = K;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
-    assert_int_equal(export_hooks(sae, &options, folder), ERR_OK);
+    assert_int_equal(export_hooks(sae_view(sae), &options, folder), ERR_OK);
     told_in("cfg.json", "smol");
     sae_free(sae);
     json_decref(told);
@@ -269,12 +269,12 @@ static void what_has_no_layout_is_refused(void **state)
     struct export_options options = {0};
     struct sae_options o;
     struct sae *sae = trained(SAE_L1, 0);
-    assert_int_equal(export_sparsify(sae, &options, folder), ERR_STATE);
+    assert_int_equal(export_sparsify(sae_view(sae), &options, folder), ERR_STATE);
     sae_free(sae);
     sae_options_default(SAE_COUNT, &o);
     o.width = D;
     assert_int_equal(sae_new(&o, &sae), ERR_OK);
-    assert_int_equal(export_saelens(sae, &options, folder), ERR_STATE);
+    assert_int_equal(export_saelens(sae_view(sae), &options, folder), ERR_STATE);
     sae_free(sae);
 }
 

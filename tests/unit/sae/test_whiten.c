@@ -228,7 +228,7 @@ static void check_kind(int kind, struct pool *pool)
     whiten_undo(w, out, ROWS, first);
     assert_int_equal(whiten_evaluate(w, sae, scaled, ROWS, &eval), ERR_OK);
     struct export_options options = {.scale = scale, .whiten = w};
-    assert_int_equal(fold_weights(sae, &options, &folded), ERR_OK);
+    assert_int_equal(fold_weights(sae_view(sae), &options, &folded), ERR_OK);
     for (int r = 0; r < ROWS; r++) {
         double row[D];
         folded_row(&folded, rows + (size_t)r * D, acts + (size_t)r * F, row);
