@@ -16,5 +16,5 @@ may_wiring  := sae/options.h engine runtime config proto base
 may_capture := wiring engine runtime config proto base
 may_broker  := wiring/link.h wiring/processes.h runtime config proto base
 may_sink    := wiring/link.h wiring/processes.h buffer runtime config proto base
-may_trainer := wiring/link.h wiring/plan.h wiring/processes.h wiring/sections.h sae buffer runtime config proto base
+may_trainer := wiring/link.h wiring/plan.h wiring/processes.h wiring/provenance.h wiring/sections.h sae buffer runtime config proto base
 may_cli     := wiring sae engine buffer runtime config proto base

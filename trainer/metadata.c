@@ -2,6 +2,7 @@
 
 #include "trainer/changes.h"
 #include "trainer/whitening.h"
+#include "wiring/provenance.h"
 
 #include <math.h>
 
@@ -77,46 +78,6 @@ static void put_quality(const struct training *t, uint32_t i, json_t *m)
     put_count(m, "dead_window_tokens", o->dead_window_rows);
 }
 
-static json_t *hooks(const struct descriptor *d)
-{
-    json_t *list = json_array();
-    for (uint32_t h = 0; h < d->hooks; h++) {
-        json_t *hook = json_object();
-        put_text(hook, "name", d->hook[h].name);
-        put_count(hook, "width", d->hook[h].width);
-        put_number(hook, "folded_scale", d->hook[h].scale);
-        put_number(hook, "norm_median", d->hook[h].norm_median);
-        put_number(hook, "norm_limit", d->hook[h].norm_limit > 0 ? d->hook[h].norm_limit : NAN);
-        json_array_append_new(list, hook);
-    }
-    return list;
-}
-
-static const char *dtype_text(uint8_t dtype)
-{
-    if (dtype == DTYPE_F32) return "float32";
-    return dtype == DTYPE_BF16 ? "bfloat16" : "int8";
-}
-
-static void put_rows(const struct training *t, json_t *m)
-{
-    const struct descriptor *d = &t->plan.descriptor;
-    put_text(m, "dataset_path", t->config->stream.dataset);
-    put_text(m, "model_file", d->model);
-    put_text(m, "engine", d->engine);
-    put_text(m, "model_precision", d->precision);
-    put_text(m, "model_source_precision", d->source_precision);
-    put(m, "model_layers_kept", d->layers_kept ? json_integer(d->layers_kept) : json_null());
-    put_number(m, "model_prepared_fve", d->prepared_fve != 0 ? d->prepared_fve : NAN);
-    put_text(m, "row_dtype", dtype_text(d->dtype));
-    put(m, "hooks", hooks(d));
-    put_number(m, "max_norm_ratio", d->max_norm_ratio > 0 ? d->max_norm_ratio : NAN);
-    put(m, "keeps_special_tokens", json_boolean(d->keep_special));
-    put(m, "keeps_first_tokens", json_boolean(d->keep_sinks));
-    put(m, "sheds_under_load", json_boolean(d->shed));
-    put_count(m, "held_out_one_in", d->held_out_one_in);
-}
-
 json_t *metadata_of(const struct training *t, uint32_t i)
 {
     json_t *m = json_object();
@@ -126,7 +87,7 @@ json_t *metadata_of(const struct training *t, uint32_t i)
     put_text(m, "sae", t->config->trainer.saes[i].name);
     put_training(t, i, m);
     put_quality(t, i, m);
-    put_rows(t, m);
+    provenance_put(m, &t->plan.descriptor, t->config->stream.dataset);
     if (t->whiten) put(m, "whitening", whitening_json(t));
     return m;
 }

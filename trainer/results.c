@@ -144,14 +144,14 @@ static int export_one(const struct training *t, uint32_t i, const char *layout, 
              layout);
     int result;
     if (strcmp(layout, "saelens") == 0) {
-        result = export_saelens(t->sae[i], &options, folder);
+        result = export_saelens(sae_view(t->sae[i]), &options, folder);
         if (result == ERR_OK) result = export_saelens_python(folder, &python);
     } else if (strcmp(layout, "sparsify") == 0) {
-        result = export_sparsify(t->sae[i], &options, folder);
+        result = export_sparsify(sae_view(t->sae[i]), &options, folder);
         if (result == ERR_OK) result = export_sparsify_python(&options, folder, &python);
     } else {
-        result = export_hooks(t->sae[i], &options, folder);
-        if (result == ERR_OK) result = export_hooks_python(t->sae[i], folder, &python);
+        result = export_hooks(sae_view(t->sae[i]), &options, folder);
+        if (result == ERR_OK) result = export_hooks_python(sae_view(t->sae[i]), folder, &python);
     }
     if (result != ERR_OK) return result;
     json_array_append_new(

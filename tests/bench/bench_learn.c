@@ -176,7 +176,7 @@ static void export_all(const struct run *run, uint64_t step)
     char path[4096];
     for (uint32_t i = 0; i < run->saes; i++) {
         snprintf(path, sizeof path, "%s/%u/%llu", run->out, i, (unsigned long long)step);
-        must(export_saelens(run->sae[i], &(struct export_options){0}, path));
+        must(export_saelens(sae_view(run->sae[i]), &(struct export_options){0}, path));
     }
 }
 
