@@ -17,4 +17,7 @@ int buffer_verify_command(const struct options *options, const struct config *co
 int consumer_list_command(const struct options *options, const struct config *config);
 int consumer_drop_command(const struct options *options, const struct config *config);
 
+/* `export`: FILE need not be a configuration, so it loads what it is given itself. */
+int export_command(const struct options *options);
+
 #endif

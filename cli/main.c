@@ -15,6 +15,12 @@ static const struct option_spec status_options[] = {
     {"json", NULL, "print the broker's document as it is"},
 };
 
+static const struct option_spec export_options[] = {
+    {"to", "LAYOUT", "saelens, sparsify, or hooks (our own, of transcoders and crosscoders)"},
+    {"sae", "NAME", "of several autoencoders this one alone"},
+    {"consumer", "NAME", "of several consumers this one's; the first declared one unless told"},
+};
+
 static const struct command_spec commands[] = {
     {.name = "up",
      .meaning = "run the whole pipeline on this machine; run again, it goes on where it stopped",
@@ -29,6 +35,14 @@ static const struct command_spec commands[] = {
      .meaning = "what a running pipeline is doing",
      .options = status_options,
      .options_count = 1},
+    {.name = "export",
+     .arguments = "DIR",
+     .arguments_min = 1,
+     .arguments_max = 1,
+     .meaning = "write the weights of a run's newest checkpoint into DIR, also while the run goes "
+                "on; FILE may be a checkpoint, or a folder of checkpoints, too",
+     .options = export_options,
+     .options_count = 3},
     {.name = "buffer info", .meaning = "what lies in the shuffle buffer"},
     {.name = "buffer verify", .meaning = "check every slab of the buffer against its checksum"},
     {.name = "consumer list", .meaning = "who draws from the buffer, and how far each is"},
@@ -38,11 +52,18 @@ static const struct command_spec commands[] = {
      .arguments_max = 1,
      .meaning = "forget a consumer that is gone for good; what it alone needed is then freed"},
 };
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum { COMMANDS = sizeof commands / sizeof commands[0], EXPORT = 4 };
 
 static int (*const actions[COMMANDS])(const struct options *, const struct config *) = {
-    up_command,          sweep_command,         check_command,         status_command,
-    buffer_info_command, buffer_verify_command, consumer_list_command, consumer_drop_command,
+    up_command,
+    sweep_command,
+    check_command,
+    status_command,
+    NULL /* export */,
+    buffer_info_command,
+    buffer_verify_command,
+    consumer_list_command,
+    consumer_drop_command,
 };
 
 static const struct program_spec program = {
@@ -60,12 +81,15 @@ static const struct program_spec program = {
                 "sluice up run.yaml\n"
                 "sluice up run.yaml --fresh --set trainer.reuse=4\n"
                 "sluice sweep sweep.yaml\n"
-                "sluice status run.yaml\n",
+                "sluice status run.yaml\n"
+                "sluice export run.yaml --to saelens ~/saes/mine\n",
 };
 
 static int act(const struct options *options)
 {
     struct config *config;
+    if (options->command == &commands[EXPORT] && !options->print_config && !options->check)
+        return export_command(options);
     int result = config_load(options->file, options->sets, options->sets_count, &config);
     if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
     if (options->print_config) {

@@ -85,6 +85,16 @@ const struct whiten_facts *whiten_facts(const struct whiten *w)
     return &w->facts;
 }
 
+json_t *whiten_json(const struct whiten *whiten)
+{
+    const struct whiten_facts *f = whiten_facts(whiten);
+    json_t *floored = json_array();
+    for (uint32_t h = 0; h < f->hooks; h++)
+        json_array_append_new(floored, json_integer((json_int_t)f->hook[h].floored));
+    return json_pack("{s:s, s:f, s:I, s:o}", "method", "zca", "floor", WHITEN_FLOOR, "rows",
+                     (json_int_t)f->rows, "floored_directions", floored);
+}
+
 struct work {
     const struct whiten *whiten;
     const float *blocks;

@@ -17,6 +17,8 @@
 
 #include "sae/sae.h"
 
+#include <jansson.h>
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -87,6 +89,9 @@ struct whiten_facts {
     } hook[WHITEN_MAX_HOOKS];
 };
 const struct whiten_facts *whiten_facts(const struct whiten *whiten);
+
+/* The same for people, as exports and summaries have it. NULL: no memory. The caller decrefs. */
+json_t *whiten_json(const struct whiten *whiten);
 
 struct checkpoint;
 struct checkpoint_writer;

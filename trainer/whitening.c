@@ -105,11 +105,5 @@ int whitening_open(struct training *t, const struct draw_options *draw,
 
 json_t *whitening_json(const struct training *t)
 {
-    if (!t->whiten) return json_null();
-    const struct whiten_facts *f = whiten_facts(t->whiten);
-    json_t *floored = json_array();
-    for (uint32_t h = 0; h < f->hooks; h++)
-        json_array_append_new(floored, json_integer((json_int_t)f->hook[h].floored));
-    return json_pack("{s:s, s:f, s:I, s:o}", "method", "zca", "floor", WHITEN_FLOOR, "rows",
-                     (json_int_t)f->rows, "floored_directions", floored);
+    return t->whiten ? whiten_json(t->whiten) : json_null();
 }

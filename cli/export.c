@@ -1,0 +1,216 @@
+/*
+ * `sluice export`: the weights of a checkpoint in the layouts that others load. A checkpoint is only
+ * read, so that the trainer that writes it is not disturbed.
+ */
+#include "sae/export/export.h"
+#include "base/err.h"
+#include "base/fileio.h"
+#include "cli/commands.h"
+#include "cli/saved.h"
+#include "sae/model.h"
+#include "wiring/provenance.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct target {
+    const char *name;
+    int (*has)(const struct sae_options *options);
+    int (*write)(struct sae_view sae, const struct export_options *options, const char *dir);
+    const char *others; /* what to say of an SAE that it has no place for */
+};
+
+static const struct target targets[] = {
+    {"saelens", export_saelens_has, export_saelens, "--to hooks"},
+    {"sparsify", export_sparsify_has, export_sparsify, "--to saelens"},
+    {"hooks", export_hooks_has, export_hooks, "--to saelens"},
+};
+enum { TARGETS = sizeof targets / sizeof targets[0] };
+
+static const struct target *target_of(const char *name)
+{
+    for (int i = 0; i < TARGETS; i++)
+        if (strcmp(targets[i].name, name) == 0) return &targets[i];
+    err_set(ERR_USAGE, "--to %s: there is no such layout; HINT: saelens, sparsify or hooks", name);
+    return NULL;
+}
+
+/* ---- the folder: written beside its place, and put there whole ---- */
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void give_up(const char *folder)
+{
+    nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static int put_in_place(const char *folder, const char *dir)
+{
+    if (rename(folder, dir) == 0) return dir_sync_of(dir);
+    int is_full = errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR;
+    return err_set(is_full ? ERR_USAGE : ERR_IO, "cannot put the export into %s: %s%s", dir,
+                   strerror(errno),
+                   is_full ? "; HINT: give a folder that is empty or not there yet" : "");
+}
+
+/* DIR must be empty or missing; said before anything is read. */
+static int check_place(const char *dir)
+{
+    struct stat st;
+    if (lstat(dir, &st) != 0) return ERR_OK;
+    if (S_ISDIR(st.st_mode) && rmdir(dir) == 0) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "%s is there already, and not an empty folder; HINT: give another, or remove it",
+                   dir);
+}
+
+/* ---- what the files say ---- */
+
+/* Those of the trainer, and of SAE i. */
+static json_t *changes_of(const struct saved *saved, uint32_t i)
+{
+    json_t *list = json_array(), *change;
+    size_t n;
+    json_array_foreach(json_object_get(saved->words, "changes"), n, change)
+    {
+        json_t *sae = json_object_get(change, "sae");
+        if (!json_is_integer(sae) || json_integer_value(sae) == i) json_array_append(list, change);
+    }
+    return list;
+}
+
+static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct model *model)
+{
+    const struct sae_options *o = model->encoder->options;
+    json_t *m = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "sluice_version", SLUICE_VERSION, "stream",
+        saved->descriptor.stream, "sae", saved_name(saved, i), "training_architecture",
+        sae_arch_name(o->arch), "training_activation", sae_arch_name(sae_activation(o)),
+        "training_tokens", (json_int_t)saved->rows, "training_steps", (json_int_t)model->steps,
+        "training_skipped_steps", (json_int_t)model->skipped);
+    if (!m) return NULL;
+    json_t *settings = json_array_get(json_object_get(saved->settings, "saes"), i);
+    json_object_set_new(m, "training_seed", json_integer((json_int_t)o->seed));
+    if (settings) json_object_set(m, "training_settings", settings);
+    static const struct {
+        const char *key, *word;
+    } words[] = {{"training_reuse", "reuse"},
+                 {"training_planned_tokens", "planned_rows"},
+                 {"training_batch_rows", "batch_rows"},
+                 {"training_shuffle_seed", "seed"},
+                 {"training_changes_known_from_step", "changes_known_from_step"}};
+    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
+        json_object_set(m, words[w].key, json_object_get(saved->words, words[w].word));
+    json_object_set_new(m, "training_changes", changes_of(saved, i));
+    if (saved->whiten) json_object_set_new(m, "whitening", whiten_json(saved->whiten));
+    json_t *dataset = json_object_get(json_object_get(saved->settings, "trainer"), "dataset");
+    provenance_put(m, &saved->descriptor, json_string_value(dataset));
+    return m;
+}
+
+static int write_one(const struct saved *saved, uint32_t i, const struct target *target,
+                     const char *folder)
+{
+    struct model model;
+    char section[SECTION_SAE_BYTES];
+    const char *names[DESCRIPTOR_MAX_HOOKS];
+    const struct descriptor *d = &saved->descriptor;
+    section_sae(i, section);
+    int result = model_open(saved->checkpoint, section, saved->pool, &model);
+    if (result != ERR_OK) return err_set(result, "%s: %s", saved->path, err_text());
+    const struct sae_options *o = model.encoder->options;
+    int transcoder = o->arch == SAE_TRANSCODER;
+    for (uint32_t h = 0; h < d->hooks; h++) names[h] = d->hook[h].name;
+    json_t *metadata = metadata_of(saved, i, &model);
+    json_t *told = json_object_get(json_object_get(saved->settings, "trainer"), "model_name");
+    const char *model_name = json_string_value(told);
+    struct export_options options = {
+        .scale = saved->scale,
+        .whiten = saved->whiten,
+        .model_name = model_name && model_name[0] ? model_name : d->model,
+        .hook_name = d->hooks == 1 || transcoder ? names[0] : NULL,
+        .hook_name_out = transcoder ? names[1] : NULL,
+        .hook_names = names,
+        .context_tokens = d->context_tokens,
+        .prepends_bos = d->prepends_bos,
+        .metadata = metadata,
+    };
+    if (!metadata) {
+        result = err_set(ERR_NOMEM, "no memory to export");
+    } else if (!target->has(o)) {
+        result =
+            err_set(ERR_USAGE, "%s (%s) cannot be told in %s's layout; HINT: %s, or --sae",
+                    saved_name(saved, i), sae_arch_name(o->arch), target->name, target->others);
+    } else {
+        result = target->write(model_view(&model), &options, folder);
+    }
+    json_decref(metadata);
+    model_close(&model);
+    return result;
+}
+
+static void say(const struct saved *saved, uint32_t i, const struct target *target, const char *dir)
+{
+    printf("%s, after %" PRIu64 " rows: %s in %s\n", saved_name(saved, i), saved->rows,
+           target->name, dir);
+}
+
+/* One SAE directly in `folder`, of several each in a folder of its name. `dir`: where it will be. */
+static int write_all(const struct saved *saved, const char *only, const struct target *target,
+                     const char *folder, const char *dir)
+{
+    char path[PATH_MAX], place[PATH_MAX];
+    int found = 0, result = ERR_OK;
+    for (uint32_t i = 0; i < saved->saes && result == ERR_OK; i++) {
+        const char *name = saved_name(saved, i);
+        if (only && strcmp(only, name) != 0) continue;
+        int alone = only != NULL || saved->saes == 1;
+        found = 1;
+        if ((size_t)snprintf(path, sizeof path, "%s%s%s", folder, alone ? "" : "/",
+                             alone ? "" : name) >= sizeof path)
+            return err_set(ERR_LIMIT, "path too long: %s", folder);
+        snprintf(place, sizeof place, "%s%s", dir, path + strlen(folder));
+        result = write_one(saved, i, target, path);
+        if (result == ERR_OK) say(saved, i, target, place);
+    }
+    if (found || result != ERR_OK) return result;
+    char names[1024];
+    saved_names(saved, names, sizeof names);
+    return err_set(ERR_USAGE, "--sae %s: %s has no such one; HINT: it has %s", only, saved->path,
+                   names);
+}
+
+int export_command(const struct options *options)
+{
+    const char *to = options_get(options, "to"), *dir = options->arguments[0];
+    char folder[PATH_MAX];
+    struct saved saved;
+    if (!to) return err_set(ERR_USAGE, "--to is missing; HINT: --to saelens, sparsify or hooks");
+    const struct target *target = target_of(to);
+    if (!target) return ERR_USAGE;
+    if ((size_t)snprintf(folder, sizeof folder, "%s.%ld.tmp", dir, (long)getpid()) >= sizeof folder)
+        return err_set(ERR_USAGE, "path too long: %s", dir);
+    int result = check_place(dir);
+    if (result == ERR_OK) result = saved_open(options, &saved);
+    if (result != ERR_OK) return result;
+    result = dir_make(folder, 0700);
+    if (result == ERR_OK)
+        result = write_all(&saved, options_get(options, "sae"), target, folder, dir);
+    if (result == ERR_OK) result = put_in_place(folder, dir);
+    if (result != ERR_OK) give_up(folder);
+    saved_close(&saved);
+    return result;
+}

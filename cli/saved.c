@@ -1,0 +1,181 @@
+#include "cli/saved.h"
+
+#include "base/err.h"
+#include "config/config.h"
+#include "sae/checkpoint.h"
+#include "sae/cpu/pool.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { TRIES = 5 };
+
+/* The newest intact one. */
+static int open_newest(const char *folder, struct checkpoint **checkpoint)
+{
+    unsigned damaged = 0;
+    int result = ERR_OK;
+    for (int i = 0; i < TRIES; i++) { /* a trainer may have replaced all that were listed */
+        result = checkpoint_newest(folder, checkpoint, &damaged);
+        if (result == ERR_OK) break;
+    }
+    if (result == ERR_NOTFOUND)
+        return err_set(ERR_USAGE,
+                       "there is no checkpoint in %s yet; HINT: a trainer writes one each "
+                       "trainer.checkpoint_seconds, and at its end",
+                       folder);
+    if (result == ERR_OK && damaged)
+        fprintf(stderr, "sluice: %u newer checkpoints are damaged, so an older one is taken: %s\n",
+                damaged, err_text());
+    return result;
+}
+
+static int of_run(const struct options *options, struct checkpoint **checkpoint)
+{
+    struct config *config;
+    char folder[CONFIG_PATH_BYTES + 256];
+    const char *consumer = options_get(options, "consumer");
+    int result = config_load(options->file, options->sets, options->sets_count, &config);
+    if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
+    if (!consumer && config->trainer.consumers.count > 0)
+        consumer = config->trainer.consumers.item[0];
+    if (!consumer) {
+        result =
+            err_set(ERR_USAGE, "%s declares no consumer; HINT: --consumer NAME", options->file);
+    } else {
+        snprintf(folder, sizeof folder, "%s/%s", config->run_dir, consumer);
+        result = open_newest(folder, checkpoint);
+    }
+    config_free(config);
+    return result;
+}
+
+/* A checkpoint begins with its magic; a configuration is text. */
+static int is_checkpoint(const char *path)
+{
+    size_t length = strlen(path), ending = sizeof ".sluice" - 1;
+    return length > ending && strcmp(path + length - ending, ".sluice") == 0;
+}
+
+static int open_it(const struct options *options, struct checkpoint **checkpoint)
+{
+    struct stat st;
+    int is_folder = stat(options->file, &st) == 0 && S_ISDIR(st.st_mode);
+    if (!is_folder && !is_checkpoint(options->file)) return of_run(options, checkpoint);
+    if (options->sets_count > 0 || options_get(options, "consumer"))
+        return err_set(ERR_USAGE,
+                       "%s is no configuration, so --set and --consumer mean nothing to it",
+                       options->file);
+    if (is_folder) return open_newest(options->file, checkpoint);
+    int result = checkpoint_open(options->file, checkpoint);
+    return result == ERR_NOTFOUND ? err_set(ERR_USAGE, "there is no %s", options->file) : result;
+}
+
+/* The JSON of a section; `what` is wrong with it. */
+static int section_text(const struct saved *s, const char *name, const char **text, size_t *bytes)
+{
+    const void *data;
+    int result = checkpoint_find(s->checkpoint, name, &data, bytes);
+    *text = data;
+    return result == ERR_OK ? ERR_OK : err_set(ERR_FORMAT, "%s: %s", s->path, err_text());
+}
+
+static int read_words(struct saved *s, int *is_whitened)
+{
+    const char *text;
+    size_t bytes;
+    json_int_t rows, saes;
+    int result = section_text(s, SECTION_TRAINER, &text, &bytes);
+    if (result != ERR_OK) return result;
+    json_t *words = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
+    int bad = !words || json_unpack(words, "{s:I, s:I}", "rows", &rows, "saes", &saes) != 0 ||
+              rows < 0 || saes < 1 || saes > CONFIG_MAX_SAES;
+    if (!bad) {
+        s->rows = (uint64_t)rows;
+        s->saes = (uint32_t)saes;
+        s->words = json_incref(words);
+        s->settings = json_object_get(words, "settings");
+        *is_whitened = json_is_true(json_object_get(words, "whiten"));
+    }
+    json_decref(words);
+    return bad ? err_set(ERR_FORMAT, "%s: the section '%s' is malformed", s->path, SECTION_TRAINER)
+               : ERR_OK;
+}
+
+static int read_stream(struct saved *s)
+{
+    const char *text;
+    size_t bytes;
+    int result = section_text(s, SECTION_DESCRIPTOR, &text, &bytes);
+    if (result != ERR_OK) return result;
+    struct descriptor *d = &s->descriptor;
+    result = descriptor_decode(text, bytes, d);
+    if (result != ERR_OK) return err_set(result, "%s: %s", s->path, err_text());
+    if (!d->measured)
+        return err_set(ERR_FORMAT, "%s: its stream was not measured, so no scale is known",
+                       s->path);
+    s->scale = malloc(d->width * sizeof *s->scale);
+    if (!s->scale) return err_set(ERR_NOMEM, "no memory for %u scales", d->width);
+    for (uint32_t h = 0, at = 0; h < d->hooks; h++)
+        for (uint32_t i = 0; i < d->hook[h].width; i++) s->scale[at++] = (float)d->hook[h].scale;
+    return ERR_OK;
+}
+
+static int read_whitening(struct saved *s)
+{
+    uint32_t widths[DESCRIPTOR_MAX_HOOKS];
+    for (uint32_t h = 0; h < s->descriptor.hooks; h++) widths[h] = s->descriptor.hook[h].width;
+    int result = whiten_load(s->checkpoint, widths, s->descriptor.hooks, s->pool, &s->whiten);
+    return result == ERR_OK ? ERR_OK : err_set(result, "%s: %s", s->path, err_text());
+}
+
+int saved_open(const struct options *options, struct saved *saved)
+{
+    struct saved s = {0};
+    int is_whitened = 0;
+    int result = open_it(options, &s.checkpoint);
+    if (result != ERR_OK) return result;
+    s.path = checkpoint_path(s.checkpoint);
+    result = pool_new(1, &s.pool);
+    if (result == ERR_OK) result = read_words(&s, &is_whitened);
+    if (result == ERR_OK) result = read_stream(&s);
+    if (result == ERR_OK && is_whitened) result = read_whitening(&s);
+    if (result != ERR_OK) {
+        saved_close(&s);
+        return result;
+    }
+    *saved = s;
+    return ERR_OK;
+}
+
+void saved_close(struct saved *s)
+{
+    whiten_free(s->whiten);
+    pool_free(s->pool);
+    free(s->scale);
+    descriptor_free(&s->descriptor);
+    json_decref(s->words);
+    if (s->checkpoint) checkpoint_close(s->checkpoint);
+    *s = (struct saved){0};
+}
+
+const char *saved_name(const struct saved *s, uint32_t i)
+{
+    static _Thread_local char section[SECTION_SAE_BYTES];
+    json_t *settings = json_array_get(json_object_get(s->settings, "saes"), i);
+    const char *name = json_string_value(json_object_get(settings, "name"));
+    if (name && name[0] && !strchr(name, '/') && name[0] != '.') return name;
+    section_sae(i, section);
+    return section;
+}
+
+void saved_names(const struct saved *s, char *out, size_t bytes)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < s->saes && used < bytes; i++)
+        used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? ", " : "", saved_name(s, i));
+}

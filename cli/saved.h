@@ -1,0 +1,43 @@
+/* A checkpoint as a person names it: the file, its folder, or the configuration of its run; and what
+ * it says of its stream. */
+#ifndef SLUICE_CLI_SAVED_H
+#define SLUICE_CLI_SAVED_H
+
+#include "proto/descriptor.h"
+#include "runtime/options.h"
+#include "sae/whiten.h"
+#include "wiring/sections.h"
+
+#include <jansson.h>
+
+struct checkpoint;
+struct pool;
+
+struct saved { /* all owned */
+    struct checkpoint *checkpoint;
+    const char *path; /* of the file */
+    struct descriptor descriptor;
+    float *scale;          /* (width) */
+    struct whiten *whiten; /* NULL: rows were only scaled */
+    struct pool *pool;
+    uint64_t rows; /* trained on so far */
+    uint32_t saes;
+    json_t *words;    /* the section `trainer`: trainer/save.h */
+    json_t *settings; /* of these, trainer/changes.h; NULL: an older build's; borrowed */
+};
+
+/* options->file: a checkpoint, a folder of them (the newest intact one, with a warning on stderr where
+ * newer ones are damaged), or a configuration, of whose run the consumer that --consumer names, or
+ * the first. A checkpoint that goes away while it is opened, as the trainer keeps only a few, is
+ * looked for again. ERR_USAGE: there is none, or options->sets are given with something that is no
+ * configuration; ERR_FORMAT, ERR_VERSION, ERR_CORRUPT, ERR_IO, ERR_NOMEM. Frees nothing on
+ * failure that saved_close() would have to. */
+int saved_open(const struct options *options, struct saved *saved);
+void saved_close(struct saved *saved);
+
+/* The configuration's name of SAE i; "sae.0" where an older build kept none. */
+const char *saved_name(const struct saved *saved, uint32_t i);
+/* All of them, divided by commas: out[bytes]. */
+void saved_names(const struct saved *saved, char *out, size_t bytes);
+
+#endif

@@ -1,0 +1,158 @@
+/* `sluice export`: from a run that goes on, and from what it left; the files are those that the
+ * trainer itself writes at the end, byte for byte. */
+#include "tests/e2e/harness.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { SECONDS = 120 };
+
+static void has(const char *text, const char *part)
+{
+    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
+}
+
+static void configure(struct run *run)
+{
+    run_configure(run, "dtype: f32",
+                  "capture: { engine: synthetic,\n"
+                  "           synthetic: { features: 64, width: 16, rows: 120000, seed: 1 } }\n"
+                  "sink: { size: 32MiB }\n"
+                  "trainer: { batch_rows: 256, checkpoint_seconds: 1, reuse: 4,\n"
+                  "           saes: [ { name: one, arch: topk, features: 64, k: 4 },\n"
+                  "                   { name: two, arch: batchtopk, features: 64, k: 4 } ] }\n");
+}
+
+/* Runs `sluice export FILE DIR ARGUMENTS`; its exit code. DIR is below the test's own folder. */
+static int export(struct run *run, const char *file, const char *dir, const char *to,
+                  const char *sae)
+{
+    char place[HARNESS_PATH_BYTES + 64];
+    snprintf(place, sizeof place, "%s/%s", run->dir, dir);
+    if (sae)
+        return run_command(run, SECONDS, "sluice", "export", file, place, "--to", to, "--sae", sae,
+                           NULL);
+    return run_command(run, SECONDS, "sluice", "export", file, place, "--to", to, NULL);
+}
+
+static void same_files(const struct run *run, const char *exported, const char *own)
+{
+    char a_name[256], b_name[256];
+    size_t a_bytes, b_bytes;
+    snprintf(a_name, sizeof a_name, "../%s", exported);
+    snprintf(b_name, sizeof b_name, "main/export/%s", own);
+    char *a = run_text(run, a_name, &a_bytes), *b = run_text(run, b_name, &b_bytes);
+    if (!a || !b) fail_msg("%s or %s is missing", a_name, b_name);
+    assert_int_equal(a_bytes, b_bytes);
+    assert_memory_equal(a, b, a_bytes);
+    free(a);
+    free(b);
+}
+
+/* Nothing is left beside what was asked for. */
+static void no_leftovers(const struct run *run)
+{
+    DIR *dir = opendir(run->dir);
+    struct dirent *entry;
+    assert_non_null(dir);
+    while ((entry = readdir(dir)))
+        if (strstr(entry->d_name, ".tmp")) fail_msg("%s is left", entry->d_name);
+    closedir(dir);
+}
+
+static void while_it_goes_on(void **state)
+{
+    struct run *run = *state;
+    configure(run);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    int exported = 0, code = 2;
+    for (int i = 0; i < 400 && code != 0; i++) { /* the first checkpoint comes after a second */
+        code = export(run, run->config, "early", "saelens", NULL);
+        if (code != 0) has(run->err, "checkpoint");
+        harness_sleep(0.05);
+    }
+    assert_int_equal(code, 0);
+    while (run_alive(run) > 0) { /* checkpoints come and go meanwhile */
+        char name[32];
+        snprintf(name, sizeof name, "again%d", exported++);
+        code = export(run, run->config, name, "saelens", "two");
+        if (code != 0) fail_msg("exit code %d: %s", code, run->err);
+        harness_sleep(0.05);
+    }
+    assert_int_equal(run_wait(up, SECONDS), 0);
+    assert_true(exported > 0);
+    char *cfg = run_text(run, "../early/one/cfg.json", NULL);
+    assert_non_null(cfg);
+    has(cfg, "\"architecture\": \"topk\"");
+    free(cfg);
+    no_leftovers(run);
+}
+
+static void as_the_trainer_does(void **state)
+{
+    struct run *run = *state;
+    char folder[HARNESS_PATH_BYTES + 16];
+    configure(run);
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
+    assert_int_equal(export(run, run->config, "all", "saelens", NULL), 0);
+    has(run->out, "one, after ");
+    same_files(run, "all/one/sae_weights.safetensors", "one/saelens/sae_weights.safetensors");
+    same_files(run, "all/two/sae_weights.safetensors", "two/saelens/sae_weights.safetensors");
+    snprintf(folder, sizeof folder, "%s/main", run->state);
+    assert_int_equal(export(run, folder, "sparse", "sparsify", "one"), 0);
+    same_files(run, "sparse/synthetic/sae.safetensors", "one/sparsify/synthetic/sae.safetensors");
+    no_leftovers(run);
+}
+
+static void refuses(struct run *run, const char *file, const char *dir, const char *to,
+                    const char *sae, const char *words)
+{
+    assert_int_equal(export(run, file, dir, to, sae), 2);
+    has(run->err, words);
+    no_leftovers(run);
+}
+
+static void what_cannot_be_is_told(void **state)
+{
+    struct run *run = *state;
+    char place[HARNESS_PATH_BYTES + 64];
+    configure(run);
+    refuses(run, run->config, "a", "saelens", NULL, "there is no checkpoint in");
+    refuses(run, "/nowhere/x.sluice", "a", "saelens", NULL, "there is no /nowhere/x.sluice");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
+    refuses(run, run->config, "a", "torch", NULL, "saelens, sparsify or hooks");
+    refuses(run, run->config, "a", "saelens", "three", "it has one, two");
+    refuses(run, run->config, "a", "sparsify", NULL,
+            "two (batchtopk) cannot be told in sparsify's");
+    snprintf(place, sizeof place, "%s/full", run->dir);
+    assert_int_equal(mkdir(place, 0700), 0);
+    assert_int_equal(export(run, run->config, "full", "saelens", NULL), 0); /* empty is fine */
+    refuses(run, run->config, "full", "saelens", NULL, "not an empty folder");
+    snprintf(place, sizeof place, "%s/file", run->dir);
+    FILE *file = fopen(place, "w");
+    assert_non_null(file);
+    fputs("mine", file);
+    assert_int_equal(fclose(file), 0);
+    refuses(run, run->config, "file", "saelens", NULL, "not an empty folder");
+    char *kept = run_text(run, "../file", NULL);
+    assert_string_equal(kept, "mine");
+    free(kept);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(while_it_goes_on, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(as_the_trainer_does, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_is_told, run_set_up, run_tear_down),
+    };
+    return cmocka_run_group_tests_name("export", tests, NULL, NULL);
+}
