@@ -10,19 +10,15 @@
 #include "runtime/link.h"
 
 #include "base/err.h"
-#include "base/fileio.h"
 #include "config/address.h"
 #include "proto/frame.h"
+#include "runtime/claim.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 #include <zmq.h>
@@ -209,74 +205,6 @@ static int set_options(struct link *link)
     return failed ? zmq_error("cannot set up the socket for", o->endpoint) : ERR_OK;
 }
 
-/* The socket's folder: ours alone, whoever made it. */
-static int prepare_folder(const char *path)
-{
-    char folder[ENDPOINT_BYTES];
-    struct stat st;
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-    int result = dir_make(folder, 0700);
-    if (result != ERR_OK) return result;
-    if (lstat(folder, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-        (st.st_mode & 077) != 0)
-        return err_set(ERR_IO,
-                       "the folder %s for sockets can be entered by others; HINT: chmod 700 it, or "
-                       "choose another stream.run_dir",
-                       folder);
-    return ERR_OK;
-}
-
-/* Whether somebody answers at a unix socket. */
-static int is_alive(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return 0;
-    int alive = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
-    close(fd);
-    return alive;
-}
-
-/* A second bind would steal the path from a living process, so the lock decides who may bind; a
- * socket without a holder of its lock is what a dead process left. */
-static int claim_ipc(struct link *link, const char *path)
-{
-    char lock[ENDPOINT_BYTES + 8], why[1024];
-    struct sockaddr_un address;
-    if (strlen(path) >= sizeof address.sun_path)
-        return err_set(ERR_USAGE,
-                       "the socket path %s is longer than %zu bytes; HINT: a shorter "
-                       "stream.run_dir",
-                       path, sizeof address.sun_path - 1);
-    int result = prepare_folder(path);
-    if (result != ERR_OK) return result;
-    snprintf(lock, sizeof lock, "%s.lock", path);
-    result = file_lock(lock, &link->lock);
-    if (result == ERR_EXISTS) {
-        snprintf(why, sizeof why, "%s", err_text());
-        return err_set(ERR_EXISTS,
-                       "the socket %s is in use: %s; HINT: stop that run first, or give "
-                       "this one another stream.name or stream.run_dir",
-                       path, why);
-    }
-    if (result != ERR_OK) return result;
-    fcntl(link->lock, F_SETFD, FD_CLOEXEC); /* nobody else serves this socket */
-    struct stat st;                         /* ZeroMQ removes what is there */
-    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-        return err_set(ERR_USAGE,
-                       "%s is there and is no socket: it was left as it is; HINT: give the "
-                       "endpoint another path",
-                       path);
-    if (is_alive(path))
-        return err_set(ERR_EXISTS,
-                       "another program answers at the socket %s; HINT: stop it, or "
-                       "give this run another stream.run_dir",
-                       path);
-    return ERR_OK;
-}
-
 static int attach(struct link *link)
 {
     const char *endpoint = link->options.endpoint;
@@ -286,7 +214,7 @@ static int attach(struct link *link)
             return zmq_error("cannot connect to", endpoint);
         return ERR_OK;
     }
-    int result = ipc ? claim_ipc(link, endpoint + 6) : ERR_OK;
+    int result = ipc ? claim_socket(endpoint + 6, &link->lock) : ERR_OK;
     if (result != ERR_OK) return result;
     if (zmq_bind(link->socket, endpoint) != 0) {
         if (errno != EADDRINUSE) return zmq_error("cannot bind", endpoint);

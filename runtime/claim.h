@@ -1,0 +1,18 @@
+/*
+ * The right to serve a unix socket. A second bind would take the path away from a living process;
+ * so a lock file beside the socket decides who may bind, and a socket whose lock nobody holds is
+ * what a dead process left.
+ */
+#ifndef SLUICE_RUNTIME_CLAIM_H
+#define SLUICE_RUNTIME_CLAIM_H
+
+/* Claim the socket at `path`: its folder is made (0700), PATH.lock is taken, and what lies at the
+ * path may be replaced. *lock: the descriptor of the lock, which the caller closes when it serves
+ * no more (also after a failure, where it is not -1 any more: set it to -1 before). Children do not
+ * inherit it.
+ * ERR_EXISTS: somebody serves it (text: who). ERR_USAGE: the path is too long, or something else
+ * than a socket lies there. ERR_IO: others can enter the folder, or the disk fails. Blocks for no
+ * longer than a local connect does. */
+int claim_socket(const char *path, int *lock);
+
+#endif

@@ -1,0 +1,152 @@
+#include "sink/keeper.h"
+
+#include "base/err.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum {
+    LIVE_FRAMES = 16,  /* room that a live stream keeps for each producer */
+    FREE_AT_ONCE = 16, /* slabs freed in one transaction */
+};
+
+struct id_list {
+    uint64_t *ids;
+    size_t count;
+};
+
+static int free_ids(struct ledger *l, void *arg)
+{
+    struct id_list *list = arg;
+    return store_free(l->stock.store, list->ids, list->count);
+}
+
+/* In groups: LMDB writes down all pages that a transaction frees as one value, for which a nearly
+ * full map may have no room in one piece. */
+static int free_list(struct keeper *k, const struct id_list *list, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    int rc = ERR_OK;
+    for (size_t done = 0; done < list->count && !rc; done += FREE_AT_ONCE) {
+        size_t left = list->count - done;
+        struct id_list group = {list->ids + done, left < FREE_AT_ONCE ? left : FREE_AT_ONCE};
+        rc = ledger_put(l, now_ns, free_ids, &group);
+    }
+    if (rc) ledger_note_trouble(l, rc, now_ns);
+    ledger_count_stored(l);
+    return rc;
+}
+
+static void free_covered(struct keeper *k, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    struct coverage coverage = consumers_coverage(l->consumers);
+    size_t room = store_count(l->stock.store);
+    struct id_list list = {malloc((room + 1) * sizeof *list.ids), 0};
+    if (!list.ids) return;
+    list.count = coverage_freeable(&coverage, l->stock.store, list.ids, room);
+    if (!free_list(k, &list, now_ns)) k->counters.freed_slabs += list.count;
+    free(list.ids);
+}
+
+/* A live stream never waits: its oldest slabs make room for what comes. */
+void keeper_replace(struct keeper *k, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    uint64_t want = (uint64_t)LIVE_FRAMES * l->sessions.producers;
+    uint64_t quarter = store_capacity(l->stock.store) / 4;
+    if (want > quarter) want = quarter;
+    uint64_t unused = ledger_free_slabs(l);
+    if (!l->is_live || sessions_all_ended(&l->sessions) || unused >= want) return;
+    uint64_t ids[STORE_MAX_PRODUCERS * LIVE_FRAMES];
+    struct id_list list = {ids, 0};
+    while (list.count < want - unused && list.count < store_count(l->stock.store)) {
+        ids[list.count] = store_slab(l->stock.store, list.count).id;
+        list.count++;
+    }
+    l->replaced_slabs += list.count;
+    if (free_list(k, &list, now_ns)) l->replaced_slabs -= list.count;
+    k->counters.replaced_slabs = l->replaced_slabs;
+}
+
+/* A consumer has come back with an older checkpoint: what it needs and is gone is made again. */
+static void rewind_producers(struct keeper *k, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    struct coverage coverage = consumers_coverage(l->consumers);
+    for (uint32_t p = 0; p < l->sessions.producers && !l->is_live; p++) {
+        struct store_producer r = l->sessions.session[p].record;
+        if (!coverage_rewind(&coverage, l->stock.store, p, &r)) continue;
+        int rc = ledger_record(l, p, &r, now_ns);
+        if (rc) {
+            ledger_note_trouble(l, rc, now_ns);
+            return;
+        }
+        k->counters.rewinds++;
+        log_event(LOG_WARN, "a consumer needs frames that are gone: they are made again",
+                  LOG_U("producer", p), LOG_U("from_number", r.next_number));
+        if (l->sessions.session[p].session) {
+            k->options.rewound(k->options.arg, p);
+            ledger_end_session(l, p);
+        }
+        sessions_record(&l->sessions, p, &r);
+    }
+}
+
+/* Nobody needs more rows: the stream ends here. */
+static void stop_stream(struct keeper *k, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    struct coverage coverage = consumers_coverage(l->consumers);
+    if (sessions_all_ended(&l->sessions) || !coverage_all_finished(&coverage)) return;
+    log_info("all consumers are finished: the stream ends");
+    for (uint32_t p = 0; p < l->sessions.producers; p++) {
+        struct session *s = &l->sessions.session[p];
+        struct store_producer r = s->record;
+        r.ended = 1;
+        int rc = ledger_record(l, p, &r, now_ns);
+        if (rc) {
+            ledger_note_trouble(l, rc, now_ns);
+            return;
+        }
+        intake_drop(l->intake, p);
+        s->expected = r.next_number;
+        if (s->session) k->options.stopped(k->options.arg, p);
+    }
+}
+
+/* Slabs are finished and can't be freed for want of a checkpoint. */
+static void request_checkpoint(struct keeper *k, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    struct coverage coverage = consumers_coverage(l->consumers);
+    const struct consumer_progress *progress = consumers_progress(l->consumers);
+    uint64_t uncovered = coverage_uncovered(&coverage, l->stock.store, progress);
+    uint64_t most =
+        (uint64_t)(l->config->sink.checkpoint_share * (double)store_capacity(l->stock.store));
+    int is_stuck =
+        consumers_waiting(l->consumers) && !ledger_is_more_coming(l, ledger_free_slabs(l), now_ns);
+    if (!uncovered || (uncovered <= most && !is_stuck)) return;
+    if (sessions_all_ended(&l->sessions)) return; /* there is nothing to make room for */
+    if (!consumers_answered(l->consumers, l->checkpoint_request)) return;
+    l->checkpoint_request++;
+    k->counters.checkpoint_requests++;
+}
+
+void keeper_poll(struct keeper *k, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    int changed;
+    int rc = consumers_poll(l->consumers, &changed);
+    if (rc && log_allowed(&l->failed)) log_error("a consumer's state: %s", err_text());
+    k->has_news |= changed;
+    if (!l->stock.store || !l->intake || now_ns < l->retry_ns) return;
+    if (k->has_news) {
+        rewind_producers(k, now_ns);
+        if (now_ns >= l->retry_ns) free_covered(k, now_ns);
+        k->has_news =
+            now_ns < l->retry_ns; /* one of them failed: again, once a commit may be tried */
+    }
+    stop_stream(k, now_ns);
+    request_checkpoint(k, now_ns);
+}
