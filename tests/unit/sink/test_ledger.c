@@ -2,6 +2,7 @@
  * The ledger and the keeper on a real store, without a desk: nobody speaks, the test looks at what
  * is promised, published and committed.
  */
+include "tests/dir_remove.h"
 #include "base/err.h"
 #include "base/fileio.h"
 #include "buffer/consumer.h"
@@ -17,7 +18,9 @@
 
 #include <cmocka.h>
 
-enum { WIDTH = 64 };
+    enum {
+        WIDTH = 64
+    };
 static const uint64_t second = 1000000000;
 
 struct rig {
