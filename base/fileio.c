@@ -14,8 +14,8 @@
 
 static int io_error(const char *what, const char *path)
 {
-    int code = errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO;
-    return err_set(code, "%s %s: %s", what, path, strerror(errno));
+    int result = errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO;
+    return err_set(result, "%s %s: %s", what, path, strerror(errno));
 }
 
 int dir_make(const char *path, unsigned mode)

@@ -25,9 +25,9 @@ struct newfile {
 
 static int io_error(struct newfile *file, const char *what)
 {
-    int code = errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO;
-    file->failed = code;
-    return err_set(code, "%s %s: %s", what, file->temporary, strerror(errno));
+    int result = errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO;
+    file->failed = result;
+    return err_set(result, "%s %s: %s", what, file->temporary, strerror(errno));
 }
 
 int newfile_begin(const char *path, struct newfile **out)
@@ -38,12 +38,12 @@ int newfile_begin(const char *path, struct newfile **out)
     file->gathered = 0;
     file->failed = ERR_OK;
     int length = snprintf(file->path, sizeof file->path, "%s", path);
-    int code = length >= 0 && (size_t)length < sizeof file->path
-                   ? file_temporary(path, file->temporary, &file->fd)
-                   : err_set(ERR_IO, "path too long: %s", path);
-    if (code != ERR_OK) {
+    int result = length >= 0 && (size_t)length < sizeof file->path
+                     ? file_temporary(path, file->temporary, &file->fd)
+                     : err_set(ERR_IO, "path too long: %s", path);
+    if (result != ERR_OK) {
         free(file);
-        return code;
+        return result;
     }
     *out = file;
     return ERR_OK;
@@ -91,13 +91,13 @@ int newfile_commit(struct newfile *file)
     if (close(file->fd) != 0 && !file->failed) io_error(file, "cannot close");
     if (!file->failed && rename(file->temporary, file->path) != 0)
         io_error(file, "cannot rename into place");
-    int code = file->failed;
-    if (code)
+    int result = file->failed;
+    if (result != ERR_OK)
         unlink(file->temporary);
     else
-        code = dir_sync_of(file->path);
+        result = dir_sync_of(file->path);
     free(file);
-    return code;
+    return result;
 }
 
 void newfile_abort(struct newfile *file)

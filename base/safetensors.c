@@ -112,8 +112,8 @@ static int parse_tensor(const struct safetensors *file, const char *name, const 
     const struct dtype_name *dtype = dtype_by_name(entry->dtype);
     tensor->name = name;
     tensor->dtype = dtype ? dtype->dtype : SAFETENSORS_OTHER;
-    int code = parse_shape(name, shape, tensor);
-    if (code) return code;
+    int result = parse_shape(name, shape, tensor);
+    if (result != ERR_OK) return result;
     uint64_t end;
     if (json_array_size(offsets) != 2 || !json_u64(json_array_get(offsets, 0), &entry->begin) ||
         !json_u64(json_array_get(offsets, 1), &end) || entry->begin > end || end > file->data_bytes)
@@ -175,9 +175,9 @@ static int parse_entries(struct safetensors *file)
     json_object_foreach(file->header, name, object)
     {
         int is_metadata = strcmp(name, "__metadata__") == 0;
-        int code = is_metadata ? check_metadata(object)
-                               : parse_tensor(file, name, object, &file->entry[file->count]);
-        if (code) return code;
+        int result = is_metadata ? check_metadata(object)
+                                 : parse_tensor(file, name, object, &file->entry[file->count]);
+        if (result != ERR_OK) return result;
         file->count += !is_metadata;
     }
     return check_cover(file);
@@ -211,11 +211,11 @@ static int parse(const char *text, uint64_t length, const char *data, uint64_t s
     file->data_bytes = size - file->data_offset;
     json_error_t error;
     file->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    int code = file->header ? parse_entries(file)
-                            : err_set(ERR_FORMAT, "header is not JSON: %.200s", error.text);
-    if (code) {
+    int result = file->header ? parse_entries(file)
+                              : err_set(ERR_FORMAT, "header is not JSON: %.200s", error.text);
+    if (result != ERR_OK) {
         safetensors_close(file);
-        return code;
+        return result;
     }
     *out = file;
     return ERR_OK;
@@ -227,8 +227,8 @@ int safetensors_parse(const void *data, size_t bytes, struct safetensors **out)
     uint64_t length;
     if (bytes < 8)
         return err_set(ERR_FORMAT, "%zu bytes are too few for a safetensors file", bytes);
-    int code = header_length(p, bytes, &length);
-    if (code) return code;
+    int result = header_length(p, bytes, &length);
+    if (result != ERR_OK) return result;
     return parse((const char *)p + 8, length, (const char *)p + 8 + length, bytes, out);
 }
 
@@ -238,16 +238,16 @@ static int open_regular(const char *path, int *fd, uint64_t *size)
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0) return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
-    int code = ERR_OK;
+    int result = ERR_OK;
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode))
-        code = err_set(ERR_USAGE, "%s is not a regular file", path);
+        result = err_set(ERR_USAGE, "%s is not a regular file", path);
     else if (st.st_size == 0)
-        code = err_set(ERR_FORMAT, "%s is empty", path);
-    if (code)
+        result = err_set(ERR_FORMAT, "%s is empty", path);
+    if (result != ERR_OK)
         close(*fd);
     else
         *size = (uint64_t)st.st_size;
-    return code;
+    return result;
 }
 
 static int about(int code, const char *path)
@@ -264,8 +264,8 @@ static int read_header(int fd, uint64_t size, struct safetensors **out)
     if (size < 8 || pread(fd, first, 8, 0) != 8)
         return err_set(ERR_FORMAT, "%llu bytes are too few for a safetensors file",
                        (unsigned long long)size);
-    int code = header_length(first, size, &length);
-    if (code) return code;
+    int result = header_length(first, size, &length);
+    if (result != ERR_OK) return result;
     char *text = malloc(length);
     if (!text) return err_set(ERR_NOMEM, "no memory for a safetensors header");
     uint64_t used = 0;
@@ -275,38 +275,38 @@ static int read_header(int fd, uint64_t size, struct safetensors **out)
         if (n <= 0) break;
         used += (uint64_t)n;
     }
-    code = used == length ? parse(text, length, NULL, size, out)
-                          : err_set(ERR_IO, "the header cannot be read");
+    result = used == length ? parse(text, length, NULL, size, out)
+                            : err_set(ERR_IO, "the header cannot be read");
     free(text);
-    return code;
+    return result;
 }
 
 int safetensors_open_header(const char *path, struct safetensors **out)
 {
     int fd;
     uint64_t size;
-    int code = open_regular(path, &fd, &size);
-    if (code) return code;
-    code = read_header(fd, size, out);
+    int result = open_regular(path, &fd, &size);
+    if (result != ERR_OK) return result;
+    result = read_header(fd, size, out);
     close(fd);
-    return code ? about(code, path) : ERR_OK;
+    return result != ERR_OK ? about(result, path) : ERR_OK;
 }
 
 int safetensors_open(const char *path, struct safetensors **out)
 {
     int fd;
     uint64_t size;
-    int code = open_regular(path, &fd, &size);
-    if (code) return code;
+    int result = open_regular(path, &fd, &size);
+    if (result != ERR_OK) return result;
     void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     int map_errno = errno;
     close(fd);
     if (map == MAP_FAILED) return err_set(ERR_IO, "cannot map %s: %s", path, strerror(map_errno));
     struct safetensors *file;
-    code = safetensors_parse(map, size, &file);
-    if (code) {
+    result = safetensors_parse(map, size, &file);
+    if (result != ERR_OK) {
         munmap(map, size);
-        return about(code, path);
+        return about(result, path);
     }
     file->map = map;
     file->map_bytes = size;
@@ -438,14 +438,14 @@ int safetensors_write(const char *path, const struct safetensors_tensor *tensors
     unsigned char length[8];
     for (int i = 0; i < 8; i++) length[i] = (unsigned char)((uint64_t)padded >> 8 * i);
     struct newfile *file;
-    int code = newfile_begin(path, &file);
-    if (code == ERR_OK) {
+    int result = newfile_begin(path, &file);
+    if (result == ERR_OK) {
         newfile_write(file, length, 8);
         newfile_write(file, text, text_bytes);
         newfile_write(file, "       ", padded - text_bytes);
         for (size_t i = 0; i < count; i++) newfile_write(file, tensors[i].data, tensors[i].bytes);
-        code = newfile_commit(file);
+        result = newfile_commit(file);
     }
     free(text);
-    return code;
+    return result;
 }

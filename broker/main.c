@@ -39,11 +39,11 @@ static int send_to(struct link *link, const struct link_route *route, uint32_t n
     uint8_t small[4096], *data = small;
     size_t bytes = message_bytes(m);
     if (bytes > sizeof small) return err_set(ERR_LIMIT, "answer of %zu bytes", bytes);
-    int rc = message_encode(m, data);
-    if (!rc)
-        rc = link_send(link, route, number ? &number : NULL, number ? sizeof number : 0, data,
-                       bytes);
-    return rc;
+    int result = message_encode(m, data);
+    if (result == ERR_OK)
+        result = link_send(link, route, number ? &number : NULL, number ? sizeof number : 0, data,
+                           bytes);
+    return result;
 }
 
 static void tell_gone(struct broker *b, const struct routes_gone *gone)
@@ -114,13 +114,13 @@ static void from_sink(void *arg, struct link *link, struct link_message *message
     if (v.is_report) take_report(b, &v.report);
     if (v.has_answer) send_to(link, from, v.link, &v.answer);
     if (v.forward != ROUTES_TO_PRODUCER) return;
-    int rc = link_forward(b->front, &v.route, NULL, 0, message, part);
-    if (!rc) {
+    int result = link_forward(b->front, &v.route, NULL, 0, message, part);
+    if (result == ERR_OK) {
         count_forward(b, 0, bytes);
         return;
     }
     count_drop(b, BROKER_UNSENDABLE);
-    if (rc == ERR_NOTFOUND && routes_lost(b->routes, &v.route, &gone)) tell_gone(b, &gone);
+    if (result == ERR_NOTFOUND && routes_lost(b->routes, &v.route, &gone)) tell_gone(b, &gone);
 }
 
 static void expire(void *arg)
@@ -138,9 +138,9 @@ static int open_side(struct broker *b, enum config_socket socket, struct link **
         .on_message = socket == CONFIG_FRONT ? from_producer : from_sink,
         .arg = b,
     };
-    int rc = wiring_bind(b->process, socket, options, link);
-    if (!rc) log_event(LOG_INFO, "listening", LOG_S("endpoint", link_endpoint(*link)));
-    return rc;
+    int result = wiring_bind(b->process, socket, options, link);
+    if (result == ERR_OK) log_event(LOG_INFO, "listening", LOG_S("endpoint", link_endpoint(*link)));
+    return result;
 }
 
 static int broker_start(struct process *process)
@@ -150,11 +150,11 @@ static int broker_start(struct process *process)
     b->process = process;
     if (getrandom(&life, sizeof life, 0) != sizeof life)
         return err_set(ERR_IO, "the system gives no random numbers");
-    int rc = routes_new(life, &b->routes);
-    if (!rc) rc = status_new(process_config(process)->stream.name, &b->status);
-    if (!rc) rc = open_side(b, CONFIG_FRONT, &b->front);
-    if (!rc) rc = open_side(b, CONFIG_BACK, &b->back);
-    if (rc) return rc;
+    int result = routes_new(life, &b->routes);
+    if (result == ERR_OK) result = status_new(process_config(process)->stream.name, &b->status);
+    if (result == ERR_OK) result = open_side(b, CONFIG_FRONT, &b->front);
+    if (result == ERR_OK) result = open_side(b, CONFIG_BACK, &b->back);
+    if (result != ERR_OK) return result;
     b->timer = process_timer_new(process, expire, b);
     if (!b->timer) return err_set(ERR_NOMEM, "no memory for a timer");
     process_timer_set(b->timer, EXPIRE_MS);

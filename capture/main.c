@@ -37,12 +37,12 @@ static int capture_name(const struct config *config, const struct options *optio
 {
     char which[16];
     long long index;
-    int rc = producer_index(options, &index);
-    if (!rc)
+    int result = producer_index(options, &index);
+    if (result == ERR_OK)
         processes_name(PROCESS_CAPTURE,
                        processes_which(config, PROCESS_CAPTURE, (uint32_t)index, which), out,
                        MESSAGE_NAME_BYTES);
-    return rc;
+    return result;
 }
 
 /* ENDED and GONE are good ends; a producer that is refused says why and does not ask again. */
@@ -73,11 +73,11 @@ static int capture_start(struct process *process)
     long long index;
     c->process = process;
     c->shown_phase = -1;
-    int rc = producer_index(process_options(process), &index);
-    if (!rc && index >= config->capture.producers)
-        rc = err_set(ERR_USAGE, "--producer %lld, but capture.producers is %u (0 to %u)", index,
-                     config->capture.producers, config->capture.producers - 1);
-    if (rc) return rc;
+    int result = producer_index(process_options(process), &index);
+    if (result == ERR_OK && index >= config->capture.producers)
+        result = err_set(ERR_USAGE, "--producer %lld, but capture.producers is %u (0 to %u)", index,
+                         config->capture.producers, config->capture.producers - 1);
+    if (result != ERR_OK) return result;
     room_init(&c->room);
     c->has_room = 1;
     struct sender_options options = {
@@ -91,9 +91,10 @@ static int capture_start(struct process *process)
         .over = over,
         .arg = c,
     };
-    rc = sender_open(process, &options, &c->sender);
-    if (!rc) rc = maker_start(config, (uint32_t)index, c->sender, &c->room, &c->maker);
-    return rc;
+    result = sender_open(process, &options, &c->sender);
+    if (result == ERR_OK)
+        result = maker_start(config, (uint32_t)index, c->sender, &c->room, &c->maker);
+    return result;
 }
 
 static void capture_drain(struct process *process)

@@ -96,28 +96,28 @@ static int next_batch(struct maker *m, struct engine_batch *batch)
         return ERR_OK;
     }
     m->has_read = 1;
-    int rc = source_error(engine_next(m->engine, batch));
-    return rc ? rc : count_engine(m);
+    int result = source_error(engine_next(m->engine, batch));
+    return result != ERR_OK ? result : count_engine(m);
 }
 
 /* ---- measuring ---- */
 
 static int fill_measure(struct maker *m, uint64_t generation)
 {
-    int rc = measure_new(m->own.width, measure_limit_bytes, &m->measure);
-    while (!rc && measure_wants(m->measure, m->config->capture.measure_contexts)) {
+    int result = measure_new(m->own.width, measure_limit_bytes, &m->measure);
+    while (result == ERR_OK && measure_wants(m->measure, m->config->capture.measure_contexts)) {
         struct engine_batch batch;
         if (!is_current(m, generation)) return ERR_STATE;
         m->has_read = 1;
-        rc = source_error(engine_next(m->engine, &batch));
-        if (!rc) rc = count_engine(m);
-        if (rc || !batch.rows) {
-            m->engine_ended = !rc;
+        result = source_error(engine_next(m->engine, &batch));
+        if (result == ERR_OK) result = count_engine(m);
+        if (result != ERR_OK || !batch.rows) {
+            m->engine_ended = result == ERR_OK;
             break;
         }
-        rc = measure_add(m->measure, &batch);
+        result = measure_add(m->measure, &batch);
     }
-    return rc;
+    return result;
 }
 
 /* Kept rows of the whole stream, as far as that can be known beforehand. */
@@ -161,26 +161,26 @@ static int decline(struct maker *m)
 static int do_measure(struct maker *m, uint64_t generation)
 {
     uint64_t counted_rows = 0;
-    int rc = m->measure ? ERR_OK : fill_measure(m, generation);
-    if (!rc && has_nothing_to_measure(m)) {
-        rc = decline(m);
-        if (rc || m->config->capture.producers > 1) return rc;
+    int result = m->measure ? ERR_OK : fill_measure(m, generation);
+    if (result == ERR_OK && has_nothing_to_measure(m)) {
+        result = decline(m);
+        if (result != ERR_OK || m->config->capture.producers > 1) return result;
     }
-    if (!rc && !m->config->capture.rows && !m->config->trainer.planned_rows)
-        rc = source_error(engine_count_rows(m->engine, &counted_rows, NULL, NULL));
-    if (!rc) rc = teller_corpus(m->teller, m->engine);
-    if (!rc && !is_current(m, generation)) rc = ERR_STATE;
-    if (rc) return rc;
+    if (result == ERR_OK && !m->config->capture.rows && !m->config->trainer.planned_rows)
+        result = source_error(engine_count_rows(m->engine, &counted_rows, NULL, NULL));
+    if (result == ERR_OK) result = teller_corpus(m->teller, m->engine);
+    if (result == ERR_OK && !is_current(m, generation)) result = ERR_STATE;
+    if (result != ERR_OK) return result;
     struct descriptor d = m->own;
     char *text = NULL;
     size_t bytes;
-    rc = measure_finish(m->measure, &d);
-    if (!rc) rc = plan_rows(m, counted_rows, &d);
-    if (!rc) rc = descriptor_encode(&d, &text, &bytes);
-    if (!rc) rc = sender_described(m->sender, text, bytes);
+    result = measure_finish(m->measure, &d);
+    if (result == ERR_OK) result = plan_rows(m, counted_rows, &d);
+    if (result == ERR_OK) result = descriptor_encode(&d, &text, &bytes);
+    if (result == ERR_OK) result = sender_described(m->sender, text, bytes);
     free(text);
     free(d.mean);
-    return rc;
+    return result;
 }
 
 /* ---- making ---- */
@@ -230,9 +230,10 @@ static int prepare(struct maker *m, const struct producer_order *order)
         .dtype = m->descriptor->dtype,
         .codec = (uint8_t)m->config->stream.codec,
     };
-    int rc = m->cutter ? ERR_OK : cutter_new(&options, &m->cutter);
-    if (!rc) rc = teller_seek(m->teller, m->descriptor->run, order->number, &order->cursor);
-    if (rc) return rc;
+    int result = m->cutter ? ERR_OK : cutter_new(&options, &m->cutter);
+    if (result == ERR_OK)
+        result = teller_seek(m->teller, m->descriptor->run, order->number, &order->cursor);
+    if (result != ERR_OK) return result;
     cutter_restart(m->cutter, &order->totals);
     m->number = order->number;
     /* Under block every frame but the last is full, so the number tells how many rows were kept. */
@@ -248,18 +249,18 @@ static int prepare(struct maker *m, const struct producer_order *order)
 static int cut(struct maker *m, uint64_t generation)
 {
     struct window_frame *frame;
-    int rc = sender_take(m->sender, generation, &frame);
-    if (rc == ERR_AGAIN) {
+    int result = sender_take(m->sender, generation, &frame);
+    if (result == ERR_AGAIN) {
         struct frame_totals totals = cutter_totals(m->cutter);
         sender_shed(m->sender, generation, &totals, cutter_drop(m->cutter));
         return ERR_OK;
     }
-    if (rc) return rc;
-    rc = cutter_seal(m->cutter, process_wall_ns(), &frame->header,
-                     frame->bytes + FRAME_HEADER_BYTES);
-    if (rc) {
+    if (result != ERR_OK) return result;
+    result = cutter_seal(m->cutter, process_wall_ns(), &frame->header,
+                         frame->bytes + FRAME_HEADER_BYTES);
+    if (result != ERR_OK) {
         sender_return(m->sender, frame);
-        return rc;
+        return result;
     }
     mark(m, frame);
     return sender_push(m->sender, generation, frame);
@@ -283,12 +284,12 @@ static int is_enough(const struct maker *m)
 static int take_batch(struct maker *m, uint64_t generation, const struct engine_batch *batch)
 {
     uint64_t left_out[FILTER_NOT_FINITE + 1] = {0};
-    int rc = ERR_OK;
-    for (size_t i = 0; i < batch->rows && !rc && !is_enough(m); i++) {
+    int result = ERR_OK;
+    for (size_t i = 0; i < batch->rows && result == ERR_OK && !is_enough(m); i++) {
         const float *x = batch->values + i * m->descriptor->width;
         enum filter_verdict verdict = filter_row(m->descriptor, batch->flags[i], x);
-        rc = teller_row(m->teller, verdict);
-        if (rc) break;
+        result = teller_row(m->teller, verdict);
+        if (result != ERR_OK) break;
         if (verdict != FILTER_KEEP) {
             cutter_leave_out(m->cutter, verdict);
             left_out[verdict]++;
@@ -297,10 +298,10 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
         if (!cutter_rows(m->cutter)) m->oldest_ns = process_now_ns();
         cutter_add(m->cutter, &batch->ids[i], x, &batch->cursors[i], &batch->cursors[i + 1]);
         m->kept_rows++;
-        if (cutter_full(m->cutter)) rc = cut(m, generation);
+        if (cutter_full(m->cutter)) result = cut(m, generation);
     }
     count_filtered(m, left_out);
-    return rc;
+    return result;
 }
 
 static int end_share(struct maker *m, uint64_t generation)
@@ -308,14 +309,14 @@ static int end_share(struct maker *m, uint64_t generation)
     int has_part = m->limit_rows != UINT64_MAX;
     int is_short = has_part && m->kept_rows < m->limit_rows;
     teller_part(m->teller, has_part ? m->limit_rows : 0, is_short);
-    int rc = teller_end(m->teller, m->engine);
-    if (!rc && is_short)
+    int result = teller_end(m->teller, m->engine);
+    if (result == ERR_OK && is_short)
         log_event(LOG_WARN, "this share has fewer rows than its part of capture.rows",
                   LOG_U("rows", m->kept_rows), LOG_U("part", m->limit_rows));
-    if (!rc && cutter_rows(m->cutter)) rc = cut(m, generation);
+    if (result == ERR_OK && cutter_rows(m->cutter)) result = cut(m, generation);
     struct frame_totals t = cutter_totals(m->cutter);
-    if (!rc) rc = sender_count(m->sender, generation, &t, 0);
-    if (rc) return rc;
+    if (result == ERR_OK) result = sender_count(m->sender, generation, &t, 0);
+    if (result != ERR_OK) return result;
     tell(m, 1);
     return sender_end(m->sender, generation);
 }
@@ -329,19 +330,20 @@ static int flush_live(struct maker *m, uint64_t generation)
 static int make(struct maker *m, const struct producer_order *order)
 {
     uint64_t generation = order->generation;
-    int rc = prepare(m, order);
-    while (!rc) {
+    int result = prepare(m, order);
+    while (result == ERR_OK) {
         struct engine_batch batch = {0};
-        if (!is_enough(m)) rc = next_batch(m, &batch);
-        if (rc || !batch.rows) break;
-        rc = take_batch(m, generation, &batch);
+        if (!is_enough(m)) result = next_batch(m, &batch);
+        if (result != ERR_OK || !batch.rows) break;
+        result = take_batch(m, generation, &batch);
         struct frame_totals t = cutter_totals(m->cutter);
-        if (!rc) rc = flush_live(m, generation);
-        if (!rc) rc = sender_count(m->sender, generation, &t, cutter_rows(m->cutter));
-        if (!rc) rc = teller_batch(m->teller);
-        if (!rc) tell(m, 0);
+        if (result == ERR_OK) result = flush_live(m, generation);
+        if (result == ERR_OK)
+            result = sender_count(m->sender, generation, &t, cutter_rows(m->cutter));
+        if (result == ERR_OK) result = teller_batch(m->teller);
+        if (result == ERR_OK) tell(m, 0);
     }
-    return rc ? rc : end_share(m, generation);
+    return result != ERR_OK ? result : end_share(m, generation);
 }
 
 /* ---- the thread ---- */
@@ -366,38 +368,39 @@ static int open_source(struct maker *m)
     char *text = NULL;
     size_t bytes;
     struct engine_watch watch = {preparing, tell_engine, m};
-    int rc = source_open(m->config, m->producer, &watch, &m->source);
-    if (rc) return rc;
+    int result = source_open(m->config, m->producer, &watch, &m->source);
+    if (result != ERR_OK) return result;
     m->engine = source_engine(m->source);
     log_info("the engine is open: %s", engine_info(m->engine)->model);
     m->limit_rows = share_of(m->config->capture.rows, m->config->capture.producers, m->producer);
-    rc = source_describe(m->source, m->config, &m->own);
-    if (!rc) rc = descriptor_encode(&m->own, &text, &bytes);
-    if (!rc) rc = sender_introduce(m->sender, text, bytes);
+    result = source_describe(m->source, m->config, &m->own);
+    if (result == ERR_OK) result = descriptor_encode(&m->own, &text, &bytes);
+    if (result == ERR_OK) result = sender_introduce(m->sender, text, bytes);
     free(text);
-    return rc;
+    return result;
 }
 
 static int follow_orders(struct maker *m)
 {
     struct producer_order order = {0};
-    int rc = ERR_OK;
-    while (!rc) {
+    int result = ERR_OK;
+    while (result == ERR_OK) {
         order = sender_wait_order(m->sender, order.generation);
         if (order.task == PRODUCER_HALT) break;
-        if (order.task == PRODUCER_MEASURE) rc = do_measure(m, order.generation);
-        if (order.task == PRODUCER_MAKE) rc = make(m, &order);
-        if (rc == ERR_STATE && !is_current(m, order.generation)) rc = ERR_OK; /* a newer order */
+        if (order.task == PRODUCER_MEASURE) result = do_measure(m, order.generation);
+        if (order.task == PRODUCER_MAKE) result = make(m, &order);
+        if (result == ERR_STATE && !is_current(m, order.generation))
+            result = ERR_OK; /* a newer order */
     }
-    return rc;
+    return result;
 }
 
 static void *run(void *arg)
 {
     struct maker *m = arg;
-    int rc = open_source(m);
-    if (!rc) rc = follow_orders(m);
-    if (rc) sender_fail(m->sender, rc, err_text());
+    int result = open_source(m);
+    if (result == ERR_OK) result = follow_orders(m);
+    if (result != ERR_OK) sender_fail(m->sender, result, err_text());
     tell(m, 1);
     teller_log(m->teller);
     cutter_free(m->cutter);
@@ -414,10 +417,10 @@ int maker_start(const struct config *config, uint32_t producer, struct sender *s
     m->config = config;
     m->producer = producer;
     m->sender = sender;
-    int rc = teller_new(config, producer, room, &m->teller);
-    if (rc) {
+    int result = teller_new(config, producer, room, &m->teller);
+    if (result != ERR_OK) {
         free(m);
-        return rc;
+        return result;
     }
     pthread_mutex_init(&m->lock, NULL);
     int failed = pthread_create(&m->thread, NULL, run, m);

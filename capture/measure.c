@@ -76,8 +76,8 @@ int measure_add(struct measure *m, const struct engine_batch *batch)
         m->batch = more;
         m->room = room;
     }
-    int rc = hold(&m->batch[m->batches], batch, m->width, &m->last_bytes);
-    if (rc) return rc;
+    int result = hold(&m->batch[m->batches], batch, m->width, &m->last_bytes);
+    if (result != ERR_OK) return result;
     m->batches++;
     m->bytes += m->last_bytes;
     for (size_t i = 0; i < batch->rows; i++) {

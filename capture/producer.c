@@ -114,16 +114,16 @@ void producer_fail(struct producer *p, int code, const char *text)
 
 int producer_introduce(struct producer *p, const char *descriptor, size_t bytes)
 {
-    int rc = text_set(&p->introduction, descriptor, bytes);
-    if (!rc && p->phase == PRODUCER_WAITING) p->phase = PRODUCER_ASKING;
-    return rc;
+    int result = text_set(&p->introduction, descriptor, bytes);
+    if (result == ERR_OK && p->phase == PRODUCER_WAITING) p->phase = PRODUCER_ASKING;
+    return result;
 }
 
 int producer_described(struct producer *p, const char *descriptor, size_t bytes)
 {
-    int rc = text_set(&p->described, descriptor, bytes);
+    int result = text_set(&p->described, descriptor, bytes);
     p->describe_ns = 0;
-    return rc;
+    return result;
 }
 
 void producer_decline(struct producer *p)
@@ -231,20 +231,20 @@ static int open_window(struct producer *p)
 static int take_descriptor(struct producer *p, const struct message *m)
 {
     struct descriptor d;
-    int rc = descriptor_decode(m->text, m->text_bytes, &d);
-    if (rc) return rc;
+    int result = descriptor_decode(m->text, m->text_bytes, &d);
+    if (result != ERR_OK) return result;
     if (!d.rows_a_slab || !d.measured != !!(m->flags & MESSAGE_MEASURE)) {
-        rc = err_set(ERR_FORMAT, "the sink's descriptor of stream %s is not complete",
-                     p->options.stream);
+        result = err_set(ERR_FORMAT, "the sink's descriptor of stream %s is not complete",
+                         p->options.stream);
     } else if (p->has_descriptor) {
-        rc = descriptor_match(&p->descriptor, &d);
+        result = descriptor_match(&p->descriptor, &d);
     } else if (d.measured) {
         p->descriptor = d;
         p->has_descriptor = 1;
         return open_window(p);
     }
     descriptor_free(&d);
-    return rc;
+    return result;
 }
 
 static void end_now(struct producer *p)
@@ -269,9 +269,9 @@ static void on_welcome(struct producer *p, const struct message *m, uint64_t now
         end_now(p);
         return;
     }
-    int rc = take_descriptor(p, m);
-    if (rc) {
-        producer_fail(p, rc, err_text());
+    int result = take_descriptor(p, m);
+    if (result != ERR_OK) {
+        producer_fail(p, result, err_text());
         return;
     }
     if (m->flags & MESSAGE_MEASURE) {

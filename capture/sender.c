@@ -65,9 +65,9 @@ static int send_copy(struct sender *s, struct window_frame *frame)
     if (!copy) return err_set(ERR_NOMEM, "no memory to send a frame again");
     memcpy(copy, frame->bytes, bytes);
     frame_encode(&frame->header, copy);
-    int rc = link_send_owned(s->link, NULL, NULL, 0, copy, bytes, free, copy);
-    if (rc) free(copy);
-    return rc;
+    int result = link_send_owned(s->link, NULL, NULL, 0, copy, bytes, free, copy);
+    if (result != ERR_OK) free(copy);
+    return result;
 }
 
 static int send_frame(struct sender *s, struct window_frame *frame)
@@ -79,13 +79,13 @@ static int send_frame(struct sender *s, struct window_frame *frame)
     frame_encode(&frame->header, frame->bytes);
     frame->holds++;
     s->flights++;
-    int rc = link_send_owned(s->link, NULL, NULL, 0, frame->bytes,
-                             FRAME_HEADER_BYTES + frame->header.packed_bytes, landed, flight);
-    if (!rc) return ERR_OK;
+    int result = link_send_owned(s->link, NULL, NULL, 0, frame->bytes,
+                                 FRAME_HEADER_BYTES + frame->header.packed_bytes, landed, flight);
+    if (result == ERR_OK) return ERR_OK;
     frame->holds--;
     s->flights--;
     free(flight);
-    return rc;
+    return result;
 }
 
 static int send_message(struct sender *s, const struct message *m)
@@ -93,10 +93,10 @@ static int send_message(struct sender *s, const struct message *m)
     size_t bytes = message_bytes(m);
     uint8_t *data = malloc(bytes);
     if (!data) return err_set(ERR_NOMEM, "no memory to send a message");
-    int rc = message_encode(m, data);
-    if (!rc) rc = link_send(s->link, NULL, NULL, 0, data, bytes);
+    int result = message_encode(m, data);
+    if (result == ERR_OK) result = link_send(s->link, NULL, NULL, 0, data, bytes);
     free(data);
-    return rc;
+    return result;
 }
 
 /* Send what there is to send. With the lock. */
@@ -105,8 +105,8 @@ static void pump(struct sender *s)
     struct producer_send send;
     uint64_t now = process_now_ns();
     while (producer_next(s->producer, now, &send)) {
-        int rc = send.frame ? send_frame(s, send.frame) : send_message(s, &send.message);
-        if (rc) break; /* full: on_writable or the timer comes back to it */
+        int result = send.frame ? send_frame(s, send.frame) : send_message(s, &send.message);
+        if (result != ERR_OK) break; /* full: on_writable or the timer comes back to it */
         producer_sent(s->producer, now, &send);
     }
 }
@@ -173,8 +173,8 @@ static int connect_broker(struct sender *s)
         .on_writable = on_writable,
         .arg = s,
     };
-    int rc = wiring_connect(s->process, CONFIG_FRONT, options, &s->link);
-    if (rc) return rc;
+    int result = wiring_connect(s->process, CONFIG_FRONT, options, &s->link);
+    if (result != ERR_OK) return result;
     process_timer_set(s->timer, TICK_MS);
     return ERR_OK;
 }
@@ -190,14 +190,15 @@ int sender_open(struct process *process, const struct sender_options *options,
     pthread_cond_init(&s->changed, NULL);
     s->timer = process_timer_new(process, on_tick, s);
     s->wake = process_wake_new(process, on_wake, s);
-    int rc = producer_new(&options->producer, &s->producer);
-    if (!rc && (!s->timer || !s->wake)) rc = err_set(ERR_NOMEM, "no memory for a sender");
-    if (!rc) rc = connect_broker(s);
-    if (rc)
+    int result = producer_new(&options->producer, &s->producer);
+    if (result == ERR_OK && (!s->timer || !s->wake))
+        result = err_set(ERR_NOMEM, "no memory for a sender");
+    if (result == ERR_OK) result = connect_broker(s);
+    if (result != ERR_OK)
         sender_close(s);
     else
         *sender = s;
-    return rc;
+    return result;
 }
 
 void sender_disconnect(struct sender *s)
@@ -244,19 +245,19 @@ static void wake_loop(struct sender *s)
 int sender_introduce(struct sender *s, const char *descriptor, size_t bytes)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = producer_introduce(s->producer, descriptor, bytes);
+    int result = producer_introduce(s->producer, descriptor, bytes);
     wake_loop(s);
     pthread_mutex_unlock(&s->lock);
-    return rc;
+    return result;
 }
 
 int sender_described(struct sender *s, const char *descriptor, size_t bytes)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = producer_described(s->producer, descriptor, bytes);
+    int result = producer_described(s->producer, descriptor, bytes);
     wake_loop(s);
     pthread_mutex_unlock(&s->lock);
-    return rc;
+    return result;
 }
 
 void sender_decline(struct sender *s)
@@ -302,7 +303,7 @@ static int is_current(const struct sender *s, uint64_t generation)
 
 int sender_take(struct sender *s, uint64_t generation, struct window_frame **frame)
 {
-    int rc = ERR_OK;
+    int result = ERR_OK;
     *frame = NULL;
     pthread_mutex_lock(&s->lock);
     uint64_t since = 0;
@@ -314,9 +315,9 @@ int sender_take(struct sender *s, uint64_t generation, struct window_frame **fra
         pthread_cond_wait(&s->changed, &s->lock);
     }
     if (since) s->blocked_ns += process_now_ns() - since;
-    if (!*frame) rc = is_current(s, generation) ? ERR_AGAIN : ERR_STATE;
+    if (!*frame) result = is_current(s, generation) ? ERR_AGAIN : ERR_STATE;
     pthread_mutex_unlock(&s->lock);
-    return rc;
+    return result;
 }
 
 uint64_t sender_next_number(struct sender *s)
@@ -330,11 +331,11 @@ uint64_t sender_next_number(struct sender *s)
 int sender_push(struct sender *s, uint64_t generation, struct window_frame *frame)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = producer_push(s->producer, generation, frame);
+    int result = producer_push(s->producer, generation, frame);
     /* Where others wait before it, the loop has been woken for them, or waits for credit. */
     if (producer_unsent_frames(s->producer) == 1) wake_loop(s);
     pthread_mutex_unlock(&s->lock);
-    return rc;
+    return result;
 }
 
 void sender_shed(struct sender *s, uint64_t generation, const struct frame_totals *totals,
@@ -350,18 +351,18 @@ int sender_count(struct sender *s, uint64_t generation, const struct frame_total
 {
     pthread_mutex_lock(&s->lock);
     producer_count(s->producer, generation, totals, waiting_rows);
-    int rc = is_current(s, generation) ? ERR_OK : ERR_STATE;
+    int result = is_current(s, generation) ? ERR_OK : ERR_STATE;
     pthread_mutex_unlock(&s->lock);
-    return rc;
+    return result;
 }
 
 int sender_end(struct sender *s, uint64_t generation)
 {
     pthread_mutex_lock(&s->lock);
-    int rc = producer_end(s->producer, generation);
+    int result = producer_end(s->producer, generation);
     wake_loop(s);
     pthread_mutex_unlock(&s->lock);
-    return rc;
+    return result;
 }
 
 void sender_return(struct sender *s, struct window_frame *frame)

@@ -144,8 +144,8 @@ static void note_written(struct teller *t, int rc)
 static int open_tally(struct teller *t, uint64_t run)
 {
     char dir[CONFIG_PATH_BYTES], path[CONFIG_PATH_BYTES + 32];
-    int rc = config_capture_dir(t->run_config, dir);
-    if (rc) return rc;
+    int result = config_capture_dir(t->run_config, dir);
+    if (result != ERR_OK) return result;
     note_written(t, dir_make(dir, 0700));
     snprintf(path, sizeof path, "%s/capture-%" PRIu32 ".tally", dir, t->producer);
     return tally_open(path, run, &t->tally);
@@ -204,9 +204,9 @@ static void begin_run(struct teller *t, uint64_t run)
 int teller_seek(struct teller *t, uint64_t run, uint64_t number, const struct cursor *cursor)
 {
     begin_run(t, run);
-    int rc = t->tally ? ERR_OK : open_tally(t, run);
-    if (!rc) tally_seek(t->tally, number, cursor);
-    return rc;
+    int result = t->tally ? ERR_OK : open_tally(t, run);
+    if (result == ERR_OK) tally_seek(t->tally, number, cursor);
+    return result;
 }
 
 void teller_part(struct teller *t, uint64_t rows, int is_short)
@@ -244,9 +244,11 @@ int teller_batch(struct teller *t)
 
 int teller_end(struct teller *t, const struct engine *engine)
 {
-    int rc = teller_documents(t, engine, 1);
-    if (!rc) rc = judge_rejected(t, 1);
-    return rc ? rc : judge_filtered(tally_window(t->tally), t->config->max_filtered_share, 1);
+    int result = teller_documents(t, engine, 1);
+    if (result == ERR_OK) result = judge_rejected(t, 1);
+    return result != ERR_OK
+               ? result
+               : judge_filtered(tally_window(t->tally), t->config->max_filtered_share, 1);
 }
 
 uint64_t teller_kept_rows(const struct teller *t)

@@ -11,8 +11,9 @@ int llama_room_check(const char *path, uint32_t threads)
 {
     struct stat st;
     if (stat(path, &st) != 0) return ERR_OK; /* the loader tells that better */
-    int code = limits_mapping((uint64_t)st.st_size + BESIDE_BYTES, path);
-    if (!code) code = limits_memory(BESIDE_BYTES, "llama.cpp");
-    if (!code) code = limits_threads(threads < MOST_THREADS ? threads : MOST_THREADS, "llama.cpp");
-    return code;
+    int result = limits_mapping((uint64_t)st.st_size + BESIDE_BYTES, path);
+    if (result == ERR_OK) result = limits_memory(BESIDE_BYTES, "llama.cpp");
+    if (result == ERR_OK)
+        result = limits_threads(threads < MOST_THREADS ? threads : MOST_THREADS, "llama.cpp");
+    return result;
 }

@@ -353,44 +353,54 @@ static int match_hash(const char *key, uint64_t old, uint64_t new)
 
 static int match_hooks(const struct descriptor *a, const struct descriptor *b)
 {
-    int rc = match_number("stream.hooks (their number)", a->hooks, b->hooks);
-    for (uint32_t i = 0; i < a->hooks && !rc; i++) {
-        rc = match_text("stream.hooks", a->hook[i].name, b->hook[i].name);
-        if (!rc) rc = match_number("the width of a hook", a->hook[i].width, b->hook[i].width);
+    int result = match_number("stream.hooks (their number)", a->hooks, b->hooks);
+    for (uint32_t i = 0; i < a->hooks && result == ERR_OK; i++) {
+        result = match_text("stream.hooks", a->hook[i].name, b->hook[i].name);
+        if (result == ERR_OK)
+            result = match_number("the width of a hook", a->hook[i].width, b->hook[i].width);
     }
-    return rc;
+    return result;
 }
 
 static int match_source(const struct descriptor *a, const struct descriptor *b)
 {
-    int rc = match_text("capture.engine", a->engine, b->engine);
-    if (!rc) rc = match_hash("stream.model (its fingerprint)", a->model_hash, b->model_hash);
-    if (!rc) rc = match_text("the model's precision", a->precision, b->precision);
-    if (!rc) rc = match_hash("capture.corpus (its fingerprint)", a->corpus_hash, b->corpus_hash);
-    if (!rc) rc = match_number("capture.context_tokens", a->context_tokens, b->context_tokens);
-    if (!rc) rc = match_flag("capture.prepend_bos", a->prepends_bos, b->prepends_bos);
-    return rc;
+    int result = match_text("capture.engine", a->engine, b->engine);
+    if (result == ERR_OK)
+        result = match_hash("stream.model (its fingerprint)", a->model_hash, b->model_hash);
+    if (result == ERR_OK) result = match_text("the model's precision", a->precision, b->precision);
+    if (result == ERR_OK)
+        result = match_hash("capture.corpus (its fingerprint)", a->corpus_hash, b->corpus_hash);
+    if (result == ERR_OK)
+        result = match_number("capture.context_tokens", a->context_tokens, b->context_tokens);
+    if (result == ERR_OK)
+        result = match_flag("capture.prepend_bos", a->prepends_bos, b->prepends_bos);
+    return result;
 }
 
 int descriptor_match(const struct descriptor *committed, const struct descriptor *now)
 {
     const struct descriptor *a = committed, *b = now;
-    int rc = match_text("stream.name", a->stream, b->stream);
-    if (!rc) rc = match_hooks(a, b);
-    if (!rc) rc = match_number("the width of a row", a->width, b->width);
-    if (!rc) rc = match_text("stream.dtype", dtype_name(a->dtype), dtype_name(b->dtype));
-    if (!rc) rc = match_source(a, b);
-    if (!rc) rc = match_number("capture.producers", a->share_count, b->share_count);
-    if (!rc)
-        rc = match_text("stream.policy", a->shed ? "shed" : "block", b->shed ? "shed" : "block");
-    if (!rc) rc = match_flag("capture.keep_special", a->keep_special, b->keep_special);
-    if (!rc) rc = match_flag("capture.keep_sinks", a->keep_sinks, b->keep_sinks);
-    if (!rc) rc = match_number("capture.max_norm_ratio", a->max_norm_ratio, b->max_norm_ratio);
-    if (!rc && b->run) rc = match_hash("the run of this stream", a->run, b->run);
-    if (!rc && b->rows_a_slab)
-        rc = match_number("the rows of a slab (sink.size or sink.slab)", a->rows_a_slab,
-                          b->rows_a_slab);
-    return rc;
+    int result = match_text("stream.name", a->stream, b->stream);
+    if (result == ERR_OK) result = match_hooks(a, b);
+    if (result == ERR_OK) result = match_number("the width of a row", a->width, b->width);
+    if (result == ERR_OK)
+        result = match_text("stream.dtype", dtype_name(a->dtype), dtype_name(b->dtype));
+    if (result == ERR_OK) result = match_source(a, b);
+    if (result == ERR_OK)
+        result = match_number("capture.producers", a->share_count, b->share_count);
+    if (result == ERR_OK)
+        result =
+            match_text("stream.policy", a->shed ? "shed" : "block", b->shed ? "shed" : "block");
+    if (result == ERR_OK)
+        result = match_flag("capture.keep_special", a->keep_special, b->keep_special);
+    if (result == ERR_OK) result = match_flag("capture.keep_sinks", a->keep_sinks, b->keep_sinks);
+    if (result == ERR_OK)
+        result = match_number("capture.max_norm_ratio", a->max_norm_ratio, b->max_norm_ratio);
+    if (result == ERR_OK && b->run) result = match_hash("the run of this stream", a->run, b->run);
+    if (result == ERR_OK && b->rows_a_slab)
+        result = match_number("the rows of a slab (sink.size or sink.slab)", a->rows_a_slab,
+                              b->rows_a_slab);
+    return result;
 }
 
 uint32_t descriptor_held_out(uint64_t planned_rows, uint64_t eval_rows)

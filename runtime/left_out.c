@@ -244,9 +244,9 @@ static void decode(const json_t *object, struct left_out *l)
 static int path_of(const struct config *config, uint32_t producer, char *out)
 {
     char dir[CONFIG_PATH_BYTES];
-    int rc = config_capture_dir(config, dir);
-    if (!rc) snprintf(out, PATH_ROOM, "%s/capture-%" PRIu32 ".json", dir, producer);
-    return rc;
+    int result = config_capture_dir(config, dir);
+    if (result == ERR_OK) snprintf(out, PATH_ROOM, "%s/capture-%" PRIu32 ".json", dir, producer);
+    return result;
 }
 
 static int write_failed(const char *path)
@@ -278,32 +278,32 @@ int left_out_write(const struct config *config, uint32_t producer, const struct 
     char *text = object ? json_dumps(object, JSON_INDENT(1)) : NULL;
     json_decref(object);
     if (!text) return err_set(ERR_NOMEM, "no memory to tell what was left out");
-    int rc = config_capture_dir(config, dir);
-    if (!rc) rc = dir_make(dir, 0700);
-    if (!rc) rc = path_of(config, producer, path);
-    if (!rc) rc = put(path, text, strlen(text));
+    int result = config_capture_dir(config, dir);
+    if (result == ERR_OK) result = dir_make(dir, 0700);
+    if (result == ERR_OK) result = path_of(config, producer, path);
+    if (result == ERR_OK) result = put(path, text, strlen(text));
     free(text);
-    return rc;
+    return result;
 }
 
 int left_out_read(const struct config *config, uint32_t producer, struct left_out *l)
 {
     char path[PATH_ROOM], *text;
     size_t bytes;
-    int rc = path_of(config, producer, path);
-    if (!rc) rc = file_read(path, FILE_LIMIT_BYTES, &text, &bytes);
-    if (rc) return rc;
+    int result = path_of(config, producer, path);
+    if (result == ERR_OK) result = file_read(path, FILE_LIMIT_BYTES, &text, &bytes);
+    if (result != ERR_OK) return result;
     json_t *object = json_loadb(text, bytes, 0, NULL);
     free(text);
     const char *stream = json_string_value(json_object_get(object, "stream"));
     if (stream && strcmp(stream, config->stream.name) == 0)
         decode(object, l);
     else
-        rc = err_set(ERR_FORMAT, "%s does not tell what stream %s left out", path,
-                     config->stream.name);
-    if (!rc) l->first_short = l->short_producers ? producer : 0;
+        result = err_set(ERR_FORMAT, "%s does not tell what stream %s left out", path,
+                         config->stream.name);
+    if (result == ERR_OK) l->first_short = l->short_producers ? producer : 0;
     json_decref(object);
-    return rc;
+    return result;
 }
 
 int left_out_read_all(const struct config *config, struct left_out *sum)

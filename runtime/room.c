@@ -48,9 +48,9 @@ void room_found(struct room *r)
 int room_health(struct room *r)
 {
     pthread_mutex_lock(&r->lock);
-    int rc = r->since_ns ? err_set(ERR_NOSPC, "%s", r->why) : ERR_OK;
+    int result = r->since_ns ? err_set(ERR_NOSPC, "%s", r->why) : ERR_OK;
     pthread_mutex_unlock(&r->lock);
-    return rc;
+    return result;
 }
 
 void room_show(struct room *r, struct metrics *metrics, size_t first, uint64_t now_ns)

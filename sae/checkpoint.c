@@ -78,14 +78,14 @@ static int file_path(char *path, size_t bytes, const char *dir, uint64_t step)
 int checkpoint_begin(const char *dir, uint64_t step, struct checkpoint_writer **out)
 {
     char path[PATH_MAX];
-    int code = file_path(path, sizeof path, dir, step);
-    if (code) return code;
+    int result = file_path(path, sizeof path, dir, step);
+    if (result != ERR_OK) return result;
     struct checkpoint_writer *writer = calloc(1, sizeof *writer);
     if (!writer) return err_set(ERR_NOMEM, "no memory to write a checkpoint");
-    code = newfile_begin(path, &writer->file);
-    if (code) {
+    result = newfile_begin(path, &writer->file);
+    if (result != ERR_OK) {
         free(writer);
-        return code;
+        return result;
     }
     snprintf(writer->dir, sizeof writer->dir, "%s", dir);
     writer->step = step;
@@ -153,8 +153,8 @@ static int list(const char *dir, uint64_t **steps, size_t *count)
         return err_set(errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot read folder %s: %s", dir,
                        strerror(errno));
     size_t room = 0;
-    int code = ERR_OK;
-    for (struct dirent *entry; code == ERR_OK && (entry = readdir(folder));) {
+    int result = ERR_OK;
+    for (struct dirent *entry; result == ERR_OK && (entry = readdir(folder));) {
         int64_t step = step_of(entry->d_name);
         if (step < 0) continue;
         if (*count == room) {
@@ -163,15 +163,15 @@ static int list(const char *dir, uint64_t **steps, size_t *count)
             if (more)
                 *steps = more;
             else
-                code = err_set(ERR_NOMEM, "no memory to list %s", dir);
+                result = err_set(ERR_NOMEM, "no memory to list %s", dir);
         }
-        if (code == ERR_OK) (*steps)[(*count)++] = (uint64_t)step;
+        if (result == ERR_OK) (*steps)[(*count)++] = (uint64_t)step;
     }
     closedir(folder);
-    if (code) {
+    if (result != ERR_OK) {
         free(*steps);
         *steps = NULL;
-        return code;
+        return result;
     }
     if (*count > 1) qsort(*steps, *count, sizeof **steps, falling);
     return ERR_OK;
@@ -194,34 +194,34 @@ static int prune(const char *dir, uint64_t newest, unsigned keep)
     size_t count;
     char path[PATH_MAX];
     remove_leftovers(dir);
-    int code = list(dir, &steps, &count);
-    if (code) return code;
+    int result = list(dir, &steps, &count);
+    if (result != ERR_OK) return result;
     unsigned kept = 0;
-    for (size_t i = 0; i < count && code == ERR_OK; i++) {
+    for (size_t i = 0; i < count && result == ERR_OK; i++) {
         if (steps[i] <= newest && kept++ < keep) continue;
-        code = file_path(path, sizeof path, dir, steps[i]);
-        if (code == ERR_OK && unlink(path) != 0 && errno != ENOENT)
-            code = err_set(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
+        result = file_path(path, sizeof path, dir, steps[i]);
+        if (result == ERR_OK && unlink(path) != 0 && errno != ENOENT)
+            result = err_set(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
     }
     free(steps);
-    return code;
+    return result;
 }
 
 int checkpoint_commit(struct checkpoint_writer *writer, unsigned keep)
 {
-    int code = writer->failed;
-    if (code) {
+    int result = writer->failed;
+    if (result != ERR_OK) {
         checkpoint_abort(writer);
-        return code;
+        return result;
     }
     struct section_header end = {.bytes = newfile_bytes(writer->file) + ALIGN};
     end.data_hash = XXH3_64bits(writer->hash, writer->sections * sizeof writer->hash[0]);
     end.hash = header_hash(&end);
     newfile_write(writer->file, &end, sizeof end);
-    code = newfile_commit(writer->file);
-    if (code == ERR_OK) code = prune(writer->dir, writer->step, keep ? keep : 1);
+    result = newfile_commit(writer->file);
+    if (result == ERR_OK) result = prune(writer->dir, writer->step, keep ? keep : 1);
     free(writer);
-    return code;
+    return result;
 }
 
 void checkpoint_abort(struct checkpoint_writer *writer)
@@ -278,17 +278,17 @@ static int check_sections(struct checkpoint *c, const char *data, size_t bytes)
 int checkpoint_parse(const void *data, size_t bytes, struct checkpoint **out)
 {
     if (bytes < 2 * ALIGN) return err_set(ERR_FORMAT, "%zu bytes are too few", bytes);
-    int code = check_header(data);
-    if (code) return code;
+    int result = check_header(data);
+    if (result != ERR_OK) return result;
     struct checkpoint *c = calloc(1, sizeof *c);
     if (!c) return err_set(ERR_NOMEM, "no memory to read a checkpoint");
     c->step = ((const struct file_header *)data)->step;
-    code = check_sections(c, data, bytes);
-    if (code)
+    result = check_sections(c, data, bytes);
+    if (result != ERR_OK)
         free(c);
     else
         *out = c;
-    return code;
+    return result;
 }
 
 int checkpoint_open(const char *path, struct checkpoint **out)
@@ -307,12 +307,12 @@ int checkpoint_open(const char *path, struct checkpoint **out)
     if (st.st_size == 0) return err_set(ERR_FORMAT, "%s is empty", path);
     if (map == MAP_FAILED) return err_set(ERR_IO, "cannot map %s", path);
     struct checkpoint *c;
-    int code = checkpoint_parse(map, (size_t)st.st_size, &c);
-    if (code) {
+    int result = checkpoint_parse(map, (size_t)st.st_size, &c);
+    if (result != ERR_OK) {
         char why[512];
         snprintf(why, sizeof why, "%s", err_text());
         munmap(map, (size_t)st.st_size);
-        return err_set(code, "%s: %s", path, why);
+        return err_set(result, "%s: %s", path, why);
     }
     snprintf(c->path, sizeof c->path, "%s", path);
     c->map = map;
@@ -333,26 +333,26 @@ int checkpoint_newest(const char *dir, struct checkpoint **out, unsigned *damage
     size_t count;
     char path[PATH_MAX], first_damage[512] = "";
     *damaged = 0;
-    int code = list(dir, &steps, &count);
-    if (code) return code;
-    code = ERR_NOTFOUND;
-    for (size_t i = 0; i < count && code != ERR_OK; i++) {
-        code = file_path(path, sizeof path, dir, steps[i]);
-        if (code == ERR_OK) code = checkpoint_open(path, out);
-        if (code == ERR_OK) break;
-        if (!is_damage(code)) break;
+    int result = list(dir, &steps, &count);
+    if (result != ERR_OK) return result;
+    result = ERR_NOTFOUND;
+    for (size_t i = 0; i < count && result != ERR_OK; i++) {
+        result = file_path(path, sizeof path, dir, steps[i]);
+        if (result == ERR_OK) result = checkpoint_open(path, out);
+        if (result == ERR_OK) break;
+        if (!is_damage(result)) break;
         if (++*damaged == 1) snprintf(first_damage, sizeof first_damage, "%s", err_text());
     }
     free(steps);
     if (count == 0) return err_set(ERR_NOTFOUND, "no checkpoint in %s", dir);
-    if (is_damage(code))
+    if (is_damage(result))
         return err_set(
             ERR_CORRUPT,
             "none of the %zu checkpoints in %s is intact: %s; HINT: put one back, or start "
             "over with --fresh",
             count, dir, first_damage);
-    if (code == ERR_OK && *damaged) err_set(ERR_CORRUPT, "%s", first_damage);
-    return code;
+    if (result == ERR_OK && *damaged) err_set(ERR_CORRUPT, "%s", first_damage);
+    return result;
 }
 
 void checkpoint_close(struct checkpoint *c)

@@ -129,9 +129,9 @@ static int make(struct sae *sae)
     d->sae = sae;
     init(d, o, sae->kernels, sae->pool);
     lay(d, pool_threads(sae->pool), &d->own, &batch);
-    int code = arena_open(&d->own);
-    if (!code) code = workspace_reserve(sae->workspace, batch.used);
-    if (code) return code;
+    int result = arena_open(&d->own);
+    if (result == ERR_OK) result = workspace_reserve(sae->workspace, batch.used);
+    if (result != ERR_OK) return result;
     dictionary_settle(d);
     for (uint32_t r = 0; r < o->batch_rows; r++) d->ones[r] = 1.0f;
     start_weights(&d->e, o);

@@ -104,34 +104,34 @@ void encoder_take(struct encoder *e, const float *x, uint32_t rows)
 static int open_arenas(struct encoder *e, uint32_t threads)
 {
     encoder_lay(e, threads, &e->own, &e->batch);
-    int code = arena_open(&e->own);
-    if (!code) code = arena_open(&e->batch);
-    if (!code) encoder_lay(e, threads, &e->own, &e->batch);
-    return code;
+    int result = arena_open(&e->own);
+    if (result == ERR_OK) result = arena_open(&e->batch);
+    if (result == ERR_OK) encoder_lay(e, threads, &e->own, &e->batch);
+    return result;
 }
 
 int encoder_new(const struct sae_options *o, struct encoder **out)
 {
     struct pool *pool = o->pool;
-    int code = arch_check(o);
-    if (!code) code = sae_environment_check();
-    if (!code && !arch_of(o)->tensors)
-        code = err_set(ERR_STATE, "%s has no features", sae_arch_name(o->arch));
-    if (code) return code;
+    int result = arch_check(o);
+    if (result == ERR_OK) result = sae_environment_check();
+    if (result == ERR_OK && !arch_of(o)->tensors)
+        result = err_set(ERR_STATE, "%s has no features", sae_arch_name(o->arch));
+    if (result != ERR_OK) return result;
     struct encoder *e = calloc(1, sizeof *e);
     if (!e) return err_set(ERR_NOMEM, "no memory for an encoder");
-    if (!pool) code = pool_new(o->threads, &pool);
-    if (!code) {
+    if (!pool) result = pool_new(o->threads, &pool);
+    if (result == ERR_OK) {
         e->own_options = *o;
         e->own_options.mean = NULL;
         encoder_init(e, &e->own_options, kernels_best(), pool);
         e->owns_pool = !o->pool;
-        code = blas_open(pool_threads(pool));
+        result = blas_open(pool_threads(pool));
     }
-    if (!code) code = open_arenas(e, pool_threads(pool));
-    if (code) {
+    if (result == ERR_OK) result = open_arenas(e, pool_threads(pool));
+    if (result != ERR_OK) {
         encoder_free(e);
-        return code;
+        return result;
     }
     *out = e;
     return ERR_OK;

@@ -53,9 +53,9 @@ static int reconstruct(const struct whiten *whiten, struct sae *sae, const float
     if (!whiten) return sae->arch->machine->forward(sae, x, rows, out, NULL, l0, l1);
     memcpy(scratch, x, (size_t)rows * width * sizeof *x);
     whiten_apply(whiten, scratch, rows);
-    int code = sae->arch->machine->forward(sae, scratch, rows, out, NULL, l0, l1);
-    if (!code) whiten_undo(whiten, out, rows, width - out_width);
-    return code;
+    int result = sae->arch->machine->forward(sae, scratch, rows, out, NULL, l0, l1);
+    if (result == ERR_OK) whiten_undo(whiten, out, rows, width - out_width);
+    return result;
 }
 
 int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval *eval)

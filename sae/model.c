@@ -11,15 +11,15 @@ int model_open(const struct checkpoint *checkpoint, const char *name, struct poo
     struct sae_options options;
     struct state_weights found;
     struct model m = {0};
-    int code = sae_saved_options(checkpoint, name, &options);
-    if (code) return code;
+    int result = sae_saved_options(checkpoint, name, &options);
+    if (result != ERR_OK) return result;
     options.pool = pool;
     options.batch_rows = ROWS_AT_ONCE;
-    code = encoder_new(&options, &m.encoder);
-    if (!code) code = state_find(checkpoint, name, m.encoder, &found);
-    if (code) {
+    result = encoder_new(&options, &m.encoder);
+    if (result == ERR_OK) result = state_find(checkpoint, name, m.encoder, &found);
+    if (result != ERR_OK) {
         model_close(&m);
-        return code;
+        return result;
     }
     state_take(m.encoder, &found);
     m.steps = found.steps;

@@ -133,12 +133,12 @@ int sae_options_check_rows(const struct sae_options *o)
 {
     if ((unsigned)o->arch >= SAE_ARCHS)
         return err_set(ERR_USAGE, "unknown architecture %d", o->arch);
-    int code = in_range("width", o->width, 1, SAE_MAX_WIDTH);
-    if (!code && archs[o->arch].uses & SAE_SKIP)
-        code = in_range("width_in", o->width_in, 1, o->width - 1);
-    if (!code) code = in_range("batch_rows", o->batch_rows, 1, SAE_MAX_BATCH_ROWS);
-    if (!code && !o->pool) code = in_range("threads", o->threads, 1, SAE_MAX_THREADS);
-    return code;
+    int result = in_range("width", o->width, 1, SAE_MAX_WIDTH);
+    if (result == ERR_OK && archs[o->arch].uses & SAE_SKIP)
+        result = in_range("width_in", o->width_in, 1, o->width - 1);
+    if (result == ERR_OK) result = in_range("batch_rows", o->batch_rows, 1, SAE_MAX_BATCH_ROWS);
+    if (result == ERR_OK && !o->pool) result = in_range("threads", o->threads, 1, SAE_MAX_THREADS);
+    return result;
 }
 
 static int check_objective(const struct sae_options *o)
@@ -156,18 +156,18 @@ static int check_objective(const struct sae_options *o)
 int sae_options_check(const struct sae_options *o)
 {
     if (!(archs[o->arch].uses & SAE_TRAINS)) return ERR_OK;
-    int code = in_range("features", o->features, 1, SAE_MAX_FEATURES);
-    if (!code) code = check_objective(o);
-    if (!code) code = in_range("target_l0", o->target_l0, 0, o->features);
-    if (!code) code = in_range("learning_rate", o->learning_rate, 0, 10);
-    if (!code) code = in_range("decoder_lr_factor", o->decoder_lr_factor, 0, 100);
-    if (!code) code = in_range("warmup", o->warmup, 0, 1);
-    if (!code) code = in_range("decay", o->decay, 0, 1);
-    if (!code) code = below("beta1", o->beta1, 0, 1);
-    if (!code) code = below("beta2", o->beta2, 0, 1);
-    if (!code) code = in_range("epsilon", o->epsilon, 1e-30, 1);
-    if (!code) code = in_range("clip_norm", o->clip_norm, 0, 1e15);
-    return code;
+    int result = in_range("features", o->features, 1, SAE_MAX_FEATURES);
+    if (result == ERR_OK) result = check_objective(o);
+    if (result == ERR_OK) result = in_range("target_l0", o->target_l0, 0, o->features);
+    if (result == ERR_OK) result = in_range("learning_rate", o->learning_rate, 0, 10);
+    if (result == ERR_OK) result = in_range("decoder_lr_factor", o->decoder_lr_factor, 0, 100);
+    if (result == ERR_OK) result = in_range("warmup", o->warmup, 0, 1);
+    if (result == ERR_OK) result = in_range("decay", o->decay, 0, 1);
+    if (result == ERR_OK) result = below("beta1", o->beta1, 0, 1);
+    if (result == ERR_OK) result = below("beta2", o->beta2, 0, 1);
+    if (result == ERR_OK) result = in_range("epsilon", o->epsilon, 1e-30, 1);
+    if (result == ERR_OK) result = in_range("clip_norm", o->clip_norm, 0, 1e15);
+    return result;
 }
 
 enum sae_arch sae_activation(const struct sae_options *o)

@@ -35,8 +35,8 @@ int sae_environment_check(void)
 
 static int own_workspace(struct sae *sae)
 {
-    int code = sae_workspace_new(&sae->workspace);
-    if (code) return code;
+    int result = sae_workspace_new(&sae->workspace);
+    if (result != ERR_OK) return result;
     sae->workspace->arena.shared = 0;
     sae->owns_workspace = 1;
     return ERR_OK;
@@ -44,9 +44,9 @@ static int own_workspace(struct sae *sae)
 
 int sae_new(const struct sae_options *options, struct sae **out)
 {
-    int code = arch_check(options);
-    if (!code) code = sae_environment_check();
-    if (code) return code;
+    int result = arch_check(options);
+    if (result == ERR_OK) result = sae_environment_check();
+    if (result != ERR_OK) return result;
     struct sae *sae = calloc(1, sizeof *sae);
     if (!sae) return err_set(ERR_NOMEM, "no memory for an SAE");
     sae->options = *options;
@@ -54,17 +54,17 @@ int sae_new(const struct sae_options *options, struct sae **out)
     sae->kernels = kernels_best();
     sae->pool = options->pool;
     if (!sae->pool) {
-        code = pool_new(options->threads, &sae->pool);
-        sae->owns_pool = !code;
+        result = pool_new(options->threads, &sae->pool);
+        sae->owns_pool = result == ERR_OK;
     }
     sae->workspace = options->workspace;
-    if (!code && !sae->workspace) code = own_workspace(sae);
-    if (!code && sae->arch->tensors) code = blas_open(pool_threads(sae->pool));
-    if (!code) code = sae->arch->machine->make(sae);
+    if (result == ERR_OK && !sae->workspace) result = own_workspace(sae);
+    if (result == ERR_OK && sae->arch->tensors) result = blas_open(pool_threads(sae->pool));
+    if (result == ERR_OK) result = sae->arch->machine->make(sae);
     sae->options.mean = NULL;
-    if (code) {
+    if (result != ERR_OK) {
         sae_free(sae);
-        return code;
+        return result;
     }
     *out = sae;
     return ERR_OK;
@@ -82,17 +82,17 @@ void sae_free(struct sae *sae)
 int sae_bytes(const struct sae_options *options, uint64_t *bytes)
 {
     uint64_t shared;
-    int code = arch_check(options);
-    if (code) return code;
+    int result = arch_check(options);
+    if (result != ERR_OK) return result;
     *bytes = sizeof(struct sae) + arch_of(options)->machine->bytes(options, &shared);
     return ERR_OK;
 }
 
 int sae_shared_bytes(const struct sae_options *options, uint64_t *bytes)
 {
-    int code = arch_check(options);
-    if (!code) arch_of(options)->machine->bytes(options, bytes);
-    return code;
+    int result = arch_check(options);
+    if (result == ERR_OK) arch_of(options)->machine->bytes(options, bytes);
+    return result;
 }
 
 int sae_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *step)
@@ -114,9 +114,9 @@ int sae_forward(struct sae *sae, const float *x, uint64_t rows, float *out, floa
     for (uint64_t at = 0; at < rows; at += sae->options.batch_rows) {
         uint64_t left = rows - at;
         uint32_t n = left < sae->options.batch_rows ? (uint32_t)left : sae->options.batch_rows;
-        int code = sae->arch->machine->forward(sae, x + at * width, n, out + at * out_width,
-                                               f ? f + at * features : NULL, &l0, &l1);
-        if (code) return code;
+        int result = sae->arch->machine->forward(sae, x + at * width, n, out + at * out_width,
+                                                 f ? f + at * features : NULL, &l0, &l1);
+        if (result != ERR_OK) return result;
     }
     return ERR_OK;
 }
@@ -164,14 +164,14 @@ struct sae_view sae_view(const struct sae *sae)
 
 int sae_save(const struct sae *sae, struct checkpoint_writer *writer, const char *name)
 {
-    int code = saved_options_put(writer, name, &sae->options);
-    return code ? code : sae->arch->machine->save(sae, writer, name);
+    int result = saved_options_put(writer, name, &sae->options);
+    return result != ERR_OK ? result : sae->arch->machine->save(sae, writer, name);
 }
 
 int sae_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name)
 {
     struct sae_options then;
-    int code = sae_saved_options(checkpoint, name, &then);
-    if (!code) code = saved_options_match(&then, &sae->options);
-    return code ? code : sae->arch->machine->load(sae, checkpoint, name);
+    int result = sae_saved_options(checkpoint, name, &then);
+    if (result == ERR_OK) result = saved_options_match(&then, &sae->options);
+    return result != ERR_OK ? result : sae->arch->machine->load(sae, checkpoint, name);
 }

@@ -20,11 +20,11 @@ int saved_find(const struct checkpoint *checkpoint, const char *name, const char
 {
     char section[2 * CHECKPOINT_NAME_BYTES];
     snprintf(section, sizeof section, "%s.%s", name, part);
-    int code = checkpoint_find(checkpoint, section, data, found_bytes);
-    if (code == ERR_OK && bytes != SIZE_MAX && *found_bytes != bytes)
+    int result = checkpoint_find(checkpoint, section, data, found_bytes);
+    if (result == ERR_OK && bytes != SIZE_MAX && *found_bytes != bytes)
         return err_set(ERR_FORMAT, "checkpoint section '%s' has %zu bytes, not %zu", section,
                        *found_bytes, bytes);
-    return code;
+    return result;
 }
 
 /* One table for writing and reading: key, and where the value lies. */
@@ -76,9 +76,9 @@ int saved_options_put(struct checkpoint_writer *writer, const char *name,
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(object);
     if (!text) return err_set(ERR_NOMEM, "no memory to write a checkpoint");
-    int code = saved_put(writer, name, "options", text, strlen(text));
+    int result = saved_put(writer, name, "options", text, strlen(text));
     free(text);
-    return code;
+    return result;
 }
 
 static int read_field(const json_t *object, const struct field *field, struct sae_options *options)
@@ -115,8 +115,8 @@ int sae_saved_options(const struct checkpoint *checkpoint, const char *name,
 {
     const void *data;
     size_t bytes;
-    int code = saved_find(checkpoint, name, "options", SIZE_MAX, &data, &bytes);
-    if (code) return code;
+    int result = saved_find(checkpoint, name, "options", SIZE_MAX, &data, &bytes);
+    if (result != ERR_OK) return result;
     json_error_t error;
     json_t *object = json_loadb(data, bytes, JSON_REJECT_DUPLICATES, &error);
     if (!object) return err_set(ERR_FORMAT, "a checkpoint's SAE options: %s", error.text);
@@ -124,15 +124,16 @@ int sae_saved_options(const struct checkpoint *checkpoint, const char *name,
     const char *arch_name = json_string_value(json_object_get(object, "arch"));
     int arch = arch_name ? sae_arch_by_name(arch_name) : -1;
     if (arch < 0)
-        code = err_set(ERR_VERSION,
-                       "a checkpoint's SAE has the architecture '%.40s', unknown to "
-                       "this build",
-                       arch_name ? arch_name : "");
-    if (!code) sae_options_default((enum sae_arch)arch, &read);
-    if (!code) code = read_activation(object, &read);
-    for (int i = 0; i < FIELDS && code == ERR_OK; i++) code = read_field(object, &fields[i], &read);
+        result = err_set(ERR_VERSION,
+                         "a checkpoint's SAE has the architecture '%.40s', unknown to "
+                         "this build",
+                         arch_name ? arch_name : "");
+    if (result == ERR_OK) sae_options_default((enum sae_arch)arch, &read);
+    if (result == ERR_OK) result = read_activation(object, &read);
+    for (int i = 0; i < FIELDS && result == ERR_OK; i++)
+        result = read_field(object, &fields[i], &read);
     json_decref(object);
-    if (code) return code;
+    if (result != ERR_OK) return result;
     *options = read;
     return ERR_OK;
 }

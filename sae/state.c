@@ -64,14 +64,14 @@ int state_find(const struct checkpoint *checkpoint, const char *name, const stru
     struct progress progress;
     size_t bytes = e->w.count * sizeof(float), n, threshold_bytes = e->features * sizeof(float);
     struct state_weights s = {0};
-    int code = saved_find(checkpoint, name, "progress", sizeof progress, &progress_data, &n);
-    if (!code) code = saved_find(checkpoint, name, "weights", bytes, &s.weights, &n);
-    if (!code && e->arch->way == WAY_BATCH)
-        code = saved_find(checkpoint, name, "threshold", threshold_bytes, &s.thresholds, &n);
-    if (!code) code = check_values(name, "weights", s.weights, e->w.count, -FLT_MAX);
-    if (!code && s.thresholds)
-        code = check_values(name, "threshold", s.thresholds, e->features, -FLT_MAX);
-    if (code) return code;
+    int result = saved_find(checkpoint, name, "progress", sizeof progress, &progress_data, &n);
+    if (result == ERR_OK) result = saved_find(checkpoint, name, "weights", bytes, &s.weights, &n);
+    if (result == ERR_OK && e->arch->way == WAY_BATCH)
+        result = saved_find(checkpoint, name, "threshold", threshold_bytes, &s.thresholds, &n);
+    if (result == ERR_OK) result = check_values(name, "weights", s.weights, e->w.count, -FLT_MAX);
+    if (result == ERR_OK && s.thresholds)
+        result = check_values(name, "threshold", s.thresholds, e->features, -FLT_MAX);
+    if (result != ERR_OK) return result;
     memcpy(&progress, progress_data, sizeof progress);
     s.steps = progress.steps;
     s.skipped = progress.skipped;
@@ -94,21 +94,21 @@ int state_load(struct sae *sae, const struct checkpoint *checkpoint, const char 
     struct state_weights found;
     const void *moment1, *moment2, *silent, *floor, *target = NULL;
     size_t bytes = d->e.w.count * sizeof(float), n;
-    int code = state_find(checkpoint, name, &d->e, &found);
-    if (!code) code = saved_find(checkpoint, name, "moment1", bytes, &moment1, &n);
-    if (!code) code = saved_find(checkpoint, name, "moment2", bytes, &moment2, &n);
-    if (!code)
-        code = saved_find(checkpoint, name, "silent_rows", d->e.features * sizeof *d->silent_rows,
-                          &silent, &n);
-    if (!code && d->e.arch->way == WAY_BATCH)
-        code = saved_find(checkpoint, name, "floor", sizeof d->floor, &floor, &n);
-    if (!code) code = check_values(name, "moment1", moment1, d->e.w.count, -FLT_MAX);
-    if (!code) code = check_values(name, "moment2", moment2, d->e.w.count, 0);
+    int result = state_find(checkpoint, name, &d->e, &found);
+    if (result == ERR_OK) result = saved_find(checkpoint, name, "moment1", bytes, &moment1, &n);
+    if (result == ERR_OK) result = saved_find(checkpoint, name, "moment2", bytes, &moment2, &n);
+    if (result == ERR_OK)
+        result = saved_find(checkpoint, name, "silent_rows", d->e.features * sizeof *d->silent_rows,
+                            &silent, &n);
+    if (result == ERR_OK && d->e.arch->way == WAY_BATCH)
+        result = saved_find(checkpoint, name, "floor", sizeof d->floor, &floor, &n);
+    if (result == ERR_OK) result = check_values(name, "moment1", moment1, d->e.w.count, -FLT_MAX);
+    if (result == ERR_OK) result = check_values(name, "moment2", moment2, d->e.w.count, 0);
     /* where there was no target before it begins anew */
-    if (!code && sae->options.target_l0 > 0 &&
+    if (result == ERR_OK && sae->options.target_l0 > 0 &&
         saved_find(checkpoint, name, "target", SIZE_MAX, &target, &n) == ERR_OK)
-        code = check_target(name, target, n);
-    if (code) return code;
+        result = check_target(name, target, n);
+    if (result != ERR_OK) return result;
     state_take(&d->e, &found);
     memcpy(d->m.all, moment1, bytes);
     memcpy(d->v.all, moment2, bytes);

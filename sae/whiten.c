@@ -49,11 +49,11 @@ int whiten_new(const uint32_t *widths, uint32_t hooks, struct pool *pool, struct
 {
     struct whiten *w = calloc(1, sizeof *w);
     if (!w) return err_set(ERR_NOMEM, "no memory to whiten");
-    int code = take_widths(w, widths, hooks);
-    if (!code) code = blas_open(pool_threads(pool));
-    if (code) {
+    int result = take_widths(w, widths, hooks);
+    if (result == ERR_OK) result = blas_open(pool_threads(pool));
+    if (result != ERR_OK) {
         free(w);
-        return code;
+        return result;
     }
     size_t values = whiten_block_values(w);
     w->pool = pool;
@@ -231,13 +231,13 @@ int whiten_fold(const struct whiten *w, const struct sae_options *o, const struc
     f.b_enc = b_enc;
     f.b_dec = b_dec;
     f.w_skip = skip;
-    int code = enc && dec && b_enc && b_dec && (skip || !p->w_skip)
-                   ? ERR_OK
-                   : err_set(ERR_NOMEM, "no memory to export %u features", o->features);
-    if (!code && skip) code = fold_skip(w, p->w_skip, out, in, skip);
-    if (code) {
+    int result = enc && dec && b_enc && b_dec && (skip || !p->w_skip)
+                     ? ERR_OK
+                     : err_set(ERR_NOMEM, "no memory to export %u features", o->features);
+    if (result == ERR_OK && skip) result = fold_skip(w, p->w_skip, out, in, skip);
+    if (result != ERR_OK) {
         whiten_fold_free(&f);
-        return code;
+        return result;
     }
     by_blocks(w, w->to, p->w_enc, o->features, 0, in, enc);
     by_blocks(w, w->back, p->w_dec, o->features, first, out, dec);
@@ -282,12 +282,13 @@ int whiten_save(const struct whiten *w, struct checkpoint_writer *writer)
     size_t bytes = whiten_block_values(w) * sizeof(float);
     json_decref(facts);
     if (!text) return err_set(ERR_NOMEM, "no memory for a checkpoint");
-    int code = checkpoint_put(writer, "whiten", text, strlen(text));
-    if (!code) code = checkpoint_put(writer, "whiten.mean", w->mean, w->width * sizeof *w->mean);
-    if (!code) code = checkpoint_put(writer, "whiten.to", w->to, bytes);
-    if (!code) code = checkpoint_put(writer, "whiten.back", w->back, bytes);
+    int result = checkpoint_put(writer, "whiten", text, strlen(text));
+    if (result == ERR_OK)
+        result = checkpoint_put(writer, "whiten.mean", w->mean, w->width * sizeof *w->mean);
+    if (result == ERR_OK) result = checkpoint_put(writer, "whiten.to", w->to, bytes);
+    if (result == ERR_OK) result = checkpoint_put(writer, "whiten.back", w->back, bytes);
     free(text);
-    return code;
+    return result;
 }
 
 static int read_hook(const json_t *object, struct whiten_hook *hook)
@@ -308,20 +309,20 @@ static int read_facts(const char *text, size_t bytes, struct whiten_facts *f)
 {
     json_t *object = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL), *hooks = NULL;
     json_int_t version = 0, rows = 0;
-    int code = ERR_OK;
+    int result = ERR_OK;
     if (!object ||
         json_unpack(object, "{s:I, s:I, s:o}", "version", &version, "rows", &rows, "hooks",
                     &hooks) != 0 ||
         rows < 0 || json_array_size(hooks) != f->hooks)
-        code = err_set(ERR_FORMAT, "the section 'whiten' is malformed");
+        result = err_set(ERR_FORMAT, "the section 'whiten' is malformed");
     else if (version != VERSION)
-        code = err_set(ERR_VERSION, "the whitening is of version %lld, this trainer knows %d",
-                       (long long)version, VERSION);
-    for (uint32_t h = 0; h < f->hooks && !code; h++)
-        code = read_hook(json_array_get(hooks, h), &f->hook[h]);
+        result = err_set(ERR_VERSION, "the whitening is of version %lld, this trainer knows %d",
+                         (long long)version, VERSION);
+    for (uint32_t h = 0; h < f->hooks && result == ERR_OK; h++)
+        result = read_hook(json_array_get(hooks, h), &f->hook[h]);
     f->rows = (uint64_t)rows;
     json_decref(object);
-    return code;
+    return result;
 }
 
 static int read_floats(const struct checkpoint *checkpoint, const char *name, float *out,
@@ -329,8 +330,8 @@ static int read_floats(const struct checkpoint *checkpoint, const char *name, fl
 {
     const void *data;
     size_t bytes;
-    int code = checkpoint_find(checkpoint, name, &data, &bytes);
-    if (code) return err_set(ERR_FORMAT, "the checkpoint has no section '%s'", name);
+    int result = checkpoint_find(checkpoint, name, &data, &bytes);
+    if (result != ERR_OK) return err_set(ERR_FORMAT, "the checkpoint has no section '%s'", name);
     if (bytes != count * sizeof *out)
         return err_set(ERR_FORMAT, "the section '%s' has %zu bytes, not %zu", name, bytes,
                        count * sizeof *out);
@@ -346,15 +347,17 @@ int whiten_load(const struct checkpoint *checkpoint, const uint32_t *widths, uin
     size_t bytes;
     if (checkpoint_find(checkpoint, "whiten", &text, &bytes) != ERR_OK)
         return err_set(ERR_FORMAT, "the checkpoint has no section 'whiten'");
-    int code = whiten_new(widths, hooks, pool, &w);
-    if (code) return code;
-    code = read_facts(text, bytes, &w->facts);
-    if (!code) code = read_floats(checkpoint, "whiten.mean", w->mean, w->width);
-    if (!code) code = read_floats(checkpoint, "whiten.to", w->to, whiten_block_values(w));
-    if (!code) code = read_floats(checkpoint, "whiten.back", w->back, whiten_block_values(w));
-    if (code) {
+    int result = whiten_new(widths, hooks, pool, &w);
+    if (result != ERR_OK) return result;
+    result = read_facts(text, bytes, &w->facts);
+    if (result == ERR_OK) result = read_floats(checkpoint, "whiten.mean", w->mean, w->width);
+    if (result == ERR_OK)
+        result = read_floats(checkpoint, "whiten.to", w->to, whiten_block_values(w));
+    if (result == ERR_OK)
+        result = read_floats(checkpoint, "whiten.back", w->back, whiten_block_values(w));
+    if (result != ERR_OK) {
         whiten_free(w);
-        return code;
+        return result;
     }
     *whiten = w;
     return ERR_OK;

@@ -58,11 +58,11 @@ int whiten_measure_new(const uint32_t *widths, uint32_t hooks, const float *shif
 {
     struct whiten_measure *m = calloc(1, sizeof *m);
     if (!m) return err_set(ERR_NOMEM, "no memory to whiten");
-    int code = whiten_new(widths, hooks, pool, &m->whiten);
-    if (!code) code = blas_open_double();
-    if (code) {
+    int result = whiten_new(widths, hooks, pool, &m->whiten);
+    if (result == ERR_OK) result = blas_open_double();
+    if (result != ERR_OK) {
         whiten_measure_free(m);
-        return code;
+        return result;
     }
     uint32_t width = m->whiten->width;
     m->shift = malloc(width * sizeof *m->shift);
@@ -189,14 +189,15 @@ static int make_hook(double *u, struct whiten_hook *hook, float *to, float *back
     double *work = malloc((work_doubles + 3 * width) * sizeof *work), c = 1;
     if (!work) return err_set(ERR_NOMEM, "no memory for the eigenvalues of %u values", width);
     double *lambda = work + work_doubles, *power = lambda + width;
-    int code = blas_eigen((int)width, u, lambda, work, work_doubles);
-    if (!code) code = floor_values(lambda, hook, &c);
-    for (uint32_t i = 0; i < width && !code; i++) power[i] = 1 / sqrt(lambda[i]);
-    if (!code) symmetric(u, power, c, width, work, work + (size_t)width * width, to);
-    for (uint32_t i = 0; i < width && !code; i++) power[i] = sqrt(lambda[i]);
-    if (!code) symmetric(u, power, 1 / c, width, work, work + (size_t)width * width, back);
+    int result = blas_eigen((int)width, u, lambda, work, work_doubles);
+    if (result == ERR_OK) result = floor_values(lambda, hook, &c);
+    for (uint32_t i = 0; i < width && result == ERR_OK; i++) power[i] = 1 / sqrt(lambda[i]);
+    if (result == ERR_OK) symmetric(u, power, c, width, work, work + (size_t)width * width, to);
+    for (uint32_t i = 0; i < width && result == ERR_OK; i++) power[i] = sqrt(lambda[i]);
+    if (result == ERR_OK)
+        symmetric(u, power, 1 / c, width, work, work + (size_t)width * width, back);
     free(work);
-    return code;
+    return result;
 }
 
 int whiten_measure_end(struct whiten_measure *m, struct whiten **out)
@@ -216,8 +217,8 @@ int whiten_measure_end(struct whiten_measure *m, struct whiten **out)
             return err_set(ERR_STATE,
                            "the covariance of the stream's rows is not finite; HINT: set "
                            "trainer.whiten to false");
-        int code = make_hook(m->products + block, hook, w->to + block, w->back + block);
-        if (code) return code;
+        int result = make_hook(m->products + block, hook, w->to + block, w->back + block);
+        if (result != ERR_OK) return result;
         block += (size_t)hook->width * hook->width;
         at += hook->width;
     }

@@ -25,8 +25,8 @@ int workspace_reserve(struct sae_workspace *workspace, size_t bytes)
 {
     if (bytes <= workspace->arena.size && workspace->arena.base) return ERR_OK;
     struct arena grown = {.used = bytes, .shared = workspace->arena.shared};
-    int code = arena_open(&grown);
-    if (code) return code;
+    int result = arena_open(&grown);
+    if (result != ERR_OK) return result;
     arena_close(&workspace->arena);
     workspace->arena = grown;
     return ERR_OK;

@@ -43,8 +43,8 @@ int admission_all_declined(const struct admission *a, const struct ledger *l)
 static int may_measure(struct admission *a, const struct ledger *l, const struct message *m)
 {
     if (!m->epoch) a->has_declined[m->producer] = 0;
-    int rc = admission_all_declined(a, l);
-    if (rc) return rc;
+    int result = admission_all_declined(a, l);
+    if (result != ERR_OK) return result;
     int busy = a->has_declined[m->producer];
     for (uint32_t p = 0; p < l->sessions.producers; p++)
         busy |= p != m->producer && l->sessions.session[p].session &&
@@ -68,8 +68,9 @@ int admission_epoch(struct ledger *l, uint32_t producer, uint32_t epoch, uint64_
 int admission_check(struct admission *a, struct ledger *l, const struct message *m,
                     const struct descriptor *own, uint64_t now_ns)
 {
-    int rc = check_hello(l, m, own);
-    if (!rc) rc = ledger_open(l, own, now_ns);
-    if (!rc && l->stock.descriptor.measured) return descriptor_match(&l->stock.descriptor, own);
-    return rc ? rc : may_measure(a, l, m);
+    int result = check_hello(l, m, own);
+    if (result == ERR_OK) result = ledger_open(l, own, now_ns);
+    if (result == ERR_OK && l->stock.descriptor.measured)
+        return descriptor_match(&l->stock.descriptor, own);
+    return result != ERR_OK ? result : may_measure(a, l, m);
 }

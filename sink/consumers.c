@@ -80,11 +80,11 @@ static int poll_state(struct consumers *c, uint32_t i, int *changed)
     struct seen seen = look(c, i);
     struct consumer_state state;
     if (is_same(&seen, &c->seen[i])) return ERR_OK;
-    int rc = consumer_read(c->dir, c->name[i], &state);
-    if (rc && rc != ERR_NOTFOUND) return rc;
+    int result = consumer_read(c->dir, c->name[i], &state);
+    if (result != ERR_OK && result != ERR_NOTFOUND) return result;
     if (c->states[i]) consumer_state_free(&c->state[i]);
-    c->states[i] = rc ? NULL : &c->state[i];
-    if (!rc) c->state[i] = state;
+    c->states[i] = result != ERR_OK ? NULL : &c->state[i];
+    if (result == ERR_OK) c->state[i] = state;
     c->seen[i] = seen;
     *changed = 1;
     return ERR_OK;
@@ -92,15 +92,15 @@ static int poll_state(struct consumers *c, uint32_t i, int *changed)
 
 int consumers_poll(struct consumers *c, int *changed)
 {
-    int rc = ERR_OK;
+    int result = ERR_OK;
     *changed = 0;
     for (uint32_t i = 0; i < c->count; i++) {
         struct consumer_progress progress;
         int one = poll_state(c, i, changed);
-        if (!rc) rc = one;
+        if (result == ERR_OK) result = one;
         if (!consumer_progress_read(c->dir, c->name[i], &progress)) c->progress[i] = progress;
     }
-    return rc;
+    return result;
 }
 
 /* ---- asking ---- */

@@ -124,12 +124,12 @@ int desk_new(const struct desk_options *options, uint64_t now_ns, struct desk **
     d->stream = stream_key(options->config->stream.name);
     d->wants_attach = 1;
     d->keeper.options = (struct keeper_options){&d->ledger, say_rewound, say_stopped, d};
-    int rc = ledger_init(&d->ledger, options->config, options->life, now_ns);
-    if (rc)
+    int result = ledger_init(&d->ledger, options->config, options->life, now_ns);
+    if (result != ERR_OK)
         desk_free(d);
     else
         *desk = d;
-    return rc;
+    return result;
 }
 
 void desk_free(struct desk *d)
@@ -157,8 +157,8 @@ static int welcome_to_measure(struct desk *d, uint32_t producer, struct descript
     size_t bytes;
     own->rows_a_slab = stock_rows_a_slab(&d->ledger.stock);
     own->run = store_state(d->ledger.stock.store)->run;
-    int rc = descriptor_encode(own, &text, &bytes);
-    if (rc) return rc;
+    int result = descriptor_encode(own, &text, &bytes);
+    if (result != ERR_OK) return result;
     d->ledger.sessions.session[producer].is_measuring = 1;
     say_welcome(d, producer, text, bytes);
     free(text);
@@ -170,11 +170,11 @@ static int open_session(struct desk *d, uint32_t link, const struct message *m,
 {
     uint32_t epoch, replaced, producer = m->producer;
     uint64_t old_session = d->ledger.sessions.session[producer].session;
-    int rc = sessions_epoch(&d->ledger.sessions, producer, m->epoch, link, &epoch);
-    if (rc) return rc;
+    int result = sessions_epoch(&d->ledger.sessions, producer, m->epoch, link, &epoch);
+    if (result != ERR_OK) return result;
     int is_new_life = epoch != d->ledger.sessions.session[producer].record.epoch;
-    rc = admission_epoch(&d->ledger, producer, epoch, now_ns);
-    if (rc) return rc;
+    result = admission_epoch(&d->ledger, producer, epoch, now_ns);
+    if (result != ERR_OK) return result;
     intake_drop(d->ledger.intake, producer);
     int other = sessions_on_link(&d->ledger.sessions, link);
     if (other >= 0 && other != (int)producer) ledger_end_session(&d->ledger, (uint32_t)other);
@@ -198,20 +198,20 @@ static int passes(int code)
 static int answer_hello(struct desk *d, uint32_t link, const struct message *m,
                         struct descriptor *own, uint64_t now_ns)
 {
-    int rc = descriptor_decode(m->text, m->text_bytes, own);
-    if (!rc) rc = admission_check(&d->admission, &d->ledger, m, own, now_ns);
-    return rc ? rc : open_session(d, link, m, own, now_ns);
+    int result = descriptor_decode(m->text, m->text_bytes, own);
+    if (result == ERR_OK) result = admission_check(&d->admission, &d->ledger, m, own, now_ns);
+    return result != ERR_OK ? result : open_session(d, link, m, own, now_ns);
 }
 
 static void on_hello(struct desk *d, uint32_t link, const struct message *m, uint64_t now_ns)
 {
     struct descriptor own = {0};
-    int rc = answer_hello(d, link, m, &own, now_ns);
-    ledger_show_trouble(&d->ledger, rc);
-    if (rc) {
+    int result = answer_hello(d, link, m, &own, now_ns);
+    ledger_show_trouble(&d->ledger, result);
+    if (result != ERR_OK) {
         log_event(LOG_WARN, "producer refused", LOG_U("producer", m->producer),
                   LOG_S("why", err_text()));
-        say_refuse(d, link, 0, rc, passes(rc), err_text());
+        say_refuse(d, link, 0, result, passes(result), err_text());
     }
     descriptor_free(&own);
 }
@@ -222,10 +222,10 @@ static void on_describe(struct desk *d, uint32_t producer, const struct message 
 {
     struct session *s = &d->ledger.sessions.session[producer];
     int is_new = !d->ledger.stock.descriptor.measured;
-    int rc = is_new ? stock_describe(&d->ledger.stock, m->text, m->text_bytes) : ERR_OK;
-    ledger_show_trouble(&d->ledger, rc);
-    if (rc) {
-        break_off(d, producer, rc, passes(rc), err_text());
+    int result = is_new ? stock_describe(&d->ledger.stock, m->text, m->text_bytes) : ERR_OK;
+    ledger_show_trouble(&d->ledger, result);
+    if (result != ERR_OK) {
+        break_off(d, producer, result, passes(result), err_text());
         return;
     }
     if (is_new) ledger_forget_trouble(&d->ledger);
@@ -266,9 +266,9 @@ static void on_end(struct desk *d, uint32_t producer, const struct message *m, u
     struct store_producer r = s->record;
     r.ended = 1;
     r.totals = m->totals;
-    int rc = s->record.ended ? ERR_OK : ledger_record(&d->ledger, producer, &r, now_ns);
-    if (rc) {
-        ledger_note_trouble(&d->ledger, rc, now_ns);
+    int result = s->record.ended ? ERR_OK : ledger_record(&d->ledger, producer, &r, now_ns);
+    if (result != ERR_OK) {
+        ledger_note_trouble(&d->ledger, result, now_ns);
         return;
     }
     log_event(LOG_INFO, "producer has ended", LOG_U("producer", producer),
@@ -296,10 +296,11 @@ static void on_bye(struct desk *d, uint32_t producer, const struct message *m, u
 {
     keep_totals(d, producer, m);
     ledger_end_session(&d->ledger, producer);
-    int rc = d->ledger.is_live ? ledger_record(&d->ledger, producer,
-                                               &d->ledger.sessions.session[producer].record, now_ns)
-                               : ERR_OK;
-    if (rc) ledger_note_trouble(&d->ledger, rc, now_ns);
+    int result = d->ledger.is_live
+                     ? ledger_record(&d->ledger, producer,
+                                     &d->ledger.sessions.session[producer].record, now_ns)
+                     : ERR_OK;
+    if (result != ERR_OK) ledger_note_trouble(&d->ledger, result, now_ns);
     grant_and_tell(d);
     ledger_publish(&d->ledger, now_ns);
 }

@@ -132,22 +132,23 @@ static int take(struct intake *in, const struct entry *e, struct store *store,
     const uint8_t *payload = e->parcel.data + FRAME_HEADER_BYTES;
     int known = 0;
     *is_dirty = 0;
-    int rc = frame_check_payload(h, payload, e->parcel.bytes - FRAME_HEADER_BYTES);
-    if (!rc) rc = is_known(e, store, coverage, &known);
+    int result = frame_check_payload(h, payload, e->parcel.bytes - FRAME_HEADER_BYTES);
+    if (result == ERR_OK) result = is_known(e, store, coverage, &known);
     *taken = known ? TAKEN_KNOWN : TAKEN_STORED;
-    if (rc || known) return rc;
+    if (result != ERR_OK || known) return result;
     struct slab_header slab = slab_of(h);
     void *raw;
-    rc = store_put(store, &slab, &raw);
-    if (rc) return rc;
+    result = store_put(store, &slab, &raw);
+    if (result != ERR_OK) return result;
     *is_dirty = 1;
-    rc = frame_unpack(h, payload, raw, in->scratch);
-    if (!rc && !rows_raw_finite(h->dtype, h->rows, h->width, raw))
-        rc = err_set(ERR_FORMAT,
-                     "frame %" PRIu64 " of producer %u has values that are not finite: rows are "
-                     "checked where they are captured",
-                     h->number, h->producer);
-    return rc;
+    result = frame_unpack(h, payload, raw, in->scratch);
+    if (result == ERR_OK && !rows_raw_finite(h->dtype, h->rows, h->width, raw))
+        result =
+            err_set(ERR_FORMAT,
+                    "frame %" PRIu64 " of producer %u has values that are not finite: rows are "
+                    "checked where they are captured",
+                    h->number, h->producer);
+    return result;
 }
 
 static int is_frames_fault(int rc)
@@ -197,19 +198,19 @@ static int put_all(struct intake *in, struct store *store, const struct coverage
         enum taken taken;
         int is_dirty;
         if (e->is_bad) continue;
-        int rc = take(in, e, store, coverage, &taken, &is_dirty);
-        if (is_frames_fault(rc)) {
-            refuse(in, p->done, rc, p);
+        int result = take(in, e, store, coverage, &taken, &is_dirty);
+        if (is_frames_fault(result)) {
+            refuse(in, p->done, result, p);
             *again = is_dirty;
             if (is_dirty) return ERR_OK;
             continue;
         }
-        if (rc == ERR_AGAIN && store_is_spoilt(store)) {
+        if (result == ERR_AGAIN && store_is_spoilt(store)) {
             p->limit = p->done;
             *again = 1;
             return ERR_OK;
         }
-        if (rc) return rc;
+        if (result != ERR_OK) return result;
         count_in(p, &e->header, taken);
     }
     return p->limit < in->count ? ERR_AGAIN : ERR_OK;
@@ -218,10 +219,10 @@ static int put_all(struct intake *in, struct store *store, const struct coverage
 static int put_records(struct store *store, const struct pass *p, uint32_t producers,
                        const struct store_state *state)
 {
-    int rc = store_state_put(store, state);
-    for (uint32_t i = 0; i < producers && !rc; i++)
-        if (p->touched[i]) rc = store_producer_put(store, i, &p->record[i]);
-    return rc;
+    int result = store_state_put(store, state);
+    for (uint32_t i = 0; i < producers && result == ERR_OK; i++)
+        if (p->touched[i]) result = store_producer_put(store, i, &p->record[i]);
+    return result;
 }
 
 /* One transaction over the queue. */

@@ -26,15 +26,15 @@ static int free_ids(struct ledger *l, void *arg)
 static int free_list(struct keeper *k, const struct id_list *list, uint64_t now_ns)
 {
     struct ledger *l = k->options.ledger;
-    int rc = ERR_OK;
-    for (size_t done = 0; done < list->count && !rc; done += FREE_AT_ONCE) {
+    int result = ERR_OK;
+    for (size_t done = 0; done < list->count && result == ERR_OK; done += FREE_AT_ONCE) {
         size_t left = list->count - done;
         struct id_list group = {list->ids + done, left < FREE_AT_ONCE ? left : FREE_AT_ONCE};
-        rc = ledger_put(l, now_ns, free_ids, &group);
+        result = ledger_put(l, now_ns, free_ids, &group);
     }
-    if (rc) ledger_note_trouble(l, rc, now_ns);
+    if (result != ERR_OK) ledger_note_trouble(l, result, now_ns);
     ledger_count_stored(l);
-    return rc;
+    return result;
 }
 
 static void free_covered(struct keeper *k, uint64_t now_ns)
@@ -77,9 +77,9 @@ static void rewind_producers(struct keeper *k, uint64_t now_ns)
     for (uint32_t p = 0; p < l->sessions.producers && !l->is_live; p++) {
         struct store_producer r = l->sessions.session[p].record;
         if (!coverage_rewind(&coverage, l->stock.store, p, &r)) continue;
-        int rc = ledger_record(l, p, &r, now_ns);
-        if (rc) {
-            ledger_note_trouble(l, rc, now_ns);
+        int result = ledger_record(l, p, &r, now_ns);
+        if (result != ERR_OK) {
+            ledger_note_trouble(l, result, now_ns);
             return;
         }
         k->counters.rewinds++;
@@ -104,9 +104,9 @@ static void stop_stream(struct keeper *k, uint64_t now_ns)
         struct session *s = &l->sessions.session[p];
         struct store_producer r = s->record;
         r.ended = 1;
-        int rc = ledger_record(l, p, &r, now_ns);
-        if (rc) {
-            ledger_note_trouble(l, rc, now_ns);
+        int result = ledger_record(l, p, &r, now_ns);
+        if (result != ERR_OK) {
+            ledger_note_trouble(l, result, now_ns);
             return;
         }
         intake_drop(l->intake, p);
@@ -137,8 +137,9 @@ void keeper_poll(struct keeper *k, uint64_t now_ns)
 {
     struct ledger *l = k->options.ledger;
     int changed;
-    int rc = consumers_poll(l->consumers, &changed);
-    if (rc && log_allowed(&l->failed)) log_error("a consumer's state: %s", err_text());
+    int result = consumers_poll(l->consumers, &changed);
+    if (result != ERR_OK && log_allowed(&l->failed))
+        log_error("a consumer's state: %s", err_text());
     k->has_news |= changed;
     if (!l->stock.store || !l->intake || now_ns < l->retry_ns) return;
     if (k->has_news) {

@@ -145,18 +145,18 @@ static int is_same_state(const struct store_state *a, const struct store_state *
 int ledger_put(struct ledger *l, uint64_t now_ns, int (*change)(struct ledger *l, void *arg),
                void *arg)
 {
-    int rc = store_begin(l->stock.store);
-    if (rc) return rc;
-    if (change) rc = change(l, arg);
+    int result = store_begin(l->stock.store);
+    if (result != ERR_OK) return result;
+    if (change) result = change(l, arg);
     struct store_state state = state_after(l, ledger_free_slabs(l), now_ns);
-    if (!rc) rc = store_state_put(l->stock.store, &state);
-    if (!rc) {
-        rc = store_commit(l->stock.store);
-        if (!rc) ledger_forget_trouble(l);
-        return rc;
+    if (result == ERR_OK) result = store_state_put(l->stock.store, &state);
+    if (result == ERR_OK) {
+        result = store_commit(l->stock.store);
+        if (result == ERR_OK) ledger_forget_trouble(l);
+        return result;
     }
     store_abort(l->stock.store);
-    return rc;
+    return result;
 }
 
 void ledger_publish(struct ledger *l, uint64_t now_ns)
@@ -164,8 +164,8 @@ void ledger_publish(struct ledger *l, uint64_t now_ns)
     if (!l->stock.store || now_ns < l->retry_ns) return;
     struct store_state want = state_after(l, ledger_free_slabs(l), now_ns);
     if (is_same_state(&want, store_state(l->stock.store))) return;
-    int rc = ledger_put(l, now_ns, NULL, NULL);
-    if (rc) ledger_note_trouble(l, rc, now_ns);
+    int result = ledger_put(l, now_ns, NULL, NULL);
+    if (result != ERR_OK) ledger_note_trouble(l, result, now_ns);
 }
 
 /* ---- committed ---- */
@@ -187,9 +187,9 @@ int ledger_record(struct ledger *l, uint32_t producer, const struct store_produc
     struct record_change change = {producer, *record};
     struct store_producer before = l->sessions.session[producer].record;
     l->sessions.session[producer].record = *record; /* the state that goes with it counts it */
-    int rc = ledger_put(l, now_ns, put_record, &change);
-    if (rc) l->sessions.session[producer].record = before;
-    return rc;
+    int result = ledger_put(l, now_ns, put_record, &change);
+    if (result != ERR_OK) l->sessions.session[producer].record = before;
+    return result;
 }
 
 void ledger_end_session(struct ledger *l, uint32_t producer)
@@ -259,17 +259,17 @@ int ledger_open(struct ledger *l, const struct descriptor *like, uint64_t now_ns
     uint32_t rewound;
     int changed;
     if (ledger_is_open(l)) return ERR_OK;
-    int rc = stock_prepare(&l->stock, like);
-    if (rc) return rc;
-    rc = consumers_poll(l->consumers, &changed);
-    if (!rc) rc = stock_records(&l->stock, l->consumers, &l->sessions, &rewound);
-    if (rc) return rc;
+    int result = stock_prepare(&l->stock, like);
+    if (result != ERR_OK) return result;
+    result = consumers_poll(l->consumers, &changed);
+    if (result == ERR_OK) result = stock_records(&l->stock, l->consumers, &l->sessions, &rewound);
+    if (result != ERR_OK) return result;
     l->counters.rewinds += rewound;
     l->checkpoint_request = store_state(l->stock.store)->checkpoint_request;
     l->replaced_slabs = store_state(l->stock.store)->replaced_slabs;
-    rc = intake_new(frame_raw_bytes(stock_rows_a_slab(&l->stock), like->width, like->dtype),
-                    &l->intake);
-    if (rc) return rc;
+    result = intake_new(frame_raw_bytes(stock_rows_a_slab(&l->stock), like->width, like->dtype),
+                        &l->intake);
+    if (result != ERR_OK) return result;
     ledger_count_stored(l);
     ledger_forget_trouble(l);
     ledger_publish(l, now_ns);
@@ -287,11 +287,11 @@ int ledger_init(struct ledger *l, const struct config *config, uint64_t life, ui
     *l = (struct ledger){.config = config, .started_ns = now_ns};
     l->is_live = config->stream.policy == CONFIG_SHED;
     sessions_init(&l->sessions, config->capture.producers, life);
-    int rc = config_buffer_dir(config, dir);
-    if (!rc) rc = consumers_new(dir, &config->trainer.consumers, &l->consumers);
-    if (!rc) rc = stock_open(&l->stock, config);
-    if (!rc && l->stock.store) rc = ledger_open(l, &l->stock.descriptor, now_ns);
-    return rc;
+    int result = config_buffer_dir(config, dir);
+    if (result == ERR_OK) result = consumers_new(dir, &config->trainer.consumers, &l->consumers);
+    if (result == ERR_OK) result = stock_open(&l->stock, config);
+    if (result == ERR_OK && l->stock.store) result = ledger_open(l, &l->stock.descriptor, now_ns);
+    return result;
 }
 
 void ledger_fini(struct ledger *l)

@@ -46,10 +46,10 @@ static void say(void *arg, uint32_t link, const struct message *m)
 
 static void look_whether_over(struct sink *s)
 {
-    int code;
-    if (!desk_is_over(s->desk, process_now_ns(), &code)) return;
-    if (!code) log_info("the stream has ended and nobody needs more of it");
-    process_finish(s->process, code);
+    int result;
+    if (!desk_is_over(s->desk, process_now_ns(), &result)) return;
+    if (result == ERR_OK) log_info("the stream has ended and nobody needs more of it");
+    process_finish(s->process, result);
 }
 
 static void on_end_of_turn(void *arg)
@@ -125,12 +125,12 @@ static int sink_start(struct process *process)
     s->timer = process_timer_new(process, on_tick, s);
     s->end_of_turn = process_wake_new(process, on_end_of_turn, s);
     if (!s->timer || !s->end_of_turn) return err_set(ERR_NOMEM, "no memory for a timer");
-    int rc = limits_file(options.config->sink.size_bytes, "the buffer (sink.size)");
-    if (!rc) rc = config_buffer_dir(options.config, s->buffer_dir);
-    if (!rc) rc = desk_new(&options, process_now_ns(), &s->desk);
-    if (!rc) rc = connect_broker(s);
-    if (!rc) process_timer_set(s->timer, TICK_MS);
-    return rc;
+    int result = limits_file(options.config->sink.size_bytes, "the buffer (sink.size)");
+    if (result == ERR_OK) result = config_buffer_dir(options.config, s->buffer_dir);
+    if (result == ERR_OK) result = desk_new(&options, process_now_ns(), &s->desk);
+    if (result == ERR_OK) result = connect_broker(s);
+    if (result == ERR_OK) process_timer_set(s->timer, TICK_MS);
+    return result;
 }
 
 static void sink_drain(struct process *process)

@@ -13,15 +13,15 @@
 static int take_text(struct stock *s, const char *text, size_t bytes)
 {
     struct descriptor d;
-    int rc = descriptor_decode(text, bytes, &d);
-    if (rc) return rc;
+    int result = descriptor_decode(text, bytes, &d);
+    if (result != ERR_OK) return result;
     char *copy = strndup(text, bytes);
     if (!copy || !d.measured || !d.rows_a_slab) {
-        rc = copy ? err_set(ERR_FORMAT, "the stream's descriptor is not complete")
-                  : err_set(ERR_NOMEM, "no memory for the stream's descriptor");
+        result = copy ? err_set(ERR_FORMAT, "the stream's descriptor is not complete")
+                      : err_set(ERR_NOMEM, "no memory for the stream's descriptor");
         free(copy);
         descriptor_free(&d);
-        return rc;
+        return result;
     }
     descriptor_free(&s->descriptor);
     free(s->text);
@@ -35,19 +35,19 @@ int stock_open(struct stock *s, const struct config *config)
 {
     memset(s, 0, sizeof *s);
     s->config = config;
-    int rc = config_buffer_dir(config, s->buffer_dir);
-    if (rc) return rc;
+    int result = config_buffer_dir(config, s->buffer_dir);
+    if (result != ERR_OK) return result;
     if (snprintf(s->descriptor_file, sizeof s->descriptor_file, "%s/descriptor.json",
                  config->run_dir) >= (int)sizeof s->descriptor_file)
         return err_set(ERR_LIMIT, "stream.run_dir is too long a path");
     char *text;
     size_t bytes;
-    rc = file_read(s->descriptor_file, MESSAGE_MAX_TEXT_BYTES, &text, &bytes);
-    if (rc == ERR_NOTFOUND) return ERR_OK;
-    if (rc) return rc;
-    rc = take_text(s, text, bytes);
+    result = file_read(s->descriptor_file, MESSAGE_MAX_TEXT_BYTES, &text, &bytes);
+    if (result == ERR_NOTFOUND) return ERR_OK;
+    if (result != ERR_OK) return result;
+    result = take_text(s, text, bytes);
     free(text);
-    return rc ? rc : stock_prepare(s, &s->descriptor);
+    return result != ERR_OK ? result : stock_prepare(s, &s->descriptor);
 }
 
 void stock_close(struct stock *s)
@@ -76,12 +76,12 @@ static int open_store(struct stock *s, const struct descriptor *d)
         .dtype = d->dtype,
         .durability = c->durability == CONFIG_POWER ? DURABILITY_POWER : DURABILITY_PROCESS,
     };
-    int rc = store_open(&options, &s->store);
-    if (rc != ERR_CORRUPT) return rc;
+    int result = store_open(&options, &s->store);
+    if (result != ERR_CORRUPT) return result;
     char where[CONFIG_PATH_BYTES];
     log_error("the buffer cannot be trusted: %s", err_text());
-    rc = store_set_aside(s->buffer_dir, where, sizeof where);
-    if (rc) return rc;
+    result = store_set_aside(s->buffer_dir, where, sizeof where);
+    if (result != ERR_OK) return result;
     log_event(LOG_WARN, "the damaged buffer was set aside; what consumers still need is made again",
               LOG_S("folder", where));
     s->was_set_aside = 1;
@@ -94,33 +94,35 @@ static int take_descriptor(struct stock *s)
 {
     char *text;
     size_t bytes;
-    int rc = store_descriptor_get(s->store, &text, &bytes);
-    if (rc) return rc == ERR_NOTFOUND ? ERR_OK : rc;
-    rc = take_text(s, text, bytes);
-    if (!rc) rc = file_replace(s->descriptor_file, text, bytes);
+    int result = store_descriptor_get(s->store, &text, &bytes);
+    if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_OK : result;
+    result = take_text(s, text, bytes);
+    if (result == ERR_OK) result = file_replace(s->descriptor_file, text, bytes);
     free(text);
-    return rc;
+    return result;
 }
 
 int stock_prepare(struct stock *s, const struct descriptor *d)
 {
     if (s->store) return ERR_OK;
-    int rc = open_store(s, d);
-    if (!rc) rc = take_descriptor(s);
-    if (!rc && s->descriptor.measured && s->descriptor.rows_a_slab != stock_rows_a_slab(s))
-        rc = err_set(ERR_MISMATCH,
-                     "the stream's frames have %u rows, the buffer's slabs %u; HINT: restore "
-                     "sink.size and sink.slab, or start over with --fresh",
-                     s->descriptor.rows_a_slab, stock_rows_a_slab(s));
-    if (!rc && s->config->trainer.consumers.count)
-        rc =
+    int result = open_store(s, d);
+    if (result == ERR_OK) result = take_descriptor(s);
+    if (result == ERR_OK && s->descriptor.measured &&
+        s->descriptor.rows_a_slab != stock_rows_a_slab(s))
+        result = err_set(ERR_MISMATCH,
+                         "the stream's frames have %u rows, the buffer's slabs %u; HINT: restore "
+                         "sink.size and sink.slab, or start over with --fresh",
+                         s->descriptor.rows_a_slab, stock_rows_a_slab(s));
+    if (result == ERR_OK && s->config->trainer.consumers.count)
+        result =
             config_check_rows(s->config, d->width, store_capacity(s->store) * stock_rows_a_slab(s));
-    if (!rc) rc = store_check_producers(store_capacity(s->store), s->config->capture.producers);
-    if (rc && s->store) {
+    if (result == ERR_OK)
+        result = store_check_producers(store_capacity(s->store), s->config->capture.producers);
+    if (result != ERR_OK && s->store) {
         store_close(s->store);
         s->store = NULL;
     }
-    return rc;
+    return result;
 }
 
 int stock_describe(struct stock *s, const char *text, size_t bytes)
@@ -129,18 +131,18 @@ int stock_describe(struct stock *s, const char *text, size_t bytes)
     char *full = NULL;
     size_t full_bytes;
     if (s->descriptor.measured) return err_set(ERR_STATE, "the stream is described already");
-    int rc = descriptor_decode(text, bytes, &d);
-    if (rc) return rc;
+    int result = descriptor_decode(text, bytes, &d);
+    if (result != ERR_OK) return result;
     d.run = store_state(s->store)->run;
     d.rows_a_slab = stock_rows_a_slab(s);
-    rc = descriptor_encode(&d, &full, &full_bytes);
+    result = descriptor_encode(&d, &full, &full_bytes);
     descriptor_free(&d);
-    if (!rc) rc = take_text(s, full, full_bytes);
-    if (!rc) rc = file_replace(s->descriptor_file, full, full_bytes);
-    if (!rc) rc = store_descriptor_put(s->store, full, full_bytes);
-    if (rc) descriptor_free(&s->descriptor);
+    if (result == ERR_OK) result = take_text(s, full, full_bytes);
+    if (result == ERR_OK) result = file_replace(s->descriptor_file, full, full_bytes);
+    if (result == ERR_OK) result = store_descriptor_put(s->store, full, full_bytes);
+    if (result != ERR_OK) descriptor_free(&s->descriptor);
     free(full);
-    return rc;
+    return result;
 }
 
 /* Numbers of a live stream are never used twice: after the buffer is lost, go on beyond all that
@@ -161,8 +163,8 @@ static int records_in_transaction(struct stock *s, const struct consumers *consu
     int is_live = s->config->stream.policy == CONFIG_SHED;
     for (uint32_t p = 0; p < sessions->producers; p++) {
         struct store_producer record = {0};
-        int rc = store_producer_get(s->store, p, &record);
-        if (rc && rc != ERR_NOTFOUND) return rc;
+        int result = store_producer_get(s->store, p, &record);
+        if (result != ERR_OK && result != ERR_NOTFOUND) return result;
         int changed = is_live ? number_beyond(s, consumers, p, &record)
                               : coverage_rewind(&coverage, s->store, p, &record);
         if (changed) {
@@ -170,8 +172,8 @@ static int records_in_transaction(struct stock *s, const struct consumers *consu
                       is_live ? "the buffer was lost: what was in it is skipped"
                               : "frames that a consumer needs are not there: they are made again",
                       LOG_U("producer", p), LOG_U("from_number", record.next_number));
-            rc = store_producer_put(s->store, p, &record);
-            if (rc) return rc;
+            result = store_producer_put(s->store, p, &record);
+            if (result != ERR_OK) return result;
             ++*rewound;
         }
         if (!record.next_number) record.next_number = 1;
@@ -184,20 +186,20 @@ static int records_in_transaction(struct stock *s, const struct consumers *consu
  * records as well. */
 static int show_buffer(struct stock *s)
 {
-    int rc = s->text ? store_descriptor_put(s->store, s->text, s->text_bytes) : ERR_OK;
-    return rc == ERR_EXISTS ? ERR_OK : rc;
+    int result = s->text ? store_descriptor_put(s->store, s->text, s->text_bytes) : ERR_OK;
+    return result == ERR_EXISTS ? ERR_OK : result;
 }
 
 int stock_records(struct stock *s, const struct consumers *consumers, struct sessions *sessions,
                   uint32_t *rewound)
 {
     *rewound = 0;
-    int rc = store_begin(s->store);
-    if (rc) return rc;
-    rc = records_in_transaction(s, consumers, sessions, rewound);
-    if (rc || !*rewound)
+    int result = store_begin(s->store);
+    if (result != ERR_OK) return result;
+    result = records_in_transaction(s, consumers, sessions, rewound);
+    if (result != ERR_OK || !*rewound)
         store_abort(s->store);
     else
-        rc = store_commit(s->store);
-    return rc ? rc : show_buffer(s);
+        result = store_commit(s->store);
+    return result != ERR_OK ? result : show_buffer(s);
 }

@@ -163,36 +163,37 @@ static int check_truth(const struct config *config, const char *path)
 int source_check(const struct config *config)
 {
     char truth[CONFIG_PATH_BYTES];
-    int rc = check_input(config);
-    if (rc || config->capture.engine != CONFIG_SYNTHETIC) return rc;
-    rc = config_truth_file(config, truth);
-    return rc ? rc : check_truth(config, truth);
+    int result = check_input(config);
+    if (result != ERR_OK || config->capture.engine != CONFIG_SYNTHETIC) return result;
+    result = config_truth_file(config, truth);
+    return result != ERR_OK ? result : check_truth(config, truth);
 }
 
 static int find_files(struct source *s, const struct config *config)
 {
-    int rc = source_check(config);
-    if (rc) return rc;
+    int result = source_check(config);
+    if (result != ERR_OK) return result;
     if (config->capture.engine == CONFIG_LLAMA) {
-        rc = config_model_path(config, s->model);
-        if (!rc) rc = config_corpus(config, &s->corpus);
-        if (!rc) rc = config_cache_dir(s->cache);
+        result = config_model_path(config, s->model);
+        if (result == ERR_OK) result = config_corpus(config, &s->corpus);
+        if (result == ERR_OK) result = config_cache_dir(s->cache);
     }
-    return rc;
+    return result;
 }
 
 static int open_engine(struct source *s, const struct engine_options *options,
                        const struct config *config)
 {
-    int rc = engine_open(options, &s->engine);
-    const char *note = rc ? NULL : engine_info(s->engine)->corpus_note;
+    int result = engine_open(options, &s->engine);
+    const char *note = result != ERR_OK ? NULL : engine_info(s->engine)->corpus_note;
     if (note && note[0] && options->share_index == 0) log_info("corpus: %s", note);
-    if (!rc && !engine_info(s->engine)->resumable && config->capture.resumable)
-        rc = err_set(ERR_USAGE,
-                     "capture.corpus cannot be read again (a pipe), so rows that are lost when a "
-                     "process dies cannot be made again; HINT: give files, or accept the loss with "
-                     "capture.resumable: false");
-    return rc;
+    if (result == ERR_OK && !engine_info(s->engine)->resumable && config->capture.resumable)
+        result =
+            err_set(ERR_USAGE,
+                    "capture.corpus cannot be read again (a pipe), so rows that are lost when a "
+                    "process dies cannot be made again; HINT: give files, or accept the loss with "
+                    "capture.resumable: false");
+    return result;
 }
 
 static int open_as(const struct config *config, uint32_t producer, struct engine_forecast *forecast,
@@ -200,21 +201,21 @@ static int open_as(const struct config *config, uint32_t producer, struct engine
 {
     struct source *s = calloc(1, sizeof *s);
     if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
-    int rc = find_files(s, config);
-    if (!rc && !forecast) rc = config_truth_file(config, s->truth);
-    if (!rc) {
+    int result = find_files(s, config);
+    if (result == ERR_OK && !forecast) result = config_truth_file(config, s->truth);
+    if (result == ERR_OK) {
         struct engine_options options;
         fill_options(s, config, producer, &options);
         options.forecast = forecast;
         if (watch) options.watch = *watch;
-        rc = open_engine(s, &options, config);
-        rc = source_error(rc);
+        result = open_engine(s, &options, config);
+        result = source_error(result);
     }
-    if (rc)
+    if (result != ERR_OK)
         source_close(s);
     else
         *source = s;
-    return rc;
+    return result;
 }
 
 int source_error(int code)
@@ -240,11 +241,11 @@ int source_forecast(const struct config *config, struct engine_forecast *forecas
     struct source *s = calloc(1, sizeof *s);
     struct engine_options options;
     if (!s) return err_set(ERR_NOMEM, "no memory for an engine");
-    int rc = find_files(s, config);
-    if (!rc) fill_options(s, config, 0, &options);
-    if (!rc) rc = engine_forecast(&options, forecast);
+    int result = find_files(s, config);
+    if (result == ERR_OK) fill_options(s, config, 0, &options);
+    if (result == ERR_OK) result = engine_forecast(&options, forecast);
     source_close(s);
-    return rc;
+    return result;
 }
 
 int source_is_stdin(const struct config *config)
@@ -291,18 +292,20 @@ int source_describe(const struct source *s, const struct config *config, struct 
     d->keep_special = config->capture.keep_special;
     d->keep_sinks = config->capture.keep_sinks;
     d->max_norm_ratio = config->capture.max_norm_ratio;
-    int rc = copy_name(d->stream, sizeof d->stream, "stream.name", config->stream.name);
-    if (!rc) rc = copy_name(d->engine, sizeof d->engine, "engine", info->engine);
-    if (!rc) rc = copy_name(d->model, sizeof d->model, "stream.model", info->model);
-    if (!rc) rc = copy_name(d->precision, sizeof d->precision, "precision", info->precision);
-    if (!rc)
-        rc = copy_name(d->source_precision, sizeof d->source_precision, "precision",
-                       info->source_precision);
+    int result = copy_name(d->stream, sizeof d->stream, "stream.name", config->stream.name);
+    if (result == ERR_OK) result = copy_name(d->engine, sizeof d->engine, "engine", info->engine);
+    if (result == ERR_OK)
+        result = copy_name(d->model, sizeof d->model, "stream.model", info->model);
+    if (result == ERR_OK)
+        result = copy_name(d->precision, sizeof d->precision, "precision", info->precision);
+    if (result == ERR_OK)
+        result = copy_name(d->source_precision, sizeof d->source_precision, "precision",
+                           info->source_precision);
     d->layers_kept = info->layers_kept;
     d->prepared_fve = isfinite(info->prepared_fve) ? info->prepared_fve : 0;
-    for (uint32_t i = 0; i < info->hooks && !rc; i++) {
+    for (uint32_t i = 0; i < info->hooks && result == ERR_OK; i++) {
         d->hook[i].width = info->hook[i].width;
-        rc = copy_name(d->hook[i].name, sizeof d->hook[i].name, "hook", info->hook[i].name);
+        result = copy_name(d->hook[i].name, sizeof d->hook[i].name, "hook", info->hook[i].name);
     }
-    return rc;
+    return result;
 }

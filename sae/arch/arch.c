@@ -15,12 +15,12 @@ const struct arch *arch_of(const struct sae_options *options)
 int arch_check(const struct sae_options *o)
 {
     struct arch_room room = {0};
-    int code = sae_options_check_rows(o);
-    if (code) return code;
+    int result = sae_options_check_rows(o);
+    if (result != ERR_OK) return result;
     const struct arch *arch = arch_of(o);
-    if (arch->check) code = arch->check(o);
-    if (!code) code = sae_options_check(o);
-    if (code || !arch->room) return code;
+    if (arch->check) result = arch->check(o);
+    if (result == ERR_OK) result = sae_options_check(o);
+    if (result != ERR_OK || !arch->room) return result;
     arch->room(o, &room);
     if (room.active > INT32_MAX || room.aux > INT32_MAX)
         return err_set(ERR_USAGE, "batch_rows times active features a row is beyond 2^31; HINT: "

@@ -76,8 +76,8 @@ static int reserve(struct counts *c, size_t more)
 static int count_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *step)
 {
     struct counts *c = sae->state;
-    int code = reserve(c, batch->rows);
-    if (code) return code;
+    int result = reserve(c, batch->rows);
+    if (result != ERR_OK) return result;
     for (uint32_t r = 0; r < batch->rows; r++) {
         const struct row_id *id = &batch->ids[r];
         struct counter *counter = find(c, id->sequence, id->position);
@@ -118,32 +118,33 @@ static int count_save(const struct sae *sae, struct checkpoint_writer *writer, c
     struct counter *list = sorted(c);
     if (!list) return err_set(ERR_NOMEM, "no memory to save %zu counters", c->used);
     saved_put(writer, name, "steps", &sae->steps, sizeof sae->steps);
-    int code = saved_put(writer, name, "counters", list, c->used * sizeof *list);
+    int result = saved_put(writer, name, "counters", list, c->used * sizeof *list);
     free(list);
-    return code;
+    return result;
 }
 
 static int count_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name)
 {
     const void *steps, *list;
     size_t bytes, n;
-    int code = saved_find(checkpoint, name, "steps", sizeof sae->steps, &steps, &n);
-    if (!code) code = saved_find(checkpoint, name, "counters", SIZE_MAX, &list, &bytes);
-    if (code) return code;
+    int result = saved_find(checkpoint, name, "steps", sizeof sae->steps, &steps, &n);
+    if (result == ERR_OK)
+        result = saved_find(checkpoint, name, "counters", SIZE_MAX, &list, &bytes);
+    if (result != ERR_OK) return result;
     const struct counter *counter = list;
     struct counts loaded = {0};
     n = bytes / sizeof *counter;
-    code = bytes % sizeof *counter ? err_set(ERR_FORMAT, "counters of %zu bytes", bytes)
-                                   : reserve(&loaded, n);
-    for (size_t i = 0; i < n && !code; i++) {
+    result = bytes % sizeof *counter ? err_set(ERR_FORMAT, "counters of %zu bytes", bytes)
+                                     : reserve(&loaded, n);
+    for (size_t i = 0; i < n && result == ERR_OK; i++) {
         struct counter *place = find(&loaded, counter[i].sequence, counter[i].position);
         if (place->count || !counter[i].count || counter[i].count > UINT32_MAX / 2)
-            code = err_set(ERR_FORMAT, "counter %zu is empty, too large or there twice", i);
+            result = err_set(ERR_FORMAT, "counter %zu is empty, too large or there twice", i);
         *place = counter[i];
     }
-    if (code) {
+    if (result != ERR_OK) {
         free(loaded.table);
-        return code;
+        return result;
     }
     struct counts *c = sae->state;
     free(c->table);
@@ -198,12 +199,12 @@ static int write_line(void *arg, uint64_t sequence, uint32_t position, uint32_t 
 int sae_count_dump(const struct sae *sae, const char *path)
 {
     struct newfile *file;
-    int code = newfile_begin(path, &file);
-    if (code) return code;
-    code = sae_count_visit(sae, write_line, file);
-    if (code) {
+    int result = newfile_begin(path, &file);
+    if (result != ERR_OK) return result;
+    result = sae_count_visit(sae, write_line, file);
+    if (result != ERR_OK) {
         newfile_abort(file);
-        return code;
+        return result;
     }
     return newfile_commit(file);
 }

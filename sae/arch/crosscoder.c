@@ -8,11 +8,11 @@
 
 static int check(const struct sae_options *o)
 {
-    int code = hooks_check(o);
-    if (!code && (o->hooks < 1 || o->width % o->hooks != 0))
-        code = err_set(ERR_USAGE, "rows of %u values are not %u hooks of one width", o->width,
-                       o->hooks);
-    return code || o->activation == SAE_L1 ? code : largest_check(o);
+    int result = hooks_check(o);
+    if (result == ERR_OK && (o->hooks < 1 || o->width % o->hooks != 0))
+        result = err_set(ERR_USAGE, "rows of %u values are not %u hooks of one width", o->width,
+                         o->hooks);
+    return result != ERR_OK || o->activation == SAE_L1 ? result : largest_check(o);
 }
 
 static const struct arch by_l1 = {

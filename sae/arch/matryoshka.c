@@ -5,8 +5,8 @@
 
 static int check(const struct sae_options *o)
 {
-    int code = largest_check(o);
-    if (code) return code;
+    int result = largest_check(o);
+    if (result != ERR_OK) return result;
     if (o->levels < 1 || o->levels > SAE_MAX_LEVELS || o->features >> (o->levels - 1) == 0)
         return err_set(ERR_USAGE,
                        "levels is %u; it must lie between 1 and %d, and the narrowest, features / "

@@ -3,6 +3,7 @@
  * batchtopk. Paulo et al. 2025, arXiv 2501.18823: at first all rows come out as their mean; with
  * `skip` + W_skip x, so that features are spared what a linear map can do; W_skip begins at zero.
  */
+#include "base/err.h"
 #include "sae/arch/shared.h"
 
 static const struct tensor tensors[] = {TENSORS_OF_ALL, TENSOR(w_skip, TENSOR_OUT_IN, 0, 0, 0),
@@ -10,8 +11,8 @@ static const struct tensor tensors[] = {TENSORS_OF_ALL, TENSOR(w_skip, TENSOR_OU
 
 static int check(const struct sae_options *o)
 {
-    int code = hooks_check(o);
-    return code || o->activation == SAE_L1 ? code : largest_check(o);
+    int result = hooks_check(o);
+    return result != ERR_OK || o->activation == SAE_L1 ? result : largest_check(o);
 }
 
 static const char *saelens_l1(const struct sae_options *o)

@@ -50,10 +50,10 @@ static int find(const char *name, void *function)
 
 static int find_all(void)
 {
-    int code = find("cblas_sgemm", &blas.sgemm);
-    if (!code) code = find("openblas_set_num_threads", &blas.set_threads);
-    if (!code) code = find("openblas_get_corename", &blas.core_name);
-    if (code) return code;
+    int result = find("cblas_sgemm", &blas.sgemm);
+    if (result == ERR_OK) result = find("openblas_set_num_threads", &blas.set_threads);
+    if (result == ERR_OK) result = find("openblas_get_corename", &blas.core_name);
+    if (result != ERR_OK) return result;
     if (find("blas_memory_alloc", &blas.take) || find("blas_memory_free", &blas.give))
         blas.take = NULL;
     return ERR_OK;
@@ -62,8 +62,8 @@ static int find_all(void)
 static int load(void)
 {
     static const char *const names[] = {"libopenblas.so.0", "libopenblasp.so.0", "libopenblas.so"};
-    int code = limits_memory(LIBRARY_BYTES, "OpenBLAS itself");
-    if (code) return code;
+    int result = limits_memory(LIBRARY_BYTES, "OpenBLAS itself");
+    if (result != ERR_OK) return result;
     setenv("OPENBLAS_NUM_THREADS", "1", 1); /* each of our threads calls it for itself */
     for (size_t i = 0; i < sizeof names / sizeof *names && !blas.library; i++)
         blas.library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
@@ -71,12 +71,12 @@ static int load(void)
         return err_set(ERR_NOTFOUND,
                        "cannot load OpenBLAS: %s; HINT: install it (libopenblas0 in Debian)",
                        dlerror());
-    code = find_all();
-    if (!code) blas.set_threads(1);
-    if (!code) return ERR_OK;
+    result = find_all();
+    if (result == ERR_OK) blas.set_threads(1);
+    if (result == ERR_OK) return ERR_OK;
     dlclose(blas.library);
     blas.library = NULL;
-    return code;
+    return result;
 }
 
 /* All at once, so that they are as many areas: an area that was given back is taken again. */
@@ -98,10 +98,10 @@ int blas_open(uint32_t threads)
     if (threads == 0) threads = 1;
     if (threads > SAE_MAX_THREADS) threads = SAE_MAX_THREADS;
     pthread_mutex_lock(&opening);
-    int code = blas.library ? ERR_OK : load();
-    if (!code && threads > blas.callers) code = take_areas(threads);
+    int result = blas.library ? ERR_OK : load();
+    if (result == ERR_OK && threads > blas.callers) result = take_areas(threads);
     pthread_mutex_unlock(&opening);
-    return code;
+    return result;
 }
 
 void blas_sgemm(int m, int n, int k, float alpha, struct blas_matrix a, struct blas_matrix b,
@@ -115,17 +115,17 @@ void blas_sgemm(int m, int n, int k, float alpha, struct blas_matrix a, struct b
 int blas_open_double(void)
 {
     pthread_mutex_lock(&opening);
-    int code = blas.library ? find("cblas_dgemm", &blas.dgemm)
-                            : err_set(ERR_STATE, "OpenBLAS is not loaded");
-    if (!code && find("dsyevd_", &blas.dsyevd) != ERR_OK) {
+    int result = blas.library ? find("cblas_dgemm", &blas.dgemm)
+                              : err_set(ERR_STATE, "OpenBLAS is not loaded");
+    if (result == ERR_OK && find("dsyevd_", &blas.dsyevd) != ERR_OK) {
         void *lapack = dlopen("liblapack.so.3", RTLD_NOW | RTLD_LOCAL);
         *(void **)&blas.dsyevd = lapack ? dlsym(lapack, "dsyevd_") : NULL;
         if (!blas.dsyevd)
-            code = err_set(ERR_NOTFOUND, "no LAPACK with dsyevd, which whitening needs; HINT: "
-                                         "install libopenblas0 or liblapack3");
+            result = err_set(ERR_NOTFOUND, "no LAPACK with dsyevd, which whitening needs; HINT: "
+                                           "install libopenblas0 or liblapack3");
     }
     pthread_mutex_unlock(&opening);
-    return code;
+    return result;
 }
 
 void blas_dgemm(int m, int n, int k, const double *a, int lda, int a_transposed, const double *b,

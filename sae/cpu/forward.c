@@ -198,8 +198,8 @@ static int pairs_of_rows(struct encoder *e, struct pairs *to)
     uint64_t before = to->count;
     begin(e);
     pool_run(e->pool, find_block, &job, blocks);
-    int code = lay_out(e, job.found, blocks, to);
-    if (!code) {
+    int result = lay_out(e, job.found, blocks, to);
+    if (result == ERR_OK) {
         to->start[to->rows] = before;
         copy(e, job.found, blocks, to);
         to->start[to->rows] = before;
@@ -211,22 +211,22 @@ static int pairs_of_rows(struct encoder *e, struct pairs *to)
         free(job.found[b].value);
     }
     free(job.found);
-    return code;
+    return result;
 }
 
 int encoder_pairs(struct encoder *e, const float *x, uint64_t rows, struct pairs *pairs)
 {
-    int code = ERR_OK;
+    int result = ERR_OK;
     *pairs = (struct pairs){.start = calloc(rows + 1, sizeof *pairs->start)};
     if (!pairs->start) return err_set(ERR_NOMEM, "no memory for active features");
-    while (pairs->rows < rows && !code) {
+    while (pairs->rows < rows && result == ERR_OK) {
         uint64_t left = rows - pairs->rows;
         uint32_t batch = e->options->batch_rows;
         encoder_take(e, x + pairs->rows * e->row_width, left < batch ? (uint32_t)left : batch);
-        code = pairs_of_rows(e, pairs);
+        result = pairs_of_rows(e, pairs);
     }
-    if (code) pairs_free(pairs);
-    return code;
+    if (result != ERR_OK) pairs_free(pairs);
+    return result;
 }
 
 void pairs_free(struct pairs *pairs)

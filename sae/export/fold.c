@@ -99,11 +99,11 @@ int fold_weights(struct sae_view sae, const struct export_options *options, stru
     struct sae_parameters p = sae.weights, unwhitened;
     if (!p.w_enc) return err_set(ERR_STATE, "%s has no weights to export", sae_arch_name(o->arch));
     if (!options->whiten) return fold_scale(o, p, options, folded);
-    int code = whiten_fold(options->whiten, o, &p, &unwhitened);
-    if (code) return code;
-    code = fold_scale(o, unwhitened, options, folded);
+    int result = whiten_fold(options->whiten, o, &p, &unwhitened);
+    if (result != ERR_OK) return result;
+    result = fold_scale(o, unwhitened, options, folded);
     whiten_fold_free(&unwhitened);
-    return code;
+    return result;
 }
 
 void fold_free(struct folded *folded)
@@ -129,9 +129,9 @@ int fold_write_json(const char *path, json_t *object)
     char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
     json_decref(object);
     if (!text) return err_set(ERR_NOMEM, "no memory to write %s", path);
-    int code = file_replace(path, text, strlen(text));
+    int result = file_replace(path, text, strlen(text));
     free(text);
-    return code;
+    return result;
 }
 
 float *fold_transposed(const float *matrix, uint32_t rows, uint32_t columns)

@@ -109,15 +109,16 @@ static int write_parts(const struct folded *w, uint32_t hooks, const char *path)
 {
     struct parts p = {.w_enc = fold_transposed(w->w_enc, w->features, w->width_in)};
     uint32_t part = w->width / hooks;
-    int code = p.w_enc ? ERR_OK : ERR_NOMEM;
+    int result = p.w_enc ? ERR_OK : ERR_NOMEM;
     for (uint32_t h = 0; h < hooks; h++) {
         p.w_dec[h] = columns_of(w->w_dec, w->features, w->width, h * part, part);
-        if (!p.w_dec[h]) code = ERR_NOMEM;
+        if (!p.w_dec[h]) result = ERR_NOMEM;
     }
-    code = code ? err_set(code, "no memory to export") : write_weights(w, hooks, &p, path);
+    result = result != ERR_OK ? err_set(result, "no memory to export")
+                              : write_weights(w, hooks, &p, path);
     free(p.w_enc);
     for (uint32_t h = 0; h < hooks; h++) free(p.w_dec[h]);
-    return code;
+    return result;
 }
 
 int export_hooks(struct sae_view sae, const struct export_options *options, const char *dir)
@@ -130,14 +131,14 @@ int export_hooks(struct sae_view sae, const struct export_options *options, cons
                        sae_arch_name(o->arch), MAX_HOOKS);
     if ((size_t)snprintf(path, sizeof path, "%s/weights.safetensors", dir) >= sizeof path)
         return err_set(ERR_IO, "path too long: %s", dir);
-    int code = fold_weights(sae, options, &folded);
-    if (code) return code;
-    code = dir_make(dir, 0700);
-    if (!code) code = write_parts(&folded, hooks_of(o), path);
+    int result = fold_weights(sae, options, &folded);
+    if (result != ERR_OK) return result;
+    result = dir_make(dir, 0700);
+    if (result == ERR_OK) result = write_parts(&folded, hooks_of(o), path);
     snprintf(path, sizeof path, "%s/cfg.json", dir);
-    if (!code) code = fold_write_json(path, configuration(o, &folded, options));
+    if (result == ERR_OK) result = fold_write_json(path, configuration(o, &folded, options));
     fold_free(&folded);
-    return code;
+    return result;
 }
 
 int export_hooks_python(struct sae_view sae, const char *dir, char **text)

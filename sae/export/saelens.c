@@ -84,9 +84,9 @@ static int write_weights(const struct folded *w, const char *path)
         tensors[count++] = (struct safetensors_tensor){"W_skip", SAFETENSORS_F32, 2,
                                                        {d, in},  w->w_skip,       d * in * 4};
     struct safetensors_pair format = {"format", "pt"};
-    int code = safetensors_write(path, tensors, count, &format, 1);
+    int result = safetensors_write(path, tensors, count, &format, 1);
     free(w_enc);
-    return code;
+    return result;
 }
 
 int export_saelens_has(const struct sae_options *o)
@@ -104,14 +104,14 @@ int export_saelens(struct sae_view sae, const struct export_options *options, co
         return err_set(ERR_STATE, "SAELens has no place for a %s%s",
                        sae_arch_name(sae.options->arch),
                        sae.options->arch == SAE_TRANSCODER ? " of topk" : "");
-    int code = fold_weights(sae, options, &folded);
-    if (code) return code;
-    code = dir_make(dir, 0700);
-    if (!code) code = write_weights(&folded, path);
+    int result = fold_weights(sae, options, &folded);
+    if (result != ERR_OK) return result;
+    result = dir_make(dir, 0700);
+    if (result == ERR_OK) result = write_weights(&folded, path);
     snprintf(path, sizeof path, "%s/cfg.json", dir);
-    if (!code) code = fold_write_json(path, configuration(sae, &folded, options));
+    if (result == ERR_OK) result = fold_write_json(path, configuration(sae, &folded, options));
     fold_free(&folded);
-    return code;
+    return result;
 }
 
 int export_saelens_python(const char *dir, char **text)

@@ -90,23 +90,23 @@ int export_sparsify(struct sae_view sae, const struct export_options *options, c
     if (!export_sparsify_has(sae.options))
         return err_set(ERR_STATE, "sparsify knows no %s like this; HINT: take another export",
                        sae_arch_name(sae.options->arch));
-    int code = hook_dir(options, dir, folder, sizeof folder);
-    if (!code) code = fold_weights(sae, options, &folded);
-    if (code) return code;
-    code = dir_make(folder, 0700);
+    int result = hook_dir(options, dir, folder, sizeof folder);
+    if (result == ERR_OK) result = fold_weights(sae, options, &folded);
+    if (result != ERR_OK) return result;
+    result = dir_make(folder, 0700);
     snprintf(path, sizeof path, "%.*s/sae.safetensors", PATH_MAX - 32, folder);
-    if (!code) code = write_weights(&folded, path);
+    if (result == ERR_OK) result = write_weights(&folded, path);
     snprintf(path, sizeof path, "%.*s/cfg.json", PATH_MAX - 32, folder);
-    if (!code) code = fold_write_json(path, configuration(sae.options, options));
+    if (result == ERR_OK) result = fold_write_json(path, configuration(sae.options, options));
     fold_free(&folded);
-    return code;
+    return result;
 }
 
 int export_sparsify_python(const struct export_options *options, const char *dir, char **text)
 {
     char folder[PATH_MAX];
-    int code = hook_dir(options, dir, folder, sizeof folder);
-    if (code) return code;
+    int result = hook_dir(options, dir, folder, sizeof folder);
+    if (result != ERR_OK) return result;
     json_t *quoted = json_string(folder);
     char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
     int n = name ? asprintf(text,

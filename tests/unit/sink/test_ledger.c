@@ -2,12 +2,12 @@
  * The ledger and the keeper on a real store, without a desk: nobody speaks, the test looks at what
  * is promised, published and committed.
  */
-include "tests/dir_remove.h"
 #include "base/err.h"
 #include "base/fileio.h"
 #include "buffer/consumer.h"
 #include "proto/message.h"
 #include "sink/keeper.h"
+#include "tests/dir_remove.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +18,7 @@ include "tests/dir_remove.h"
 
 #include <cmocka.h>
 
-    enum {
-        WIDTH = 64
-    };
+enum { WIDTH = 64 };
 static const uint64_t second = 1000000000;
 
 struct rig {
