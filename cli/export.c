@@ -95,12 +95,11 @@ static json_t *changes_of(const struct saved *saved, uint32_t i)
 static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct model *model)
 {
     const struct sae_options *o = model->encoder->options;
-    json_t *m = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "sluice_version", SLUICE_VERSION, "stream",
-        saved->descriptor.stream, "sae", saved_name(saved, i), "training_architecture",
-        sae_arch_name(o->arch), "training_activation", sae_arch_name(sae_activation(o)),
-        "training_tokens", (json_int_t)saved->rows, "training_steps", (json_int_t)model->steps,
-        "training_skipped_steps", (json_int_t)model->skipped);
+    json_t *m = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "sae", saved_name(saved, i),
+                          "training_architecture", sae_arch_name(o->arch), "training_activation",
+                          sae_arch_name(sae_activation(o)), "training_tokens",
+                          (json_int_t)saved->rows, "training_steps", (json_int_t)model->steps,
+                          "training_skipped_steps", (json_int_t)model->skipped);
     if (!m) return NULL;
     json_t *settings = json_array_get(json_object_get(saved->settings, "saes"), i);
     json_object_set_new(m, "training_seed", json_integer((json_int_t)o->seed));

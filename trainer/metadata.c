@@ -82,8 +82,6 @@ json_t *metadata_of(const struct training *t, uint32_t i)
 {
     json_t *m = json_object();
     if (!m) return NULL;
-    put_text(m, "sluice_version", SLUICE_VERSION);
-    put_text(m, "stream", t->plan.descriptor.stream);
     put_text(m, "sae", t->config->trainer.saes[i].name);
     put_training(t, i, m);
     put_quality(t, i, m);

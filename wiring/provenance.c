@@ -49,6 +49,8 @@ static const char *dtype_text(uint8_t dtype)
 
 void provenance_put(json_t *m, const struct descriptor *d, const char *dataset)
 {
+    put_text(m, "sluice_version", SLUICE_VERSION);
+    put_text(m, "stream", d->stream);
     put_text(m, "dataset_path", dataset);
     put_text(m, "model_file", d->model);
     put_text(m, "engine", d->engine);

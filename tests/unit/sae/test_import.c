@@ -1,0 +1,221 @@
+/* Folders of SAEs: what our exports wrote is read again, and gives the same features of raw rows;
+ * what is wrong in a folder is told. (tests/interop has those that SAELens and sparsify wrote.) */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fileio.h"
+#include "base/safetensors.h"
+#include "sae/cpu/pool.h"
+#include "sae/export/export.h"
+#include "sae/import/import.h"
+#include "tests/dir_remove.h"
+
+#include "helper.h"
+
+enum { WIDTH = 12, FEATURES = 40, ROWS = 200, STEPS = 30 };
+
+static char dir[] = "/tmp/sluice-import-XXXXXX";
+static struct pool *pool;
+static float scale[WIDTH], x[ROWS * WIDTH], raw[ROWS * WIDTH];
+
+static struct sae *trained(int kind)
+{
+    struct rng rng;
+    struct sae *sae;
+    struct sae_step step;
+    struct sae_options o = kind_options(kind, WIDTH);
+    float directions[24 * WIDTH];
+    o.features = FEATURES;
+    o.k = 4;
+    if (o.arch == SAE_TRANSCODER) o.width_in = WIDTH / 2;
+    if (o.arch == SAE_MATRYOSHKA) o.levels = 2;
+    o.batch_rows = ROWS;
+    o.planned_steps = STEPS;
+    o.learning_rate = 3e-3;
+    o.pool = pool;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    rng_seed(&rng, (uint64_t)kind + 1);
+    random_directions(&rng, directions, 24, WIDTH);
+    for (int i = 0; i < STEPS; i++) {
+        sparse_rows(&rng, directions, 24, WIDTH, 3, x, ROWS);
+        assert_int_equal(sae_train(sae, &(struct sae_batch){x, NULL, ROWS}, &step), ERR_OK);
+    }
+    for (int i = 0; i < ROWS * WIDTH; i++) raw[i] = x[i] / scale[i % WIDTH];
+    return sae;
+}
+
+/* Rows of raw values come out as the SAE's, divided by the scale. */
+static void check_same(struct sae *sae, const struct model *m)
+{
+    const struct sae_options *o = sae_options(sae);
+    uint32_t width = sae_out_width(o), at = o->width - width;
+    float *own = malloc(sizeof *own * ROWS * width), *theirs = malloc(sizeof *own * ROWS * width);
+    struct pairs pairs;
+    double square = 0, error = 0;
+    assert_int_equal(sae_forward(sae, x, ROWS, own, NULL), ERR_OK);
+    assert_int_equal(encoder_pairs(m->encoder, raw, ROWS, &pairs), ERR_OK);
+    encoder_decode(m->encoder, raw, &pairs, theirs);
+    for (uint32_t r = 0; r < ROWS; r++)
+        for (uint32_t i = 0; i < width; i++) {
+            double wanted = own[r * width + i] / scale[at + i], is = theirs[r * width + i];
+            square += wanted * wanted;
+            error += (wanted - is) * (wanted - is);
+        }
+    if (!(sqrt(error) <= 1e-4 * sqrt(square)))
+        fail_msg("%s/%s: off by %g of %g", sae_arch_name(o->arch), sae_arch_name(o->activation),
+                 sqrt(error), sqrt(square));
+    assert_true(pairs.count > 0);
+    pairs_free(&pairs);
+    free(own);
+    free(theirs);
+}
+
+static void what_we_export_is_read(void **state)
+{
+    (void)state;
+    int read = 0;
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        struct sae *sae = trained(kind);
+        const struct sae_options *o = sae_options(sae);
+        struct export_options options = {.scale = scale,
+                                         .model_name = "smol",
+                                         .hook_name = "resid_post.15",
+                                         .hook_name_out = "mlp_out.15"};
+        char place[256];
+        struct model model;
+        struct import_facts facts;
+        /* jumprelu_transcoder alone is not read yet */
+        int is_saelens =
+            export_saelens_has(o) && !(o->arch == SAE_TRANSCODER && o->activation == SAE_BATCHTOPK);
+        snprintf(place, sizeof place, "%s/saelens-%d", dir, kind);
+        if (is_saelens) {
+            assert_int_equal(export_saelens(sae_view(sae), &options, place), ERR_OK);
+            if (import_open(place, pool, &model, &facts) != ERR_OK) fail_msg("%s", err_text());
+            assert_string_equal(facts.layout, "saelens");
+            assert_string_equal(facts.model_name, "smol");
+            check_same(sae, &model);
+            model_close(&model);
+            read++;
+        }
+        snprintf(place, sizeof place, "%s/sparsify-%d", dir, kind);
+        if (export_sparsify_has(o)) {
+            assert_int_equal(export_sparsify(sae_view(sae), &options, place), ERR_OK);
+            if (import_open(place, pool, &model, &facts) != ERR_OK) fail_msg("%s", err_text());
+            assert_string_equal(facts.layout, "sparsify");
+            check_same(sae, &model);
+            model_close(&model);
+            read++;
+        }
+        sae_free(sae);
+    }
+    assert_int_equal(read, 9); /* l1, topk, batchtopk, matryoshka, jumprelu, gated, transcoder of
+                                * l1; of sparsify topk and a transcoder */
+}
+
+static void put(const char *place, const char *name, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", place, name);
+    assert_int_equal(file_replace(path, text, strlen(text)), ERR_OK);
+}
+
+static void put_weights(const char *place, float value, uint64_t rows)
+{
+    char path[256];
+    static float values[64];
+    for (int i = 0; i < 64; i++) values[i] = value;
+    struct safetensors_tensor tensors[] = {
+        {"W_enc", SAFETENSORS_F32, 2, {2, rows}, values, 2 * rows * 4},
+        {"W_dec", SAFETENSORS_F32, 2, {3, 2}, values, 24},
+        {"b_enc", SAFETENSORS_F32, 1, {3}, values, 12},
+        {"b_dec", SAFETENSORS_F32, 1, {2}, values, 8},
+    };
+    snprintf(path, sizeof path, "%s/sae_weights.safetensors", place);
+    assert_int_equal(safetensors_write(path, tensors, 4, NULL, 0), ERR_OK);
+}
+
+static void what_is_wrong_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cfg;
+        int result;
+        const char *says;
+    } cases[] = {
+        {"{\"architecture\": \"standard\", \"d_in\": 2, \"d_sae\": 3}", ERR_OK, ""},
+        {"{\"architecture\": \"standard\", \"d_in\": 2, \"d_sae\": 4}", ERR_FORMAT, "W_enc"},
+        {"{\"architecture\": \"standard\", \"d_in\": 2}", ERR_FORMAT, "d_sae"},
+        {"{\"architecture\": \"standard\", \"d_in\": -1, \"d_sae\": 3}", ERR_FORMAT, "d_in"},
+        {"{\"architecture\": \"standard\", \"d_in\": 2, \"d_sae\": 1e99}", ERR_FORMAT, "d_sae"},
+        {"{\"architecture\": \"topk\", \"d_in\": 2, \"d_sae\": 3}", ERR_FORMAT, "k is not"},
+        {"{\"architecture\": \"topk\", \"k\": 4, \"d_in\": 2, \"d_sae\": 3}", ERR_FORMAT,
+         "from 1 to 3"},
+        {"{\"architecture\": \"jumprelu\", \"d_in\": 2, \"d_sae\": 3}", ERR_FORMAT,
+         "no tensor threshold"},
+        {"{\"architecture\": \"temporal\", \"d_in\": 2, \"d_sae\": 3}", ERR_VERSION,
+         "'temporal' is not read"},
+        {"{\"architecture\": \"transcoder\", \"d_in\": 2, \"d_sae\": 3}", ERR_FORMAT, "d_out"},
+        {"{\"d_in\": 2, \"d_sae\": 3}", ERR_FORMAT, "no architecture"},
+        {"{\"architecture\": \"standard\", \"normalize_activations\": \"layer_norm\", \"d_in\": 2, "
+         "\"d_sae\": 3}",
+         ERR_VERSION, "normalize_activations is 'layer_norm'"},
+        {"{\"architecture\": \"standard\", \"reshape_activations\": \"hook_z\", \"d_in\": 2, "
+         "\"d_sae\": 3}",
+         ERR_VERSION, "reshape_activations"},
+        {"[]", ERR_FORMAT, "no JSON object"},
+        {"{\"architecture\": ", ERR_FORMAT, "cfg.json"},
+    };
+    char place[256];
+    struct model model;
+    struct import_facts facts;
+    snprintf(place, sizeof place, "%s/wrong", dir);
+    assert_int_equal(dir_make(place, 0700), ERR_OK);
+    assert_int_equal(import_open(place, pool, &model, &facts), ERR_NOTFOUND);
+    put_weights(place, 0.5f, 3);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        put(place, "cfg.json", cases[i].cfg);
+        int result = import_open(place, pool, &model, &facts);
+        if (result != cases[i].result || (result && !strstr(err_text(), cases[i].says)))
+            fail_msg("%s gives %d: %s", cases[i].cfg, result, result ? err_text() : "");
+        if (!result) model_close(&model);
+    }
+    put(place, "cfg.json", cases[0].cfg);
+    put_weights(place, NAN, 3);
+    assert_int_equal(import_open(place, pool, &model, &facts), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "W_enc holds"));
+    put_weights(place, 1, 4);
+    assert_int_equal(import_open(place, pool, &model, &facts), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "not the shape (2, 3)"));
+    put(place, "sae_weights.safetensors", "no tensors at all");
+    assert_int_equal(import_open(place, pool, &model, &facts), ERR_LIMIT);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < WIDTH; i++) scale[i] = 0.25f;
+    return mkdtemp(dir) && pool_new(2, &pool) == ERR_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pool_free(pool);
+    return dir_remove(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_we_export_is_read),
+        cmocka_unit_test(what_is_wrong_is_told),
+    };
+    return cmocka_run_group_tests_name("import", tests, set_up, tear_down);
+}
