@@ -1,5 +1,5 @@
-/* What the files of a training share: used by training.c, evaluation.c, results.c and
- * metadata.c alone. */
+/* What the files of a training share: used by training.c, opening.c, evaluation.c, results.c,
+ * whitening.c and metadata.c alone. */
 #ifndef SLUICE_TRAINER_STATE_H
 #define SLUICE_TRAINER_STATE_H
 
@@ -66,6 +66,20 @@ struct training {
 double training_seconds_since(uint64_t begin_ns);
 /* Seconds of training over all lives. */
 double training_seconds(const struct training *t);
+
+/* Sleep, but for a stop. */
+void training_pause(struct training *t, unsigned ms);
+/* Sleep until there may be rows again; counted as waiting. */
+void training_wait_rows(struct training *t);
+/* Whether to try again what came to `result`: where there is nothing else to do, a full disk is
+ * waited for, unless a stop is asked for. */
+int training_waits_for_room(struct training *t, int result);
+/* Put the consumer's place beside the buffer; a full disk is waited for. ERR_IO, ERR_NOSPC. */
+int training_insist_on_place(struct training *t, const struct consumer_state *state);
+
+/* Open or resume everything (opening.c). ERR_AGAIN: told to stop meanwhile. ERR_MISMATCH: a key or
+ * a file of the consumer's that no second try mends. Blocks until there is a stream. */
+int training_open(struct training *t);
 
 /* Features of SAE i that did not fire within its window, by its own counters: those of a checkpoint
  * know as much as those of this life. */
