@@ -150,7 +150,7 @@ static void print_python(const json_t *summaries, FILE *out)
     print_indented(text(json_array_get(exports, 0), "python"), out);
 }
 
-/* Within how many rows a latent of the summary's autoencoders must fire: "10k", or from least to
+/* Within how many rows a feature of the summary's autoencoders must fire: "10k", or from least to
  * most. */
 static void dead_windows(const json_t *summary, char *out, size_t out_bytes)
 {

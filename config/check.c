@@ -196,7 +196,7 @@ static int check_sae(const struct config *c, uint32_t index)
     if (result == ERR_OK) result = check_hooks(c, index);
     if (result != ERR_OK) return result;
     if (o->arch != SAE_COUNT && o->features == 0)
-        return fail_sae(c, index, "features", "is required: the number of latents");
+        return fail_sae(c, index, "features", "is required: the number of features");
     if (keeps_largest && o->k == 0)
         return fail_sae(c, index, "k", "is required by %s: active features of a row",
                         sae_arch_name(sae_activation(o)));

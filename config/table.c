@@ -237,20 +237,20 @@ const struct config_option config_options[] = {
      "l1: the paper's; topk: TopK with AuxK; batchtopk: the largest of a whole batch; matryoshka: "
      "batchtopk in nested levels; jumprelu: a learned threshold for each; "
      "gated: whether and how much apart; transcoder: the second of two hooks from the first; "
-     "crosscoder: several hooks by the same latents; count: a counter for each row, for tests"},
+     "crosscoder: several hooks by the same features; count: a counter for each row, for tests"},
     {CONFIG_SAES, "activation", OPTION_CHOICE, IN_OPTIONS(activation), "auto", "", 0, 0, activations,
      "transcoder, crosscoder: what their features are like, as the architecture of that name; auto: "
      "topk for a transcoder, l1 for a crosscoder"},
     {CONFIG_SAES, "skip", OPTION_CHOICE, IN_OPTIONS(skip), config_own, "", 0, 0, booleans,
      "transcoder: a linear map of what goes in is added to what comes out"},
     {CONFIG_SAES, "features", OPTION_COUNT, IN_OPTIONS(features), "0", "", 0, 1 << 24, NULL,
-     "latents (F); required but for count"},
+     "features (F); required but for count"},
     {CONFIG_SAES, "k", OPTION_COUNT, IN_OPTIONS(k), "0", "features", 0, 1 << 16, NULL,
-     "topk and its kin: active features of a row (K), of batchtopk and matryoshka on average; "
+     "topk, batchtopk, matryoshka: active features of a row (K), of the last two on average; "
      "required there"},
     {CONFIG_SAES, "lr", OPTION_REAL, IN_OPTIONS(learning_rate), "0", "", 0, 10, NULL,
      "learning rate of Adam; 0: 5e-5 for l1, 2e-4 for jumprelu, 3e-4 for gated, "
-     "2e-4 / sqrt(features / 16384) for topk and its kin"},
+     "2e-4 / sqrt(features / 16384) for topk, batchtopk and matryoshka"},
     {CONFIG_SAES, "decoder_lr_factor", OPTION_REAL, IN_OPTIONS(decoder_lr_factor), "0", "", 0, 100, NULL,
      "times lr: the rate of the decoder's weights; 0: 3 for topk, batchtopk and matryoshka, and a "
      "crosscoder of those, else 1"},
@@ -269,15 +269,15 @@ const struct config_option config_options[] = {
     {CONFIG_SAES, "seed", OPTION_NUMBER, IN_OPTIONS(seed), config_own, "", 0, 9e18, NULL,
      "of the initial weights"},
     {CONFIG_SAES, "aux_coefficient", OPTION_REAL, IN_OPTIONS(aux_coefficient), config_own, "", 0, 1e3,
-     NULL, "topk and its kin: weight of the loss that revives dead latents (AuxK); 0: off"},
+     NULL, "topk, batchtopk, matryoshka: weight of the loss that revives dead features (AuxK); 0: off"},
     {CONFIG_SAES, "k_aux", OPTION_COUNT, IN_OPTIONS(k_aux), config_own, "features", 0, 1 << 20, NULL,
-     "topk and its kin: dead latents used by AuxK; 0: the power of two nearest half the row's "
+     "topk, batchtopk, matryoshka: dead features used by AuxK; 0: the power of two nearest half the row's "
      "width"},
     {CONFIG_SAES, "levels", OPTION_COUNT, IN_OPTIONS(levels), config_own, "", 1, 16, NULL,
-     "matryoshka: nested prefixes of the latents that reconstruct, each half of the next"},
+     "matryoshka: nested prefixes of the features that reconstruct, each half of the next"},
     {CONFIG_SAES, "dead_window_rows", OPTION_NUMBER, IN_OPTIONS(dead_window_rows), "0", "rows", 0, MANY,
      NULL,
-     "a latent that has not fired in so many rows (of a model: tokens) is dead; 0: the smaller of "
+     "a feature that has not fired in so many rows (of a model: tokens) is dead; 0: the smaller of "
      "1e7 and a tenth of the planned rows"},
     {CONFIG_SAES, "dead_window_steps", OPTION_NUMBER, IN_SAE(dead_window_steps), "0", "steps", 0,
      1e12, NULL, "the same counted in steps of batch_rows; one of the two is given, or none"},

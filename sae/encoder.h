@@ -4,7 +4,7 @@
  * (sae/dictionary.h); alone it serves whoever only reads an SAE:
  *
  *   encoder_new(&options, &e);
- *   fill e->w.w_enc, e->w.b_enc, ... and, for batchtopk and its kin, e->threshold
+ *   fill e->w.w_enc, e->w.b_enc, ... and, for batchtopk, batchtopk and matryoshka, e->threshold
  *   encoder_derive(e);
  *   encoder_pairs(e, x, rows, &pairs); encoder_decode(e, x, &pairs, out);
  *   pairs_free(&pairs); encoder_free(e);

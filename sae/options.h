@@ -75,9 +75,9 @@ int sae_arch_by_name(const char *name);
 /* What a transcoder's (topk) or crosscoder's (l1) features are like unless told otherwise; of the
  * others, the architecture itself. Whose defaults are asked for below. */
 enum sae_arch sae_arch_activation(enum sae_arch arch);
-/* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
+/* Whether it is topk, batchtopk or matryoshka: features compete for places, and AuxK revives the dead. */
 int sae_arch_keeps_largest(enum sae_arch arch);
-/* Default of Adam's rate. Of topk and its kin 2e-4 / sqrt(features / 16384), after Gao et al.'s
+/* Default of Adam's rate. Of topk, batchtopk and matryoshka 2e-4 / sqrt(features / 16384), after Gao et al.'s
  * figure; features = 0 (not known yet): 1e-3, as of some 650. */
 double sae_arch_learning_rate(enum sae_arch arch, uint32_t features);
 /* Default of what that rate is multiplied by for the decoder's weights: 3 for topk, batchtopk and
@@ -118,7 +118,7 @@ struct sae_options {
     double target_l0;   /* the same: mean number of active features to come to; 0: off */
     double bandwidth;   /* jumprelu: of the straight-through gradient about a threshold */
     double pre_act_coefficient; /* jumprelu: of the loss that lifts what is below its threshold */
-    double aux_coefficient;     /* topk and its kin: 0 switches AuxK off */
+    double aux_coefficient;     /* topk, batchtopk and matryoshka: 0 switches AuxK off */
     uint32_t k_aux;             /* the same: 0 = the power of two nearest D/2 */
     double learning_rate;
     double decoder_lr_factor;     /* times learning_rate: that of W_dec */
@@ -155,7 +155,7 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options);
 int sae_options_check_rows(const struct sae_options *options);
 int sae_options_check(const struct sae_options *options);
 
-/* Whether it is topk or its kin: features compete for places, and AuxK revives the dead. */
+/* Whether it is topk, batchtopk or matryoshka: features compete for places, and AuxK revives the dead. */
 int sae_keeps_largest(const struct sae_options *options);
 /* What a transcoder's or crosscoder's features are like; of the others, the architecture itself. */
 enum sae_arch sae_activation(const struct sae_options *options);

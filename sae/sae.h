@@ -32,7 +32,8 @@ struct sae_step {  /* what a step reports, all of this batch, before the step's 
     double fve;    /* of this batch: 1 - sum||x-x'||^2 / sum||x-mean||^2; NaN where all rows
                     * are equal */
     double l0, l1; /* mean over rows of the number of f_i > 0, of sum f_i ||W_dec,i|| */
-    double aux;    /* topk and its kin: mean over rows of ||e - e'||^2, the residual and its AuxK
+    double
+        aux; /* topk, batchtopk and matryoshka: mean over rows of ||e - e'||^2, the residual and its AuxK
                     * reconstruction; 0 where nothing was dead */
     double gradient_norm; /* before clipping */
     double learning_rate, lambda;

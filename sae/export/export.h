@@ -9,7 +9,7 @@
  * (a transcoder's encoder has the scale s_in of what goes in, its decoder s_out of what comes out),
  * where c makes the decoder's directions unit vectors: for each feature its own for l1, jumprelu
  * and gated (a ReLU commutes with it), so that a feature's value is f_i ||W_dec,i||; one for all
- * for topk and its kin, whose order it must not change (their directions have one norm already,
+ * for topk, batchtopk and matryoshka, whose order it must not change (their directions have one norm already,
  * unless the hooks of a stream have scales of their own, or it is a transcoder: then the mean norm
  * becomes 1).
  */
