@@ -1,6 +1,6 @@
 /*
- * `sluice export`: the weights of a checkpoint in the layouts that others load. A checkpoint is only
- * read, so that the trainer that writes it is not disturbed.
+ * `sluice export`: the weights of a checkpoint in the layouts that others load. A checkpoint is
+ * only read, so that the trainer that writes it is not disturbed.
  */
 #include "sae/export/export.h"
 #include "base/err.h"
@@ -167,7 +167,8 @@ static void say(const struct saved *saved, uint32_t i, const struct target *targ
            target->name, dir);
 }
 
-/* One SAE directly in `folder`, of several each in a folder of its name. `dir`: where it will be. */
+/* One SAE directly in `folder`, of several each in a folder of its name. `dir`: where it will
+ * be. */
 static int write_all(const struct saved *saved, const char *only, const struct target *target,
                      const char *folder, const char *dir)
 {

@@ -1,5 +1,5 @@
-/* A checkpoint as a person names it: the file, its folder, or the configuration of its run; and what
- * it says of its stream. */
+/* A checkpoint as a person names it: the file, its folder, or the configuration of its run; and
+ * what it says of its stream. */
 #ifndef SLUICE_CLI_SAVED_H
 #define SLUICE_CLI_SAVED_H
 
@@ -26,12 +26,12 @@ struct saved { /* all owned */
     json_t *settings; /* of these, trainer/changes.h; NULL: an older build's; borrowed */
 };
 
-/* options->file: a checkpoint, a folder of them (the newest intact one, with a warning on stderr where
- * newer ones are damaged), or a configuration, of whose run the consumer that --consumer names, or
- * the first. A checkpoint that goes away while it is opened, as the trainer keeps only a few, is
- * looked for again. ERR_USAGE: there is none, or options->sets are given with something that is no
- * configuration; ERR_FORMAT, ERR_VERSION, ERR_CORRUPT, ERR_IO, ERR_NOMEM. Frees nothing on
- * failure that saved_close() would have to. */
+/* options->file: a checkpoint, a folder of them (the newest intact one, with a warning on stderr
+ * where newer ones are damaged), or a configuration, of whose run the consumer that --consumer
+ * names, or the first. A checkpoint that goes away while it is opened, as the trainer keeps only a
+ * few, is looked for again. ERR_USAGE: there is none, or options->sets are given with something
+ * that is no configuration; ERR_FORMAT, ERR_VERSION, ERR_CORRUPT, ERR_IO, ERR_NOMEM. Frees nothing
+ * on failure that saved_close() would have to. */
 int saved_open(const struct options *options, struct saved *saved);
 void saved_close(struct saved *saved);
 

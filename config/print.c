@@ -17,8 +17,8 @@ static int depth_of(const char *section)
     return strchr(section, '.') ? 1 : 0;
 }
 
-/* The first architecture that has a use for the key is asked. Of an exponent's digits zeros in front
- * are left out: 3e-6. */
+/* The first architecture that has a use for the key is asked. Of an exponent's digits zeros in
+ * front are left out: 3e-6. */
 const char *config_standard(const struct config_option *option, char *out)
 {
     struct config_sae sae = {0};

@@ -33,7 +33,8 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
     return sae_arch_uses(sae->options.arch, sae_activation(&sae->options), key);
 }
 
-/* "lr0.001", "target_l0-32"; of architecture and features the value alone. Only characters of names. */
+/* "lr0.001", "target_l0-32"; of architecture and features the value alone. Only characters of
+ * names. */
 static int key_and_value(const struct config_option *option, const struct config_sae *sae,
                          char *out, size_t bytes)
 {

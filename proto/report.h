@@ -4,11 +4,11 @@
  * /api/status, `sluice status` and the progress line of `up` read them. Both sides name a metric by
  * its id here, so that neither can have a name that the other does not know.
  *
- * A report is one flat JSON object (MESSAGE_REPORT): {"NAME": 1.5, "NAME_WITH_LABEL": {"VALUE": 2}}.
- * Readers take a report as it comes: what is missing, null or no number is NaN.
+ * A report is one flat JSON object (MESSAGE_REPORT): {"NAME": 1.5,
+ * "NAME_WITH_LABEL": {"VALUE": 2}}. Readers take a report as it comes: what is missing, null or no number is NaN.
  *
- * A name more: a line in REPORT_TABLE, and the declaration that says REPORT(ID) in the process's own
- * table. A test fails while no process of that kind declares it.
+ * A name more: a line in REPORT_TABLE, and the declaration that says REPORT(ID) in the process's
+ * own table. A test fails while no process of that kind declares it.
  */
 #ifndef SLUICE_PROTO_REPORT_H
 #define SLUICE_PROTO_REPORT_H
@@ -62,8 +62,8 @@ extern const char report_kinds[REPORT_IDS][16];
 /* The name of an id, as an initializer may use it. */
 #define REPORT(ID) report_names[REPORT_##ID]
 
-/* What became of a row, as CAPTURE_STREAM_ROWS labels it. The middle three are the filters, by which
- * CAPTURE_FILTERED_ROWS counts. */
+/* What became of a row, as CAPTURE_STREAM_ROWS labels it. The middle three are the filters, by
+ * which CAPTURE_FILTERED_ROWS counts. */
 enum report_fate {
     REPORT_KEPT,
     REPORT_SPECIAL,
@@ -75,8 +75,8 @@ enum report_fate {
 };
 extern const char *const report_fates[REPORT_FATES];
 
-/* A metric out of a report (or out of /api/status's rates, which have the same names): its value, or
- * the sum over its labels. */
+/* A metric out of a report (or out of /api/status's rates, which have the same names): its value,
+ * or the sum over its labels. */
 double report_number(const json_t *report, enum report_id id);
 /* Its value at one label. */
 double report_labelled(const json_t *report, enum report_id id, const char *label);

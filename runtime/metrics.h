@@ -68,8 +68,8 @@ void metrics_add(struct metrics *metrics, size_t index, double delta);
 void metrics_observe(struct metrics *metrics, size_t index, double value);
 
 /* The same for metrics with a label: `series` is the label value's place among its values. A series
- * is shown once it has a name: from the table's `values`, or by metrics_label(). A name is copied; at
- * most 63 bytes. Loop thread only. */
+ * is shown once it has a name: from the table's `values`, or by metrics_label(). A name is copied;
+ * at most 63 bytes. Loop thread only. */
 void metrics_label(struct metrics *metrics, size_t index, uint32_t series, const char *value);
 void metrics_set_at(struct metrics *metrics, size_t index, uint32_t series, double value);
 void metrics_add_at(struct metrics *metrics, size_t index, uint32_t series, double delta);

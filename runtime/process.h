@@ -40,8 +40,8 @@ struct process_spec {
     /* What this one is called in logs, reports and RUN/http: "capture-0", "trainer-main". Writes
      * into out[64] from configuration and options. NULL: the section's name. ERR_USAGE. */
     int (*name)(const struct config *config, const struct options *options, char *out);
-    /* What it asks of the configuration beyond config_check_section(), without opening anything; for
-     * --check, too. NULL: nothing. ERR_USAGE. */
+    /* What it asks of the configuration beyond config_check_section(), without opening anything;
+     * for --check, too. NULL: nothing. ERR_USAGE. */
     int (*check)(const struct config *config);
     const struct metric *metrics;
     size_t metrics_count;

@@ -41,7 +41,8 @@ void room_found(struct room *room);
 
 /* ERR_NOSPC while it waits: the text is `why`. */
 int room_health(struct room *room);
-/* Set the gauges, which begin at `first` (GAUGE_DISK_WAITING) in the table. Looks at the disk while it waits. */
+/* Set the gauges, which begin at `first` (GAUGE_DISK_WAITING) in the table. Looks at the disk while
+ * it waits. */
 void room_show(struct room *room, struct metrics *metrics, size_t first, uint64_t now_ns);
 
 #endif

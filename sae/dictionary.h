@@ -3,13 +3,13 @@
  * Adam's moments, counters and the arrays of a step. This header is for the files of this folder
  * that share its insides.
  *
- * A step (step.c): rows.c encodes, decodes and measures each block of rows while it is in the cache,
- * and leaves lists of (row, feature, f, gradient); lists.c groups them by feature; gradients.c makes
- * each feature's gradient; update.c does Adam. Where too much is active for lists, dense.c does the
- * middle with BLAS. Where the whole batch competes for its places, batch_topk.c chooses between
- * encoding and decoding. Items of these tasks are blocks of rows or of features whose result
- * depends on nothing else, and sums over them are made in order, so that the number of threads
- * changes no bit.
+ * A step (step.c): rows.c encodes, decodes and measures each block of rows while it is in the
+ * cache, and leaves lists of (row, feature, f, gradient); lists.c groups them by feature;
+ * gradients.c makes each feature's gradient; update.c does Adam. Where too much is active for
+ * lists, dense.c does the middle with BLAS. Where the whole batch competes for its places,
+ * batch_topk.c chooses between encoding and decoding. Items of these tasks are blocks of rows or of
+ * features whose result depends on nothing else, and sums over them are made in order, so that the
+ * number of threads changes no bit.
  */
 #ifndef SLUICE_SAE_DICTIONARY_H
 #define SLUICE_SAE_DICTIONARY_H

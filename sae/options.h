@@ -75,10 +75,11 @@ int sae_arch_by_name(const char *name);
 /* What a transcoder's (topk) or crosscoder's (l1) features are like unless told otherwise; of the
  * others, the architecture itself. Whose defaults are asked for below. */
 enum sae_arch sae_arch_activation(enum sae_arch arch);
-/* Whether it is topk, batchtopk or matryoshka: features compete for places, and AuxK revives the dead. */
+/* Whether it is topk, batchtopk or matryoshka: features compete for places, and AuxK revives the
+ * dead. */
 int sae_arch_keeps_largest(enum sae_arch arch);
-/* Default of Adam's rate. Of topk, batchtopk and matryoshka 2e-4 / sqrt(features / 16384), after Gao et al.'s
- * figure; features = 0 (not known yet): 1e-3, as of some 650. */
+/* Default of Adam's rate. Of topk, batchtopk and matryoshka 2e-4 / sqrt(features / 16384), after
+ * Gao et al.'s figure; features = 0 (not known yet): 1e-3, as of some 650. */
 double sae_arch_learning_rate(enum sae_arch arch, uint32_t features);
 /* Default of what that rate is multiplied by for the decoder's weights: 3 for topk, batchtopk and
  * matryoshka, and a crosscoder of those, by which SmolLM2's held-out FVE gained 0.007 to 0.009, and
@@ -155,7 +156,8 @@ void sae_options_default(enum sae_arch arch, struct sae_options *options);
 int sae_options_check_rows(const struct sae_options *options);
 int sae_options_check(const struct sae_options *options);
 
-/* Whether it is topk, batchtopk or matryoshka: features compete for places, and AuxK revives the dead. */
+/* Whether it is topk, batchtopk or matryoshka: features compete for places, and AuxK revives the
+ * dead. */
 int sae_keeps_largest(const struct sae_options *options);
 /* What a transcoder's or crosscoder's features are like; of the others, the architecture itself. */
 enum sae_arch sae_activation(const struct sae_options *options);

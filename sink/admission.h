@@ -15,8 +15,9 @@ struct admission {
 };
 
 /* Whether a HELLO with this descriptor may have a session. Opens the buffer where it is the first.
- * ERR_MISMATCH: of another stream. ERR_AGAIN: another producer measures. ERR_USAGE: nobody has a row
- * to measure, or the buffer is too small; and the errors of ledger_open(). Blocks on the disk. */
+ * ERR_MISMATCH: of another stream. ERR_AGAIN: another producer measures. ERR_USAGE: nobody has a
+ * row to measure, or the buffer is too small; and the errors of ledger_open(). Blocks on the
+ * disk. */
 int admission_check(struct admission *admission, struct ledger *ledger, const struct message *hello,
                     const struct descriptor *own, uint64_t now_ns);
 /* ERR_USAGE, with the sentence for people: every producer has declined to measure. */

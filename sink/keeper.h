@@ -4,8 +4,8 @@
  * again, since a consumer came back with an older checkpoint; when the stream ends, since nobody
  * needs more; and when consumers are asked for a checkpoint, since nothing can be freed without.
  *
- * Holds: under the policy block a slab is freed only when every consumer's checkpoint covers it.
- * It speaks to nobody: whoever drives it is told of the sessions that this concerns. No sockets; the
+ * Holds: under the policy block a slab is freed only when every consumer's checkpoint covers it. It
+ * speaks to nobody: whoever drives it is told of the sessions that this concerns. No sockets; the
  * time is given to it. Blocks on the disk.
  */
 #ifndef SLUICE_SINK_KEEPER_H

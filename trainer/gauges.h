@@ -1,4 +1,5 @@
-/* The numbers that a trainer shows: its table of metrics (runtime/metrics.h says how to read it). */
+/* The numbers that a trainer shows: its table of metrics (runtime/metrics.h says how to read
+ * it). */
 #ifndef SLUICE_TRAINER_GAUGES_H
 #define SLUICE_TRAINER_GAUGES_H
 

@@ -48,8 +48,8 @@ int save_write(const char *folder, const struct save *save, struct sae *const *s
 int save_read(const char *folder, struct save *save, struct checkpoint **checkpoint,
               unsigned *damaged);
 
-/* Take `count` SAEs up. ERR_MISMATCH: of another kind (the item of trainer.saes, key, old, new). ERR_FORMAT, ERR_VERSION: the
- * text names file and section. */
+/* Take `count` SAEs up. ERR_MISMATCH: of another kind (the item of trainer.saes, key, old, new).
+ * ERR_FORMAT, ERR_VERSION: the text names file and section. */
 int save_load_saes(const struct config *config, const struct checkpoint *checkpoint,
                    struct sae *const *saes, uint32_t count);
 

@@ -1,6 +1,5 @@
-/* Where an SAE's rows came from, as an export's metadata tells it: stream, model, hooks, what was left
- * out, and the build that tells it.
- * docs/EXPORTS.md lists the keys. */
+/* Where an SAE's rows came from, as an export's metadata tells it: stream, model, hooks, what was
+ * left out, and the build that tells it. docs/EXPORTS.md lists the keys. */
 #ifndef SLUICE_WIRING_PROVENANCE_H
 #define SLUICE_WIRING_PROVENANCE_H
 

@@ -28,8 +28,8 @@ void source_close(struct source *source);
 /* What opening it would make first, where nobody may open it (source_is_stdin()): engine_forecast()
  * of what the configuration names. */
 int source_forecast(const struct config *config, struct engine_forecast *forecast);
-/* Whether the engine has what it needs, of the configuration alone. ERR_USAGE: FILE:LINE, the key and
- * what is required. */
+/* Whether the engine has what it needs, of the configuration alone. ERR_USAGE: FILE:LINE, the key
+ * and what is required. */
 int source_needs(const struct config *config);
 /* What stands against it before anything is opened: standard input that is closed where it is the
  * corpus; another's file where the true directions would go. source_open() asks it, too. ERR_USAGE,

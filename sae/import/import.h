@@ -23,8 +23,8 @@ struct import_facts { /* "" where the folder does not say */
 
 /* `folder` holds cfg.json and sae_weights.safetensors or sae.safetensors, or is that of one hook's
  * folder alone (sparsify). `pool` is lent. ERR_NOTFOUND: no such files; ERR_FORMAT; ERR_VERSION: a
- * kind that is not read; ERR_LIMIT (a header beyond its bound), ERR_NOMEM, ERR_IO. On success the caller ends with model_close(). Blocks
- * on the disk. */
+ * kind that is not read; ERR_LIMIT (a header beyond its bound), ERR_NOMEM, ERR_IO. On success the
+ * caller ends with model_close(). Blocks on the disk. */
 int import_open(const char *folder, struct pool *pool, struct model *model,
                 struct import_facts *facts);
 

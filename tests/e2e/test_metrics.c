@@ -1,7 +1,7 @@
 /*
  * What the processes of a running pipeline show is what docs/METRICS.md says of them: each metric,
- * with its type and meaning, with a value at each label, on a page that Prometheus takes, and in the
- * reports that the broker has.
+ * with its type and meaning, with a value at each label, on a page that Prometheus takes, and in
+ * the reports that the broker has.
  */
 #include "tests/e2e/harness.h"
 

@@ -1,7 +1,7 @@
 /*
- * proto/PROTOCOL.md against the code, both ways (run from the root of the tree): every type and flag
- * stands in its tables under the same name and number; whatever a golden message holds, and whatever
- * a producer sends, is among the fields that the table names for its type.
+ * proto/PROTOCOL.md against the code, both ways (run from the root of the tree): every type and
+ * flag stands in its tables under the same name and number; whatever a golden message holds, and
+ * whatever a producer sends, is among the fields that the table names for its type.
  */
 #include "base/err.h"
 #include "base/fileio.h"

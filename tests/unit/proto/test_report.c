@@ -1,5 +1,6 @@
 /* The names that cross processes: readers of a report, and that a process of that kind declares
- * each of them (docs/METRICS.md is what the processes declare; tests/setup/test_man.sh holds it). */
+ * each of them (docs/METRICS.md is what the processes declare; tests/setup/test_man.sh holds
+ * it). */
 #include "proto/report.h"
 
 #include "base/err.h"
