@@ -4,8 +4,11 @@
  * /api/status, `sluice status` and the progress line of `up` read them. Both sides name a metric by
  * its id here, so that neither can have a name that the other does not know.
  *
- * A report is one flat JSON object (MESSAGE_REPORT): {"NAME": 1.5,
- * "NAME_WITH_LABEL": {"VALUE": 2}}. Readers take a report as it comes: what is missing, null or no number is NaN.
+ * A report is one flat JSON object (MESSAGE_REPORT):
+ *
+ *   {"NAME": 1.5, "NAME_WITH_LABEL": {"VALUE": 2}}
+ *
+ * Readers take a report as it comes: what is missing, null or no number is NaN.
  *
  * A name more: a line in REPORT_TABLE, and the declaration that says REPORT(ID) in the process's
  * own table. A test fails while no process of that kind declares it.
