@@ -10,6 +10,7 @@
 #include "sae/model.h"
 #include "wiring/provenance.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -66,15 +67,36 @@ static int put_in_place(const char *folder, const char *dir)
                    is_full ? "; HINT: give a folder that is empty or not there yet" : "");
 }
 
-/* DIR must be empty or missing; said before anything is read. */
+static int is_empty(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int entries = 0;
+    while (dir && (entry = readdir(dir)))
+        entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    if (dir) closedir(dir);
+    return dir && entries == 0;
+}
+
+/* `dir` must be an empty folder or missing; said before anything is read. */
 static int check_place(const char *dir)
 {
     struct stat st;
-    if (lstat(dir, &st) != 0) return ERR_OK;
-    if (S_ISDIR(st.st_mode) && rmdir(dir) == 0) return ERR_OK;
+    if (lstat(dir, &st) != 0 || (S_ISDIR(st.st_mode) && is_empty(dir))) return ERR_OK;
     return err_set(ERR_USAGE,
                    "%s is there already, and not an empty folder; HINT: give another, or remove it",
                    dir);
+}
+
+/* The path without slashes at its end, so that a folder can stand beside it: out[PATH_MAX]. */
+static int place_of(const char *given, char *out)
+{
+    size_t length = strlen(given);
+    while (length > 1 && given[length - 1] == '/') length--;
+    if (length == 0 || length >= PATH_MAX - 32)
+        return err_set(ERR_USAGE, "DIR is %s", length ? "too long a path" : "empty");
+    snprintf(out, PATH_MAX, "%.*s", (int)length, given);
+    return ERR_OK;
 }
 
 /* ---- what the files say ---- */
@@ -161,56 +183,69 @@ static int write_one(const struct saved *saved, uint32_t i, const struct target 
     return result;
 }
 
-static void say(const struct saved *saved, uint32_t i, const struct target *target, const char *dir)
+/* Where SAE i goes below `folder`: one alone directly into it, of several each into a folder of its
+ * name. ERR_LIMIT: the path is too long. */
+static int path_of(const struct saved *saved, uint32_t i, const char *only, const char *folder,
+                   char out[PATH_MAX])
 {
-    printf("%s, after %" PRIu64 " rows: %s in %s\n", saved_name(saved, i), saved->rows,
-           target->name, dir);
+    int alone = only || saved->saes == 1;
+    int n = snprintf(out, PATH_MAX, "%s%s%s", folder, alone ? "" : "/",
+                     alone ? "" : saved_name(saved, i));
+    return n < PATH_MAX ? ERR_OK : err_set(ERR_LIMIT, "path too long: %s", folder);
 }
 
-/* One SAE directly in `folder`, of several each in a folder of its name. `dir`: where it will
- * be. */
-static int write_all(const struct saved *saved, const char *only, const struct target *target,
-                     const char *folder, const char *dir)
+static int is_wanted(const struct saved *saved, uint32_t i, const char *only)
 {
-    char path[PATH_MAX], place[PATH_MAX];
+    return !only || strcmp(only, saved_name(saved, i)) == 0;
+}
+
+static int write_all(const struct saved *saved, const char *only, const struct target *target,
+                     const char *folder)
+{
+    char path[PATH_MAX], names[1024];
     int found = 0, result = ERR_OK;
     for (uint32_t i = 0; i < saved->saes && result == ERR_OK; i++) {
-        const char *name = saved_name(saved, i);
-        if (only && strcmp(only, name) != 0) continue;
-        int alone = only != NULL || saved->saes == 1;
+        if (!is_wanted(saved, i, only)) continue;
         found = 1;
-        if ((size_t)snprintf(path, sizeof path, "%s%s%s", folder, alone ? "" : "/",
-                             alone ? "" : name) >= sizeof path)
-            return err_set(ERR_LIMIT, "path too long: %s", folder);
-        snprintf(place, sizeof place, "%s%s", dir, path + strlen(folder));
-        result = write_one(saved, i, target, path);
-        if (result == ERR_OK) say(saved, i, target, place);
+        result = path_of(saved, i, only, folder, path);
+        if (result == ERR_OK) result = write_one(saved, i, target, path);
     }
     if (found || result != ERR_OK) return result;
-    char names[1024];
     saved_names(saved, names, sizeof names);
     return err_set(ERR_USAGE, "--sae %s: %s has no such one; HINT: it has %s", only, saved->path,
                    names);
 }
 
+static void say_all(const struct saved *saved, const char *only, const struct target *target,
+                    const char *dir)
+{
+    char path[PATH_MAX];
+    for (uint32_t i = 0; i < saved->saes; i++)
+        if (is_wanted(saved, i, only) && path_of(saved, i, only, dir, path) == ERR_OK)
+            printf("%s, after %" PRIu64 " rows: %s in %s\n", saved_name(saved, i), saved->rows,
+                   target->name, path);
+}
+
 int export_command(const struct options *options)
 {
-    const char *to = options_get(options, "to"), *dir = options->arguments[0];
-    char folder[PATH_MAX];
+    const char *to = options_get(options, "to"), *only = options_get(options, "sae");
+    char dir[PATH_MAX], folder[PATH_MAX];
     struct saved saved;
     if (!to) return err_set(ERR_USAGE, "--to is missing; HINT: --to saelens, sparsify or hooks");
     const struct target *target = target_of(to);
     if (!target) return ERR_USAGE;
-    if ((size_t)snprintf(folder, sizeof folder, "%s.%ld.tmp", dir, (long)getpid()) >= sizeof folder)
-        return err_set(ERR_USAGE, "path too long: %s", dir);
-    int result = check_place(dir);
+    int result = place_of(options->arguments[0], dir);
+    if (result == ERR_OK) result = check_place(dir);
     if (result == ERR_OK) result = saved_open(options, &saved);
     if (result != ERR_OK) return result;
+    snprintf(folder, sizeof folder, "%.*s.%ld.tmp", PATH_MAX - 32, dir, (long)getpid());
     result = dir_make(folder, 0700);
-    if (result == ERR_OK)
-        result = write_all(&saved, options_get(options, "sae"), target, folder, dir);
+    if (result == ERR_OK) result = write_all(&saved, only, target, folder);
     if (result == ERR_OK) result = put_in_place(folder, dir);
-    if (result != ERR_OK) give_up(folder);
+    if (result == ERR_OK)
+        say_all(&saved, only, target, dir);
+    else
+        give_up(folder);
     saved_close(&saved);
     return result;
 }

@@ -53,7 +53,7 @@ static int of_run(const struct options *options, struct checkpoint **checkpoint)
     return result;
 }
 
-/* A checkpoint begins with its magic; a configuration is text. */
+/* As trainers name them; a configuration is named otherwise. */
 static int is_checkpoint(const char *path)
 {
     size_t length = strlen(path), ending = sizeof ".sluice" - 1;

@@ -132,10 +132,19 @@ static void what_cannot_be_is_told(void **state)
     refuses(run, run->config, "a", "saelens", "three", "it has one, two");
     refuses(run, run->config, "a", "sparsify", NULL,
             "two (batchtopk) cannot be told in sparsify's");
+    assert_int_equal(export(run, run->config, "slash//", "saelens", "one"), 0);
+    has(run->out, "/slash\n");
+    char *cfg = run_text(run, "../slash/cfg.json", NULL);
+    assert_non_null(cfg);
+    free(cfg);
     snprintf(place, sizeof place, "%s/full", run->dir);
     assert_int_equal(mkdir(place, 0700), 0);
     assert_int_equal(export(run, run->config, "full", "saelens", NULL), 0); /* empty is fine */
     refuses(run, run->config, "full", "saelens", NULL, "not an empty folder");
+    snprintf(place, sizeof place, "%s/empty", run->dir);
+    assert_int_equal(mkdir(place, 0700), 0);
+    refuses(run, run->config, "empty", "sparsify", "two", "cannot be told");
+    assert_int_equal(rmdir(place), 0); /* what failed leaves it as it was */
     snprintf(place, sizeof place, "%s/file", run->dir);
     FILE *file = fopen(place, "w");
     assert_non_null(file);
