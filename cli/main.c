@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/up.h"
 #include "runtime/log.h"
+#include "sae/sae.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -108,6 +109,8 @@ int main(int argc, char **argv)
     struct options options;
     int done = 0;
     streams_open();
+    if (argc > 1 && strcmp(argv[1], commands[EXPORT].name) == 0)
+        sae_blas_wide(argv); /* as trainers do: the same products to the last bit */
     if (argc < 2) {
         options_write_help(&program, NULL, stderr);
         return 2;

@@ -20,15 +20,18 @@ static void has(const char *text, const char *part)
     if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
 }
 
-static void configure(struct run *run)
+static void configure(struct run *run, const char *more)
 {
-    run_configure(run, "dtype: f32",
-                  "capture: { engine: synthetic,\n"
-                  "           synthetic: { features: 64, width: 16, rows: 120000, seed: 1 } }\n"
-                  "sink: { size: 32MiB }\n"
-                  "trainer: { batch_rows: 256, checkpoint_seconds: 1, reuse: 4,\n"
-                  "           saes: [ { name: one, arch: topk, features: 64, k: 4 },\n"
-                  "                   { name: two, arch: batchtopk, features: 64, k: 4 } ] }\n");
+    char rest[1024];
+    snprintf(rest, sizeof rest,
+             "capture: { engine: synthetic,\n"
+             "           synthetic: { features: 64, width: 16, rows: 120000, seed: 1 } }\n"
+             "sink: { size: 32MiB }\n"
+             "trainer: { batch_rows: 256, checkpoint_seconds: 1, reuse: 4, %s\n"
+             "           saes: [ { name: one, arch: topk, features: 64, k: 4 },\n"
+             "                   { name: two, arch: batchtopk, features: 64, k: 4 } ] }\n",
+             more);
+    run_configure(run, "dtype: f32", rest);
 }
 
 /* Runs `sluice export FILE DIR ARGUMENTS`; its exit code. DIR is below the test's own folder. */
@@ -71,7 +74,7 @@ static void no_leftovers(const struct run *run)
 static void while_it_goes_on(void **state)
 {
     struct run *run = *state;
-    configure(run);
+    configure(run, "");
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     int exported = 0, code = 2;
     for (int i = 0; i < 400 && code != 0; i++) { /* the first checkpoint comes after a second */
@@ -100,7 +103,7 @@ static void as_the_trainer_does(void **state)
 {
     struct run *run = *state;
     char folder[HARNESS_PATH_BYTES + 16];
-    configure(run);
+    configure(run, "");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
     assert_int_equal(export(run, run->config, "all", "saelens", NULL), 0);
     has(run->out, "one, after ");
@@ -110,6 +113,21 @@ static void as_the_trainer_does(void **state)
     assert_int_equal(export(run, folder, "sparse", "sparsify", "one"), 0);
     same_files(run, "sparse/synthetic/sae.safetensors", "one/sparsify/synthetic/sae.safetensors");
     no_leftovers(run);
+}
+
+/* Where products are folded in, they are those of the trainer's own kernels. */
+static void whitened_too(void **state)
+{
+    struct run *run = *state;
+    configure(run, "whiten: true,");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
+    assert_int_equal(export(run, run->config, "all", "saelens", NULL), 0);
+    same_files(run, "all/one/sae_weights.safetensors", "one/saelens/sae_weights.safetensors");
+    same_files(run, "all/two/sae_weights.safetensors", "two/saelens/sae_weights.safetensors");
+    char *cfg = run_text(run, "../all/one/cfg.json", NULL);
+    assert_non_null(cfg);
+    has(cfg, "\"method\": \"zca\"");
+    free(cfg);
 }
 
 static void refuses(struct run *run, const char *file, const char *dir, const char *to,
@@ -124,7 +142,7 @@ static void what_cannot_be_is_told(void **state)
 {
     struct run *run = *state;
     char place[HARNESS_PATH_BYTES + 64];
-    configure(run);
+    configure(run, "");
     refuses(run, run->config, "a", "saelens", NULL, "there is no checkpoint in");
     refuses(run, "/nowhere/x.sluice", "a", "saelens", NULL, "there is no /nowhere/x.sluice");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
@@ -161,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(while_it_goes_on, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(as_the_trainer_does, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(whitened_too, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_told, run_set_up, run_tear_down),
     };
     return cmocka_run_group_tests_name("export", tests, NULL, NULL);
