@@ -74,6 +74,7 @@ int consumer_list_command(const struct options *options, const struct config *co
     }
     if (dir) closedir(dir);
     json_decref(status);
+    printf("\n  Rows are those of each consumer's last checkpoint.\n");
     return ERR_OK;
 }
 

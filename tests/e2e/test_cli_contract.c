@@ -150,6 +150,7 @@ static void commands_on_a_run_that_never_was(void **state)
     assert_non_null(strstr(run->err, "sluice up"));
     assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "verify", run->config, NULL), 1);
     assert_int_equal(run_command(run, SECONDS, "sluice", "consumer", "list", run->config, NULL), 0);
+    assert_non_null(strstr(run->out, "of each consumer's last checkpoint"));
     assert_non_null(strstr(run->out, "main"));
     int code = run_command(run, SECONDS, "sluice", "consumer", "drop", run->config, "main", NULL);
     assert_int_equal(code, 2);
