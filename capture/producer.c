@@ -1,4 +1,4 @@
-#include "capture/producer.h"
+#include "capture/producer_parts.h"
 
 #include "base/err.h"
 
@@ -6,56 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MILLISECONDS   UINT64_C(1000000)
-#define HELLO_AGAIN    (2000 * MILLISECONDS) /* no answer at all */
-#define RETRY_AFTER    (1000 * MILLISECONDS) /* refused: not now */
-#define RETRY_SOON     (250 * MILLISECONDS)  /* refused: the session is over */
-#define PING_EACH      (1000 * MILLISECONDS)
-#define SILENCE        (5000 * MILLISECONDS) /* of the sink: ask for a new session */
-#define END_AGAIN      (1000 * MILLISECONDS)
-#define DESCRIBE_AGAIN (2000 * MILLISECONDS)
-#define LEAVE_WAIT     (3000 * MILLISECONDS) /* for acks of what a live producer has sent */
+#define MILLISECONDS UINT64_C(1000000)
+#define RETRY_AFTER  (1000 * MILLISECONDS) /* refused: not now */
+#define RETRY_SOON   (250 * MILLISECONDS)  /* refused: the session is over */
+#define PING_EACH    (1000 * MILLISECONDS)
+#define SILENCE      (5000 * MILLISECONDS) /* of the sink: ask for a new session */
+#define LEAVE_WAIT   (3000 * MILLISECONDS) /* for acks of what a live producer has sent */
 
 enum { LEAST_FRAMES = 3, MOST_FRAMES = 4096 };
-
-struct text {
-    char *data;
-    size_t bytes;
-};
-
-struct producer {
-    struct producer_options options;
-    uint64_t stream;
-    enum producer_phase phase;
-    struct text introduction; /* descriptor without what is measured */
-    struct text described;    /* with it */
-    struct descriptor descriptor;
-    int has_descriptor;
-
-    uint32_t epoch; /* 0: not given one yet */
-    uint64_t session;
-    uint64_t credit;
-    uint64_t heard_ns;                  /* last message of the sink in this session */
-    uint64_t hello_ns, ping_ns, end_ns; /* when each is due */
-    uint64_t describe_ns;               /* the same, for what was measured; never before it was */
-
-    struct window *window;
-    uint64_t send_next; /* number of the next frame to send */
-    uint64_t sent_most; /* highest ever sent, for counting those sent again */
-    struct producer_order order;
-    int has_ended; /* nothing more will be pushed */
-    int declines;  /* its share has no row to measure */
-    uint64_t end_number;
-    int leaving;
-    uint64_t leave_ns; /* leaving: no ack is waited for any longer */
-
-    struct producer_counters counters;
-    struct frame_totals acked_totals; /* in the header of the last acked frame */
-    uint64_t waiting_rows;
-    int error;
-    char error_text[1024];
-    char waiting_for[256];
-};
 
 static int text_set(struct text *t, const char *data, size_t bytes)
 {
@@ -90,11 +48,6 @@ void producer_free(struct producer *p)
     free(p->introduction.data);
     free(p->described.data);
     free(p);
-}
-
-static int is_over(const struct producer *p)
-{
-    return p->phase >= PRODUCER_ENDED;
 }
 
 static void give_order(struct producer *p, enum producer_task task)
@@ -356,137 +309,6 @@ void producer_tick(struct producer *p, uint64_t now_ns)
     p->hello_ns = now_ns;
     snprintf(p->waiting_for, sizeof p->waiting_for, "the sink, silent for %d seconds",
              (int)(SILENCE / MILLISECONDS / 1000));
-}
-
-/* ---- sending ---- */
-
-static struct message blank(const struct producer *p, uint8_t type)
-{
-    struct message m = {.type = type, .stream = p->stream, .session = p->session};
-    m.producer = p->options.producer;
-    m.epoch = p->epoch;
-    m.totals = p->counters.totals;
-    return m;
-}
-
-static struct message hello(const struct producer *p)
-{
-    struct message m = blank(p, MESSAGE_HELLO);
-    m.session = 0;
-    m.flags = p->options.shed ? MESSAGE_SHED : 0;
-    m.share_count = p->options.share_count;
-    m.totals = (struct frame_totals){0};
-    snprintf(m.name, sizeof m.name, "%s", p->options.name);
-    m.text = p->introduction.data;
-    m.text_bytes = (uint32_t)p->introduction.bytes;
-    return m;
-}
-
-static struct message describe(const struct producer *p)
-{
-    struct message m = blank(p, MESSAGE_DESCRIBE);
-    m.text = p->described.data;
-    m.text_bytes = (uint32_t)p->described.bytes;
-    return m;
-}
-
-/* Tells how far it has sent, so that a frame lost on the way is missed even if none follows it. */
-static struct message ping(const struct producer *p)
-{
-    struct message m = blank(p, MESSAGE_PING);
-    m.next_number = p->phase == PRODUCER_STREAMING ? p->send_next : 0;
-    return m;
-}
-
-static struct message end(const struct producer *p)
-{
-    struct message m = blank(p, MESSAGE_END);
-    m.next_number = p->end_number;
-    return m;
-}
-
-static int next_frame(struct producer *p, struct producer_send *send)
-{
-    if (p->phase != PRODUCER_STREAMING || p->send_next > p->credit) return 0;
-    send->frame = window_find(p->window, p->send_next);
-    return send->frame != NULL;
-}
-
-/* What to say, if anything; frames are behind these but for the END. */
-static uint8_t due(const struct producer *p, uint64_t now_ns)
-{
-    int has_left = p->leaving && !(p->window && window_rows(p->window));
-    if (has_left || is_over(p)) return p->session ? MESSAGE_BYE : 0;
-    if (p->phase == PRODUCER_ASKING) return now_ns >= p->hello_ns ? MESSAGE_HELLO : 0;
-    if (p->phase == PRODUCER_MEASURING && p->described.data && now_ns >= p->describe_ns)
-        return MESSAGE_DESCRIBE;
-    if (p->phase == PRODUCER_MEASURING && p->declines && now_ns >= p->end_ns) return MESSAGE_END;
-    if (p->phase != PRODUCER_MEASURING && p->phase != PRODUCER_STREAMING) return 0;
-    if (now_ns >= p->ping_ns) return MESSAGE_PING;
-    if (p->phase == PRODUCER_MEASURING) return 0;
-    if (p->has_ended && p->send_next >= p->end_number && now_ns >= p->end_ns) return MESSAGE_END;
-    return 0;
-}
-
-int producer_next(struct producer *p, uint64_t now_ns, struct producer_send *send)
-{
-    *send = (struct producer_send){0};
-    uint8_t type = due(p, now_ns);
-    if (type == MESSAGE_HELLO)
-        send->message = hello(p);
-    else if (type == MESSAGE_DESCRIBE)
-        send->message = describe(p);
-    else if (type == MESSAGE_PING)
-        send->message = ping(p);
-    else if (type == MESSAGE_END)
-        send->message = end(p);
-    else if (type)
-        send->message = blank(p, type);
-    if (type) return 1;
-    if (!next_frame(p, send)) return 0;
-    send->frame->header.session = p->session;
-    send->frame->header.epoch = p->epoch;
-    return 1;
-}
-
-static void frame_sent(struct producer *p, const struct window_frame *frame)
-{
-    uint64_t number = frame->header.number;
-    p->counters.sent_frames++;
-    p->counters.sent_bytes += FRAME_HEADER_BYTES + frame->header.packed_bytes;
-    if (number <= p->sent_most)
-        p->counters.resent_frames++;
-    else
-        p->sent_most = number;
-    p->send_next = number + 1;
-}
-
-void producer_sent(struct producer *p, uint64_t now_ns, const struct producer_send *send)
-{
-    if (send->frame) {
-        frame_sent(p, send->frame);
-        return;
-    }
-    switch (send->message.type) {
-    case MESSAGE_HELLO:
-        p->hello_ns = now_ns + HELLO_AGAIN;
-        break;
-    case MESSAGE_DESCRIBE:
-        p->describe_ns = now_ns + DESCRIBE_AGAIN;
-        break;
-    case MESSAGE_PING:
-        p->ping_ns = now_ns + PING_EACH;
-        break;
-    case MESSAGE_END:
-        p->end_ns = now_ns + END_AGAIN;
-        break;
-    case MESSAGE_BYE:
-        p->session = 0;
-        if (!is_over(p)) p->phase = PRODUCER_GONE;
-        break;
-    default:
-        break;
-    }
 }
 
 /* ---- making ---- */
