@@ -27,7 +27,7 @@ static void configure(struct run *run, const char *more)
              "capture: { engine: synthetic,\n"
              "           synthetic: { features: 64, width: 16, rows: 120000, seed: 1 } }\n"
              "sink: { size: 32MiB }\n"
-             "trainer: { batch_rows: 256, checkpoint_seconds: 1, reuse: 4, %s\n"
+             "trainer: { batch_rows: 256, checkpoint_seconds: 1, %s\n"
              "           saes: [ { name: one, arch: topk, features: 64, k: 4 },\n"
              "                   { name: two, arch: batchtopk, features: 64, k: 4 } ] }\n",
              more);
@@ -74,7 +74,7 @@ static void no_leftovers(const struct run *run)
 static void while_it_goes_on(void **state)
 {
     struct run *run = *state;
-    configure(run, "");
+    configure(run, "reuse: 16,");
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     int exported = 0, code = 2;
     for (int i = 0; i < 400 && code != 0; i++) { /* the first checkpoint comes after a second */
@@ -103,7 +103,7 @@ static void as_the_trainer_does(void **state)
 {
     struct run *run = *state;
     char folder[HARNESS_PATH_BYTES + 16];
-    configure(run, "");
+    configure(run, "reuse: 4,");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
     assert_int_equal(export(run, run->config, "all", "saelens", NULL), 0);
     has(run->out, "one, after ");
@@ -119,7 +119,7 @@ static void as_the_trainer_does(void **state)
 static void whitened_too(void **state)
 {
     struct run *run = *state;
-    configure(run, "whiten: true,");
+    configure(run, "reuse: 4, whiten: true,");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
     assert_int_equal(export(run, run->config, "all", "saelens", NULL), 0);
     same_files(run, "all/one/sae_weights.safetensors", "one/saelens/sae_weights.safetensors");
@@ -142,7 +142,7 @@ static void what_cannot_be_is_told(void **state)
 {
     struct run *run = *state;
     char place[HARNESS_PATH_BYTES + 64];
-    configure(run, "");
+    configure(run, "reuse: 4,");
     refuses(run, run->config, "a", "saelens", NULL, "there is no checkpoint in");
     refuses(run, "/nowhere/x.sluice", "a", "saelens", NULL, "there is no /nowhere/x.sluice");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
