@@ -36,7 +36,8 @@ struct sae_step {  /* what a step reports, all of this batch, before the step's 
         aux; /* topk, batchtopk and matryoshka: mean over rows of ||e - e'||^2, the residual and its AuxK
                     * reconstruction; 0 where nothing was dead */
     double gradient_norm; /* before clipping */
-    double learning_rate, lambda;
+    double learning_rate;
+    double lambda;    /* of this step; jumprelu with target_l0: what one active feature costs */
     uint32_t dead;    /* features that did not fire within the window */
     uint32_t skipped; /* 1: loss or gradient not finite; nothing was changed but the count of
                        * skipped steps */
