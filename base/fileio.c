@@ -152,8 +152,8 @@ int file_replace(const char *path, const void *data, size_t size)
     return dir_sync_of(path);
 }
 
-/* What a lock says: nothing yet, or a process. pid[bytes] gets it; 0: the file is something else.
- */
+/* What a lock says: nothing yet, or a process. pid[bytes] gets it; 0: the file is something
+ * else. */
 static int lock_text(int lock, char *pid, size_t bytes)
 {
     ssize_t n = pread(lock, pid, bytes - 1, 0);

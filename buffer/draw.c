@@ -14,8 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* -- the buffer that is attached -----------------------------------------------------------------
- */
+/* ---- the buffer that is attached ---- */
 
 static void detach(struct draw *d)
 {
@@ -94,8 +93,7 @@ static int attach(struct draw *d)
     return ERR_OK;
 }
 
-/* -- open and close ------------------------------------------------------------------------------
- */
+/* ---- open and close ---- */
 
 static uint64_t most_active(const struct draw *d)
 {
@@ -213,8 +211,7 @@ uint32_t draw_width(const struct draw *d)
     return d->format.width;
 }
 
-/* -- a batch -------------------------------------------------------------------------------------
- */
+/* ---- a batch ---- */
 
 static int not_yet(const char *why)
 {
@@ -314,8 +311,7 @@ int draw_next(struct draw *d, struct draw_batch *batch)
     return result;
 }
 
-/* -- its state -----------------------------------------------------------------------------------
- */
+/* ---- its state ---- */
 
 const struct consumer_state *draw_state(struct draw *d)
 {

@@ -90,8 +90,8 @@ void slab_table_gone(struct slab_table *t, struct drawn_slab *slab, int skip);
 /* A slab that is not stored never will be: it had `rows`, at the most, and those draws of them that
  * were not made count as skipped. ERR_NOMEM. */
 int slab_table_pass_over(struct slab_table *t, uint32_t producer, uint64_t number, uint32_t rows);
-/* Its held-out rows are handed out. The producer's `harvested` goes up as far as there is no gap.
- */
+/* Its held-out rows are handed out. The producer's `harvested` goes up as far as there is no
+ * gap. */
 void slab_table_harvested(struct slab_table *t, struct drawn_slab *slab);
 /* All slabs are gone for now (another buffer); the active order is kept as ranks. */
 void slab_table_detach(struct slab_table *t);

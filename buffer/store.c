@@ -24,7 +24,7 @@ int store_record_put(struct store *s, const char *key, const void *data, size_t 
     return rc == 0 ? ERR_OK : environment_error(rc, "cannot write a record of", s->dir);
 }
 
-/* -- transactions ------------------------------------------------------------------------------ */
+/* ---- transactions ---- */
 
 int store_begin(struct store *s)
 {
@@ -281,7 +281,7 @@ int store_descriptor_get(struct store *s, char **text, size_t *bytes)
     return result;
 }
 
-/* -- reading the index ------------------------------------------------------------------------- */
+/* ---- reading the index ---- */
 
 void store_tick(struct store *s)
 {

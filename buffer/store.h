@@ -106,8 +106,8 @@ int store_check_producers(uint64_t capacity, uint32_t producers);
 int store_open(const struct store_options *options, struct store **store);
 void store_close(struct store *store);
 /* Move the environment's files out of DIR into a new folder DIR.damaged-N, never overwriting, and
- * write its path to out[]. CONSUMERS/ stays in DIR. ERR_EXISTS while a writer is at work, ERR_IO.
- */
+ * write its path to out[]. CONSUMERS/ stays in DIR. ERR_EXISTS while a writer is at work,
+ * ERR_IO. */
 int store_set_aside(const char *dir, char *out, size_t out_bytes);
 
 /* The stream's descriptor (JSON), committed once before the first slab, outside a transaction. put:

@@ -20,8 +20,8 @@ uint64_t store_slab_capacity(uint64_t size_bytes, uint32_t slab_bytes, uint32_t 
     uint64_t kept = 128 + descriptor_bytes / BUFFER_PAGE_BYTES;
     if (slab_pages == 0 || pages <= kept) return 0;
     /* Freed slabs are no room at once, and small records break up runs of pages: measured with the
-     * smallest buffers, readers that hold a transaction for 2 ms, and frees of an eighth at a time.
-     */
+     * smallest buffers, readers that hold a transaction for 2 ms, and frees of an eighth at a
+     * time. */
     uint64_t slack = (pages - kept) / 20;
     if (slack < STORE_SLACK_SLABS * slab_pages) slack = STORE_SLACK_SLABS * slab_pages;
     if (pages <= kept + slack) return 0;

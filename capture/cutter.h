@@ -42,9 +42,8 @@ void cutter_leave_out(struct cutter *cutter, enum filter_verdict verdict);
 uint32_t cutter_rows(const struct cutter *cutter); /* waiting to be cut */
 int cutter_full(const struct cutter *cutter);      /* rows_a_slab are waiting */
 
-/* Cut what waits (at least one row) into a frame: payload into `payload`
- * (cutter_payload_bytes()), everything in the header but epoch, session and number, and shed_rows.
- */
+/* Cut what waits (at least one row) into a frame: payload into `payload` (cutter_payload_bytes()),
+ * everything in the header but epoch, session and number, and shed_rows. */
 int cutter_seal(struct cutter *cutter, uint64_t captured_ns, struct frame_header *header,
                 uint8_t *payload);
 /* Drop what waits (shed). Returns its rows, which stay counted as captured. */

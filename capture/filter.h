@@ -18,8 +18,8 @@ enum filter_verdict {
     FILTER_NOT_FINITE, /* rejected: NaN or infinity, or beyond the dtype's range */
 };
 
-/* Verdict by token alone: FILTER_KEEP, FILTER_SPECIAL or FILTER_FIRST. `flags`: engine_row_flags.
- */
+/* Verdict by token alone: FILTER_KEEP, FILTER_SPECIAL or FILTER_FIRST. `flags`:
+ * engine_row_flags. */
 enum filter_verdict filter_token(const struct descriptor *d, uint8_t flags);
 
 /* ||x||^2 of one hook's part of a row, values[width], summed in double. */

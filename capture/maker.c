@@ -42,8 +42,7 @@ struct maker {
 
     pthread_mutex_t lock; /* over what follows */
     struct maker_counters counters;
-    char preparing[CONFIG_PATH_BYTES]; /* the file of the model that is being prepared; "" at first
-                                        */
+    char preparing[CONFIG_PATH_BYTES]; /* the model that is being prepared; "" at first */
     uint64_t preparing_bytes;          /* that it will have, about */
 };
 
@@ -139,8 +138,8 @@ static int plan_rows(struct maker *m, uint64_t counted_rows, struct descriptor *
     return ERR_OK;
 }
 
-/* Fewer documents than producers: this share has none, or only rows that every filter leaves out.
- */
+/* Fewer documents than producers: this share has none, or only rows that every filter leaves
+ * out. */
 static int has_nothing_to_measure(const struct maker *m)
 {
     return m->engine_ended && !measure_candidates(m->measure, &m->own);

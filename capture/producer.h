@@ -119,8 +119,8 @@ int producer_error(const struct producer *producer, const char **text);
 /* The last REFUSE with RETRY that is still in force, for people; "" if none. */
 const char *producer_waiting_for(const struct producer *producer);
 struct producer_counters producer_counters(const struct producer *producer);
-/* Rows captured and neither acked, nor shed, nor rejected: in the window or waiting in the cutter.
- */
+/* Rows captured and neither acked, nor shed, nor rejected: in the window or waiting in the
+ * cutter. */
 uint64_t producer_in_flight_rows(const struct producer *producer);
 uint64_t producer_window_bytes(const struct producer *producer);
 uint64_t producer_credit_frames(const struct producer *producer); /* that may be sent now */

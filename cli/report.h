@@ -12,8 +12,8 @@ int report_consumer_finished(const struct config *config, const char *consumer);
 /* Whether every declared one has. A configuration without consumers is never finished. */
 int report_finished(const struct config *config);
 
-/* Whether every declared consumer needs nothing more, though it may still be writing its results.
- */
+/* Whether every declared consumer needs nothing more, though it may still be writing its
+ * results. */
 int report_all_drawn(const struct config *config);
 
 /* A consumer's summary.json; the caller decrefs. ERR_NOTFOUND, ERR_FORMAT, ERR_IO, ERR_NOMEM. */

@@ -82,8 +82,7 @@ static int shape_of(const struct picture *p, const struct outcome *o)
 }
 
 /* From blue for the narrowest over green to red for the widest: each readable on white and on
- * black.
- */
+ * black. */
 static const char *colour_of(const struct picture *p, double features, char *out)
 {
     static const double stops[][3] = {

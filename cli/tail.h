@@ -8,8 +8,8 @@
 
 enum { TAIL_MESSAGE_BYTES = 1024 };
 
-/* Size of a log, so that what was there before can be told from what is new; 0 where there is none.
- */
+/* Size of a log, so that what was there before can be told from what is new; 0 where there is
+ * none. */
 off_t tail_size(const char *path);
 
 /* What the last line says that was written after `from` (its msg, with the fields after it):

@@ -298,8 +298,8 @@ static int blame(const struct up *up, int result, const char *text)
     return err_set(result, "%s", text);
 }
 
-/* All captures have ended with 0, and for some seconds the sink has said that the stream has not.
- */
+/* All captures have ended with 0, and for some seconds the sink has said that the stream has
+ * not. */
 static int is_cut_off(struct up *up)
 {
     const struct snapshot *s = &up->progress.last;
@@ -324,8 +324,8 @@ static void revive_trainers(struct up *up)
     }
 }
 
-/* Who ends with 0 has done its part, or was told to end by somebody else: then it is needed again.
- */
+/* Who ends with 0 has done its part, or was told to end by somebody else: then it is needed
+ * again. */
 static void revive(struct up *up)
 {
     struct children *c = &up->children;

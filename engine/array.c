@@ -56,7 +56,7 @@ int array_bytes(const struct array *a, uint64_t *bytes)
     return ERR_OK;
 }
 
-/* ---- places ------------------------------------------------------------------------------ */
+/* ---- places ---- */
 
 struct array_reader {
     struct array array;
@@ -194,7 +194,7 @@ static int read_rows(struct array_reader *r, uint64_t first, size_t count)
     return read_columns(r, first, count, r->raw);
 }
 
-/* ---- values ------------------------------------------------------------------------------ */
+/* ---- values ---- */
 
 /* The bytes of value i as a number, upper bytes 0. */
 static uint64_t bits(const struct array_reader *r, size_t i)

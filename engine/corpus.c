@@ -36,7 +36,7 @@ struct corpus {
     char note[768];
 };
 
-/* ---- reading ---------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static int read_reader(void *arg, void *out, size_t size, size_t *got)
 {
@@ -177,7 +177,7 @@ const struct engine_documents *corpus_counts(const struct corpus *c)
     return &c->counts;
 }
 
-/* ---- life ------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 /* Look at each file's form, so that one that is not read is told now and not in hours. */
 static int check_forms(struct corpus *c)

@@ -16,7 +16,7 @@
 
 enum { MOST_FOLDERS_DEEP = 64 };
 
-/* ---- single files ----------------------------------------------------------------------- */
+/* ---- single files ---- */
 
 static int same_twice(const char *path, const char *before)
 {
@@ -61,7 +61,7 @@ static int add_file(struct corpus_files *files, const char *path)
     return append(files, path, &st);
 }
 
-/* ---- walking ---------------------------------------------------------------------------- */
+/* ---- walking ---- */
 
 /* What one entry of the list finds, before it is known which of it is taken. */
 struct finding {
@@ -170,7 +170,7 @@ static int walk_from(struct finding *f, const char *folder)
     return walk(f, folder, &top);
 }
 
-/* ---- patterns --------------------------------------------------------------------------- */
+/* ---- patterns ---- */
 
 /* What glob() could not read; its errno does not last. */
 static _Thread_local struct {
@@ -217,7 +217,7 @@ static int is_pattern(const char *text)
     return strpbrk(text, "*?[{~") != NULL && access(text, F_OK) != 0;
 }
 
-/* ---- what is taken of it ---------------------------------------------------------------- */
+/* ---- what is taken of it ---- */
 
 static const char *last_name(const char *path)
 {
@@ -324,7 +324,7 @@ static int add_listed(struct corpus_files *files, const char *listed)
     return result;
 }
 
-/* ---- the whole list --------------------------------------------------------------------- */
+/* ---- the whole list ---- */
 
 static int by_inode(const void *a, const void *b)
 {

@@ -11,7 +11,7 @@
 
 enum { MOST_PATTERNS = 4096 };
 
-/* ---- matching --------------------------------------------------------------------------- */
+/* ---- matching ---- */
 
 static size_t name_length(const char *path)
 {
@@ -75,7 +75,7 @@ int corpus_names_any(const char *pattern)
     return strcmp(last, "*") == 0 || strcmp(last, "**") == 0;
 }
 
-/* ---- braces ----------------------------------------------------------------------------- */
+/* ---- braces ---- */
 
 struct expansion {
     int (*each)(void *arg, const char *pattern);
@@ -127,7 +127,7 @@ int corpus_names_expand(const char *pattern, int (*each)(void *arg, const char *
     return expand(&e, pattern);
 }
 
-/* ---- what names say --------------------------------------------------------------------- */
+/* ---- what names say ---- */
 
 static int begins_with_any(const char *name, const char *const *list, size_t count)
 {

@@ -53,7 +53,7 @@ void documents_make_text(char *text, size_t size, struct document *document)
     document->text = text;
 }
 
-/* ---- the form --------------------------------------------------------------------------- */
+/* ---- the form ---- */
 
 static int refuse(struct documents *d)
 {
@@ -114,7 +114,7 @@ void documents_fields(const struct documents *d, char *out, size_t size)
     snprintf(out, size, "%s", d->texts.fields);
 }
 
-/* ---- names ------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 static int take_end(const char *text, size_t *length, const char *end)
 {

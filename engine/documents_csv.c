@@ -149,7 +149,7 @@ static int is_named(const struct field *field, const char *name)
     return size == strlen(name) && memcmp(text, name, size) == 0;
 }
 
-/* ---- the header ------------------------------------------------------------------------- */
+/* ---- the header ---- */
 
 /* Columns of a header by one delimiter, and the one that is named; 0 where it is no header. */
 static size_t columns_of(const struct documents *d, char delimiter, size_t *column)
@@ -228,7 +228,7 @@ int documents_csv_find(struct documents *d)
     return no_such_column(d, best, most);
 }
 
-/* ---- records ---------------------------------------------------------------------------- */
+/* ---- records ---- */
 
 static int never_closed(const struct documents *d)
 {

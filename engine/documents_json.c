@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- which of them a stream is ---------------------------------------------------------- */
+/* ---- which of them a stream is ---- */
 
 /* White space, and what else stands between values: 0x1e (JSON text sequences) and NUL. */
 static size_t space(const char *text, size_t size)
@@ -33,8 +33,8 @@ static int look_at(struct documents *d, size_t offset, enum jsonwalk_status *sta
     }
 }
 
-/* Whether the first bytes name the field as a key, so that they are JSON even where it is broken.
- */
+/* Whether the first bytes name the field as a key, so that they are JSON even where it is
+ * broken. */
 static int names_field(const struct documents *d)
 {
     char key[256];
@@ -224,7 +224,7 @@ int documents_json_find(struct documents *d)
     return d->json == JSON_FORM_NONE ? find_long_line(d) : ERR_OK;
 }
 
-/* ---- lines ------------------------------------------------------------------------------ */
+/* ---- lines ---- */
 
 static int bad(struct document *document, enum engine_skip skip, size_t size, const char *reason)
 {
@@ -264,7 +264,7 @@ static int read_line(struct documents *d, struct document *document, int *more)
     return result;
 }
 
-/* ---- values and arrays ------------------------------------------------------------------ */
+/* ---- values and arrays ---- */
 
 static int damaged(const struct documents *d, const char *what)
 {

@@ -100,8 +100,7 @@ void engine_documents_counted(const struct engine *engine, struct engine_documen
 
 /* What opening an engine would make first, as far as it can be told beforehand: the model that the
  * engine `llama` prepares, and the proof that it computes the same. All 0 where nothing is
- * prepared.
- */
+ * prepared. */
 struct engine_forecast {
     int32_t layers, layers_kept; /* of the model; kept unless the proof fails */
     char precision[16];          /* that its weights are turned into */

@@ -41,7 +41,7 @@ struct files {
     float *values;
 };
 
-/* ---- opening ---------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 /* A file of no rows still has a width, which must be the others'. */
 static int take_file(struct files *s, struct numbered *n)
@@ -260,7 +260,7 @@ static int open_files(const struct engine_options *o, struct engine_info *info, 
     return ERR_OK;
 }
 
-/* ---- rows ------------------------------------------------------------------------------- */
+/* ---- rows ---- */
 
 static struct engine_counters counters(const void *state)
 {

@@ -43,7 +43,7 @@ static int add_bad(struct json_texts *t, enum engine_skip skip, const char *reas
                0);
 }
 
-/* ---- texts ------------------------------------------------------------------------------ */
+/* ---- texts ---- */
 
 /* Decode a string behind the others; the size of the whole value is room enough for all. */
 static long decode(struct json_texts *t, const char *value, size_t size, size_t *replaced)
@@ -66,7 +66,7 @@ static int add_text(struct json_texts *t, const char *value, size_t size)
     return add(t, &document, 0);
 }
 
-/* ---- messages --------------------------------------------------------------------------- */
+/* ---- messages ---- */
 
 /* One string of a message, or the texts of a list of parts, behind what is there. */
 static int append_string(struct json_texts *t, const char *value, size_t size, size_t *replaced)
@@ -149,7 +149,7 @@ static int add_chat(struct json_texts *t, const char *list, size_t size)
     return said ? add(t, &document, first) : ERR_OK;
 }
 
-/* ---- token ids -------------------------------------------------------------------------- */
+/* ---- token ids ---- */
 
 static int add_tokens(struct json_texts *t, const char *list, size_t size)
 {
@@ -170,7 +170,7 @@ static int add_tokens(struct json_texts *t, const char *list, size_t size)
     return add(t, &document, first);
 }
 
-/* ---- the field -------------------------------------------------------------------------- */
+/* ---- the field ---- */
 
 static int add_leaf(struct json_texts *t, const char *value, size_t size, int depth);
 
@@ -241,7 +241,7 @@ static int follow(struct json_texts *t, const char *value, size_t size, const ch
     return result;
 }
 
-/* ---- names of fields -------------------------------------------------------------------- */
+/* ---- names of fields ---- */
 
 /* Whether a value, or the first item of a list, is what is looked for. */
 static int holds_wanted(const struct json_texts *t, const char *value, size_t size, int depth)
@@ -281,7 +281,7 @@ static void list_fields(struct json_texts *t, const char *value, size_t size, co
     }
 }
 
-/* ---- one value -------------------------------------------------------------------------- */
+/* ---- one value ---- */
 
 static int read_value(struct json_texts *t, const char *value, size_t size)
 {

@@ -14,7 +14,7 @@ size_t jsonwalk_space(const char *text, size_t size)
     }
 }
 
-/* ---- walking over a value --------------------------------------------------------------- */
+/* ---- walking over a value ---- */
 
 enum { SMALL_DEPTH = 512 };
 
@@ -62,8 +62,8 @@ static size_t string_length(const char *text, size_t size)
     return 0;
 }
 
-/* A number of any size, or one of the words that writers of JSON use; what it is worth nobody asks.
- */
+/* A number of any size, or one of the words that writers of JSON use; what it is worth nobody
+ * asks. */
 static enum jsonwalk_status skip_scalar(const char *text, size_t size, int ended, size_t *length)
 {
     static const char *const words[] = {"true", "false",     "null", "NaN",  "nan", "Infinity",
@@ -171,7 +171,7 @@ enum jsonwalk_status jsonwalk_skip(const char *text, size_t size, int ended, siz
     return status;
 }
 
-/* ---- looking into one ------------------------------------------------------------------- */
+/* ---- looking into one ---- */
 
 int jsonwalk_next(const char *value, size_t size, size_t *at, struct jsonwalk_item *item)
 {

@@ -23,8 +23,7 @@ size_t jsonwalk_space(const char *text, size_t size);
 
 /* Walk over the value at text[0]; *length becomes what it has where it is whole. A number's end is
  * seen at the next character only, so one that reaches the text's end is JSONWALK_CUT unless
- * `ended`.
- */
+ * `ended`. */
 enum jsonwalk_status jsonwalk_skip(const char *text, size_t size, int ended, size_t *length);
 
 /* What a value is; its text must be whole. */

@@ -61,7 +61,7 @@ static int find_hook(const struct llama_hooks *hooks, const char *node, uint32_t
     return 0;
 }
 
-/* ---- probe ------------------------------------------------------------------------------ */
+/* ---- probe ---- */
 
 /* Values a row, if the node is float32 with one row a token; 0 otherwise. */
 static uint32_t width_of(const struct ggml_tensor *t, uint32_t rows)
@@ -97,7 +97,7 @@ static void note_family(struct llama_capture *c, const struct ggml_tensor *t)
     memcpy(f->name, name, length + 1);
 }
 
-/* ---- parts of a layer ------------------------------------------------------------------- */
+/* ---- parts of a layer ---- */
 
 /* The node of a hook in the layer that ends in `post`; NULL where the layer has no such part. */
 static const struct ggml_tensor *part_of(const struct ggml_tensor *post,
@@ -277,7 +277,7 @@ int llama_capture_check(const struct llama_capture *c, int32_t layers)
     return ERR_OK;
 }
 
-/* ---- rows ------------------------------------------------------------------------------- */
+/* ---- rows ---- */
 
 static char *scratch(struct llama_capture *c, size_t bytes)
 {
@@ -354,8 +354,8 @@ static void take_hook(struct llama_capture *c, const struct ggml_tensor *t, uint
         memcpy(to + (size_t)r * c->width, from + (size_t)r * row_bytes, row_bytes);
 }
 
-/* Whether the node is a part that a hook is: by its name and turn. Counted once, when it is asked.
- */
+/* Whether the node is a part that a hook is: by its name and turn. Counted once, when it is
+ * asked. */
 static int ask_part(struct llama_capture *c, const struct ggml_tensor *t)
 {
     int wanted = 0;

@@ -79,7 +79,7 @@ void llama_chat_close(struct llama_chat *c)
     free(c);
 }
 
-/* ---- spellings -------------------------------------------------------------------------- */
+/* ---- spellings ---- */
 
 /* The longest marker that text[size] begins with; 0: none. A NUL counts as one. */
 static size_t marker_at(const struct llama_chat *c, const char *text, size_t size)
@@ -161,7 +161,7 @@ static int write_plain(struct llama_chat *c, const char *text, size_t size, size
     return ERR_OK;
 }
 
-/* ---- the template ----------------------------------------------------------------------- */
+/* ---- the template ---- */
 
 static int unknown_template(const struct llama_chat *c, const char *text)
 {
@@ -230,7 +230,7 @@ static int write_chat(struct llama_chat *c, const struct document_message *messa
     return result;
 }
 
-/* ---- tokens ----------------------------------------------------------------------------- */
+/* ---- tokens ---- */
 
 static int append_tokens(struct llama_chat *c, const char *text, size_t size, int special)
 {

@@ -95,10 +95,10 @@ static double square(const float *x, const float *y, size_t n)
     return sum;
 }
 
-/* ---- proof ------------------------------------------------------------------------------ */
+/* ---- proof ---- */
 
-/* |a - b| / |a| of the worst row and hook. Bits that are the same are no difference, finite or not.
- */
+/* |a - b| / |a| of the worst row and hook. Bits that are the same are no difference, finite or
+ * not. */
 static void worst_of(const struct pair *p, uint32_t rows, struct llama_distance *d)
 {
     for (uint32_t r = 0; r < rows; r++) {
@@ -143,7 +143,7 @@ int llama_compare_proof(const struct llama_compare_options *o, struct llama_dist
                            sizeof *distance, o->tell, o->tell_arg);
 }
 
-/* ---- text ------------------------------------------------------------------------------- */
+/* ---- text ---- */
 
 static int ascending(const void *x, const void *y)
 {

@@ -64,7 +64,7 @@ static void tell_progress(void *arg, const char *sentence)
     tell(arg, 0, "%s", sentence);
 }
 
-/* ---- names ------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 static int path_in(const struct plan *plan, char out[PATH_MAX], const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -94,7 +94,7 @@ static int record_path(const struct plan *plan, int32_t layers, const char *of, 
                    llama_hooks_fingerprint(plan->o->hooks), llama_version());
 }
 
-/* ---- what fits -------------------------------------------------------------------------- */
+/* ---- what fits ---- */
 
 /* The header holds the vocabulary, which can take several megabytes. */
 static const uint64_t header_bytes = 16u << 20;
@@ -121,7 +121,7 @@ static int choose(const struct plan *plan, uint64_t values, const struct precisi
                    file_bytes(values, &precisions[2]) >> 20);
 }
 
-/* ---- making one ------------------------------------------------------------------------- */
+/* ---- making one ---- */
 
 struct quantize_task {
     const struct plan *plan;
@@ -191,7 +191,7 @@ static int write_model(const struct plan *plan, const char *target, int32_t keep
     return result;
 }
 
-/* ---- the proof -------------------------------------------------------------------------- */
+/* ---- the proof ---- */
 
 static struct llama_compare_options comparison(const struct plan *plan, const char *other)
 {
@@ -302,7 +302,7 @@ static int is_proven(const struct plan *plan, int *proven)
     return ERR_OK;
 }
 
-/* ---- the type --------------------------------------------------------------------------- */
+/* ---- the type ---- */
 
 static void tell_fidelity(const struct plan *plan, const struct precision *p,
                           const struct llama_fidelity *f)
@@ -386,7 +386,7 @@ static int find_or_make(const struct plan *plan, int32_t layers, const struct pr
     return result == ERR_OK ? ERR_OK : give_up_type(plan, result, prepared);
 }
 
-/* ---- all of it -------------------------------------------------------------------------- */
+/* ---- all of it ---- */
 
 static int plan_for(const struct llama_prepare_options *o, struct plan *plan)
 {
@@ -437,7 +437,7 @@ int llama_prepare(const struct llama_prepare_options *options, struct llama_prep
     return result;
 }
 
-/* ---- foretelling ------------------------------------------------------------------------ */
+/* ---- foretelling ---- */
 
 /* Two contexts of keys and values (16 bit, as wide as a hook at most), the rows of both models, and
  * what llama.cpp computes in. */

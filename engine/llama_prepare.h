@@ -57,8 +57,8 @@ struct llama_prepared {
  * ERR_NOMEM, ERR_FORMAT (the source). */
 int llama_prepare(const struct llama_prepare_options *options, struct llama_prepared *prepared);
 
-/* What llama_prepare() would do. Looks only; makes nothing. ERR_FORMAT, ERR_IO, ERR_NOSPC as above.
- */
+/* What llama_prepare() would do. Looks only; makes nothing. ERR_FORMAT, ERR_IO, ERR_NOSPC as
+ * above. */
 int llama_prepare_forecast(const struct llama_prepare_options *options,
                            struct engine_forecast *forecast);
 

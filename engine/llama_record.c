@@ -57,8 +57,8 @@ int llama_record_verdict(const char *path, struct llama_verdict *v)
 
 int llama_record_keep_verdict(const char *path, const struct llama_verdict *v)
 {
-    /* Some of llama.cpp's words may be no UTF-8, and a record of nothing would be made each time.
-     */
+    /* Some of llama.cpp's words may be no UTF-8, and a record of nothing would be made each
+     * time. */
     json_t *why = json_string(v->why);
     return keep_record(path, json_pack("{s:b, s:I, s:o, s:o}", "equal", v->is_equal, "rows",
                                        (json_int_t)v->rows, "largest_difference", real(v->largest),

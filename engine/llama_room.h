@@ -1,5 +1,5 @@
-/* Whether llama.cpp will find room: it asserts, and its threads' library exits, where it does not.
- */
+/* Whether llama.cpp will find room: it asserts, and its threads' library exits, where it does
+ * not. */
 #ifndef SLUICE_ENGINE_LLAMA_ROOM_H
 #define SLUICE_ENGINE_LLAMA_ROOM_H
 

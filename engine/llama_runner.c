@@ -305,7 +305,7 @@ const char *llama_runner_precision(const struct llama_runner *r)
     return r->precision;
 }
 
-/* ---- trial ------------------------------------------------------------------------------ */
+/* ---- trial ---- */
 
 /* Every character of up to two bytes in UTF-8, and some of each longer kind. */
 static size_t characters(char *text)

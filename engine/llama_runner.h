@@ -48,8 +48,8 @@ int llama_runner_try(const struct llama_runner_options *options, const struct ll
  * 1e-4 with what lies beside it in the batch. So a context's rows are the same bits wherever a run
  * is taken up again.
  *
- * ERR_MISMATCH where the graph computed something else than what was submitted; ERR_IO; ERR_LIMIT.
- */
+ * ERR_MISMATCH where the graph computed something else than what was submitted; ERR_IO;
+ * ERR_LIMIT. */
 int llama_runner_run(struct llama_runner *runner, const int32_t *tokens, uint32_t count,
                      float *values);
 

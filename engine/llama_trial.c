@@ -34,7 +34,7 @@ struct llama_trial {
     size_t answer_bytes;
 };
 
-/* ---- the child -------------------------------------------------------------------------- */
+/* ---- the child ---- */
 
 static int abort_out; /* for keep_reason(), which gets no argument */
 
@@ -116,7 +116,7 @@ static void be_child(struct llama_trial *t, pid_t parent)
     _exit(1);
 }
 
-/* ---- the parent ------------------------------------------------------------------------- */
+/* ---- the parent ---- */
 
 /* Whether all of `size` came; 0 where the child has closed its end. */
 static int read_all(int fd, void *data, size_t size)

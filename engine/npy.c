@@ -13,7 +13,7 @@ struct span {
     size_t length;
 };
 
-/* ---- the dictionary, which is a Python literal -------------------------------------------- */
+/* ---- the dictionary, which is a Python literal ---- */
 
 struct scanner {
     const char *at, *end;
@@ -97,7 +97,7 @@ static void scan(const char *text, size_t length, struct header *h)
     h->whole = s.at == s.end;
 }
 
-/* ---- its values --------------------------------------------------------------------------- */
+/* ---- its values ---- */
 
 /* The byte order that stands before a kind. */
 static int is_order(char c)
@@ -219,7 +219,7 @@ int npy_parse(const void *data, size_t known, uint64_t size, int is_bf16, struct
     return ERR_OK;
 }
 
-/* ---- refusing ----------------------------------------------------------------------------- */
+/* ---- refusing ---- */
 
 static const char *hint(const char *dtype)
 {

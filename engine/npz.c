@@ -26,7 +26,7 @@ struct npz {
     uint32_t count;
 };
 
-/* ---- errors ------------------------------------------------------------------------------- */
+/* ---- errors ---- */
 
 static int code_of(int zip_code)
 {
@@ -70,7 +70,7 @@ static int cut_off(const char *path, const struct member *m)
     return err_set(ERR_FORMAT, "%s: array %s is cut off", path, m->name);
 }
 
-/* ---- the list ----------------------------------------------------------------------------- */
+/* ---- the list ---- */
 
 static int add_member(struct npz *z, uint64_t index)
 {
@@ -165,7 +165,7 @@ uint64_t npz_size(const struct npz *z, uint32_t i)
     return z->member[i].bytes;
 }
 
-/* ---- bytes -------------------------------------------------------------------------------- */
+/* ---- bytes ---- */
 
 static int open_member(zip_t *zip, const char *path, const struct member *m, zip_file_t **file)
 {

@@ -63,7 +63,7 @@ static int cannot_read(const struct path_list *l, const char *path, int error)
                    l->key, path, strerror(error));
 }
 
-/* ---- folders ------------------------------------------------------------------------------ */
+/* ---- folders ---- */
 
 static int add_entry(struct path_list *l, const char *folder, const char *name,
                      const char *const *endings)
@@ -101,7 +101,7 @@ static int add_folder(struct path_list *l, const char *folder, const char *const
                    endings[1] && endings[2] ? endings[2] : "");
 }
 
-/* ---- patterns ----------------------------------------------------------------------------- */
+/* ---- patterns ---- */
 
 static int expand(struct path_list *l, const char *pattern, int depth);
 

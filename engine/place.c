@@ -69,7 +69,7 @@ static int choose(const char *path, const struct place_wish *w, size_t count,
                    names_text(&names));
 }
 
-/* ---- kinds -------------------------------------------------------------------------------- */
+/* ---- kinds ---- */
 
 static int find_npy(struct place *p, const struct blob *bytes, const struct place_wish *w)
 {
@@ -178,7 +178,7 @@ static int find_shard(const char *index, const struct place_wish *w, struct plac
     return result;
 }
 
-/* ---- which kind it is --------------------------------------------------------------------- */
+/* ---- which kind it is ---- */
 
 static int begins(const char *begin, size_t known, const char *with, size_t length)
 {
@@ -287,7 +287,7 @@ int place_expect(const struct place *p, int floats)
     return about_array(result, p);
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 static int check_identity(const struct place *p, const struct blob *bytes)
 {

@@ -15,7 +15,7 @@ struct row_reader {
     size_t ids_room;
 };
 
-/* ---- shape -------------------------------------------------------------------------------- */
+/* ---- shape ---- */
 
 /* Whether three dimensions are (rows, layers, width). */
 static int has_layers(const struct array *a, const struct engine_options *o)
@@ -65,7 +65,7 @@ static int take_view(struct row_file *f, const struct engine_options *o)
                    place_name(&f->values), last, f->layers ? " a layer" : "", WIDEST);
 }
 
-/* ---- sequences ---------------------------------------------------------------------------- */
+/* ---- sequences ---- */
 
 static int too_long(const struct row_file *f, uint64_t rows)
 {
@@ -216,7 +216,7 @@ static int check_tokens(struct row_file *f, uint64_t first, size_t count, const 
     return ERR_OK;
 }
 
-/* ---- looking ------------------------------------------------------------------------------ */
+/* ---- looking ---- */
 
 static int find_beside(const char *path, const char *name, const char *key, struct row_file *f,
                        struct place *place)
@@ -275,7 +275,7 @@ void row_file_fini(struct row_file *f)
     f->start = NULL;
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 void row_file_sequence(const struct row_file *f, uint64_t number, uint64_t *first, uint32_t *rows)
 {

@@ -127,7 +127,7 @@ static const struct mark marks[] = {
     TEXT("/annex/objects/", "a pointer of git-annex", annex),
 };
 
-/* ---- binary ----------------------------------------------------------------------------- */
+/* ---- binary ---- */
 
 /* Bytes that text has not, NUL among them; tabs, line ends, form feeds and ESC are in order. */
 static size_t controls(const char *text, size_t size)
@@ -176,7 +176,7 @@ static int is_tar(const char *head, size_t size)
     return digits > 0 && sum == said;
 }
 
-/* ---- marks ----------------------------------------------------------------------------- */
+/* ---- marks ---- */
 
 static int is_at(const struct mark *m, const char *head, size_t size, int like_text)
 {
@@ -221,7 +221,7 @@ static int is_safetensors(const char *head, size_t size)
     return length >= 2 && length <= 100u << 20 && strchr("\"} ", head[9]) && head[9];
 }
 
-/* ---- markup ----------------------------------------------------------------------------- */
+/* ---- markup ---- */
 
 static size_t blanks(const char *text, size_t size)
 {

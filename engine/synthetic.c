@@ -52,7 +52,7 @@ struct synthetic {
     float *values;
 };
 
-/* ---- the truth -------------------------------------------------------------------------- */
+/* ---- the truth ---- */
 
 static void make_directions(struct synthetic *s)
 {
@@ -115,7 +115,7 @@ static int write_truth(const struct synthetic *s)
     return safetensors_write(s->options.truth_file, tensors, 2, NULL, 0);
 }
 
-/* ---- one row ---------------------------------------------------------------------------- */
+/* ---- one row ---- */
 
 static void add_feature(const struct synthetic *s, uint32_t feature, struct rng *r, float *x)
 {
@@ -170,7 +170,7 @@ static void make_row(const struct synthetic *s, uint64_t row, float *x)
     }
 }
 
-/* ---- the engine ------------------------------------------------------------------------- */
+/* ---- the engine ---- */
 
 static int check(const struct engine_options *options)
 {

@@ -40,7 +40,7 @@ struct http {
     char address_file[PATH_BYTES];
 };
 
-/* --- answering --- */
+/* ---- answering ---- */
 
 static int get_metrics(void *arg, struct http_reply *reply)
 {
@@ -151,7 +151,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
     return send_reply(connection, &reply);
 }
 
-/* --- on the loop --- */
+/* ---- on the loop ---- */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -187,7 +187,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     serve(poll->data);
 }
 
-/* --- opening --- */
+/* ---- opening ---- */
 
 /* "127.0.0.1:9090", "localhost:0" or "[::1]:9090" into a socket address. */
 static int parse_address(const char *text, struct sockaddr_storage *address, socklen_t *bytes)

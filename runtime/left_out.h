@@ -34,8 +34,8 @@ struct left_out {
     uint32_t producers; /* that it is made of */
 };
 
-/* The reasons as labels of metrics and keys ("encoding", ...), and for people ("not UTF-8", ...).
- */
+/* The reasons as labels of metrics and keys ("encoding", ...), and for people ("not UTF-8",
+ * ...). */
 extern const char *const left_out_labels[LEFT_OUT_SKIPS];
 uint64_t left_out_skipped(const struct left_out *left_out);  /* all reasons together */
 uint64_t left_out_filtered(const struct left_out *left_out); /* likewise */

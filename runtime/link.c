@@ -81,7 +81,7 @@ static int zmq_error(const char *what, const char *where)
                    zmq_strerror(errno));
 }
 
-/* --- the hub --- */
+/* ---- the hub ---- */
 
 static void release_returned(struct link_hub *hub)
 {
@@ -179,7 +179,7 @@ void link_hub_close(struct link_hub *hub)
     uv_close((uv_handle_t *)&hub->wake, free_hub);
 }
 
-/* --- opening --- */
+/* ---- opening ---- */
 
 static int set_int(void *socket, int option, int value)
 {
@@ -301,7 +301,7 @@ void link_close(struct link *link)
     if (handles == 0) free(link);
 }
 
-/* --- reading --- */
+/* ---- reading ---- */
 
 static void message_clear(struct link_message *message)
 {
@@ -440,7 +440,7 @@ void link_message_free(struct link_message *message)
     free(message);
 }
 
-/* --- sending --- */
+/* ---- sending ---- */
 
 /* A send may have swallowed the edge of what arrived meanwhile: look again. Inside pump() that
  * happens anyway. */

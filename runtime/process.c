@@ -68,7 +68,7 @@ struct process {
     int has_parent;
 };
 
-/* --- what the process can ask for --- */
+/* ---- what the process can ask for ---- */
 
 void *process_state(struct process *p)
 {
@@ -192,7 +192,7 @@ void process_wake_send(struct process_wake *w)
     uv_async_send(&w->async);
 }
 
-/* --- metrics of every process, and the report --- */
+/* ---- metrics of every process, and the report ---- */
 
 #define PROCESS_METRICS(M)                                                                         \
     M(MEMORY, GAUGE, "sluice_process_memory_bytes", "bytes",                                       \
@@ -270,7 +270,7 @@ static void on_tick(uv_timer_t *tick)
     if (log_allowed(&p->report_limit)) log_debug("no report: %s", err_text());
 }
 
-/* --- ending --- */
+/* ---- ending ---- */
 
 static struct process *running; /* for the signal handlers, which get no argument */
 static volatile sig_atomic_t signals;
@@ -322,7 +322,7 @@ static void handle_signals(struct process *p)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-/* --- the parent's pipe: its end is the parent's death --- */
+/* ---- the parent's pipe: its end is the parent's death ---- */
 
 static void allocate(uv_handle_t *handle, size_t wanted, uv_buf_t *buffer)
 {
@@ -361,7 +361,7 @@ static int watch_parent(struct process *p)
     return ERR_OK;
 }
 
-/* --- opening and closing --- */
+/* ---- opening and closing ---- */
 
 /* Activations and text pass through here: no core, no reading by others, no file for others. */
 static void harden(void)
@@ -494,7 +494,7 @@ static void run(struct process *p)
     close_all(p);
 }
 
-/* --- command line --- */
+/* ---- command line ---- */
 
 static int complain(const struct process_spec *spec, int code)
 {

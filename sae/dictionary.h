@@ -25,8 +25,8 @@ enum {
 };
 
 /* Above this share of active features a step goes the dense way. At D 576, F 4608 lists are faster
- * up to a quarter; but a batch's lists take 24 bytes a pair, and only the first steps are so dense.
- */
+ * up to a quarter; but a batch's lists take 24 bytes a pair, and only the first steps are so
+ * dense. */
 #define DENSE_ABOVE 0.15
 
 struct scratch {        /* of one thread, beside the encoder's */

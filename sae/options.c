@@ -26,8 +26,8 @@ int sae_arch_by_name(const char *name)
     return -1;
 }
 
-/* Whether it is a shape on several hooks, transcoder or crosscoder, with an activation of its own.
- */
+/* Whether it is a shape on several hooks, transcoder or crosscoder, with an activation of its
+ * own. */
 static int sae_arch_of_hooks(enum sae_arch arch)
 {
     return (archs[arch].uses & SAE_ACTIVATION) != 0;

@@ -58,8 +58,8 @@ void sae_free(struct sae *sae);
 /* Bytes that sae_new() would allocate (without a pool's), for plans and warnings; ERR_USAGE as
  * sae_new(). */
 int sae_bytes(const struct sae_options *options, uint64_t *bytes);
-/* Of these, what lies in a workspace: of several SAEs with one workspace only the largest's count.
- */
+/* Of these, what lies in a workspace: of several SAEs with one workspace only the largest's
+ * count. */
 int sae_shared_bytes(const struct sae_options *options, uint64_t *bytes);
 
 /* Memory that several SAEs share, which take turns (options->workspace): one thread at a time uses
@@ -149,8 +149,7 @@ struct checkpoint_writer;
  * for bit. The SAE that is loaded into was made with the options of today: arch, activation,
  * widths, hooks, skip, features, k, levels, seed and k_aux must match (ERR_MISMATCH: key, old,
  * new); the others may have changed and are those of today. ERR_NOTFOUND: no SAE of that name,
- * ERR_FORMAT. On failure the SAE is as it was.
- */
+ * ERR_FORMAT. On failure the SAE is as it was. */
 int sae_save(const struct sae *sae, struct checkpoint_writer *writer, const char *name);
 int sae_load(struct sae *sae, const struct checkpoint *checkpoint, const char *name);
 /* The options that an SAE in a checkpoint was trained with (mean and pool NULL, threads 1).

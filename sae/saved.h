@@ -9,8 +9,8 @@
 int saved_put(struct checkpoint_writer *writer, const char *name, const char *part,
               const void *data, size_t bytes);
 
-/* The same to read; ERR_NOTFOUND, ERR_FORMAT where it does not have `bytes` bytes (SIZE_MAX: any).
- */
+/* The same to read; ERR_NOTFOUND, ERR_FORMAT where it does not have `bytes` bytes (SIZE_MAX:
+ * any). */
 int saved_find(const struct checkpoint *checkpoint, const char *name, const char *part,
                size_t bytes, const void **data, size_t *found_bytes);
 

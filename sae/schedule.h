@@ -1,13 +1,13 @@
-/* How the learning rate and lambda change over a run. Pure functions of the options and the step.
- */
+/* How the learning rate and lambda change over a run. Pure functions of the options and the
+ * step. */
 #ifndef SLUICE_SAE_SCHEDULE_H
 #define SLUICE_SAE_SCHEDULE_H
 
 #include "sae/sae.h"
 
 /* Learning rate of step `step` (0 is the first): linear warm-up, constant, linear decay over the
- * last options->decay of the plan; the last planned step still moves, and past it the rate stays.
- */
+ * last options->decay of the plan; the last planned step still moves, and past it the rate
+ * stays. */
 double schedule_rate(const struct sae_options *options, uint64_t step);
 
 /* lambda of step `step`: linear from 0, then constant. */

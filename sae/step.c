@@ -24,8 +24,8 @@ static double sum(const double *x, uint32_t n)
     return total;
 }
 
-/* The batch's own variance: sum ||x - mean||^2 = sum ||y||^2 - ||sum y||^2 / rows, y = x - b_dec.
- */
+/* The batch's own variance: sum ||x - mean||^2 = sum ||y||^2 - ||sum y||^2 / rows, y = x -
+ * b_dec. */
 static double total_variance(const struct dictionary *d)
 {
     double mean_square = 0;

@@ -10,6 +10,9 @@ rooms=$("$own/layers.sh" rooms)
 declare -A may
 for room in $rooms; do may[$room]=$("$own/layers.sh" may "$room"); done
 
+declare -A never
+for prefix in $("$own/layers.sh" never); do never[$prefix]=$("$own/layers.sh" never "$prefix"); done
+
 # The files (a glob) that may include a header which is not the C library's, the kernel's or the
 # compiler's.
 may_hold() {
@@ -52,6 +55,17 @@ complain() {
     wrong=$((wrong + 1))
 }
 
+# check_inside FILE LINE HEADER: the rules inside a room.
+check_inside() {
+    local prefix banned
+    for prefix in "${!never[@]}"; do
+        [[ $1 == "$prefix"* ]] || continue
+        for banned in ${never[$prefix]}; do
+            [[ $3 != "$banned"* ]] || complain "$1:$2: $prefix* never includes $3"
+        done
+    done
+}
+
 # check FILE LINE HEADER, where HEADER is as written: "room/file.h" or <file.h>.
 check() {
     local file=$1 line=$2 header=$3 room=${1%%/*} name other
@@ -63,6 +77,7 @@ check() {
         *" $other "* | *" $name "*) ;;
         *) complain "$file:$line: $room/ may not include $other/ ($header)" ;;
         esac
+        check_inside "$file" "$line" "$name"
         return 0
     fi
     ! is_of_the_system "$name" || return 0

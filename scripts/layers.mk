@@ -18,3 +18,10 @@ may_broker  := wiring/link.h wiring/processes.h runtime config proto base
 may_sink    := wiring/link.h wiring/processes.h buffer runtime config proto base
 may_trainer := wiring/link.h wiring/plan.h wiring/processes.h wiring/provenance.h wiring/sections.h sae buffer runtime config proto base
 may_cli     := wiring sae engine buffer runtime config proto base
+
+# Inside a room: files whose paths begin so never include headers that begin so. What computes knows no
+# file of what leaves, and options no file of what trains.
+never         := sae/cpu/ sae/arch/ sae/options.
+never_sae/cpu/     := sae/export/ sae/import/ sae/checkpoint.h sae/saved.h sae/state.h sae/model.h
+never_sae/arch/    := sae/export/ sae/import/ sae/model.h
+never_sae/options. := sae/arch/ sae/cpu/ sae/export/ sae/import/ sae/sae.h sae/encoder.h sae/tensors.h

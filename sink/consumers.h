@@ -16,8 +16,8 @@ int consumers_new(const char *buffer_dir, const struct config_list *names,
 void consumers_free(struct consumers *consumers);
 
 /* Look at the files; reads those that have changed. *changed: at least one state has. A state that
- * can't be read counts as it was before: its error is returned, the others are read all the same.
- */
+ * can't be read counts as it was before: its error is returned, the others are read all the
+ * same. */
 int consumers_poll(struct consumers *consumers, int *changed);
 
 /* Their states as they are now. Valid until the next poll. */

@@ -29,8 +29,8 @@ struct desk;
 int desk_new(const struct desk_options *options, uint64_t now_ns, struct desk **desk);
 void desk_free(struct desk *desk);
 
-/* A message that is not a frame; link 0: of the broker itself. Bad bytes are counted and dropped.
- */
+/* A message that is not a frame; link 0: of the broker itself. Bad bytes are counted and
+ * dropped. */
 void desk_message(struct desk *desk, uint32_t link, const uint8_t *data, size_t bytes,
                   uint64_t now_ns);
 /* A frame. Returns 1: the parcel was taken and will be released; 0: it was not. */
@@ -41,8 +41,8 @@ void desk_flush(struct desk *desk, uint64_t now_ns);
 /* Whether frames wait for a commit. */
 int desk_has_frames(const struct desk *desk);
 
-/* Time has passed: heartbeats, consumers' files, silent producers, another try. Each 50 ms or so.
- */
+/* Time has passed: heartbeats, consumers' files, silent producers, another try. Each 50 ms or
+ * so. */
 void desk_tick(struct desk *desk, uint64_t now_ns);
 
 /* Commit what has come in and tell the broker that this sink leaves. */

@@ -44,8 +44,8 @@ struct intake_result { /* of one commit */
 
 /* One transaction over the queue. Updates the sessions' records on success. ERR_AGAIN: some frames
  * wait for pages; what could be stored is committed. ERR_NOSPC, ERR_IO: nothing was committed and
- * all frames are still in the queue. Anything else is the end of the store. `state` is put with it.
- */
+ * all frames are still in the queue. Anything else is the end of the store. `state` is put with
+ * it. */
 int intake_commit(struct intake *intake, struct store *store, struct sessions *sessions,
                   const struct coverage *coverage, const struct store_state *state,
                   struct intake_result *result);

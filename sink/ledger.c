@@ -22,7 +22,8 @@ static void fail_for_good(struct ledger *l, int code)
     snprintf(l->fatal_text, sizeof l->fatal_text, "%s", err_text());
 }
 
-int ledger_is_of_the_disk(int code)
+/* Whether an error is the disk's: it may pass. */
+static int is_of_the_disk(int code)
 {
     return code == ERR_NOSPC || code == ERR_IO;
 }
@@ -34,7 +35,7 @@ void ledger_forget_trouble(struct ledger *l)
 
 void ledger_note_trouble(struct ledger *l, int code, uint64_t now_ns)
 {
-    if (!ledger_is_of_the_disk(code)) {
+    if (!is_of_the_disk(code)) {
         fail_for_good(l, code);
         return;
     }
@@ -48,7 +49,7 @@ void ledger_note_trouble(struct ledger *l, int code, uint64_t now_ns)
 
 void ledger_show_trouble(struct ledger *l, int code)
 {
-    if (ledger_is_of_the_disk(code)) snprintf(l->trouble, sizeof l->trouble, "%s", err_text());
+    if (is_of_the_disk(code)) snprintf(l->trouble, sizeof l->trouble, "%s", err_text());
 }
 
 /* ---- promised ---- */

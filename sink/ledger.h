@@ -59,7 +59,7 @@ void ledger_fini(struct ledger *ledger);
 int ledger_open(struct ledger *ledger, const struct descriptor *like, uint64_t now_ns);
 int ledger_is_open(const struct ledger *ledger);
 
-/* -- promised -- */
+/* ---- promised ---- */
 
 /* Promise to each session what may be promised: raises session.credit, tells nobody. */
 void ledger_grant(struct ledger *ledger);
@@ -75,13 +75,13 @@ int ledger_is_more_coming(const struct ledger *ledger, uint64_t free_after, uint
  * not committed are forgotten. */
 void ledger_end_session(struct ledger *ledger, uint32_t producer);
 
-/* -- published -- */
+/* ---- published ---- */
 
 /* Commit the state if it has changed, unless the last commit failed a moment ago. A failure is
  * noted, and tried again. */
 void ledger_publish(struct ledger *ledger, uint64_t now_ns);
 
-/* -- committed -- */
+/* ---- committed ---- */
 
 /* One transaction of small changes: `change` makes them (NULL: none), the state goes with it.
  * ERR_* of the store: nothing happened; the caller notes it (below). */
@@ -99,10 +99,8 @@ int ledger_flush(struct ledger *ledger, uint64_t now_ns, struct intake_result *r
 /* Count anew which slabs are whose: after some were freed. */
 void ledger_count_stored(struct ledger *ledger);
 
-/* -- trouble -- */
+/* ---- trouble ---- */
 
-/* Whether an error is the disk's: it may pass. */
-int ledger_is_of_the_disk(int code);
 /* A write failed (err_text() says why): tried again where it is the disk, else the end. Nothing
  * that was acked depends on it. */
 void ledger_note_trouble(struct ledger *ledger, int code, uint64_t now_ns);

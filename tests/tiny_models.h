@@ -64,7 +64,7 @@ static int tiny_is(const struct tiny_writer *w, const char *architecture)
     return strcmp(w->t->architecture, architecture) == 0;
 }
 
-/* ---- keys ------------------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static const char *tiny_key(const struct tiny_writer *w, const char *name)
 {
@@ -181,7 +181,7 @@ static void tiny_vocabulary(struct tiny_writer *w)
     gguf_set_val_bool(w->gguf, "tokenizer.ggml.add_bos_token", true);
 }
 
-/* ---- weights ---------------------------------------------------------------------------- */
+/* ---- weights ---- */
 
 /* A sum of uniform numbers: near enough to normal. */
 static double tiny_normal(struct tiny_writer *w)

@@ -98,8 +98,8 @@ void history_close(struct history *h)
     free(h);
 }
 
-/* In one call, and at the place where it belongs, so that a disk that was full can be tried again.
- */
+/* In one call, and at the place where it belongs, so that a disk that was full can be tried
+ * again. */
 static int write_pending(struct history *h)
 {
     size_t done = 0;

@@ -46,8 +46,8 @@ int source_is_stdin(const struct config *config);
 
 struct engine *source_engine(struct source *source);
 
-/* What its rows are; nothing is measured yet. descriptor_free() it. ERR_LIMIT: a name is too long.
- */
+/* What its rows are; nothing is measured yet. descriptor_free() it. ERR_LIMIT: a name is too
+ * long. */
 int source_describe(const struct source *source, const struct config *config,
                     struct descriptor *descriptor);
 

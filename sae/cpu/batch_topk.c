@@ -63,8 +63,8 @@ static void count_block(void *arg, uint32_t item, uint32_t thread)
     }
 }
 
-/* The highest edge of a bin that at least `wanted` pre-activations exceed; 0 where there is none.
- */
+/* The highest edge of a bin that at least `wanted` pre-activations exceed; 0 where there is
+ * none. */
 static float counted_floor(struct dictionary *d, uint64_t wanted)
 {
     uint32_t threads = pool_threads(d->e.pool);

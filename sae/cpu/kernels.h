@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct adam_rate { /* one step of Adam (Kingma and Ba 2015, algorithm 1), bias corrections folded in
-                    */
+/* One step of Adam (Kingma and Ba 2015, algorithm 1), bias corrections folded in. */
+struct adam_rate {
     float gradient_scale; /* what clipping multiplies the gradient by */
     float beta1, beta2;
     float step; /* learning rate / (1 - beta1^t) */

@@ -1,6 +1,6 @@
 /* Adam on every weight: the dense rule, also for features whose gradient is zero this step, whose
- * moments decay and move them still. Torch's sparse variant leaves those alone and is another rule.
- */
+ * moments decay and move them still. Torch's sparse variant leaves those alone and is another
+ * rule. */
 #include "sae/cpu/train.h"
 
 #include <math.h>

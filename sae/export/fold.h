@@ -25,8 +25,8 @@ float *fold_transposed(const float *matrix, uint32_t rows, uint32_t columns);
 int fold_weights(struct sae_view sae, const struct export_options *options, struct folded *folded);
 void fold_free(struct folded *folded);
 
-/* Put into `object` (NULL: nothing is done) what the options tell beside, where it has no such key.
- */
+/* Put into `object` (NULL: nothing is done) what the options tell beside, where it has no such
+ * key. */
 void fold_metadata(json_t *object, const struct export_options *options);
 /* Write a JSON object, which this consumes (NULL: there was no memory for it). ERR_NOMEM, ERR_IO,
  * ERR_NOSPC. */

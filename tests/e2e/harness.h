@@ -27,8 +27,8 @@ struct run {
 /* A fresh folder, with state and data folders of its own in the environment (the model cache stays
  * the user's). */
 void run_make(struct run *run);
-/* Kill what still runs of it, and remove the folder (kept where SLUICE_E2E_KEEP is set, to look).
- */
+/* Kill what still runs of it, and remove the folder (kept where SLUICE_E2E_KEEP is set, to
+ * look). */
 void run_remove(struct run *run);
 /* The same as cmocka's set-up and tear-down of a test: *state is its run. */
 int run_set_up(void **state);

@@ -182,8 +182,8 @@ static void numbers_are_right_over_producers(void **state)
     killed_runs_tell_the_same(*state, "2", "0");
 }
 
-/* A pipe cannot be read again: what the first life has read is still counted, and the gap is told.
- */
+/* A pipe cannot be read again: what the first life has read is still counted, and the gap is
+ * told. */
 static void a_pipe_tells_what_was_lost(void **state)
 {
     struct run *run = *state;
@@ -215,8 +215,8 @@ static void a_pipe_tells_what_was_lost(void **state)
 
 enum { QUIET = 20000, LOUD = 8000, WIDTH = 16 };
 
-/* The rows of the end are 30 times as long as those that the limit is measured on, or no numbers.
- */
+/* The rows of the end are 30 times as long as those that the limit is measured on, or no
+ * numbers. */
 static void write_rows(const struct run *run, float factor)
 {
     char path[HARNESS_PATH_BYTES + 32], header[128];

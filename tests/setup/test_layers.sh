@@ -20,6 +20,10 @@ check no_exemption_for_check fails_saying "cli/ may not include capture/" layers
 check not_beside fails_saying "sae/ may not include buffer/" layers sae/sae.c '"buffer/draw.h"'
 check tests_are_not_for_programs fails_saying "may not include tests/" \
     layers sink/main.c '"tests/unit/buffer/rig.h"'
+check inside_a_room fails_saying "sae/cpu/* never includes sae/export/fold.h" \
+    layers sae/cpu/rows.c '"sae/export/fold.h"'
+check options_stand_below fails_saying "sae/options.* never includes sae/encoder.h" \
+    layers sae/options.c '"sae/encoder.h"'
 check from_the_root fails_saying "from the root" layers proto/frame.c '"frame.h"'
 check indented_too fails_saying "may not include" layers base/err.c ' "proto/frame.h"'
 check foreign_where_it_belongs layers runtime/link.c '<zmq.h>'
@@ -37,6 +41,17 @@ lint() {
     git -C "$work/repository" add note.md
     scripts/lint.sh "$work/repository"
 }
+# comment TEXT: a repository of one C file with that comment.
+comment() {
+    rm -rf "$work/repository"
+    git init -q "$work/repository"
+    printf '%s\n' "$1" >"$work/repository/a.c"
+    git -C "$work/repository" add a.c
+    scripts/lint.sh "$work/repository"
+}
+check a_comment_ends_behind_its_text comment $'/* one\n * two */'
+check a_block_ends_on_its_own comment $'/*\n * one\n */'
+check no_end_alone fails_saying "a.c:2: the end of a comment alone" comment $'/* one\n */'
 check clean_text lint "see docs/SETUP.md and /usr/share/doc"
 check a_home_folder fails_saying "folder of one machine" lint "cd /ho""me/somebody/sluice"
 check this_clone fails_saying "folder of this clone" lint "cd $work/repository/ && make"

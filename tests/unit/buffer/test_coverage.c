@@ -2,8 +2,8 @@
 
 #include "buffer/coverage.h"
 
-/* A consumer that has finished all below `lowest` and, above it, the numbers given (0 ends them).
- */
+/* A consumer that has finished all below `lowest` and, above it, the numbers given (0 ends
+ * them). */
 static struct consumer_state one(uint64_t lowest, const uint64_t *finished)
 {
     struct consumer_state s = {.name = "c", .producers = 1};

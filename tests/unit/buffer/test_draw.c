@@ -184,8 +184,7 @@ static void every_dtype_is_read(void **state)
     }
 }
 
-/* -- resume --------------------------------------------------------------------------------------
- */
+/* ---- resume ---- */
 
 static struct consumer_state state_of(struct draw *draw)
 {
@@ -345,8 +344,7 @@ static void a_state_of_another_is_refused(void **state)
     tally_free(&t);
 }
 
-/* -- slabs that come again -----------------------------------------------------------------------
- */
+/* ---- slabs that come again ---- */
 
 /* Draw a little, lose all slabs, have them made again: under their old numbers with new ids. */
 static void a_slab_that_comes_again_goes_on_where_it_was(void **state)
@@ -463,8 +461,7 @@ static void a_draw_goes_over_to_the_new_buffer(void **state)
     tally_free(&t);
 }
 
-/* -- held-out rows -------------------------------------------------------------------------------
- */
+/* ---- held-out rows ---- */
 
 static int refuse_held_out(void *arg, const struct row_id *id, const float *values)
 {
@@ -530,8 +527,8 @@ static void held_out_rows_do_not_wait_for_a_gap(void **state)
     tally_free(&t);
 }
 
-/* Handed out, not drawn from yet, and its number above a gap: a resume does not hand it out again.
- */
+/* Handed out, not drawn from yet, and its number above a gap: a resume does not hand it out
+ * again. */
 static void held_out_rows_above_a_gap_come_once(void **state)
 {
     (void)state;
@@ -561,8 +558,7 @@ static void held_out_rows_above_a_gap_come_once(void **state)
     tally_free(&t);
 }
 
-/* -- when to wait --------------------------------------------------------------------------------
- */
+/* ---- when to wait ---- */
 
 static void too_few_rows_wait_only_while_more_is_coming(void **state)
 {
@@ -651,8 +647,7 @@ static void only_so_many_slabs_are_active(void **state)
     tally_free(&t);
 }
 
-/* -- shed, stop ----------------------------------------------------------------------------------
- */
+/* ---- shed, stop ---- */
 
 static void replaced_slabs_are_counted_as_skipped(void **state)
 {
@@ -802,8 +797,7 @@ static void a_consumer_told_to_stop_needs_nothing_more(void **state)
     tally_free(&t);
 }
 
-/* -- what is refused -----------------------------------------------------------------------------
- */
+/* ---- what is refused ---- */
 
 static void a_damaged_slab_is_named(void **state)
 {

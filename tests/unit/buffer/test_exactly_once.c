@@ -99,8 +99,7 @@ static int take_held_out(void *arg, const struct row_id *id, const float *values
     return ERR_OK;
 }
 
-/* -- the sink ------------------------------------------------------------------------------------
- */
+/* ---- the sink ---- */
 
 static void sink_open(struct world *w)
 {
@@ -128,8 +127,8 @@ static int put_frame(struct world *w, uint32_t producer, struct store_producer *
     return ERR_OK;
 }
 
-/* One pass of the sink: free what is covered, set producers back, take frames, ask for checkpoints.
- */
+/* One pass of the sink: free what is covered, set producers back, take frames, ask for
+ * checkpoints. */
 static void sink_step(struct world *w)
 {
     struct consumer_state states[MAX_CONSUMERS];
@@ -258,8 +257,7 @@ static void sink_kill(struct world *w)
     sink_start(w);
 }
 
-/* -- the trainer ---------------------------------------------------------------------------------
- */
+/* ---- the trainer ---- */
 
 static void trainer_start(struct world *w, struct trainer *t)
 {
@@ -347,8 +345,7 @@ static void trainer_step(struct world *w, struct trainer *t)
     }
 }
 
-/* -- the storm -----------------------------------------------------------------------------------
- */
+/* ---- the storm ---- */
 
 static uint64_t wrong_rows(const struct world *w, const struct trainer *t)
 {

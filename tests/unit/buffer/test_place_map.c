@@ -4,8 +4,8 @@
 
 enum { PRODUCERS = 3, NUMBERS = 40 };
 
-/* Against the plainest twin, with so few keys that they collide and are removed from within runs.
- */
+/* Against the plainest twin, with so few keys that they collide and are removed from within
+ * runs. */
 static void a_map_is_a_map(void **state)
 {
     (void)state;

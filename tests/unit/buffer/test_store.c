@@ -12,7 +12,7 @@
 #include "buffer/consumer.h"
 #include "buffer/environment.h"
 
-/* -- a disk that fails ---------------------------------------------------------------------------
+/* ---- a disk that fails ----
  * LMDB's writes go through these, since the executable's own functions come first. */
 
 static int failing_errno;                   /* 0: writes go through */
@@ -331,8 +331,7 @@ static void slab_sizes_follow_the_buffer(void **state)
             }
 }
 
-/* -- trust ---------------------------------------------------------------------------------------
- */
+/* ---- trust ---- */
 
 static void write_boot(const char *text)
 {
@@ -613,8 +612,7 @@ static void verify_finds_a_flipped_byte(void **state)
     assert_int_equal(bad, 1);
 }
 
-/* -- room ----------------------------------------------------------------------------------------
- */
+/* ---- room ---- */
 
 static void a_full_buffer_takes_no_more_until_some_is_freed(void **state)
 {
@@ -798,8 +796,7 @@ static void a_reader_that_dies_in_a_transaction_pins_nothing_for_long(void **sta
     store_close(store);
 }
 
-/* -- a disk that fails ---------------------------------------------------------------------------
- */
+/* ---- a disk that fails ---- */
 
 static void assert_whole(struct store *store, const struct store_options *o, uint64_t slabs)
 {
@@ -868,8 +865,7 @@ static void a_file_that_may_not_grow_leaves_the_store_usable(void **state)
     assert_whole(store, &o, 5);
 }
 
-/* -- kill -9 -------------------------------------------------------------------------------------
- */
+/* ---- kill -9 ---- */
 
 /* Commits as fast as it can, frees at random, and says what is acked, after the commit. */
 static void write_for_ever(const struct store_options *o, int out)

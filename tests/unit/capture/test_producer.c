@@ -257,8 +257,8 @@ static void window_is_bounded(void **unused)
     producer_free(s.p);
 }
 
-/* The sink was killed and comes back a frame behind: what it lacks is still kept, and goes again.
- */
+/* The sink was killed and comes back a frame behind: what it lacks is still kept, and goes
+ * again. */
 static void sink_restarts(void **unused)
 {
     (void)unused;

@@ -1,5 +1,5 @@
-/* Counts of rows over the lives of a producer: whoever goes back takes up what was counted there.
- */
+/* Counts of rows over the lives of a producer: whoever goes back takes up what was counted
+ * there. */
 #include "capture/tally.h"
 #include "tests/dir_remove.h"
 

@@ -7,7 +7,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-/* ---- helpers ---------------------------------------------------------------------------- */
+/* ---- helpers ---- */
 
 static int try_files(const char *const *files, uint32_t count, struct corpus **c)
 {
@@ -69,7 +69,7 @@ static uint64_t fingerprint(const char *path)
     return hash;
 }
 
-/* ---- tests ------------------------------------------------------------------------------ */
+/* ---- tests ---- */
 
 static void files_and_patterns_are_numbered_in_order(void **state)
 {
@@ -173,7 +173,7 @@ static void what_cannot_be_read_is_an_error_at_once(void **state)
     assert_int_equal(try_files(NULL, 0, &c), ERR_USAGE);
 }
 
-/* ---- what became of the documents ------------------------------------------------------- */
+/* ---- what became of the documents ---- */
 
 static void the_field_may_be_missing_in_some_documents(void **state)
 {

@@ -33,7 +33,7 @@ static struct engine_options options_of(const char *path)
                                    .prepend_bos = -1};
 }
 
-/* ---- the same texts in many forms ------------------------------------------------------- */
+/* ---- the same texts in many forms ---- */
 
 /* A text as a JSON string, or a CSV field. */
 static const char *quoted(const char *text, int json)
@@ -163,7 +163,7 @@ static void token_ids_are_the_rows_of_their_text(void **state)
     engine_close(e);
 }
 
-/* ---- conversations ---------------------------------------------------------------------- */
+/* ---- conversations ---- */
 
 enum { IM_START = 1, IM_END = 2 }; /* of this model */
 
@@ -255,7 +255,7 @@ static void a_template_that_is_not_known_is_refused_by_name(void **state)
     assert_non_null(strstr(err_text(), "without.gguf has no chat template"));
 }
 
-/* ---- shares and contexts ---------------------------------------------------------------- */
+/* ---- shares and contexts ---- */
 
 static void a_share_may_be_empty_and_the_corpus_may_not(void **state)
 {

@@ -54,7 +54,7 @@ static struct tiny llama_of(enum tiny_vocabulary vocabulary)
     return (struct tiny){.architecture = "llama", .layers = 3, .vocabulary = vocabulary};
 }
 
-/* ---- special tokens --------------------------------------------------------------------- */
+/* ---- special tokens ---- */
 
 enum { COMMA = 11 }; /* in GPT-2's order of bytes, and llama.cpp's default for BOS and EOS */
 
@@ -109,7 +109,7 @@ static void a_bos_that_the_vocabulary_lacks_is_refused(void **state)
     assert_int_equal(open_fails(&options, "tokenizer.ggml.bos_token_id is 100000"), ERR_FORMAT);
 }
 
-/* ---- kinds ------------------------------------------------------------------------------ */
+/* ---- kinds ---- */
 
 static void a_model_without_a_tokenizer_takes_no_text(void **state)
 {
@@ -152,7 +152,7 @@ static void encoders_are_refused(void **state)
     assert_int_equal(open_fails(&options, "not a decoder-only language model"), ERR_USAGE);
 }
 
-/* ---- damage ----------------------------------------------------------------------------- */
+/* ---- damage ---- */
 
 static char *read_model(size_t *size)
 {

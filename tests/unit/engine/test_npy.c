@@ -2,8 +2,8 @@
 
 #include "engine/npy.h"
 
-/* A .npy with this dictionary and this many bytes of data behind it; parse it, and expect floats.
- */
+/* A .npy with this dictionary and this many bytes of data behind it; parse it, and expect
+ * floats. */
 static int parse(int version, const char *dictionary, size_t data_bytes, struct array *array)
 {
     size_t length = strlen(dictionary), start = version == 1 ? 10 : 12;

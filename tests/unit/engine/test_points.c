@@ -44,7 +44,7 @@ static const char *tiny_model(const char *architecture, int layers)
     return path;
 }
 
-/* ---- names ------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 static void names_mean_points(void **state)
 {
@@ -117,7 +117,7 @@ static void two_names_of_one_point_are_refused(void **state)
     assert_non_null(strstr(err_text(), "the same node"));
 }
 
-/* ---- values ----------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 /* Hooks lie side by side, `width` values each: |a + b - sum| / |sum| of the worst row. */
 static double worst_sum(const struct rows *r, uint32_t a, uint32_t b, uint32_t sum, uint32_t width)

@@ -176,7 +176,7 @@ static void a_llama_is_cut(void **state)
     rows_are_the_files_own(&tiny, 1, 1, 3);
 }
 
-/* ---- what is kept ----------------------------------------------------------------------- */
+/* ---- what is kept ---- */
 
 static int files_with(const char *part)
 {

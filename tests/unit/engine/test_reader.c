@@ -10,7 +10,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-/* ---- making them ------------------------------------------------------------------------ */
+/* ---- making them ---- */
 
 struct blob {
     unsigned char *data;
@@ -94,7 +94,7 @@ static const struct {
 
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-/* ---- reading them ----------------------------------------------------------------------- */
+/* ---- reading them ---- */
 
 /* Read a file in pieces of `step` bytes; the text is the caller's. */
 static int read_file(const char *path, size_t step, char **text, size_t *size)
@@ -145,7 +145,7 @@ static void expect_blob(struct blob b, const char *expected, size_t size)
     expect_file(write_file("packed", b.data, b.size), expected, size);
 }
 
-/* ---- tests ------------------------------------------------------------------------------ */
+/* ---- tests ---- */
 
 static void each_kind_is_told_by_its_bytes(void **state)
 {

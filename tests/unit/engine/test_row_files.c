@@ -157,7 +157,7 @@ static void layers_lie_side_by_side(void **state)
     }
 }
 
-/* ---- ids ------------------------------------------------------------------------------------ */
+/* ---- ids ---- */
 
 static void tokens_travel_with_their_rows(void **state)
 {
@@ -285,7 +285,7 @@ static void ids_that_do_not_fit_are_refused(void **state)
                      ERR_NOTFOUND);
 }
 
-/* ---- refused -------------------------------------------------------------------------------- */
+/* ---- refused ---- */
 
 static void what_cannot_be_read_is_told_whole(void **state)
 {
@@ -424,7 +424,7 @@ static void a_damaged_archive_is_noticed_when_it_is_opened(void **state)
     }
 }
 
-/* ---- lists of files ------------------------------------------------------------------------- */
+/* ---- lists of files ---- */
 
 static void copy_to(const char *name, const char *to)
 {
@@ -524,7 +524,7 @@ static void empty_files_are_passed_over(void **state)
     assert_non_null(strstr(err_text(), "any of them"));
 }
 
-/* ---- values and files that change ----------------------------------------------------------- */
+/* ---- values and files that change ---- */
 
 /* What float32 cannot hold comes out infinite, for whoever counts such rows. */
 static void float64_is_rounded(void **state)

@@ -73,8 +73,8 @@ static void drop(struct made *m)
     free(m->bytes);
 }
 
-/* What a receiver does. The blocks are of the exact size, so that a sanitizer sees a byte too far.
- */
+/* What a receiver does. The blocks are of the exact size, so that a sanitizer sees a byte too
+ * far. */
 static int receive(const uint8_t *data, size_t size, struct frame_header *h, uint8_t **raw)
 {
     *raw = NULL;

@@ -1,5 +1,5 @@
-/* Links over real sockets: order, nothing lost, slow readers, restarts, ownership, stale sockets.
- */
+/* Links over real sockets: order, nothing lost, slow readers, restarts, ownership, stale
+ * sockets. */
 #include "runtime/link.h"
 #include "tests/dir_remove.h"
 

@@ -1,6 +1,6 @@
 /* The skeleton's life, in children of this test: exit codes, drains, signals, the parent's pipe,
- * hardening, timers and wakes, the report. A child tells what happened in letters through a pipe.
- */
+ * hardening, timers and wakes, the report. A child tells what happened in letters through a
+ * pipe. */
 #include "runtime/process.h"
 #include "tests/dir_remove.h"
 
@@ -33,7 +33,7 @@ static void mark(char letter)
     (void)ignored;
 }
 
-/* --- the child --- */
+/* ---- the child ---- */
 
 struct state {
     struct process *process;
@@ -211,7 +211,7 @@ static const struct process_spec spec = {
     .stop = stop,
 };
 
-/* --- the parent --- */
+/* ---- the parent ---- */
 
 static int set_up(void **state)
 {

@@ -124,8 +124,8 @@ static void batchtopk_is_the_sorts(void **state)
     }
 }
 
-/* All rows and features alike: no floor tells K B of them from the rest, and none is taken twice.
- */
+/* All rows and features alike: no floor tells K B of them from the rest, and none is taken
+ * twice. */
 static void batchtopk_of_equal_values_takes_no_more_than_there_is_room_for(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Credit: never more than there is room for, and room for two slabs for everyone who has not ended.
- */
+/* Credit: never more than there is room for, and room for two slabs for everyone who has not
+ * ended. */
 #include "buffer/store.h"
 #include "sink/credit.h"
 

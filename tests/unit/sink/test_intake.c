@@ -16,8 +16,7 @@
 
 enum { WIDTH = 4, ROWS = 3, FRAMES = 8, STEPS = 32 };
 
-/* -- the store -----------------------------------------------------------------------------------
- */
+/* ---- the store ---- */
 
 static struct {
     uint64_t fits;    /* slabs that a commit takes: with more of them it fails */
@@ -103,8 +102,7 @@ int coverage_finished(const struct coverage *c, uint32_t producer, uint64_t numb
     return 0;
 }
 
-/* -- frames --------------------------------------------------------------------------------------
- */
+/* ---- frames ---- */
 
 static uint8_t *frames_held[FRAMES + 1]; /* by number; NULL: given back */
 
@@ -157,8 +155,7 @@ static void play(uint64_t fits, int spoils_after, uint64_t spoilt_at)
     intake_free(in);
 }
 
-/* -- the tests -----------------------------------------------------------------------------------
- */
+/* ---- the tests ---- */
 
 /* Every way for a commit to fail for room, with a transaction without pages among those that are
  * tried after it. */
