@@ -21,6 +21,7 @@ static const struct layout {
 } layouts[] = {
     {"saelens", "sae_weights.safetensors", import_saelens_options, import_saelens_weights},
     {"sparsify", "sae.safetensors", import_sparsify_options, import_sparsify_weights},
+    {"hooks", "weights.safetensors", import_hooks_options, import_hooks_weights},
 };
 enum { LAYOUTS = sizeof layouts / sizeof layouts[0] };
 
@@ -55,13 +56,30 @@ static int check_shape(const struct import *from, const struct safetensors_tenso
                    from->path, t->name, (unsigned long long)a, second);
 }
 
+/* The tensor of this name, if it has these dimensions. */
+static int find(const struct import *from, const char *name, uint32_t rows, uint32_t columns,
+                int transposed, const struct safetensors_tensor **tensor)
+{
+    const struct safetensors_tensor *t = safetensors_find(from->weights, name);
+    if (!t) return err_set(ERR_FORMAT, "%s: there is no tensor %s", from->path, name);
+    *tensor = t;
+    return check_shape(from, t, transposed ? columns : rows, transposed ? rows : columns);
+}
+
+int import_has(const struct import *from, const char *name, uint32_t rows, uint32_t columns,
+               int transposed)
+{
+    const struct safetensors_tensor *t;
+    return find(from, name, rows, columns, transposed, &t);
+}
+
 int import_tensor(const struct import *from, const char *name, uint32_t rows, uint32_t columns,
                   int transposed, float *out)
 {
-    const struct safetensors_tensor *t = safetensors_find(from->weights, name);
+    const struct safetensors_tensor *t = NULL;
     uint64_t values = (uint64_t)rows * (columns ? columns : 1);
-    if (!t) return err_set(ERR_FORMAT, "%s: there is no tensor %s", from->path, name);
-    int result = check_shape(from, t, transposed ? columns : rows, transposed ? rows : columns);
+    int result = find(from, name, rows, columns, transposed, &t);
+    if (result != ERR_OK) return result;
     float *read = transposed ? malloc(values * sizeof *read) : out;
     if (result == ERR_OK && !read)
         result = err_set(ERR_NOMEM, "no memory for %llu weights", (unsigned long long)values);
@@ -80,10 +98,43 @@ int import_tensor(const struct import *from, const char *name, uint32_t rows, ui
     return result;
 }
 
+int import_thresholds(const struct import *from, struct encoder *e)
+{
+    if (!e->threshold) return ERR_OK;
+    int result = import_tensor(from, "threshold", e->features, 0, 0, e->threshold);
+    for (uint32_t f = 0; result == ERR_OK && f < e->features; f++)
+        e->threshold[f] = fmaxf(e->threshold[f], 0);
+    return result;
+}
+
+int import_subtracts(const struct import *from, const char *key, struct encoder *e)
+{
+    e->subtracts = json_is_true(json_object_get(from->cfg, key));
+    if (!e->subtracts || e->target_at == 0) return ERR_OK;
+    return err_set(ERR_VERSION,
+                   "%s/cfg.json: %s of a transcoder is not read; HINT: put it into "
+                   "b_enc",
+                   from->path, key);
+}
+
 static void text_of(const json_t *object, const char *key, char out[IMPORT_TEXT_BYTES])
 {
     const char *text = json_string_value(json_object_get(object, key));
     snprintf(out, IMPORT_TEXT_BYTES, "%s", text ? text : "");
+}
+
+/* Ours: a list of hooks, each an object with a name. */
+static void names_of(const json_t *hooks, char out[IMPORT_TEXT_BYTES])
+{
+    json_t *hook;
+    size_t i, used = 0;
+    json_array_foreach(hooks, i, hook)
+    {
+        const char *name = json_string_value(json_object_get(hook, "name"));
+        if (!name || used >= IMPORT_TEXT_BYTES) continue;
+        used +=
+            (size_t)snprintf(out + used, IMPORT_TEXT_BYTES - used, "%s%s", used ? "," : "", name);
+    }
 }
 
 /* SAELens before version 6, and sparsify's configuration, have such keys at the top. */
@@ -98,6 +149,9 @@ static void read_facts(const struct import *from, const struct layout *layout,
         text_of(metadata, keys[i], texts[i]);
         if (!texts[i][0]) text_of(from->cfg, keys[i], texts[i]);
     }
+    if (!facts->hook_name[0]) names_of(json_object_get(from->cfg, "in"), facts->hook_name);
+    if (!facts->hook_name_out[0] && from->options.arch == SAE_TRANSCODER)
+        names_of(json_object_get(from->cfg, "out"), facts->hook_name_out);
 }
 
 static int read_cfg(struct import *from)
@@ -181,9 +235,9 @@ int import_open(const char *folder, struct pool *pool, struct model *model,
     if (!layout && (layout = layout_below(folder, below))) from.path = below;
     if (!layout)
         return err_set(ERR_NOTFOUND,
-                       "%s holds no SAE: neither %s (SAELens) nor %s (sparsify) is in it, nor in "
-                       "just one folder below",
-                       folder, layouts[0].file, layouts[1].file);
+                       "%s holds no SAE: neither %s (SAELens) nor %s (sparsify) nor %s (our own "
+                       "layout) is in it, nor in just one folder below",
+                       folder, layouts[0].file, layouts[1].file, layouts[2].file);
     int result = open_layout(&from, layout, pool, model);
     if (result == ERR_OK) read_facts(&from, layout, facts);
     safetensors_close(from.weights);

@@ -17,6 +17,8 @@ static const struct kind {
     {"gated", SAE_GATED, SAE_GATED, 0},
     {"transcoder", SAE_TRANSCODER, SAE_L1, 0},
     {"skip_transcoder", SAE_TRANSCODER, SAE_L1, 1},
+    {"jumprelu_transcoder", SAE_TRANSCODER, SAE_BATCHTOPK, 0},
+    {"jumprelu_skip_transcoder", SAE_TRANSCODER, SAE_BATCHTOPK, 1},
 };
 
 static int kind_of(const struct import *from, const struct kind **kind)
@@ -31,7 +33,7 @@ static int kind_of(const struct import *from, const struct kind **kind)
     return err_set(ERR_VERSION,
                    "%s/cfg.json: the architecture '%.60s' is not read; HINT: standard, topk, "
                    "jumprelu (also what SAELens makes of batchtopk and matryoshka), gated, "
-                   "transcoder and skip_transcoder are",
+                   "transcoder, skip_transcoder and jumprelu_... of both are",
                    from->path, name);
 }
 
@@ -60,9 +62,11 @@ int import_saelens_options(struct import *from)
         o->skip = (uint32_t)kind->skips;
     }
     result = import_number(from, "d_sae", SAE_MAX_FEATURES, &o->features);
+    o->k = 1; /* of those that have none there, where thresholds decide */
     if (result == ERR_OK && kind->arch == SAE_TOPK)
         result = import_number(from, "k", o->features, &o->k);
-    return result;
+    if (result == ERR_OK) result = import_has(from, "W_enc", o->features, in, 1);
+    return result == ERR_OK ? import_has(from, "W_dec", o->features, sae_out_width(o), 0) : result;
 }
 
 /* rescale_acts_by_decoder_norm: features are ordered and told by f ||W_dec||: as if the decoder's
@@ -90,8 +94,7 @@ int import_saelens_weights(const struct import *from, struct encoder *e)
     if (result == ERR_OK)
         result = import_tensor(from, gates ? "b_gate" : "b_enc", features, 0, 0, e->w.b_enc);
     if (result == ERR_OK) result = import_tensor(from, "b_dec", e->width, 0, 0, e->w.b_dec);
-    if (result == ERR_OK && e->w.threshold)
-        result = import_tensor(from, "threshold", features, 0, 0, e->w.threshold);
+    if (result == ERR_OK) result = import_thresholds(from, e);
     if (result == ERR_OK && gates)
         result = import_tensor(from, "r_mag", features, 0, 0, e->w.r_mag);
     if (result == ERR_OK && gates)
@@ -99,14 +102,8 @@ int import_saelens_weights(const struct import *from, struct encoder *e)
     if (result == ERR_OK && e->w.w_skip)
         result = import_tensor(from, "W_skip", e->width, e->width_in, 0, e->w.w_skip);
     if (result != ERR_OK) return result;
-    /* JumpReLU is a ReLU first */
-    for (uint32_t f = 0; e->w.threshold && f < features; f++)
-        e->w.threshold[f] = fmaxf(e->w.threshold[f], 0);
-    e->subtracts = json_is_true(json_object_get(from->cfg, "apply_b_dec_to_input"));
-    if (e->subtracts && e->width_in != e->width)
-        return err_set(ERR_VERSION,
-                       "%s/cfg.json: apply_b_dec_to_input of a transcoder with two widths",
-                       from->path);
+    result = import_subtracts(from, "apply_b_dec_to_input", e);
+    if (result != ERR_OK) return result;
     if (json_is_true(json_object_get(from->cfg, "rescale_acts_by_decoder_norm"))) rescale(e);
     return ERR_OK;
 }

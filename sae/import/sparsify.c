@@ -40,7 +40,9 @@ int import_sparsify_options(struct import *from)
     o->width_in = transcodes ? width : 0;
     o->skip = (uint32_t)is_set(from, "skip_connection");
     result = features_of(from, width, &o->features);
-    return result == ERR_OK ? import_number(from, "k", o->features, &o->k) : result;
+    if (result == ERR_OK) result = import_number(from, "k", o->features, &o->k);
+    if (result == ERR_OK) result = import_has(from, "encoder.weight", o->features, width, 0);
+    return result == ERR_OK ? import_has(from, "W_dec", o->features, width, 0) : result;
 }
 
 int import_sparsify_weights(const struct import *from, struct encoder *e)

@@ -77,46 +77,90 @@ static void check_same(struct sae *sae, const struct model *m)
     free(theirs);
 }
 
+/* A row's features and what each adds to the reconstruction, |f| ||W_dec||, are the SAE's: scales
+ * go from W_dec to f or back, which changes neither. Here all scales are one. */
+static void check_pairs(struct sae *sae, const struct model *m)
+{
+    const struct sae_options *o = sae_options(sae);
+    struct sae_parameters own = sae_parameters(sae);
+    uint32_t width = sae_out_width(o);
+    float *f = malloc(sizeof *f * ROWS * FEATURES), *out = malloc(sizeof *out * ROWS * width);
+    struct pairs pairs;
+    assert_int_equal(sae_forward(sae, x, ROWS, out, f), ERR_OK);
+    assert_int_equal(encoder_pairs(m->encoder, raw, ROWS, &pairs), ERR_OK);
+    for (uint32_t r = 0; r < ROWS; r++) {
+        uint64_t at = pairs.start[r], end = pairs.start[r + 1];
+        for (uint32_t i = 0; i < FEATURES; i++) {
+            double a = 0, b = 0, wanted = f[(size_t)r * FEATURES + i];
+            double is = at < end && pairs.feature[at] == i ? pairs.value[at++] : 0;
+            for (uint32_t c = 0; c < width; c++) {
+                a += pow(own.w_dec[(size_t)i * width + c], 2);
+                b += pow(m->encoder->w.w_dec[(size_t)i * width + c], 2);
+            }
+            wanted *= sqrt(a) / scale[0];
+            is *= sqrt(b);
+            if (!(fabs(wanted - is) <= 1e-5 * fmax(1, fabs(wanted)) / scale[0]))
+                fail_msg("%s/%s: row %u, feature %u adds %g, not %g", sae_arch_name(o->arch),
+                         sae_arch_name(o->activation), r, i, is, wanted);
+        }
+        assert_int_equal(at, end);
+    }
+    pairs_free(&pairs);
+    free(f);
+    free(out);
+}
+
+static const struct {
+    const char *name;
+    int (*has)(const struct sae_options *options);
+    int (*write)(struct sae_view sae, const struct export_options *options, const char *dir);
+} layouts[] = {{"saelens", export_saelens_has, export_saelens},
+               {"sparsify", export_sparsify_has, export_sparsify},
+               {"hooks", export_hooks_has, export_hooks}};
+
 static void what_we_export_is_read(void **state)
 {
     (void)state;
-    int read = 0;
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"};
+    int read[3] = {0};
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         struct sae *sae = trained(kind);
         const struct sae_options *o = sae_options(sae);
+        int crosses = o->arch == SAE_CROSSCODER;
         struct export_options options = {.scale = scale,
                                          .model_name = "smol",
                                          .hook_name = "resid_post.15",
-                                         .hook_name_out = "mlp_out.15"};
-        char place[256];
-        struct model model;
-        struct import_facts facts;
-        /* jumprelu_transcoder alone is not read yet */
-        int is_saelens =
-            export_saelens_has(o) && !(o->arch == SAE_TRANSCODER && o->activation == SAE_BATCHTOPK);
-        snprintf(place, sizeof place, "%s/saelens-%d", dir, kind);
-        if (is_saelens) {
-            assert_int_equal(export_saelens(sae_view(sae), &options, place), ERR_OK);
+                                         .hook_name_out = "mlp_out.15",
+                                         .hook_names = names};
+        for (int l = 0; l < 3; l++) {
+            char place[256];
+            struct model model;
+            struct import_facts facts;
+            if (!layouts[l].has(o)) continue;
+            snprintf(place, sizeof place, "%s/%s-%d", dir, layouts[l].name, kind);
+            assert_int_equal(layouts[l].write(sae_view(sae), &options, place), ERR_OK);
             if (import_open(place, pool, &model, &facts) != ERR_OK) fail_msg("%s", err_text());
-            assert_string_equal(facts.layout, "saelens");
+            assert_string_equal(facts.layout, layouts[l].name);
             assert_string_equal(facts.model_name, "smol");
+            if (l == 2) {
+                char all[64] = "";
+                for (uint32_t h = 0; h < o->hooks; h++)
+                    snprintf(all + strlen(all), 8, "%s%s", h ? "," : "", names[h]);
+                assert_string_equal(facts.hook_name, crosses ? all : "resid_post.15");
+                assert_string_equal(facts.hook_name_out, crosses ? "" : "mlp_out.15");
+            }
             check_same(sae, &model);
+            check_pairs(sae, &model);
             model_close(&model);
-            read++;
-        }
-        snprintf(place, sizeof place, "%s/sparsify-%d", dir, kind);
-        if (export_sparsify_has(o)) {
-            assert_int_equal(export_sparsify(sae_view(sae), &options, place), ERR_OK);
-            if (import_open(place, pool, &model, &facts) != ERR_OK) fail_msg("%s", err_text());
-            assert_string_equal(facts.layout, "sparsify");
-            check_same(sae, &model);
-            model_close(&model);
-            read++;
+            read[l]++;
         }
         sae_free(sae);
     }
-    assert_int_equal(read, 9); /* l1, topk, batchtopk, matryoshka, jumprelu, gated, transcoder of
-                                * l1; of sparsify topk and a transcoder */
+    assert_int_equal(read[0],
+                     8); /* l1, topk, batchtopk, matryoshka, jumprelu, gated, transcoders of
+                                   * l1 and batchtopk */
+    assert_int_equal(read[1], 2); /* topk, a transcoder of it */
+    assert_int_equal(read[2], 6); /* transcoders and crosscoders */
 }
 
 static void put(const char *place, const char *name, const char *text)
