@@ -38,7 +38,7 @@ def agree(got, wanted):
 
 
 KINDS = ["standard", "standard-centred", "topk", "topk-rescaled", "jumprelu", "gated", "transcoder",
-         "skip_transcoder"]
+         "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder"]
 
 
 def saelens_module(kind):
@@ -47,13 +47,17 @@ def saelens_module(kind):
     from sae_lens.saes.sae import SAEMetadata
     from sae_lens.saes.standard_sae import StandardSAE, StandardSAEConfig
     from sae_lens.saes.topk_sae import TopKSAE, TopKSAEConfig
-    from sae_lens.saes.transcoder import (SkipTranscoder, SkipTranscoderConfig, Transcoder,
+    from sae_lens.saes.transcoder import (JumpReLUSkipTranscoder, JumpReLUSkipTranscoderConfig,
+                                          JumpReLUTranscoder, JumpReLUTranscoderConfig,
+                                          SkipTranscoder, SkipTranscoderConfig, Transcoder,
                                           TranscoderConfig)
 
     classes = {"standard": (StandardSAE, StandardSAEConfig), "topk": (TopKSAE, TopKSAEConfig),
                "jumprelu": (JumpReLUSAE, JumpReLUSAEConfig), "gated": (GatedSAE, GatedSAEConfig),
                "transcoder": (Transcoder, TranscoderConfig),
-               "skip_transcoder": (SkipTranscoder, SkipTranscoderConfig)}
+               "skip_transcoder": (SkipTranscoder, SkipTranscoderConfig),
+               "jumprelu_transcoder": (JumpReLUTranscoder, JumpReLUTranscoderConfig),
+               "jumprelu_skip_transcoder": (JumpReLUSkipTranscoder, JumpReLUSkipTranscoderConfig)}
     module, config = classes[kind.split("-")[0]]
     keys = {"d_in": WIDTH, "d_sae": FEATURES, "dtype": "float32", "device": "cpu",
             "metadata": SAEMetadata(hook_name="blocks.3.hook_resid_post"),

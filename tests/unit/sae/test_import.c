@@ -198,6 +198,13 @@ static void what_is_wrong_is_told(void **state)
         {"{\"architecture\": \"standard\", \"d_in\": 2}", ERR_FORMAT, "d_sae"},
         {"{\"architecture\": \"standard\", \"d_in\": -1, \"d_sae\": 3}", ERR_FORMAT, "d_in"},
         {"{\"architecture\": \"standard\", \"d_in\": 2, \"d_sae\": 1e99}", ERR_FORMAT, "d_sae"},
+        {"{\"architecture\": \"standard\", \"d_in\": 1048576, \"d_sae\": 16777216}", ERR_FORMAT,
+         "W_enc has not the shape"},
+        {"{\"architecture\": \"jumprelu_transcoder\", \"d_in\": 2, \"d_out\": 2, \"d_sae\": 3}",
+         ERR_FORMAT, "no tensor threshold"},
+        {"{\"architecture\": \"transcoder\", \"d_in\": 2, \"d_out\": 2, \"d_sae\": 3, "
+         "\"apply_b_dec_to_input\": true}",
+         ERR_VERSION, "apply_b_dec_to_input"},
         {"{\"architecture\": \"topk\", \"d_in\": 2, \"d_sae\": 3}", ERR_FORMAT, "k is not"},
         {"{\"architecture\": \"topk\", \"k\": 4, \"d_in\": 2, \"d_sae\": 3}", ERR_FORMAT,
          "from 1 to 3"},
@@ -241,6 +248,107 @@ static void what_is_wrong_is_told(void **state)
     assert_int_equal(import_open(place, pool, &model, &facts), ERR_LIMIT);
 }
 
+/* A folder of our own layout, of one hook in and another out, or of two that cross. */
+static void put_hooks(const char *place)
+{
+    char path[300];
+    static float values[16];
+    struct safetensors_tensor tensors[] = {
+        {"W_enc.0", SAFETENSORS_F32, 2, {2, 3}, values, 24},
+        {"W_dec.0", SAFETENSORS_F32, 2, {3, 2}, values, 24},
+        {"b_dec.0", SAFETENSORS_F32, 1, {2}, values, 8},
+        {"W_enc.1", SAFETENSORS_F32, 2, {2, 3}, values, 24},
+        {"W_dec.1", SAFETENSORS_F32, 2, {3, 2}, values, 24},
+        {"b_dec.1", SAFETENSORS_F32, 1, {2}, values, 8},
+        {"b_enc", SAFETENSORS_F32, 1, {3}, values, 12},
+    };
+    snprintf(path, sizeof path, "%s/weights.safetensors", place);
+    assert_int_equal(safetensors_write(path, tensors, 7, NULL, 0), ERR_OK);
+}
+
+#define ONE "[{\"width\": 2}]"
+#define TWO "[{\"width\": 2}, {\"width\": 2}]"
+#define OURS(arch, activation, in, out, more)                                                      \
+    "{\"format\": \"sluice-hooks-1\", \"architecture\": \"" arch                                   \
+    "\", \"activation\": \"" activation "\", \"in\": " in ", \"out\": " out more "}"
+
+static void what_is_wrong_in_our_own_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cfg;
+        int result;
+        const char *says;
+    } cases[] = {
+        {OURS("transcoder", "relu", ONE, ONE, ", \"d_sae\": 3"), ERR_OK, ""},
+        {OURS("crosscoder", "relu", TWO, TWO, ", \"d_sae\": 3"), ERR_OK, ""},
+        {OURS("crosscoder", "topk", TWO, TWO, ", \"d_sae\": 3, \"k\": 2"), ERR_OK, ""},
+        {OURS("crosscoder", "topk", TWO, TWO, ", \"d_sae\": 3, \"k\": 4"), ERR_FORMAT, "k is not"},
+        {OURS("crosscoder", "jumprelu", TWO, TWO, ", \"d_sae\": 3"), ERR_FORMAT, "threshold"},
+        {OURS("crosscoder", "relu", TWO, TWO, ", \"d_sae\": 4"), ERR_FORMAT, "W_enc.0"},
+        {OURS("crosscoder", "relu", TWO, TWO, ""), ERR_FORMAT, "d_sae"},
+        {OURS("crosscoder", "relu", TWO, ONE, ", \"d_sae\": 3"), ERR_FORMAT, "of a crosscoder"},
+        {OURS("transcoder", "relu", TWO, TWO, ", \"d_sae\": 3"), ERR_FORMAT, "of a transcoder"},
+        {OURS("transcoder", "relu", "[]", ONE, ", \"d_sae\": 3"), ERR_FORMAT, "'in'"},
+        {OURS("transcoder", "relu", ONE, "7", ", \"d_sae\": 3"), ERR_FORMAT, "'out'"},
+        {OURS("transcoder", "relu", ONE, "[{\"width\": -2}]", ", \"d_sae\": 3"), ERR_FORMAT,
+         "no width"},
+        {OURS("crosscoder", "relu", "[{\"width\": 1048576}, {\"width\": 1048576}]",
+              "[{\"width\": 1048576}, {\"width\": 1048576}]", ", \"d_sae\": 3"),
+         ERR_FORMAT, "wider than"},
+        {OURS("transcoder", "relu", ONE, ONE, ", \"d_sae\": 3, \"skip\": true"), ERR_FORMAT,
+         "W_skip"},
+        {OURS("transcoder", "relu", ONE, ONE, ", \"d_sae\": 3, \"subtracts_b_dec\": true"),
+         ERR_VERSION, "subtracts_b_dec"},
+        {OURS("autoencoder", "relu", ONE, ONE, ", \"d_sae\": 3"), ERR_VERSION, "'autoencoder'"},
+        {OURS("transcoder", "gelu", ONE, ONE, ", \"d_sae\": 3"), ERR_VERSION, "'gelu'"},
+        {"{\"format\": \"sluice-hooks-2\"}", ERR_VERSION, "'sluice-hooks-2'"},
+        {"{}", ERR_FORMAT, "no format"},
+    };
+    char place[256];
+    struct model model;
+    struct import_facts facts;
+    snprintf(place, sizeof place, "%s/own", dir);
+    assert_int_equal(dir_make(place, 0700), ERR_OK);
+    put_hooks(place);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        put(place, "cfg.json", cases[i].cfg);
+        int result = import_open(place, pool, &model, &facts);
+        if (result != cases[i].result || (result && !strstr(err_text(), cases[i].says)))
+            fail_msg("%s gives %d: %s", cases[i].cfg, result, result ? err_text() : "");
+        if (!result) model_close(&model);
+    }
+}
+
+/* 0.5, whose bits are 0x3800 and 0x3f00. */
+static void half_precisions_are_read(void **state)
+{
+    (void)state;
+    static uint16_t values[2][6];
+    static const enum safetensors_dtype dtypes[] = {SAFETENSORS_F16, SAFETENSORS_BF16};
+    char place[256], path[300];
+    for (int i = 0; i < 2; i++) {
+        struct model model;
+        struct import_facts facts;
+        for (int j = 0; j < 6; j++) values[i][j] = i ? 0x3f00 : 0x3800;
+        struct safetensors_tensor tensors[] = {
+            {"W_enc", dtypes[i], 2, {2, 3}, values[i], 12},
+            {"W_dec", dtypes[i], 2, {3, 2}, values[i], 12},
+            {"b_enc", dtypes[i], 1, {3}, values[i], 6},
+            {"b_dec", dtypes[i], 1, {2}, values[i], 4},
+        };
+        snprintf(place, sizeof place, "%s/half-%d", dir, i);
+        snprintf(path, sizeof path, "%s/sae_weights.safetensors", place);
+        assert_int_equal(dir_make(place, 0700), ERR_OK);
+        assert_int_equal(safetensors_write(path, tensors, 4, NULL, 0), ERR_OK);
+        put(place, "cfg.json", "{\"architecture\": \"standard\", \"d_in\": 2, \"d_sae\": 3}");
+        assert_int_equal(import_open(place, pool, &model, &facts), ERR_OK);
+        for (int j = 0; j < 6; j++) assert_true(model.encoder->w.w_enc[j] == 0.5f);
+        assert_true(model.encoder->w.b_dec[1] == 0.5f);
+        model_close(&model);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -260,6 +368,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_we_export_is_read),
         cmocka_unit_test(what_is_wrong_is_told),
+        cmocka_unit_test(what_is_wrong_in_our_own_is_told),
+        cmocka_unit_test(half_precisions_are_read),
     };
     return cmocka_run_group_tests_name("import", tests, set_up, tear_down);
 }
