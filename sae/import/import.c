@@ -178,6 +178,9 @@ static int open_layout(struct import *from, const struct layout *layout, struct 
     int result = read_cfg(from);
     if (result == ERR_OK) result = safetensors_open(path, &from->weights);
     if (result == ERR_OK) result = layout->options(from);
+    const struct sae_options *o = &from->options;
+    if (result == ERR_OK && o->skip)
+        result = import_has(from, "W_skip", sae_out_width(o), sae_in_width(o), 0);
     from->options.pool = pool;
     from->options.batch_rows = ROWS_AT_ONCE;
     if (result == ERR_OK) {

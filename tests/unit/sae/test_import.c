@@ -320,6 +320,31 @@ static void what_is_wrong_in_our_own_is_told(void **state)
     }
 }
 
+/* Two wide vectors ask for no matrix that is not there. */
+static void a_missing_skip_takes_no_memory(void **state)
+{
+    (void)state;
+    enum { WIDE = 1 << 19 };
+    char place[256], path[300];
+    struct model model;
+    struct import_facts facts;
+    float *values = calloc(WIDE, sizeof *values);
+    struct safetensors_tensor tensors[] = {
+        {"W_enc", SAFETENSORS_F32, 2, {WIDE, 1}, values, WIDE * sizeof *values},
+        {"W_dec", SAFETENSORS_F32, 2, {1, WIDE}, values, WIDE * sizeof *values},
+    };
+    snprintf(place, sizeof place, "%s/wide", dir);
+    snprintf(path, sizeof path, "%s/sae_weights.safetensors", place);
+    assert_int_equal(dir_make(place, 0700), ERR_OK);
+    assert_int_equal(safetensors_write(path, tensors, 2, NULL, 0), ERR_OK);
+    put(place, "cfg.json",
+        "{\"architecture\": \"skip_transcoder\", \"d_in\": 524288, \"d_out\": 524288, "
+        "\"d_sae\": 1}");
+    assert_int_equal(import_open(place, pool, &model, &facts), ERR_FORMAT);
+    assert_non_null(strstr(err_text(), "no tensor W_skip"));
+    free(values);
+}
+
 /* 0.5, whose bits are 0x3800 and 0x3f00. */
 static void half_precisions_are_read(void **state)
 {
@@ -369,6 +394,7 @@ int main(void)
         cmocka_unit_test(what_we_export_is_read),
         cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(what_is_wrong_in_our_own_is_told),
+        cmocka_unit_test(a_missing_skip_takes_no_memory),
         cmocka_unit_test(half_precisions_are_read),
     };
     return cmocka_run_group_tests_name("import", tests, set_up, tear_down);
