@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,21 @@ int dir_sync_of(const char *path)
     int result = failed ? io_error("cannot sync folder", folder) : ERR_OK;
     close(fd);
     return result;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+int dir_remove(const char *path)
+{
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+        return io_error("cannot remove folder", path);
+    return ERR_OK;
 }
 
 int file_temporary(const char *path, char *temporary, int *fd)

@@ -29,6 +29,9 @@ int file_temporary(const char *path, char *temporary, int *fd);
 /* fsync the folder that holds `path`, so that a rename or creation in it is durable. ERR_IO. */
 int dir_sync_of(const char *path);
 
+/* Remove a folder and all in it. Missing is fine. ERR_IO. */
+int dir_remove(const char *path);
+
 /* Take an exclusive advisory lock on `path` (created 0600, its text set to this process's pid, an
  * inheritable descriptor left in `*fd`; closing it by every holder releases the lock). Does not
  * wait: ERR_EXISTS when another process holds it (err_text() names its pid). ERR_USAGE: the file is

@@ -12,7 +12,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -45,17 +44,13 @@ static const struct target *target_of(const char *name)
 
 /* ---- the folder: written beside its place, and put there whole ---- */
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* The half-made folder goes, and what stopped it is told, whatever comes of the removing. */
+static int give_up(const char *folder, int result)
 {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static void give_up(const char *folder)
-{
-    nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    char why[1024];
+    snprintf(why, sizeof why, "%s", err_text());
+    dir_remove(folder);
+    return err_set(result, "%s", why);
 }
 
 static int put_in_place(const char *folder, const char *dir)
@@ -245,7 +240,7 @@ int export_command(const struct options *options)
     if (result == ERR_OK)
         say_all(&saved, only, target, dir);
     else
-        give_up(folder);
+        result = give_up(folder, result);
     saved_close(&saved);
     return result;
 }

@@ -20,7 +20,6 @@
 #include "base/fileio.h"
 #include "base/rng.h"
 #include "buffer/draw.h"
-#include "tests/dir_remove.h"
 
 enum { SEQUENCE_ROWS = 511, SLABS_A_COMMIT = 16, FIRST_BATCHES = 32 };
 

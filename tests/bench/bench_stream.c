@@ -26,7 +26,6 @@
 #include "buffer/consumer.h"
 #include "capture/cutter.h"
 #include "capture/sender.h"
-#include "tests/dir_remove.h"
 
 enum { WIDTH = 576, FRAME_BYTES = 256 << 10 };
 

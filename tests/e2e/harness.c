@@ -1,5 +1,4 @@
 #include "tests/e2e/harness.h"
-#include "tests/dir_remove.h"
 
 #include "base/fileio.h"
 #include "buffer/consumer.h"

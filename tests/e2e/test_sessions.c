@@ -13,7 +13,6 @@
 #include "capture/producer.h"
 #include "proto/rows.h"
 #include "sink/desk.h"
-#include "tests/dir_remove.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

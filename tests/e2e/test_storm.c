@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "sae/checkpoint.h"
-#include "tests/dir_remove.h"
 #include "tests/e2e/harness.h"
 #include "trainer/save.h"
 

@@ -12,7 +12,6 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
-#include "tests/dir_remove.h"
 
 static char folder[64];
 

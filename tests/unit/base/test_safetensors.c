@@ -16,7 +16,6 @@
 #include "base/fileio.h"
 #include "base/newfile.h"
 #include "base/safetensors.h"
-#include "tests/dir_remove.h"
 
 static char folder[64];
 

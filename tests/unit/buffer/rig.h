@@ -21,7 +21,6 @@
 #include "base/rng.h"
 #include "buffer/store.h"
 #include "proto/rows.h"
-#include "tests/dir_remove.h"
 
 enum { RIG_WIDTH = 16, RIG_SEQUENCE_ROWS = 50 };
 

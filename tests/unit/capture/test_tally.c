@@ -1,7 +1,6 @@
 /* Counts of rows over the lives of a producer: whoever goes back takes up what was counted
  * there. */
 #include "capture/tally.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

@@ -1,6 +1,5 @@
 /* What a capture tells of its rows: its own run's, over its lives, and nothing of another. */
 #include "capture/teller.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

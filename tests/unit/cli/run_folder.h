@@ -6,7 +6,6 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "config/config.h"
-#include "tests/dir_remove.h"
 
 #include <stdio.h>
 #include <stdlib.h>

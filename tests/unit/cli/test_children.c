@@ -1,6 +1,5 @@
 /* Children of `sluice up`: when they are started again, after how long, and when not. */
 #include "cli/children.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

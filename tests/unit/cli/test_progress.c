@@ -2,7 +2,6 @@
 #include "cli/disk.h"
 #include "cli/progress.h"
 #include "cli/tail.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

@@ -1,6 +1,5 @@
 /* Configuration: what is accepted, what is refused and in which words, where things live. */
 #include "config/config.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

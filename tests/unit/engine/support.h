@@ -16,7 +16,6 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/rng.h"
-#include "tests/dir_remove.h"
 
 static char folder[64];
 

@@ -1,6 +1,5 @@
 /* HTTP over a real socket: pages, refusals, the address file, a port in use. */
 #include "runtime/http.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

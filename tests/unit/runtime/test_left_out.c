@@ -1,6 +1,5 @@
 /* What a run left out: written by each capture, read and added up, said in words. */
 #include "runtime/left_out.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

@@ -1,7 +1,6 @@
 /* Links over real sockets: order, nothing lost, slow readers, restarts, ownership, stale
  * sockets. */
 #include "runtime/link.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

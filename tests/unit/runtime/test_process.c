@@ -2,7 +2,6 @@
  * hardening, timers and wakes, the report. A child tells what happened in letters through a
  * pipe. */
 #include "runtime/process.h"
-#include "tests/dir_remove.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

@@ -13,7 +13,6 @@
 #include "base/fileio.h"
 #include "sae/checkpoint.h"
 #include "sae/dictionary.h"
-#include "tests/dir_remove.h"
 
 #include "helper.h"
 

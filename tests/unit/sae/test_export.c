@@ -13,7 +13,6 @@
 #include "base/safetensors.h"
 #include "sae/dictionary.h"
 #include "sae/export/export.h"
-#include "tests/dir_remove.h"
 
 #include "helper.h"
 

@@ -15,7 +15,6 @@
 #include "sae/cpu/pool.h"
 #include "sae/export/export.h"
 #include "sae/import/import.h"
-#include "tests/dir_remove.h"
 
 #include "helper.h"
 

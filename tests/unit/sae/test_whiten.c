@@ -1,7 +1,6 @@
 /* Whitening against plain arithmetic: what rows become, metrics in the rows' own units, and exports
  * of whitened SAEs against whitening, the SAE and undoing it. */
 #include "helper.h"
-#include "tests/dir_remove.h"
 
 #include <jansson.h>
 #include <stdio.h>

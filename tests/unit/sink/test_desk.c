@@ -8,7 +8,6 @@
 #include "proto/descriptor.h"
 #include "proto/rows.h"
 #include "sink/desk.h"
-#include "tests/dir_remove.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -7,7 +7,6 @@
 #include "buffer/consumer.h"
 #include "proto/message.h"
 #include "sink/keeper.h"
-#include "tests/dir_remove.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /* Settings that a resume changed: told as they were, over several resumes, through checkpoints of
  * this build and of older ones, and counted on with the right number of steps. */
-#include "tests/dir_remove.h"
 #include "trainer/changes.h"
 
 #include "base/err.h"

@@ -1,5 +1,4 @@
 /* The held-out file: order, mode, scale, cut on resume, and a disk that was full for a while. */
-#include "tests/dir_remove.h"
 #include "trainer/held_out.h"
 
 #include "base/err.h"

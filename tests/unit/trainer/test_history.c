@@ -1,5 +1,4 @@
 /* The history: mode, what a resume cuts, a step that comes again, a disk that was full. */
-#include "tests/dir_remove.h"
 #include "trainer/history.h"
 
 #include "base/err.h"

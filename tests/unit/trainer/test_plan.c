@@ -3,7 +3,6 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "sae/checkpoint.h"
-#include "tests/dir_remove.h"
 #include "trainer/save.h"
 #include "wiring/plan.h"
 

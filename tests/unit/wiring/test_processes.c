@@ -4,7 +4,6 @@
 #include "base/fileio.h"
 #include "config/made.h"
 #include "proto/message.h"
-#include "tests/dir_remove.h"
 #include "wiring/processes.h"
 
 #include <setjmp.h>
