@@ -2,13 +2,12 @@
  * `sluice export`: the weights of a checkpoint in the layouts that others load. A checkpoint is
  * only read, so that the trainer that writes it is not disturbed.
  */
-#include "sae/export/export.h"
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/json_put.h"
 #include "cli/commands.h"
 #include "cli/saved.h"
 #include "sae/model.h"
-#include "wiring/provenance.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -96,44 +95,18 @@ static int place_of(const char *given, char *out)
 
 /* ---- what the files say ---- */
 
-/* Those of the trainer, and of SAE i. */
-static json_t *changes_of(const struct saved *saved, uint32_t i)
-{
-    json_t *list = json_array(), *change;
-    size_t n;
-    json_array_foreach(json_object_get(saved->words, "changes"), n, change)
-    {
-        json_t *sae = json_object_get(change, "sae");
-        if (!json_is_integer(sae) || json_integer_value(sae) == i) json_array_append(list, change);
-    }
-    return list;
-}
-
 static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct model *model)
 {
-    const struct sae_options *o = model->encoder->options;
-    json_t *m = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "sae", saved_name(saved, i),
-                          "training_architecture", sae_arch_name(o->arch), "training_activation",
-                          sae_arch_name(sae_activation(o)), "training_tokens",
-                          (json_int_t)saved->rows, "training_steps", (json_int_t)model->steps,
-                          "training_skipped_steps", (json_int_t)model->skipped);
+    json_t *m = json_object();
     if (!m) return NULL;
-    json_t *settings = json_array_get(json_object_get(saved->settings, "saes"), i);
-    json_object_set_new(m, "training_seed", json_integer((json_int_t)o->seed));
-    if (settings) json_object_set(m, "training_settings", settings);
-    static const struct {
-        const char *key, *word;
-    } words[] = {{"training_reuse", "reuse"},
-                 {"training_planned_tokens", "planned_rows"},
-                 {"training_batch_rows", "batch_rows"},
-                 {"training_shuffle_seed", "seed"},
-                 {"training_changes_known_from_step", "changes_known_from_step"}};
-    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++)
-        json_object_set(m, words[w].key, json_object_get(saved->words, words[w].word));
-    json_object_set_new(m, "training_changes", changes_of(saved, i));
-    if (saved->whiten) json_object_set_new(m, "whitening", whiten_json(saved->whiten));
-    json_t *dataset = json_object_get(json_object_get(saved->settings, "trainer"), "dataset");
-    provenance_put(m, &saved->descriptor, json_string_value(dataset));
+    struct provenance_training training = saved->training;
+    training.options = model->encoder->options;
+    training.steps = model->steps;
+    training.skipped = model->skipped;
+    json_put_text(m, "sae", saved_name(saved, i));
+    provenance_put_training(m, &training, i);
+    provenance_put(m, &saved->descriptor, saved_setting(saved, "dataset"));
+    if (saved->whiten) json_put(m, "whitening", whiten_json(saved->whiten));
     return m;
 }
 
@@ -143,37 +116,24 @@ static int write_one(const struct saved *saved, uint32_t i, const struct target 
     struct model model;
     char section[SECTION_SAE_BYTES];
     const char *names[DESCRIPTOR_MAX_HOOKS];
-    const struct descriptor *d = &saved->descriptor;
     section_sae(i, section);
     int result = model_open(saved->checkpoint, section, saved->pool, &model);
     if (result != ERR_OK) return err_set(result, "%s: %s", saved->path, err_text());
     const struct sae_options *o = model.encoder->options;
-    int transcoder = o->arch == SAE_TRANSCODER;
-    for (uint32_t h = 0; h < d->hooks; h++) names[h] = d->hook[h].name;
-    json_t *metadata = metadata_of(saved, i, &model);
-    json_t *told = json_object_get(json_object_get(saved->settings, "trainer"), "model_name");
-    const char *model_name = json_string_value(told);
-    struct export_options options = {
-        .scale = saved->scale,
-        .whiten = saved->whiten,
-        .model_name = model_name && model_name[0] ? model_name : d->model,
-        .hook_name = d->hooks == 1 || transcoder ? names[0] : NULL,
-        .hook_name_out = transcoder ? names[1] : NULL,
-        .hook_names = names,
-        .context_tokens = d->context_tokens,
-        .prepends_bos = d->prepends_bos,
-        .metadata = metadata,
-    };
-    if (!metadata) {
+    struct export_options options =
+        provenance_export(&saved->descriptor, o->arch, saved_setting(saved, "model_name"), names);
+    options.scale = saved->scale;
+    options.whiten = saved->whiten;
+    options.metadata = metadata_of(saved, i, &model);
+    if (!options.metadata)
         result = err_set(ERR_NOMEM, "no memory to export");
-    } else if (!target->has(o)) {
+    else if (!target->has(o))
         result =
             err_set(ERR_USAGE, "%s (%s) cannot be told in %s's layout; HINT: %s, or --sae",
                     saved_name(saved, i), sae_arch_name(o->arch), target->name, target->others);
-    } else {
+    else
         result = target->write(model_view(&model), &options, folder);
-    }
-    json_decref(metadata);
+    json_decref(options.metadata);
     model_close(&model);
     return result;
 }
@@ -217,8 +177,8 @@ static void say_all(const struct saved *saved, const char *only, const struct ta
     char path[PATH_MAX];
     for (uint32_t i = 0; i < saved->saes; i++)
         if (is_wanted(saved, i, only) && path_of(saved, i, only, dir, path) == ERR_OK)
-            printf("%s, after %" PRIu64 " rows: %s in %s\n", saved_name(saved, i), saved->rows,
-                   target->name, path);
+            printf("%s, after %" PRIu64 " rows: %s in %s\n", saved_name(saved, i),
+                   saved->training.rows, target->name, path);
 }
 
 int export_command(const struct options *options)

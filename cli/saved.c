@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "sae/checkpoint.h"
 #include "sae/cpu/pool.h"
+#include "wiring/plan.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -74,7 +75,7 @@ static int open_it(const struct options *options, struct checkpoint **checkpoint
     return result == ERR_NOTFOUND ? err_set(ERR_USAGE, "there is no %s", options->file) : result;
 }
 
-/* The JSON of a section; `what` is wrong with it. */
+/* The JSON of a section. */
 static int section_text(const struct saved *s, const char *name, const char **text, size_t *bytes)
 {
     const void *data;
@@ -87,22 +88,29 @@ static int read_words(struct saved *s, int *is_whitened)
 {
     const char *text;
     size_t bytes;
-    json_int_t rows, saes;
+    json_int_t rows, saes, reuse = 0, seed = 0, batch_rows = 0, planned_rows = 0, known = 0;
     int result = section_text(s, SECTION_TRAINER, &text, &bytes);
     if (result != ERR_OK) return result;
-    json_t *words = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
-    int bad = !words || json_unpack(words, "{s:I, s:I}", "rows", &rows, "saes", &saes) != 0 ||
-              rows < 0 || saes < 1 || saes > CONFIG_MAX_SAES;
-    if (!bad) {
-        s->rows = (uint64_t)rows;
-        s->saes = (uint32_t)saes;
-        s->words = json_incref(words);
-        s->settings = json_object_get(words, "settings");
-        *is_whitened = json_is_true(json_object_get(words, "whiten"));
-    }
-    json_decref(words);
-    return bad ? err_set(ERR_FORMAT, "%s: the section '%s' is malformed", s->path, SECTION_TRAINER)
-               : ERR_OK;
+    s->words = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
+    if (!s->words ||
+        json_unpack(s->words, "{s:I, s:I, s?I, s?I, s?I, s?I, s?I}", "rows", &rows, "saes", &saes,
+                    "reuse", &reuse, "seed", &seed, "batch_rows", &batch_rows, "planned_rows",
+                    &planned_rows, "changes_known_from_step", &known) != 0 ||
+        rows < 0 || saes < 1 || saes > CONFIG_MAX_SAES)
+        return err_set(ERR_FORMAT, "%s: the section '%s' is malformed", s->path, SECTION_TRAINER);
+    s->saes = (uint32_t)saes;
+    s->training = (struct provenance_training){
+        .rows = (uint64_t)rows,
+        .planned_rows = (uint64_t)planned_rows,
+        .shuffle_seed = (uint64_t)seed,
+        .known_from_steps = (uint64_t)known,
+        .batch_rows = (uint32_t)batch_rows,
+        .reuse = (uint32_t)reuse,
+        .settings = json_object_get(s->words, "settings"),
+        .changes = json_object_get(s->words, "changes"),
+    };
+    *is_whitened = json_is_true(json_object_get(s->words, "whiten"));
+    return ERR_OK;
 }
 
 static int read_stream(struct saved *s)
@@ -117,11 +125,7 @@ static int read_stream(struct saved *s)
     if (!d->measured)
         return err_set(ERR_FORMAT, "%s: its stream was not measured, so no scale is known",
                        s->path);
-    s->scale = malloc(d->width * sizeof *s->scale);
-    if (!s->scale) return err_set(ERR_NOMEM, "no memory for %u scales", d->width);
-    for (uint32_t h = 0, at = 0; h < d->hooks; h++)
-        for (uint32_t i = 0; i < d->hook[h].width; i++) s->scale[at++] = (float)d->hook[h].scale;
-    return ERR_OK;
+    return plan_scales(d, &s->scale);
 }
 
 static int read_whitening(struct saved *s)
@@ -165,11 +169,17 @@ void saved_close(struct saved *s)
 const char *saved_name(const struct saved *s, uint32_t i)
 {
     static _Thread_local char section[SECTION_SAE_BYTES];
-    json_t *settings = json_array_get(json_object_get(s->settings, "saes"), i);
+    json_t *settings = json_array_get(json_object_get(s->training.settings, "saes"), i);
     const char *name = json_string_value(json_object_get(settings, "name"));
     if (name && name[0] && !strchr(name, '/') && name[0] != '.') return name;
     section_sae(i, section);
     return section;
+}
+
+const char *saved_setting(const struct saved *s, const char *key)
+{
+    return json_string_value(
+        json_object_get(json_object_get(s->training.settings, "trainer"), key));
 }
 
 void saved_names(const struct saved *s, char *out, size_t bytes)

@@ -5,7 +5,7 @@
 
 #include "proto/descriptor.h"
 #include "runtime/options.h"
-#include "sae/whiten.h"
+#include "wiring/provenance.h"
 #include "wiring/sections.h"
 
 #include <jansson.h>
@@ -20,10 +20,9 @@ struct saved { /* all owned */
     float *scale;          /* (width) */
     struct whiten *whiten; /* NULL: rows were only scaled */
     struct pool *pool;
-    uint64_t rows; /* trained on so far */
     uint32_t saes;
-    json_t *words;    /* the section `trainer`: trainer/save.h */
-    json_t *settings; /* of these, trainer/changes.h; NULL: an older build's; borrowed */
+    json_t *words;                       /* the section `trainer`: trainer/save.h */
+    struct provenance_training training; /* what these tell of all SAEs; points into `words` */
 };
 
 /* options->file: a checkpoint, a folder of them (the newest intact one, with a warning on stderr
@@ -37,6 +36,8 @@ void saved_close(struct saved *saved);
 
 /* The configuration's name of SAE i; "sae.0" where an older build kept none. */
 const char *saved_name(const struct saved *saved, uint32_t i);
+/* A word of the trainer's settings ("dataset"); NULL: not told. */
+const char *saved_setting(const struct saved *saved, const char *key);
 /* All of them, divided by commas: out[bytes]. */
 void saved_names(const struct saved *saved, char *out, size_t bytes);
 

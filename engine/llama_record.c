@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/json_put.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -31,12 +32,6 @@ static int keep_record(const char *path, json_t *record)
     return result;
 }
 
-/* JSON knows neither infinity nor NaN: null. */
-static json_t *real(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 int llama_record_verdict(const char *path, struct llama_verdict *v)
 {
     json_t *record = read_record(path);
@@ -60,9 +55,10 @@ int llama_record_keep_verdict(const char *path, const struct llama_verdict *v)
     /* Some of llama.cpp's words may be no UTF-8, and a record of nothing would be made each
      * time. */
     json_t *why = json_string(v->why);
-    return keep_record(path, json_pack("{s:b, s:I, s:o, s:o}", "equal", v->is_equal, "rows",
-                                       (json_int_t)v->rows, "largest_difference", real(v->largest),
-                                       "why", why ? why : json_string("llama.cpp cannot run it")));
+    return keep_record(path,
+                       json_pack("{s:b, s:I, s:o, s:o}", "equal", v->is_equal, "rows",
+                                 (json_int_t)v->rows, "largest_difference", json_finite(v->largest),
+                                 "why", why ? why : json_string("llama.cpp cannot run it")));
 }
 
 int llama_record_fidelity(const char *path, struct llama_fidelity *f)
@@ -82,5 +78,5 @@ int llama_record_fidelity(const char *path, struct llama_fidelity *f)
 int llama_record_keep_fidelity(const char *path, const struct llama_fidelity *f)
 {
     return keep_record(path, json_pack("{s:I, s:o, s:b}", "rows", (json_int_t)f->rows, "fve",
-                                       real(f->fve), "text", f->is_text));
+                                       json_finite(f->fve), "text", f->is_text));
 }

@@ -6,10 +6,10 @@
 #include "runtime/log.h"
 #include "sae/checkpoint.h"
 #include "sae/foretell.h"
-#include "trainer/changes.h"
 #include "trainer/gauges.h"
 #include "trainer/save.h"
 #include "trainer/whitening.h"
+#include "wiring/changes.h"
 
 #include <stdio.h>
 #include <stdlib.h>

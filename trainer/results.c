@@ -3,12 +3,13 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/json_put.h"
 #include "runtime/log.h"
-#include "sae/export/export.h"
-#include "trainer/changes.h"
 #include "trainer/metadata.h"
 #include "trainer/warnings.h"
 #include "trainer/whitening.h"
+#include "wiring/changes.h"
+#include "wiring/provenance.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -17,12 +18,6 @@
 #include <string.h>
 
 enum { COUNT_HISTOGRAM = 64 };
-
-/* JSON knows no infinity. */
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
 
 struct count_totals {
     uint64_t rows;                      /* that have a counter */
@@ -69,18 +64,19 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     evaluation_no_fve(t, i, why, sizeof why);
     json_object_set_new(object, "activation", json_string(sae_arch_name(sae_activation(o))));
     json_object_set_new(object, "k", config_sae_uses(c, "k") ? json_integer(o->k) : json_null());
-    json_object_set_new(object, "lambda", number(config_sae_uses(c, "lambda") ? o->lambda : NAN));
-    json_object_set_new(object, "target_l0", number(o->target_l0 > 0 ? o->target_l0 : NAN));
-    json_object_set_new(object, "lr", number(o->learning_rate));
-    json_object_set_new(object, "decoder_lr_factor", number(o->decoder_lr_factor));
+    json_object_set_new(object, "lambda",
+                        json_finite(config_sae_uses(c, "lambda") ? o->lambda : NAN));
+    json_object_set_new(object, "target_l0", json_finite(o->target_l0 > 0 ? o->target_l0 : NAN));
+    json_object_set_new(object, "lr", json_finite(o->learning_rate));
+    json_object_set_new(object, "decoder_lr_factor", json_finite(o->decoder_lr_factor));
     json_object_set_new(object, "seed", json_integer((json_int_t)o->seed));
-    json_object_set_new(object, "flops", number(p.flops));
-    json_object_set_new(object, "loss", number(p.loss));
-    json_object_set_new(object, "fve", number(p.fve));
+    json_object_set_new(object, "flops", json_finite(p.flops));
+    json_object_set_new(object, "loss", json_finite(p.loss));
+    json_object_set_new(object, "fve", json_finite(p.fve));
     if (why[0]) json_object_set_new(object, "no_fve", json_string(why));
-    json_object_set_new(object, "mse", number(p.mse));
-    json_object_set_new(object, "l0", e->rows ? number(e->l0) : json_null());
-    json_object_set_new(object, "l1", e->rows ? number(e->l1) : json_null());
+    json_object_set_new(object, "mse", json_finite(p.mse));
+    json_object_set_new(object, "l0", e->rows ? json_finite(e->l0) : json_null());
+    json_object_set_new(object, "l1", e->rows ? json_finite(e->l1) : json_null());
     json_object_set_new(object, "dead",
                         isnan(p.dead) ? json_null() : json_integer((json_int_t)p.dead));
     json_object_set_new(object, "dead_window_rows", json_integer((json_int_t)o->dead_window_rows));
@@ -112,33 +108,16 @@ static void remarks(const struct training *t, uint32_t i, json_t *object)
     json_object_set_new(object, "changes", changes_of(t->changes, (int)i));
 }
 
-/* names[DESCRIPTOR_MAX_HOOKS] is filled, and must live as long as the options. */
-static struct export_options export_options_of(const struct training *t, uint32_t i,
-                                               const char **names, json_t *metadata)
-{
-    const char *told = t->config->stream.model_name;
-    const struct descriptor *d = &t->plan.descriptor;
-    int transcoder = t->plan.sae[i].arch == SAE_TRANSCODER;
-    for (uint32_t h = 0; h < d->hooks; h++) names[h] = d->hook[h].name;
-    return (struct export_options){
-        .scale = t->plan.scale,
-        .whiten = t->whiten,
-        .model_name = told[0] ? told : d->model,
-        .hook_name = d->hooks == 1 || transcoder ? d->hook[0].name : NULL,
-        .hook_name_out = transcoder ? d->hook[1].name : NULL,
-        .hook_names = names,
-        .context_tokens = d->context_tokens,
-        .prepends_bos = d->prepends_bos,
-        .metadata = metadata,
-    };
-}
-
 /* One layout into DIR/export/NAME/LAYOUT; its place and the lines that load it into `list`. */
 static int export_one(const struct training *t, uint32_t i, const char *layout, json_t *metadata,
                       json_t *list)
 {
     const char *names[DESCRIPTOR_MAX_HOOKS];
-    struct export_options options = export_options_of(t, i, names, metadata);
+    struct export_options options = provenance_export(&t->plan.descriptor, t->plan.sae[i].arch,
+                                                      t->config->stream.model_name, names);
+    options.scale = t->plan.scale;
+    options.whiten = t->whiten;
+    options.metadata = metadata;
     char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
     snprintf(folder, sizeof folder, "%s/export/%s/%s", t->dir, t->config->trainer.saes[i].name,
              layout);
@@ -196,9 +175,9 @@ static json_t *shuffle(const struct training *t)
     json_t *object = json_object();
     double pairs = t->shuffle_ideal_pairs, entropy = t->shuffle_ideal_entropy;
     if (pairs > 0)
-        json_object_set_new(object, "same_sequence_ratio", number(t->shuffle_pairs / pairs));
+        json_object_set_new(object, "same_sequence_ratio", json_finite(t->shuffle_pairs / pairs));
     if (entropy > 0)
-        json_object_set_new(object, "entropy_ratio", number(t->shuffle_entropy / entropy));
+        json_object_set_new(object, "entropy_ratio", json_finite(t->shuffle_entropy / entropy));
     return object;
 }
 

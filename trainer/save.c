@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "sae/checkpoint.h"
-#include "trainer/changes.h"
+#include "wiring/changes.h"
 #include "wiring/sections.h"
 
 #include <inttypes.h>

@@ -6,9 +6,9 @@
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "sae/checkpoint.h"
-#include "trainer/changes.h"
 #include "trainer/gauges.h"
 #include "trainer/save.h"
+#include "wiring/changes.h"
 
 #include <errno.h>
 #include <stdio.h>

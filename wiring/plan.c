@@ -5,19 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+int plan_scales(const struct descriptor *d, float **scale)
+{
+    float *s = malloc(d->width * sizeof *s);
+    if (!s) return err_set(ERR_NOMEM, "no memory for the input scale");
+    for (uint32_t h = 0, at = 0; h < d->hooks; h++)
+        for (uint32_t i = 0; i < d->hook[h].width; i++) s[at++] = (float)d->hook[h].scale;
+    *scale = s;
+    return ERR_OK;
+}
+
 static int scales(struct plan *p)
 {
     const struct descriptor *d = &p->descriptor;
-    p->scale = malloc(d->width * sizeof *p->scale);
+    p->width = d->width;
+    int result = plan_scales(d, &p->scale);
+    if (result != ERR_OK) return result;
     p->mean = malloc(d->width * sizeof *p->mean);
-    if (!p->scale || !p->mean) return err_set(ERR_NOMEM, "no memory for the input scale");
-    uint32_t at = 0;
-    for (uint32_t h = 0; h < d->hooks; h++) {
-        for (uint32_t i = 0; i < d->hook[h].width; i++, at++) {
-            p->scale[at] = (float)d->hook[h].scale;
-            p->mean[at] = d->mean[at] * p->scale[at];
-        }
-    }
+    if (!p->mean) return err_set(ERR_NOMEM, "no memory for the input scale");
+    for (uint32_t i = 0; i < d->width; i++) p->mean[i] = d->mean[i] * p->scale[i];
     return ERR_OK;
 }
 

@@ -55,6 +55,8 @@ void plan_go_on(struct plan *plan, const struct plan_before *before, uint64_t st
  * is 12 F D; a transcoder F (in + out), and its skip in x out. It is what dense products would
  * take, though ours leave most of it out. 0 for `count`. */
 double plan_flops_a_row(const struct sae_options *options);
+/* Each dimension's hook's scale: (width); the caller frees. ERR_NOMEM. */
+int plan_scales(const struct descriptor *descriptor, float **scale);
 void plan_free(struct plan *plan);
 
 #endif

@@ -1,41 +1,22 @@
 #include "wiring/provenance.h"
 
+#include "base/json_put.h"
 #include "base/row.h"
+#include "wiring/changes.h"
 
 #include <math.h>
-
-static void put(json_t *object, const char *key, json_t *value)
-{
-    json_object_set_new(object, key, value);
-}
-
-/* JSON knows no infinity; null: not known. */
-static void put_number(json_t *object, const char *key, double x)
-{
-    put(object, key, isfinite(x) ? json_real(x) : json_null());
-}
-
-static void put_count(json_t *object, const char *key, uint64_t n)
-{
-    put(object, key, json_integer((json_int_t)n));
-}
-
-static void put_text(json_t *object, const char *key, const char *text)
-{
-    json_t *string = text && text[0] ? json_string(text) : NULL;
-    put(object, key, string ? string : json_null());
-}
 
 static json_t *hooks(const struct descriptor *d)
 {
     json_t *list = json_array();
     for (uint32_t h = 0; h < d->hooks; h++) {
         json_t *hook = json_object();
-        put_text(hook, "name", d->hook[h].name);
-        put_count(hook, "width", d->hook[h].width);
-        put_number(hook, "folded_scale", d->hook[h].scale);
-        put_number(hook, "norm_median", d->hook[h].norm_median);
-        put_number(hook, "norm_limit", d->hook[h].norm_limit > 0 ? d->hook[h].norm_limit : NAN);
+        json_put_text(hook, "name", d->hook[h].name);
+        json_put_count(hook, "width", d->hook[h].width);
+        json_put_number(hook, "folded_scale", d->hook[h].scale);
+        json_put_number(hook, "norm_median", d->hook[h].norm_median);
+        json_put_number(hook, "norm_limit",
+                        d->hook[h].norm_limit > 0 ? d->hook[h].norm_limit : NAN);
         json_array_append_new(list, hook);
     }
     return list;
@@ -49,20 +30,58 @@ static const char *dtype_text(uint8_t dtype)
 
 void provenance_put(json_t *m, const struct descriptor *d, const char *dataset)
 {
-    put_text(m, "sluice_version", SLUICE_VERSION);
-    put_text(m, "stream", d->stream);
-    put_text(m, "dataset_path", dataset);
-    put_text(m, "model_file", d->model);
-    put_text(m, "engine", d->engine);
-    put_text(m, "model_precision", d->precision);
-    put_text(m, "model_source_precision", d->source_precision);
-    put(m, "model_layers_kept", d->layers_kept ? json_integer(d->layers_kept) : json_null());
-    put_number(m, "model_prepared_fve", d->prepared_fve != 0 ? d->prepared_fve : NAN);
-    put_text(m, "row_dtype", dtype_text(d->dtype));
-    put(m, "hooks", hooks(d));
-    put_number(m, "max_norm_ratio", d->max_norm_ratio > 0 ? d->max_norm_ratio : NAN);
-    put(m, "keeps_special_tokens", json_boolean(d->keep_special));
-    put(m, "keeps_first_tokens", json_boolean(d->keep_sinks));
-    put(m, "sheds_under_load", json_boolean(d->shed));
-    put_count(m, "held_out_one_in", d->held_out_one_in);
+    json_put_text(m, "sluice_version", SLUICE_VERSION);
+    json_put_text(m, "stream", d->stream);
+    json_put_text(m, "dataset_path", dataset);
+    json_put_text(m, "model_file", d->model);
+    json_put_text(m, "engine", d->engine);
+    json_put_text(m, "model_precision", d->precision);
+    json_put_text(m, "model_source_precision", d->source_precision);
+    json_put(m, "model_layers_kept", d->layers_kept ? json_integer(d->layers_kept) : json_null());
+    json_put_number(m, "model_prepared_fve", d->prepared_fve != 0 ? d->prepared_fve : NAN);
+    json_put_text(m, "row_dtype", dtype_text(d->dtype));
+    json_put(m, "hooks", hooks(d));
+    json_put_number(m, "max_norm_ratio", d->max_norm_ratio > 0 ? d->max_norm_ratio : NAN);
+    json_put(m, "keeps_special_tokens", json_boolean(d->keep_special));
+    json_put(m, "keeps_first_tokens", json_boolean(d->keep_sinks));
+    json_put(m, "sheds_under_load", json_boolean(d->shed));
+    json_put_count(m, "held_out_one_in", d->held_out_one_in);
+}
+
+void provenance_put_training(json_t *m, const struct provenance_training *t, uint32_t i)
+{
+    const struct sae_options *o = t->options;
+    json_t *changes = changes_of(t->changes, CHANGES_OF_TRAINER),
+           *own = changes_of(t->changes, (int)i);
+    json_put_text(m, "training_architecture", sae_arch_name(o->arch));
+    json_put_text(m, "training_activation", sae_arch_name(sae_activation(o)));
+    json_put_count(m, "training_tokens", t->rows);
+    json_put_count(m, "training_reuse", t->reuse);
+    json_put_count(m, "training_planned_tokens", t->planned_rows);
+    json_put_count(m, "training_steps", t->steps);
+    json_put_count(m, "training_skipped_steps", t->skipped);
+    json_put_count(m, "training_batch_rows", t->batch_rows);
+    json_put_count(m, "training_seed", o->seed);
+    json_put_count(m, "training_shuffle_seed", t->shuffle_seed);
+    json_put(m, "training_settings",
+             json_deep_copy(json_array_get(json_object_get(t->settings, "saes"), i)));
+    json_array_extend(changes, own);
+    json_decref(own);
+    json_put(m, "training_changes", changes);
+    json_put_count(m, "training_changes_known_from_step", t->known_from_steps);
+}
+
+struct export_options provenance_export(const struct descriptor *d, enum sae_arch arch,
+                                        const char *model_name, const char **names)
+{
+    int transcoder = arch == SAE_TRANSCODER;
+    for (uint32_t h = 0; h < d->hooks; h++) names[h] = d->hook[h].name;
+    return (struct export_options){
+        .model_name = model_name && model_name[0] ? model_name : d->model,
+        .hook_name = d->hooks == 1 || transcoder ? names[0] : NULL,
+        .hook_name_out = transcoder ? names[1] : NULL,
+        .hook_names = names,
+        .context_tokens = d->context_tokens,
+        .prepends_bos = d->prepends_bos,
+    };
 }

@@ -1,14 +1,34 @@
-/* Where an SAE's rows came from, as an export's metadata tells it: stream, model, hooks, what was
- * left out, and the build that tells it. docs/EXPORTS.md lists the keys. */
+/*
+ * Where an SAE comes from, as an export tells it: its stream, how it was trained, and the names that
+ * a loader needs. A trainer tells it of itself, `sluice export` of a checkpoint; docs/EXPORTS.md lists
+ * the keys. What is not known is null.
+ */
 #ifndef SLUICE_WIRING_PROVENANCE_H
 #define SLUICE_WIRING_PROVENANCE_H
 
 #include "proto/descriptor.h"
+#include "sae/export/export.h"
 
 #include <jansson.h>
 
-/* Put it into `m`; null where something is not known. `dataset`: as the configuration has it; NULL
- * or "": not told. */
+/* Of the rows: stream, model, hooks, what was left out, and the build that tells it. `dataset`: as
+ * the configuration has it; NULL or "": not told. */
 void provenance_put(json_t *m, const struct descriptor *d, const char *dataset);
+
+struct provenance_training { /* all borrowed */
+    const struct sae_options *options;
+    uint64_t rows, planned_rows, steps, skipped, shuffle_seed;
+    uint64_t known_from_steps; /* changes before it are not known */
+    uint32_t batch_rows, reuse;
+    const json_t *settings, *changes; /* changes.h; NULL: none are known */
+};
+/* Of the training of SAE i. */
+void provenance_put_training(json_t *m, const struct provenance_training *training, uint32_t i);
+
+/* What an export of such an SAE is told, but scale, whitening and metadata. `model_name`: as
+ * provenance_put()'s dataset; names[DESCRIPTOR_MAX_HOOKS] is filled, and must live as long as the
+ * options, as must the descriptor. */
+struct export_options provenance_export(const struct descriptor *d, enum sae_arch arch,
+                                        const char *model_name, const char **names);
 
 #endif

@@ -1,6 +1,6 @@
 /* Settings that a resume changed: told as they were, over several resumes, through checkpoints of
  * this build and of older ones, and counted on with the right number of steps. */
-#include "trainer/changes.h"
+#include "wiring/changes.h"
 
 #include "base/err.h"
 #include "base/fileio.h"

@@ -1,21 +1,12 @@
-#include "trainer/changes.h"
+#include "wiring/changes.h"
 
 #include "base/err.h"
+#include "base/json_put.h"
 #include "runtime/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void put(json_t *object, const char *key, json_t *value)
-{
-    json_object_set_new(object, key, value);
-}
-
-static void put_count(json_t *object, const char *key, uint64_t n)
-{
-    put(object, key, json_integer((json_int_t)n));
-}
 
 /* What sae_load() lets differ, as far as it means something to the architecture. */
 static json_t *settings_of_sae(const struct sae_options *o)
@@ -23,22 +14,22 @@ static json_t *settings_of_sae(const struct sae_options *o)
     json_t *s = json_object();
     enum sae_arch kind = sae_activation(o);
     if (kind == SAE_COUNT) return s;
-    put(s, "lr", json_real(o->learning_rate));
-    put(s, "decoder_lr_factor", json_real(o->decoder_lr_factor));
-    put(s, "warmup", json_real(o->warmup));
-    put(s, "decay", json_real(o->decay));
-    put(s, "clip_norm", json_real(o->clip_norm));
-    put_count(s, "dead_window_rows", o->dead_window_rows);
+    json_put(s, "lr", json_real(o->learning_rate));
+    json_put(s, "decoder_lr_factor", json_real(o->decoder_lr_factor));
+    json_put(s, "warmup", json_real(o->warmup));
+    json_put(s, "decay", json_real(o->decay));
+    json_put(s, "clip_norm", json_real(o->clip_norm));
+    json_put_count(s, "dead_window_rows", o->dead_window_rows);
     if (sae_keeps_largest(o)) {
-        put(s, "aux_coefficient", json_real(o->aux_coefficient));
+        json_put(s, "aux_coefficient", json_real(o->aux_coefficient));
         return s;
     }
-    put(s, "lambda", json_real(o->lambda));
-    put(s, "lambda_ramp", json_real(o->lambda_ramp));
-    put(s, "target_l0", json_real(o->target_l0));
+    json_put(s, "lambda", json_real(o->lambda));
+    json_put(s, "lambda_ramp", json_real(o->lambda_ramp));
+    json_put(s, "target_l0", json_real(o->target_l0));
     if (kind != SAE_JUMPRELU) return s;
-    put(s, "bandwidth", json_real(o->bandwidth));
-    put(s, "pre_act_coefficient", json_real(o->pre_act_coefficient));
+    json_put(s, "bandwidth", json_real(o->bandwidth));
+    json_put(s, "pre_act_coefficient", json_real(o->pre_act_coefficient));
     return s;
 }
 
@@ -46,7 +37,7 @@ json_t *changes_settings_of(const struct sae_options *options, uint32_t count)
 {
     json_t *saes = json_array(), *trainer = json_object();
     for (uint32_t i = 0; i < count; i++) json_array_append_new(saes, settings_of_sae(&options[i]));
-    if (count > 0) put_count(trainer, "batch_rows", options[0].batch_rows);
+    if (count > 0) json_put_count(trainer, "batch_rows", options[0].batch_rows);
     return json_pack("{s:o, s:o}", "trainer", trainer, "saes", saes);
 }
 
@@ -60,18 +51,19 @@ int changes_settings(const struct config *config, const struct plan *plan, const
         json_decref(all);
         return err_set(ERR_NOMEM, "no memory for the settings");
     }
-    put_count(trainer, "batch_rows", plan->batch_rows);
-    put_count(trainer, "planned_rows", plan->planned_rows);
-    put_count(trainer, "stop_rows", c->stop_rows);
-    put_count(trainer, "min_rows", c->min_rows);
-    put_count(trainer, "active_size", c->active_bytes);
-    put_count(trainer, "eval_rows", c->eval_rows);
-    put(trainer, "kernels", json_string(kernels));
-    put(trainer, "sluice_version", json_string(SLUICE_VERSION));
-    put(trainer, "model_name", json_string(config->stream.model_name));
-    put(trainer, "dataset", json_string(config->stream.dataset));
+    json_put_count(trainer, "batch_rows", plan->batch_rows);
+    json_put_count(trainer, "planned_rows", plan->planned_rows);
+    json_put_count(trainer, "stop_rows", c->stop_rows);
+    json_put_count(trainer, "min_rows", c->min_rows);
+    json_put_count(trainer, "active_size", c->active_bytes);
+    json_put_count(trainer, "eval_rows", c->eval_rows);
+    json_put(trainer, "kernels", json_string(kernels));
+    json_put(trainer, "sluice_version", json_string(SLUICE_VERSION));
+    json_put(trainer, "model_name", json_string(config->stream.model_name));
+    json_put(trainer, "dataset", json_string(config->stream.dataset));
     for (uint32_t i = 0; i < plan->saes; i++)
-        put(json_array_get(json_object_get(all, "saes"), i), "name", json_string(c->saes[i].name));
+        json_put(json_array_get(json_object_get(all, "saes"), i), "name",
+                 json_string(c->saes[i].name));
     *settings = all;
     return ERR_OK;
 }

@@ -8,8 +8,8 @@
  * the trainer's, "key", "from_step", "from_rows", "old", "new"}: `new` holds for the steps made
  * after from_step, when from_rows rows had been trained on. Changes are in order of from_step.
  */
-#ifndef SLUICE_TRAINER_CHANGES_H
-#define SLUICE_TRAINER_CHANGES_H
+#ifndef SLUICE_WIRING_CHANGES_H
+#define SLUICE_WIRING_CHANGES_H
 
 #include "wiring/plan.h"
 
