@@ -21,6 +21,8 @@ void encoder_init(struct encoder *e, const struct sae_options *o, const struct k
     e->target_at = o->width - e->width;
     e->hooks = e->arch->by_hook ? o->hooks : 1;
     e->features = o->features;
+    e->layers = sae_layers(o);
+    e->layer_features = e->features / e->layers;
     e->subtracts = e->arch->centred;
 }
 
@@ -30,7 +32,7 @@ static void lay_scratch(struct encoder *e, struct encode_scratch *s, struct aren
     laid.block = arena_take(batch, (size_t)BLOCK_ROWS * BLOCK_FEATURES, sizeof *laid.block);
     collector_lay(&laid.active, e->room.keep, e->room.active_limit, batch);
     if (e->room.keep) {
-        exact_lay(&laid.exact, e->features, laid.active.stride, batch);
+        exact_lay(&laid.exact, e->features, e->layer_features, laid.active.stride, batch);
         screen_rows_lay(&laid.screened, &e->screen, batch);
     }
     if (s) *s = laid;
@@ -51,7 +53,8 @@ void encoder_lay(struct encoder *e, uint32_t threads, struct arena *own, struct 
     e->row_l1 = arena_take(batch, rows, sizeof *e->row_l1);
     e->row_l0 = arena_take(batch, rows, sizeof *e->row_l0);
     row_lists_lay(&e->active, (uint32_t)rows, (uint32_t)e->room.active, batch);
-    if (e->room.keep) screen_lay(&e->screen, e->width_in, e->features, screen_best(), batch);
+    const struct screen_kernels *screen = e->layers == 1 ? screen_best() : NULL;
+    if (e->room.keep) screen_lay(&e->screen, e->width_in, e->features, screen, batch);
     for (uint32_t t = 0; t < threads; t++)
         lay_scratch(e, e->scratch ? &e->scratch[t] : NULL, batch);
 }

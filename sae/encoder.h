@@ -34,7 +34,10 @@ struct encoder {
     const struct sae_options *options; /* the SAE's, or own_options */
     struct arch_room room;
     uint32_t width, features; /* D: of what comes out, F */
-    uint32_t width_in;        /* D_in: of what the encoder sees; D but for a transcoder */
+    uint32_t width_in;        /* D_in: of what the encoder sees; D but for a transcoder or clt */
+    uint32_t layers;          /* clt: a feature sees its own layer's part of the input, and writes
+                               * its own and later ones' parts of D; others: 1 */
+    uint32_t layer_features;  /* F / layers */
     uint32_t row_width;       /* from one row of x to the next */
     uint32_t target_at;       /* where in a row begins what is to come out */
     uint32_t hooks;           /* by_hook: parts of a direction, each with a norm; 1 elsewhere */
@@ -50,7 +53,7 @@ struct encoder {
     uint32_t rows, block_rows;
     const float *x;     /* (rows, row_width) */
     float *centred;     /* (B, D): x - b_dec, x here and below: what is to come out */
-    const float *input; /* (rows, D_in): what the encoder sees, input_stride apart */
+    const float *input; /* (rows, layers D_in): what the encoder sees, input_stride apart */
     uint32_t input_stride;
     double *row_l1, *row_l0; /* (B) */
     struct row_lists active;
@@ -98,6 +101,17 @@ void encoder_decode(struct encoder *e, const float *x, const struct pairs *pairs
 struct sae_parameters encoder_parameters(const struct encoder *e);
 
 /* For the files of this folder. */
+
+/* Where in the input the values begin that feature f sees; where in D those that it writes. */
+static inline uint32_t encoder_input_at(const struct encoder *e, uint32_t f)
+{
+    return f / e->layer_features * e->width_in;
+}
+
+static inline uint32_t encoder_output_at(const struct encoder *e, uint32_t f)
+{
+    return f / e->layer_features * (e->width / e->layers);
+}
 
 /* Facts and kernels; nothing is allocated. The options must live as long. */
 void encoder_init(struct encoder *e, const struct sae_options *options,

@@ -26,8 +26,7 @@ int sae_arch_by_name(const char *name)
     return -1;
 }
 
-/* Whether it is a shape on several hooks, transcoder or crosscoder, with an activation of its
- * own. */
+/* Whether it is a shape on several hooks, such as a transcoder, with an activation of its own. */
 static int sae_arch_of_hooks(enum sae_arch arch)
 {
     return (archs[arch].uses & SAE_ACTIVATION) != 0;
@@ -62,7 +61,8 @@ int sae_arch_uses(enum sae_arch arch, enum sae_arch activation, const char *key)
         {"pre_act_coefficient", SAE_JUMPS},
     };
     unsigned uses = archs[arch].uses, use = SAE_TRAINS;
-    if (uses & SAE_ACTIVATION) uses |= archs[activation].uses & (SAE_LARGEST | SAE_LAMBDA);
+    if (uses & SAE_ACTIVATION)
+        uses |= archs[activation].uses & (SAE_LARGEST | SAE_LAMBDA | SAE_JUMPS);
     if (strcmp(key, "arch") == 0 || strcmp(key, "name") == 0) return 1;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strcmp(keys[i].key, key) == 0) use = keys[i].use;
@@ -129,12 +129,18 @@ static int below(const char *name, double value, double least, double bound)
                    bound);
 }
 
+/* Whether what goes in and what is to come out lie side by side in a row. */
+static int has_two_sides(const struct sae_options *o)
+{
+    return (archs[o->arch].uses & (SAE_SKIP | SAE_LAYERS)) != 0;
+}
+
 int sae_options_check_rows(const struct sae_options *o)
 {
     if ((unsigned)o->arch >= SAE_ARCHS)
         return err_set(ERR_USAGE, "unknown architecture %d", o->arch);
     int result = in_range("width", o->width, 1, SAE_MAX_WIDTH);
-    if (result == ERR_OK && archs[o->arch].uses & SAE_SKIP)
+    if (result == ERR_OK && has_two_sides(o))
         result = in_range("width_in", o->width_in, 1, o->width - 1);
     if (result == ERR_OK) result = in_range("batch_rows", o->batch_rows, 1, SAE_MAX_BATCH_ROWS);
     if (result == ERR_OK && !o->pool) result = in_range("threads", o->threads, 1, SAE_MAX_THREADS);
@@ -180,19 +186,25 @@ int sae_keeps_largest(const struct sae_options *o)
     return sae_arch_keeps_largest(sae_activation(o));
 }
 
+uint32_t sae_layers(const struct sae_options *o)
+{
+    return archs[o->arch].uses & SAE_LAYERS ? o->hooks : 1;
+}
+
 uint32_t sae_in_width(const struct sae_options *o)
 {
-    return archs[o->arch].uses & SAE_SKIP ? o->width_in : o->width;
+    return has_two_sides(o) ? o->width_in / sae_layers(o) : o->width;
 }
 
 uint32_t sae_out_width(const struct sae_options *o)
 {
-    return archs[o->arch].uses & SAE_SKIP ? o->width - o->width_in : o->width;
+    return has_two_sides(o) ? o->width - o->width_in : o->width;
 }
 
 uint64_t sae_weights(const struct sae_options *o)
 {
-    uint64_t in = sae_in_width(o), out = sae_out_width(o);
-    return archs[o->arch].uses & SAE_TRAINS ? o->features * (in + out) + (o->skip ? in * out : 0)
-                                            : 0;
+    uint64_t in = sae_in_width(o), out = sae_out_width(o), layers = sae_layers(o);
+    uint64_t written = out * (layers + 1) / (2 * layers); /* by a feature, in the mean */
+    if (!(archs[o->arch].uses & SAE_TRAINS)) return 0;
+    return o->features * (in + written) + (o->skip ? in * out : 0);
 }

@@ -20,38 +20,43 @@
  *   beta1        of Adam
  *   levels       nested prefixes
  */
-#define SAE_ARCH_TABLE(ARCH)                                                                         \
-    /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */                           \
-    ARCH(SAE_L1, l1, .uses = SAE_TRAINS | SAE_LAMBDA, .activation = SAE_L1, .rate = 5e-5,            \
-         .decoder = 1, .lambda = 5, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                         \
-    /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */                        \
-    ARCH(SAE_TOPK, topk, .uses = SAE_TRAINS | SAE_LARGEST, .activation = SAE_TOPK, .rate = 0,        \
-         .decoder = 3, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                                      \
-    /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */                   \
-    ARCH(SAE_BATCHTOPK, batchtopk, .uses = SAE_TRAINS | SAE_LARGEST, .activation = SAE_BATCHTOPK,    \
-         .rate = 0, .decoder = 3, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                           \
+#define SAE_ARCH_TABLE(ARCH)                                                                          \
+    /* ReLU and a penalty on f_i ||W_dec,i||: "Scaling Monosemanticity" */                            \
+    ARCH(SAE_L1, l1, .uses = SAE_TRAINS | SAE_LAMBDA, .activation = SAE_L1, .rate = 5e-5,             \
+         .decoder = 1, .lambda = 5, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                          \
+    /* the K largest, AuxK for the dead: Gao et al. 2024, arXiv 2406.04093 */                         \
+    ARCH(SAE_TOPK, topk, .uses = SAE_TRAINS | SAE_LARGEST, .activation = SAE_TOPK, .rate = 0,         \
+         .decoder = 3, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                                       \
+    /* the K B largest of a whole batch: Bussmann et al. 2024, arXiv 2412.06410 */                    \
+    ARCH(SAE_BATCHTOPK, batchtopk, .uses = SAE_TRAINS | SAE_LARGEST, .activation = SAE_BATCHTOPK,     \
+         .rate = 0, .decoder = 3, .ramp = 0.05, .beta1 = 0.9, .levels = 1)                            \
     /* the same, and nested prefixes of the features reconstruct as well: Bussmann et al. 2025,    \
-     * arXiv 2503.17547 */ \
-    ARCH(SAE_MATRYOSHKA, matryoshka, .uses = SAE_TRAINS | SAE_LARGEST | SAE_LEVELS,                  \
-         .activation = SAE_MATRYOSHKA, .rate = 0, .decoder = 3, .ramp = 0.05, .beta1 = 0.9,          \
-         .levels = 5)                                                                                \
-    /* a threshold learned for each feature: Anthropic's update of January 2025 */                   \
-    ARCH(SAE_JUMPRELU, jumprelu, .uses = SAE_TRAINS | SAE_LAMBDA | SAE_JUMPS,                        \
-         .activation = SAE_JUMPRELU, .rate = 2e-4, .decoder = 1, .lambda = 10, .ramp = 1,            \
-         .beta1 = 0.9, .levels = 1)                                                                  \
-    /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */                    \
-    ARCH(SAE_GATED, gated, .uses = SAE_TRAINS | SAE_LAMBDA, .activation = SAE_GATED, .rate = 3e-4,   \
-         .decoder = 1, .lambda = 5, .ramp = 0.05, .beta1 = 0, .levels = 1)                           \
+     * arXiv 2503.17547 */  \
+    ARCH(SAE_MATRYOSHKA, matryoshka, .uses = SAE_TRAINS | SAE_LARGEST | SAE_LEVELS,                   \
+         .activation = SAE_MATRYOSHKA, .rate = 0, .decoder = 3, .ramp = 0.05, .beta1 = 0.9,           \
+         .levels = 5)                                                                                 \
+    /* a threshold learned for each feature: Anthropic's update of January 2025 */                    \
+    ARCH(SAE_JUMPRELU, jumprelu, .uses = SAE_TRAINS | SAE_LAMBDA | SAE_JUMPS,                         \
+         .activation = SAE_JUMPRELU, .rate = 2e-4, .decoder = 1, .lambda = 10, .ramp = 1,             \
+         .beta1 = 0.9, .levels = 1)                                                                   \
+    /* whether and how much apart: Rajamanoharan et al. 2024, arXiv 2404.16014 */                     \
+    ARCH(SAE_GATED, gated, .uses = SAE_TRAINS | SAE_LAMBDA, .activation = SAE_GATED, .rate = 3e-4,    \
+         .decoder = 1, .lambda = 5, .ramp = 0.05, .beta1 = 0, .levels = 1)                            \
     /* one hook's rows from another's: Dunefsky et al. 2024, arXiv 2406.11944; as any of l1, topk, \
-     * batchtopk. Its decoder starts at zero and keeps no norm, so its rate is the encoder's. */ \
-    ARCH(SAE_TRANSCODER, transcoder, .uses = SAE_TRAINS | SAE_ACTIVATION | SAE_SKIP,                 \
-         .activation = SAE_TOPK, .rate = 0, .decoder = 1, .ramp = 0.05, .beta1 = 0.9, .levels = 1)   \
+     * batchtopk. Its decoder starts at zero and keeps no norm, so its rate is the encoder's. */  \
+    ARCH(SAE_TRANSCODER, transcoder, .uses = SAE_TRAINS | SAE_ACTIVATION | SAE_SKIP,                  \
+         .activation = SAE_TOPK, .rate = 0, .decoder = 1, .ramp = 0.05, .beta1 = 0.9, .levels = 1)    \
     /* several hooks' rows by the same features: Lindsey et al. 2024, "Sparse Crosscoders for      \
-     * Cross-Layer Features and Model Diffing"; as any of the same */ \
-    ARCH(SAE_CROSSCODER, crosscoder, .uses = SAE_TRAINS | SAE_ACTIVATION, .activation = SAE_L1,      \
-         .rate = 5e-5, .decoder = 0, .lambda = 5, .ramp = 0.05, .beta1 = 0.9, .levels = 1)           \
-    /* one counter per row, keyed by (sequence, position): tests of exactly-once */                  \
-    ARCH(SAE_COUNT, count, .uses = 0, .activation = SAE_COUNT, .rate = 1e-3, .decoder = 1,           \
+     * Cross-Layer Features and Model Diffing"; as any of the same */  \
+    ARCH(SAE_CROSSCODER, crosscoder, .uses = SAE_TRAINS | SAE_ACTIVATION, .activation = SAE_L1,       \
+         .rate = 5e-5, .decoder = 0, .lambda = 5, .ramp = 0.05, .beta1 = 0.9, .levels = 1)            \
+    /* cross-layer transcoder, a feature reads one layer and writes that and all later ones:        \
+     * Ameisen et al. 2025, "Circuit Tracing"; as any of jumprelu, batchtopk */ \
+    ARCH(SAE_CLT, clt, .uses = SAE_TRAINS | SAE_ACTIVATION | SAE_LAYERS,                              \
+         .activation = SAE_JUMPRELU, .rate = 2e-4, .decoder = 1, .lambda = 10, .ramp = 1,             \
+         .beta1 = 0.9, .levels = 1)                                                                   \
+    /* one counter per row, keyed by (sequence, position): tests of exactly-once */                   \
+    ARCH(SAE_COUNT, count, .uses = 0, .activation = SAE_COUNT, .rate = 1e-3, .decoder = 1,            \
          .ramp = 0.05, .beta1 = 0.9, .levels = 1)
 
 /* Keys of the configuration that not every architecture has. */
@@ -63,6 +68,7 @@ enum sae_key {
     SAE_LEVELS = 16,     /* levels */
     SAE_ACTIVATION = 32, /* activation: a shape on several hooks */
     SAE_SKIP = 64,       /* skip: one hook goes in, another comes out */
+    SAE_LAYERS = 128,    /* none: of each layer one hook goes in, another comes out */
 };
 
 #define SAE_ARCH_CONSTANT(constant, ...) constant,
@@ -72,8 +78,8 @@ enum sae_arch { SAE_ARCH_TABLE(SAE_ARCH_CONSTANT) SAE_ARCHS /* how many there ar
 /* "l1", "topk", ..., "unknown"; and back: -1 if there is none of that name. */
 const char *sae_arch_name(enum sae_arch arch);
 int sae_arch_by_name(const char *name);
-/* What a transcoder's (topk) or crosscoder's (l1) features are like unless told otherwise; of the
- * others, the architecture itself. Whose defaults are asked for below. */
+/* What a transcoder's (topk), crosscoder's (l1) or clt's (jumprelu) features are like unless told
+ * otherwise; of the others, the architecture itself. Whose defaults are asked for below. */
 enum sae_arch sae_arch_activation(enum sae_arch arch);
 /* Whether it is topk, batchtopk or matryoshka: features compete for places, and AuxK revives the
  * dead. */
@@ -106,12 +112,14 @@ struct sae_workspace;
 
 struct sae_options {
     enum sae_arch arch;
-    enum sae_arch activation; /* transcoder, crosscoder: SAE_L1, SAE_TOPK or SAE_BATCHTOPK */
-    uint32_t width;     /* of a row: D, but transcoder: of what goes in and what is to come out */
-    uint32_t width_in;  /* transcoder: of what goes in, a row's first values; others: 0 */
-    uint32_t hooks;     /* crosscoder: hooks of one width that a row is made of; others: 1 */
+    enum sae_arch activation; /* transcoder, crosscoder: SAE_L1, SAE_TOPK or SAE_BATCHTOPK; clt:
+                               * SAE_JUMPRELU or SAE_BATCHTOPK */
+    uint32_t width; /* of a row: D, but transcoder, clt: of what goes in and what is to come out */
+    uint32_t width_in;  /* transcoder, clt: of what goes in, a row's first values; others: 0 */
+    uint32_t hooks;     /* crosscoder: hooks of one width that a row is made of; clt: layers, whose
+                        * inputs a row has in order, then their outputs; others: 1 */
     uint32_t skip;      /* transcoder: 1: a linear map of what goes in is added to what comes out */
-    uint32_t features;  /* F */
+    uint32_t features;  /* F; clt: of all layers, the same number of each, layer by layer */
     uint32_t k;         /* topk: active features a row; batchtopk, matryoshka: on average */
     uint32_t levels;    /* matryoshka: nested prefixes, each half of the next; the last is F */
     double lambda;      /* l1, jumprelu, gated: sparsity coefficient at full strength */
@@ -147,7 +155,8 @@ struct sae_options {
  * gated: lambda 5 over 5 %, rate 3e-4, beta1 0 as published; transcoder: activation topk and its
  * rate, no skip (width_in is the caller's to set); crosscoder: activation l1, its lambda and rate
  * (hooks is the caller's to set; who sets another activation sets learning_rate and
- * decoder_lr_factor too); all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of
+ * decoder_lr_factor too); clt: activation, lambda and rate of jumprelu (width_in and hooks are the
+ * caller's to set); all: else Adam 0.9/0.999/1e-8, clipped to 1, decay over 20 %, batches of
  * 4,096, one thread, window 1e7 rows. */
 void sae_options_default(enum sae_arch arch, struct sae_options *options);
 
@@ -159,13 +168,17 @@ int sae_options_check(const struct sae_options *options);
 /* Whether it is topk, batchtopk or matryoshka: features compete for places, and AuxK revives the
  * dead. */
 int sae_keeps_largest(const struct sae_options *options);
-/* What a transcoder's or crosscoder's features are like; of the others, the architecture itself. */
+/* What a transcoder's, crosscoder's or clt's features are like; of the others, the architecture itself. */
 enum sae_arch sae_activation(const struct sae_options *options);
-/* Values of a row that the encoder sees: width, but width_in of a transcoder. */
+/* Layers of a clt; of the others 1. */
+uint32_t sae_layers(const struct sae_options *options);
+/* Values of a row that a feature's encoder sees: width, but width_in of a transcoder, and of a clt
+ * one layer's. */
 uint32_t sae_in_width(const struct sae_options *options);
-/* Values that a row is reconstructed by: width, but width - width_in of a transcoder. */
+/* Values that a row is reconstructed by: width, but width - width_in of a transcoder or clt. */
 uint32_t sae_out_width(const struct sae_options *options);
-/* Entries of W_enc, W_dec and W_skip together; 0 for `count`. */
+/* Entries of W_enc, W_dec and W_skip together, without those of a clt's W_dec that are always 0; 0
+ * for `count`. */
 uint64_t sae_weights(const struct sae_options *options);
 
 #endif

@@ -43,7 +43,8 @@ void start_weights(struct encoder *e, const struct sae_options *options)
     for (uint32_t f = 0; f < e->features; f++) {
         start_direction(e, start, &rng, f);
         for (uint32_t i = 0; start->about_mean && mean && i < e->width_in; i++)
-            e->w.b_enc[f] -= e->w.w_enc[(size_t)f * e->width_in + i] * mean[i];
+            e->w.b_enc[f] -=
+                e->w.w_enc[(size_t)f * e->width_in + i] * mean[encoder_input_at(e, f) + i];
     }
     if (start->at_mean && mean)
         memcpy(e->w.b_dec, mean + e->target_at, e->width * sizeof *e->w.b_dec);

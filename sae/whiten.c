@@ -213,6 +213,21 @@ static int fold_skip(const struct whiten *w, const float *skip, uint32_t out, ui
     return ERR_OK;
 }
 
+/* Layer by layer, each on its own part of the input. An encoder that sees x - b_dec has the mean in
+ * b_dec already. */
+static void fold_encoder(const struct whiten *w, const struct sae_options *o,
+                         const struct sae_parameters *p, float *enc, float *b_enc)
+{
+    uint32_t in = sae_in_width(o), features = o->features / sae_layers(o);
+    memcpy(b_enc, p->b_enc, o->features * sizeof *b_enc);
+    for (uint32_t layer = 0; layer < sae_layers(o); layer++) {
+        size_t at = (size_t)layer * features * in;
+        by_blocks(w, w->to, p->w_enc + at, features, layer * in, in, enc + at);
+        if (!p->centred)
+            less_mean(enc + at, w->mean + layer * in, features, in, b_enc + layer * features);
+    }
+}
+
 static float *floats(size_t count)
 {
     return malloc(count * sizeof(float));
@@ -239,13 +254,10 @@ int whiten_fold(const struct whiten *w, const struct sae_options *o, const struc
         whiten_fold_free(&f);
         return result;
     }
-    by_blocks(w, w->to, p->w_enc, o->features, 0, in, enc);
+    fold_encoder(w, o, p, enc, b_enc);
     by_blocks(w, w->back, p->w_dec, o->features, first, out, dec);
     by_blocks(w, w->back, p->b_dec, 1, first, out, b_dec);
     for (uint32_t i = 0; i < out; i++) b_dec[i] += w->mean[first + i];
-    memcpy(b_enc, p->b_enc, o->features * sizeof *b_enc);
-    /* An encoder that sees x - b_dec has the mean in b_dec already. */
-    if (!p->centred) less_mean(enc, w->mean, o->features, in, b_enc);
     if (skip) less_mean(skip, w->mean, out, in, b_dec);
     *folded = f;
     return ERR_OK;

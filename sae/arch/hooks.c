@@ -1,4 +1,4 @@
-/* Shapes on several hooks: their features are like those of one of three architectures. */
+/* Shapes on several hooks: their features are like those of another architecture. */
 #include "base/err.h"
 #include "sae/arch/shared.h"
 

@@ -89,7 +89,7 @@ static double finish(struct dictionary *d, uint32_t f, const struct arch_sums *s
     return sums->norm;
 }
 
-static int check(const struct sae_options *o)
+int jumprelu_check(const struct sae_options *o)
 {
     if (!(o->bandwidth > 0 && o->bandwidth <= 1e6))
         return err_set(ERR_USAGE, "bandwidth is %g; it must be above 0", o->bandwidth);
@@ -102,10 +102,10 @@ static const char *saelens(const struct sae_options *o)
     return "jumprelu";
 }
 
-static const struct tensor tensors[] = {
+const struct tensor jumprelu_tensors[] = {
     TENSORS_OF_ALL, TENSOR(threshold, TENSOR_F, 0.1f, TENSOR_RATE_THRESHOLD, 1), TENSORS_END};
 
-static const struct arch_dense dense = {
+const struct arch_dense jumprelu_dense = {
     .values = values,
     .train = train,
     .gradients = gradients,
@@ -117,10 +117,10 @@ static const struct arch_dense dense = {
 
 const struct arch arch_jumprelu = {
     .machine = &dictionary_machine,
-    .check = check,
+    .check = jumprelu_check,
     .room = dense_room,
-    .tensors = tensors,
-    .dense = &dense,
+    .tensors = jumprelu_tensors,
+    .dense = &jumprelu_dense,
     .way = WAY_DENSE,
     .start = {.norm = ARCH_EVEN_NORM, .about_mean = 1},
     .saelens = saelens,

@@ -11,6 +11,11 @@ void relu_room(const struct sae_options *options, struct arch_room *room);
 /* relu.c: no lists: always dense. */
 void dense_room(const struct sae_options *options, struct arch_room *room);
 
+/* jumprelu.c: thresholds that are learned, and their penalties; always dense. */
+extern const struct arch_dense jumprelu_dense;
+extern const struct tensor jumprelu_tensors[];
+int jumprelu_check(const struct sae_options *options);
+
 /* largest.c: those whose features compete for places: k, and AuxK. */
 int largest_check(const struct sae_options *options);
 void largest_room(const struct sae_options *options, struct arch_room *room);       /* of a row */

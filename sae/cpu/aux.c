@@ -7,18 +7,28 @@
 
 #include <string.h>
 
+/* How many dead features from the j-th on make a block: all of one layer. */
+static uint32_t dead_of_block(const struct dictionary *d, uint32_t j)
+{
+    uint32_t layer = encoder_input_at(&d->e, d->dead_index[j]), m = 1;
+    while (m < BLOCK_FEATURES && j + m < d->dead &&
+           encoder_input_at(&d->e, d->dead_index[j + m]) == layer)
+        m++;
+    return m;
+}
+
 void aux_encode(struct dictionary *d, uint32_t first, uint32_t n, uint32_t thread)
 {
     struct scratch *s = &d->scratch[thread];
     float *block = d->e.scratch[thread].block;
     uint32_t width = d->e.width_in;
     collector_begin(&s->aux, n, 0);
-    for (uint32_t j = 0; j < d->dead; j += BLOCK_FEATURES) {
-        uint32_t m = encode_features_of_block(d->dead, j);
+    for (uint32_t j = 0, m; j < d->dead; j += m) {
+        m = dead_of_block(d, j);
         for (uint32_t i = 0; i < m; i++)
             memcpy(s->dead + (size_t)i * width, d->e.w.w_enc + (size_t)d->dead_index[j + i] * width,
                    width * sizeof(float));
-        encode_product(&d->e, first, n, s->dead, m, block);
+        encode_product(&d->e, first, n, d->dead_index[j], s->dead, m, block);
         collector_add(&s->aux, d->e.kernels, n, block, m, d->dead_bias + j, j);
     }
     encode_deliver(d->e.kernels, &s->aux, &d->aux, first, n, d->dead_index);

@@ -50,9 +50,9 @@ static void count_block(void *arg, uint32_t item, uint32_t thread)
     uint64_t *bins = d->scratch[thread].bins;
     uint32_t first, n = encode_block_of(&d->e, item, &first);
     encode_bounds(&d->e, first, n, 0, scratch);
-    for (uint32_t f = 0; f < d->e.features; f += BLOCK_FEATURES) {
-        uint32_t m = encode_features_of_block(d->e.features, f);
-        encode_product(&d->e, first, n, d->e.w.w_enc + (size_t)f * d->e.width_in, m, block);
+    for (uint32_t f = 0, m; f < d->e.features; f += m) {
+        m = encode_features_of_block(&d->e, f);
+        encode_product(&d->e, first, n, f, d->e.w.w_enc + (size_t)f * d->e.width_in, m, block);
         for (uint32_t r = 0; r < n; r++)
             for (uint32_t i = 0; i < m; i++) {
                 /* What it is at least, as the floor must let enough through. */

@@ -5,9 +5,10 @@
 void decode_values(const struct encoder *e, uint32_t n, uint32_t f, uint32_t m, const float *values,
                    float *out)
 {
-    struct blas_matrix directions = {e->w.w_dec + (size_t)f * e->width, (int)e->width, 0};
-    blas_sgemm((int)n, (int)e->width, (int)m, 1.0f, (struct blas_matrix){values, (int)m, 0},
-               directions, 1.0f, out, (int)e->width);
+    uint32_t at = encoder_output_at(e, f);
+    struct blas_matrix directions = {e->w.w_dec + (size_t)f * e->width + at, (int)e->width, 0};
+    blas_sgemm((int)n, (int)(e->width - at), (int)m, 1.0f, (struct blas_matrix){values, (int)m, 0},
+               directions, 1.0f, out + at, (int)e->width);
 }
 
 void decode_row(const struct encoder *e, const uint32_t *feature, const float *value, size_t count,

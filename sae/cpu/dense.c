@@ -31,11 +31,12 @@ static void reconstruct(struct dictionary *d, uint32_t first, uint32_t n, uint32
         memcpy(out + (size_t)r * e->width, e->w.b_dec, e->width * sizeof *out);
         if (second_out)
             memcpy(second_out + (size_t)r * e->width, e->w.b_dec, e->width * sizeof *out);
-        e->row_l0[first + r] = e->row_l1[first + r] = d->row_rest[first + r] = 0;
+        e->row_l0[first + r] = e->row_l1[first + r] = 0;
+        d->row_rest[first + r] = rows_unseen(d, first + r);
     }
     decode_skip(e, first, n, 1, out);
-    for (uint32_t f = 0; f < e->features; f += BLOCK_FEATURES) {
-        uint32_t m = encode_features_of_block(e->features, f);
+    for (uint32_t f = 0, m; f < e->features; f += m) {
+        m = encode_features_of_block(e, f);
         activate(d, first, n, f, m, block, second);
         decode_values(e, n, f, m, block, out);
         if (second_out) decode_values(e, n, f, m, second, second_out);
@@ -76,10 +77,10 @@ void dense_train(struct dictionary *d)
 static void decode_back(const struct dictionary *d, uint32_t n, uint32_t f, uint32_t m,
                         const float *error, float *df)
 {
-    int width = (int)d->e.width;
-    struct blas_matrix directions = {d->e.w.w_dec + (size_t)f * d->e.width, width, 1};
-    blas_sgemm((int)n, (int)m, width, 1.0f, (struct blas_matrix){error, width, 0}, directions, 0.0f,
-               df, (int)m);
+    int width = (int)d->e.width, at = (int)encoder_output_at(&d->e, f);
+    struct blas_matrix directions = {d->e.w.w_dec + (size_t)f * d->e.width + at, width, 1};
+    blas_sgemm((int)n, (int)m, width - at, 1.0f, (struct blas_matrix){error + at, width, 0},
+               directions, 0.0f, df, (int)m);
 }
 
 /* What n rows from `first` add to the gradients of m features from f: of W_dec values (n, m)
@@ -89,15 +90,18 @@ static void add_gradients(struct dictionary *d, uint32_t first, uint32_t n, uint
                           uint32_t thread, const float *error)
 {
     int width = (int)d->e.width, width_in = (int)d->e.width_in;
-    float *g_dec = d->g.w_dec + (size_t)f * d->e.width;
+    int at = (int)encoder_output_at(&d->e, f);
+    float *g_dec = d->g.w_dec + (size_t)f * d->e.width + at;
     float *g_enc = d->g.w_enc + (size_t)f * d->e.width_in;
     float keep = first ? 1.0f : 0.0f;
     struct blas_matrix values = {d->e.scratch[thread].block, (int)m, 1};
     struct blas_matrix gradients = {d->scratch[thread].block_two, (int)m, 1};
-    struct blas_matrix errors = {error, width, 0};
-    struct blas_matrix input = {d->e.input + (size_t)first * d->e.input_stride,
+    struct blas_matrix errors = {error + at, width, 0};
+    struct blas_matrix input = {d->e.input + (size_t)first * d->e.input_stride +
+                                    encoder_input_at(&d->e, f),
                                 (int)d->e.input_stride, 0};
-    blas_sgemm((int)m, width, (int)n, 2.0f / (float)d->e.rows, values, errors, keep, g_dec, width);
+    blas_sgemm((int)m, width - at, (int)n, 2.0f / (float)d->e.rows, values, errors, keep, g_dec,
+               width);
     blas_sgemm((int)m, width_in, (int)n, 1.0f, gradients, input, keep, g_enc, width_in);
 }
 
@@ -107,7 +111,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     const struct arch_dense *dense = d->e.arch->dense;
     float *y = d->e.scratch[thread].block, *df = d->scratch[thread].block_two;
     float *second = d->scratch[thread].block_three;
-    uint32_t f = item * BLOCK_FEATURES, m = encode_features_of_block(d->e.features, f);
+    uint32_t f = encode_feature_block(&d->e, item), m = encode_features_of_block(&d->e, f);
     double f_sum[BLOCK_FEATURES] = {0}, bias[BLOCK_FEATURES] = {0};
     uint8_t fired[BLOCK_FEATURES] = {0};
     struct arch_sums sums[BLOCK_FEATURES] = {{0}};
@@ -139,5 +143,5 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
 
 void dense_features(struct dictionary *d)
 {
-    pool_run(d->e.pool, features_task, d, (d->e.features + BLOCK_FEATURES - 1) / BLOCK_FEATURES);
+    pool_run(d->e.pool, features_task, d, encode_feature_blocks(&d->e));
 }

@@ -45,11 +45,12 @@ uint32_t encode_block_of(const struct encoder *e, uint32_t item, uint32_t *first
     return e->rows - *first < e->block_rows ? e->rows - *first : e->block_rows;
 }
 
-void encode_product(const struct encoder *e, uint32_t first, uint32_t n, const float *w, uint32_t m,
-                    float *block)
+void encode_product(const struct encoder *e, uint32_t first, uint32_t n, uint32_t f, const float *w,
+                    uint32_t m, float *block)
 {
     int width = (int)e->width_in;
-    struct blas_matrix input = {input_of(e, first), (int)e->input_stride, 0};
+    const float *x = input_of(e, first) + encoder_input_at(e, f);
+    struct blas_matrix input = {x, (int)e->input_stride, 0};
     blas_sgemm((int)n, (int)m, width, 1.0f, input, (struct blas_matrix){w, width, 1}, 0.0f, block,
                (int)m);
 }
@@ -58,14 +59,31 @@ void encode_values(const struct encoder *e, uint32_t first, uint32_t n, uint32_t
                    float *y)
 {
     const float *bias = e->w.b_enc + f;
-    encode_product(e, first, n, e->w.w_enc + (size_t)f * e->width_in, m, y);
+    encode_product(e, first, n, f, e->w.w_enc + (size_t)f * e->width_in, m, y);
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t i = 0; i < m; i++) y[(size_t)r * m + i] += bias[i];
 }
 
-uint32_t encode_features_of_block(uint32_t features, uint32_t f)
+uint32_t encode_features_of_block(const struct encoder *e, uint32_t f)
 {
-    return features - f < BLOCK_FEATURES ? features - f : BLOCK_FEATURES;
+    uint32_t left = e->layer_features - f % e->layer_features;
+    return left < BLOCK_FEATURES ? left : BLOCK_FEATURES;
+}
+
+static uint32_t blocks_of_layer(const struct encoder *e)
+{
+    return (e->layer_features + BLOCK_FEATURES - 1) / BLOCK_FEATURES;
+}
+
+uint32_t encode_feature_blocks(const struct encoder *e)
+{
+    return e->layers * blocks_of_layer(e);
+}
+
+uint32_t encode_feature_block(const struct encoder *e, uint32_t item)
+{
+    uint32_t blocks = blocks_of_layer(e);
+    return item / blocks * e->layer_features + item % blocks * BLOCK_FEATURES;
 }
 
 int encode_quantizes(const struct encoder *e, uint32_t rows)
@@ -83,16 +101,22 @@ void encode_begin(struct encoder *e)
 void encode_bounds(const struct encoder *e, uint32_t first, uint32_t n, int eight_bit,
                    struct encode_scratch *s)
 {
+    float *slack = s->active.slack, of_layer[BLOCK_ROWS];
     screen_block(&e->screen, e->kernels, input_of(e, first), e->input_stride, n, eight_bit,
-                 &s->screened, s->active.slack);
+                 &s->screened, slack);
+    for (uint32_t layer = 1; layer < e->layers; layer++) { /* of any of them */
+        screen_block(&e->screen, e->kernels, input_of(e, first) + layer * e->width_in,
+                     e->input_stride, n, eight_bit, &s->screened, of_layer);
+        for (uint32_t r = 0; r < n; r++) slack[r] = of_layer[r] > slack[r] ? of_layer[r] : slack[r];
+    }
 }
 
 static void collect_float(const struct encoder *e, uint32_t first, uint32_t n,
                           struct encode_scratch *s)
 {
-    for (uint32_t f = 0; f < e->features; f += BLOCK_FEATURES) {
-        uint32_t m = encode_features_of_block(e->features, f);
-        encode_product(e, first, n, e->w.w_enc + (size_t)f * e->width_in, m, s->block);
+    for (uint32_t f = 0, m; f < e->features; f += m) {
+        m = encode_features_of_block(e, f);
+        encode_product(e, first, n, f, e->w.w_enc + (size_t)f * e->width_in, m, s->block);
         collector_add(&s->active, e->kernels, n, s->block, m, e->w.b_enc + f, f);
     }
 }
@@ -124,11 +148,11 @@ static void all_exactly(const struct encoder *e, const float *x, float floor,
     struct collector *c = &s->active;
     c->slack[r] = 0;
     c->threshold[r] = floor;
-    for (uint32_t f = 0; f < e->features; f += BLOCK_FEATURES) {
-        uint32_t m = encode_features_of_block(e->features, f);
+    for (uint32_t f = 0, m; f < e->features; f += m) {
+        m = encode_features_of_block(e, f);
         size_t at = (size_t)r * c->stride + c->count[r];
-        e->kernels->dots(s->block, x, e->width_in, e->w.w_enc + (size_t)f * e->width_in,
-                         e->width_in, NULL, m);
+        e->kernels->dots(s->block, x + encoder_input_at(e, f), e->width_in,
+                         e->w.w_enc + (size_t)f * e->width_in, e->width_in, NULL, m);
         c->count[r] += (uint32_t)e->kernels->above(s->block, e->w.b_enc + f, m, c->threshold[r], f,
                                                    c->index + at, c->value + at);
         if (c->count[r] >= c->limit) collector_cut(c, e->kernels, r);

@@ -22,14 +22,18 @@ void encode_block(struct encoder *e, uint32_t first, uint32_t n, float floor, ui
  * scratch's active.slack. */
 void encode_bounds(const struct encoder *e, uint32_t first, uint32_t n, int eight_bit,
                    struct encode_scratch *s);
-/* Products of n rows from `first` with m weights w (m, D_in): (n, m), without bias. */
-void encode_product(const struct encoder *e, uint32_t first, uint32_t n, const float *w, uint32_t m,
-                    float *block);
+/* Products of n rows from `first` with m weights w (m, D_in) of features of f's layer: (n, m),
+ * without bias. */
+void encode_product(const struct encoder *e, uint32_t first, uint32_t n, uint32_t f, const float *w,
+                    uint32_t m, float *block);
 /* Pre-activations, with bias, of n rows from `first` and m features from f: (n, m). */
 void encode_values(const struct encoder *e, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
                    float *y);
-/* Features of the block that begins at f, of `features` in all. */
-uint32_t encode_features_of_block(uint32_t features, uint32_t f);
+/* Features of the block that begins at f; all of a block are of one layer. */
+uint32_t encode_features_of_block(const struct encoder *e, uint32_t f);
+/* Blocks of all features; the first feature of block `item`. */
+uint32_t encode_feature_blocks(const struct encoder *e);
+uint32_t encode_feature_block(const struct encoder *e, uint32_t item);
 /* Move what was collected into lists; names: what numbers stand for, or NULL. */
 void encode_deliver(const struct kernels *kernels, struct collector *c, struct row_lists *lists,
                     uint32_t first, uint32_t rows, const uint32_t *names);

@@ -9,9 +9,10 @@ static uint32_t capacity_of(uint32_t stride)
     return stride < BLOCK_ROWS * USUAL ? BLOCK_ROWS * USUAL : stride;
 }
 
-void exact_lay(struct exact *e, uint32_t features, uint32_t stride, struct arena *arena)
+void exact_lay(struct exact *e, uint32_t features, uint32_t layer_features, uint32_t stride,
+               struct arena *arena)
 {
-    *e = (struct exact){.features = features, .capacity = capacity_of(stride)};
+    *e = (struct exact){features, layer_features, .capacity = capacity_of(stride)};
     e->end = arena_take(arena, features, sizeof *e->end);
     e->row = arena_take(arena, e->capacity, sizeof *e->row);
     e->slot = arena_take(arena, e->capacity, sizeof *e->slot);
@@ -49,7 +50,8 @@ void exact_values(struct exact *e, const struct kernels *kernels, struct collect
         for (uint32_t f = 0, at = 0; f < e->features; at = e->end[f++]) {
             uint32_t rows = e->end[f] - at;
             if (rows == 0) continue;
-            kernels->dots(e->dots, w + (size_t)f * width, width, x, stride, e->row + at, rows);
+            kernels->dots(e->dots, w + (size_t)f * width, width, x + f / e->layer_features * width,
+                          stride, e->row + at, rows);
             for (uint32_t i = 0; i < rows; i++) c->value[e->slot[at + i]] = e->dots[i] + bias[f];
         }
     }

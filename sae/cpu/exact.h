@@ -12,15 +12,17 @@
 #include "sae/cpu/collector.h"
 
 struct exact {
-    uint32_t features, capacity;
+    uint32_t features, layer_features, capacity;
     uint32_t *end;        /* (F): behind a feature's last candidate */
     uint32_t *row, *slot; /* (capacity): of candidates by feature: row of the block, place in the
                            * collector's lists */
     float *dots;          /* (BLOCK_ROWS) */
 };
 
-/* Lay memory for lists of `stride` candidates per row at most. */
-void exact_lay(struct exact *e, uint32_t features, uint32_t stride, struct arena *arena);
+/* Lay memory for lists of `stride` candidates per row at most. Each layer_features features see the
+ * next `width` values of a row. */
+void exact_lay(struct exact *e, uint32_t features, uint32_t layer_features, uint32_t stride,
+               struct arena *arena);
 
 /* The pre-activations of n rows x, `stride` apart: weights w (F, width), bias (F). c->value of all
  * candidates of the rows is set; bounds are not looked at. */

@@ -41,8 +41,8 @@ static void forward_dense(struct encoder *e, uint32_t first, uint32_t n, uint32_
         e->row_l0[first + r] = e->row_l1[first + r] = 0;
     }
     decode_skip(e, first, n, 1, out);
-    for (uint32_t f = 0; f < e->features; f += BLOCK_FEATURES) {
-        uint32_t m = encode_features_of_block(e->features, f);
+    for (uint32_t f = 0, m; f < e->features; f += m) {
+        m = encode_features_of_block(e, f);
         encode_values(e, first, n, f, m, block);
         e->arch->dense->values(e, n, f, m, block);
         decode_values(e, n, f, m, block, out);
@@ -121,8 +121,8 @@ static void find_dense(struct encoder *e, uint32_t first, uint32_t n, uint32_t t
                        struct found *to)
 {
     float *block = e->scratch[thread].block;
-    for (uint32_t f = 0; f < e->features; f += BLOCK_FEATURES) {
-        uint32_t m = encode_features_of_block(e->features, f);
+    for (uint32_t f = 0, m; f < e->features; f += m) {
+        m = encode_features_of_block(e, f);
         encode_values(e, first, n, f, m, block);
         e->arch->dense->values(e, n, f, m, block);
         if (make_room(to, n * m)) return;

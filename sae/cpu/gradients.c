@@ -9,12 +9,14 @@ static void add_pairs(struct dictionary *d, const struct feature_lists *lists, u
                       const float *error, int more, double *bias)
 {
     uint32_t start = lists->start[f], count = lists->start[f + 1] - start;
-    float *g_dec = d->g.w_dec + (size_t)f * d->e.width;
+    uint32_t at = encoder_output_at(&d->e, f);
+    float *g_dec = d->g.w_dec + (size_t)f * d->e.width + at;
     float *g_enc = d->g.w_enc + (size_t)f * d->e.width_in;
-    d->e.kernels->combine(g_dec, d->e.width, more ? g_dec : NULL, 1.0f, error, d->e.width,
+    const float *input = d->e.input + encoder_input_at(&d->e, f);
+    d->e.kernels->combine(g_dec, d->e.width - at, more ? g_dec : NULL, 1.0f, error + at, d->e.width,
                           lists->row + start, lists->value + start, count);
-    d->e.kernels->combine(g_enc, d->e.width_in, more ? g_enc : NULL, 1.0f, d->e.input,
-                          d->e.input_stride, lists->row + start, lists->gradient + start, count);
+    d->e.kernels->combine(g_enc, d->e.width_in, more ? g_enc : NULL, 1.0f, input, d->e.input_stride,
+                          lists->row + start, lists->gradient + start, count);
     for (uint32_t j = start; j < start + count; j++) *bias += lists->gradient[j];
 }
 
@@ -50,6 +52,7 @@ void gradients_finish_feature(struct dictionary *d, uint32_t f, double by_norm)
     float *g_dec = d->g.w_dec + (size_t)f * d->e.width;
     const float *g_enc = d->g.w_enc + (size_t)f * d->e.width_in;
     float dot, along;
+    memset(g_dec, 0, encoder_output_at(&d->e, f) * sizeof *g_dec); /* it writes nothing there */
     if (by_norm != 0) add_norm_gradient(d, f, by_norm);
     if (d->e.arch->unit_norm) { /* what would only change the norm is taken out */
         d->e.kernels->dots(&dot, g_dec, d->e.width, w_dec, 0, NULL, 1);

@@ -30,13 +30,19 @@ static void level_starts(const struct dictionary *d, uint32_t r, uint32_t *start
     }
 }
 
+double rows_unseen(const struct dictionary *d, uint32_t r)
+{
+    const float *in = d->e.x + (size_t)r * d->e.row_width;
+    return d->e.target_at > 0 ? 0 * square(d->e.kernels, in, d->e.target_at) : 0;
+}
+
 /* Errors of a row, level by level. A feature takes part in its own level and all wider ones, so
  * what it answers for is the sum of their errors; left in its level's place. */
 static void errors_of_row(struct dictionary *d, uint32_t r, const uint32_t *starts)
 {
     const float *base = d->unexplained + (size_t)r * d->e.width, one = 1;
     float sign = -1;
-    d->row_rest[r] = 0;
+    d->row_rest[r] = rows_unseen(d, r);
     for (uint32_t g = 0; g < d->levels; g++) {
         float *error = error_of(d, g, r);
         d->e.kernels->combine(error, d->e.width, base, sign, d->e.w.w_dec, d->e.width,

@@ -12,6 +12,9 @@ void rows_train(struct dictionary *d);
 void rows_centre(struct dictionary *d);
 int rows_encode(struct dictionary *d, float floor);
 void rows_decode(struct dictionary *d);
+/* rows.c: 0, or NaN where what goes into row r is not finite, or its square is not. A NaN exceeds no
+ * other value, so where the largest are kept it would leave no trace in what comes out. */
+double rows_unseen(const struct dictionary *d, uint32_t r);
 /* rows.c: centre n rows from `first`. */
 void rows_centre_block(struct dictionary *d, uint32_t first, uint32_t n);
 

@@ -6,7 +6,8 @@
  *   W_enc' = c W_enc s,  b_enc' = c b_enc,  W_dec' = W_dec / (c s),  b_dec' = b_dec / s,
  *   threshold' = c threshold,  b_mag' = c b_mag,  r_mag' = r_mag,  W_skip' = W_skip s_in / s_out
  *
- * (a transcoder's encoder has the scale s_in of what goes in, its decoder s_out of what comes out),
+ * (a transcoder's encoder has the scale s_in of what goes in, its decoder s_out of what comes out; a
+ * clt's each layer's own),
  * where c makes the decoder's directions unit vectors: for each feature its own for l1, jumprelu
  * and gated (a ReLU commutes with it), so that a feature's value is f_i ||W_dec,i||; one for all
  * for topk, batchtopk and matryoshka, whose order it must not change (their directions have one norm already,

@@ -28,8 +28,9 @@ static void fold_feature(const struct sae_parameters *p, const struct export_opt
                          uint32_t f, double c, uint32_t out, struct folded *to)
 {
     size_t enc = (size_t)f * to->width_in, dec = (size_t)f * to->width;
+    uint32_t in = f / to->layer_features * to->width_in;
     for (uint32_t i = 0; i < to->width_in; i++)
-        to->w_enc[enc + i] = (float)(p->w_enc[enc + i] * scale_of(options, i) * c);
+        to->w_enc[enc + i] = (float)(p->w_enc[enc + i] * scale_of(options, in + i) * c);
     for (uint32_t i = 0; i < to->width; i++)
         to->w_dec[dec + i] = (float)(p->w_dec[dec + i] / scale_of(options, out + i) / c);
     to->b_enc[f] = (float)(p->b_enc[f] * c);
@@ -64,8 +65,11 @@ static int fold_scale(const struct sae_options *o, struct sae_parameters p,
     uint32_t width = sae_out_width(o), out = o->width - width;
     uint32_t width_in = sae_in_width(o);
     size_t features = o->features;
-    struct folded to = {
-        .width = width, .width_in = width_in, .features = o->features, .centred = p.centred};
+    struct folded to = {.width = width,
+                        .width_in = width_in,
+                        .features = o->features,
+                        .layer_features = o->features / sae_layers(o),
+                        .centred = p.centred};
     int missing = 0;
     to.w_enc = floats(1, features * width_in, &missing);
     to.w_dec = floats(1, features * width, &missing);

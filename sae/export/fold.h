@@ -8,6 +8,8 @@
 
 struct folded {
     uint32_t width, width_in, features; /* D of what comes out, of what the encoder sees; F */
+    uint32_t layer_features;            /* so many see the next width_in values of what goes in; F
+                                         * but for a clt */
     float *w_enc;                       /* (F, width_in) */
     float *w_dec;                       /* (F, width) */
     float *b_enc;                       /* (F) */

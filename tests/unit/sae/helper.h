@@ -30,12 +30,15 @@ static const struct {
     {SAE_CROSSCODER, SAE_L1},
     {SAE_CROSSCODER, SAE_TOPK},
     {SAE_CROSSCODER, SAE_BATCHTOPK},
+    {SAE_CLT, SAE_JUMPRELU},
+    {SAE_CLT, SAE_BATCHTOPK},
     {SAE_COUNT, SAE_COUNT},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0], KIND_COUNT = KINDS - 1 };
 
 /* Defaults of a kind on rows of `width` values; a transcoder sees a third of them and skips, a
- * crosscoder has as many hooks as the smallest divisor says. */
+ * crosscoder has as many hooks as the smallest divisor says; a clt has two layers whose inputs are half
+ * as wide as their outputs, or one. */
 static inline struct sae_options kind_options(int kind, uint32_t width)
 {
     struct sae_options o;
@@ -45,6 +48,10 @@ static inline struct sae_options kind_options(int kind, uint32_t width)
     if (o.arch == SAE_TRANSCODER) {
         o.width_in = width / 3;
         o.skip = 1;
+    }
+    if (o.arch == SAE_CLT) {
+        o.width_in = width / 3;
+        o.hooks = width % 6 == 0 ? 2 : 1;
     }
     for (uint32_t h = width; o.arch == SAE_CROSSCODER && h > 1; h--)
         if (width % h == 0) o.hooks = h;

@@ -50,7 +50,7 @@ static void check(const struct kernels *kernels, uint32_t n, double share, int f
     fill(&rng, bias, FEATURES);
     struct arena of_c = {0}, of_e = {0};
     LAID(of_c, collector_lay(&c, 32, FEATURES, &of_c));
-    LAID(of_e, exact_lay(&e, FEATURES, c.stride, &of_e));
+    LAID(of_e, exact_lay(&e, FEATURES, FEATURES, c.stride, &of_e));
     assert_true(e.capacity >= c.stride); /* a row's list is never longer */
     assert_int_equal(list(&c, &rng, n, share) <= e.capacity, fits);
     exact_values(&e, kernels, &c, x, STRIDE, n, w, WIDTH, bias);
@@ -85,7 +85,7 @@ static void there_is_room_for_the_longest_list(void **state)
     (void)state;
     struct exact e;
     struct arena arena = {0};
-    LAID(arena, exact_lay(&e, 10, 1 << 20, &arena));
+    LAID(arena, exact_lay(&e, 10, 10, 1 << 20, &arena));
     assert_true(e.capacity >= 1 << 20);
     arena_close(&arena);
 }

@@ -2,7 +2,8 @@
  * Gradients of the dictionaries against finite differences of a double-precision loss that is
  * written here once more, from the formulas: l1's penalty, TopK of a row and of a batch, nested
  * levels, AuxK with the residual taken as given and b_dec nowhere in its reconstruction, a
- * transcoder's two widths and skip, a crosscoder's norms by hook. JumpReLU's jump has no
+ * transcoder's two widths and skip, a crosscoder's norms by hook, which layers a cross-layer
+ * transcoder's features read and write. JumpReLU's jump has no
  * derivative: what stands in its place is compared with the rule, in doubles.
  */
 #include <setjmp.h>
@@ -19,12 +20,13 @@
 
 #include "laid.h"
 
-enum { D = 9, D_IN = 5, HOOKS = 3, F = 19, B = 33, K = 3, K_AUX = 4, SKIPS = D * D_IN };
+enum { D = 9, D_IN = 6, HOOKS = 3, F = 21, B = 33, K = 3, K_AUX = 4, SKIPS = D * D_IN };
 enum { FLOATS = 2 * F * D + 4 * F + D + SKIPS };
 
 static double lambda_now, aux_now, below_now;
 static int topk, per_batch, levels, jumps, gates, centred, unit_norm, hooks, skips;
 static int in, width, at; /* of what the encoder sees, of a row, and where the target begins */
+static int layers;
 static uint8_t dead[F];
 static float x[B * (D_IN + D)];
 static double frozen[F * D], frozen_b_dec[D]; /* the decoder there */
@@ -41,16 +43,32 @@ static struct view view_of(double *p)
                          rest, rest + F,  rest + 2 * F,  rest + 3 * F};
 }
 
+static int layer_of(int i)
+{
+    return i / (F / layers);
+}
+
+/* Whether feature i is decoded to dimension j. */
+static int writes(int i, int j)
+{
+    return j / (D / layers) >= layer_of(i);
+}
+
+/* What feature i reads. */
+static double pre_of(const struct view *v, const float *row, int i)
+{
+    double pre = v->b_enc[i];
+    for (int j = 0; j < in; j++)
+        pre += v->w_enc[i * in + j] * (row[layer_of(i) * in + j] - (centred ? v->b_dec[j] : 0));
+    return pre;
+}
+
 /* f of one row: the `keep` largest above zero among those that are allowed; 0 keeps all. */
 static void activate(const struct view *v, const float *row, int keep, const uint8_t *allowed,
                      double *f)
 {
     double pre[F];
-    for (int i = 0; i < F; i++) {
-        pre[i] = v->b_enc[i];
-        for (int j = 0; j < in; j++)
-            pre[i] += v->w_enc[i * in + j] * (row[j] - (centred ? v->b_dec[j] : 0));
-    }
+    for (int i = 0; i < F; i++) pre[i] = pre_of(v, row, i);
     for (int i = 0; i < F; i++) {
         int larger = 0;
         for (int o = 0; o < F; o++)
@@ -81,7 +99,8 @@ static double errors_of(const struct view *v, const double *f, int r, int j, dou
         double target = x[r * width + at + j];
         *out = v->b_dec[j];
         for (int i = 0; skips && i < D_IN; i++) *out += v->w_skip[j * D_IN + i] * x[r * width + i];
-        for (int i = 0; i < F >> (levels - 1 - g); i++) *out += f[i] * v->w_dec[i * D + j];
+        for (int i = 0; i < F >> (levels - 1 - g); i++)
+            if (writes(i, j)) *out += f[i] * v->w_dec[i * D + j];
         loss += (target - *out) * (target - *out) / B;
     }
     return loss;
@@ -93,7 +112,7 @@ static double norm_of(const struct view *v, int i)
     for (int h = 0; h < hooks; h++) {
         double square = 0;
         for (int j = h * D / hooks; j < (h + 1) * D / hooks; j++)
-            square += v->w_dec[i * D + j] * v->w_dec[i * D + j];
+            if (writes(i, j)) square += v->w_dec[i * D + j] * v->w_dec[i * D + j];
         norm += sqrt(square);
     }
     return norm;
@@ -104,8 +123,7 @@ static double jump(const struct view *v, const float *row, double *pre, double *
 {
     double loss = 0;
     for (int i = 0; i < F; i++) {
-        pre[i] = v->b_enc[i];
-        for (int j = 0; j < D; j++) pre[i] += v->w_enc[i * D + j] * row[j];
+        pre[i] = pre_of(v, row, i);
         f[i] = pre[i] > v->threshold[i] ? pre[i] : 0;
         loss += lambda_now * tanh(4 * f[i] * norm_of(v, i)) / B;
         if (f[i] == 0) loss += below_now * (v->threshold[i] - pre[i]) * norm_of(v, i) / B;
@@ -150,7 +168,8 @@ static double loss_of(double *p, int set_residual)
         for (int j = 0; j < D; j++) {
             double out, aux = 0;
             loss += errors_of(&v, f, r, j, &out);
-            for (int i = 0; i < F; i++) aux += g[i] * v.w_dec[i * D + j];
+            for (int i = 0; i < F; i++)
+                if (writes(i, j)) aux += g[i] * v.w_dec[i * D + j];
             if (set_residual) residual[r][j] = x[r * width + at + j] - out;
             if (topk) loss += aux_now * (residual[r][j] - aux) * (residual[r][j] - aux) / B;
         }
@@ -207,17 +226,22 @@ static struct sae *made_as(enum sae_arch arch, enum sae_arch activation, int ski
         o.width += D_IN;
         o.skip = (uint32_t)skip;
     }
-    if (arch == SAE_CROSSCODER) o.hooks = HOOKS;
+    if (arch == SAE_CLT) {
+        o.width_in = D_IN;
+        o.width += D_IN;
+    }
+    if (arch == SAE_CROSSCODER || arch == SAE_CLT) o.hooks = HOOKS;
+    layers = arch == SAE_CLT ? HOOKS : 1;
     skips = (int)o.skip;
     width = (int)o.width;
-    in = arch == SAE_TRANSCODER ? D_IN : D;
+    in = (int)sae_in_width(&o);
     at = width - D;
-    jumps = arch == SAE_JUMPRELU;
+    jumps = activation == SAE_JUMPRELU;
     gates = arch == SAE_GATED;
     topk = sae_keeps_largest(&o);
-    centred = (topk || gates) && arch != SAE_TRANSCODER;
+    centred = (topk || gates) && o.width_in == 0;
     unit_norm = centred;
-    hooks = topk ? 1 : (int)o.hooks;
+    hooks = topk || layers > 1 ? 1 : (int)o.hooks;
     o.k = topk ? K : 0;
     if (arch == SAE_MATRYOSHKA) o.levels = 3;
     o.k_aux = K_AUX;
@@ -252,7 +276,7 @@ static void disturb(struct dictionary *d)
     rng_seed(&rng, 11);
     for (int i = 0; i < F * in; i++) d->e.w.w_enc[i] += (float)(0.3 * rng_normal(&rng));
     for (int i = 0; i < F * D; i++)
-        if (!unit_norm) d->e.w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
+        if (!unit_norm && writes(i / D, i % D)) d->e.w.w_dec[i] += (float)(0.3 * rng_normal(&rng));
     for (int i = 0; d->e.w.w_skip && i < SKIPS; i++)
         d->e.w.w_skip[i] = (float)(0.3 * rng_normal(&rng));
     for (int f = 0; f < F; f++) {
@@ -276,9 +300,10 @@ static void add_straight_through(double *p, double *gradient)
     struct view v = view_of(p), g = view_of(gradient);
     for (int r = 0; r < B; r++) {
         double pre[F], f[F], error[D];
-        jump(&v, x + r * D, pre, f);
+        const float *row = x + r * width;
+        jump(&v, row, pre, f);
         for (int j = 0; j < D; j++) {
-            error[j] = v.b_dec[j] - x[r * D + j];
+            error[j] = v.b_dec[j] - row[at + j];
             for (int i = 0; i < F; i++) error[j] += f[i] * v.w_dec[i * D + j];
         }
         for (int i = 0; i < F; i++) {
@@ -289,7 +314,7 @@ static void add_straight_through(double *p, double *gradient)
             by_f *= v.threshold[i] / bandwidth;
             g.threshold[i] -= by_f;
             g.b_enc[i] += by_f;
-            for (int j = 0; j < D; j++) g.w_enc[i * D + j] += by_f * x[r * D + j];
+            for (int j = 0; j < in; j++) g.w_enc[i * in + j] += by_f * row[layer_of(i) * in + j];
         }
     }
 }
@@ -377,6 +402,17 @@ static void crosscoder(void **state)
     compare(made_as(SAE_CROSSCODER, SAE_BATCHTOPK, 0, 0.5), 0, 1);
 }
 
+static void clt(void **state)
+{
+    (void)state;
+    compare(made_as(SAE_CLT, SAE_JUMPRELU, 0, 0), 1, 0);
+    bandwidth = 1;
+    compare(made_as(SAE_CLT, SAE_JUMPRELU, 0, 0), 1, 0);
+    bandwidth = 1e-9;
+    compare(made_as(SAE_CLT, SAE_BATCHTOPK, 0, 0), 0, 0);
+    compare(made_as(SAE_CLT, SAE_BATCHTOPK, 0, 0.5), 0, 1);
+}
+
 static void l1_by_dense_products(void **state)
 {
     (void)state;
@@ -429,11 +465,17 @@ static void matryoshka(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(l1_by_lists),       cmocka_unit_test(l1_by_dense_products),
-        cmocka_unit_test(topk_without_auxk), cmocka_unit_test(topk_with_auxk),
-        cmocka_unit_test(batchtopk),         cmocka_unit_test(matryoshka),
-        cmocka_unit_test(jumprelu),          cmocka_unit_test(gated),
-        cmocka_unit_test(transcoder),        cmocka_unit_test(crosscoder),
+        cmocka_unit_test(l1_by_lists),
+        cmocka_unit_test(l1_by_dense_products),
+        cmocka_unit_test(topk_without_auxk),
+        cmocka_unit_test(topk_with_auxk),
+        cmocka_unit_test(batchtopk),
+        cmocka_unit_test(matryoshka),
+        cmocka_unit_test(jumprelu),
+        cmocka_unit_test(gated),
+        cmocka_unit_test(transcoder),
+        cmocka_unit_test(crosscoder),
+        cmocka_unit_test(clt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

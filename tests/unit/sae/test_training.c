@@ -213,9 +213,10 @@ static void rows_that_are_not_finite_change_nothing(void **state)
     enum { ROWS = 64, WIDTH = 16 };
     static float x[ROWS * WIDTH];
     const float poisons[] = {NAN, INFINITY, -INFINITY, 3e38f};
-    for (int kind = 0; kind < KIND_COUNT; kind++) {
-        struct sae_options o = kind_options(kind, WIDTH);
+    for (int tried = 0; tried < 2 * KIND_COUNT; tried++) {
+        struct sae_options o = kind_options(tried / 2, WIDTH);
         struct sae *sae, *twin;
+        o.skip = o.skip && tried % 2; /* through which NaN would come out in any case */
         o.features = 50;
         o.k = 4;
         o.threads = 2;

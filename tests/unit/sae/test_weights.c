@@ -47,7 +47,9 @@ static const struct hashes recorded[SHAPES][KIND_COUNT] = {
      {0xff594288cc4b066a, 0x9b70d56e95b06496},  /* transcoder-batchtopk */
      {0xb44b65e0bd447c48, 0x3a7588487d934655},  /* crosscoder-l1 */
      {0xa6519b141859cf4f, 0x60ba66e9d25acb65},  /* crosscoder-topk */
-     {0x4bdc578375b3b761, 0x473539abd84b637b}}, /* crosscoder-batchtopk */
+     {0x4bdc578375b3b761, 0x473539abd84b637b},  /* crosscoder-batchtopk */
+     {0xda7fb68cbe277e21, 0xe3fa7b25afca2d64},  /* clt-jumprelu */
+     {0x557a2d49bdadf61c, 0x19bcfeac85e908a3}}, /* clt-batchtopk */
     {{0x2570a11af22cf365, 0x6b5af47f00bff7a7},  /* l1-l1 */
      {0xe75f5337ad8e11e9, 0x2188849a617c3ce8},  /* topk-topk */
      {0x8582bff6c52d6348, 0x3787891691b62052},  /* batchtopk-batchtopk */
@@ -59,7 +61,9 @@ static const struct hashes recorded[SHAPES][KIND_COUNT] = {
      {0xfc1df8414cac7741, 0x5a17fff15b37ab79},  /* transcoder-batchtopk */
      {0xdcb549e9592528a6, 0x339d34b91b5f99bb},  /* crosscoder-l1 */
      {0xdb7bd83e17e3a14d, 0xee58295523cd4858},  /* crosscoder-topk */
-     {0x195cd7a780598107, 0x763bdeb102edd42d}}, /* crosscoder-batchtopk */
+     {0x195cd7a780598107, 0x763bdeb102edd42d},  /* crosscoder-batchtopk */
+     {0x330a13a5dd54a2fc, 0x0a72cc9aa51c1ea5},  /* clt-jumprelu */
+     {0x170f68a2bc42d3da, 0x92daa6eeb5693b80}}, /* clt-batchtopk */
 };
 
 static void options_of(int kind, const struct shape *s, struct sae_options *o)

@@ -26,7 +26,7 @@ static void make_rows(int constant)
     for (int i = 0; i < D; i++)
         for (int j = 0; j < D; j++)
             mix[i][j] = 4 * (i == j) + (i / 6 == j / 6) * (float)rng_normal(&rng);
-    for (int i = 0; i < D; i++) scale[i] = i < 6 ? 0.25f : 0.5f;
+    for (int i = 0; i < D; i++) scale[i] = i < 3 ? 0.25f : i < 6 ? 0.375f : 0.5f;
     for (int r = 0; r < ROWS; r++) {
         double z[D];
         for (int j = 0; j < D; j++) z[j] = rng_normal(&rng) * pow(1.4, -(j % 6));
@@ -187,8 +187,9 @@ static void folded_row(const struct folded *f, const float *raw, const float *ke
     }
     for (uint32_t k = 0; k < f->features; k++) {
         double pre = 0, value;
+        const float *x = raw + k / f->layer_features * f->width_in;
         for (uint32_t i = 0; i < f->width_in; i++)
-            pre += f->w_enc[k * f->width_in + i] * (raw[i] - (f->centred ? f->b_dec[i] : 0.0));
+            pre += f->w_enc[k * f->width_in + i] * (x[i] - (f->centred ? f->b_dec[i] : 0.0));
         value = pre + f->b_enc[k];
         if (f->b_mag) value = exp(f->r_mag[k]) * pre + f->b_mag[k];
         if (keep[k] == 0) continue;
@@ -197,11 +198,24 @@ static void folded_row(const struct folded *f, const float *raw, const float *ke
     }
 }
 
+/* Their widths; one hook, or of a crosscoder and a clt theirs. */
+static uint32_t hooks_of(const struct sae_options *o, uint32_t *each)
+{
+    uint32_t layers = sae_layers(o), hooks = o->arch == SAE_CLT ? 2 * layers : o->hooks;
+    if (hooks == 1) {
+        memcpy(each, widths, sizeof widths);
+        return HOOKS;
+    }
+    for (uint32_t h = 0; h < hooks; h++) each[h] = D / hooks;
+    for (uint32_t h = 0; o->arch == SAE_CLT && h < hooks; h++)
+        each[h] = h < layers ? sae_in_width(o) : sae_out_width(o) / layers;
+    return hooks;
+}
+
 static void check_kind(int kind, struct pool *pool)
 {
     struct sae_options o = kind_options(kind, D);
-    uint32_t hooks = o.hooks > 1 ? o.hooks : HOOKS, each[D];
-    for (uint32_t h = 0; h < hooks; h++) each[h] = o.hooks > 1 ? D / hooks : widths[h];
+    uint32_t each[D], hooks = hooks_of(&o, each);
     struct whiten *w = measured(each, hooks, pool);
     struct sae *sae;
     struct sae_step step;
