@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char text[1024];
 
@@ -34,10 +35,12 @@ const char *err_str(int code)
 
 int err_set(int code, const char *fmt, ...)
 {
+    char made[sizeof text]; /* apart: err_text() may be among what is put in */
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    vsnprintf(made, sizeof made, fmt, args);
     va_end(args);
+    memcpy(text, made, strlen(made) + 1);
     return code;
 }
 

@@ -33,7 +33,8 @@ enum err {
 const char *err_str(int code);
 
 /* Record a sentence for the calling thread (printf-style, at most 1023 bytes are kept) and return
- * `code`, so that `return err_set(ERR_IO, "...", ...)` is the usual form. */
+ * `code`, so that `return err_set(ERR_IO, "...", ...)` is the usual form. err_text() may be put into
+ * the new text. */
 int err_set(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The calling thread's last sentence, "" if there was none. Valid until its next err_set(). */

@@ -61,19 +61,11 @@ static int buffer_sizes(const struct config *config, uint32_t width, struct size
     return result == ERR_OK ? store_check_producers(s->slabs, config->capture.producers) : result;
 }
 
-/* Weights and two moments of Adam, float32; what else a checkpoint holds is small beside them. */
-static uint64_t checkpoint_bytes(const struct sae_options *o)
-{
-    if (o->arch == SAE_COUNT) return 0;
-    uint64_t parameters = sae_weights(o) + o->features + sae_out_width(o);
-    return parameters * 3 * sizeof(float);
-}
-
 static int plan_of(const struct config *config, const struct probe *p, struct plan *plan)
 {
-    struct config_hook hooks[ENGINE_MAX_HOOKS];
+    struct view_hook hooks[ENGINE_MAX_HOOKS];
     for (uint32_t h = 0; h < p->hooks; h++)
-        hooks[h] = (struct config_hook){p->hook[h].name, p->hook[h].width};
+        hooks[h] = (struct view_hook){p->hook[h].name, p->hook[h].width};
     return plan_foretell(config, hooks, p->hooks, plan);
 }
 
@@ -89,7 +81,7 @@ static int sae_sizes(const char *name, const struct sae_options *o, struct sizes
     s->trainer_bytes += bytes - shared;
     if (shared > s->shared_bytes)
         s->shared_bytes = shared; /* they step in turns, in one workspace */
-    s->checkpoint_bytes += checkpoint_bytes(o);
+    s->checkpoint_bytes += plan_checkpoint_bytes(o);
     return ERR_OK;
 }
 
@@ -118,7 +110,9 @@ static int trainer_sizes(const struct config *config, const struct probe *p, str
     if (result != ERR_OK) return result;
     for (uint32_t i = 0; i < plan.saes && result == ERR_OK; i++)
         result = sae_sizes(t->saes[i].name, &plan.sae[i], s);
-    s->trainer_bytes += s->shared_bytes + (t->eval_rows + t->batch_rows) * p->width * sizeof(float);
+    /* Rows as they are drawn, and as those see them that see not all of them. */
+    s->trainer_bytes += s->shared_bytes + (t->eval_rows + t->batch_rows) *
+                                              ((uint64_t)p->width + plan.widest) * sizeof(float);
     plan_free(&plan);
     if (result == ERR_OK && t->whiten) result = whitening_sizes(p, s);
     return result;

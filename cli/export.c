@@ -95,7 +95,8 @@ static int place_of(const char *given, char *out)
 
 /* ---- what the files say ---- */
 
-static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct model *model)
+static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct view *view,
+                           const struct model *model, const struct whiten *whiten)
 {
     json_t *m = json_object();
     if (!m) return NULL;
@@ -105,9 +106,37 @@ static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct m
     training.skipped = model->skipped;
     json_put_text(m, "sae", saved_name(saved, i));
     provenance_put_training(m, &training, i);
-    provenance_put(m, &saved->descriptor, saved_setting(saved, "dataset"));
-    if (saved->whiten) json_put(m, "whitening", whiten_json(saved->whiten));
+    provenance_put(m, &saved->descriptor, view, saved_setting(saved, "dataset"));
+    if (whiten) json_put(m, "whitening", whiten_json(whiten));
     return m;
+}
+
+static int write_model(const struct saved *saved, uint32_t i, const struct target *target,
+                       const struct model *model, const char *folder)
+{
+    const struct sae_options *o = model->encoder->options;
+    const char *names[DESCRIPTOR_MAX_HOOKS];
+    struct whiten *whiten = NULL;
+    struct view view;
+    if (!target->has(o))
+        return err_set(ERR_USAGE, "%s (%s) cannot be told in %s's layout; HINT: %s, or --sae",
+                       saved_name(saved, i), sae_arch_name(o->arch), target->name, target->others);
+    int result = saved_view(saved, i, o, &view);
+    if (result != ERR_OK) return result;
+    struct export_options options = provenance_export(&saved->descriptor, &view, o->arch,
+                                                      saved_setting(saved, "model_name"), names);
+    float *scale = malloc(view.width * sizeof *scale);
+    if (scale) view_gather(&view, saved->scale, saved->descriptor.width, 1, scale);
+    if (saved->whiten) result = whiten_select(saved->whiten, view.place, view.hooks, &whiten);
+    options.scale = scale;
+    options.whiten = whiten;
+    options.metadata = metadata_of(saved, i, &view, model, whiten);
+    if (!options.metadata || !scale) result = err_set(ERR_NOMEM, "no memory to export");
+    if (result == ERR_OK) result = target->write(model_view(model), &options, folder);
+    json_decref(options.metadata);
+    whiten_free(whiten);
+    free(scale);
+    return result;
 }
 
 static int write_one(const struct saved *saved, uint32_t i, const struct target *target,
@@ -115,25 +144,10 @@ static int write_one(const struct saved *saved, uint32_t i, const struct target 
 {
     struct model model;
     char section[SECTION_SAE_BYTES];
-    const char *names[DESCRIPTOR_MAX_HOOKS];
     section_sae(i, section);
     int result = model_open(saved->checkpoint, section, saved->pool, &model);
     if (result != ERR_OK) return err_set(result, "%s: %s", saved->path, err_text());
-    const struct sae_options *o = model.encoder->options;
-    struct export_options options =
-        provenance_export(&saved->descriptor, o->arch, saved_setting(saved, "model_name"), names);
-    options.scale = saved->scale;
-    options.whiten = saved->whiten;
-    options.metadata = metadata_of(saved, i, &model);
-    if (!options.metadata)
-        result = err_set(ERR_NOMEM, "no memory to export");
-    else if (!target->has(o))
-        result =
-            err_set(ERR_USAGE, "%s (%s) cannot be told in %s's layout; HINT: %s, or --sae",
-                    saved_name(saved, i), sae_arch_name(o->arch), target->name, target->others);
-    else
-        result = target->write(model_view(&model), &options, folder);
-    json_decref(options.metadata);
+    result = write_model(saved, i, target, &model, folder);
     model_close(&model);
     return result;
 }

@@ -182,6 +182,16 @@ const char *saved_setting(const struct saved *s, const char *key)
         json_object_get(json_object_get(s->training.settings, "trainer"), key));
 }
 
+int saved_view(const struct saved *s, uint32_t i, const struct sae_options *o, struct view *view)
+{
+    json_t *settings = json_array_get(json_object_get(s->training.settings, "saes"), i);
+    int result = view_of_names(json_object_get(settings, "hooks"), &s->descriptor, view);
+    if (result != ERR_OK) return err_set(result, "%s: %s", s->path, err_text());
+    if (view->width == o->width) return ERR_OK;
+    return err_set(ERR_FORMAT, "%s: %s has rows of %u values, and its hooks %u", s->path,
+                   saved_name(s, i), o->width, view->width);
+}
+
 void saved_names(const struct saved *s, char *out, size_t bytes)
 {
     size_t used = 0;

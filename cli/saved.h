@@ -38,7 +38,10 @@ void saved_close(struct saved *saved);
 const char *saved_name(const struct saved *saved, uint32_t i);
 /* A word of the trainer's settings ("dataset"); NULL: not told. */
 const char *saved_setting(const struct saved *saved, const char *key);
-/* All of them, divided by commas: out[bytes]. */
+/* What SAE i, which has these options, sees of the stream. ERR_FORMAT: they don't fit. */
+int saved_view(const struct saved *saved, uint32_t i, const struct sae_options *options,
+               struct view *view);
+/* All names, divided by commas: out[bytes]. */
 void saved_names(const struct saved *saved, char *out, size_t bytes);
 
 #endif

@@ -162,23 +162,35 @@ static int check_meaning(const struct config *c, uint32_t index)
     return ERR_OK;
 }
 
-/* What an architecture asks of the stream's hooks. */
+/* What an architecture asks of the hooks that it sees; their widths only the engine knows
+ * (wiring/view.h). A stream that names none has as many as its engine makes. */
 static int check_hooks(const struct config *c, uint32_t index)
 {
-    uint32_t hooks = c->stream.hooks.count;
-    enum sae_arch arch = c->trainer.saes[index].options.arch;
-    int transcoder = arch == SAE_TRANSCODER, crosscoder = arch == SAE_CROSSCODER;
-    if (transcoder && hooks != 2)
+    const struct config_sae *sae = &c->trainer.saes[index];
+    const struct config_list *all = &c->stream.hooks;
+    const char *place = sae->hooks[0] ? "hooks" : "arch", *of = sae->hooks[0] ? "" : "stream.";
+    struct config_hooks hooks;
+    if (all->count == 0 && sae->hooks[0]) return ERR_OK;
+    int result = config_sae_hooks(sae, (const char *const *)all->item, all->count, &hooks);
+    if (result != ERR_OK) return fail_sae(c, index, "hooks", "%s", err_text());
+    const char *are = hooks.count == 1 ? "is" : "are";
+    if (sae->options.arch == SAE_TRANSCODER && hooks.count != 2)
         return fail_sae(
-            c, index, "arch",
-            "a transcoder needs two stream.hooks, what goes in and what is to come out, "
-            "such as [ffn_norm-15, ffn_out-15]; there %s %u",
-            hooks == 1 ? "is" : "are", hooks);
-    if (crosscoder && hooks < 2)
-        return fail_sae(c, index, "arch",
-                        "a crosscoder needs two stream.hooks or more, such as [resid_post.10, "
+            c, index, place,
+            "a transcoder needs two %shooks, what goes in and what is to come out, such "
+            "as [ffn_norm-15, ffn_out-15]; there %s %u",
+            of, are, hooks.count);
+    if (sae->options.arch == SAE_CROSSCODER && hooks.count < 2)
+        return fail_sae(c, index, place,
+                        "a crosscoder needs two %shooks or more, such as [resid_post.10, "
                         "resid_post.15]; there %s %u",
-                        hooks == 1 ? "is" : "are", hooks);
+                        of, are, hooks.count);
+    if (sae->options.arch == SAE_CLT && (hooks.count < 2 || hooks.count % 2 != 0))
+        return fail_sae(c, index, place,
+                        "a clt needs pairs of %shooks, what goes into a layer and what is to come "
+                        "out of it, such as [ffn_norm-14, ffn_out-14, ffn_norm-15, ffn_out-15]; "
+                        "there %s %u",
+                        of, are, hooks.count);
     return ERR_OK;
 }
 
@@ -280,30 +292,6 @@ int config_check_rows(const struct config *c, uint32_t width, uint64_t capacity_
                     c->trainer.batch_rows, capacity, capacity / 4,
                     4ull * c->trainer.batch_rows * bytes);
     return ERR_OK;
-}
-
-static int check_hooks_of(const struct config_sae *sae, const struct config_hook *hooks,
-                          uint32_t count)
-{
-    if (sae->options.arch == SAE_TRANSCODER && count != 2)
-        return err_set(ERR_USAGE,
-                       "autoencoder %s: a transcoder needs a stream of two hooks, not %u",
-                       sae->name, count);
-    for (uint32_t h = 1; sae->options.arch == SAE_CROSSCODER && h < count; h++)
-        if (hooks[h].width != hooks[0].width)
-            return err_set(ERR_USAGE,
-                           "autoencoder %s: a crosscoder needs hooks of one width; %s has %u "
-                           "values, %s %u",
-                           sae->name, hooks[0].name, hooks[0].width, hooks[h].name, hooks[h].width);
-    return ERR_OK;
-}
-
-int config_check_hooks(const struct config *c, const struct config_hook *hooks, uint32_t count)
-{
-    int result = ERR_OK;
-    for (uint32_t i = 0; i < c->trainer.saes_count && result == ERR_OK; i++)
-        result = check_hooks_of(&c->trainer.saes[i], hooks, count);
-    return result;
 }
 
 int config_check(const struct config *c)

@@ -87,7 +87,7 @@ static void drop_sae(struct config *config, uint32_t index)
 {
     struct config_trainer *t = &config->trainer;
     struct config_origins *o = config->origins;
-    config_value_clear(&config_options[config_option_find(CONFIG_SAES, "name")], &t->saes[index]);
+    clear_all(&t->saes[index], 1);
     for (uint32_t i = index; i + 1 < t->saes_count; i++) {
         t->saes[i] = t->saes[i + 1];
         o->sae[i] = o->sae[i + 1];
@@ -136,15 +136,16 @@ static int own_where_unused(struct config_sae *sae)
             result = config_value_set(option, &own, option->standard);
     }
     own.name = sae->name;
+    own.hooks = sae->hooks;
     *sae = own;
     return result;
 }
 
-/* "topk-64-k4": what it is called where nobody gave it a name. */
+/* "topk-64-k4", "topk-64-k4-resid_post.3": what it is called where nobody gave it a name. */
 static int name_sae(struct config_sae *sae)
 {
     const struct sae_options *o = &sae->options;
-    char name[64], kind[40];
+    char name[512], kind[40];
     kind_name(o, kind, sizeof kind);
     if (sae_keeps_largest(o)) {
         snprintf(name, sizeof name, "%s-%u-k%u", kind, o->features, o->k);
@@ -153,6 +154,9 @@ static int name_sae(struct config_sae *sae)
     } else {
         snprintf(name, sizeof name, "%s", kind);
     }
+    size_t used = strlen(name);
+    if (sae->hooks[0]) snprintf(name + used, sizeof name - used, "-%s", sae->hooks);
+    config_name_clean(name);
     char *copy = strdup(name);
     if (!copy) return err_set(ERR_NOMEM, "no memory for the configuration");
     free(sae->name);

@@ -10,6 +10,7 @@
 #define SLUICE_CONFIG_CONFIG_H
 
 #include "base/row.h"
+#include "proto/descriptor.h"
 #include "proto/frame.h"
 #include "sae/options.h"
 
@@ -96,7 +97,8 @@ struct config_sink {
 };
 
 struct config_sae {
-    char *name; /* unique; made from arch, features, k and what lists vary where not given */
+    char *name;  /* unique; made from arch, features, k and what lists vary where not given */
+    char *hooks; /* of the stream's, divided by commas; "": all; config_sae_hooks() */
     /* After loading, rates and coefficients are never the "auto" of the table (0, -1) but the
      * architecture's own. What follows from the stream is not known here: wiring/plan.h. */
     struct sae_options options;
@@ -158,14 +160,13 @@ int config_fail(const struct config *config, const char *section, const char *ke
  * capacity_rows = 0: estimated from sink.size. ERR_USAGE. */
 int config_check_rows(const struct config *config, uint32_t width, uint64_t capacity_rows);
 
-/* Whether the stream's hooks, as the engine has them, are what the autoencoders need: two of a
- * transcoder, one width of a crosscoder. ERR_USAGE. */
-struct config_hook {
-    const char *name;
-    uint32_t width;
+/* Which of a stream's hooks, called `names`, an autoencoder is to see, in its order: its own key, or
+ * all. ERR_USAGE: one is unknown, missing or there twice. */
+struct config_hooks {
+    uint32_t count, place[DESCRIPTOR_MAX_HOOKS]; /* among the stream's */
 };
-int config_check_hooks(const struct config *config, const struct config_hook *hooks,
-                       uint32_t count);
+int config_sae_hooks(const struct config_sae *sae, const char *const *names, uint32_t count,
+                     struct config_hooks *hooks);
 
 /* Every option as YAML with default, unit and meaning; `config` = NULL: the defaults. With a config
  * the output can be loaded back and gives the same one. ERR_IO. */

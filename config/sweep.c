@@ -33,12 +33,21 @@ int config_sae_uses(const struct config_sae *sae, const char *key)
     return sae_arch_uses(sae->options.arch, sae_activation(&sae->options), key);
 }
 
-/* "lr0.001", "target_l0-32"; of architecture and features the value alone. Only characters of
+void config_name_clean(char *name)
+{
+    size_t kept = 0;
+    for (const char *p = name; *p; p++)
+        if (!strchr("+\" \t", *p)) name[kept++] = *p == ',' ? '-' : *p;
+    name[kept] = '\0';
+}
+
+/* "lr0.001", "target_l0-32"; of architecture, features and hooks the value alone. Only characters of
  * names. */
 static int key_and_value(const struct config_option *option, const struct config_sae *sae,
                          char *out, size_t bytes)
 {
-    int plain = strcmp(option->key, "arch") == 0 || strcmp(option->key, "features") == 0;
+    int plain = strcmp(option->key, "arch") == 0 || strcmp(option->key, "features") == 0 ||
+                strcmp(option->key, "hooks") == 0;
     FILE *text = fmemopen(out, bytes, "w");
     if (!text) return err_set(ERR_NOMEM, "no memory for the configuration");
     if (!plain) fputs(option->key, text);
@@ -46,17 +55,14 @@ static int key_and_value(const struct config_option *option, const struct config
     int result = config_value_print(option, sae, text);
     if (fclose(text) != 0 && result == ERR_OK)
         result = err_set(ERR_NOMEM, "no memory for the configuration");
-    size_t kept = 0;
-    for (const char *p = out; *p; p++)
-        if (*p != '+') out[kept++] = *p; /* of 1e+06 */
-    out[kept] = '\0';
+    config_name_clean(out);
     return result;
 }
 
 /* Whether a name made by default says this key's value already. */
 static int in_default_name(const struct config_sae *sae, const char *key)
 {
-    static const char *const said[] = {"arch", "activation", "skip", "features"};
+    static const char *const said[] = {"arch", "activation", "skip", "features", "hooks"};
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
         if (strcmp(key, said[i]) == 0) return 1;
     return strcmp(key, "k") == 0 && sae_keeps_largest(&sae->options);

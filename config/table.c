@@ -237,14 +237,18 @@ const struct config_option config_options[] = {
      "l1: the paper's; topk: TopK with AuxK; batchtopk: the largest of a whole batch; matryoshka: "
      "batchtopk in nested levels; jumprelu: a learned threshold for each; "
      "gated: whether and how much apart; transcoder: the second of two hooks from the first; "
-     "crosscoder: several hooks by the same features; count: a counter for each row, for tests"},
+     "crosscoder: several hooks by the same features; clt: layers' outputs from their own and "
+     "earlier inputs; count: a counter for each row, for tests"},
+    {CONFIG_SAES, "hooks", OPTION_TEXT, IN_SAE(hooks), "", "", 0, 0, NULL,
+     "which of stream.hooks it sees, divided by commas (a list makes an autoencoder of each item); "
+     "empty: all. A transcoder: what goes in, what is to come out; clt: such pairs, a layer each"},
     {CONFIG_SAES, "activation", OPTION_CHOICE, IN_OPTIONS(activation), "auto", "", 0, 0, activations,
-     "transcoder, crosscoder: what their features are like, as the architecture of that name; auto: "
-     "topk for a transcoder, l1 for a crosscoder"},
+     "transcoder, crosscoder, clt: what their features are like, as the architecture of that name; "
+     "auto: topk for a transcoder, l1 for a crosscoder, jumprelu for clt"},
     {CONFIG_SAES, "skip", OPTION_CHOICE, IN_OPTIONS(skip), config_own, "", 0, 0, booleans,
      "transcoder: a linear map of what goes in is added to what comes out"},
     {CONFIG_SAES, "features", OPTION_COUNT, IN_OPTIONS(features), "0", "", 0, 1 << 24, NULL,
-     "features (F); required but for count"},
+     "features (F), of clt of all layers together; required but for count"},
     {CONFIG_SAES, "k", OPTION_COUNT, IN_OPTIONS(k), "0", "features", 0, 1 << 16, NULL,
      "topk, batchtopk, matryoshka: active features of a row (K), of the last two on average; "
      "required there"},

@@ -112,6 +112,9 @@ struct config_sweep {
 double config_sweep_count(const struct config_sweep *sweep);
 /* On to the next; 0: that was the last, and `at` is zeros again. */
 int config_sweep_next(struct config_sweep *sweep);
+/* Only what a name may have is left of values that are put into one: not the signs of 1e+06, nor the
+ * spaces and commas of "a, b". */
+void config_name_clean(char *name);
 /* Append what varies (`given` of its origins: CONFIG_VALUES) to the name; of a name that was made
  * by default only what it doesn't say already. ERR_NOMEM. */
 int config_sweep_name(struct config_sae *sae, const unsigned char *given, int named);

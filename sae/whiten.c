@@ -80,6 +80,34 @@ void whiten_free(struct whiten *w)
     free(w);
 }
 
+/* Hook h's block and mean become those of hook `to` of another. */
+static void copy_hook(const struct whiten *w, uint32_t h, struct whiten *out, uint32_t to)
+{
+    uint32_t width = w->facts.hook[h].width, at = 0, to_at = 0;
+    size_t block = 0, to_block = 0, values = (size_t)width * width;
+    for (uint32_t i = 0; i < h; at += w->facts.hook[i++].width)
+        block += (size_t)w->facts.hook[i].width * w->facts.hook[i].width;
+    for (uint32_t i = 0; i < to; to_at += out->facts.hook[i++].width)
+        to_block += (size_t)out->facts.hook[i].width * out->facts.hook[i].width;
+    out->facts.hook[to] = w->facts.hook[h];
+    memcpy(out->mean + to_at, w->mean + at, width * sizeof *w->mean);
+    memcpy(out->to + to_block, w->to + block, values * sizeof *w->to);
+    memcpy(out->back + to_block, w->back + block, values * sizeof *w->back);
+}
+
+int whiten_select(const struct whiten *w, const uint32_t *hooks, uint32_t count,
+                  struct whiten **selected)
+{
+    uint32_t widths[WHITEN_MAX_HOOKS] = {0};
+    for (uint32_t h = 0; h < count && h < WHITEN_MAX_HOOKS; h++)
+        widths[h] = w->facts.hook[hooks[h]].width;
+    int result = whiten_new(widths, count, w->pool, selected);
+    if (result != ERR_OK) return result;
+    (*selected)->facts.rows = w->facts.rows;
+    for (uint32_t h = 0; h < count; h++) copy_hook(w, hooks[h], *selected, h);
+    return ERR_OK;
+}
+
 const struct whiten_facts *whiten_facts(const struct whiten *w)
 {
     return &w->facts;

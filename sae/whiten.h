@@ -77,6 +77,11 @@ int whiten_fold(const struct whiten *whiten, const struct sae_options *options,
                 const struct sae_parameters *parameters, struct sae_parameters *folded);
 void whiten_fold_free(struct sae_parameters *folded);
 
+/* That of some of its hooks, in this order, as one of its own. ERR_NOMEM, as whiten_measure_new().
+ * The caller frees it. */
+int whiten_select(const struct whiten *whiten, const uint32_t *hooks, uint32_t count,
+                  struct whiten **selected);
+
 /* What was measured. */
 struct whiten_facts {
     uint64_t rows;

@@ -5,6 +5,7 @@
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "trainer/gauges.h"
+#include "trainer/seen.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -87,8 +88,12 @@ int evaluation_make(struct training *t)
     int enough = rows >= TRAINING_FVE_ROWS;
     for (uint32_t i = 0; i < t->plan.saes; i++) {
         if (t->plan.sae[i].arch == SAE_COUNT) continue;
-        int result =
-            whiten_evaluate(t->whiten, t->sae[i], held_out_values(t->held_out), rows, &t->eval[i]);
+        struct seen seen;
+        int result = seen_begin(t, i, 1, &seen);
+        if (result != ERR_OK) return result;
+        const float *x = seen.rows ? seen.rows : held_out_values(t->held_out);
+        result = whiten_evaluate(seen.whiten, t->sae[i], x, rows, &t->eval[i]);
+        seen_end(&seen);
         if (result != ERR_OK) return result;
         if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);
         if (enough) tell_no_fve(t, i);

@@ -51,14 +51,14 @@ static void put_quality(const struct training *t, uint32_t i, json_t *m)
     json_put_count(m, "dead_window_tokens", o->dead_window_rows);
 }
 
-json_t *metadata_of(const struct training *t, uint32_t i)
+json_t *metadata_of(const struct training *t, uint32_t i, const struct whiten *whiten)
 {
     json_t *m = json_object();
     if (!m) return NULL;
     json_put_text(m, "sae", t->config->trainer.saes[i].name);
     put_training(t, i, m);
     put_quality(t, i, m);
-    provenance_put(m, &t->plan.descriptor, t->config->stream.dataset);
-    if (t->whiten) json_put(m, "whitening", whitening_json(t));
+    provenance_put(m, &t->plan.descriptor, &t->plan.view[i], t->config->stream.dataset);
+    if (whiten) json_put(m, "whitening", whiten_json(whiten));
     return m;
 }

@@ -5,7 +5,8 @@
 
 #include "trainer/state.h"
 
-/* Of SAE i: an object, null where something is not known; the caller decrefs. NULL: no memory. */
-json_t *metadata_of(const struct training *t, uint32_t i);
+/* Of SAE i, whose hooks are whitened so (NULL: not at all): an object, null where something is not
+ * known; the caller decrefs. NULL: no memory. */
+json_t *metadata_of(const struct training *t, uint32_t i, const struct whiten *whiten);
 
 #endif

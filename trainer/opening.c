@@ -8,6 +8,7 @@
 #include "sae/foretell.h"
 #include "trainer/gauges.h"
 #include "trainer/save.h"
+#include "trainer/seen.h"
 #include "trainer/whitening.h"
 #include "wiring/changes.h"
 
@@ -101,13 +102,16 @@ static int make_saes(struct training *t)
     t->values = malloc(rows * t->plan.width * sizeof *t->values);
     if (!t->sae || !t->eval || !t->step || !t->ids || !t->values)
         return err_set(ERR_NOMEM, "no memory for a batch; HINT: lower trainer.batch_rows");
-    for (uint32_t i = 0; i < n; i++) {
+    int result = seen_open(t);
+    for (uint32_t i = 0; i < n && result == ERR_OK; i++) {
         t->plan.sae[i].workspace = t->workspace; /* they step in turns */
-        int result = sae_new(&t->plan.sae[i], &t->sae[i]);
+        t->plan.sae[i].mean = seen_mean(t, i);
+        result = sae_new(&t->plan.sae[i], &t->sae[i]);
         if (result != ERR_OK) return result;
+        t->plan.sae[i].mean = NULL; /* it is read by sae_new() alone */
         metrics_set_at(t->options.metrics, GAUGE_FEATURES, i, t->plan.sae[i].features);
     }
-    return ERR_OK;
+    return result;
 }
 
 static void say_plan(const struct training *t)
@@ -131,6 +135,38 @@ static void say_plan(const struct training *t)
     }
     metrics_set(t->options.metrics, GAUGE_PLANNED_ROWS, (double)p->planned_rows);
     metrics_set(t->options.metrics, GAUGE_REUSE, t->config->trainer.reuse);
+}
+
+static void name_hooks(const struct training *t, const struct view *v, char *out, size_t bytes)
+{
+    size_t used = 0;
+    for (uint32_t h = 0; h < v->hooks && used < bytes; h++)
+        used += (size_t)snprintf(out + used, bytes - used, "%s%s", h ? ", " : "",
+                                 t->plan.descriptor.hook[v->place[h]].name);
+}
+
+/* An autoencoder goes on with the hooks that it saw. */
+static int match_views(const struct training *t, const struct save *save)
+{
+    json_t *saes = json_object_get(save->settings, "saes");
+    char then[400], now[400];
+    for (uint32_t i = 0; i < t->plan.saes; i++) {
+        const struct view *is = &t->plan.view[i];
+        struct view was;
+        int result = view_of_names(json_object_get(json_array_get(saes, i), "hooks"),
+                                   &t->plan.descriptor, &was);
+        if (result != ERR_OK) return not_mended(result);
+        if (was.hooks == is->hooks &&
+            memcmp(was.place, is->place, is->hooks * sizeof *is->place) == 0)
+            continue;
+        name_hooks(t, &was, then, sizeof then);
+        name_hooks(t, is, now, sizeof now);
+        return err_set(ERR_MISMATCH,
+                       "autoencoder %s saw the hooks %s when this run began and would see %s now; "
+                       "HINT: set trainer.saes.%u.hooks back, or start over with --fresh",
+                       t->config->trainer.saes[i].name, then, now, config_item_of(t->config, i));
+    }
+    return ERR_OK;
 }
 
 /* What this life trains with, and since when: by the checkpoint's settings, if there is one. */
@@ -194,6 +230,7 @@ static int open_parts(struct training *t, const struct save *save, const struct 
     if (result == ERR_OK) result = plan_make(t->config, t->descriptor, t->pool, &t->plan);
     struct draw_options options = result == ERR_OK ? draw_options_of(t) : (struct draw_options){0};
     if (result == ERR_OK) result = whitening_open(t, &options, from, training_wait_rows);
+    if (result == ERR_OK && from) result = match_views(t, save);
     if (result == ERR_OK && from) plan_go_on(&t->plan, &save->plan, save->steps, save->rows);
     if (result == ERR_OK) result = make_saes(t);
     if (result == ERR_OK) result = settle(t, save);

@@ -6,6 +6,7 @@
 #include "base/json_put.h"
 #include "runtime/log.h"
 #include "trainer/metadata.h"
+#include "trainer/seen.h"
 #include "trainer/warnings.h"
 #include "trainer/whitening.h"
 #include "wiring/changes.h"
@@ -62,6 +63,7 @@ static void evaluation(const struct training *t, uint32_t i, json_t *object)
     const struct config_sae *c = &t->config->trainer.saes[i];
     char why[96];
     evaluation_no_fve(t, i, why, sizeof why);
+    json_object_set_new(object, "hooks", view_names(&t->plan.view[i], &t->plan.descriptor));
     json_object_set_new(object, "activation", json_string(sae_arch_name(sae_activation(o))));
     json_object_set_new(object, "k", config_sae_uses(c, "k") ? json_integer(o->k) : json_null());
     json_object_set_new(object, "lambda",
@@ -109,14 +111,15 @@ static void remarks(const struct training *t, uint32_t i, json_t *object)
 }
 
 /* One layout into DIR/export/NAME/LAYOUT; its place and the lines that load it into `list`. */
-static int export_one(const struct training *t, uint32_t i, const char *layout, json_t *metadata,
-                      json_t *list)
+static int export_one(const struct training *t, uint32_t i, const struct seen *seen,
+                      const char *layout, json_t *metadata, json_t *list)
 {
     const char *names[DESCRIPTOR_MAX_HOOKS];
-    struct export_options options = provenance_export(&t->plan.descriptor, t->plan.sae[i].arch,
-                                                      t->config->stream.model_name, names);
-    options.scale = t->plan.scale;
-    options.whiten = t->whiten;
+    struct export_options options =
+        provenance_export(&t->plan.descriptor, &t->plan.view[i], t->plan.sae[i].arch,
+                          t->config->stream.model_name, names);
+    options.scale = seen->scale;
+    options.whiten = seen->whiten;
     options.metadata = metadata;
     char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
     snprintf(folder, sizeof folder, "%s/export/%s/%s", t->dir, t->config->trainer.saes[i].name,
@@ -143,15 +146,20 @@ static int export_one(const struct training *t, uint32_t i, const char *layout, 
 static int exports(const struct training *t, uint32_t i, json_t *object)
 {
     const struct sae_options *o = &t->plan.sae[i];
-    int one_hook = t->plan.descriptor.hooks == 1 || o->arch == SAE_TRANSCODER;
-    json_t *list = json_array(), *metadata = metadata_of(t, i);
+    int one_hook = t->plan.view[i].hooks == 1 || o->arch == SAE_TRANSCODER;
+    json_t *list = json_array(), *metadata = NULL;
+    struct seen seen;
     json_object_set_new(object, "exports", list);
-    int result = metadata ? ERR_OK : err_set(ERR_NOMEM, "no memory to export");
+    int result = seen_begin(t, i, 0, &seen);
+    if (result == ERR_OK && !(metadata = metadata_of(t, i, seen.whiten)))
+        result = err_set(ERR_NOMEM, "no memory to export");
     if (result == ERR_OK && export_saelens_has(o))
-        result = export_one(t, i, "saelens", metadata, list);
+        result = export_one(t, i, &seen, "saelens", metadata, list);
     if (result == ERR_OK && export_sparsify_has(o) && one_hook)
-        result = export_one(t, i, "sparsify", metadata, list);
-    if (result == ERR_OK && export_hooks_has(o)) result = export_one(t, i, "hooks", metadata, list);
+        result = export_one(t, i, &seen, "sparsify", metadata, list);
+    if (result == ERR_OK && export_hooks_has(o))
+        result = export_one(t, i, &seen, "hooks", metadata, list);
+    seen_end(&seen);
     json_decref(metadata);
     return result;
 }

@@ -1,4 +1,4 @@
-/* What the files of a training share: used by training.c, opening.c, evaluation.c, results.c,
+/* What the files of a training share: used by training.c, opening.c, seen.c, evaluation.c, results.c,
  * whitening.c and metadata.c alone. */
 #ifndef SLUICE_TRAINER_STATE_H
 #define SLUICE_TRAINER_STATE_H
@@ -46,6 +46,7 @@ struct training {
     struct draw_batch batch;
     struct row_id *ids; /* (batch_rows) */
     float *values;      /* (batch_rows, width) */
+    float *seen;        /* (batch_rows, plan.widest): as one autoencoder sees them; seen.h */
 
     json_t *settings, *changes; /* changes.h; owned */
     uint64_t known_from_steps;  /* 0: all of them are known */

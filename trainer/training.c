@@ -8,6 +8,7 @@
 #include "sae/checkpoint.h"
 #include "trainer/gauges.h"
 #include "trainer/save.h"
+#include "trainer/seen.h"
 #include "wiring/changes.h"
 
 #include <errno.h>
@@ -96,6 +97,7 @@ void training_free(struct training *t)
     free(t->step);
     free(t->ids);
     free(t->values);
+    free(t->seen);
     free(t->descriptor);
     json_decref(t->settings);
     json_decref(t->changes);
@@ -116,13 +118,10 @@ static int publish_place(struct training *t, const struct consumer_state *state)
     return consumer_write(t->buffer, state);
 }
 
-/* Bytes of a checkpoint, about: the weights of both sides, and two moments of each. */
 static uint64_t checkpoint_bytes(const struct training *t)
 {
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < t->plan.saes; i++)
-        if (t->plan.sae[i].arch != SAE_COUNT)
-            bytes += (uint64_t)t->plan.width * t->plan.sae[i].features * 6 * sizeof(float);
+    for (uint32_t i = 0; i < t->plan.saes; i++) bytes += plan_checkpoint_bytes(&t->plan.sae[i]);
     return bytes;
 }
 
@@ -278,8 +277,8 @@ static int draw(struct training *t)
 static int step(struct training *t)
 {
     uint64_t begin_ns = process_now_ns();
-    struct sae_batch batch = {t->values, t->ids, (uint32_t)t->batch.rows};
     for (uint32_t i = 0; i < t->plan.saes; i++) {
+        struct sae_batch batch = {seen_batch(t, i), t->ids, (uint32_t)t->batch.rows};
         int result = sae_train(t->sae[i], &batch, &t->step[i]);
         if (result != ERR_OK) return result;
         if (t->step[i].skipped)

@@ -61,9 +61,11 @@ int changes_settings(const struct config *config, const struct plan *plan, const
     json_put(trainer, "sluice_version", json_string(SLUICE_VERSION));
     json_put(trainer, "model_name", json_string(config->stream.model_name));
     json_put(trainer, "dataset", json_string(config->stream.dataset));
-    for (uint32_t i = 0; i < plan->saes; i++)
-        json_put(json_array_get(json_object_get(all, "saes"), i), "name",
-                 json_string(c->saes[i].name));
+    for (uint32_t i = 0; i < plan->saes; i++) {
+        json_t *sae = json_array_get(json_object_get(all, "saes"), i);
+        json_put(sae, "name", json_string(c->saes[i].name));
+        json_put(sae, "hooks", view_names(&plan->view[i], &plan->descriptor));
+    }
     *settings = all;
     return ERR_OK;
 }

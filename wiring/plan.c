@@ -55,44 +55,49 @@ static uint64_t dead_window_of(const struct plan *p, const struct config_sae *c)
 
 /* What the configuration cannot know. */
 static struct sae_options completed(const struct plan *p, const struct config *config,
-                                    const struct config_sae *c, const struct config_hook *hooks,
-                                    uint32_t count)
+                                    const struct config_sae *c, const struct view *view)
 {
     struct sae_options o = c->options;
-    o.width = p->width;
-    if (o.arch == SAE_TRANSCODER) o.width_in = hooks[0].width;
-    if (o.arch == SAE_CROSSCODER) o.hooks = count;
+    o.width = view->width;
+    if (o.arch == SAE_TRANSCODER || o.arch == SAE_CLT) o.width_in = view_width_in(view);
+    if (o.arch == SAE_CROSSCODER) o.hooks = view->hooks;
+    if (o.arch == SAE_CLT) o.hooks = view->hooks / 2;
     o.planned_steps = p->planned_steps;
     o.dead_window_rows = dead_window_of(p, c);
     o.batch_rows = p->batch_rows;
     o.threads = config_threads(config->trainer.threads);
     o.pool = p->pool;
-    o.mean = p->mean;
+    o.mean = view->is_whole ? p->mean : NULL;
     return o;
 }
 
 /* All that a trainer asks of its stream's hooks is asked here, and nowhere else. */
-static int complete(struct plan *p, const struct config *config, const struct config_hook *hooks,
+static int complete(struct plan *p, const struct config *config, const struct view_hook *hooks,
                     uint32_t count)
 {
-    int result = config_check_hooks(config, hooks, count);
-    if (result != ERR_OK) return result;
+    int result = ERR_OK;
     lengths(p, config);
     p->width = 0;
     for (uint32_t h = 0; h < count; h++) p->width += hooks[h].width;
     p->saes = config->trainer.saes_count;
     p->sae = calloc(p->saes ? p->saes : 1, sizeof *p->sae);
-    if (!p->sae) return err_set(ERR_NOMEM, "no memory for %u autoencoders", p->saes);
-    for (uint32_t i = 0; i < p->saes; i++)
-        p->sae[i] = completed(p, config, &config->trainer.saes[i], hooks, count);
-    return ERR_OK;
+    p->view = calloc(p->saes ? p->saes : 1, sizeof *p->view);
+    if (!p->sae || !p->view) return err_set(ERR_NOMEM, "no memory for %u autoencoders", p->saes);
+    for (uint32_t i = 0; i < p->saes && result == ERR_OK; i++) {
+        const struct config_sae *c = &config->trainer.saes[i];
+        const struct view *view = &p->view[i];
+        result = view_make(c, hooks, count, &p->view[i]);
+        if (result == ERR_OK) p->sae[i] = completed(p, config, c, view);
+        if (!view->is_whole && view->width > p->widest) p->widest = view->width;
+    }
+    return result;
 }
 
 static int complete_of_stream(struct plan *p, const struct config *config)
 {
-    struct config_hook hooks[DESCRIPTOR_MAX_HOOKS];
+    struct view_hook hooks[DESCRIPTOR_MAX_HOOKS];
     for (uint32_t h = 0; h < p->descriptor.hooks; h++)
-        hooks[h] = (struct config_hook){p->descriptor.hook[h].name, p->descriptor.hook[h].width};
+        hooks[h] = (struct view_hook){p->descriptor.hook[h].name, p->descriptor.hook[h].width};
     return complete(p, config, hooks, p->descriptor.hooks);
 }
 
@@ -117,7 +122,7 @@ int plan_make(const struct config *config, const char *descriptor, struct pool *
     return end(&p, result, plan);
 }
 
-int plan_foretell(const struct config *config, const struct config_hook *hooks, uint32_t count,
+int plan_foretell(const struct config *config, const struct view_hook *hooks, uint32_t count,
                   struct plan *plan)
 {
     struct plan p = {0};
@@ -140,6 +145,14 @@ void plan_go_on(struct plan *p, const struct plan_before *before, uint64_t steps
     for (uint32_t i = 0; i < p->saes; i++) p->sae[i].planned_steps = p->planned_steps;
 }
 
+uint64_t plan_checkpoint_bytes(const struct sae_options *o)
+{
+    if (o->arch == SAE_COUNT) return 0;
+    uint64_t in = sae_in_width(o), out = sae_out_width(o);
+    uint64_t parameters = o->features * (in + out + 1) + out + (o->skip ? in * out : 0);
+    return parameters * 3 * sizeof(float);
+}
+
 double plan_flops_a_row(const struct sae_options *o)
 {
     return 6 * (double)sae_weights(o);
@@ -151,5 +164,6 @@ void plan_free(struct plan *plan)
     free(plan->scale);
     free(plan->mean);
     free(plan->sae);
+    free(plan->view);
     *plan = (struct plan){0};
 }

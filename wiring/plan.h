@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "proto/descriptor.h"
 #include "sae/options.h"
+#include "wiring/view.h"
 
 struct pool;
 
@@ -25,7 +26,9 @@ struct plan {
     uint64_t dead_window_rows; /* the default: what has not fired for so long is dead */
     uint32_t batch_rows;
     uint32_t saes;
-    struct sae_options *sae; /* (saes) */
+    struct sae_options *sae; /* (saes); .mean is NULL where its view is not the whole row */
+    struct view *view;       /* (saes): what each sees */
+    uint32_t widest;         /* values of the widest view that is not the whole row; 0: all are */
 };
 
 /* Of a plan what a resume needs to go on with it. */
@@ -44,7 +47,7 @@ int plan_make(const struct config *config, const char *descriptor, struct pool *
 /* The same of a stream that does not run yet, of which its hooks are known: no scales, no mean,
  * lengths as far as the configuration tells them. Whether an SAE can be made of the options is
  * sae_bytes()'s to say, as it is sae_new()'s. ERR_USAGE, ERR_NOMEM. plan_free() it. */
-int plan_foretell(const struct config *config, const struct config_hook *hooks, uint32_t count,
+int plan_foretell(const struct config *config, const struct view_hook *hooks, uint32_t count,
                   struct plan *plan);
 /* Count the steps of a plan that is gone on with behind `steps` steps of `rows` rows: as before
  * where batch and planned rows are as they were, else those made and those that the rest of the
@@ -55,6 +58,8 @@ void plan_go_on(struct plan *plan, const struct plan_before *before, uint64_t st
  * is 12 F D; a transcoder F (in + out), and its skip in x out. It is what dense products would
  * take, though ours leave most of it out. 0 for `count`. */
 double plan_flops_a_row(const struct sae_options *options);
+/* Bytes of a checkpoint of it, about: weights and two moments of Adam, float32; 0 for `count`. */
+uint64_t plan_checkpoint_bytes(const struct sae_options *options);
 /* Each dimension's hook's scale: (width); the caller frees. ERR_NOMEM. */
 int plan_scales(const struct descriptor *descriptor, float **scale);
 void plan_free(struct plan *plan);

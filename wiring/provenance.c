@@ -6,17 +6,17 @@
 
 #include <math.h>
 
-static json_t *hooks(const struct descriptor *d)
+static json_t *hooks(const struct descriptor *d, const struct view *view)
 {
     json_t *list = json_array();
-    for (uint32_t h = 0; h < d->hooks; h++) {
+    for (uint32_t h = 0; h < view->hooks; h++) {
+        const struct descriptor_hook *of = &d->hook[view->place[h]];
         json_t *hook = json_object();
-        json_put_text(hook, "name", d->hook[h].name);
-        json_put_count(hook, "width", d->hook[h].width);
-        json_put_number(hook, "folded_scale", d->hook[h].scale);
-        json_put_number(hook, "norm_median", d->hook[h].norm_median);
-        json_put_number(hook, "norm_limit",
-                        d->hook[h].norm_limit > 0 ? d->hook[h].norm_limit : NAN);
+        json_put_text(hook, "name", of->name);
+        json_put_count(hook, "width", of->width);
+        json_put_number(hook, "folded_scale", of->scale);
+        json_put_number(hook, "norm_median", of->norm_median);
+        json_put_number(hook, "norm_limit", of->norm_limit > 0 ? of->norm_limit : NAN);
         json_array_append_new(list, hook);
     }
     return list;
@@ -28,7 +28,8 @@ static const char *dtype_text(uint8_t dtype)
     return dtype == DTYPE_BF16 ? "bfloat16" : "int8";
 }
 
-void provenance_put(json_t *m, const struct descriptor *d, const char *dataset)
+void provenance_put(json_t *m, const struct descriptor *d, const struct view *view,
+                    const char *dataset)
 {
     json_put_text(m, "sluice_version", SLUICE_VERSION);
     json_put_text(m, "stream", d->stream);
@@ -40,7 +41,7 @@ void provenance_put(json_t *m, const struct descriptor *d, const char *dataset)
     json_put(m, "model_layers_kept", d->layers_kept ? json_integer(d->layers_kept) : json_null());
     json_put_number(m, "model_prepared_fve", d->prepared_fve != 0 ? d->prepared_fve : NAN);
     json_put_text(m, "row_dtype", dtype_text(d->dtype));
-    json_put(m, "hooks", hooks(d));
+    json_put(m, "hooks", hooks(d, view));
     json_put_number(m, "max_norm_ratio", d->max_norm_ratio > 0 ? d->max_norm_ratio : NAN);
     json_put(m, "keeps_special_tokens", json_boolean(d->keep_special));
     json_put(m, "keeps_first_tokens", json_boolean(d->keep_sinks));
@@ -71,14 +72,15 @@ void provenance_put_training(json_t *m, const struct provenance_training *t, uin
     json_put_count(m, "training_changes_known_from_step", t->known_from_steps);
 }
 
-struct export_options provenance_export(const struct descriptor *d, enum sae_arch arch,
-                                        const char *model_name, const char **names)
+struct export_options provenance_export(const struct descriptor *d, const struct view *view,
+                                        enum sae_arch arch, const char *model_name,
+                                        const char **names)
 {
     int transcoder = arch == SAE_TRANSCODER;
-    for (uint32_t h = 0; h < d->hooks; h++) names[h] = d->hook[h].name;
+    for (uint32_t h = 0; h < view->hooks; h++) names[h] = d->hook[view->place[h]].name;
     return (struct export_options){
         .model_name = model_name && model_name[0] ? model_name : d->model,
-        .hook_name = d->hooks == 1 || transcoder ? names[0] : NULL,
+        .hook_name = view->hooks == 1 || transcoder ? names[0] : NULL,
         .hook_name_out = transcoder ? names[1] : NULL,
         .hook_names = names,
         .context_tokens = d->context_tokens,

@@ -8,12 +8,14 @@
 
 #include "proto/descriptor.h"
 #include "sae/export/export.h"
+#include "wiring/view.h"
 
 #include <jansson.h>
 
-/* Of the rows: stream, model, hooks, what was left out, and the build that tells it. `dataset`: as
- * the configuration has it; NULL or "": not told. */
-void provenance_put(json_t *m, const struct descriptor *d, const char *dataset);
+/* Of the rows: stream, model, the hooks that the SAE sees, what was left out, and the build that
+ * tells it. `dataset`: as the configuration has it; NULL or "": not told. */
+void provenance_put(json_t *m, const struct descriptor *d, const struct view *view,
+                    const char *dataset);
 
 struct provenance_training { /* all borrowed */
     const struct sae_options *options;
@@ -26,9 +28,10 @@ struct provenance_training { /* all borrowed */
 void provenance_put_training(json_t *m, const struct provenance_training *training, uint32_t i);
 
 /* What an export of such an SAE is told, but scale, whitening and metadata. `model_name`: as
- * provenance_put()'s dataset; names[DESCRIPTOR_MAX_HOOKS] is filled, and must live as long as the
+ * provenance_put()'s dataset; names[DESCRIPTOR_MAX_HOOKS] is filled in the view's order, and must live as long as the
  * options, as must the descriptor. */
-struct export_options provenance_export(const struct descriptor *d, enum sae_arch arch,
-                                        const char *model_name, const char **names);
+struct export_options provenance_export(const struct descriptor *d, const struct view *view,
+                                        enum sae_arch arch, const char *model_name,
+                                        const char **names);
 
 #endif

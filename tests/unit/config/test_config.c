@@ -364,6 +364,48 @@ static void test_lists(void **state)
     free(second);
 }
 
+/* Which of the stream's hooks an autoencoder sees. */
+static void test_hooks_of_one(void **state)
+{
+    (void)state;
+    const char *three = "stream: {name: t, hooks: [resid_post.1, resid_post.2, ffn_out-2]}\n"
+                        "trainer:\n  saes:\n  - {arch: topk, features: 64, k: 4%s}\n";
+    char text[512];
+    snprintf(text, sizeof text, three, ", hooks: [resid_post.1, 'resid_post.2 , ffn_out-2', '']");
+    accepts(text, NULL);
+    names_are("topk-64-k4-resid_post.1", "topk-64-k4-resid_post.2-ffn_out-2", "topk-64-k4");
+    assert_string_equal(config->trainer.saes[1].hooks, "resid_post.2 , ffn_out-2");
+    char *first = printed(config);
+    accepts(first, NULL);
+    char *second = printed(config);
+    assert_string_equal(first, second);
+    free(first);
+    free(second);
+    snprintf(text, sizeof text, three, ", name: x, hooks: [resid_post.1, ffn_out-2]");
+    accepts(text, NULL);
+    names_are("x-resid_post.1", "x-ffn_out-2");
+    accepts(text, "trainer.saes.0.hooks=resid_post.2");
+    names_are("x");
+    snprintf(text, sizeof text, three, ", hooks: resid_post.3");
+    refuses(text, NULL, "t.yaml:4: trainer.saes.0.hooks", "'resid_post.3' is none",
+            "it has resid_post.1, resid_post.2, ffn_out-2");
+    snprintf(text, sizeof text, three, ", hooks: 'resid_post.1, resid_post.1'");
+    refuses(text, NULL, "trainer.saes.0.hooks", "'resid_post.1' is there twice");
+    snprintf(text, sizeof text, three, ", hooks: 'resid_post.1,'");
+    refuses(text, NULL, "trainer.saes.0.hooks", "no name before or behind a comma");
+    snprintf(text, sizeof text, three, "}\n  - {arch: count, hooks: ffn_out-2");
+    refuses(text, NULL, "trainer.saes.1.hooks", "means nothing to count");
+    snprintf(text, sizeof text, three, "}\n  - {arch: transcoder, features: 64, k: 4");
+    refuses(text, NULL, "trainer.saes.1.arch", "two stream.hooks", "there are 3");
+    snprintf(text, sizeof text, three,
+             "}\n  - {arch: transcoder, features: 64, k: 4, hooks: 'resid_post.1, ffn_out-2'");
+    accepts(text, NULL);
+    snprintf(text, sizeof text, three, "}\n  - {arch: crosscoder, features: 64, hooks: ffn_out-2");
+    refuses(text, NULL, "trainer.saes.1.hooks", "two hooks or more", "there is 1");
+    snprintf(text, sizeof text, three, "}\n  - {arch: clt, features: 64");
+    refuses(text, NULL, "trainer.saes.1.arch", "pairs of stream.hooks", "there are 3");
+}
+
 static void test_defaults_of_architectures(void **state)
 {
     (void)state;
@@ -617,6 +659,7 @@ int main(void)
         cmocka_unit_test_teardown(test_nothing_leaves_the_machine, tear_down),
         cmocka_unit_test_teardown(test_sections, tear_down),
         cmocka_unit_test_teardown(test_rows_of_the_buffer, tear_down),
+        cmocka_unit_test_teardown(test_hooks_of_one, tear_down),
         cmocka_unit_test_teardown(test_print_and_load_again, tear_down),
         cmocka_unit_test_teardown(test_table, tear_down),
         cmocka_unit_test_teardown(test_lists, tear_down),

@@ -1,6 +1,8 @@
 /* Cross-layer transcoders: which layers a feature reads and writes. */
 #include "helper.h"
 
+#include "sae/cpu/encode.h"
+#include "sae/cpu/train.h"
 #include "tests/truth.h"
 
 #include <string.h>
@@ -73,8 +75,8 @@ static void recover(enum sae_arch activation)
 {
     struct sae_options o = options(activation);
     struct sae_step step;
-    o.planned_steps = 2500;
-    struct sae *sae = trained(&o, 2500, &step);
+    o.planned_steps = 1500;
+    struct sae *sae = trained(&o, 1500, &step);
     const float *w_dec = sae_parameters(sae).w_dec;
     print_message("%s: FVE %.3f, L0 %.1f, dead %u\n", sae_arch_name(activation), step.fve, step.l0,
                   step.dead);
@@ -144,6 +146,85 @@ static void one_layer_is_a_transcoder(void **state)
     sae_free(transcoder);
 }
 
+/* Against a sort of all pre-activations as kernels->dots() has them. The first layer's rows are
+ * small, so that what it tells of rounding is too little for the others. `sign` -1: the terms of
+ * each almost cancel, so that products alone, which round otherwise, would take others; 1: all are
+ * large and almost alike. `size`: of the second layer's rows; of 1e35 there is no bound. */
+static void keep_the_largest(float sign, float size, uint32_t each, uint32_t k, uint32_t rows)
+{
+    struct sae_options o = options(SAE_BATCHTOPK);
+    uint32_t features = LAYERS * each, pairs = rows * features, taken = 0;
+    float *x = malloc((size_t)rows * WIDTH * sizeof *x);
+    struct candidate *list = malloc(pairs * sizeof *list);
+    uint8_t *wanted = calloc(pairs, 1);
+    struct sae *sae;
+    struct rng rng;
+    o.features = features;
+    o.k = k;
+    rng_seed(&rng, 5);
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    struct dictionary *d = sae->state;
+    for (uint32_t i = 0; i < features * IN; i++)
+        d->e.w.w_enc[i] = (i % 2 ? sign : 1) * (0.3f + 0.01f * (float)(i % IN / 2)) +
+                          (sign < 0 ? 1e-4f : 3e-6f) * (float)rng_normal(&rng);
+    for (uint32_t i = 0; i < rows * WIDTH; i++) {
+        const float sizes[] = {1e-3f, size, size / 2};
+        uint32_t layer = i % WIDTH / IN < LAYERS ? i % WIDTH / IN : 0;
+        x[i] = sizes[layer] * (1 + 1e-5f * (float)rng_normal(&rng));
+    }
+    for (uint32_t p = 0; p < pairs; p++) {
+        uint32_t f = p % features;
+        list[p].index = p;
+        d->e.kernels->dots(&list[p].value, d->e.w.w_enc + f * IN, IN,
+                           x + (size_t)(p / features) * WIDTH + f / each * IN, 0, NULL, 1);
+        list[p].value += d->e.w.b_enc[f];
+    }
+    qsort(list, pairs, sizeof *list, best_first);
+    for (uint32_t p = 0; p < k * rows; p++) wanted[list[p].index] = 1;
+    encoder_take(&d->e, x, rows);
+    rows_centre(d);
+    encode_begin(&d->e);
+    batch_topk_encode(d);
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t j = 0; j < d->e.active.count[r]; j++, taken++)
+            if (!wanted[(size_t)r * features + d->e.active.index[d->e.active.start[r] + j]])
+                fail_msg("F %u: row %u, place %u should not be there", features, r, j);
+    assert_int_equal(taken, k * rows);
+    free(x);
+    free(list);
+    free(wanted);
+    sae_free(sae);
+}
+
+static void the_largest_of_all_layers_are_kept(void **state)
+{
+    (void)state;
+    keep_the_largest(-1, 100, 48, 6, 512);
+    keep_the_largest(-1, 100, 400, 2, 70);
+    keep_the_largest(1, 100, 400, 2, 70);
+    keep_the_largest(1, 1e35f, 400, 2, 70);
+}
+
+/* At first pre-activations are about 0 on the mean row: each layer's own mean. */
+static void biases_begin_at_each_layers_mean(void **state)
+{
+    (void)state;
+    struct sae_options o = options(SAE_JUMPRELU);
+    struct sae *sae;
+    float mean[WIDTH];
+    for (int i = 0; i < WIDTH; i++) mean[i] = (float)i;
+    o.mean = mean;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    struct sae_parameters p = sae_parameters(sae);
+    for (int f = 0; f < F; f++) {
+        double pre = p.b_enc[f];
+        for (int j = 0; j < IN; j++) pre += (double)p.w_enc[f * IN + j] * mean[f / EACH * IN + j];
+        assert_true(fabs(pre) < 1e-4);
+    }
+    for (int j = 0; j < OUTS; j++) assert_true(p.b_dec[j] == mean[INS + j]);
+    sae_free(sae);
+}
+
 static void refused(struct sae_options o, const char *words)
 {
     struct sae *sae;
@@ -181,6 +262,8 @@ int main(void)
         cmocka_unit_test(features_that_write_several_layers_are_recovered),
         cmocka_unit_test(nothing_flows_backwards),
         cmocka_unit_test(one_layer_is_a_transcoder),
+        cmocka_unit_test(the_largest_of_all_layers_are_kept),
+        cmocka_unit_test(biases_begin_at_each_layers_mean),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

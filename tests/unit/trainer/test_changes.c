@@ -41,6 +41,8 @@ static json_t *settings_of(const char *trainer, const char *sae)
         options[i].batch_rows = config->trainer.batch_rows;
     }
     plan.sae = options;
+    struct view views[2] = {{.is_whole = 1}, {.is_whole = 1}};
+    plan.view = views;
     plan.saes = 2;
     plan.batch_rows = config->trainer.batch_rows;
     assert_int_equal(changes_settings(config, &plan, "plain", &settings), ERR_OK);

@@ -24,6 +24,7 @@ static int set_up(void **state)
                                "capture: { engine: synthetic }\n"
                                "trainer: { saes: [ { arch: topk, features: 16, k: 1 } ] }\n";
     static struct sae_options options;
+    static struct view view;
     static struct sae *sae;
     (void)state;
     if (config_parse(text, strlen(text), "test", NULL, 0, &config) != ERR_OK) return -1;
@@ -37,6 +38,7 @@ static int set_up(void **state)
     t = (struct training){.config = config, .sae = &sae, .eval = &eval, .step = &step};
     t.plan.saes = 1;
     t.plan.sae = &options;
+    t.plan.view = &view;
     return 0;
 }
 
@@ -64,7 +66,7 @@ static void train(void)
 static void before_a_step_nothing_is_known(void **state)
 {
     (void)state;
-    json_t *m = metadata_of(&t, 0);
+    json_t *m = metadata_of(&t, 0, NULL);
     assert_true(json_is_null(json_object_get(m, "dead_features")));
     assert_true(isnan(training_point(&t, 0).dead));
     json_decref(m);
@@ -74,7 +76,7 @@ static void dead_features_outlive_a_process(void **state)
 {
     (void)state;
     train();
-    json_t *m = metadata_of(&t, 0);
+    json_t *m = metadata_of(&t, 0, NULL);
     json_int_t dead = json_integer_value(json_object_get(m, "dead_features"));
     uint32_t counted = sae_silent(t.sae[0], 2 * ROWS);
     assert_true(counted > 0 && counted < FEATURES);

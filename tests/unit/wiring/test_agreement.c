@@ -13,10 +13,11 @@
 #include <cmocka.h>
 
 struct streams {
-    uint32_t hooks, width[3];
+    uint32_t hooks, width[4];
 };
 static const struct streams one = {1, {8}}, same = {2, {8, 8}}, unequal = {2, {8, 12}},
-                            three = {3, {8, 8, 8}}, third = {3, {8, 8, 12}};
+                            three = {3, {8, 8, 8}}, third = {3, {8, 8, 12}},
+                            pairs = {4, {8, 12, 8, 12}};
 
 static const struct {
     const char *sae;
@@ -43,17 +44,28 @@ static const struct {
     {"arch: crosscoder, features: 16, activation: batchtopk, k: 2", &three, 1},
     {"arch: crosscoder, features: 16", &unequal, 0},
     {"arch: crosscoder, features: 16, activation: topk, k: 2", &third, 0},
+    {"arch: crosscoder, features: 16, activation: topk, k: 2, hooks: 'a, b'", &third, 1},
+    {"arch: topk, features: 16, k: 2, hooks: b", &unequal, 1},
+    {"arch: topk, features: 16, k: 2, hooks: c", &unequal, 0},
+    {"arch: transcoder, features: 16, k: 2, hooks: 'c, a'", &third, 1},
+    {"arch: clt, features: 16", &pairs, 1},
+    {"arch: clt, features: 16", &unequal, 1},
+    {"arch: clt, features: 16, activation: batchtopk, k: 2", &pairs, 1},
+    {"arch: clt, features: 16, activation: batchtopk, k: 2, hooks: 'c, b'", &pairs, 1},
+    {"arch: clt, features: 17", &pairs, 0},
+    {"arch: clt, features: 16", &three, 0},
+    {"arch: clt, features: 16, activation: l1", &pairs, 0},
+    {"arch: clt, features: 16, hooks: 'a, b, d, c'", &pairs, 0},
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 
 /* Hooks are given where the stream has several; of one, an engine names its own. */
 static struct config *configure(const char *sae)
 {
-    static const char *const lists[] = {"[]", "[a, b]", "[a, b, c]"};
+    static const char *const lists[] = {"[]", "[a, b]", "[a, b, c]", "[a, b, c, d]"};
     char text[512];
     struct config *config;
-    for (int i = 0; i < 3;
-         i++) { /* the first number of hooks that the configuration is fine with */
+    for (int i = 0; i < 4; i++) { /* the first number that the configuration is fine with */
         snprintf(text, sizeof text,
                  "stream: { name: t, run_dir: /tmp/x, hooks: %s }\n"
                  "capture: { engine: files, files: [x.npy] }\n"
@@ -67,7 +79,7 @@ static struct config *configure(const char *sae)
 
 static char *describe(const struct streams *s)
 {
-    float mean[36] = {0};
+    float mean[40] = {0};
     char *text;
     size_t bytes;
     struct descriptor d = {.stream = "t",
@@ -109,9 +121,10 @@ static int trainer_accepts(const struct config *config, const struct streams *s,
 
 static int check_accepts(const struct config *config, const struct streams *s, struct plan *plan)
 {
-    struct config_hook hooks[3];
+    static const char *const names[] = {"a", "b", "c", "d"};
+    struct view_hook hooks[4];
     uint64_t bytes;
-    for (uint32_t h = 0; h < s->hooks; h++) hooks[h] = (struct config_hook){"h", s->width[h]};
+    for (uint32_t h = 0; h < s->hooks; h++) hooks[h] = (struct view_hook){names[h], s->width[h]};
     if (plan_foretell(config, hooks, s->hooks, plan) != ERR_OK) return 0;
     if (sae_bytes(&plan->sae[0], &bytes) == ERR_OK) return 1;
     plan_free(plan);
