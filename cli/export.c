@@ -6,6 +6,7 @@
 #include "base/fileio.h"
 #include "base/json_put.h"
 #include "cli/commands.h"
+#include "cli/layer_set.h"
 #include "cli/saved.h"
 #include "sae/model.h"
 
@@ -23,21 +24,25 @@ struct target {
     const char *name;
     int (*has)(const struct sae_options *options);
     int (*write)(struct sae_view sae, const struct export_options *options, const char *dir);
-    const char *others; /* what to say of an SAE that it has no place for */
+    const char *others;    /* what to say of an SAE that it has no place for */
+    int joins_transcoders; /* those of all layers are one thing, in one folder */
 };
 
 static const struct target targets[] = {
-    {"saelens", export_saelens_has, export_saelens, "--to hooks"},
-    {"sparsify", export_sparsify_has, export_sparsify, "--to saelens"},
-    {"hooks", export_hooks_has, export_hooks, "--to saelens"},
+    {"saelens", export_saelens_has, export_saelens, "--to hooks", 0},
+    {"sparsify", export_sparsify_has, export_sparsify, "--to saelens", 0},
+    {"circuit-tracer", export_circuit_tracer_has, export_circuit_tracer, "--to hooks", 1},
+    {"hooks", export_hooks_has, export_hooks, "--to saelens", 0},
 };
 enum { TARGETS = sizeof targets / sizeof targets[0] };
+
+static const char layouts[] = "saelens, sparsify, circuit-tracer or hooks";
 
 static const struct target *target_of(const char *name)
 {
     for (int i = 0; i < TARGETS; i++)
         if (strcmp(targets[i].name, name) == 0) return &targets[i];
-    err_set(ERR_USAGE, "--to %s: there is no such layout; HINT: saelens, sparsify or hooks", name);
+    err_set(ERR_USAGE, "--to %s: there is no such layout; HINT: %s", name, layouts);
     return NULL;
 }
 
@@ -111,16 +116,68 @@ static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct v
     return m;
 }
 
-static int write_model(const struct saved *saved, uint32_t i, const struct target *target,
-                       const struct model *model, const char *folder)
+/* ---- the autoencoders that are wanted ---- */
+
+struct job {
+    const struct saved *saved;
+    const struct target *target;
+    const char *only;     /* names, divided by commas; NULL: all */
+    const char *folder;   /* that is written */
+    struct layer_set set; /* transcoders that are joined */
+    uint64_t joined;      /* a bit for each SAE: it is among them */
+};
+_Static_assert(CONFIG_MAX_SAES <= 64, "a bit for each");
+
+/* Whether `name` is among names that are divided by commas. */
+static int is_among(const char *names, const char *name)
 {
+    size_t length = strlen(name);
+    for (const char *p = names; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+        if (strncmp(p, name, length) == 0 && (p[length] == ',' || !p[length])) return 1;
+    return 0;
+}
+
+static int is_wanted(const struct job *job, uint32_t i)
+{
+    return !job->only || is_among(job->only, saved_name(job->saved, i));
+}
+
+/* Where SAE i goes below `folder`: one alone directly into it, as those that are joined; of several
+ * each into a folder of its name. ERR_LIMIT: the path is too long. */
+static int path_of(const struct job *job, uint32_t i, const char *folder, char out[PATH_MAX])
+{
+    int one = job->only && !strchr(job->only, ',');
+    int directly = one || job->saved->saes == 1 || (job->joined >> i & 1);
+    int n = snprintf(out, PATH_MAX, "%s%s%s", folder, directly ? "" : "/",
+                     directly ? "" : saved_name(job->saved, i));
+    return n < PATH_MAX ? ERR_OK : err_set(ERR_LIMIT, "path too long: %s", folder);
+}
+
+static int write_to(struct job *job, uint32_t i, const struct model *model,
+                    const struct export_options *options)
+{
+    const struct sae_options *o = model->encoder->options;
+    char path[PATH_MAX];
+    int result = ERR_OK;
+    if (job->target->joins_transcoders && o->arch == SAE_TRANSCODER) {
+        job->joined |= UINT64_C(1) << i;
+        result = layer_set_add(&job->set, saved_name(job->saved, i), o, options);
+    }
+    if (result == ERR_OK) result = path_of(job, i, job->folder, path);
+    return result == ERR_OK ? job->target->write(model_view(model), options, path) : result;
+}
+
+static int write_model(struct job *job, uint32_t i, const struct model *model)
+{
+    const struct saved *saved = job->saved;
     const struct sae_options *o = model->encoder->options;
     const char *names[DESCRIPTOR_MAX_HOOKS];
     struct whiten *whiten = NULL;
     struct view view;
-    if (!target->has(o))
+    if (!job->target->has(o))
         return err_set(ERR_USAGE, "%s (%s) cannot be told in %s's layout; HINT: %s, or --sae",
-                       saved_name(saved, i), sae_arch_name(o->arch), target->name, target->others);
+                       saved_name(saved, i), sae_arch_name(o->arch), job->target->name,
+                       job->target->others);
     int result = saved_view(saved, i, o, &view);
     if (result != ERR_OK) return result;
     struct export_options options = provenance_export(&saved->descriptor, &view, o->arch,
@@ -132,75 +189,66 @@ static int write_model(const struct saved *saved, uint32_t i, const struct targe
     options.whiten = whiten;
     options.metadata = metadata_of(saved, i, &view, model, whiten);
     if (!options.metadata || !scale) result = err_set(ERR_NOMEM, "no memory to export");
-    if (result == ERR_OK) result = target->write(model_view(model), &options, folder);
+    if (result == ERR_OK) result = write_to(job, i, model, &options);
     json_decref(options.metadata);
     whiten_free(whiten);
     free(scale);
     return result;
 }
 
-static int write_one(const struct saved *saved, uint32_t i, const struct target *target,
-                     const char *folder)
+static int write_one(struct job *job, uint32_t i)
 {
     struct model model;
     char section[SECTION_SAE_BYTES];
     section_sae(i, section);
-    int result = model_open(saved->checkpoint, section, saved->pool, &model);
-    if (result != ERR_OK) return err_set(result, "%s: %s", saved->path, err_text());
-    result = write_model(saved, i, target, &model, folder);
+    int result = model_open(job->saved->checkpoint, section, job->saved->pool, &model);
+    if (result != ERR_OK) return err_set(result, "%s: %s", job->saved->path, err_text());
+    result = write_model(job, i, &model);
     model_close(&model);
     return result;
 }
 
-/* Where SAE i goes below `folder`: one alone directly into it, of several each into a folder of its
- * name. ERR_LIMIT: the path is too long. */
-static int path_of(const struct saved *saved, uint32_t i, const char *only, const char *folder,
-                   char out[PATH_MAX])
+/* That each name of --sae is one of the checkpoint's. */
+static int check_names(const struct job *job)
 {
-    int alone = only || saved->saes == 1;
-    int n = snprintf(out, PATH_MAX, "%s%s%s", folder, alone ? "" : "/",
-                     alone ? "" : saved_name(saved, i));
-    return n < PATH_MAX ? ERR_OK : err_set(ERR_LIMIT, "path too long: %s", folder);
-}
-
-static int is_wanted(const struct saved *saved, uint32_t i, const char *only)
-{
-    return !only || strcmp(only, saved_name(saved, i)) == 0;
-}
-
-static int write_all(const struct saved *saved, const char *only, const struct target *target,
-                     const char *folder)
-{
-    char path[PATH_MAX], names[1024];
-    int found = 0, result = ERR_OK;
-    for (uint32_t i = 0; i < saved->saes && result == ERR_OK; i++) {
-        if (!is_wanted(saved, i, only)) continue;
-        found = 1;
-        result = path_of(saved, i, only, folder, path);
-        if (result == ERR_OK) result = write_one(saved, i, target, path);
+    char names[1024];
+    for (const char *p = job->only; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        size_t length = strcspn(p, ",");
+        uint32_t i = 0;
+        while (i < job->saved->saes && (strlen(saved_name(job->saved, i)) != length ||
+                                        strncmp(p, saved_name(job->saved, i), length) != 0))
+            i++;
+        if (i < job->saved->saes) continue;
+        saved_names(job->saved, names, sizeof names);
+        return err_set(ERR_USAGE, "--sae %.*s: %s has no such one; HINT: it has %s",
+                       (int)(length < 100 ? length : 100), p, job->saved->path, names);
     }
-    if (found || result != ERR_OK) return result;
-    saved_names(saved, names, sizeof names);
-    return err_set(ERR_USAGE, "--sae %s: %s has no such one; HINT: it has %s", only, saved->path,
-                   names);
+    return ERR_OK;
 }
 
-static void say_all(const struct saved *saved, const char *only, const struct target *target,
-                    const char *dir)
+static int write_all(struct job *job)
+{
+    int result = check_names(job);
+    for (uint32_t i = 0; i < job->saved->saes && result == ERR_OK; i++)
+        if (is_wanted(job, i)) result = write_one(job, i);
+    return result == ERR_OK ? layer_set_check(&job->set) : result;
+}
+
+static void say_all(const struct job *job, const char *dir)
 {
     char path[PATH_MAX];
-    for (uint32_t i = 0; i < saved->saes; i++)
-        if (is_wanted(saved, i, only) && path_of(saved, i, only, dir, path) == ERR_OK)
-            printf("%s, after %" PRIu64 " rows: %s in %s\n", saved_name(saved, i),
-                   saved->training.rows, target->name, path);
+    for (uint32_t i = 0; i < job->saved->saes; i++)
+        if (is_wanted(job, i) && path_of(job, i, dir, path) == ERR_OK)
+            printf("%s, after %" PRIu64 " rows: %s in %s\n", saved_name(job->saved, i),
+                   job->saved->training.rows, job->target->name, path);
 }
 
 int export_command(const struct options *options)
 {
-    const char *to = options_get(options, "to"), *only = options_get(options, "sae");
+    const char *to = options_get(options, "to");
     char dir[PATH_MAX], folder[PATH_MAX];
     struct saved saved;
-    if (!to) return err_set(ERR_USAGE, "--to is missing; HINT: --to saelens, sparsify or hooks");
+    if (!to) return err_set(ERR_USAGE, "--to is missing; HINT: --to %s", layouts);
     const struct target *target = target_of(to);
     if (!target) return ERR_USAGE;
     int result = place_of(options->arguments[0], dir);
@@ -208,11 +256,12 @@ int export_command(const struct options *options)
     if (result == ERR_OK) result = saved_open(options, &saved);
     if (result != ERR_OK) return result;
     snprintf(folder, sizeof folder, "%.*s.%ld.tmp", PATH_MAX - 32, dir, (long)getpid());
+    struct job job = {&saved, target, options_get(options, "sae"), folder, {0}, 0};
     result = dir_make(folder, 0700);
-    if (result == ERR_OK) result = write_all(&saved, only, target, folder);
+    if (result == ERR_OK) result = write_all(&job);
     if (result == ERR_OK) result = put_in_place(folder, dir);
     if (result == ERR_OK)
-        say_all(&saved, only, target, dir);
+        say_all(&job, dir);
     else
         result = give_up(folder, result);
     saved_close(&saved);

@@ -17,8 +17,11 @@ static const struct option_spec status_options[] = {
 };
 
 static const struct option_spec export_options[] = {
-    {"to", "LAYOUT", "saelens, sparsify, or hooks (our own, of transcoders and crosscoders)"},
-    {"sae", "NAME", "of several autoencoders this one alone"},
+    {"to", "LAYOUT",
+     "saelens, sparsify, circuit-tracer (a clt, or transcoders of all layers), or hooks (our own, "
+     "of "
+     "what has several hooks)"},
+    {"sae", "NAME", "of several autoencoders this one alone; or several names, divided by commas"},
     {"consumer", "NAME", "of several consumers this one's; the first declared one unless told"},
 };
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Tests against the real SAELens, sparsify and transformers, in a virtual environment of the user's
+# Tests against the real SAELens, sparsify, circuit-tracer and transformers, in a virtual environment of the user's
 # cache that is made once for each list of versions (tests/interop/requirements.txt: 5.6 GB):
 # interop.sh [ARGUMENTS OF PYTEST], or `interop.sh peers [PART]...` to measure Sluice beside them.
 set -euo pipefail
@@ -7,18 +7,20 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
 . scripts/common.sh
 wanted=tests/interop/requirements.txt
-venv=$cache/venv-$(sha256sum <$wanted | cut -c1-12)
+alone=tests/interop/requirements-alone.txt
+venv=$cache/venv-$(cat $wanted $alone | sha256sum | cut -c1-12)
 
 make_venv() {
     [ ! -e "$venv/complete" ] || return 0
     local python
     python=$(python_with_pip)
-    say "interop: installing torch, SAELens, sparsify and transformers into $venv (2 minutes, 5.6 GB)"
+    say "interop: installing torch, SAELens, sparsify, circuit-tracer and transformers into $venv (2 minutes, 5.6 GB)"
     rm -rf "$venv"
     # The pip that Debian 12 brings cannot read sae-lens's metadata.
     "$python" -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade 'pip>=25'
     "$venv/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check -r $wanted
+    "$venv/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check --no-deps -r $alone
     touch "$venv/complete"
 }
 

@@ -131,6 +131,13 @@ static int export_one(const struct training *t, uint32_t i, const struct seen *s
     } else if (strcmp(layout, "sparsify") == 0) {
         result = export_sparsify(sae_view(t->sae[i]), &options, folder);
         if (result == ERR_OK) result = export_sparsify_python(&options, folder, &python);
+    } else if (strcmp(layout, "circuit-tracer") == 0) {
+        struct export_layer layer;
+        result = export_circuit_tracer_layer(sae_options(t->sae[i]), &options, &layer);
+        if (result == ERR_USAGE) return ERR_OK; /* a clt of other layers is in `hooks` alone */
+        if (result == ERR_OK) result = export_circuit_tracer(sae_view(t->sae[i]), &options, folder);
+        if (result == ERR_OK)
+            result = export_circuit_tracer_python(&options, sae_view(t->sae[i]), folder, &python);
     } else {
         result = export_hooks(sae_view(t->sae[i]), &options, folder);
         if (result == ERR_OK) result = export_hooks_python(sae_view(t->sae[i]), folder, &python);
@@ -159,6 +166,8 @@ static int exports(const struct training *t, uint32_t i, json_t *object)
         result = export_one(t, i, &seen, "sparsify", metadata, list);
     if (result == ERR_OK && export_hooks_has(o))
         result = export_one(t, i, &seen, "hooks", metadata, list);
+    if (result == ERR_OK && o->arch == SAE_CLT && export_circuit_tracer_has(o))
+        result = export_one(t, i, &seen, "circuit-tracer", metadata, list);
     seen_end(&seen);
     json_decref(metadata);
     return result;

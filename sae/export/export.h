@@ -28,7 +28,9 @@ struct export_options {
     const char *hook_name;       /* resid_post.15 and its like are written in the loader's own words
                              * (sae/export/hook_names.h); of a transcoder what goes in */
     const char *hook_name_out;   /* transcoder */
-    const char *const *hook_names; /* crosscoder: (hooks) */
+    const char *const
+        *hook_names; /* crosscoder: (hooks); clt: of all that go in, then all that come
+                                    * out */
     uint32_t context_tokens;
     int prepends_bos;
     json_t *metadata; /* an object: goes into the metadata as it is, but for keys that are there
@@ -47,19 +49,41 @@ int export_saelens(struct sae_view sae, const struct export_options *options, co
  * others. */
 int export_sparsify(struct sae_view sae, const struct export_options *options, const char *dir);
 
-/* DIR/cfg.json and DIR/weights.safetensors of a transcoder or crosscoder, as docs/EXPORTS.md lays
- * down. ERR_STATE: another architecture; else as export_saelens(). */
+/* DIR/cfg.json and DIR/weights.safetensors of a transcoder, crosscoder or clt, as docs/EXPORTS.md
+ * lays down. ERR_STATE: another architecture; else as export_saelens(). */
 int export_hooks(struct sae_view sae, const struct export_options *options, const char *dir);
+
+/* circuit-tracer's: DIR/config.yaml, and of a clt DIR/W_enc_I.safetensors, DIR/W_dec_I.safetensors
+ * and DIR/metadata.json, of a transcoder DIR/layer_I.safetensors and DIR/layer_I.json, so that those
+ * of all layers, written into one folder, are its transcoder_set. ERR_STATE: another architecture, a
+ * transcoder of topk (it has no threshold), or what comes out is not as wide as what goes in;
+ * ERR_USAGE as export_circuit_tracer_layer(). */
+int export_circuit_tracer(struct sae_view sae, const struct export_options *options,
+                          const char *dir);
+
+/* Of a transcoder which layer its hooks are of, and what they are called within it; of a clt those
+ * of its first. ERR_USAGE: the names don't tell, or not what circuit-tracer can have: the layers of
+ * a clt are 0, 1, ... and have the same hooks. */
+struct export_layer {
+    unsigned layer;
+    char in[128], out[128];
+};
+int export_circuit_tracer_layer(const struct sae_options *o, const struct export_options *options,
+                                struct export_layer *layer);
 
 /* Whether a layout has this SAE, so that its export gives no ERR_STATE. */
 int export_saelens_has(const struct sae_options *options);
 int export_sparsify_has(const struct sae_options *options);
 int export_hooks_has(const struct sae_options *options);
+int export_circuit_tracer_has(const struct sae_options *options);
 
 /* The lines of Python that load what these wrote into `dir`; malloc'ed, the caller frees *text.
  * ERR_NOMEM. */
 int export_saelens_python(const char *dir, char **text);
 int export_sparsify_python(const struct export_options *options, const char *dir, char **text);
 int export_hooks_python(struct sae_view sae, const char *dir, char **text);
+/* Of a clt; ERR_USAGE as export_circuit_tracer_layer(). */
+int export_circuit_tracer_python(const struct export_options *options, struct sae_view sae,
+                                 const char *dir, char **text);
 
 #endif

@@ -45,6 +45,23 @@ int hook_name_of_transformer_lens(const char *name, char *out)
     return point != NULL;
 }
 
+int hook_name_in_layer(const char *name, unsigned *layer, char *out)
+{
+    static const char *const mlp[] = {"ffn_norm-%u%n", "ffn_out-%u%n"};
+    char translated[HOOK_NAME_BYTES];
+    int end = 0;
+    for (int i = 0; name && i < 2; i++)
+        if (sscanf(name, mlp[i], layer, &end) == 1 && end > 0 && !name[end]) {
+            snprintf(out, HOOK_NAME_BYTES, "mlp.hook_%s", i ? "out" : "in");
+            return 1;
+        }
+    if (name && hook_name_of_transformer_lens(name, translated)) name = translated;
+    end = 0;
+    if (!name || sscanf(name, "blocks.%u.%n", layer, &end) != 1 || end == 0 || !name[end]) return 0;
+    snprintf(out, HOOK_NAME_BYTES, "%s", name + end);
+    return 1;
+}
+
 int hook_name_is_layer(const char *name, unsigned *layer)
 {
     const char *point = point_of(name, layer);

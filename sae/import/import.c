@@ -98,12 +98,11 @@ int import_tensor(const struct import *from, const char *name, uint32_t rows, ui
     return result;
 }
 
-int import_thresholds(const struct import *from, struct encoder *e)
+int import_thresholds(const struct import *from, const char *name, uint32_t features, float *out)
 {
-    if (!e->threshold) return ERR_OK;
-    int result = import_tensor(from, "threshold", e->features, 0, 0, e->threshold);
-    for (uint32_t f = 0; result == ERR_OK && f < e->features; f++)
-        e->threshold[f] = fmaxf(e->threshold[f], 0);
+    if (!out) return ERR_OK;
+    int result = import_tensor(from, name, features, 0, 0, out);
+    for (uint32_t f = 0; result == ERR_OK && f < features; f++) out[f] = fmaxf(out[f], 0);
     return result;
 }
 

@@ -56,9 +56,9 @@ int import_has(const struct import *from, const char *name, uint32_t rows, uint3
 int import_tensor(const struct import *from, const char *name, uint32_t rows, uint32_t columns,
                   int transposed, float *out);
 
-/* Thresholds, where `e` has some: of JumpReLU, which is a ReLU first, so below 0 they are 0.
- * ERR_FORMAT, ERR_VERSION. */
-int import_thresholds(const struct import *from, struct encoder *e);
+/* A tensor of thresholds into out (features), unless that is NULL: of JumpReLU, which is a ReLU
+ * first, so below 0 they are 0. ERR_FORMAT, ERR_VERSION. */
+int import_thresholds(const struct import *from, const char *name, uint32_t features, float *out);
 
 /* Whether the encoder sees x - b_dec is what `key` says. ERR_VERSION: of a transcoder, whose b_dec
  * is in the units of what comes out. */

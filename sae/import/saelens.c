@@ -94,7 +94,7 @@ int import_saelens_weights(const struct import *from, struct encoder *e)
     if (result == ERR_OK)
         result = import_tensor(from, gates ? "b_gate" : "b_enc", features, 0, 0, e->w.b_enc);
     if (result == ERR_OK) result = import_tensor(from, "b_dec", e->width, 0, 0, e->w.b_dec);
-    if (result == ERR_OK) result = import_thresholds(from, e);
+    if (result == ERR_OK) result = import_thresholds(from, "threshold", e->features, e->threshold);
     if (result == ERR_OK && gates)
         result = import_tensor(from, "r_mag", features, 0, 0, e->w.r_mag);
     if (result == ERR_OK && gates)

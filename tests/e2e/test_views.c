@@ -56,9 +56,9 @@ static const char saes[] =
     "{ name: other, arch: clt, features: 16, lambda: 0.1, hooks: \"c, d, a, b\" },\n"
     "{ name: whole, arch: topk, features: 16, k: 2 }";
 
-static void configure(struct run *run, const char *more, const char *of)
+static void configure_as(struct run *run, const char *hooks, const char *more, const char *of)
 {
-    char path[HARNESS_PATH_BYTES + 16], text[HARNESS_PATH_BYTES + 1536];
+    char path[HARNESS_PATH_BYTES + 16], text[HARNESS_PATH_BYTES + 1536], stream[256];
     snprintf(path, sizeof path, "%s/rows.npy", run->dir);
     write_rows(path);
     snprintf(text, sizeof text,
@@ -66,7 +66,13 @@ static void configure(struct run *run, const char *more, const char *of)
              "sink: { size: 64MiB }\n"
              "trainer: { batch_rows: 256, checkpoint_seconds: 1, %s saes: [\n%s ] }\n",
              path, more, of);
-    run_configure(run, "dtype: f32, hooks: [a, b, c, d]", text);
+    snprintf(stream, sizeof stream, "dtype: f32, hooks: [%s]", hooks);
+    run_configure(run, stream, text);
+}
+
+static void configure(struct run *run, const char *more, const char *of)
+{
+    configure_as(run, "a, b, c, d", more, of);
 }
 
 /* The file of an export; `at` gives place and size of what is behind its header. */
@@ -239,6 +245,95 @@ static void what_is_no_hook_is_told_before_anything_runs(void **state)
     refuses(run, "trainer.saes=[{arch: clt, features: 15}]", "multiple");
 }
 
+static const char layers[] =
+    "blocks.0.hook_resid_mid, blocks.0.hook_mlp_out, resid_mid.1, mlp_out.1";
+static const char of_layers[] =
+    "{ name: first, arch: transcoder, activation: l1, features: 16,\n"
+    "  hooks: \"blocks.0.hook_resid_mid, blocks.0.hook_mlp_out\" },\n"
+    "{ name: second, arch: transcoder, activation: l1, features: 16,\n"
+    "  hooks: \"resid_mid.1, mlp_out.1\" },\n"
+    "{ name: wider, arch: transcoder, activation: l1, features: 24,\n"
+    "  hooks: \"resid_mid.1, mlp_out.1\" },\n"
+    "{ name: crossed, arch: transcoder, activation: l1, features: 16,\n"
+    "  hooks: \"blocks.0.hook_resid_mid, mlp_out.1\" },\n"
+    "{ name: largest, arch: transcoder, features: 16, k: 2,\n"
+    "  hooks: \"resid_mid.1, mlp_out.1\" },\n"
+    "{ name: clt, arch: clt, features: 32, lambda: 0.1 },\n"
+    "{ name: later, arch: clt, features: 16, hooks: \"resid_mid.1, mlp_out.1\" }";
+
+/* Runs `sluice export CONFIG DIR --to circuit-tracer --sae NAMES`; its exit code. */
+static int trace(struct run *run, const char *dir, const char *names)
+{
+    char place[HARNESS_PATH_BYTES + 64];
+    snprintf(place, sizeof place, "%s/%s", run->dir, dir);
+    return run_command(run, SECONDS, "sluice", "export", run->config, place, "--to",
+                       "circuit-tracer", "--sae", names, NULL);
+}
+
+static void traces(struct run *run, const char *dir, const char *names)
+{
+    int code = trace(run, dir, names);
+    if (code != 0) fail_msg("exit code %d: %s", code, run->err);
+}
+
+static void traces_not(struct run *run, const char *names, const char *words)
+{
+    assert_int_equal(trace(run, "no", names), 2);
+    if (!strstr(run->err, words)) fail_msg("there is no '%s' in: %s", words, run->err);
+}
+
+static void same(const struct run *run, const char *a, const char *b)
+{
+    size_t a_bytes, b_bytes;
+    char *one = run_text(run, a, &a_bytes), *other = run_text(run, b, &b_bytes);
+    if (!one || !other) fail_msg("%s or %s is missing", a, b);
+    assert_int_equal(a_bytes, b_bytes);
+    assert_memory_equal(one, other, a_bytes);
+    free(one);
+    free(other);
+}
+
+static void layers_become_one_folder_for_circuit_tracer(void **state)
+{
+    struct run *run = *state;
+    configure_as(run, layers, "stop_rows: 2000,", of_layers);
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
+    traces(run, "set", "second,first");
+    char *text = run_text(run, "../set/config.yaml", NULL);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "model_kind: \"transcoder_set\""));
+    assert_non_null(strstr(text, "feature_input_hook: \"hook_resid_mid\""));
+    assert_non_null(strstr(text, "feature_output_hook: \"hook_mlp_out\""));
+    free(text);
+    for (int layer = 0; layer < 2; layer++) {
+        char path[HARNESS_PATH_BYTES + 64];
+        struct safetensors *file;
+        snprintf(path, sizeof path, "%s/set/layer_%d.safetensors", run->dir, layer);
+        if (safetensors_open(path, &file) != ERR_OK) fail_msg("%s", err_text());
+        assert_int_equal(safetensors_find(file, "W_enc")->shape[0], 16);
+        safetensors_close(file);
+    }
+    traces(run, "clt", "clt");
+    same(run, "../clt/W_enc_1.safetensors", "main/export/clt/circuit-tracer/W_enc_1.safetensors");
+    same(run, "../clt/W_dec_0.safetensors", "main/export/clt/circuit-tracer/W_dec_0.safetensors");
+    same(run, "../clt/config.yaml", "main/export/clt/circuit-tracer/config.yaml");
+    traces(run, "all", "clt,first,second");
+    same(run, "../all/clt/W_dec_0.safetensors", "../clt/W_dec_0.safetensors");
+    same(run, "../all/layer_1.safetensors", "../set/layer_1.safetensors");
+    has(run, "later/hooks/cfg.json", "\"architecture\": \"clt\"");
+    assert_null(run_text(run, "main/export/later/circuit-tracer/config.yaml", NULL));
+    traces_not(run, "second", "there is none of layer 0");
+    traces_not(run, "first,second,wider", "wider is another transcoder of layer 1");
+    traces_not(run, "first,wider",
+               "wider, of layer 1 (hook_resid_mid to hook_mlp_out, 24 features), is not");
+    traces_not(run, "crossed", "are of different layers");
+    traces_not(run, "first,largest", "largest (transcoder) cannot be told in circuit-tracer's");
+    traces_not(run, "later", "numbers layers from 0 on");
+    traces_not(run, "first,third", "--sae third: ");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", "--fresh", run->config, NULL), 0);
+    if (strstr(run->err, "left alone")) fail_msg("%s", run->err); /* each export is known */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +342,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(biases_begin_at_the_hooks_own_mean, run_set_up,
                                         run_tear_down),
         cmocka_unit_test_setup_teardown(exports_are_the_trainers, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(layers_become_one_folder_for_circuit_tracer, run_set_up,
+                                        run_tear_down),
         cmocka_unit_test_setup_teardown(a_resume_sees_what_it_saw, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_hook_is_told_before_anything_runs, run_set_up,
                                         run_tear_down),

@@ -3,13 +3,13 @@
  * and what they are to get.
  *
  *   export_driver KIND FOLDER [ROWS.f32]    KIND an architecture, transcoder-ACTIVATION,
- *                                           skip-transcoder-ACTIVATION, crosscoder-ACTIVATION;
- *                                           rows (any number, 576) or made up
+ *                                           skip-transcoder-ACTIVATION,
+ *                                           crosscoder-ACTIVATION, clt-ACTIVATION; rows (any number, 576) or made up
  *
  * For each layout that has the kind, FOLDER/saelens/..., FOLDER/sparsify/HOOK/...,
- * FOLDER/hooks/..., and FOLDER/saelens.py, ...: the lines that a user is told to load it with.
+ * FOLDER/hooks/..., FOLDER/circuit-tracer/..., and FOLDER/saelens.py, ...: the lines that a user is told to load it with.
  * FOLDER/rows.safetensors: x and out, raw. A transcoder's hooks, before and after, have 288 values
- * each; a crosscoder's three 192.
+ * each; a crosscoder's three 192; of a clt's three layers each 96 and 96.
  */
 #include <jansson.h>
 #include <math.h>
@@ -98,7 +98,8 @@ static int parse_kind(const char *kind, struct sae_options *o)
     o->skip = (uint32_t)skip;
     o->width = D;
     if (arch == SAE_TRANSCODER) o->width_in = D / 2;
-    if (arch == SAE_CROSSCODER) o->hooks = 3;
+    if (arch == SAE_CLT) o->width_in = D / 2;
+    if (arch == SAE_CROSSCODER || arch == SAE_CLT) o->hooks = 3;
     return 0;
 }
 
@@ -111,6 +112,7 @@ static struct sae *train(struct sae_options o, const float *scaled, size_t count
     o.features = F;
     o.k = sae_keeps_largest(&o) ? K : 0;
     o.learning_rate = 1e-3;
+    if (o.arch == SAE_CLT) o.lambda = 0.1; /* at 10 it would say nothing yet */
     o.planned_steps = STEPS;
     o.batch_rows = BATCH;
     o.mean = mean;
@@ -158,12 +160,15 @@ static void write_exports(const struct sae *sae, const float *scale, const char 
 {
     json_t *metadata = make_metadata();
     const struct sae_options *o = sae_options(sae);
-    const char *const names[] = {"resid_post.14", "resid_post.15", "resid_post.16"};
+    static const char *const crossed[] = {"resid_post.14", "resid_post.15", "resid_post.16"};
+    static const char *const layers[] = {"resid_mid.0",           "resid_mid.1",
+                                         "resid_mid.2",           "blocks.0.hook_mlp_out",
+                                         "blocks.1.hook_mlp_out", "blocks.2.hook_mlp_out"};
     struct export_options options = {.scale = scale,
                                      .model_name = "made-up",
                                      .hook_name = "resid_post.15",
                                      .hook_name_out = "ffn_out-15",
-                                     .hook_names = names,
+                                     .hook_names = o->arch == SAE_CLT ? layers : crossed,
                                      .context_tokens = 512,
                                      .metadata = metadata};
     char dir[4096], *lines;
@@ -184,6 +189,14 @@ static void write_exports(const struct sae *sae, const float *scale, const char 
         must(export_hooks(sae_view(sae), &options, dir));
         must(export_hooks_python(sae_view(sae), dir, &lines));
         write_lines(folder, "hooks", lines);
+    }
+    if (export_circuit_tracer_has(o)) {
+        snprintf(dir, sizeof dir, "%s/circuit-tracer", folder);
+        must(export_circuit_tracer(sae_view(sae), &options, dir));
+    }
+    if (o->arch == SAE_CLT) {
+        must(export_circuit_tracer_python(&options, sae_view(sae), dir, &lines));
+        write_lines(folder, "circuit-tracer", lines);
     }
     json_decref(metadata);
 }

@@ -627,16 +627,22 @@ static void test_paths(void **state)
 static void test_files(void **state)
 {
     (void)state;
-    static const char *const shipped[] = {"quickstart", "short", "synthetic", "two-producers"};
+    static const struct {
+        const char *name;
+        uint32_t hooks;
+    } shipped[] = {{"quickstart", 1},    {"short", 1},      {"synthetic", 1},
+                   {"two-producers", 1}, {"sweep", 1},      {"layers", 6},
+                   {"transcoder", 2},    {"crosscoder", 3}, {"clt", 6}};
     char path[64];
     setenv("HOME", "/home/x", 1);
     for (size_t i = 0; i < sizeof shipped / sizeof shipped[0]; i++) {
-        snprintf(path, sizeof path, "configs/%s.yaml", shipped[i]);
+        snprintf(path, sizeof path, "configs/%s.yaml", shipped[i].name);
         config_free(config);
         config = NULL;
         if (config_load(path, NULL, 0, &config) != ERR_OK) fail_msg("%s", err_text());
         uint32_t width =
             config->capture.engine == CONFIG_SYNTHETIC ? config->capture.synthetic.width : 576;
+        width *= shipped[i].hooks;
         assert_int_equal(config_check_rows(config, width, 0), ERR_OK);
         assert_int_equal(config_check_section(config, "capture"), ERR_OK);
         assert_int_equal(config_check_section(config, "trainer"), ERR_OK);

@@ -125,7 +125,7 @@ static void what_we_export_is_read(void **state)
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         struct sae *sae = trained(kind);
         const struct sae_options *o = sae_options(sae);
-        int crosses = o->arch == SAE_CROSSCODER;
+        int crosses = o->arch == SAE_CROSSCODER || o->arch == SAE_CLT;
         struct export_options options = {.scale = scale,
                                          .model_name = "smol",
                                          .hook_name = "resid_post.15",
@@ -159,7 +159,7 @@ static void what_we_export_is_read(void **state)
                      8); /* l1, topk, batchtopk, matryoshka, jumprelu, gated, transcoders of
                                    * l1 and batchtopk */
     assert_int_equal(read[1], 2); /* topk, a transcoder of it */
-    assert_int_equal(read[2], 6); /* transcoders and crosscoders */
+    assert_int_equal(read[2], 8); /* transcoders, crosscoders and clts */
 }
 
 static void put(const char *place, const char *name, const char *text)

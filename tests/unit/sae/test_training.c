@@ -65,7 +65,7 @@ static void jumprelu_and_gated_recover_the_true_features(void **state)
     recover(SAE_GATED);
 }
 
-static void topk_and_its_kin_recover_the_true_features(void **state)
+static void topk_batchtopk_and_matryoshka_recover_the_true_features(void **state)
 {
     (void)state;
     recover(SAE_TOPK);
@@ -621,7 +621,7 @@ static void bytes_are_foretold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(topk_and_its_kin_recover_the_true_features),
+        cmocka_unit_test(topk_batchtopk_and_matryoshka_recover_the_true_features),
         cmocka_unit_test(jumprelu_and_gated_recover_the_true_features),
         cmocka_unit_test(l1_recovers_the_true_features),
         cmocka_unit_test(the_number_of_threads_changes_no_bit),
