@@ -5,6 +5,12 @@
 
 #include "sae/sae.h"
 
+/* Planned steps; SAE_ASSUMED_STEPS where there is no plan. */
+double schedule_plan(const struct sae_options *options);
+/* How much of a rise over `share` of the plan is done in step `step`, up to 1: the first has a part
+ * of it already. */
+double schedule_ramp(const struct sae_options *options, double share, uint64_t step);
+
 /* Learning rate of step `step` (0 is the first): linear warm-up, constant, linear decay over the
  * last options->decay of the plan; the last planned step still moves, and past it the rate
  * stays. */

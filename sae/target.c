@@ -1,20 +1,15 @@
 #include "sae/target.h"
 
-#include <math.h>
+#include "sae/schedule.h"
 
-/* Share of the fall from the first L0 to the target that is done, 0 to 1. */
-static double fallen(const struct sae_options *o, uint64_t step)
-{
-    double plan = (double)(o->planned_steps ? o->planned_steps : SAE_ASSUMED_STEPS);
-    double done = ((double)step + 1) / (TARGET_SHARE * plan);
-    return done < 1 ? done : 1;
-}
+#include <math.h>
 
 double target_excess(const struct target *t, const struct sae_options *o, uint64_t step, double l0)
 {
     double first = t->first_l0 > 0 ? t->first_l0 : l0;
     double above = first > o->target_l0 ? first / o->target_l0 : 1;
-    return l0 / (o->target_l0 * pow(above, 1 - fallen(o, step))) - 1;
+    double fallen = schedule_ramp(o, TARGET_SHARE, step); /* from the first L0 to the target */
+    return l0 / (o->target_l0 * pow(above, 1 - fallen)) - 1;
 }
 
 /* Far above, a square would drown the reconstruction. */
@@ -44,10 +39,9 @@ void target_learn(struct target *t, const struct sae_options *o, uint64_t step, 
 {
     double excess = target_excess(t, o, step, l0);
     if (t->first_l0 == 0) t->first_l0 = l0;
-    double plan = (double)(o->planned_steps ? o->planned_steps : SAE_ASSUMED_STEPS);
     if (penalizes) {
         t->multiplier = fmax(0, t->multiplier + TARGET_GAIN * bounded(excess));
-    } else if ((double)step >= o->lambda_ramp * plan) {
+    } else if ((double)step >= o->lambda_ramp * schedule_plan(o)) {
         t->growth = excess > -1 ? fmax(-1, fmin(1, log1p(excess))) : -1;
         t->multiplier += TARGET_LAMBDA_GAIN * t->growth;
     }

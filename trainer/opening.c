@@ -229,7 +229,7 @@ static int open_parts(struct training *t, const struct save *save, const struct 
     if (result == ERR_OK) result = sae_workspace_new(&t->workspace);
     if (result == ERR_OK) result = plan_make(t->config, t->descriptor, t->pool, &t->plan);
     struct draw_options options = result == ERR_OK ? draw_options_of(t) : (struct draw_options){0};
-    if (result == ERR_OK) result = whitening_open(t, &options, from, training_wait_rows);
+    if (result == ERR_OK) result = whitening_open(t, &options, from);
     if (result == ERR_OK && from) result = match_views(t, save);
     if (result == ERR_OK && from) plan_go_on(&t->plan, &save->plan, save->steps, save->rows);
     if (result == ERR_OK) result = make_saes(t);

@@ -72,6 +72,8 @@ double training_seconds(const struct training *t);
 void training_pause(struct training *t, unsigned ms);
 /* Sleep until there may be rows again; counted as waiting. */
 void training_wait_rows(struct training *t);
+/* Each hook's values (rows, plan.width) times its scale, in place. */
+void training_scale_rows(const struct training *t, float *values, size_t rows);
 /* Whether to try again what came to `result`: where there is nothing else to do, a full disk is
  * waited for, unless a stop is asked for. */
 int training_waits_for_room(struct training *t, int result);

@@ -245,11 +245,11 @@ static void show_step(struct training *t)
     }
 }
 
-static void scale_rows(const struct training *t)
+void training_scale_rows(const struct training *t, float *values, size_t rows)
 {
     uint32_t width = t->plan.width;
-    for (size_t r = 0; r < t->batch.rows; r++) {
-        float *row = t->values + r * width;
+    for (size_t r = 0; r < rows; r++) {
+        float *row = values + r * width;
         for (uint32_t d = 0; d < width; d++) row[d] *= t->plan.scale[d];
     }
 }
@@ -266,7 +266,7 @@ static int draw(struct training *t)
     show_draw(t);
     metrics_set(t->options.metrics, GAUGE_WAITING, result == ERR_AGAIN);
     if (result != ERR_OK) return result;
-    scale_rows(t);
+    training_scale_rows(t, t->values, t->batch.rows);
     if (t->whiten) whiten_apply(t->whiten, t->values, t->batch.rows);
     double took = training_seconds_since(begin_ns);
     t->times.drawing += took;

@@ -29,10 +29,8 @@ static void say(const struct training *t, double seconds)
 
 /* Up to `wanted` rows into the measure; fewer where no more can come before some are freed. */
 static int read_rows(struct training *t, struct draw *draw, uint64_t wanted, float *values,
-                     struct row_id *ids, struct whiten_measure *measure,
-                     void (*wait)(struct training *t))
+                     struct row_id *ids, struct whiten_measure *measure)
 {
-    uint32_t width = t->plan.width;
     for (uint64_t got = 0; got < wanted;) {
         struct draw_batch batch = {.values = values, .ids = ids, .rows = CHUNK_ROWS};
         if (wanted - got < batch.rows) batch.rows = (size_t)(wanted - got);
@@ -42,11 +40,11 @@ static int read_rows(struct training *t, struct draw *draw, uint64_t wanted, flo
         if (result == ERR_NOTFOUND) return ERR_OK;
         if (result == ERR_AGAIN && atomic_load(&t->stop)) return ERR_AGAIN;
         if (result == ERR_AGAIN)
-            wait(t);
+            training_wait_rows(t);
         else if (result != ERR_OK)
             return result;
         if (result == ERR_AGAIN) continue;
-        for (size_t i = 0; i < batch.rows * width; i++) values[i] *= t->plan.scale[i % width];
+        training_scale_rows(t, values, batch.rows);
         whiten_measure_add(measure, values, batch.rows);
         got += batch.rows;
     }
@@ -55,7 +53,7 @@ static int read_rows(struct training *t, struct draw *draw, uint64_t wanted, flo
 
 /* The rows are drawn as for training, by a reader of its own: it takes none away. */
 static int measure_rows(struct training *t, const struct draw_options *options, uint64_t wanted,
-                        struct whiten_measure *measure, void (*wait)(struct training *t))
+                        struct whiten_measure *measure)
 {
     struct draw_options own = *options;
     struct draw *draw = NULL;
@@ -67,8 +65,7 @@ static int measure_rows(struct training *t, const struct draw_options *options, 
                                : err_set(ERR_NOMEM, "no memory to measure a covariance");
     if (result == ERR_OK) {
         uint64_t quarter = draw_gauges(draw).capacity_rows / 4;
-        result =
-            read_rows(t, draw, wanted < quarter ? wanted : quarter, values, ids, measure, wait);
+        result = read_rows(t, draw, wanted < quarter ? wanted : quarter, values, ids, measure);
     }
     draw_close(draw);
     free(values);
@@ -76,8 +73,7 @@ static int measure_rows(struct training *t, const struct draw_options *options, 
     return result;
 }
 
-static int measure(struct training *t, const struct draw_options *draw,
-                   void (*wait)(struct training *t))
+static int measure(struct training *t, const struct draw_options *draw)
 {
     uint32_t widths[DESCRIPTOR_MAX_HOOKS], hooks = widths_of(t, widths);
     uint64_t wanted = whiten_rows_wanted(widths, hooks), begin_ns = process_now_ns();
@@ -85,7 +81,7 @@ static int measure(struct training *t, const struct draw_options *draw,
     int result = whiten_measure_new(widths, hooks, t->plan.mean, t->pool, &m);
     if (result != ERR_OK) return result;
     log_event(LOG_INFO, "measuring the covariance to whiten by", LOG_U("rows", wanted));
-    result = measure_rows(t, draw, wanted, m, wait);
+    result = measure_rows(t, draw, wanted, m);
     if (result == ERR_OK) result = whiten_measure_end(m, &t->whiten);
     whiten_measure_free(m);
     if (result == ERR_OK) say(t, training_seconds_since(begin_ns));
@@ -93,12 +89,11 @@ static int measure(struct training *t, const struct draw_options *draw,
 }
 
 int whitening_open(struct training *t, const struct draw_options *draw,
-                   const struct checkpoint *from, void (*wait)(struct training *t))
+                   const struct checkpoint *from)
 {
     uint32_t widths[DESCRIPTOR_MAX_HOOKS], hooks = widths_of(t, widths);
     if (!t->config->trainer.whiten) return ERR_OK;
-    int result =
-        from ? whiten_load(from, widths, hooks, t->pool, &t->whiten) : measure(t, draw, wait);
+    int result = from ? whiten_load(from, widths, hooks, t->pool, &t->whiten) : measure(t, draw);
     if (result == ERR_OK) memset(t->plan.mean, 0, t->plan.width * sizeof *t->plan.mean);
     return result;
 }

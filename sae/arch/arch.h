@@ -102,8 +102,9 @@ struct arch {
     int unit_norm; /* decoder directions are kept at norm 1 */
     int by_hook;   /* a feature's norm is the sum of its norms in each hook */
     int nests;     /* options->levels prefixes of the features reconstruct as well */
-    /* What SAELens calls it (sae/export/saelens.c); NULL: it has no place for it. */
-    const char *(*saelens)(const struct sae_options *options);
+    /* What SAELens calls it (sae/export/saelens.c), and with a skip; NULL: it has no place for
+     * it. */
+    const char *saelens, *saelens_skip;
     /* Whether sparsify has it. NULL: no. */
     int (*sparsify)(const struct sae_options *options);
 };

@@ -12,7 +12,7 @@ static int check(const struct sae_options *o)
     if (result == ERR_OK && (o->hooks < 1 || o->width % o->hooks != 0))
         result = err_set(ERR_USAGE, "rows of %u values are not %u hooks of one width", o->width,
                          o->hooks);
-    return result != ERR_OK || o->activation == SAE_L1 ? result : largest_check(o);
+    return result;
 }
 
 static const struct arch by_l1 = {

@@ -85,12 +85,6 @@ static double finish(struct dictionary *d, uint32_t f, const struct arch_sums *s
     return 0;
 }
 
-static const char *saelens(const struct sae_options *o)
-{
-    (void)o;
-    return "gated";
-}
-
 static const struct tensor tensors[] = {TENSORS_OF_ALL, TENSOR(r_mag, TENSOR_F, 0, 0, 0),
                                         TENSOR(b_mag, TENSOR_F, 0, 0, 0), TENSORS_END};
 
@@ -113,5 +107,5 @@ const struct arch arch_gated = {
     .centred = 1,
     .unit_norm = 1,
     .start = {.norm = 1, .share = 1, .at_mean = 1},
-    .saelens = saelens,
+    .saelens = "gated",
 };

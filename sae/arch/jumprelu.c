@@ -21,14 +21,6 @@
 
 static const double tanh_scale = 4;
 
-static void values(const struct encoder *e, uint32_t n, uint32_t f, uint32_t m, float *y)
-{
-    const float *threshold = e->threshold + f;
-    for (uint32_t r = 0; r < n; r++)
-        for (uint32_t i = 0; i < m; i++)
-            if (y[(size_t)r * m + i] <= threshold[i]) y[(size_t)r * m + i] = 0;
-}
-
 static void train(struct dictionary *d, uint32_t first, uint32_t n, uint32_t f, uint32_t m,
                   float *y, float *second)
 {
@@ -96,17 +88,11 @@ int jumprelu_check(const struct sae_options *o)
     return ERR_OK;
 }
 
-static const char *saelens(const struct sae_options *o)
-{
-    (void)o;
-    return "jumprelu";
-}
-
 const struct tensor jumprelu_tensors[] = {
     TENSORS_OF_ALL, TENSOR(threshold, TENSOR_F, 0.1f, TENSOR_RATE_THRESHOLD, 1), TENSORS_END};
 
 const struct arch_dense jumprelu_dense = {
-    .values = values,
+    .values = relu_values,
     .train = train,
     .gradients = gradients,
     .finish = finish,
@@ -123,5 +109,5 @@ const struct arch arch_jumprelu = {
     .dense = &jumprelu_dense,
     .way = WAY_DENSE,
     .start = {.norm = ARCH_EVEN_NORM, .about_mean = 1},
-    .saelens = saelens,
+    .saelens = "jumprelu",
 };

@@ -1,12 +1,6 @@
 /* "Scaling Monosemanticity" and the April 2024 update it builds on. */
 #include "sae/arch/shared.h"
 
-static const char *saelens(const struct sae_options *o)
-{
-    (void)o;
-    return "standard";
-}
-
 const struct arch arch_l1 = {
     .machine = &dictionary_machine,
     .room = relu_room,
@@ -14,5 +8,5 @@ const struct arch arch_l1 = {
     .dense = &relu_dense,
     .way = WAY_DENSITY,
     .start = {.norm = 0.1, .share = 1},
-    .saelens = saelens,
+    .saelens = "standard",
 };

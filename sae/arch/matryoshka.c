@@ -15,12 +15,6 @@ static int check(const struct sae_options *o)
     return ERR_OK;
 }
 
-static const char *saelens(const struct sae_options *o)
-{
-    (void)o;
-    return "jumprelu";
-}
-
 const struct arch arch_matryoshka = {
     .machine = &dictionary_machine,
     .check = check,
@@ -32,5 +26,5 @@ const struct arch arch_matryoshka = {
     .unit_norm = 1,
     .nests = 1,
     .start = {.norm = 1, .share = 1, .at_mean = 1},
-    .saelens = saelens,
+    .saelens = "jumprelu",
 };

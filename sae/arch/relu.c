@@ -2,7 +2,7 @@
 #include "sae/arch/shared.h"
 #include "sae/dictionary.h"
 
-static void values(const struct encoder *e, uint32_t n, uint32_t f, uint32_t m, float *y)
+void relu_values(const struct encoder *e, uint32_t n, uint32_t f, uint32_t m, float *y)
 {
     const float *threshold = e->threshold ? e->threshold + f : NULL;
     for (uint32_t r = 0; r < n; r++)
@@ -20,7 +20,7 @@ static void gradients(const struct dictionary *d, uint32_t n, uint32_t f, uint32
     (void)sums;
     float scale = 2.0f / (float)d->e.rows, penalty = (float)(d->lambda / d->e.rows);
     const float *norm = d->e.norm + f;
-    values(&d->e, n, f, m, y);
+    relu_values(&d->e, n, f, m, y);
     for (uint32_t r = 0; r < n; r++)
         for (uint32_t i = 0; i < m; i++) {
             size_t at = (size_t)r * m + i;
@@ -35,7 +35,8 @@ static double finish(struct dictionary *d, uint32_t f, const struct arch_sums *s
     return d->lambda / d->e.rows * f_sum;
 }
 
-const struct arch_dense relu_dense = {.values = values, .gradients = gradients, .finish = finish};
+const struct arch_dense relu_dense = {
+    .values = relu_values, .gradients = gradients, .finish = finish};
 
 void relu_room(const struct sae_options *o, struct arch_room *room)
 {

@@ -6,6 +6,7 @@
 
 /* relu.c: f = y where y exceeds the feature's threshold (0 without one); lambda f ||W_dec||. */
 extern const struct arch_dense relu_dense;
+void relu_values(const struct encoder *e, uint32_t n, uint32_t f, uint32_t m, float *y);
 /* relu.c: lists of what exceeds 0, up to the share that makes a step dense. */
 void relu_room(const struct sae_options *options, struct arch_room *room);
 /* relu.c: no lists: always dense. */
@@ -35,7 +36,8 @@ void largest_batch_room(const struct sae_options *options, struct arch_room *roo
 
 #define ARCH_EVEN_NORM 0.57735 /* a direction's whose entries are even in +-1/sqrt(D) */
 
-/* hooks.c: transcoder, crosscoder: their activation is one of those that they can have. */
+/* hooks.c: transcoder, crosscoder: their activation is one of those that they can have, and its own
+ * check. */
 int hooks_check(const struct sae_options *options);
 
 #endif

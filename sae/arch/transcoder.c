@@ -3,27 +3,10 @@
  * batchtopk. Paulo et al. 2025, arXiv 2501.18823: at first all rows come out as their mean; with
  * `skip` + W_skip x, so that features are spared what a linear map can do; W_skip begins at zero.
  */
-#include "base/err.h"
 #include "sae/arch/shared.h"
 
 static const struct tensor tensors[] = {TENSORS_OF_ALL, TENSOR(w_skip, TENSOR_OUT_IN, 0, 0, 0),
                                         TENSORS_END};
-
-static int check(const struct sae_options *o)
-{
-    int result = hooks_check(o);
-    return result != ERR_OK || o->activation == SAE_L1 ? result : largest_check(o);
-}
-
-static const char *saelens_l1(const struct sae_options *o)
-{
-    return o->skip ? "skip_transcoder" : "transcoder";
-}
-
-static const char *saelens_batchtopk(const struct sae_options *o)
-{
-    return o->skip ? "jumprelu_skip_transcoder" : "jumprelu_transcoder";
-}
 
 static int sparsify(const struct sae_options *o)
 {
@@ -31,15 +14,17 @@ static int sparsify(const struct sae_options *o)
 }
 
 #define TRANSCODER                                                                                 \
-    .machine = &dictionary_machine, .check = check, .tensors = tensors, .dense = &relu_dense,      \
+    .machine = &dictionary_machine, .check = hooks_check, .tensors = tensors,                      \
+    .dense = &relu_dense,                                                                          \
     .start = {.norm = ARCH_EVEN_NORM, .encoder_only = 1, .at_mean = 1, .about_mean = 1}
 
 static const struct arch by_l1 = {TRANSCODER, .room = relu_room, .way = WAY_DENSITY,
-                                  .saelens = saelens_l1};
+                                  .saelens = "transcoder", .saelens_skip = "skip_transcoder"};
 static const struct arch by_topk = {TRANSCODER, .room = largest_room, .way = WAY_ROWS,
                                     .sparsify = sparsify};
 static const struct arch by_batchtopk = {TRANSCODER, .room = largest_batch_room, .way = WAY_BATCH,
-                                         .saelens = saelens_batchtopk};
+                                         .saelens = "jumprelu_transcoder",
+                                         .saelens_skip = "jumprelu_skip_transcoder"};
 
 static const struct arch *variant(const struct sae_options *o)
 {

@@ -41,12 +41,12 @@ static json_t *configuration(struct sae_view sae, const struct folded *folded,
                                  "context_size", (json_int_t)options->context_tokens,   //
                                  "prepend_bos", options->prepends_bos, "hook_head_index");
     json_t *cfg =
-        json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",                        //
-                  "architecture", arch_of(o)->saelens(o),                                 //
-                  "d_in", (json_int_t)folded->width_in, "d_sae", (json_int_t)o->features, //
-                  "dtype", "float32", "device", "cpu",                                    //
-                  "apply_b_dec_to_input", folded->centred,                                //
-                  "normalize_activations", "none",                                        //
+        json_pack("{s:s, s:I, s:I, s:s, s:s, s:b, s:s, s:s, s:o}",                          //
+                  "architecture", o->skip ? arch_of(o)->saelens_skip : arch_of(o)->saelens, //
+                  "d_in", (json_int_t)folded->width_in, "d_sae", (json_int_t)o->features,   //
+                  "dtype", "float32", "device", "cpu",                                      //
+                  "apply_b_dec_to_input", folded->centred,                                  //
+                  "normalize_activations", "none",                                          //
                   "reshape_activations", "none", "metadata", metadata);
     fold_metadata(metadata, options);
     if (cfg && o->arch == SAE_TOPK) {
