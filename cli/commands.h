@@ -17,7 +17,8 @@ int buffer_verify_command(const struct options *options, const struct config *co
 int consumer_list_command(const struct options *options, const struct config *config);
 int consumer_drop_command(const struct options *options, const struct config *config);
 
-/* `export`: FILE need not be a configuration, so it loads what it is given itself. */
-int export_command(const struct options *options);
+/* `export`: FILE need not be a configuration, so it opens what it is given itself: `config` is
+ * NULL. */
+int export_command(const struct options *options, const struct config *config);
 
 #endif

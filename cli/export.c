@@ -243,8 +243,9 @@ static void say_all(const struct job *job, const char *dir)
                    job->saved->training.rows, job->target->name, path);
 }
 
-int export_command(const struct options *options)
+int export_command(const struct options *options, const struct config *config)
 {
+    (void)config;
     const char *to = options_get(options, "to");
     char dir[PATH_MAX], folder[PATH_MAX];
     struct saved saved;

@@ -27,19 +27,26 @@ static const struct option_spec export_options[] = {
 
 static const struct command_spec commands[] = {
     {.name = "up",
+     .action = up_command,
      .meaning = "run the whole pipeline on this machine; run again, it goes on where it stopped",
      .options = up_options,
      .options_count = 1},
     {.name = "sweep",
+     .action = sweep_command,
      .meaning = "as up, and then how the autoencoders compare: a table, sweep.tsv, scaling.svg",
      .options = up_options,
      .options_count = 1},
-    {.name = "check", .meaning = "validate a pipeline without running it, and show its sizes"},
+    {.name = "check",
+     .action = check_command,
+     .meaning = "validate a pipeline without running it, and show its sizes"},
     {.name = "status",
+     .action = status_command,
      .meaning = "what a running pipeline is doing",
      .options = status_options,
      .options_count = 1},
     {.name = "export",
+     .action = export_command,
+     .reads_weights = 1,
      .arguments = "DIR",
      .arguments_min = 1,
      .arguments_max = 1,
@@ -47,28 +54,23 @@ static const struct command_spec commands[] = {
                 "on; FILE may be a checkpoint, or a folder of checkpoints, too",
      .options = export_options,
      .options_count = 3},
-    {.name = "buffer info", .meaning = "what lies in the shuffle buffer"},
-    {.name = "buffer verify", .meaning = "check every slab of the buffer against its checksum"},
-    {.name = "consumer list", .meaning = "who draws from the buffer, and how far each is"},
+    {.name = "buffer info",
+     .action = buffer_info_command,
+     .meaning = "what lies in the shuffle buffer"},
+    {.name = "buffer verify",
+     .action = buffer_verify_command,
+     .meaning = "check every slab of the buffer against its checksum"},
+    {.name = "consumer list",
+     .action = consumer_list_command,
+     .meaning = "who draws from the buffer, and how far each is"},
     {.name = "consumer drop",
+     .action = consumer_drop_command,
      .arguments = "NAME",
      .arguments_min = 1,
      .arguments_max = 1,
      .meaning = "forget a consumer that is gone for good; what it alone needed is then freed"},
 };
-enum { COMMANDS = sizeof commands / sizeof commands[0], EXPORT = 4 };
-
-static int (*const actions[COMMANDS])(const struct options *, const struct config *) = {
-    up_command,
-    sweep_command,
-    check_command,
-    status_command,
-    NULL /* export */,
-    buffer_info_command,
-    buffer_verify_command,
-    consumer_list_command,
-    consumer_drop_command,
-};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const struct program_spec program = {
     .name = "sluice",
@@ -92,8 +94,9 @@ static const struct program_spec program = {
 static int act(const struct options *options)
 {
     struct config *config;
-    if (options->command == &commands[EXPORT] && !options->print_config && !options->check)
-        return export_command(options);
+    const struct command_spec *command = options->command;
+    if (command && command->reads_weights && !options->print_config && !options->check)
+        return command->action(options, NULL);
     int result = config_load(options->file, options->sets, options->sets_count, &config);
     if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
     if (options->print_config) {
@@ -101,7 +104,7 @@ static int act(const struct options *options)
     } else if (options->check) {
         result = check_command(options, config);
     } else {
-        result = actions[options->command - commands](options, config);
+        result = command->action(options, config);
     }
     config_free(config);
     return result;
@@ -112,8 +115,9 @@ int main(int argc, char **argv)
     struct options options;
     int done = 0;
     streams_open();
-    if (argc > 1 && strcmp(argv[1], commands[EXPORT].name) == 0)
-        sae_blas_wide(argv); /* as trainers do: the same products to the last bit */
+    for (int i = 0; argc > 1 && i < COMMANDS; i++)
+        if (commands[i].reads_weights && strcmp(argv[1], commands[i].name) == 0)
+            sae_blas_wide(argv); /* as trainers do: the same products to the last bit */
     if (argc < 2) {
         options_write_help(&program, NULL, stderr);
         return 2;

@@ -21,6 +21,9 @@ struct option_spec {
     const char *meaning;
 };
 
+struct config;
+struct options;
+
 struct command_spec {
     const char *name;      /* "up"; two words are allowed: "consumer drop" */
     const char *arguments; /* after FILE, for people: "NAME"; NULL: none */
@@ -29,6 +32,10 @@ struct command_spec {
     const char *meaning;
     const struct option_spec *options; /* of this command alone; NULL: none */
     size_t options_count;
+    /* For the program itself: what it does with FILE's configuration; `reads_weights`: with FILE,
+     * which may be something else (the configuration is NULL). */
+    int (*action)(const struct options *options, const struct config *config);
+    int reads_weights;
 };
 
 struct environment_spec {

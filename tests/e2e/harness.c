@@ -26,6 +26,24 @@ double harness_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+void run_write(const struct run *run, const char *name, const char *text)
+{
+    char path[HARNESS_PATH_BYTES + 256];
+    snprintf(path, sizeof path, "%s/%s", run->dir, name);
+    FILE *file = fopen(path, "w");
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0) fail_msg("cannot write %s", path);
+}
+
+void harness_has(const char *text, const char *part)
+{
+    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
+}
+
+void harness_has_not(const char *text, const char *part)
+{
+    if (strstr(text, part)) fail_msg("there is '%s' in: %s", part, text);
+}
+
 void harness_sleep(double seconds)
 {
     struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};

@@ -74,6 +74,13 @@ int run_counts_are(const struct run *run, const char *consumer, uint64_t rows, u
 /* Whole file as text, NUL-terminated, malloc'ed; NULL where there is none. */
 char *run_text(const struct run *run, const char *below_state, size_t *bytes);
 
+/* A text file of this name in the test's own folder (run->dir). */
+void run_write(const struct run *run, const char *name, const char *text);
+
+/* Whether `part` is in the text; where not, the test fails and shows both. */
+void harness_has(const char *text, const char *part);
+void harness_has_not(const char *text, const char *part);
+
 void harness_sleep(double seconds);
 double harness_seconds(void);
 

@@ -34,21 +34,6 @@ static const char llama[] = "capture: { engine: llama, corpus: [CORPUS], context
                             "sink: { size: 64MiB }\n"
                             "trainer: { saes: [ { arch: topk, features: 1152, k: 16 } ] }\n";
 
-static void has(const char *text, const char *part)
-{
-    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
-}
-
-static void write_text(const struct run *run, const char *name, const char *text)
-{
-    char path[HARNESS_PATH_BYTES + 64];
-    snprintf(path, sizeof path, "%s/%s", run->dir, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
 /* ---- the configuration ---- */
 
 static void unknown_keys_and_values_out_of_range(void **state)
@@ -70,9 +55,9 @@ static void unknown_keys_and_values_out_of_range(void **state)
         run_configure(run, "", bad[i].text);
         int code = run_command(run, SECONDS, "sluice", "up", run->config, NULL);
         if (code != 2) fail_msg("item %zu: exit code %d: %s", i, code, run->err);
-        has(run->err, run->config);
-        has(run->err, bad[i].line);
-        has(run->err, bad[i].words);
+        harness_has(run->err, run->config);
+        harness_has(run->err, bad[i].line);
+        harness_has(run->err, bad[i].words);
     }
 }
 
@@ -83,13 +68,13 @@ static void rows_that_the_buffer_cannot_hold(void **state)
     int code = run_command(run, SECONDS, "sluice", "check", run->config, "--set",
                            "trainer.min_rows=10000000", NULL);
     assert_int_equal(code, 2);
-    has(run->err, "trainer.min_rows");
-    has(run->err, "HINT");
+    harness_has(run->err, "trainer.min_rows");
+    harness_has(run->err, "HINT");
     code = run_command(run, SECONDS, "sluice", "up", run->config, "--set",
                        "trainer.batch_rows=100000", NULL);
     assert_int_equal(code, 2);
-    has(run->err, "a quarter of the buffer");
-    has(run->err, "HINT");
+    harness_has(run->err, "a quarter of the buffer");
+    harness_has(run->err, "HINT");
 }
 
 /* Not one at a time: whoever sets up a machine has to know of all. */
@@ -99,9 +84,9 @@ static void all_that_is_missing_is_told_at_once(void **state)
     run_configure(run, "model: /nonexistent/model.gguf, hooks: [resid_post.15]",
                   "capture: { corpus: /nonexistent/words.txt }\ntrainer: { saes: [] }\n");
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 2);
-    has(run->err, "/nonexistent/model.gguf");
-    has(run->err, "/nonexistent/words.txt");
-    has(run->err, "trainer.saes");
+    harness_has(run->err, "/nonexistent/model.gguf");
+    harness_has(run->err, "/nonexistent/words.txt");
+    harness_has(run->err, "trainer.saes");
     assert_string_equal(run->out, "");
 }
 
@@ -111,12 +96,12 @@ static void a_buffer_larger_than_the_disk(void **state)
     run_configure(run, "", synthetic);
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 0);
     assert_null(strstr(run->out, "WARNING"));
-    has(run->out, "frames in broker and sink");
+    harness_has(run->out, "frames in broker and sink");
     assert_int_equal(
         run_command(run, SECONDS, "sluice", "check", run->config, "--set", "sink.size=63TiB", NULL),
         0);
-    has(run->out, "WARNING: the disk of ");
-    has(run->out, "may take 63.0 TiB");
+    harness_has(run->out, "WARNING: the disk of ");
+    harness_has(run->out, "may take 63.0 TiB");
 }
 
 /* ---- the model and the corpus ---- */
@@ -130,14 +115,14 @@ static void names_in_the_environment_are_checked(void **state)
     int code = run_command(run, SECONDS, "sluice", "check", run->config, NULL);
     unsetenv("SLUICE_KERNELS");
     assert_int_equal(code, 2);
-    has(run->err, "SLUICE_KERNELS is 'nonsense'");
-    has(run->err, "plain");
+    harness_has(run->err, "SLUICE_KERNELS is 'nonsense'");
+    harness_has(run->err, "plain");
 }
 
 static int check_with(struct run *run, const char *set)
 {
     char other[HARNESS_PATH_BYTES + 64];
-    write_text(run, "corpus.txt", "Once upon a time.\n");
+    run_write(run, "corpus.txt", "Once upon a time.\n");
     snprintf(other, sizeof other, "capture.corpus=%s/corpus.txt", run->dir);
     return run_command(run, SECONDS, "sluice", "check", run->config, "--set", other, "--set", set,
                        NULL);
@@ -148,19 +133,19 @@ static void a_file_that_is_no_model(void **state)
     struct run *run = *state;
     char set[HARNESS_PATH_BYTES + 64];
     run_configure(run, "model: smollm2, hooks: [resid_post.15]", llama);
-    write_text(run, "no.gguf", "this is not a model\n");
+    run_write(run, "no.gguf", "this is not a model\n");
     snprintf(set, sizeof set, "stream.model=%s/no.gguf", run->dir);
     assert_int_equal(check_with(run, set), 1);
-    has(run->err, "no.gguf is not a GGUF file");
-    has(run->err, "HINT");
+    harness_has(run->err, "no.gguf is not a GGUF file");
+    harness_has(run->err, "HINT");
     assert_int_equal(check_with(run, "stream.model=/nonexistent/model.gguf"), 2);
-    has(run->err, "/nonexistent/model.gguf");
-    has(run->err, "HINT");
+    harness_has(run->err, "/nonexistent/model.gguf");
+    harness_has(run->err, "HINT");
     int code = run_command(run, SECONDS, "sluice", "up", run->config, "--set",
                            "stream.model=/nonexistent/model.gguf", NULL);
     assert_int_equal(code, 2);
     assert_null(strstr(run->err, "started again"));
-    has(run->err, "/nonexistent/model.gguf");
+    harness_has(run->err, "/nonexistent/model.gguf");
 }
 
 static void a_hook_that_does_not_exist(void **state)
@@ -173,10 +158,10 @@ static void a_hook_that_does_not_exist(void **state)
     }
     assert_int_equal(check_with(run, "stream.hooks=resid_post.29"), 0); /* the last is had, too */
     assert_int_equal(check_with(run, "stream.hooks=resid_post.99"), 2);
-    has(run->err, "resid_post.99");
-    has(run->err, "resid_post.0 to resid_post.29"); /* those that do */
+    harness_has(run->err, "resid_post.99");
+    harness_has(run->err, "resid_post.0 to resid_post.29"); /* those that do */
     assert_int_equal(check_with(run, "stream.hooks=nonsense"), 2);
-    has(run->err, "resid_post.0 to resid_post.29");
+    harness_has(run->err, "resid_post.0 to resid_post.29");
 }
 
 static void small_configurations_draw_no_warning(void **state)
@@ -199,14 +184,14 @@ static void a_corpus_without_text(void **state)
     char set[HARNESS_PATH_BYTES + 64];
     run_configure(run, "model: smollm2, hooks: [resid_post.15]", llama);
     if (check_with(run, "capture.threads=1") != 0) skip();
-    write_text(run, "empty.txt", "");
+    run_write(run, "empty.txt", "");
     snprintf(set, sizeof set, "capture.corpus=%s/empty.txt", run->dir);
     assert_int_equal(check_with(run, set), 1);
-    has(run->err, "empty");
-    has(run->err, "empty.txt");
+    harness_has(run->err, "empty");
+    harness_has(run->err, "empty.txt");
     assert_int_equal(check_with(run, "capture.corpus=/nonexistent/words.txt"), 2);
-    has(run->err, "/nonexistent/words.txt");
-    has(run->err, "HINT");
+    harness_has(run->err, "/nonexistent/words.txt");
+    harness_has(run->err, "HINT");
 }
 
 /* ---- what the machine holds against us ---- */
@@ -232,16 +217,16 @@ static void a_port_in_use(void **state)
     snprintf(set, sizeof set, "broker.http=%s", address);
     int code = run_command(run, SECONDS, "sluice-broker", run->config, "--set", set, NULL);
     assert_int_equal(code, 1);
-    has(run->err, address);
+    harness_has(run->err, address);
     /* Under sluice: given up after a few tries, with the reason. */
     code = run_command(run, 60, "sluice", "up", run->config, "--set", set, NULL);
     assert_int_equal(code, 1);
-    has(run->err, "broker ended with exit code 1");
-    has(run->err, address);
+    harness_has(run->err, "broker ended with exit code 1");
+    harness_has(run->err, address);
     snprintf(set, sizeof set, "broker.front=tcp://%s", address);
     code = run_command(run, SECONDS, "sluice-broker", run->config, "--set", set, NULL);
     assert_int_equal(code, 1);
-    has(run->err, address);
+    harness_has(run->err, address);
     close(fd);
 }
 
@@ -255,7 +240,7 @@ static void a_stale_socket_and_a_second_broker(void **state)
     for (int i = 0; i < 500 && access(path, F_OK) != 0; i++) harness_sleep(0.01);
     assert_int_equal(access(path, F_OK), 0);
     assert_int_equal(run_command(run, SECONDS, "sluice-broker", run->config, NULL), 1);
-    has(run->err, "front"); /* a live one is not stolen */
+    harness_has(run->err, "front"); /* a live one is not stolen */
     kill(broker, SIGKILL);
     run_wait(broker, 5);
     assert_int_equal(access(path, F_OK), 0); /* now it is stale */
@@ -312,12 +297,12 @@ static void a_second_run_of_the_stream(void **state)
     run_await_drawn(run, "main", 10000, SECONDS);
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 1);
     snprintf(pid, sizeof pid, "process %d", (int)up);
-    has(run->err, pid);
-    has(run->err, "HINT");
+    harness_has(run->err, pid);
+    harness_has(run->err, "HINT");
     await_status(run, "trainer-main");
-    has(run->out, "is running");
+    harness_has(run->out, "is running");
     assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 0);
-    has(run->out, "capacity");
+    harness_has(run->out, "capacity");
     await_list(run, "at work");
     await_output(run, "log/trainer-main.log", "msg=checkpoint ");
     assert_int_equal(run_kill(run, "trainer-main"), 1);
@@ -328,9 +313,9 @@ static void a_second_run_of_the_stream(void **state)
     assert_int_equal(run_alive(run), 0);
     await_list(run, "stopped");
     assert_int_equal(run_command(run, SECONDS, "sluice", "status", run->config, NULL), 1);
-    has(run->err, "is not running: it stopped unfinished, with ");
+    harness_has(run->err, "is not running: it stopped unfinished, with ");
     assert_null(strstr(run->err, " 0 rows"));
-    has(run->err, "HINT: `sluice up");
+    harness_has(run->err, "HINT: `sluice up");
     int code = /* another autoencoder: told, and not tried again */
         run_command(run, 60, "sluice", "up", run->config, "--set",
                     "capture.synthetic.rows=100000000", "--set", "trainer.saes.0.arch=topk",
@@ -338,8 +323,8 @@ static void a_second_run_of_the_stream(void **state)
     assert_int_equal(code, 2);
     assert_null(strstr(run->err, "trainer-main ended with exit code 2 and is started again"));
     assert_null(strstr(run->err, "five times"));
-    has(run->err, "trainer.saes.0: arch");
-    has(run->err, "--fresh");
+    harness_has(run->err, "trainer.saes.0: arch");
+    harness_has(run->err, "--fresh");
 }
 
 static void a_buffer_of_another_stream(void **state)
@@ -349,11 +334,11 @@ static void a_buffer_of_another_stream(void **state)
     run_configure(run, "", synthetic);
     if (run_command(run, 60, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
     snprintf(text, sizeof text, "stream: { name: other, run_dir: %s }\n%s", run->state, synthetic);
-    write_text(run, "run.yaml", text);
+    run_write(run, "run.yaml", text);
     assert_int_equal(run_command(run, 60, "sluice", "up", run->config, NULL), 2);
-    has(run->err, "test");
-    has(run->err, "other");
-    has(run->err, "HINT");
+    harness_has(run->err, "test");
+    harness_has(run->err, "other");
+    harness_has(run->err, "HINT");
     run_configure(run, "", synthetic); /* and the first one is as it was */
     assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 0);
 }
@@ -371,8 +356,8 @@ static void data_that_changed_under_a_run(void **state)
         run_command(run, 60, "sluice", "up", run->config, "--set", "capture.synthetic.rows=3000000",
                     "--set", "capture.synthetic.seed=1", NULL);
     assert_int_equal(code, 2);
-    has(run->err, "has changed since this stream began");
-    has(run->err, "--fresh");
+    harness_has(run->err, "has changed since this stream began");
+    harness_has(run->err, "--fresh");
 }
 
 static void a_buffer_of_another_version(void **state)
@@ -399,9 +384,9 @@ static void a_buffer_of_another_version(void **state)
     free(data);
     assert_true(changed > 0);
     assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 1);
-    has(run->err, "99");
-    has(run->err, "HINT");
-    has(run->err, run->state);
+    harness_has(run->err, "99");
+    harness_has(run->err, "HINT");
+    harness_has(run->err, run->state);
 }
 
 /* A small disk at $1 of $2 bytes, which gets room once the log $3 has the words $4, and notes that
@@ -425,7 +410,7 @@ static void up_on_a_full_disk(struct run *run, const char *folder, const char *b
         print_message("this machine lets nobody mount a small disk\n");
         skip();
     }
-    write_text(run, "full.sh", full_disk_script);
+    run_write(run, "full.sh", full_disk_script);
     snprintf(script, sizeof script, "%s/full.sh", run->dir);
     snprintf(note, sizeof note, "%s/note", run->dir);
     snprintf(disk, sizeof disk, "%s/%s", run->state, folder);

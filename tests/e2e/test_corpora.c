@@ -15,21 +15,6 @@
 
 enum { SECONDS = 120 };
 
-static void has(const char *text, const char *part)
-{
-    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
-}
-
-static void write_text(const struct run *run, const char *name, const char *text)
-{
-    char path[HARNESS_PATH_BYTES + 64];
-    snprintf(path, sizeof path, "%s/%s", run->dir, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void configure(struct run *run, const char *corpus)
 {
     char rest[HARNESS_PATH_BYTES + 512];
@@ -48,9 +33,9 @@ static void make_data(const struct run *run)
     mkdir(path, 0700);
     snprintf(path, sizeof path, "%s/data/sub", run->dir);
     mkdir(path, 0700);
-    write_text(run, "data/README.md", "# A card\n");
-    write_text(run, "data/a.jsonl", "{\"text\": \"One text, of some words.\"}\n");
-    write_text(run, "data/sub/b.json", "[{\"id\": 14205389432042271719, \"text\": \"Another.\"}]");
+    run_write(run, "data/README.md", "# A card\n");
+    run_write(run, "data/a.jsonl", "{\"text\": \"One text, of some words.\"}\n");
+    run_write(run, "data/sub/b.json", "[{\"id\": 14205389432042271719, \"text\": \"Another.\"}]");
 }
 
 static void check_tells_what_a_folder_leaves_out(void **state)
@@ -60,23 +45,23 @@ static void check_tells_what_a_folder_leaves_out(void **state)
     configure(run, "data");
     int code = run_command(run, SECONDS, "sluice", "check", run->config, NULL);
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
-    has(run->out, "corpus, files                      2\n");
-    has(run->out, "data: 2 files taken; left out: README.md");
+    harness_has(run->out, "corpus, files                      2\n");
+    harness_has(run->out, "data: 2 files taken; left out: README.md");
     configure(run, "data/**/*.json*");
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 0);
-    has(run->out, "corpus, files                      2\n");
+    harness_has(run->out, "corpus, files                      2\n");
 }
 
 static void what_is_no_text_is_tried_once(void **state)
 {
     struct run *run = *state;
-    write_text(run, "page.txt", "<!DOCTYPE html>\n<html><body>404</body></html>\n");
+    run_write(run, "page.txt", "<!DOCTYPE html>\n<html><body>404</body></html>\n");
     configure(run, "page.txt");
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 2);
-    has(run->err, "page.txt looks like a saved web page");
+    harness_has(run->err, "page.txt looks like a saved web page");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 2);
-    has(run->err, "page.txt looks like a saved web page");
-    has(run->err, "capture-0 ended with exit code 2");
+    harness_has(run->err, "page.txt looks like a saved web page");
+    harness_has(run->err, "capture-0 ended with exit code 2");
     if (strstr(run->err, "five times")) fail_msg("%s", run->err);
 }
 
@@ -89,7 +74,7 @@ static void a_folder_is_trained_on(void **state)
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
     char *log = run_text(run, "log/capture-0.log", NULL);
     assert_non_null(log);
-    has(log, "left out: README.md");
+    harness_has(log, "left out: README.md");
     free(log);
 }
 

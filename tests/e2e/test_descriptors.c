@@ -28,11 +28,6 @@ enum { PROGRAMS = sizeof programs / sizeof programs[0] };
 static const char *const closings[] = {"<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"};
 enum { CLOSINGS = sizeof closings / sizeof closings[0] };
 
-static void has(const char *text, const char *part)
-{
-    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
-}
-
 /* "exec PROGRAM ARGUMENTS CLOSING" by a shell; its pid is the program's. */
 static void command_of(const char *program, const char *arguments, const char *closing, char *out)
 {
@@ -88,7 +83,7 @@ static void a_run_is_the_same(void **state)
         int code = closed(run, "sluice", arguments, closings[i]);
         if (code != lost) fail_msg("%s: exit code %d: %s", closings[i], code, run->err);
         if (lost && !strstr(closings[i], "2>&-"))
-            has(run->err, "not all of the output could be written");
+            harness_has(run->err, "not all of the output could be written");
         assert_true(run_counts_are(run, "main", 8000, 1));
         char *lock = run_text(run, "lock", NULL);
         assert_non_null(lock);
@@ -104,9 +99,9 @@ static void output_that_nobody_got_is_told(void **state)
     for (int p = 0; p <= PROGRAMS; p++) {
         const char *program = p < PROGRAMS ? programs[p] : "sluice";
         assert_int_equal(closed(run, program, "--version", ">&-"), 1);
-        has(run->err, "not all of the output could be written");
+        harness_has(run->err, "not all of the output could be written");
         assert_int_equal(closed(run, program, "--version", "<&- 2>&-"), 0);
-        has(run->out, "sluice");
+        harness_has(run->out, "sluice");
     }
 }
 
@@ -122,10 +117,10 @@ static void input_that_is_closed_is_told(void **state)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         snprintf(arguments, sizeof arguments, "%s %s", commands[i][1], run->config);
         assert_int_equal(closed(run, commands[i][0], arguments, "<&-"), 2);
-        has(run->err, "standard input is closed");
-        has(run->err, "HINT");
+        harness_has(run->err, "standard input is closed");
+        harness_has(run->err, "HINT");
         assert_int_equal(closed(run, commands[i][0], arguments, "0>/dev/null"), 2);
-        has(run->err, "standard input is closed");
+        harness_has(run->err, "standard input is closed");
     }
 }
 

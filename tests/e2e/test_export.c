@@ -15,11 +15,6 @@
 
 enum { SECONDS = 120 };
 
-static void has(const char *text, const char *part)
-{
-    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
-}
-
 static void configure(struct run *run, const char *more)
 {
     char rest[1024];
@@ -79,7 +74,7 @@ static void while_it_goes_on(void **state)
     int exported = 0, code = 2;
     for (int i = 0; i < 400 && code != 0; i++) { /* the first checkpoint comes after a second */
         code = export(run, run->config, "early", "saelens", NULL);
-        if (code != 0) has(run->err, "checkpoint");
+        if (code != 0) harness_has(run->err, "checkpoint");
         harness_sleep(0.05);
     }
     assert_int_equal(code, 0);
@@ -94,7 +89,7 @@ static void while_it_goes_on(void **state)
     assert_true(exported > 0);
     char *cfg = run_text(run, "../early/one/cfg.json", NULL);
     assert_non_null(cfg);
-    has(cfg, "\"architecture\": \"topk\"");
+    harness_has(cfg, "\"architecture\": \"topk\"");
     free(cfg);
     no_leftovers(run);
 }
@@ -106,7 +101,7 @@ static void as_the_trainer_does(void **state)
     configure(run, "reuse: 4,");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
     assert_int_equal(export(run, run->config, "all", "saelens", NULL), 0);
-    has(run->out, "one, after ");
+    harness_has(run->out, "one, after ");
     same_files(run, "all/one/sae_weights.safetensors", "one/saelens/sae_weights.safetensors");
     same_files(run, "all/two/sae_weights.safetensors", "two/saelens/sae_weights.safetensors");
     snprintf(folder, sizeof folder, "%s/main", run->state);
@@ -126,7 +121,7 @@ static void whitened_too(void **state)
     same_files(run, "all/two/sae_weights.safetensors", "two/saelens/sae_weights.safetensors");
     char *cfg = run_text(run, "../all/one/cfg.json", NULL);
     assert_non_null(cfg);
-    has(cfg, "\"method\": \"zca\"");
+    harness_has(cfg, "\"method\": \"zca\"");
     free(cfg);
 }
 
@@ -134,7 +129,7 @@ static void refuses(struct run *run, const char *file, const char *dir, const ch
                     const char *sae, const char *words)
 {
     assert_int_equal(export(run, file, dir, to, sae), 2);
-    has(run->err, words);
+    harness_has(run->err, words);
     no_leftovers(run);
 }
 
@@ -151,7 +146,7 @@ static void what_cannot_be_is_told(void **state)
     refuses(run, run->config, "a", "sparsify", NULL,
             "two (batchtopk) cannot be told in sparsify's");
     assert_int_equal(export(run, run->config, "slash//", "saelens", "one"), 0);
-    has(run->out, "/slash\n");
+    harness_has(run->out, "/slash\n");
     char *cfg = run_text(run, "../slash/cfg.json", NULL);
     assert_non_null(cfg);
     free(cfg);
@@ -163,11 +158,7 @@ static void what_cannot_be_is_told(void **state)
     assert_int_equal(mkdir(place, 0700), 0);
     refuses(run, run->config, "empty", "sparsify", "two", "cannot be told");
     assert_int_equal(rmdir(place), 0); /* what failed leaves it as it was */
-    snprintf(place, sizeof place, "%s/file", run->dir);
-    FILE *file = fopen(place, "w");
-    assert_non_null(file);
-    fputs("mine", file);
-    assert_int_equal(fclose(file), 0);
+    run_write(run, "file", "mine");
     refuses(run, run->config, "file", "saelens", NULL, "not an empty folder");
     char *kept = run_text(run, "../file", NULL);
     assert_string_equal(kept, "mine");

@@ -113,14 +113,11 @@ static void a_share_that_is_too_small_is_told(void **state)
                                      "more; HINT: fewer producers\n"));
 }
 
-static void write_text(struct run *run, const char *text)
+static void one_text(struct run *run, const char *text)
 {
     char path[2 * HARNESS_PATH_BYTES], rest[4 * HARNESS_PATH_BYTES];
     snprintf(path, sizeof path, "%s/corpus.txt", run->dir);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
+    run_write(run, "corpus.txt", text);
     snprintf(rest, sizeof rest,
              "capture: { corpus: [%s], producers: 2, context_tokens: 64, threads: 1 }\n"
              "sink: { size: 64MiB }\n"
@@ -132,7 +129,7 @@ static void write_text(struct run *run, const char *text)
 static void one_document_and_two_producers(void **state)
 {
     struct run *run = *state;
-    write_text(run, "Once upon a time there was a corpus of one short document.\n");
+    one_text(run, "Once upon a time there was a corpus of one short document.\n");
     if (run_command(run, SECONDS, "sluice", "check", run->config, NULL) != 0) {
         print_message("no model in the cache (%s)\n", run->err);
         skip();
@@ -141,7 +138,7 @@ static void one_document_and_two_producers(void **state)
         int code = run_command(run, SECONDS, "sluice", "up", "--fresh", run->config, NULL);
         if (code != 0) fail_msg("exit code %d: %s", code, run->err);
     }
-    write_text(run, "a"); /* its only token is the first of its context: no row is kept */
+    one_text(run, "a"); /* its only token is the first of its context: no row is kept */
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", "--fresh", run->config, NULL), 2);
     assert_non_null(strstr(run->err, "the corpus is empty"));
     assert_null(strstr(run->err, "started again"));

@@ -18,16 +18,6 @@
 
 enum { SECONDS = 120 };
 
-static void has(const char *text, const char *part)
-{
-    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
-}
-
-static void has_not(const char *text, const char *part)
-{
-    if (strstr(text, part)) fail_msg("there is '%s' in: %s", part, text);
-}
-
 /* The line of text that begins so, or the last one (NULL). */
 static const char *line_of(const char *text, const char *begin)
 {
@@ -88,13 +78,13 @@ static void two_of_150_documents_are_too_many(void **state)
     double begun = harness_seconds();
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 2);
     assert_true(harness_seconds() - begun < 30);
-    has_not(run->err, "started again");
+    harness_has_not(run->err, "started again");
     const char *last = line_of(run->err, NULL);
-    has(last, "sluice: capture-0: 2 of 1");
-    has(last, "documents of the corpus were skipped (2 not JSON or CSV)");
-    has(last, "capture.max_bad_documents = 0.01");
-    has(last, "corpus.jsonl, line 7: ");
-    has(last, "HINT: ");
+    harness_has(last, "sluice: capture-0: 2 of 1");
+    harness_has(last, "documents of the corpus were skipped (2 not JSON or CSV)");
+    harness_has(last, "capture.max_bad_documents = 0.01");
+    harness_has(last, "corpus.jsonl, line 7: ");
+    harness_has(last, "HINT: ");
 }
 
 /* Where the length of the run is known nobody counts the corpus beforehand. */
@@ -104,15 +94,15 @@ static void documents_are_judged_as_they_come(void **state)
     write_corpus(run, 150, 113);
     configure_corpus(run, "  rows: 1000000\n");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 2);
-    has(line_of(run->err, NULL), "sluice: capture-0: 2 of 1");
+    harness_has(line_of(run->err, NULL), "sluice: capture-0: 2 of 1");
     write_corpus(run, 50, 113); /* fewer than can be judged before the end */
     int code = run_command(run, SECONDS, "sluice", "up", "--fresh", run->config, NULL);
     assert_int_equal(code, 2);
-    has(line_of(run->err, NULL), "sluice: capture-0: 1 of 50 documents");
+    harness_has(line_of(run->err, NULL), "sluice: capture-0: 1 of 50 documents");
     code = run_command(run, SECONDS, "sluice", "up", run->config, "--set",
                        "capture.max_bad_documents=0.5", NULL); /* it goes on from there */
     if (code != 0) fail_msg("%s", run->err);
-    has(run->out, "  documents: 50 read, 1 skipped");
+    harness_has(run->out, "  documents: 50 read, 1 skipped");
 }
 
 static void what_is_allowed_is_told(void **state)
@@ -121,17 +111,17 @@ static void what_is_allowed_is_told(void **state)
     write_corpus(run, 150, 113);
     configure_corpus(run, "  max_bad_documents: 0.5\n");
     if (run_command(run, SECONDS, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
-    has(run->out, "  documents: 150 read, 2 skipped (2 not JSON or CSV; the first: ");
-    has(run->out, "corpus.jsonl, line 7: ");
-    has(run->out, "  rows: ");
-    has(run->out, " filtered (");
-    has(run->out, " rows held out");
+    harness_has(run->out, "  documents: 150 read, 2 skipped (2 not JSON or CSV; the first: ");
+    harness_has(run->out, "corpus.jsonl, line 7: ");
+    harness_has(run->out, "  rows: ");
+    harness_has(run->out, " filtered (");
+    harness_has(run->out, " rows held out");
     assert_int_equal(run_command(run, SECONDS, "sluice", "status", run->config, NULL), 0);
-    has(run->out, "  documents: 150 read, 2 skipped (2 not JSON or CSV; the first: ");
+    harness_has(run->out, "  documents: 150 read, 2 skipped (2 not JSON or CSV; the first: ");
     char *log = run_text(run, "log/capture-0.log", NULL);
     assert_non_null(log);
-    has(log, "a document of the corpus is skipped");
-    has(log, "documents: 150 read, 2 skipped");
+    harness_has(log, "a document of the corpus is skipped");
+    harness_has(log, "documents: 150 read, 2 skipped");
     free(log);
 }
 
@@ -152,8 +142,8 @@ static void killed_runs_tell_the_same(struct run *run, const char *producers, co
     if (code != 0) fail_msg("%s", run->err);
     snprintf(documents, sizeof documents, "%s", line_of(run->out, "  documents: "));
     snprintf(rows, sizeof rows, "%s", line_of(run->out, "  rows: "));
-    has(documents, "4,000 read, 31 skipped");
-    if (strcmp(ratio, "0") != 0) has_not(rows, " 0 over the norm limit");
+    harness_has(documents, "4,000 read, 31 skipped");
+    if (strcmp(ratio, "0") != 0) harness_has_not(rows, " 0 over the norm limit");
     pid_t up = run_start(run, "up", "sluice", "up", "--fresh", run->config, "--set", set, "--set",
                          limit, NULL);
     run_await_process(run, "capture-0", SECONDS); /* by then the first run's files are gone */
@@ -167,7 +157,7 @@ static void killed_runs_tell_the_same(struct run *run, const char *producers, co
     assert_string_equal(line_of(out, "  documents: "), documents);
     assert_string_equal(line_of(out, "  rows: "), rows);
     assert_true(killed >= 3);
-    has(out, "is started again");
+    harness_has(out, "is started again");
     free(out);
 }
 
@@ -206,8 +196,9 @@ static void a_pipe_tells_what_was_lost(void **state)
     const char *line = line_of(out, "  documents: ");
     assert_int_equal(sscanf(line, "  documents: %u,%u read", &thousands, &rest), 2);
     assert_true(thousands >= 1);
-    has(line, "line 7: ");
-    has(line_of(out, "  rows: "), "; what was under way when a process died is lost, once (");
+    harness_has(line, "line 7: ");
+    harness_has(line_of(out, "  rows: "),
+                "; what was under way when a process died is lost, once (");
     free(out);
 }
 
@@ -254,21 +245,22 @@ static void rows_louder_than_those_measured_end_the_run(void **state)
     struct run *run = *state;
     configure_rows(run, 30);
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 2);
-    has_not(run->err, "started again");
+    harness_has_not(run->err, "started again");
     const char *last = line_of(run->err, NULL);
-    has(last, "sluice: capture-0: the norm filter left out 501 of the last 10000 rows");
-    has(last, "capture.max_filtered_share = 0.05");
-    has(last, "capture.measure_contexts");
-    has(last, "capture.max_norm_ratio");
-    has(last, "capture.keep_sinks");
+    harness_has(last, "sluice: capture-0: the norm filter left out 501 of the last 10000 rows");
+    harness_has(last, "capture.max_filtered_share = 0.05");
+    harness_has(last, "capture.measure_contexts");
+    harness_has(last, "capture.max_norm_ratio");
+    harness_has(last, "capture.keep_sinks");
     assert_int_equal(run_command(run, SECONDS, "sluice", "status", run->config, NULL), 1);
-    has(run->out, "501 over the norm limit");
+    harness_has(run->out, "501 over the norm limit");
     int code = run_command(run, SECONDS, "sluice", "up", run->config, "--set",
                            "capture.max_filtered_share=1", NULL);
     if (code != 0) fail_msg("%s", run->err);
-    has(run->out, "  rows: 28,000 made, 8,000 filtered (0 special tokens, 0 at position 0, 8,000 "
-                  "over the norm limit)\n");
-    has_not(run->out, "documents:");
+    harness_has(run->out,
+                "  rows: 28,000 made, 8,000 filtered (0 special tokens, 0 at position 0, 8,000 "
+                "over the norm limit)\n");
+    harness_has_not(run->out, "documents:");
 }
 
 static void rows_that_are_no_numbers_end_the_run(void **state)
@@ -276,13 +268,15 @@ static void rows_that_are_no_numbers_end_the_run(void **state)
     struct run *run = *state;
     configure_rows(run, NAN);
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 2);
-    has_not(run->err, "started again");
-    has(line_of(run->err, NULL), "rows are not finite, more than capture.max_rejected_share");
+    harness_has_not(run->err, "started again");
+    harness_has(line_of(run->err, NULL),
+                "rows are not finite, more than capture.max_rejected_share");
     int code = run_command(run, SECONDS, "sluice", "up", run->config, "--set",
                            "capture.max_rejected_share=1", NULL);
     if (code != 0) fail_msg("%s", run->err);
-    has(run->out, "  rows: 28,000 made, 0 filtered (0 special tokens, 0 at position 0, 0 over the "
-                  "norm limit), 8,000 rejected as not finite\n");
+    harness_has(run->out,
+                "  rows: 28,000 made, 0 filtered (0 special tokens, 0 at position 0, 0 over the "
+                "norm limit), 8,000 rejected as not finite\n");
 }
 
 /* ---- the disk ---- */
@@ -316,7 +310,7 @@ static void note_has(struct run *run, const char *ending, const char *part)
     snprintf(name, sizeof name, "../note.%s", ending);
     char *text = run_text(run, name, NULL);
     assert_non_null(text);
-    has(text, part);
+    harness_has(text, part);
     free(text);
 }
 
@@ -348,7 +342,7 @@ static void notice_is_gone(struct run *run)
 {
     char *lines = run_text(run, "../note.line", NULL);
     assert_non_null(lines);
-    has_not(line_of(lines, NULL), "capture waits");
+    harness_has_not(line_of(lines, NULL), "capture waits");
     free(lines);
 }
 

@@ -22,11 +22,6 @@ static const char pipeline[] =
     "sink: { size: 16MiB }\n"
     "trainer: { batch_rows: 256, saes: [ { arch: topk, features: 32, k: 4 } ] }\n";
 
-static void has(const char *text, const char *part)
-{
-    if (!strstr(text, part)) fail_msg("there is no '%s' in: %s", part, text);
-}
-
 /* Paths are below the test's folder. */
 static char *at(const struct run *run, const char *path)
 {
@@ -106,14 +101,14 @@ static void a_folder_of_somebody_else_is_refused(void **state)
         below_run(mine[i], path);
         put(run, path, "mine\n");
         assert_int_equal(up(run, "--fresh", NULL), 2);
-        has(run->err, "holds files that no run of this stream made");
-        has(run->err, "HINT: choose another stream.run_dir");
+        harness_has(run->err, "holds files that no run of this stream made");
+        harness_has(run->err, "HINT: choose another stream.run_dir");
         assert_int_equal(up(run, NULL, NULL), 2);
         assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 2);
-        has(run->err, "holds files that no run of this stream made");
+        harness_has(run->err, "holds files that no run of this stream made");
         for (size_t p = 0; p < sizeof programs / sizeof programs[0]; p++) {
             assert_int_equal(run_command(run, SECONDS, programs[p], run->config, NULL), 2);
-            has(run->err, "holds files that no run of this stream made");
+            harness_has(run->err, "holds files that no run of this stream made");
         }
         holds(run, path, "mine\n");
         assert_false(is_there(run, "run/sluice.run"));
@@ -134,7 +129,7 @@ static void a_folder_of_somebody_else_is_refused_without_http(void **state)
     for (size_t p = 0; p < sizeof programs / sizeof programs[0]; p++) {
         int code = run_command(run, SECONDS, programs[p][0], run->config, programs[p][1], NULL);
         if (code != 2) fail_msg("%s came to %d: %s", programs[p][0], code, run->err);
-        has(run->err, "holds files that no run of this stream made");
+        harness_has(run->err, "holds files that no run of this stream made");
         holds(run, "run/capture/capture-0.json", "mine\n");
         assert_false(is_there(run, "run/sluice.run"));
     }
@@ -158,8 +153,8 @@ static void fresh_removes_what_the_run_made(void **state)
     put(run, "run/buffer.damaged-1/data.mdb", "damaged\n");
     put(run, "run/main/checkpoint-0000000000000001.sluice.tmp.abcdef", "torn\n");
     good(run, "--fresh", NULL);
-    has(run->err, "--fresh left alone in");
-    has(run->err, "log/notes");
+    harness_has(run->err, "--fresh left alone in");
+    harness_has(run->err, "log/notes");
     holds(run, "run/log/notes", "mine\n");
     holds(run, "run/main/paper.tex", "mine\n");
     holds(run, "run/main/export/readme/notes", "mine\n");
@@ -225,7 +220,7 @@ static void a_consumer_takes_no_folder_of_others(void **state)
     put(run, "run/thesis/summary.json", "mine\n");
     put(run, "run/thesis/held_out.rows", "mine\n");
     assert_int_equal(up(run, "--fresh", "--set=trainer.consumers=[main, thesis]"), 2);
-    has(run->err, "run/thesis holds files that no consumer's trainer made");
+    harness_has(run->err, "run/thesis holds files that no consumer's trainer made");
     holds(run, "run/thesis/summary.json", "mine\n");
     assert_true(is_there(run, "run/main/summary.json")); /* nothing at all was removed */
     int code = run_command(run, SECONDS, "sluice-trainer", run->config, "--replay",
@@ -238,7 +233,7 @@ static void a_consumer_takes_no_folder_of_others(void **state)
         char set[96];
         snprintf(set, sizeof set, "--set=trainer.consumers=%s", taken[i]);
         assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, set, NULL), 2);
-        has(run->err, "of the run itself");
+        harness_has(run->err, "of the run itself");
     }
 }
 
@@ -251,7 +246,7 @@ static void links_are_not_followed(void **state)
     assert_int_equal(rename(at(run, "run/buffer"), at(run, "disk/buffer")), 0);
     assert_int_equal(symlink(at(run, "disk/buffer"), at(run, "run/buffer")), 0);
     assert_int_equal(up(run, "--fresh", NULL), 2);
-    has(run->err, "run/buffer is a symbolic link, and --fresh follows none");
+    harness_has(run->err, "run/buffer is a symbolic link, and --fresh follows none");
     assert_true(is_there(run, "run/main/summary.json"));
     assert_true(is_there(run, "disk/buffer/data.mdb"));
     assert_int_equal(unlink(at(run, "run/buffer")), 0);
@@ -279,7 +274,7 @@ static void no_link_leads_a_run_elsewhere(void **state)
         assert_int_equal(symlink(at(run, "other"), at(run, path)), 0);
         int code = up(run, "--set=capture.synthetic.seed=7", NULL);
         if (code != 2) fail_msg("%s: exit code %d: %s", folders[i], code, run->err);
-        has(run->err, "is a symbolic link, and a run writes through none");
+        harness_has(run->err, "is a symbolic link, and a run writes through none");
         assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 2);
         assert_int_equal(run_command(run, SECONDS, "sluice-capture", run->config, NULL), 2);
         holds(run, "other/broker.log", "mine\n");
@@ -290,7 +285,7 @@ static void no_link_leads_a_run_elsewhere(void **state)
     assert_int_equal(symlink(at(run, "other/broker.log"), at(run, "run/log/broker.log")), 0);
     assert_int_equal(unlink(at(run, "run/main/summary.json")), 0); /* it is not finished */
     assert_int_equal(up(run, NULL, NULL), 2);
-    has(run->err, "cannot write its log");
+    harness_has(run->err, "cannot write its log");
     holds(run, "other/broker.log", "mine\n");
     assert_int_equal(unlink(at(run, "run/log/broker.log")), 0);
     /* The buffer may be on another disk. */
@@ -316,8 +311,8 @@ static void a_truth_file_is_none_of_the_run(void **state)
             for (int s = 0; s < 2; s++) {
                 int code = up(run, "--fresh", set[s]);
                 if (code != 2) fail_msg("%s: exit code %d: %s", set[s], code, run->err);
-                has(run->err, "capture.synthetic.truth_file: '");
-                has(run->err, "is of the run itself");
+                harness_has(run->err, "capture.synthetic.truth_file: '");
+                harness_has(run->err, "is of the run itself");
                 assert_int_equal(
                     run_command(run, SECONDS, "sluice-capture", run->config, set[s], NULL), 2);
             }
@@ -334,15 +329,15 @@ static void two_streams_cannot_share_a_folder(void **state)
     run_configure(run, "", pipeline);
     good(run, NULL, NULL);
     assert_int_equal(up(run, "--fresh", "--set=stream.name=other"), 2);
-    has(run->err, "is of the stream 'test', and this one is called 'other'");
-    has(run->err, "HINT");
+    harness_has(run->err, "is of the stream 'test', and this one is called 'other'");
+    harness_has(run->err, "HINT");
     assert_true(is_there(run, "run/main/summary.json"));
     put(run, "run/sluice.run", "sluice-run 2\nstream test\n");
     assert_int_equal(up(run, "--fresh", NULL), 1);
-    has(run->err, "a newer version");
+    harness_has(run->err, "a newer version");
     put(run, "run/sluice.run", "to do\n");
     assert_int_equal(up(run, "--fresh", NULL), 2);
-    has(run->err, "is not the marker of a run");
+    harness_has(run->err, "is not the marker of a run");
     holds(run, "run/sluice.run", "to do\n");
 }
 
@@ -357,13 +352,13 @@ static void an_older_run_is_taken_over(void **state)
     assert_int_equal(unlink(at(run, "run/main/sluice.run")), 0);
     put(run, "run/main/paper.tex", "mine\n"); /* one file too many */
     assert_int_equal(up(run, "--fresh", truth), 2);
-    has(run->err, "run/main/paper.tex");
+    harness_has(run->err, "run/main/paper.tex");
     assert_int_equal(unlink(at(run, "run/main/paper.tex")), 0);
     assert_int_equal(up(run, "--fresh", "--set=stream.name=other"), 2);
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, truth, NULL), 0);
     assert_false(is_there(run, "run/sluice.run")); /* a check changes nothing */
     good(run, truth, NULL);
-    has(run->out, "is finished already");
+    harness_has(run->out, "is finished already");
     assert_true(is_there(run, "run/sluice.run"));
     assert_true(is_there(run, "run/main/sluice.run"));
     good(run, "--fresh", truth);
@@ -394,12 +389,12 @@ static void odd_paths(void **state)
         snprintf(set, sizeof set, "--set=stream.run_dir=%s", at(run, refused[i]));
         mkdir(at(run, "run"), 0700);
         assert_int_equal(up(run, "--fresh", set), 2);
-        has(run->err, "stream.run_dir");
+        harness_has(run->err, "stream.run_dir");
         assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, set, NULL), 2);
-        has(run->err, "stream.run_dir");
+        harness_has(run->err, "stream.run_dir");
     }
     assert_int_equal(up(run, "--fresh", "--set=stream.run_dir=/"), 2);
-    has(run->err, "the folder / holds files");
+    harness_has(run->err, "the folder / holds files");
     snprintf(set, sizeof set, "--set=stream.run_dir=%s//new/./deep/", run->dir);
     good(run, "--fresh", set);
     assert_true(is_there(run, "new/deep/sluice.run"));
@@ -417,19 +412,19 @@ static void outputs_do_not_replace_files_of_others(void **state)
     put(run, "sockets/back.lock", "mine\n");
     snprintf(set, sizeof set, "--set=capture.synthetic.truth_file=%s", at(run, "thesis.tex"));
     assert_int_equal(up(run, "--fresh", set), 2);
-    has(run->err, "thesis.tex is there and is no file of true directions");
+    harness_has(run->err, "thesis.tex is there and is no file of true directions");
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, set, NULL), 2);
-    has(run->err, "thesis.tex is there and is no file of true directions");
+    harness_has(run->err, "thesis.tex is there and is no file of true directions");
     assert_int_equal(run_command(run, SECONDS, "sluice-capture", run->config, set, NULL), 2);
     holds(run, "thesis.tex", "mine\n");
     assert_int_equal(chmod(at(run, "sockets"), 0700), 0);
     snprintf(set, sizeof set, "--set=broker.front=ipc://%s", at(run, "sockets/front"));
     assert_int_equal(up(run, "--fresh", set), 2);
-    has(run->err, "sockets/front is there and is no socket");
+    harness_has(run->err, "sockets/front is there and is no socket");
     holds(run, "sockets/front", "mine\n");
     snprintf(set, sizeof set, "--set=broker.back=ipc://%s", at(run, "sockets/back"));
     assert_int_equal(up(run, "--fresh", set), 2);
-    has(run->err, "back.lock is there and is no lock");
+    harness_has(run->err, "back.lock is there and is no lock");
     holds(run, "sockets/back.lock", "mine\n");
 }
 

@@ -107,7 +107,7 @@ static void has(const struct run *run, const char *file, const char *words)
     snprintf(name, sizeof name, "main/export/%s", file);
     char *text = run_text(run, name, NULL);
     if (!text) fail_msg("there is no %s", name);
-    if (!strstr(text, words)) fail_msg("there is no '%s' in %s: %s", words, name, text);
+    harness_has(text, words);
     free(text);
 }
 
@@ -218,8 +218,7 @@ static void a_resume_sees_what_it_saw(void **state)
     int code = run_command(run, SECONDS, "sluice", "up", run->config, "--set",
                            "trainer.saes.0.hooks=d", NULL);
     if (code != 2) fail_msg("exit code %d: %s%s", code, run->out, run->err);
-    if (!strstr(run->err, "saw the hooks b when this run began and would see d now"))
-        fail_msg("%s", run->err);
+    harness_has(run->err, "saw the hooks b when this run began and would see d now");
     code = run_command(run, SECONDS, "sluice", "up", run->config, "--set",
                        "trainer.saes.0.hooks= b ", NULL);
     if (code != 0) fail_msg("exit code %d: %s%s", code, run->out, run->err);
@@ -229,7 +228,7 @@ static void refuses(struct run *run, const char *set, const char *words)
 {
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, "--set", set, NULL),
                      2);
-    if (!strstr(run->err, words)) fail_msg("there is no '%s' in: %s", words, run->err);
+    harness_has(run->err, words);
 }
 
 static void what_is_no_hook_is_told_before_anything_runs(void **state)
@@ -279,7 +278,7 @@ static void traces(struct run *run, const char *dir, const char *names)
 static void traces_not(struct run *run, const char *names, const char *words)
 {
     assert_int_equal(trace(run, "no", names), 2);
-    if (!strstr(run->err, words)) fail_msg("there is no '%s' in: %s", words, run->err);
+    harness_has(run->err, words);
 }
 
 static void same(const struct run *run, const char *a, const char *b)
