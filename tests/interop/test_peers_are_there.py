@@ -3,7 +3,8 @@ import importlib.metadata
 
 import torch
 
-PINNED = {"torch": "2.13.0", "sae-lens": "6.54.12", "eai-sparsify": "1.3.3"}
+PINNED = {"torch": "2.13.0", "sae-lens": "6.54.12", "eai-sparsify": "1.3.3",
+          "circuit-tracer": "0.5.0"}
 
 
 def test_versions():
