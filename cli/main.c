@@ -51,7 +51,7 @@ static const struct command_spec commands[] = {
      .arguments_min = 1,
      .arguments_max = 1,
      .meaning = "write the weights of a run's newest checkpoint into DIR, also while the run goes "
-                "on; FILE may be a checkpoint, or a folder of checkpoints, too",
+                "on; FILE may be a checkpoint, a folder of checkpoints, or a run's folder, too",
      .options = export_options,
      .options_count = 3},
     {.name = "buffer info",

@@ -6,6 +6,7 @@
 #include "sae/cpu/pool.h"
 #include "wiring/plan.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,16 +62,67 @@ static int is_checkpoint(const char *path)
     return length > ending && strcmp(path + length - ending, ".sluice") == 0;
 }
 
+static int has_checkpoints(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int found = 0;
+    while (dir && !found && (entry = readdir(dir)))
+        found = strncmp(entry->d_name, "checkpoint-", 11) == 0 && is_checkpoint(entry->d_name);
+    if (dir) closedir(dir);
+    return found;
+}
+
+/* The consumers of a run's folder that have checkpoints, divided by commas: how many; out[bytes] is
+ * the name where there is one. */
+static unsigned consumers_in(const char *folder, char *out, size_t bytes)
+{
+    char path[CONFIG_PATH_BYTES + 256];
+    unsigned count = 0;
+    size_t used = 0;
+    struct dirent **entries;
+    int n = scandir(folder, &entries, NULL, alphasort);
+    out[0] = '\0';
+    for (int i = 0; i < n; i++) {
+        const char *name = entries[i]->d_name;
+        snprintf(path, sizeof path, "%.*s/%s", CONFIG_PATH_BYTES - 1, folder, name);
+        if (name[0] != '.' && has_checkpoints(path) && used < bytes)
+            used += (size_t)snprintf(out + used, bytes - used, "%s%s", count++ ? ", " : "", name);
+        free(entries[i]);
+    }
+    if (n >= 0) free(entries);
+    return count;
+}
+
+/* A consumer's folder, or a run's, of which --consumer may name one. */
+static int of_folder(const struct options *options, struct checkpoint **checkpoint)
+{
+    char folder[CONFIG_PATH_BYTES + 256], names[256];
+    const char *consumer = options_get(options, "consumer");
+    if (!consumer && !has_checkpoints(options->file)) {
+        unsigned count = consumers_in(options->file, names, sizeof names);
+        if (count > 1)
+            return err_set(ERR_USAGE, "%s is a run of several consumers; HINT: --consumer, of %s",
+                           options->file, names);
+        if (count == 1) consumer = names;
+    }
+    snprintf(folder, sizeof folder, "%.*s%s%s", CONFIG_PATH_BYTES - 1, options->file,
+             consumer ? "/" : "", consumer ? consumer : "");
+    return open_newest(folder, checkpoint);
+}
+
 static int open_it(const struct options *options, struct checkpoint **checkpoint)
 {
     struct stat st;
     int is_folder = stat(options->file, &st) == 0 && S_ISDIR(st.st_mode);
     if (!is_folder && !is_checkpoint(options->file)) return of_run(options, checkpoint);
-    if (options->sets_count > 0 || options_get(options, "consumer"))
-        return err_set(ERR_USAGE,
-                       "%s is no configuration, so --set and --consumer mean nothing to it",
+    if (options->sets_count > 0)
+        return err_set(ERR_USAGE, "%s is no configuration, so --set means nothing to it",
                        options->file);
-    if (is_folder) return open_newest(options->file, checkpoint);
+    if (is_folder) return of_folder(options, checkpoint);
+    if (options_get(options, "consumer"))
+        return err_set(ERR_USAGE, "%s is one checkpoint, so --consumer means nothing to it",
+                       options->file);
     int result = checkpoint_open(options->file, checkpoint);
     return result == ERR_NOTFOUND ? err_set(ERR_USAGE, "there is no %s", options->file) : result;
 }

@@ -110,6 +110,29 @@ static void as_the_trainer_does(void **state)
     no_leftovers(run);
 }
 
+/* The run's folder instead of its configuration. */
+static void of_a_runs_folder(void **state)
+{
+    struct run *run = *state;
+    configure(run, "reuse: 1,");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
+    assert_int_equal(export(run, run->state, "only", "saelens", "two"), 0);
+    same_files(run, "only/sae_weights.safetensors", "two/saelens/sae_weights.safetensors");
+    assert_int_equal(export(run, run->dir, "none", "saelens", "two"), 2);
+    harness_has(run->err, "there is no checkpoint in");
+    configure(run, "consumers: [main, other],");
+    int code = run_command(run, SECONDS, "sluice", "up", "--fresh", run->config, NULL);
+    if (code != 0) fail_msg("exit code %d: %s", code, run->err);
+    assert_int_equal(export(run, run->state, "a", "saelens", "one"), 2);
+    harness_has(run->err, "is a run of several consumers; HINT: --consumer, of main, other");
+    char place[HARNESS_PATH_BYTES + 64];
+    snprintf(place, sizeof place, "%s/b", run->dir);
+    code = run_command(run, SECONDS, "sluice", "export", run->state, place, "--to", "saelens",
+                       "--consumer", "main", NULL);
+    if (code != 0) fail_msg("exit code %d: %s", code, run->err);
+    same_files(run, "b/one/sae_weights.safetensors", "one/saelens/sae_weights.safetensors");
+}
+
 /* Where products are folded in, they are those of the trainer's own kernels. */
 static void whitened_too(void **state)
 {
@@ -170,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(while_it_goes_on, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(as_the_trainer_does, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(of_a_runs_folder, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(whitened_too, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_told, run_set_up, run_tear_down),
     };
