@@ -20,30 +20,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct target {
-    const char *name;
-    int (*has)(const struct sae_options *options);
-    int (*write)(struct sae_view sae, const struct export_options *options, const char *dir);
-    const char *others;    /* what to say of an SAE that it has no place for */
-    int joins_transcoders; /* those of all layers are one thing, in one folder */
-};
-
-static const struct target targets[] = {
-    {"saelens", export_saelens_has, export_saelens, "--to hooks", 0},
-    {"sparsify", export_sparsify_has, export_sparsify, "--to saelens", 0},
-    {"circuit-tracer", export_circuit_tracer_has, export_circuit_tracer, "--to hooks", 1},
-    {"hooks", export_hooks_has, export_hooks, "--to saelens", 0},
-};
-enum { TARGETS = sizeof targets / sizeof targets[0] };
-
-static const char layouts[] = "saelens, sparsify, circuit-tracer or hooks";
-
-static const struct target *target_of(const char *name)
+/* "saelens, sparsify, ...": out[bytes]; of `o`, if it is given, those that have it. */
+static void name_layouts(const struct sae_options *o, char *out, size_t bytes)
 {
-    for (int i = 0; i < TARGETS; i++)
-        if (strcmp(targets[i].name, name) == 0) return &targets[i];
-    err_set(ERR_USAGE, "--to %s: there is no such layout; HINT: %s", name, layouts);
-    return NULL;
+    size_t used = 0;
+    out[0] = '\0';
+    for (int i = 0; i < EXPORT_LAYOUTS && used < bytes; i++)
+        if (!o || export_layouts[i].has(o))
+            used += (size_t)snprintf(out + used, bytes - used, "%s%s", used ? ", " : "",
+                                     export_layouts[i].name);
+}
+
+static const struct export_layout *layout_of(const char *to)
+{
+    const struct export_layout *layout = to ? export_layout(to) : NULL;
+    char names[128];
+    name_layouts(NULL, names, sizeof names);
+    if (!to)
+        err_set(ERR_USAGE, "--to is missing; HINT: --to one of %s", names);
+    else if (!layout)
+        err_set(ERR_USAGE, "--to %s: there is no such layout; HINT: one of %s", to, names);
+    return layout;
+}
+
+/* Whether transcoders of all layers are one thing in this layout, in one folder. */
+static int joins(const struct export_layout *layout, const struct sae_options *o)
+{
+    return layout->write == export_circuit_tracer && o->arch == SAE_TRANSCODER;
 }
 
 /* ---- the folder: written beside its place, and put there whole ---- */
@@ -120,7 +123,7 @@ static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct v
 
 struct job {
     const struct saved *saved;
-    const struct target *target;
+    const struct export_layout *layout;
     const char *only;     /* names, divided by commas; NULL: all */
     const char *folder;   /* that is written */
     struct layer_set set; /* transcoders that are joined */
@@ -159,12 +162,12 @@ static int write_to(struct job *job, uint32_t i, const struct model *model,
     const struct sae_options *o = model->encoder->options;
     char path[PATH_MAX];
     int result = ERR_OK;
-    if (job->target->joins_transcoders && o->arch == SAE_TRANSCODER) {
+    if (joins(job->layout, o)) {
         job->joined |= UINT64_C(1) << i;
         result = layer_set_add(&job->set, saved_name(job->saved, i), o, options);
     }
     if (result == ERR_OK) result = path_of(job, i, job->folder, path);
-    return result == ERR_OK ? job->target->write(model_view(model), options, path) : result;
+    return result == ERR_OK ? job->layout->write(model_view(model), options, path) : result;
 }
 
 static int write_model(struct job *job, uint32_t i, const struct model *model)
@@ -174,10 +177,15 @@ static int write_model(struct job *job, uint32_t i, const struct model *model)
     const char *names[DESCRIPTOR_MAX_HOOKS];
     struct whiten *whiten = NULL;
     struct view view;
-    if (!job->target->has(o))
-        return err_set(ERR_USAGE, "%s (%s) cannot be told in %s's layout; HINT: %s, or --sae",
-                       saved_name(saved, i), sae_arch_name(o->arch), job->target->name,
-                       job->target->others);
+    if (!job->layout->has(o)) {
+        char others[128];
+        name_layouts(o, others, sizeof others);
+        return err_set(ERR_USAGE,
+                       "%s (%s) cannot be told in %s's layout; HINT: leave it out with --sae, or "
+                       "--to %s",
+                       saved_name(saved, i), sae_arch_name(o->arch), job->layout->name,
+                       others[0] ? others : "(none has it)");
+    }
     int result = saved_view(saved, i, o, &view);
     if (result != ERR_OK) return result;
     struct export_options options = provenance_export(&saved->descriptor, &view, o->arch,
@@ -240,24 +248,22 @@ static void say_all(const struct job *job, const char *dir)
     for (uint32_t i = 0; i < job->saved->saes; i++)
         if (is_wanted(job, i) && path_of(job, i, dir, path) == ERR_OK)
             printf("%s, after %" PRIu64 " rows: %s in %s\n", saved_name(job->saved, i),
-                   job->saved->training.rows, job->target->name, path);
+                   job->saved->training.rows, job->layout->name, path);
 }
 
 int export_command(const struct options *options, const struct config *config)
 {
     (void)config;
-    const char *to = options_get(options, "to");
     char dir[PATH_MAX], folder[PATH_MAX];
     struct saved saved;
-    if (!to) return err_set(ERR_USAGE, "--to is missing; HINT: --to %s", layouts);
-    const struct target *target = target_of(to);
-    if (!target) return ERR_USAGE;
+    const struct export_layout *layout = layout_of(options_get(options, "to"));
+    if (!layout) return ERR_USAGE;
     int result = place_of(options->arguments[0], dir);
     if (result == ERR_OK) result = check_place(dir);
     if (result == ERR_OK) result = saved_open(options, &saved);
     if (result != ERR_OK) return result;
     snprintf(folder, sizeof folder, "%.*s.%ld.tmp", PATH_MAX - 32, dir, (long)getpid());
-    struct job job = {&saved, target, options_get(options, "sae"), folder, {0}, 0};
+    struct job job = {&saved, layout, options_get(options, "sae"), folder, {0}, 0};
     result = dir_make(folder, 0700);
     if (result == ERR_OK) result = write_all(&job);
     if (result == ERR_OK) result = put_in_place(folder, dir);

@@ -112,7 +112,7 @@ static void remarks(const struct training *t, uint32_t i, json_t *object)
 
 /* One layout into DIR/export/NAME/LAYOUT; its place and the lines that load it into `list`. */
 static int export_one(const struct training *t, uint32_t i, const struct seen *seen,
-                      const char *layout, json_t *metadata, json_t *list)
+                      const struct export_layout *layout, json_t *metadata, json_t *list)
 {
     const char *names[DESCRIPTOR_MAX_HOOKS];
     struct export_options options =
@@ -121,53 +121,31 @@ static int export_one(const struct training *t, uint32_t i, const struct seen *s
     options.scale = seen->scale;
     options.whiten = seen->whiten;
     options.metadata = metadata;
+    if (layout->is_whole && !layout->is_whole(&t->plan.sae[i], &options)) return ERR_OK;
     char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
     snprintf(folder, sizeof folder, "%s/export/%s/%s", t->dir, t->config->trainer.saes[i].name,
-             layout);
-    int result;
-    if (strcmp(layout, "saelens") == 0) {
-        result = export_saelens(sae_view(t->sae[i]), &options, folder);
-        if (result == ERR_OK) result = export_saelens_python(folder, &python);
-    } else if (strcmp(layout, "sparsify") == 0) {
-        result = export_sparsify(sae_view(t->sae[i]), &options, folder);
-        if (result == ERR_OK) result = export_sparsify_python(&options, folder, &python);
-    } else if (strcmp(layout, "circuit-tracer") == 0) {
-        struct export_layer layer;
-        result = export_circuit_tracer_layer(sae_options(t->sae[i]), &options, &layer);
-        if (result == ERR_USAGE) return ERR_OK; /* a clt of other layers is in `hooks` alone */
-        if (result == ERR_OK) result = export_circuit_tracer(sae_view(t->sae[i]), &options, folder);
-        if (result == ERR_OK)
-            result = export_circuit_tracer_python(&options, sae_view(t->sae[i]), folder, &python);
-    } else {
-        result = export_hooks(sae_view(t->sae[i]), &options, folder);
-        if (result == ERR_OK) result = export_hooks_python(sae_view(t->sae[i]), folder, &python);
-    }
+             layout->name);
+    int result = layout->write(sae_view(t->sae[i]), &options, folder);
+    if (result == ERR_OK) result = layout->python(sae_view(t->sae[i]), &options, folder, &python);
     if (result != ERR_OK) return result;
-    json_array_append_new(
-        list, json_pack("{s:s, s:s, s:s}", "layout", layout, "folder", folder, "python", python));
+    json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "layout", layout->name, "folder",
+                                          folder, "python", python));
     free(python);
     return ERR_OK;
 }
 
-/* Every layout that has this SAE; sparsify's folders are named by the hook. */
+/* Every layout that has this SAE. */
 static int exports(const struct training *t, uint32_t i, json_t *object)
 {
-    const struct sae_options *o = &t->plan.sae[i];
-    int one_hook = t->plan.view[i].hooks == 1 || o->arch == SAE_TRANSCODER;
     json_t *list = json_array(), *metadata = NULL;
     struct seen seen;
     json_object_set_new(object, "exports", list);
     int result = seen_begin(t, i, 0, &seen);
     if (result == ERR_OK && !(metadata = metadata_of(t, i, seen.whiten)))
         result = err_set(ERR_NOMEM, "no memory to export");
-    if (result == ERR_OK && export_saelens_has(o))
-        result = export_one(t, i, &seen, "saelens", metadata, list);
-    if (result == ERR_OK && export_sparsify_has(o) && one_hook)
-        result = export_one(t, i, &seen, "sparsify", metadata, list);
-    if (result == ERR_OK && export_hooks_has(o))
-        result = export_one(t, i, &seen, "hooks", metadata, list);
-    if (result == ERR_OK && o->arch == SAE_CLT && export_circuit_tracer_has(o))
-        result = export_one(t, i, &seen, "circuit-tracer", metadata, list);
+    for (int l = 0; l < EXPORT_LAYOUTS && result == ERR_OK; l++)
+        if (export_layouts[l].has(&t->plan.sae[i]))
+            result = export_one(t, i, &seen, &export_layouts[l], metadata, list);
     seen_end(&seen);
     json_decref(metadata);
     return result;

@@ -69,11 +69,9 @@ int export_circuit_tracer_layer(const struct sae_options *o, const struct export
 /* A text as YAML reads it: of JSON. */
 static void yaml_text(FILE *out, const char *key, const char *text)
 {
-    json_t *string = text ? json_string(text) : NULL;
-    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+    char *quoted = text ? fold_quoted(text) : NULL;
     fprintf(out, "%s: %s\n", key, quoted ? quoted : "null");
     free(quoted);
-    json_decref(string);
 }
 
 static int write_config(const struct sae_options *o, const struct export_options *options,
@@ -200,14 +198,20 @@ int export_circuit_tracer(struct sae_view sae, const struct export_options *opti
     return result == ERR_OK ? write_config(o, options, &layer, dir) : result;
 }
 
-int export_circuit_tracer_python(const struct export_options *options, struct sae_view sae,
+int export_circuit_tracer_is_whole(const struct sae_options *o,
+                                   const struct export_options *options)
+{
+    struct export_layer layer;
+    return o->arch == SAE_CLT && export_circuit_tracer_layer(o, options, &layer) == ERR_OK;
+}
+
+int export_circuit_tracer_python(struct sae_view sae, const struct export_options *options,
                                  const char *dir, char **text)
 {
     struct export_layer layer;
     int result = export_circuit_tracer_layer(sae.options, options, &layer);
     if (result != ERR_OK) return result;
-    json_t *quoted = json_string(dir);
-    char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+    char *name = fold_quoted(dir);
     int n = name
                 ? asprintf(text,
                            "from circuit_tracer.transcoder.cross_layer_transcoder import load_clt\n"
@@ -216,6 +220,5 @@ int export_circuit_tracer_python(const struct export_options *options, struct sa
                            name, layer.in, layer.out)
                 : -1;
     free(name);
-    json_decref(quoted);
     return n < 0 ? err_set(ERR_NOMEM, "no memory for a few lines") : ERR_OK;
 }

@@ -71,19 +71,37 @@ struct export_layer {
 int export_circuit_tracer_layer(const struct sae_options *o, const struct export_options *options,
                                 struct export_layer *layer);
 
-/* Whether a layout has this SAE, so that its export gives no ERR_STATE. */
-int export_saelens_has(const struct sae_options *options);
-int export_sparsify_has(const struct sae_options *options);
-int export_hooks_has(const struct sae_options *options);
-int export_circuit_tracer_has(const struct sae_options *options);
+/* All layouts, one line each. */
+struct export_layout {
+    const char *name;
+    /* Whether it has this SAE, so that its export gives no ERR_STATE. */
+    int (*has)(const struct sae_options *options);
+    /* Whether this SAE by itself, of hooks that are called so, is all that its loader needs. NULL:
+     * always. */
+    int (*is_whole)(const struct sae_options *o, const struct export_options *options);
+    int (*write)(struct sae_view sae, const struct export_options *options, const char *dir);
+    /* The lines of Python that load what was written into `dir`; malloc'ed, the caller frees *text.
+     * ERR_NOMEM. */
+    int (*python)(struct sae_view sae, const struct export_options *options, const char *dir,
+                  char **text);
+};
+enum { EXPORT_LAYOUTS = 4 };
+extern const struct export_layout export_layouts[EXPORT_LAYOUTS];
+/* NULL: there is none of that name. */
+const struct export_layout *export_layout(const char *name);
 
-/* The lines of Python that load what these wrote into `dir`; malloc'ed, the caller frees *text.
- * ERR_NOMEM. */
-int export_saelens_python(const char *dir, char **text);
-int export_sparsify_python(const struct export_options *options, const char *dir, char **text);
-int export_hooks_python(struct sae_view sae, const char *dir, char **text);
-/* Of a clt; ERR_USAGE as export_circuit_tracer_layer(). */
-int export_circuit_tracer_python(const struct export_options *options, struct sae_view sae,
-                                 const char *dir, char **text);
+/* The operations of the table. */
+#define EXPORT_DECLARE(name)                                                                       \
+    int export_##name##_has(const struct sae_options *options);                                    \
+    int export_##name##_python(struct sae_view sae, const struct export_options *options,          \
+                               const char *dir, char **text);
+EXPORT_DECLARE(saelens)
+EXPORT_DECLARE(sparsify)
+EXPORT_DECLARE(circuit_tracer)
+EXPORT_DECLARE(hooks)
+#undef EXPORT_DECLARE
+int export_sparsify_is_whole(const struct sae_options *o, const struct export_options *options);
+int export_circuit_tracer_is_whole(const struct sae_options *o,
+                                   const struct export_options *options);
 
 #endif

@@ -123,6 +123,14 @@ void fold_free(struct folded *folded)
     memset(folded, 0, sizeof *folded);
 }
 
+char *fold_quoted(const char *text)
+{
+    json_t *string = json_string(text);
+    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+    json_decref(string);
+    return quoted;
+}
+
 void fold_metadata(json_t *object, const struct export_options *options)
 {
     if (object && options->metadata) json_object_update_missing(object, options->metadata);

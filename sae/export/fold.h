@@ -27,6 +27,8 @@ float *fold_transposed(const float *matrix, uint32_t rows, uint32_t columns);
 int fold_weights(struct sae_view sae, const struct export_options *options, struct folded *folded);
 void fold_free(struct folded *folded);
 
+/* A text in quotation marks, as JSON and Python read it; malloc'ed. NULL: no memory. */
+char *fold_quoted(const char *text);
 /* Put into `object` (NULL: nothing is done) what the options tell beside, where it has no such
  * key. */
 void fold_metadata(json_t *object, const struct export_options *options);

@@ -190,8 +190,7 @@ int export_hooks(struct sae_view sae, const struct export_options *options, cons
 
 static int clt_python(const char *path, char **text)
 {
-    json_t *quoted = json_string(path);
-    char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+    char *name = fold_quoted(path);
     int n = name ? asprintf(text,
                             "from safetensors.torch import load_file\n"
                             "w = load_file(%s)\n"
@@ -202,12 +201,13 @@ static int clt_python(const char *path, char **text)
                             name)
                  : -1;
     free(name);
-    json_decref(quoted);
     return n < 0 ? err_set(ERR_NOMEM, "no memory for a few lines") : ERR_OK;
 }
 
-int export_hooks_python(struct sae_view sae, const char *dir, char **text)
+int export_hooks_python(struct sae_view sae, const struct export_options *options, const char *dir,
+                        char **text)
 {
+    (void)options;
     const struct sae_options *o = sae.options;
     char path[PATH_MAX], keep[96] = "pre.relu()";
     snprintf(path, sizeof path, "%.*s/weights.safetensors", PATH_MAX - 32, dir);
@@ -216,8 +216,7 @@ int export_hooks_python(struct sae_view sae, const char *dir, char **text)
         snprintf(keep, sizeof keep,
                  "pre.relu() * (pre >= pre.topk(%u).values[..., -1:]) # the %u largest", o->k,
                  o->k);
-    json_t *quoted = json_string(path);
-    char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+    char *name = fold_quoted(path);
     if (o->arch == SAE_CLT) return clt_python(path, text);
     const char *centre = sae.weights.centred ? " - w[f'b_dec.{i}']" : "";
     char pre[160] = "activations @ w['W_enc.0']";
@@ -232,6 +231,5 @@ int export_hooks_python(struct sae_view sae, const char *dir, char **text)
                             name, pre, keep)
                  : -1;
     free(name);
-    json_decref(quoted);
     return n < 0 ? err_set(ERR_NOMEM, "no memory for a few lines") : ERR_OK;
 }

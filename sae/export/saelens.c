@@ -114,10 +114,12 @@ int export_saelens(struct sae_view sae, const struct export_options *options, co
     return result;
 }
 
-int export_saelens_python(const char *dir, char **text)
+int export_saelens_python(struct sae_view sae, const struct export_options *options,
+                          const char *dir, char **text)
 {
-    json_t *quoted = json_string(dir);
-    char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+    (void)sae;
+    (void)options;
+    char *name = fold_quoted(dir);
     int n = name ? asprintf(text,
                             "from sae_lens import SAE\n"
                             "sae = SAE.load_from_disk(%s)\n"
@@ -125,6 +127,5 @@ int export_saelens_python(const char *dir, char **text)
                             name)
                  : -1;
     free(name);
-    json_decref(quoted);
     return n < 0 ? err_set(ERR_NOMEM, "no memory for a few lines") : ERR_OK;
 }

@@ -102,13 +102,20 @@ int export_sparsify(struct sae_view sae, const struct export_options *options, c
     return result;
 }
 
-int export_sparsify_python(const struct export_options *options, const char *dir, char **text)
+int export_sparsify_is_whole(const struct sae_options *o, const struct export_options *options)
 {
+    (void)o;
+    return options->hook_name != NULL; /* its folder is named by it */
+}
+
+int export_sparsify_python(struct sae_view sae, const struct export_options *options,
+                           const char *dir, char **text)
+{
+    (void)sae;
     char folder[PATH_MAX];
     int result = hook_dir(options, dir, folder, sizeof folder);
     if (result != ERR_OK) return result;
-    json_t *quoted = json_string(folder);
-    char *name = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+    char *name = fold_quoted(folder);
     int n = name ? asprintf(text,
                             "from sparsify import SparseCoder # without a GPU: "
                             "SPARSIFY_DISABLE_TRITON=1\n"
@@ -117,6 +124,5 @@ int export_sparsify_python(const struct export_options *options, const char *dir
                             name)
                  : -1;
     free(name);
-    json_decref(quoted);
     return n < 0 ? err_set(ERR_NOMEM, "no memory for a few lines") : ERR_OK;
 }

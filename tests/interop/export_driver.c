@@ -172,31 +172,14 @@ static void write_exports(const struct sae *sae, const float *scale, const char 
                                      .context_tokens = 512,
                                      .metadata = metadata};
     char dir[4096], *lines;
-    if (export_saelens_has(o)) {
-        snprintf(dir, sizeof dir, "%s/saelens", folder);
-        must(export_saelens(sae_view(sae), &options, dir));
-        must(export_saelens_python(dir, &lines));
-        write_lines(folder, "saelens", lines);
-    }
-    if (export_sparsify_has(o)) {
-        snprintf(dir, sizeof dir, "%s/sparsify", folder);
-        must(export_sparsify(sae_view(sae), &options, dir));
-        must(export_sparsify_python(&options, dir, &lines));
-        write_lines(folder, "sparsify", lines);
-    }
-    if (export_hooks_has(o)) {
-        snprintf(dir, sizeof dir, "%s/hooks", folder);
-        must(export_hooks(sae_view(sae), &options, dir));
-        must(export_hooks_python(sae_view(sae), dir, &lines));
-        write_lines(folder, "hooks", lines);
-    }
-    if (export_circuit_tracer_has(o)) {
-        snprintf(dir, sizeof dir, "%s/circuit-tracer", folder);
-        must(export_circuit_tracer(sae_view(sae), &options, dir));
-    }
-    if (o->arch == SAE_CLT) {
-        must(export_circuit_tracer_python(&options, sae_view(sae), dir, &lines));
-        write_lines(folder, "circuit-tracer", lines);
+    for (int i = 0; i < EXPORT_LAYOUTS; i++) {
+        const struct export_layout *layout = &export_layouts[i];
+        if (!layout->has(o)) continue;
+        snprintf(dir, sizeof dir, "%s/%s", folder, layout->name);
+        must(layout->write(sae_view(sae), &options, dir));
+        if (layout->is_whole && !layout->is_whole(o, &options)) continue;
+        must(layout->python(sae_view(sae), &options, dir, &lines));
+        write_lines(folder, layout->name, lines);
     }
     json_decref(metadata);
 }

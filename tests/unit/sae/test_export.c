@@ -281,11 +281,12 @@ static void the_python_names_the_folder(void **state)
 {
     (void)state;
     struct export_options options = {.hook_name = "resid_post.3"};
+    struct sae_view no_sae = {0};
     char *text;
-    assert_int_equal(export_saelens_python("/a \"b\"", &text), ERR_OK);
+    assert_int_equal(export_saelens_python(no_sae, &options, "/a \"b\"", &text), ERR_OK);
     assert_non_null(strstr(text, "SAE.load_from_disk(\"/a \\\"b\\\"\")"));
     free(text);
-    assert_int_equal(export_sparsify_python(&options, "/a", &text), ERR_OK);
+    assert_int_equal(export_sparsify_python(no_sae, &options, "/a", &text), ERR_OK);
     assert_non_null(strstr(text, "load_from_disk(\"/a/layers.3\")"));
     free(text);
 }

@@ -109,18 +109,11 @@ static void check_pairs(struct sae *sae, const struct model *m)
     free(out);
 }
 
-static const struct {
-    const char *name;
-    int (*has)(const struct sae_options *options);
-    int (*write)(struct sae_view sae, const struct export_options *options, const char *dir);
-} layouts[] = {{"saelens", export_saelens_has, export_saelens},
-               {"sparsify", export_sparsify_has, export_sparsify},
-               {"hooks", export_hooks_has, export_hooks}};
-
 static void what_we_export_is_read(void **state)
 {
     (void)state;
     static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"};
+    static const char *const layouts[] = {"saelens", "sparsify", "hooks"};
     int read[3] = {0};
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         struct sae *sae = trained(kind);
@@ -132,14 +125,15 @@ static void what_we_export_is_read(void **state)
                                          .hook_name_out = "mlp_out.15",
                                          .hook_names = names};
         for (int l = 0; l < 3; l++) {
+            const struct export_layout *layout = export_layout(layouts[l]);
             char place[256];
             struct model model;
             struct import_facts facts;
-            if (!layouts[l].has(o)) continue;
-            snprintf(place, sizeof place, "%s/%s-%d", dir, layouts[l].name, kind);
-            assert_int_equal(layouts[l].write(sae_view(sae), &options, place), ERR_OK);
+            if (!layout->has(o)) continue;
+            snprintf(place, sizeof place, "%s/%s-%d", dir, layout->name, kind);
+            assert_int_equal(layout->write(sae_view(sae), &options, place), ERR_OK);
             if (import_open(place, pool, &model, &facts) != ERR_OK) fail_msg("%s", err_text());
-            assert_string_equal(facts.layout, layouts[l].name);
+            assert_string_equal(facts.layout, layout->name);
             assert_string_equal(facts.model_name, "smol");
             if (l == 2) {
                 char all[64] = "";
