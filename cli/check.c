@@ -85,17 +85,25 @@ static int sae_sizes(const char *name, const struct sae_options *o, struct sizes
     return ERR_OK;
 }
 
-/* Measuring is over before the first step, but what it took then is taken from memory too. */
-static int whitening_sizes(const struct probe *p, struct sizes *s)
+/* Measuring is over before the first step, but what it took then is taken from memory too; so is a
+ * copy for whoever sees some hooks alone, while it is looked at. */
+static int whitening_sizes(const struct probe *p, const struct plan *plan, struct sizes *s)
 {
     uint32_t widths[ENGINE_MAX_HOOKS];
+    uint64_t copy = 0;
     for (uint32_t h = 0; h < p->hooks; h++) {
         widths[h] = p->hook[h].width;
         if (widths[h] > WHITEN_MAX_WIDTH)
             return err_set(ERR_USAGE, "trainer.whiten: %s has %u values, and %d can be whitened",
                            p->hook[h].name, widths[h], WHITEN_MAX_WIDTH);
     }
-    s->whiten_bytes = whiten_bytes(widths, p->hooks) + whiten_measure_bytes(widths, p->hooks);
+    for (uint32_t i = 0; i < plan->saes; i++) {
+        const struct view *v = &plan->view[i];
+        uint64_t bytes = v->is_whole ? 0 : whiten_bytes(v->values, v->hooks);
+        if (bytes > copy) copy = bytes;
+    }
+    s->whiten_bytes =
+        whiten_bytes(widths, p->hooks) + whiten_measure_bytes(widths, p->hooks) + copy;
     s->trainer_bytes += s->whiten_bytes;
     s->checkpoint_bytes += whiten_bytes(widths, p->hooks);
     return ERR_OK;
@@ -113,8 +121,8 @@ static int trainer_sizes(const struct config *config, const struct probe *p, str
     /* Rows as they are drawn, and as those see them that see not all of them. */
     s->trainer_bytes += s->shared_bytes + (t->eval_rows + t->batch_rows) *
                                               ((uint64_t)p->width + plan.widest) * sizeof(float);
+    if (result == ERR_OK && t->whiten) result = whitening_sizes(p, &plan, s);
     plan_free(&plan);
-    if (result == ERR_OK && t->whiten) result = whitening_sizes(p, s);
     return result;
 }
 

@@ -175,7 +175,7 @@ static int write_model(struct job *job, uint32_t i, const struct model *model)
     const struct saved *saved = job->saved;
     const struct sae_options *o = model->encoder->options;
     const char *names[DESCRIPTOR_MAX_HOOKS];
-    struct whiten *whiten = NULL;
+    struct whiten *of_some = NULL; /* whitening, where it sees some hooks alone */
     struct view view;
     if (!job->layout->has(o)) {
         char others[128];
@@ -192,14 +192,15 @@ static int write_model(struct job *job, uint32_t i, const struct model *model)
                                                       saved_setting(saved, "model_name"), names);
     float *scale = malloc(view.width * sizeof *scale);
     if (scale) view_gather(&view, saved->scale, saved->descriptor.width, 1, scale);
-    if (saved->whiten) result = whiten_select(saved->whiten, view.place, view.hooks, &whiten);
+    if (saved->whiten && !view.is_whole)
+        result = whiten_select(saved->whiten, view.place, view.hooks, &of_some);
     options.scale = scale;
-    options.whiten = whiten;
-    options.metadata = metadata_of(saved, i, &view, model, whiten);
+    options.whiten = view.is_whole ? saved->whiten : of_some;
+    options.metadata = metadata_of(saved, i, &view, model, options.whiten);
     if (!options.metadata || !scale) result = err_set(ERR_NOMEM, "no memory to export");
     if (result == ERR_OK) result = write_to(job, i, model, &options);
     json_decref(options.metadata);
-    whiten_free(whiten);
+    whiten_free(of_some);
     free(scale);
     return result;
 }

@@ -239,9 +239,9 @@ int saved_view(const struct saved *s, uint32_t i, const struct sae_options *o, s
     json_t *settings = json_array_get(json_object_get(s->training.settings, "saes"), i);
     int result = view_of_names(json_object_get(settings, "hooks"), &s->descriptor, view);
     if (result != ERR_OK) return err_set(result, "%s: %s", s->path, err_text());
-    if (view->width == o->width) return ERR_OK;
-    return err_set(ERR_FORMAT, "%s: %s has rows of %u values, and its hooks %u", s->path,
-                   saved_name(s, i), o->width, view->width);
+    if (view_fits(view, o)) return ERR_OK;
+    return err_set(ERR_FORMAT, "%s: %s has rows of %u values, which its %u hooks, of %u, are not",
+                   s->path, saved_name(s, i), o->width, view->hooks, view->width);
 }
 
 void saved_names(const struct saved *s, char *out, size_t bytes)

@@ -188,7 +188,7 @@ int sae_keeps_largest(const struct sae_options *o)
 
 uint32_t sae_layers(const struct sae_options *o)
 {
-    return archs[o->arch].uses & SAE_LAYERS ? o->hooks : 1;
+    return archs[o->arch].uses & SAE_LAYERS && o->hooks > 0 ? o->hooks : 1;
 }
 
 uint32_t sae_in_width(const struct sae_options *o)

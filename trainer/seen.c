@@ -36,12 +36,13 @@ int seen_begin(const struct training *t, uint32_t i, int with_rows, struct seen 
     if (rows) seen->rows = malloc(rows * v->width * sizeof *seen->rows);
     if (!seen->scale || (rows && !seen->rows))
         result = err_set(ERR_NOMEM, "no memory for what an autoencoder sees");
-    if (result == ERR_OK && t->whiten)
-        result = whiten_select(t->whiten, v->place, v->hooks, &seen->whiten);
+    if (result == ERR_OK && t->whiten && !v->is_whole)
+        result = whiten_select(t->whiten, v->place, v->hooks, &seen->of_some);
     if (result != ERR_OK) {
         seen_end(seen);
         return result;
     }
+    seen->whiten = v->is_whole ? t->whiten : seen->of_some;
     view_gather(v, t->plan.scale, t->plan.width, 1, seen->scale);
     view_gather(v, held_out_values(t->held_out), t->plan.width, rows, seen->rows);
     return ERR_OK;
@@ -51,6 +52,6 @@ void seen_end(struct seen *seen)
 {
     free(seen->rows);
     free(seen->scale);
-    whiten_free(seen->whiten);
+    whiten_free(seen->of_some);
     *seen = (struct seen){0};
 }

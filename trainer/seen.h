@@ -15,9 +15,10 @@ const float *seen_mean(struct training *t, uint32_t i);
 
 /* What belongs to SAE i alone, for as long as it is looked at. */
 struct seen {
-    float *rows;           /* the held-out rows; NULL: as the training has them */
-    float *scale;          /* (its view's width) */
-    struct whiten *whiten; /* NULL: rows are only scaled */
+    float *rows;                 /* the held-out rows; NULL: as the training has them */
+    float *scale;                /* (its view's width) */
+    const struct whiten *whiten; /* NULL: rows are only scaled */
+    struct whiten *of_some;      /* the same, where it sees some hooks alone; owned */
 };
 /* Its scale, and how its hooks are whitened; with its held-out rows, too. ERR_NOMEM. The caller ends
  * with seen_end(). */

@@ -107,6 +107,17 @@ int view_of_names(const json_t *names, const struct descriptor *d, struct view *
     return ERR_OK;
 }
 
+int view_fits(const struct view *v, const struct sae_options *o)
+{
+    uint32_t hooks = v->hooks; /* any number, side by side */
+    if (o->arch == SAE_TRANSCODER) hooks = 2;
+    if (o->arch == SAE_CROSSCODER) hooks = o->hooks;
+    if (o->arch == SAE_CLT) hooks = 2 * o->hooks;
+    int has_sides = o->arch == SAE_TRANSCODER || o->arch == SAE_CLT;
+    return v->width == o->width && v->hooks == hooks &&
+           (!has_sides || view_width_in(v) == o->width_in);
+}
+
 void view_gather(const struct view *v, const float *rows, uint32_t stride, uint64_t n, float *out)
 {
     for (uint64_t r = 0; r < n; r++)

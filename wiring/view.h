@@ -35,6 +35,9 @@ int view_make(const struct config_sae *sae, const struct view_hook *hooks, uint3
 json_t *view_names(const struct view *view, const struct descriptor *descriptor);
 int view_of_names(const json_t *names, const struct descriptor *descriptor, struct view *view);
 
+/* Whether an SAE of these options can see rows of the view: a checkpoint tells them apart. */
+int view_fits(const struct view *view, const struct sae_options *options);
+
 /* n rows of the stream, `stride` values apart, become rows of the view: out (n, width). */
 void view_gather(const struct view *view, const float *rows, uint32_t stride, uint64_t n,
                  float *out);

@@ -44,7 +44,7 @@ static json_t *configuration(const struct sae_options *o, const struct folded *w
 {
     const char *in = options->hook_name, *out = options->hook_name_out;
     const char *const *names = options->hook_names;
-    uint32_t in_width = w->width_in * w->features / w->layer_features / o->hooks;
+    uint32_t in_width = w->width_in * (w->features / w->layer_features) / o->hooks;
     json_t *metadata = json_object();
     fold_metadata(metadata, options);
     return json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:b, s:o, s:o, s:s?, s:I, s:b, s:o}", //
@@ -216,8 +216,8 @@ int export_hooks_python(struct sae_view sae, const struct export_options *option
         snprintf(keep, sizeof keep,
                  "pre.relu() * (pre >= pre.topk(%u).values[..., -1:]) # the %u largest", o->k,
                  o->k);
-    char *name = fold_quoted(path);
     if (o->arch == SAE_CLT) return clt_python(path, text);
+    char *name = fold_quoted(path);
     const char *centre = sae.weights.centred ? " - w[f'b_dec.{i}']" : "";
     char pre[160] = "activations @ w['W_enc.0']";
     if (o->arch == SAE_CROSSCODER) /* a tensor for each hook */

@@ -124,6 +124,9 @@ int import_hooks_options(struct import *from)
     if (o->arch == SAE_CLT && o->activation != SAE_BATCHTOPK)
         return err_set(ERR_VERSION, "%s/cfg.json: a clt of activation '%s' is not read", from->path,
                        activations[activation]);
+    if (o->arch != SAE_TRANSCODER && json_is_true(json_object_get(from->cfg, "skip")))
+        return err_set(ERR_VERSION, "%s/cfg.json: a %s with a skip is not read", from->path,
+                       archs[kind]);
     result = shape(from, o);
     if (result == ERR_OK) result = import_number(from, "d_sae", SAE_MAX_FEATURES, &o->features);
     o->skip = o->arch == SAE_TRANSCODER && json_is_true(json_object_get(from->cfg, "skip"));
@@ -183,7 +186,8 @@ int import_hooks_weights(const struct import *from, struct encoder *e)
     int result = ERR_OK;
     for (uint32_t l = 0; e->options->arch == SAE_CLT && l < e->layers && result == ERR_OK; l++)
         result = layer(from, e, l);
-    if (e->options->arch == SAE_CLT) return result;
+    if (e->options->arch == SAE_CLT)
+        return result == ERR_OK ? import_subtracts(from, "subtracts_b_dec", e) : result;
     for (uint32_t h = 0; h < e->options->hooks && result == ERR_OK; h++) result = hook(from, e, h);
     if (result == ERR_OK) result = import_tensor(from, "b_enc", e->features, 0, 0, e->w.b_enc);
     if (result == ERR_OK) result = import_thresholds(from, "threshold", e->features, e->threshold);

@@ -313,6 +313,63 @@ static void what_is_wrong_in_our_own_is_told(void **state)
     }
 }
 
+/* A clt of two layers with three features each. */
+static void put_layers(const char *place)
+{
+    char path[300];
+    static float values[16];
+    struct safetensors_tensor tensors[] = {
+        {"W_enc.0", SAFETENSORS_F32, 2, {2, 3}, values, 24},
+        {"W_dec.0", SAFETENSORS_F32, 2, {3, 4}, values, 48},
+        {"b_enc.0", SAFETENSORS_F32, 1, {3}, values, 12},
+        {"b_dec.0", SAFETENSORS_F32, 1, {2}, values, 8},
+        {"threshold.0", SAFETENSORS_F32, 1, {3}, values, 12},
+        {"W_enc.1", SAFETENSORS_F32, 2, {2, 3}, values, 24},
+        {"W_dec.1", SAFETENSORS_F32, 2, {3, 2}, values, 24},
+        {"b_enc.1", SAFETENSORS_F32, 1, {3}, values, 12},
+        {"b_dec.1", SAFETENSORS_F32, 1, {2}, values, 8},
+        {"threshold.1", SAFETENSORS_F32, 1, {3}, values, 12},
+    };
+    snprintf(path, sizeof path, "%s/weights.safetensors", place);
+    assert_int_equal(safetensors_write(path, tensors, 10, NULL, 0), ERR_OK);
+}
+
+static void what_is_wrong_in_a_clt_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cfg;
+        int result;
+        const char *says;
+    } cases[] = {
+        {OURS("clt", "jumprelu", TWO, TWO, ", \"d_sae\": 6"), ERR_OK, ""},
+        {OURS("clt", "jumprelu", TWO, TWO, ", \"d_sae\": 5"), ERR_FORMAT, "no multiple"},
+        {OURS("clt", "jumprelu", TWO, TWO, ", \"d_sae\": 8"), ERR_FORMAT, "W_enc.0"},
+        {OURS("clt", "jumprelu", TWO, ONE, ", \"d_sae\": 6"), ERR_FORMAT, "of a clt"},
+        {OURS("clt", "jumprelu", "[{\"width\": 2}, {\"width\": 2}, {\"width\": 2}]",
+              "[{\"width\": 2}, {\"width\": 2}, {\"width\": 2}]", ", \"d_sae\": 9"),
+         ERR_FORMAT, "W_dec.0"},
+        {OURS("clt", "relu", TWO, TWO, ", \"d_sae\": 6"), ERR_VERSION, "'relu'"},
+        {OURS("clt", "jumprelu", TWO, TWO, ", \"d_sae\": 6, \"subtracts_b_dec\": true"),
+         ERR_VERSION, "subtracts_b_dec"},
+        {OURS("clt", "jumprelu", TWO, TWO, ", \"d_sae\": 6, \"skip\": true"), ERR_VERSION,
+         "a clt with a skip"},
+    };
+    char place[256];
+    struct model model;
+    struct import_facts facts;
+    snprintf(place, sizeof place, "%s/layers", dir);
+    assert_int_equal(dir_make(place, 0700), ERR_OK);
+    put_layers(place);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        put(place, "cfg.json", cases[i].cfg);
+        int result = import_open(place, pool, &model, &facts);
+        if (result != cases[i].result || (result && !strstr(err_text(), cases[i].says)))
+            fail_msg("%s gives %d: %s", cases[i].cfg, result, result ? err_text() : "");
+        if (!result) model_close(&model);
+    }
+}
+
 /* Two wide vectors ask for no matrix that is not there. */
 static void a_missing_skip_takes_no_memory(void **state)
 {
@@ -387,6 +444,7 @@ int main(void)
         cmocka_unit_test(what_we_export_is_read),
         cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(what_is_wrong_in_our_own_is_told),
+        cmocka_unit_test(what_is_wrong_in_a_clt_is_told),
         cmocka_unit_test(a_missing_skip_takes_no_memory),
         cmocka_unit_test(half_precisions_are_read),
     };

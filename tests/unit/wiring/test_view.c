@@ -126,6 +126,27 @@ static void a_checkpoint_names_them(void **state)
     assert_true(again.is_whole && again.width == 10);
 }
 
+static void an_sae_fits_the_hooks_that_it_was_made_for(void **state)
+{
+    (void)state;
+    struct view all = view_of(SAE_CLT, ""), two = view_of(SAE_TRANSCODER, "in.1, out.0");
+    struct sae_options o = {.arch = SAE_TOPK, .width = 10, .hooks = 1};
+    assert_true(view_fits(&all, &o));
+    assert_false(view_fits(&two, &o));
+    o = (struct sae_options){.arch = SAE_CLT, .width = 10, .width_in = 4, .hooks = 2};
+    assert_true(view_fits(&all, &o));
+    o.hooks = 3;
+    assert_false(view_fits(&all, &o));
+    o = (struct sae_options){.arch = SAE_TRANSCODER, .width = 5, .width_in = 2, .hooks = 1};
+    assert_true(view_fits(&two, &o));
+    o.width_in = 3;
+    assert_false(view_fits(&two, &o));
+    o = (struct sae_options){.arch = SAE_CROSSCODER, .width = 10, .hooks = 4};
+    assert_true(view_fits(&all, &o));
+    o.hooks = 5;
+    assert_false(view_fits(&all, &o));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +154,7 @@ int main(void)
         cmocka_unit_test(a_clt_sees_what_goes_in_before_what_comes_out),
         cmocka_unit_test(what_does_not_fit_is_refused_by_name),
         cmocka_unit_test(a_checkpoint_names_them),
+        cmocka_unit_test(an_sae_fits_the_hooks_that_it_was_made_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
