@@ -491,6 +491,29 @@ static void why_there_is_no_fve(void **state)
     }
 }
 
+/* What lifts features that never fire lowers thresholds; a JumpReLU is a ReLU first. */
+static void thresholds_stop_at_zero(void **state)
+{
+    (void)state;
+    enum { WIDTH = 16, FEATURES = 48 };
+    struct sae_options o = options(SAE_JUMPRELU, WIDTH, FEATURES, 0);
+    struct sae *sae;
+    int at_zero = 0;
+    o.lambda = 0;
+    o.pre_act_coefficient = 10;
+    o.learning_rate = 0.02;
+    o.batch_rows = 333;
+    assert_int_equal(sae_new(&o, &sae), ERR_OK);
+    train_some(sae, 30, 2);
+    const float *threshold = sae_parameters(sae).threshold;
+    for (int f = 0; f < FEATURES; f++) {
+        assert_true(threshold[f] >= 0);
+        at_zero += threshold[f] == 0;
+    }
+    assert_true(at_zero > 0);
+    sae_free(sae);
+}
+
 static void the_start_is_the_recipes(void **state)
 {
     (void)state;
@@ -635,6 +658,7 @@ int main(void)
         cmocka_unit_test(evaluation_is_the_definition),
         cmocka_unit_test(the_mean_alone_explains_nothing),
         cmocka_unit_test(the_start_is_the_recipes),
+        cmocka_unit_test(thresholds_stop_at_zero),
         cmocka_unit_test(options_out_of_range_are_named),
         cmocka_unit_test(equal_rows_have_no_fve),
         cmocka_unit_test(why_there_is_no_fve),

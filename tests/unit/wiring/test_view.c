@@ -14,6 +14,7 @@ static const struct view_hook stream[HOOKS] = {
     {"in.0", 2}, {"out.0", 3}, {"in.1", 2}, {"out.1", 3}};
 static const struct view_hook uneven[HOOKS] = {
     {"in.0", 2}, {"out.0", 3}, {"in.1", 1}, {"out.1", 3}};
+static const struct view_hook odd[HOOKS] = {{"in.0", 2}, {"out.0", 3}, {"in.1", 2}, {"out.1", 4}};
 
 static struct config_sae sae_of(enum sae_arch arch, const char *hooks)
 {
@@ -99,6 +100,7 @@ static void what_does_not_fit_is_refused_by_name(void **state)
     refuses(SAE_CLT, "in.0, out.0, in.1", stream, "pairs");
     refuses(SAE_CLT, "in.0, out.0, out.1, in.1", stream, "one width on either side; in.0 has 2");
     refuses(SAE_CLT, "", uneven, "in.0 has 2 values, in.1 1");
+    refuses(SAE_CLT, "in.0, out.0, in.1, out.1", odd, "out.0 has 3 values, out.1 4");
 }
 
 static void a_checkpoint_names_them(void **state)
