@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -121,35 +122,43 @@ static json_t *metadata_of(const struct saved *saved, uint32_t i, const struct v
 
 /* ---- the autoencoders that are wanted ---- */
 
+enum { NAMES_BYTES = 256 };
+
 struct job {
     const struct saved *saved;
     const struct export_layout *layout;
-    const char *only;     /* names, divided by commas; NULL: all */
+    const char *only;     /* names or patterns, divided by commas; NULL: all */
     const char *folder;   /* that is written */
     struct layer_set set; /* transcoders that are joined */
     uint64_t joined;      /* a bit for each SAE: it is among them */
 };
 _Static_assert(CONFIG_MAX_SAES <= 64, "a bit for each");
 
-/* Whether `name` is among names that are divided by commas. */
-static int is_among(const char *names, const char *name)
+/* The next of names that are divided by commas: out[NAMES_BYTES]. NULL: that was the last. */
+static const char *take_name(const char *names, char *out)
 {
-    size_t length = strlen(name);
-    for (const char *p = names; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
-        if (strncmp(p, name, length) == 0 && (p[length] == ',' || !p[length])) return 1;
-    return 0;
+    size_t length = strcspn(names, ",");
+    snprintf(out, NAMES_BYTES, "%.*s", (int)(length < NAMES_BYTES ? length : NAMES_BYTES - 1),
+             names);
+    return names[length] ? names + length + 1 : NULL;
 }
 
+/* Of the names, or patterns of the shell's kind, one is SAE i's. */
 static int is_wanted(const struct job *job, uint32_t i)
 {
-    return !job->only || is_among(job->only, saved_name(job->saved, i));
+    char name[NAMES_BYTES];
+    for (const char *p = job->only; p;) {
+        p = take_name(p, name);
+        if (fnmatch(name, saved_name(job->saved, i), 0) == 0) return 1;
+    }
+    return !job->only;
 }
 
 /* Where SAE i goes below `folder`: one alone directly into it, as those that are joined; of several
  * each into a folder of its name. ERR_LIMIT: the path is too long. */
 static int path_of(const struct job *job, uint32_t i, const char *folder, char out[PATH_MAX])
 {
-    int one = job->only && !strchr(job->only, ',');
+    int one = job->only && !strpbrk(job->only, ",*?["); /* who names one alone */
     int directly = one || job->saved->saes == 1 || (job->joined >> i & 1);
     int n = snprintf(out, PATH_MAX, "%s%s%s", folder, directly ? "" : "/",
                      directly ? "" : saved_name(job->saved, i));
@@ -217,20 +226,18 @@ static int write_one(struct job *job, uint32_t i)
     return result;
 }
 
-/* That each name of --sae is one of the checkpoint's. */
+/* That each name of --sae stands for one of the checkpoint's. */
 static int check_names(const struct job *job)
 {
-    char names[1024];
-    for (const char *p = job->only; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-        size_t length = strcspn(p, ",");
+    char names[1024], name[NAMES_BYTES];
+    for (const char *p = job->only; p;) {
         uint32_t i = 0;
-        while (i < job->saved->saes && (strlen(saved_name(job->saved, i)) != length ||
-                                        strncmp(p, saved_name(job->saved, i), length) != 0))
-            i++;
+        p = take_name(p, name);
+        while (i < job->saved->saes && fnmatch(name, saved_name(job->saved, i), 0) != 0) i++;
         if (i < job->saved->saes) continue;
         saved_names(job->saved, names, sizeof names);
-        return err_set(ERR_USAGE, "--sae %.*s: %s has no such one; HINT: it has %s",
-                       (int)(length < 100 ? length : 100), p, job->saved->path, names);
+        return err_set(ERR_USAGE, "--sae %s: %s has no such one; HINT: it has %s", name,
+                       job->saved->path, names);
     }
     return ERR_OK;
 }

@@ -21,7 +21,10 @@ static const struct option_spec export_options[] = {
      "saelens, sparsify, circuit-tracer (a clt, or transcoders of all layers), or hooks (our own, "
      "of "
      "what has several hooks)"},
-    {"sae", "NAME", "of several autoencoders this one alone; or several names, divided by commas"},
+    {"sae", "NAME",
+     "of several autoencoders this one alone; or several names or patterns ('transcoder*'), "
+     "divided by "
+     "commas"},
     {"consumer", "NAME", "of several consumers this one's; the first declared one unless told"},
 };
 

@@ -321,6 +321,10 @@ static void layers_become_one_folder_for_circuit_tracer(void **state)
     same(run, "../all/layer_1.safetensors", "../set/layer_1.safetensors");
     has(run, "later/hooks/cfg.json", "\"architecture\": \"clt\"");
     assert_null(run_text(run, "main/export/later/circuit-tracer/config.yaml", NULL));
+    traces(run, "pattern", "[fs]*d,fir?t"); /* second, and first */
+    same(run, "../pattern/layer_0.safetensors", "../set/layer_0.safetensors");
+    same(run, "../pattern/layer_1.safetensors", "../set/layer_1.safetensors");
+    traces_not(run, "first,x*", "--sae x*: ");
     traces_not(run, "second", "there is none of layer 0");
     traces_not(run, "first,second,wider", "wider is another transcoder of layer 1");
     traces_not(run, "first,wider",
