@@ -164,7 +164,8 @@ static void what_cannot_be_is_told(void **state)
     refuses(run, run->config, "a", "saelens", NULL, "there is no checkpoint in");
     refuses(run, "/nowhere/x.sluice", "a", "saelens", NULL, "there is no /nowhere/x.sluice");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
-    refuses(run, run->config, "a", "torch", NULL, "one of saelens, sparsify, circuit-tracer, hooks");
+    refuses(run, run->config, "a", "torch", NULL,
+            "one of saelens, sparsify, circuit-tracer, hooks");
     refuses(run, run->config, "a", "saelens", "three", "it has one, two");
     refuses(run, run->config, "a", "sparsify", NULL,
             "two (batchtopk) cannot be told in sparsify's");

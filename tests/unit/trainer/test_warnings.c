@@ -62,6 +62,7 @@ static void most_features_dead(void **state)
         [SAE_BATCHTOPK] = "aux_coeff",  [SAE_MATRYOSHKA] = "aux_coeff",
         [SAE_JUMPRELU] = "lambda (10",  [SAE_GATED] = "lambda (5)",
         [SAE_TRANSCODER] = "aux_coeff", [SAE_CROSSCODER] = "lambda (5)",
+        [SAE_CLT] = "lambda (10",
     };
     for (int arch = 0; arch < SAE_COUNT; arch++) {
         struct warnings_facts facts = facts_of((enum sae_arch)arch);
