@@ -26,6 +26,7 @@ enum {
     CONNECTION_BYTES = 16 << 10,
     CONNECTION_SECONDS = 10,
     RUNS_A_TURN = 16,
+    WAKE_MS = 1000,
     ADDRESS_BYTES = 64,
     PATH_BYTES = 4096,
 };
@@ -155,24 +156,21 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 
 static void on_timer(uv_timer_t *timer);
 
-/* Serve what is there, then sleep until something comes or libmicrohttpd's next time-out. */
+/* Serve what is there, then sleep until something comes, libmicrohttpd's next time-out, or a second
+ * has passed: at its limit of connections it stops listening, and only the run after the one in
+ * which a connection ended listens again. No event would wake us for that. */
 static void serve(struct http *http)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     int has_timeout = 1;
-    /* At its limit of connections libmicrohttpd stops listening, and only the run after the one in
-     * which a connection ended listens again: never run just once. */
     MHD_run(http->daemon);
     for (int i = 0; i < RUNS_A_TURN; i++) {
         MHD_run(http->daemon);
         has_timeout = MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES;
         if (!has_timeout || wait_ms > 0) break;
     }
-    if (has_timeout) {
-        uv_timer_start(&http->timer, on_timer, wait_ms, 0);
-    } else {
-        uv_timer_stop(&http->timer);
-    }
+    if (!has_timeout || wait_ms > WAKE_MS) wait_ms = WAKE_MS;
+    uv_timer_start(&http->timer, on_timer, wait_ms, 0);
 }
 
 static void on_timer(uv_timer_t *timer)

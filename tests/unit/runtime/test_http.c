@@ -244,6 +244,26 @@ static void test_silent_connections(void **state)
     has("HTTP/1.1 200");
 }
 
+/* Nor do those that begin a request, wait until they are timed out, and go. */
+static void test_slow_connections(void **state)
+{
+    (void)state;
+    enum { SLOW = 40, SECONDS = 12 };
+    int fds[SLOW];
+    for (int i = 0; i < SLOW; i++) {
+        fds[i] = connect_to(http_address(http));
+        assert_int_equal(write(fds[i], "GET /healthz HTT", 16), 16);
+        uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    for (int i = 0; i < SECONDS * 100; i++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        usleep(10000);
+    }
+    for (int i = 0; i < SLOW; i++) close(fds[i]);
+    GET("/healthz");
+    has("HTTP/1.1 200");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_address_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_connections, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_slow_connections, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
