@@ -211,6 +211,7 @@ int file_lock(const char *path, int *fd)
     if (lock < 0) return io_error("cannot open lock file", path);
     int result = flock(lock, LOCK_EX | LOCK_NB) != 0 ? lock_taken(lock, path) : ERR_OK;
     if (result == ERR_OK) result = lock_write(lock, path);
+    if (result == ERR_NOSPC) result = ERR_OK; /* the lock is held; who holds it is for people */
     if (result != ERR_OK)
         close(lock);
     else

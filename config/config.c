@@ -136,7 +136,11 @@ static int own_where_unused(struct config_sae *sae)
             result = config_value_set(option, &own, option->standard);
     }
     own.name = sae->name;
-    own.hooks = sae->hooks;
+    if (!own.hooks) { /* texts are not copied */
+        own.hooks = sae->hooks;
+        sae->hooks = NULL;
+    }
+    free(sae->hooks);
     *sae = own;
     return result;
 }

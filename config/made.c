@@ -59,6 +59,7 @@ static const char *const folders[] = {
 static const char *const consumer_files[] = {
     "sluice.run",
     "checkpoint-????????????????.sluice",
+    "trainer.lock",
     "held_out.rows",
     "history.tsv",
     "summary.json",

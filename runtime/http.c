@@ -38,7 +38,8 @@ struct http {
     uv_timer_t timer;
     int open_handles;
     char address[ADDRESS_BYTES];
-    char address_file[PATH_BYTES];
+    char address_file[PATH_BYTES]; /* "": none */
+    int is_announced;              /* it is ours */
 };
 
 /* ---- answering ---- */
@@ -284,21 +285,28 @@ static int watch(struct http *http, uv_loop_t *loop)
     return ERR_OK;
 }
 
-static int announce(struct http *http)
+int http_announce(struct http *http)
 {
-    const char *path = http->options.address_file;
+    const char *path = http->address_file, *slash = strrchr(path, '/');
     char line[ADDRESS_BYTES + 1], folder[PATH_BYTES];
-    if (!path) return ERR_OK;
-    const char *slash = strrchr(path, '/');
-    if (!slash || strlen(path) >= sizeof http->address_file)
-        return err_set(ERR_LIMIT, "bad path for the HTTP address: %.80s", path);
+    if (!slash) return ERR_OK;
     snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
     int result = dir_make(folder, 0700);
     if (result != ERR_OK) return result;
     int n = snprintf(line, sizeof line, "%s\n", http->address);
     result = file_replace(path, line, (size_t)n);
-    if (result == ERR_OK) snprintf(http->address_file, sizeof http->address_file, "%s", path);
+    http->is_announced = result == ERR_OK;
     return result;
+}
+
+/* The path of the address file, kept for http_announce(). */
+static int keep_path(struct http *http, const char *path)
+{
+    if (!path) return ERR_OK;
+    if (!strchr(path, '/') || strlen(path) >= sizeof http->address_file)
+        return err_set(ERR_LIMIT, "bad path for the HTTP address: %.80s", path);
+    snprintf(http->address_file, sizeof http->address_file, "%s", path);
+    return ERR_OK;
 }
 
 int http_open(uv_loop_t *loop, const struct http_options *options, struct http **out)
@@ -307,10 +315,10 @@ int http_open(uv_loop_t *loop, const struct http_options *options, struct http *
     if (!http) return err_set(ERR_NOMEM, "no memory for HTTP");
     http->options = *options;
     int fd = -1;
-    int result = listen_on(http, &fd);
+    int result = keep_path(http, options->address_file);
+    if (result == ERR_OK) result = listen_on(http, &fd);
     if (result == ERR_OK) result = start_daemon(http, fd);
     if (result == ERR_OK) result = watch(http, loop);
-    if (result == ERR_OK) result = announce(http);
     if (result != ERR_OK) {
         http_close(http);
         return result;
@@ -334,7 +342,7 @@ void http_close(struct http *http)
 {
     if (!http) return;
     int handles = http->open_handles;
-    if (http->address_file[0]) unlink(http->address_file);
+    if (http->is_announced) unlink(http->address_file);
     if (handles > 0) {
         uv_close((uv_handle_t *)&http->poll, on_handle_closed);
         uv_close((uv_handle_t *)&http->timer, on_handle_closed);

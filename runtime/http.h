@@ -26,9 +26,9 @@ struct http_handler {
 };
 
 struct http_options {
-    const char *address; /* "127.0.0.1:0", "[::1]:9090"; port 0 = any free one */
-    const char
-        *address_file; /* where the bound "127.0.0.1:PORT" is written (0600); NULL: nowhere */
+    const char *address;      /* "127.0.0.1:0", "[::1]:9090"; port 0 = any free one */
+    const char *address_file; /* where http_announce() writes the bound "127.0.0.1:PORT" (0600);
+                               * NULL: nowhere; copied */
     const struct metrics *metrics;
     /* ERR_OK: healthy. Otherwise /healthz answers 503 with err_text(). NULL: always healthy. */
     int (*health)(void *arg);
@@ -40,9 +40,12 @@ struct http_options {
 /* Listen. ERR_USAGE (an address that is not loopback or malformed), ERR_EXISTS (port in use),
  * ERR_IO. */
 int http_open(struct uv_loop_s *loop, const struct http_options *options, struct http **http);
+/* Write the address file. Not before a process has its role: the file may be that of another life,
+ * which is at work. ERR_IO, ERR_NOSPC, ERR_LIMIT. */
+int http_announce(struct http *http);
 /* "127.0.0.1:PORT" as bound. */
 const char *http_address(const struct http *http);
-/* Stop listening; removes the address file. Loop thread; the loop must run once more afterwards to
+/* Stop listening; removes the address file that it wrote. Loop thread; the loop must run once more afterwards to
  * release its handles (process.c sees to it). */
 void http_close(struct http *http);
 

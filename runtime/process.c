@@ -482,6 +482,7 @@ static void run(struct process *p)
         log_event(LOG_INFO, "starting", LOG_S("version", SLUICE_VERSION),
                   LOG_S("run", p->config->run_dir));
         result = p->spec->start(p);
+        if (result == ERR_OK && p->http) result = http_announce(p->http);
     }
     if (result != ERR_OK) process_finish(p, result);
     if (!p->finished) {

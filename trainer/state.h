@@ -27,6 +27,7 @@ struct training {
     const struct config *config;
     char dir[CONFIG_PATH_BYTES];    /* RUN/CONSUMER */
     char buffer[CONFIG_PATH_BYTES]; /* the buffer's folder */
+    int role;                       /* DIR/trainer.lock, held: no other trainer of this consumer */
     atomic_int stop, evaluated;
     unsigned told_no_fve; /* bits: 1 << enum sae_no_fve */
     pthread_mutex_t lock; /* with `wake`: for sleeping until `stop` */

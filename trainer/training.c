@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { FULL_DISK_MS = 1000, WAIT_ROWS_MS = 5 };
 
@@ -43,11 +44,25 @@ void training_pause(struct training *t, unsigned ms)
     pthread_mutex_unlock(&t->lock);
 }
 
+/* One life of a consumer at a time: two would write each other's files. */
+static int claim_role(struct training *t)
+{
+    char path[CONFIG_PATH_BYTES + 32];
+    snprintf(path, sizeof path, "%s/trainer.lock", t->dir);
+    int result = file_lock(path, &t->role);
+    if (result != ERR_EXISTS) return result;
+    return err_set(result,
+                   "another trainer is at work as consumer '%s' (%s); HINT: stop that one, or give "
+                   "another --consumer",
+                   t->options.consumer, err_text());
+}
+
 int training_new(const struct training_options *options, struct training **training)
 {
     struct training *t = calloc(1, sizeof *t);
     if (!t) return err_set(ERR_NOMEM, "no memory for the trainer");
     t->options = *options;
+    t->role = -1;
     t->config = options->config;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -64,6 +79,7 @@ int training_new(const struct training_options *options, struct training **train
         result = config_buffer_dir(t->config, t->buffer);
     }
     if (result == ERR_OK) result = folder_claim_consumer(t->config, options->consumer);
+    if (result == ERR_OK) result = claim_role(t);
     if (result != ERR_OK) {
         training_free(t);
         return result;
@@ -105,6 +121,7 @@ void training_free(struct training *t)
     whiten_free(t->whiten);
     pool_free(t->pool);
     plan_free(&t->plan);
+    if (t->role >= 0) close(t->role);
     pthread_cond_destroy(&t->wake);
     pthread_mutex_destroy(&t->lock);
     free(t);

@@ -24,7 +24,8 @@ struct training_options {
 
 struct training;
 
-/* ERR_NOMEM, ERR_LIMIT (a path too long), ERR_IO (the consumer's folder). Owned by the caller. */
+/* Takes the consumer's role. ERR_EXISTS: another trainer has it; ERR_NOMEM, ERR_LIMIT (a path too
+ * long), ERR_IO (the consumer's folder). Owned by the caller. */
 int training_new(const struct training_options *options, struct training **training);
 
 /* Do it all. Blocks for as long as it takes. ERR_OK: finished, or stopped with a checkpoint. On an

@@ -1,13 +1,18 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -92,6 +97,51 @@ static void a_held_lock_names_its_holder(void **state)
     close(second);
 }
 
+/* A view of the file system that is this process's own, in which it may mount. */
+static int own_view(void)
+{
+    char map[64];
+    snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
+    if (geteuid() == 0) {
+        if (unshare(CLONE_NEWNS) != 0) return 0;
+    } else {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return 0;
+        int fd = open("/proc/self/uid_map", O_WRONLY);
+        if (write(fd, map, strlen(map)) < 0) return 0;
+        close(fd);
+    }
+    return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* A small disk, which a file fills, in a child's own view of the file system. */
+static int lock_on_a_full_disk(const char *disk)
+{
+    char path[160], page[4096] = {0};
+    int lock, other, pages = 0;
+    if (!own_view()) return 2;
+    if (mount("tmpfs", disk, "tmpfs", 0, "size=16384") != 0) return 3;
+    snprintf(path, sizeof path, "%s/all", disk);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    while (write(fd, page, sizeof page) > 0) pages++;
+    if (errno != ENOSPC || pages == 0) return 4;
+    snprintf(path, sizeof path, "%s/lock", disk);
+    if (file_lock(path, &lock) != ERR_OK) return 5;
+    return file_lock(path, &other) == ERR_EXISTS ? 0 : 6;
+}
+
+static void a_full_disk_keeps_nobody_from_a_lock(void **state)
+{
+    (void)state;
+    char disk[128];
+    int status;
+    snprintf(disk, sizeof disk, "%s/disk", folder);
+    assert_int_equal(dir_make(disk, 0700), ERR_OK);
+    pid_t child = fork();
+    if (child == 0) _exit(lock_on_a_full_disk(disk));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void write_text(const char *name, const char *text, char *path)
 {
     snprintf(path, 128, "%s/%s", folder, name);
@@ -162,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_file_over_the_limit_is_refused),
         cmocka_unit_test(folders_are_made_with_parents_and_removed_whole),
         cmocka_unit_test(a_held_lock_names_its_holder),
+        cmocka_unit_test(a_full_disk_keeps_nobody_from_a_lock),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

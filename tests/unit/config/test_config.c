@@ -395,6 +395,11 @@ static void test_hooks_of_one(void **state)
     refuses(text, NULL, "trainer.saes.0.hooks", "no name before or behind a comma");
     snprintf(text, sizeof text, three, "}\n  - {arch: count, hooks: ffn_out-2");
     refuses(text, NULL, "trainer.saes.1.hooks", "means nothing to count");
+    accepts("stream: {name: t, hooks: [a, b]}\n"
+            "trainer: {saes: [{arch: [l1, count], features: 64, hooks: b}]}\n",
+            NULL);
+    assert_string_equal(config->trainer.saes[0].hooks, "b");
+    assert_string_equal(config->trainer.saes[1].hooks, ""); /* as if it weren't there */
     snprintf(text, sizeof text, three, "}\n  - {arch: transcoder, features: 64, k: 4");
     refuses(text, NULL, "trainer.saes.1.arch", "two stream.hooks", "there are 3");
     snprintf(text, sizeof text, three,

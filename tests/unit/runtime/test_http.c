@@ -82,7 +82,8 @@ static int set_up(void **state)
     snprintf(file, sizeof file, "%s/http/sink", folder);
     sick = 0;
     if (metrics_new(table, 2, &metrics) != ERR_OK) return -1;
-    return open_at("127.0.0.1:0", &http);
+    int result = open_at("127.0.0.1:0", &http);
+    return result == ERR_OK ? http_announce(http) : result;
 }
 
 static int tear_down(void **state)
@@ -210,6 +211,10 @@ static void test_address_file(void **state)
     free(text);
     assert_int_equal(stat(file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
+    struct http *second; /* which comes to no role, and so announces nothing */
+    assert_int_equal(open_at("127.0.0.1:0", &second), ERR_OK);
+    http_close(second);
+    assert_int_equal(access(file, F_OK), 0);
     http_close(http);
     http = NULL;
     assert_int_equal(access(file, F_OK), -1);
