@@ -75,7 +75,7 @@ static int sae_sizes(const char *name, const struct sae_options *o, struct sizes
     char *warning = s->warning + strlen(s->warning), why[512];
     int result = sae_bytes(o, &bytes);
     if (result == ERR_OK) result = sae_shared_bytes(o, &shared);
-    if (result != ERR_OK) return result;
+    if (result != ERR_OK) return err_set(result, "autoencoder %s: %s", name, err_text());
     if (foretell_lambda(o, why, sizeof why))
         snprintf(warning, sizeof s->warning - strlen(s->warning), "\nWARNING: %s: %s\n", name, why);
     s->trainer_bytes += bytes - shared;

@@ -184,7 +184,7 @@ static int write_model(struct job *job, uint32_t i, const struct model *model)
     const struct saved *saved = job->saved;
     const struct sae_options *o = model->encoder->options;
     const char *names[DESCRIPTOR_MAX_HOOKS];
-    struct whiten *of_some = NULL; /* whitening, where it sees some hooks alone */
+    struct provenance_fold fold;
     struct view view;
     if (!job->layout->has(o)) {
         char others[128];
@@ -199,18 +199,14 @@ static int write_model(struct job *job, uint32_t i, const struct model *model)
     if (result != ERR_OK) return result;
     struct export_options options = provenance_export(&saved->descriptor, &view, o->arch,
                                                       saved_setting(saved, "model_name"), names);
-    float *scale = malloc(view.width * sizeof *scale);
-    if (scale) view_gather(&view, saved->scale, saved->descriptor.width, 1, scale);
-    if (saved->whiten && !view.is_whole)
-        result = whiten_select(saved->whiten, view.place, view.hooks, &of_some);
-    options.scale = scale;
-    options.whiten = view.is_whole ? saved->whiten : of_some;
-    options.metadata = metadata_of(saved, i, &view, model, options.whiten);
-    if (!options.metadata || !scale) result = err_set(ERR_NOMEM, "no memory to export");
+    result = provenance_fold_begin(&view, saved->scale, saved->whiten, &fold);
+    options.scale = fold.scale;
+    options.whiten = fold.whiten;
+    options.metadata = metadata_of(saved, i, &view, model, fold.whiten);
+    if (result == ERR_OK && !options.metadata) result = err_set(ERR_NOMEM, "no memory to export");
     if (result == ERR_OK) result = write_to(job, i, model, &options);
     json_decref(options.metadata);
-    whiten_free(of_some);
-    free(scale);
+    provenance_fold_end(&fold);
     return result;
 }
 

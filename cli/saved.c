@@ -140,22 +140,25 @@ static int read_words(struct saved *s, int *is_whitened)
 {
     const char *text;
     size_t bytes;
-    json_int_t rows, saes, reuse = 0, seed = 0, batch_rows = 0, planned_rows = 0, known = 0;
+    json_int_t rows, saes, steps, reuse, seed, batch_rows, planned_rows = 0, known = -1;
     int result = section_text(s, SECTION_TRAINER, &text, &bytes);
     if (result != ERR_OK) return result;
     s->words = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
     if (!s->words ||
-        json_unpack(s->words, "{s:I, s:I, s?I, s?I, s?I, s?I, s?I}", "rows", &rows, "saes", &saes,
-                    "reuse", &reuse, "seed", &seed, "batch_rows", &batch_rows, "planned_rows",
-                    &planned_rows, "changes_known_from_step", &known) != 0 ||
-        rows < 0 || saes < 1 || saes > CONFIG_MAX_SAES)
+        json_unpack(s->words, "{s:I, s:I, s:I, s:I, s:I, s:I, s?I, s?I}", "rows", &rows, "saes",
+                    &saes, "steps", &steps, "reuse", &reuse, "seed", &seed, "batch_rows",
+                    &batch_rows, "planned_rows", &planned_rows, "changes_known_from_step",
+                    &known) != 0 ||
+        rows < 0 || saes < 1 || saes > CONFIG_MAX_SAES || reuse < 1 || reuse > UINT32_MAX ||
+        batch_rows < 1 || batch_rows > UINT32_MAX || steps < 0)
         return err_set(ERR_FORMAT, "%s: the section '%s' is malformed", s->path, SECTION_TRAINER);
     s->saes = (uint32_t)saes;
     s->training = (struct provenance_training){
         .rows = (uint64_t)rows,
         .planned_rows = (uint64_t)planned_rows,
         .shuffle_seed = (uint64_t)seed,
-        .known_from_steps = (uint64_t)known,
+        /* An older build wrote of no changes: as trainer/save.c has it. */
+        .known_from_steps = (uint64_t)(known < 0 ? steps : known),
         .batch_rows = (uint32_t)batch_rows,
         .reuse = (uint32_t)reuse,
         .settings = json_object_get(s->words, "settings"),

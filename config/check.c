@@ -229,7 +229,7 @@ static int check_sae(const struct config *c, uint32_t index)
     if (o->target_l0 > o->features)
         return fail_sae(c, index, "target_l0", "%g is more than features (%u)", o->target_l0,
                         o->features);
-    if (o->target_l0 > 0 && o->arch == SAE_JUMPRELU && is_given(c, index, "lambda"))
+    if (o->target_l0 > 0 && sae_activation(o) == SAE_JUMPRELU && is_given(c, index, "lambda"))
         return fail_sae(c, index, "lambda",
                         "is given beside target_l0, which takes its place; HINT: leave one of them "
                         "out");
@@ -237,7 +237,8 @@ static int check_sae(const struct config *c, uint32_t index)
         return fail_sae(c, index, "warmup",
                         "warmup and decay together are more than the whole run");
     if (!name_ok(sae->name))
-        return fail_sae(c, index, "name", "'%.80s' is not a name: %s", sae->name, name_rule);
+        return fail_sae(c, index, "name", "'%.80s' is not a name: %s%s", sae->name, name_rule,
+                        is_given(c, index, "name") ? "" : "; HINT: it was made; give one");
     for (uint32_t j = 0; j < index; j++)
         if (strcmp(sae->name, c->trainer.saes[j].name) == 0)
             return fail_sae(c, index, "name",

@@ -37,25 +37,27 @@ void config_name_clean(char *name)
 {
     size_t kept = 0;
     for (const char *p = name; *p; p++)
-        if (!strchr("+\" \t", *p)) name[kept++] = *p == ',' ? '-' : *p;
+        if (!strchr("+\" \t", *p))
+            name[kept++] = isalnum((unsigned char)*p) || strchr("._-", *p) ? *p : '-';
     name[kept] = '\0';
 }
 
 /* "lr0.001", "target_l0-32"; of architecture, features and hooks the value alone. Only characters of
  * names. */
 static int key_and_value(const struct config_option *option, const struct config_sae *sae,
-                         char *out, size_t bytes)
+                         char **out)
 {
+    size_t bytes;
     int plain = strcmp(option->key, "arch") == 0 || strcmp(option->key, "features") == 0 ||
                 strcmp(option->key, "hooks") == 0;
-    FILE *text = fmemopen(out, bytes, "w");
+    FILE *text = open_memstream(out, &bytes);
     if (!text) return err_set(ERR_NOMEM, "no memory for the configuration");
     if (!plain) fputs(option->key, text);
     if (!plain && isdigit((unsigned char)option->key[strlen(option->key) - 1])) fputc('-', text);
     int result = config_value_print(option, sae, text);
     if (fclose(text) != 0 && result == ERR_OK)
         result = err_set(ERR_NOMEM, "no memory for the configuration");
-    config_name_clean(out);
+    if (result == ERR_OK) config_name_clean(*out);
     return result;
 }
 
@@ -70,14 +72,17 @@ static int in_default_name(const struct config_sae *sae, const char *key)
 
 int config_sweep_name(struct config_sae *sae, const unsigned char *given, int named)
 {
-    char name[NAME_BYTES], part[128];
+    char name[NAME_BYTES], *part = NULL;
     size_t used = (size_t)snprintf(name, sizeof name, "%.*s", NAME_BYTES / 2, sae->name);
     for (size_t i = 0; i < config_options_count; i++) {
         const struct config_option *option = &config_options[i];
         if (given[i] != CONFIG_VALUES || (!named && in_default_name(sae, option->key))) continue;
-        int result = key_and_value(option, sae, part, sizeof part);
+        int result = key_and_value(option, sae, &part);
+        if (result == ERR_OK)
+            used += (size_t)snprintf(name + used, sizeof name - used, "-%s", part);
+        free(part);
+        part = NULL;
         if (result != ERR_OK) return result;
-        used += (size_t)snprintf(name + used, sizeof name - used, "-%s", part);
         if (used >= sizeof name) used = sizeof name - 1; /* too long for a name: told later */
     }
     char *copy = strdup(name);

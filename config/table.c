@@ -15,8 +15,12 @@ static const struct config_choice durabilities[] = {
     {"process", CONFIG_PROCESS}, {"power", CONFIG_POWER}, {NULL, 0}};
 #define CHOICE(constant, name, ...) {#name, constant},
 static const struct config_choice archs[] = {SAE_ARCH_TABLE(CHOICE){NULL, 0}};
-static const struct config_choice activations[] = {
-    {"auto", -1}, {"l1", SAE_L1}, {"topk", SAE_TOPK}, {"batchtopk", SAE_BATCHTOPK}, {NULL, 0}};
+static const struct config_choice activations[] = {{"auto", -1},
+                                                   {"l1", SAE_L1},
+                                                   {"topk", SAE_TOPK},
+                                                   {"batchtopk", SAE_BATCHTOPK},
+                                                   {"jumprelu", SAE_JUMPRELU},
+                                                   {NULL, 0}};
 static const struct config_choice booleans[] = {{"true", 1}, {"false", 0}, {NULL, 0}};
 static const struct config_choice automatic[] = {
     {"auto", -1}, {"true", 1}, {"false", 0}, {NULL, 0}};
@@ -243,8 +247,9 @@ const struct config_option config_options[] = {
      "which of stream.hooks it sees, divided by commas (a list makes an autoencoder of each item); "
      "empty: all. A transcoder: what goes in, what is to come out; clt: such pairs, a layer each"},
     {CONFIG_SAES, "activation", OPTION_CHOICE, IN_OPTIONS(activation), "auto", "", 0, 0, activations,
-     "transcoder, crosscoder, clt: what their features are like, as the architecture of that name; "
-     "auto: topk for a transcoder, l1 for a crosscoder, jumprelu for clt"},
+     "transcoder, crosscoder (l1, topk, batchtopk), clt (jumprelu, batchtopk): what their features are "
+     "like, as the architecture of that name, whose keys they have; auto: topk for a transcoder, l1 for "
+     "a crosscoder, jumprelu for clt"},
     {CONFIG_SAES, "skip", OPTION_CHOICE, IN_OPTIONS(skip), config_own, "", 0, 0, booleans,
      "transcoder: a linear map of what goes in is added to what comes out"},
     {CONFIG_SAES, "features", OPTION_COUNT, IN_OPTIONS(features), "0", "", 0, 1 << 24, NULL,

@@ -112,8 +112,8 @@ struct config_sweep {
 double config_sweep_count(const struct config_sweep *sweep);
 /* On to the next; 0: that was the last, and `at` is zeros again. */
 int config_sweep_next(struct config_sweep *sweep);
-/* Only what a name may have is left of values that are put into one: not the signs of 1e+06, nor the
- * spaces and commas of "a, b". */
+/* Only what a name may have is left of values that are put into one: the + of 1e+06, quotation marks
+ * and spaces go, all else, as the comma of "a, b", becomes -. */
 void config_name_clean(char *name);
 /* Append what varies (`given` of its origins: CONFIG_VALUES) to the name; of a name that was made
  * by default only what it doesn't say already. ERR_NOMEM. */

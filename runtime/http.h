@@ -38,10 +38,10 @@ struct http_options {
 };
 
 /* Listen. ERR_USAGE (an address that is not loopback or malformed), ERR_EXISTS (port in use),
- * ERR_IO. */
+ * ERR_LIMIT (the address file's path is too long), ERR_IO. */
 int http_open(struct uv_loop_s *loop, const struct http_options *options, struct http **http);
 /* Write the address file. Not before a process has its role: the file may be that of another life,
- * which is at work. ERR_IO, ERR_NOSPC, ERR_LIMIT. */
+ * which is at work. ERR_IO, ERR_NOSPC. */
 int http_announce(struct http *http);
 /* "127.0.0.1:PORT" as bound. */
 const char *http_address(const struct http *http);

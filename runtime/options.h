@@ -32,8 +32,8 @@ struct command_spec {
     const char *meaning;
     const struct option_spec *options; /* of this command alone; NULL: none */
     size_t options_count;
-    /* For the program itself: what it does with FILE's configuration; `reads_weights`: with FILE,
-     * which may be something else (the configuration is NULL). */
+    /* For the program itself: what it does. `reads_weights`: the action opens FILE itself, which need
+     * not be a configuration, and gets NULL for it. */
     int (*action)(const struct options *options, const struct config *config);
     int reads_weights;
 };

@@ -163,6 +163,9 @@ int sae_options_check(const struct sae_options *o)
 {
     if (!(archs[o->arch].uses & SAE_TRAINS)) return ERR_OK;
     int result = in_range("features", o->features, 1, SAE_MAX_FEATURES);
+    if (result == ERR_OK && o->skip > (archs[o->arch].uses & SAE_SKIP ? 1 : 0))
+        return err_set(ERR_USAGE, "skip is %u, and a %s %s", o->skip, archs[o->arch].name,
+                       archs[o->arch].uses & SAE_SKIP ? "has one or none" : "has none");
     if (result == ERR_OK) result = check_objective(o);
     if (result == ERR_OK) result = in_range("target_l0", o->target_l0, 0, o->features);
     if (result == ERR_OK) result = in_range("learning_rate", o->learning_rate, 0, 10);
@@ -204,7 +207,7 @@ uint32_t sae_out_width(const struct sae_options *o)
 uint64_t sae_weights(const struct sae_options *o)
 {
     uint64_t in = sae_in_width(o), out = sae_out_width(o), layers = sae_layers(o);
-    uint64_t written = out * (layers + 1) / (2 * layers); /* by a feature, in the mean */
     if (!(archs[o->arch].uses & SAE_TRAINS)) return 0;
-    return o->features * (in + written) + (o->skip ? in * out : 0);
+    uint64_t written = o->features * out * (layers + 1) / (2 * layers); /* of W_dec, not always 0 */
+    return o->features * in + written + (o->skip ? in * out : 0);
 }

@@ -92,7 +92,7 @@ int evaluation_make(struct training *t)
         int result = seen_begin(t, i, 1, &seen);
         if (result != ERR_OK) return result;
         const float *x = seen.rows ? seen.rows : held_out_values(t->held_out);
-        result = whiten_evaluate(seen.whiten, t->sae[i], x, rows, &t->eval[i]);
+        result = whiten_evaluate(seen.fold.whiten, t->sae[i], x, rows, &t->eval[i]);
         seen_end(&seen);
         if (result != ERR_OK) return result;
         if (enough) metrics_set_at(t->options.metrics, GAUGE_FVE, i, t->eval[i].fve);

@@ -118,8 +118,8 @@ static int export_one(const struct training *t, uint32_t i, const struct seen *s
     struct export_options options =
         provenance_export(&t->plan.descriptor, &t->plan.view[i], t->plan.sae[i].arch,
                           t->config->stream.model_name, names);
-    options.scale = seen->scale;
-    options.whiten = seen->whiten;
+    options.scale = seen->fold.scale;
+    options.whiten = seen->fold.whiten;
     options.metadata = metadata;
     if (layout->is_whole && !layout->is_whole(&t->plan.sae[i], &options)) return ERR_OK;
     char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
@@ -141,7 +141,7 @@ static int exports(const struct training *t, uint32_t i, json_t *object)
     struct seen seen;
     json_object_set_new(object, "exports", list);
     int result = seen_begin(t, i, 0, &seen);
-    if (result == ERR_OK && !(metadata = metadata_of(t, i, seen.whiten)))
+    if (result == ERR_OK && !(metadata = metadata_of(t, i, seen.fold.whiten)))
         result = err_set(ERR_NOMEM, "no memory to export");
     for (int l = 0; l < EXPORT_LAYOUTS && result == ERR_OK; l++)
         if (export_layouts[l].has(&t->plan.sae[i]))

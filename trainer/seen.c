@@ -31,27 +31,22 @@ int seen_begin(const struct training *t, uint32_t i, int with_rows, struct seen 
 {
     const struct view *v = &t->plan.view[i];
     uint64_t rows = with_rows && !v->is_whole ? held_out_rows(t->held_out) : 0;
-    int result = ERR_OK;
-    *seen = (struct seen){.scale = malloc(v->width * sizeof *seen->scale)};
-    if (rows) seen->rows = malloc(rows * v->width * sizeof *seen->rows);
-    if (!seen->scale || (rows && !seen->rows))
-        result = err_set(ERR_NOMEM, "no memory for what an autoencoder sees");
-    if (result == ERR_OK && t->whiten && !v->is_whole)
-        result = whiten_select(t->whiten, v->place, v->hooks, &seen->of_some);
-    if (result != ERR_OK) {
-        seen_end(seen);
-        return result;
+    *seen = (struct seen){0};
+    int result = provenance_fold_begin(v, t->plan.scale, t->whiten, &seen->fold);
+    if (result == ERR_OK && rows) {
+        seen->rows = malloc(rows * v->width * sizeof *seen->rows);
+        if (!seen->rows) result = err_set(ERR_NOMEM, "no memory for what an autoencoder sees");
     }
-    seen->whiten = v->is_whole ? t->whiten : seen->of_some;
-    view_gather(v, t->plan.scale, t->plan.width, 1, seen->scale);
-    view_gather(v, held_out_values(t->held_out), t->plan.width, rows, seen->rows);
-    return ERR_OK;
+    if (result != ERR_OK)
+        seen_end(seen);
+    else if (rows)
+        view_gather(v, held_out_values(t->held_out), t->plan.width, rows, seen->rows);
+    return result;
 }
 
 void seen_end(struct seen *seen)
 {
     free(seen->rows);
-    free(seen->scale);
-    whiten_free(seen->of_some);
+    provenance_fold_end(&seen->fold);
     *seen = (struct seen){0};
 }

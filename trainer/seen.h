@@ -3,6 +3,7 @@
 #define SLUICE_TRAINER_SEEN_H
 
 #include "trainer/state.h"
+#include "wiring/provenance.h"
 
 /* Room for a batch of the widest view. ERR_NOMEM. */
 int seen_open(struct training *t);
@@ -16,12 +17,9 @@ const float *seen_mean(struct training *t, uint32_t i);
 /* What belongs to SAE i alone, for as long as it is looked at. */
 struct seen {
     float *rows;                 /* the held-out rows; NULL: as the training has them */
-    float *scale;                /* (its view's width) */
-    const struct whiten *whiten; /* NULL: rows are only scaled */
-    struct whiten *of_some;      /* the same, where it sees some hooks alone; owned */
+    struct provenance_fold fold; /* its scale, and how its hooks are whitened */
 };
-/* Its scale, and how its hooks are whitened; with its held-out rows, too. ERR_NOMEM. The caller ends
- * with seen_end(). */
+/* With or without its held-out rows. ERR_NOMEM. The caller ends with seen_end(). */
 int seen_begin(const struct training *t, uint32_t i, int with_rows, struct seen *seen);
 void seen_end(struct seen *seen);
 

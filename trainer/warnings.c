@@ -40,7 +40,7 @@ static void revival_of_target(const struct sae_options *o, char *out, size_t byt
              o->target_l0, o->features);
 }
 
-/* By architecture, or activation of a transcoder or crosscoder. */
+/* By architecture, or activation of what sees several hooks. */
 static void revival(const struct sae_options *o, char *out, size_t bytes)
 {
     if (o->target_l0 > 0) {

@@ -55,7 +55,8 @@ int plan_foretell(const struct config *config, const struct view_hook *hooks, ui
 void plan_go_on(struct plan *plan, const struct plan_before *before, uint64_t steps, uint64_t rows);
 /* Floating-point operations of training on one row, counted as 6 for each weight: 2 forward and 4
  * backward (Kaplan et al. 2020, arXiv 2001.08361, section 2.1). An SAE has 2 F D weights, so this
- * is 12 F D; a transcoder F (in + out), and its skip in x out. It is what dense products would
+ * is 12 F D; a transcoder F (in + out), and its skip in x out; a clt F in and what its features write
+ * (sae_weights()). It is what dense products would
  * take, though ours leave most of it out. 0 for `count`. */
 double plan_flops_a_row(const struct sae_options *options);
 /* Bytes of a checkpoint of it, about: weights and two moments of Adam, float32; 0 for `count`. */

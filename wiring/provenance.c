@@ -1,10 +1,12 @@
 #include "wiring/provenance.h"
 
+#include "base/err.h"
 #include "base/json_put.h"
 #include "base/row.h"
 #include "wiring/changes.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static json_t *hooks(const struct descriptor *d, const struct view *view)
 {
@@ -64,12 +66,31 @@ void provenance_put_training(json_t *m, const struct provenance_training *t, uin
     json_put_count(m, "training_batch_rows", t->batch_rows);
     json_put_count(m, "training_seed", o->seed);
     json_put_count(m, "training_shuffle_seed", t->shuffle_seed);
-    json_put(m, "training_settings",
-             json_deep_copy(json_array_get(json_object_get(t->settings, "saes"), i)));
+    json_t *settings = json_array_get(json_object_get(t->settings, "saes"), i);
+    json_put(m, "training_settings", settings ? json_deep_copy(settings) : json_null());
     json_array_extend(changes, own);
     json_decref(own);
     json_put(m, "training_changes", changes);
     json_put_count(m, "training_changes_known_from_step", t->known_from_steps);
+}
+
+int provenance_fold_begin(const struct view *v, const float *scale, const struct whiten *whiten,
+                          struct provenance_fold *fold)
+{
+    *fold = (struct provenance_fold){.scale = malloc(v->width * sizeof *fold->scale)};
+    if (!fold->scale) return err_set(ERR_NOMEM, "no memory for what an autoencoder sees");
+    view_gather(v, scale, 0, 1, fold->scale);
+    int result = ERR_OK;
+    if (whiten && !v->is_whole) result = whiten_select(whiten, v->place, v->hooks, &fold->of_some);
+    fold->whiten = v->is_whole ? whiten : fold->of_some;
+    return result;
+}
+
+void provenance_fold_end(struct provenance_fold *fold)
+{
+    free(fold->scale);
+    whiten_free(fold->of_some);
+    *fold = (struct provenance_fold){0};
 }
 
 struct export_options provenance_export(const struct descriptor *d, const struct view *view,

@@ -27,6 +27,19 @@ struct provenance_training { /* all borrowed */
 /* Of the training of SAE i. */
 void provenance_put_training(json_t *m, const struct provenance_training *training, uint32_t i);
 
+/* What of a stream's scaling and whitening an SAE sees: to evaluate it, and to be folded into its
+ * exports. */
+struct provenance_fold {
+    float *scale;                /* (the view's width); owned */
+    const struct whiten *whiten; /* NULL: rows are only scaled */
+    struct whiten *of_some;      /* the same, where the view is of some hooks alone; owned */
+};
+/* `scale` (the stream's width) and `whiten` (NULL: none) are the stream's and must live as long.
+ * ERR_NOMEM. The caller ends with provenance_fold_end(), also after a failure. */
+int provenance_fold_begin(const struct view *view, const float *scale, const struct whiten *whiten,
+                          struct provenance_fold *fold);
+void provenance_fold_end(struct provenance_fold *fold);
+
 /* What an export of such an SAE is told, but scale, whitening and metadata. `model_name`: as
  * provenance_put()'s dataset; names[DESCRIPTOR_MAX_HOOKS] is filled in the view's order, and must live as long as the
  * options, as must the descriptor. */

@@ -29,19 +29,27 @@ static void lay(const struct config_hooks *chosen, const uint32_t *widths, uint3
     }
 }
 
+/* The first of hooks [from, to) of the view that has another width than `from`; `to`: none. */
+static uint32_t find_other(const struct view *v, uint32_t from, uint32_t to)
+{
+    uint32_t h = from + 1;
+    while (h < to && v->values[h] == v->values[from]) h++;
+    return h < to ? h : to;
+}
+
 /* That hooks [from, to) of the view have one width. */
 static int check_widths(const struct config_sae *sae, const struct view_hook *hooks,
                         const struct view *v, uint32_t from, uint32_t to)
 {
-    for (uint32_t h = from + 1; h < to; h++)
-        if (v->values[h] != v->values[from])
-            return err_set(ERR_USAGE,
-                           "autoencoder %s: a %s needs hooks of one width%s; %s has %u values, %s "
-                           "%u",
-                           sae->name, sae_arch_name(sae->options.arch),
-                           sae->options.arch == SAE_CLT ? " on either side" : "",
-                           hooks[v->place[from]].name, v->values[from], hooks[v->place[h]].name,
-                           v->values[h]);
+    uint32_t h = find_other(v, from, to);
+    if (h < to)
+        return err_set(ERR_USAGE,
+                       "autoencoder %s: a %s needs hooks of one width%s; %s has %u values, %s "
+                       "%u",
+                       sae->name, sae_arch_name(sae->options.arch),
+                       sae->options.arch == SAE_CLT ? " on either side" : "",
+                       hooks[v->place[from]].name, v->values[from], hooks[v->place[h]].name,
+                       v->values[h]);
     return ERR_OK;
 }
 
@@ -114,8 +122,11 @@ int view_fits(const struct view *v, const struct sae_options *o)
     if (o->arch == SAE_CROSSCODER) hooks = o->hooks;
     if (o->arch == SAE_CLT) hooks = 2 * o->hooks;
     int has_sides = o->arch == SAE_TRANSCODER || o->arch == SAE_CLT;
-    return v->width == o->width && v->hooks == hooks &&
-           (!has_sides || view_width_in(v) == o->width_in);
+    if (v->width != o->width || v->hooks != hooks) return 0;
+    if (has_sides && view_width_in(v) != o->width_in) return 0;
+    if (o->arch == SAE_CROSSCODER) return find_other(v, 0, hooks) == hooks;
+    return o->arch != SAE_CLT ||
+           (find_other(v, 0, hooks / 2) == hooks / 2 && find_other(v, hooks / 2, hooks) == hooks);
 }
 
 void view_gather(const struct view *v, const float *rows, uint32_t stride, uint64_t n, float *out)

@@ -48,12 +48,13 @@ static json_t *configuration(struct sae_view sae, const struct folded *folded,
                   "apply_b_dec_to_input", folded->centred,                                  //
                   "normalize_activations", "none",                                          //
                   "reshape_activations", "none", "metadata", metadata);
+    if (!cfg) return NULL; /* `metadata` is gone with it */
     fold_metadata(metadata, options);
-    if (cfg && o->arch == SAE_TOPK) {
+    if (o->arch == SAE_TOPK) {
         json_object_set_new(cfg, "k", json_integer(o->k));
         json_object_set_new(cfg, "rescale_acts_by_decoder_norm", json_false());
     }
-    if (cfg && o->arch == SAE_TRANSCODER) {
+    if (o->arch == SAE_TRANSCODER) {
         json_object_set_new(cfg, "d_out", json_integer(folded->width));
         json_object_set_new(metadata, "hook_name_out", hook_name(options->hook_name_out));
     }

@@ -110,10 +110,8 @@ int import_subtracts(const struct import *from, const char *key, struct encoder 
 {
     e->subtracts = json_is_true(json_object_get(from->cfg, key));
     if (!e->subtracts || e->target_at == 0) return ERR_OK;
-    return err_set(ERR_VERSION,
-                   "%s/cfg.json: %s of a transcoder is not read; HINT: put it into "
-                   "b_enc",
-                   from->path, key);
+    return err_set(ERR_VERSION, "%s/cfg.json: %s of a %s is not read; HINT: put it into b_enc",
+                   from->path, key, sae_arch_name(e->options->arch));
 }
 
 static void text_of(const json_t *object, const char *key, char out[IMPORT_TEXT_BYTES])
@@ -149,7 +147,7 @@ static void read_facts(const struct import *from, const struct layout *layout,
         if (!texts[i][0]) text_of(from->cfg, keys[i], texts[i]);
     }
     if (!facts->hook_name[0]) names_of(json_object_get(from->cfg, "in"), facts->hook_name);
-    if (!facts->hook_name_out[0] && from->options.arch == SAE_TRANSCODER)
+    if (!facts->hook_name_out[0] && from->options.width_in > 0)
         names_of(json_object_get(from->cfg, "out"), facts->hook_name_out);
 }
 

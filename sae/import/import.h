@@ -17,8 +17,8 @@ enum { IMPORT_TEXT_BYTES = 256 };
 struct import_facts { /* "" where the folder does not say */
     char layout[16];  /* "saelens", "sparsify", "hooks" */
     char model_name[IMPORT_TEXT_BYTES];
-    char hook_name[IMPORT_TEXT_BYTES]; /* in the words of whoever saved it; of a crosscoder all of
-                                        * them, divided by commas */
+    char hook_name[IMPORT_TEXT_BYTES]; /* in the words of whoever saved it; of a crosscoder and a
+                                        * clt all of them, divided by commas; so below */
     char hook_name_out[IMPORT_TEXT_BYTES];
 };
 

@@ -327,8 +327,9 @@ static void layers_become_one_folder_for_circuit_tracer(void **state)
     traces_not(run, "first,x*", "--sae x*: ");
     traces_not(run, "second", "there is none of layer 0");
     traces_not(run, "first,second,wider", "wider is another transcoder of layer 1");
-    traces_not(run, "first,wider",
-               "wider, of layer 1 (hook_resid_mid to hook_mlp_out, 24 features), is not");
+    traces_not(
+        run, "first,wider",
+        "wider, of layer 1 (hook_resid_mid to hook_mlp_out, 24 features, 16 values), is not");
     traces_not(run, "crossed", "are of different layers");
     traces_not(run, "first,largest", "largest (transcoder) cannot be told in circuit-tracer's");
     traces_not(run, "later", "numbers layers from 0 on");

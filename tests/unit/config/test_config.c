@@ -407,6 +407,31 @@ static void test_hooks_of_one(void **state)
     accepts(text, NULL);
     snprintf(text, sizeof text, three, "}\n  - {arch: crosscoder, features: 64, hooks: ffn_out-2");
     refuses(text, NULL, "trainer.saes.1.hooks", "two hooks or more", "there is 1");
+    /* What is made of many long names, or of others, is no name, and says so. */
+    accepts("stream: {name: t, hooks: [ffn/out-0, ffn_out-1]}\n"
+            "trainer: {saes: [{arch: l1, features: 64, hooks: ffn/out-0}]}\n",
+            NULL);
+    names_are("l1-64-ffn-out-0");
+    refuses(
+        "stream: {name: t, hooks: [ffn_norm-10, ffn_out-10, ffn_norm-11, ffn_out-11, ffn_norm-12, "
+        "ffn_out-12]}\n"
+        "trainer: {saes: [{arch: clt, features: 12, hooks: 'ffn_norm-10, ffn_out-10, ffn_norm-11, "
+        "ffn_out-11, ffn_norm-12, ffn_out-12'}]}\n",
+        NULL, "is not a name", "HINT: it was made; give one");
+    refuses(
+        "stream: {name: t, hooks: [ffn_norm-10, ffn_out-10, ffn_norm-11, ffn_out-11, ffn_norm-12, "
+        "ffn_out-12, ffn_norm-13, ffn_out-13, ffn_norm-14, ffn_out-14]}\n"
+        "trainer: {saes: [{name: x, arch: clt, features: 12, hooks: ['ffn_norm-10, ffn_out-10, "
+        "ffn_norm-11, ffn_out-11, ffn_norm-12, ffn_out-12, ffn_norm-13, ffn_out-13, ffn_norm-14, "
+        "ffn_out-14', 'ffn_norm-10, ffn_out-10']}]}\n",
+        NULL, "is not a name");
+    refuses("stream: {name: t, hooks: [a, b]}\n"
+            "trainer: {saes: [{arch: clt, features: 12, target_l0: 4, lambda: 5}]}\n",
+            NULL, "lambda", "beside target_l0");
+    accepts(
+        "stream: {name: t, hooks: [a, b]}\n"
+        "trainer: {saes: [{arch: clt, features: 12, k: 2, activation: [jumprelu, batchtopk]}]}\n",
+        NULL);
     snprintf(text, sizeof text, three, "}\n  - {arch: clt, features: 64");
     refuses(text, NULL, "trainer.saes.1.arch", "pairs of stream.hooks", "there are 3");
 }

@@ -76,9 +76,9 @@ static void holds(const struct safetensors *file, const char *name, uint64_t a, 
 {
     const struct safetensors_tensor *t = safetensors_find(file, name);
     const uint64_t shape[] = {a, b, c};
+    if (!t) fail_msg("there is no %s", name);
     uint64_t count = safetensors_values(t);
     float *read = malloc(count * sizeof *read);
-    if (!t) fail_msg("there is no %s", name);
     assert_int_equal(t->dims, b == 0 ? 1 : c == 0 ? 2 : 3);
     for (uint32_t i = 0; i < t->dims; i++) assert_int_equal(t->shape[i], shape[i]);
     assert_int_equal(safetensors_to_f32(t, 0, count, read), ERR_OK);

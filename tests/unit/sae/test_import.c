@@ -136,11 +136,14 @@ static void what_we_export_is_read(void **state)
             assert_string_equal(facts.layout, layout->name);
             assert_string_equal(facts.model_name, "smol");
             if (l == 2) {
-                char all[64] = "";
-                for (uint32_t h = 0; h < o->hooks; h++)
-                    snprintf(all + strlen(all), 8, "%s%s", h ? "," : "", names[h]);
-                assert_string_equal(facts.hook_name, crosses ? all : "resid_post.15");
-                assert_string_equal(facts.hook_name_out, crosses ? "" : "mlp_out.15");
+                char in[64] = "", out[64] = "";
+                for (uint32_t h = 0; h < o->hooks; h++) {
+                    snprintf(in + strlen(in), 8, "%s%s", h ? "," : "", names[h]);
+                    if (o->arch == SAE_CLT)
+                        snprintf(out + strlen(out), 8, "%s%s", h ? "," : "", names[o->hooks + h]);
+                }
+                assert_string_equal(facts.hook_name, crosses ? in : "resid_post.15");
+                assert_string_equal(facts.hook_name_out, crosses ? out : "mlp_out.15");
             }
             check_same(sae, &model);
             check_pairs(sae, &model);

@@ -1,5 +1,7 @@
 #include "sae/options.h"
 
+#include "base/err.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,12 +84,53 @@ static void keys_mean_something_to_those_that_use_them(void **state)
     assert_int_equal(sae_arch_uses(SAE_COUNT, SAE_COUNT, "arch"), 1);
 }
 
+static void weights_are_counted_as_they_are_used(void **state)
+{
+    (void)state;
+    struct sae_options o;
+    sae_options_default(SAE_CLT, &o);
+    o.width_in = 6;
+    o.width = 6 + 10;
+    o.hooks = 2;
+    o.features = 8; /* 4 of each layer; they see 3 values, and write 10 or 5 */
+    assert_int_equal(sae_weights(&o), 8 * 3 + 4 * 10 + 4 * 5);
+    o.features = 2;
+    assert_int_equal(sae_weights(&o), 2 * 3 + 10 + 5);
+    sae_options_default(SAE_TRANSCODER, &o);
+    o.width_in = 4;
+    o.width = 7;
+    o.skip = 1;
+    o.features = 5;
+    assert_int_equal(sae_weights(&o), 5 * 4 + 5 * 3 + 3 * 4);
+}
+
+static void only_a_transcoder_skips(void **state)
+{
+    (void)state;
+    struct sae_options o;
+    sae_options_default(SAE_TOPK, &o);
+    o.width = 4;
+    o.features = 8;
+    o.k = 2;
+    o.skip = 1;
+    assert_int_equal(sae_options_check(&o), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "a topk has none"));
+    sae_options_default(SAE_TRANSCODER, &o);
+    o.features = 8;
+    o.skip = 2;
+    assert_int_equal(sae_options_check(&o), ERR_USAGE);
+    o.skip = 1;
+    assert_int_equal(sae_options_check(&o), ERR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_lead_there_and_back),
         cmocka_unit_test(defaults_are_those_named),
         cmocka_unit_test(keys_mean_something_to_those_that_use_them),
+        cmocka_unit_test(weights_are_counted_as_they_are_used),
+        cmocka_unit_test(only_a_transcoder_skips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,6 +177,41 @@ static void a_checkpoint_keeps_it_bit_for_bit(void **state)
     assert_int_equal(dir_remove(folder), ERR_OK);
 }
 
+/* Some hooks of other widths, in another order: as the whole does it to these. */
+static void some_hooks_are_whitened_as_in_the_whole(void **state)
+{
+    enum { HOOKS_OF = 3, SEEN = 9 };
+    static const uint32_t of[HOOKS_OF] = {3, 9, 6}, hooks[] = {2, 0}, at[] = {12, 0}, n[] = {6, 3};
+    static float some[ROWS * SEEN];
+    struct pool *pool = threads(2);
+    struct whiten *selected;
+    (void)state;
+    make_rows(-1);
+    struct whiten *w = measured(of, HOOKS_OF, pool);
+    memcpy(white, scaled, sizeof white);
+    assert_int_equal(whiten_select(w, hooks, 2, &selected), ERR_OK);
+    for (int undone = 0; undone < 2; undone++) {
+        for (int r = 0; r < ROWS; r++)
+            for (int h = 0, to = 0; h < 2; to += (int)n[h++])
+                memcpy(some + r * SEEN + to, white + r * D + at[h], n[h] * sizeof *some);
+        if (undone)
+            whiten_undo(selected, some, ROWS, 0);
+        else
+            whiten_apply(selected, some, ROWS);
+        if (undone)
+            whiten_undo(w, white, ROWS, 0);
+        else
+            whiten_apply(w, white, ROWS);
+        for (int r = 0; r < ROWS; r++)
+            for (int h = 0, to = 0; h < 2; to += (int)n[h++])
+                assert_memory_equal(some + r * SEEN + to, white + r * D + at[h],
+                                    n[h] * sizeof *some);
+    }
+    whiten_free(selected);
+    whiten_free(w);
+    pool_free(pool);
+}
+
 /* By the folded parameters, in double, from a raw row; `keep`: which features the SAE kept. */
 static void folded_row(const struct folded *f, const float *raw, const float *keep, double *out)
 {
@@ -279,6 +314,7 @@ int main(void)
         cmocka_unit_test(what_does_not_change_is_floored),
         cmocka_unit_test(what_cannot_be_measured_is_refused),
         cmocka_unit_test(a_checkpoint_keeps_it_bit_for_bit),
+        cmocka_unit_test(some_hooks_are_whitened_as_in_the_whole),
         cmocka_unit_test(exports_and_metrics_are_of_the_rows_own_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

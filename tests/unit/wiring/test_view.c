@@ -143,10 +143,23 @@ static void an_sae_fits_the_hooks_that_it_was_made_for(void **state)
     assert_true(view_fits(&two, &o));
     o.width_in = 3;
     assert_false(view_fits(&two, &o));
-    o = (struct sae_options){.arch = SAE_CROSSCODER, .width = 10, .hooks = 4};
-    assert_true(view_fits(&all, &o));
-    o.hooks = 5;
-    assert_false(view_fits(&all, &o));
+    struct view even = {.hooks = 2, .width = 6, .values = {3, 3}};
+    o = (struct sae_options){.arch = SAE_CROSSCODER, .width = 6, .hooks = 2};
+    assert_true(view_fits(&even, &o));
+    o.hooks = 3;
+    assert_false(view_fits(&even, &o));
+    even.values[0] = 2; /* the same sum, but no hooks of one width */
+    even.values[1] = 4;
+    o.hooks = 2;
+    assert_false(view_fits(&even, &o));
+    o = (struct sae_options){.arch = SAE_CLT, .width = 16, .width_in = 8, .hooks = 2};
+    struct view sides = {.hooks = 4, .width = 16, .values = {4, 4, 4, 4}};
+    assert_true(view_fits(&sides, &o));
+    sides.values[0] = 2;
+    sides.values[1] = 6;
+    assert_false(view_fits(&sides, &o));
+    sides = (struct view){.hooks = 4, .width = 16, .values = {4, 4, 2, 6}};
+    assert_false(view_fits(&sides, &o));
 }
 
 int main(void)
