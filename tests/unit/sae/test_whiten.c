@@ -181,7 +181,7 @@ static void a_checkpoint_keeps_it_bit_for_bit(void **state)
 static void some_hooks_are_whitened_as_in_the_whole(void **state)
 {
     enum { HOOKS_OF = 3, SEEN = 9 };
-    static const uint32_t of[HOOKS_OF] = {3, 9, 6}, hooks[] = {2, 0}, at[] = {12, 0}, n[] = {6, 3};
+    static const uint32_t of[HOOKS_OF] = {2, 9, 7}, hooks[] = {2, 0}, at[] = {11, 0}, n[] = {7, 2};
     static float some[ROWS * SEEN];
     struct pool *pool = threads(2);
     struct whiten *selected;
