@@ -63,7 +63,8 @@ struct process {
     struct http_handler handlers[HANDLERS_MAX];
     struct http *http;
     struct link *report;
-    struct log_limit report_limit;
+    struct log_limit report_limit, announce_limit;
+    int is_announced; /* the page's address is in RUN/http */
     int draining, finished, code;
     int has_parent;
 };
@@ -260,14 +261,26 @@ static int send_report(struct process *p)
     return result;
 }
 
+/* Where its page is, now that it has its role. A full disk is waited for. */
+static void announce(struct process *p)
+{
+    int result = http_announce(p->http);
+    p->is_announced = result == ERR_OK;
+    if (result == ERR_NOSPC && log_allowed(&p->announce_limit))
+        log_warn("the address of the page is not written, as the disk is full: %s", err_text());
+    else if (result != ERR_OK && result != ERR_NOSPC)
+        process_finish(p, result);
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct process *p = tick->data;
     if (p->finished) return;
     measure(p);
     if (p->spec->stats) p->spec->stats(p);
-    if (!p->report || send_report(p) == ERR_OK) return;
-    if (log_allowed(&p->report_limit)) log_debug("no report: %s", err_text());
+    if (p->report && send_report(p) != ERR_OK && log_allowed(&p->report_limit))
+        log_debug("no report: %s", err_text());
+    if (p->http && !p->is_announced) announce(p);
 }
 
 /* ---- ending ---- */
@@ -482,7 +495,6 @@ static void run(struct process *p)
         log_event(LOG_INFO, "starting", LOG_S("version", SLUICE_VERSION),
                   LOG_S("run", p->config->run_dir));
         result = p->spec->start(p);
-        if (result == ERR_OK && p->http) result = http_announce(p->http);
     }
     if (result != ERR_OK) process_finish(p, result);
     if (!p->finished) {
