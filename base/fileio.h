@@ -32,10 +32,11 @@ int dir_sync_of(const char *path);
 /* Remove a folder and all in it. Missing is fine. ERR_IO. */
 int dir_remove(const char *path);
 
-/* Take an exclusive advisory lock on `path` (created 0600, its text set to this process's pid, unless
- * the disk is full; an inheritable descriptor left in `*fd`; closing it by every holder releases the
- * lock). Does not wait: ERR_EXISTS when another process holds it (err_text() names its pid). ERR_USAGE: the file is
- * there and holds something else than such a pid; it is left as it is. Follows no link. ERR_IO. */
+/* Take an exclusive advisory lock on `path` (created 0600, its text set to this process's pid,
+ * unless the disk is full; an inheritable descriptor left in `*fd`; closing it by every holder
+ * releases the lock). Does not wait: ERR_EXISTS when another process holds it (err_text() names its
+ * pid). ERR_USAGE: the file is there and holds something else than such a pid; it is left as it is.
+ * Follows no link. ERR_IO. */
 int file_lock(const char *path, int *fd);
 
 #endif

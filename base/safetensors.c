@@ -252,9 +252,7 @@ static int open_regular(const char *path, int *fd, uint64_t *size)
 
 static int about(int code, const char *path)
 {
-    char why[512];
-    snprintf(why, sizeof why, "%s", err_text());
-    return err_set(code, "%s: %s", path, why);
+    return err_set(code, "%s: %s", path, err_text());
 }
 
 static int read_header(int fd, uint64_t size, struct safetensors **out)

@@ -200,11 +200,7 @@ int consumer_read(const char *buffer_dir, const char *name, struct consumer_stat
     if (result != ERR_OK) return result;
     result = consumer_state_decode(data, bytes, state);
     free(data);
-    if (result != ERR_OK) {
-        char why[512];
-        snprintf(why, sizeof why, "%s", err_text());
-        return err_set(result, "%s: %s", path, why);
-    }
+    if (result != ERR_OK) return err_set(result, "%s: %s", path, err_text());
     if (strcmp(state->name, name) != 0) {
         consumer_state_free(state);
         return err_set(ERR_FORMAT, "%s is the state of another consumer", path);

@@ -39,9 +39,8 @@ int layer_set_add(struct layer_set *s, const char *name, const struct sae_option
     if (!is_like_the_first(s, o, &layer))
         return err_set(ERR_USAGE,
                        "%s, of layer %u (%s to %s, %u features, %u values%s), is not like that of "
-                       "layer %u (%s "
-                       "to %s, %u features, %u values%s), as circuit-tracer wants it; HINT: --sae "
-                       "NAME,NAME,...",
+                       "layer %u (%s to %s, %u features, %u values%s), as circuit-tracer wants it; "
+                       "HINT: --sae NAME,NAME,...",
                        name, layer.layer, layer.in, layer.out, o->features, o->width,
                        o->skip ? ", a skip" : "", s->first.layer, s->first.in, s->first.out,
                        s->features, s->width, s->skip ? ", a skip" : "");

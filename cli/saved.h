@@ -28,10 +28,10 @@ struct saved { /* all owned */
 /* options->file: a checkpoint, a folder of them (the newest intact one, with a warning on stderr
  * where newer ones are damaged), the folder of a run, of which --consumer names a consumer where
  * there are several, or a configuration, of whose run the consumer that --consumer names, or the
- * first. A checkpoint that goes away while it is opened, as the trainer keeps only a
- * few, is looked for again. ERR_USAGE: there is none, several, or options->sets are given with
- * something that is no configuration; ERR_FORMAT, ERR_VERSION, ERR_CORRUPT, ERR_IO, ERR_NOMEM. Frees nothing
- * on failure that saved_close() would have to. */
+ * first. A checkpoint that goes away while it is opened, as the trainer keeps only a few, is looked
+ * for again. ERR_USAGE: there is none, several, or options->sets are given with something that is
+ * no configuration; ERR_FORMAT, ERR_VERSION, ERR_CORRUPT, ERR_IO, ERR_NOMEM. Nothing is left open
+ * on failure. */
 int saved_open(const struct options *options, struct saved *saved);
 void saved_close(struct saved *saved);
 

@@ -63,9 +63,7 @@ static int fail_sae(const struct config *config, uint32_t index, const char *key
 
 static int fail_again(const struct config *c, const char *section, const char *key)
 {
-    char why[640];
-    snprintf(why, sizeof why, "%s", err_text());
-    return fail(c, section, key, "%s", why);
+    return fail(c, section, key, "%s", err_text());
 }
 
 static const char *text_at(const struct config *c, const struct config_option *option)

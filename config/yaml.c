@@ -38,10 +38,7 @@ static int fail(const struct reader *r, const yaml_node_t *node, const char *pat
 /* A failure below (err_text) gets its place in front. */
 static int place(const struct reader *r, const yaml_node_t *node, const char *path, int code)
 {
-    if (code != ERR_USAGE) return code;
-    char why[1024];
-    snprintf(why, sizeof why, "%s", err_text());
-    return fail(r, node, path, why);
+    return code == ERR_USAGE ? fail(r, node, path, err_text()) : code;
 }
 
 /* A scalar's text; NULL where it is none, or holds a NUL, or says nothing (YAML's null). */

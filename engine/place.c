@@ -14,10 +14,7 @@
 
 int place_about(int code, const char *path)
 {
-    char text[1024];
-    snprintf(text, sizeof text, "%s", err_text());
-    if (strstr(text, path)) return code;
-    return err_set(code, "%s: %s", path, text);
+    return strstr(err_text(), path) ? code : err_set(code, "%s: %s", path, err_text());
 }
 
 const char *place_name(const struct place *p)

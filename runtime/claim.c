@@ -45,7 +45,7 @@ static int is_alive(const char *path)
 
 int claim_socket(const char *path, int *lock)
 {
-    char file[CLAIM_PATH_BYTES], why[1024];
+    char file[CLAIM_PATH_BYTES];
     struct sockaddr_un address;
     if (strlen(path) >= sizeof address.sun_path)
         return err_set(ERR_USAGE,
@@ -56,13 +56,11 @@ int claim_socket(const char *path, int *lock)
     if (result != ERR_OK) return result;
     snprintf(file, sizeof file, "%s.lock", path);
     result = file_lock(file, lock);
-    if (result == ERR_EXISTS) {
-        snprintf(why, sizeof why, "%s", err_text());
+    if (result == ERR_EXISTS)
         return err_set(ERR_EXISTS,
                        "the socket %s is in use: %s; HINT: stop that run first, or give "
                        "this one another stream.name or stream.run_dir",
-                       path, why);
-    }
+                       path, err_text());
     if (result != ERR_OK) return result;
     fcntl(*lock, F_SETFD, FD_CLOEXEC); /* nobody else serves this socket */
     struct stat st;                    /* ZeroMQ removes what is there */

@@ -289,7 +289,7 @@ int http_announce(struct http *http)
 {
     const char *path = http->address_file, *slash = strrchr(path, '/');
     char line[ADDRESS_BYTES + 1], folder[PATH_BYTES];
-    if (!slash) return ERR_OK;
+    if (!slash || http->is_announced) return ERR_OK;
     snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
     int result = dir_make(folder, 0700);
     if (result != ERR_OK) return result;

@@ -40,13 +40,14 @@ struct http_options {
 /* Listen. ERR_USAGE (an address that is not loopback or malformed), ERR_EXISTS (port in use),
  * ERR_LIMIT (the address file's path is too long), ERR_IO. */
 int http_open(struct uv_loop_s *loop, const struct http_options *options, struct http **http);
-/* Write the address file. Not before a process has its role: the file may be that of another life,
- * which is at work. ERR_IO, ERR_NOSPC. */
+/* Write the address file, once; nothing is done where it is written, or has no place. Not before a
+ * process has its role: the file may be that of another life, which is at work. ERR_IO,
+ * ERR_NOSPC. */
 int http_announce(struct http *http);
 /* "127.0.0.1:PORT" as bound. */
 const char *http_address(const struct http *http);
-/* Stop listening; removes the address file that it wrote. Loop thread; the loop must run once more afterwards to
- * release its handles (process.c sees to it). */
+/* Stop listening; removes the address file that it wrote. Loop thread; the loop must run once more
+ * afterwards to release its handles (process.c sees to it). */
 void http_close(struct http *http);
 
 #endif

@@ -64,7 +64,6 @@ struct process {
     struct http *http;
     struct link *report;
     struct log_limit report_limit, announce_limit;
-    int is_announced; /* the page's address is in RUN/http */
     int draining, finished, code;
     int has_parent;
 };
@@ -265,7 +264,6 @@ static int send_report(struct process *p)
 static void announce(struct process *p)
 {
     int result = http_announce(p->http);
-    p->is_announced = result == ERR_OK;
     if (result == ERR_NOSPC && log_allowed(&p->announce_limit))
         log_warn("the address of the page is not written, as the disk is full: %s", err_text());
     else if (result != ERR_OK && result != ERR_NOSPC)
@@ -280,7 +278,7 @@ static void on_tick(uv_timer_t *tick)
     if (p->spec->stats) p->spec->stats(p);
     if (p->report && send_report(p) != ERR_OK && log_allowed(&p->report_limit))
         log_debug("no report: %s", err_text());
-    if (p->http && !p->is_announced) announce(p);
+    if (p->http) announce(p);
 }
 
 /* ---- ending ---- */

@@ -309,10 +309,8 @@ int checkpoint_open(const char *path, struct checkpoint **out)
     struct checkpoint *c;
     int result = checkpoint_parse(map, (size_t)st.st_size, &c);
     if (result != ERR_OK) {
-        char why[512];
-        snprintf(why, sizeof why, "%s", err_text());
         munmap(map, (size_t)st.st_size);
-        return err_set(result, "%s: %s", path, why);
+        return err_set(result, "%s: %s", path, err_text());
     }
     snprintf(c->path, sizeof c->path, "%s", path);
     c->map = map;

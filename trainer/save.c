@@ -144,20 +144,20 @@ static int take_old_settings(const struct checkpoint *c, struct save *save)
     return result;
 }
 
-enum { WHY_BYTES = 256, PLACE_BYTES = 600 }; /* with a hint they have room in an error's text */
+/* With a hint they have room in an error's text. */
+enum { WHY_BYTES = 255, PLACE_BYTES = 600, DIFFERENCE_BYTES = 511 };
 
 /* A section that is not there is no missing checkpoint: training would begin anew, in silence. Of a
  * path that is very long the end is told, which names the file. */
 static int about(int code, const struct checkpoint *c)
 {
     const char *path = checkpoint_path(c);
-    char why[WHY_BYTES];
     size_t length = strlen(path);
-    snprintf(why, sizeof why, "%s", err_text());
     return err_set(code == ERR_NOTFOUND ? ERR_FORMAT : code,
-                   "%s%s: %s; HINT: put another checkpoint there, or start over with --fresh",
+                   "%s%s: %.*s; HINT: put another checkpoint there, or start over with --fresh",
                    length > PLACE_BYTES ? "..." : "",
-                   length > PLACE_BYTES ? path + length - PLACE_BYTES : path, why);
+                   length > PLACE_BYTES ? path + length - PLACE_BYTES : path, WHY_BYTES,
+                   err_text());
 }
 
 static int take_all(const struct checkpoint *c, struct save *save)
@@ -195,11 +195,9 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
 
 static int sae_differs(const struct config *config, uint32_t i)
 {
-    char text[512];
-    snprintf(text, sizeof text, "%s", err_text());
     return err_set(ERR_MISMATCH,
-                   "trainer.saes.%u: %s; HINT: set it back, or start over with --fresh",
-                   config_item_of(config, i), text);
+                   "trainer.saes.%u: %.*s; HINT: set it back, or start over with --fresh",
+                   config_item_of(config, i), DIFFERENCE_BYTES, err_text());
 }
 
 int save_load_saes(const struct config *config, const struct checkpoint *checkpoint,

@@ -11,20 +11,23 @@ int seen_open(struct training *t)
     return t->seen ? ERR_OK : err_set(ERR_NOMEM, "no memory for a batch of some hooks");
 }
 
-const float *seen_batch(struct training *t, uint32_t i)
+/* (rows, the plan's width) as SAE i sees them. */
+static const float *as_seen(struct training *t, uint32_t i, const float *values, uint64_t rows)
 {
     const struct view *v = &t->plan.view[i];
-    if (v->is_whole) return t->values;
-    view_gather(v, t->values, t->plan.width, t->batch.rows, t->seen);
+    if (v->is_whole) return values;
+    view_gather(v, values, t->plan.width, rows, t->seen);
     return t->seen;
+}
+
+const float *seen_batch(struct training *t, uint32_t i)
+{
+    return as_seen(t, i, t->values, t->batch.rows);
 }
 
 const float *seen_mean(struct training *t, uint32_t i)
 {
-    const struct view *v = &t->plan.view[i];
-    if (v->is_whole) return t->plan.mean;
-    view_gather(v, t->plan.mean, t->plan.width, 1, t->seen);
-    return t->seen;
+    return as_seen(t, i, t->plan.mean, 1);
 }
 
 int seen_begin(const struct training *t, uint32_t i, int with_rows, struct seen *seen)

@@ -129,15 +129,13 @@ static int write_encoder(const struct folded *w, uint32_t layer, const char *dir
 static int write_decoder(const struct folded *w, uint32_t layer, const char *dir)
 {
     char name[NAME_BYTES];
-    uint64_t f = w->layer_features, d = w->width_in, layers = w->width / d, writes = layers - layer;
-    float *own = malloc(f * writes * d * sizeof *own);
+    uint32_t f = w->layer_features, d = w->width_in, writes = w->width / d - layer;
+    float *own =
+        fold_columns(w->w_dec + (size_t)layer * f * w->width, f, w->width, layer * d, writes * d);
     if (!own) return err_set(ERR_NOMEM, "no memory to export");
-    for (uint64_t i = 0; i < f; i++)
-        memcpy(own + i * writes * d, w->w_dec + (layer * f + i) * w->width + layer * d,
-               writes * d * sizeof *own);
     snprintf(name, sizeof name, "W_dec_%u", layer);
-    struct safetensors_tensor tensor = {name, SAFETENSORS_F32,   3, {f, writes, d},
-                                        own,  f * writes * d * 4};
+    struct safetensors_tensor tensor = {
+        name, SAFETENSORS_F32, 3, {f, writes, d}, own, (uint64_t)f * writes * d * 4};
     int result = write_tensors(&tensor, 1, dir, name);
     free(own);
     return result;

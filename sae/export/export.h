@@ -1,18 +1,17 @@
 /*
- * What leaves: SAEs in the layouts of SAELens and sparsify, and what neither has in one of our own,
- * for raw activations. The input scale is
- * folded in, so nobody who loads one has to know of it: with x the raw input and s the scale,
+ * What leaves: SAEs in the layouts of SAELens, sparsify and circuit-tracer, and what none of them
+ * has in one of our own, for raw activations. The input scale is folded in, so nobody who loads one
+ * has to know of it: with x the raw input and s the scale,
  *
  *   W_enc' = c W_enc s,  b_enc' = c b_enc,  W_dec' = W_dec / (c s),  b_dec' = b_dec / s,
  *   threshold' = c threshold,  b_mag' = c b_mag,  r_mag' = r_mag,  W_skip' = W_skip s_in / s_out
  *
- * (a transcoder's encoder has the scale s_in of what goes in, its decoder s_out of what comes out; a
- * clt's each layer's own),
- * where c makes the decoder's directions unit vectors: for each feature its own for l1, jumprelu
- * and gated (a ReLU commutes with it), so that a feature's value is f_i ||W_dec,i||; one for all
- * for topk, batchtopk and matryoshka, whose order it must not change (their directions have one norm already,
- * unless the hooks of a stream have scales of their own, or it is a transcoder: then the mean norm
- * becomes 1).
+ * (a transcoder's encoder has the scale s_in of what goes in, its decoder s_out of what comes out;
+ * a clt's each layer's own), where c makes the decoder's directions unit vectors: for each feature
+ * its own for l1, jumprelu and gated (a ReLU commutes with it), so that a feature's value is
+ * f_i ||W_dec,i||; one for all for topk, batchtopk and matryoshka, whose order it must not change
+ * (their directions have one norm already, unless the hooks of a stream have scales of their own,
+ * or it is a transcoder: then the mean norm becomes 1).
  */
 #ifndef SLUICE_SAE_EXPORT_EXPORT_H
 #define SLUICE_SAE_EXPORT_EXPORT_H
@@ -28,9 +27,8 @@ struct export_options {
     const char *hook_name;       /* resid_post.15 and its like are written in the loader's own words
                              * (sae/export/hook_names.h); of a transcoder what goes in */
     const char *hook_name_out;   /* transcoder */
-    const char *const
-        *hook_names; /* crosscoder: (hooks); clt: of all that go in, then all that come
-                                    * out */
+    /* Of a crosscoder: (hooks). Of a clt: of all that go in, then all that come out. */
+    const char *const *hook_names;
     uint32_t context_tokens;
     int prepends_bos;
     json_t *metadata; /* an object: goes into the metadata as it is, but for keys that are there

@@ -158,3 +158,11 @@ float *fold_transposed(const float *matrix, uint32_t rows, uint32_t columns)
                     out[(size_t)j * rows + i] = matrix[(size_t)i * columns + j];
     return out;
 }
+
+float *fold_columns(const float *matrix, uint32_t rows, uint32_t columns, uint32_t at, uint32_t n)
+{
+    float *out = malloc((size_t)rows * n * sizeof *out);
+    for (uint32_t r = 0; out && r < rows; r++)
+        memcpy(out + (size_t)r * n, matrix + (size_t)r * columns + at, n * sizeof *out);
+    return out;
+}

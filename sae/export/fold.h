@@ -22,6 +22,8 @@ struct folded {
 
 /* (rows, columns) transposed; NULL: no memory. The caller frees it. */
 float *fold_transposed(const float *matrix, uint32_t rows, uint32_t columns);
+/* Columns [at, at + n) of a (rows, columns) matrix; as fold_transposed(). */
+float *fold_columns(const float *matrix, uint32_t rows, uint32_t columns, uint32_t at, uint32_t n);
 
 /* ERR_STATE: no weights; ERR_NOMEM. fold_free() frees. */
 int fold_weights(struct sae_view sae, const struct export_options *options, struct folded *folded);

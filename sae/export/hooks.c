@@ -59,17 +59,6 @@ static json_t *configuration(const struct sae_options *o, const struct folded *w
                      "prepend_bos", options->prepends_bos, "metadata", metadata);
 }
 
-/* Columns [at, at + n) of a (rows, columns) matrix; NULL: no memory. */
-static float *columns_of(const float *matrix, uint32_t rows, uint32_t columns, uint32_t at,
-                         uint32_t n)
-{
-    float *out = malloc((size_t)rows * n * sizeof *out);
-    for (uint32_t r = 0; out && r < rows; r++)
-        for (uint32_t i = 0; i < n; i++)
-            out[(size_t)r * n + i] = matrix[(size_t)r * columns + at + i];
-    return out;
-}
-
 struct parts { /* of each hook, and their names */
     float *w_enc, *w_dec[MAX_HOOKS];
     char name[3 * MAX_HOOKS][NAME_BYTES];
@@ -110,7 +99,7 @@ static int write_parts(const struct folded *w, uint32_t hooks, const char *path)
     uint32_t part = w->width / hooks;
     int result = p.w_enc ? ERR_OK : ERR_NOMEM;
     for (uint32_t h = 0; h < hooks; h++) {
-        p.w_dec[h] = columns_of(w->w_dec, w->features, w->width, h * part, part);
+        p.w_dec[h] = fold_columns(w->w_dec, w->features, w->width, h * part, part);
         if (!p.w_dec[h]) result = ERR_NOMEM;
     }
     result = result != ERR_OK ? err_set(result, "no memory to export")
@@ -151,7 +140,7 @@ static int write_layers(const struct folded *w, uint32_t layers, const char *pat
     for (uint32_t l = 0; l < layers; l++) {
         w_enc[l] = fold_transposed(w->w_enc + (size_t)l * f * w->width_in, f, w->width_in);
         w_dec[l] =
-            columns_of(w->w_dec + (size_t)l * f * w->width, f, w->width, l * d, (layers - l) * d);
+            fold_columns(w->w_dec + (size_t)l * f * w->width, f, w->width, l * d, (layers - l) * d);
         if (!w_enc[l] || !w_dec[l]) result = err_set(ERR_NOMEM, "no memory to export");
         layer_tensors(w, l, w_enc[l], w_dec[l], name + (size_t)LAYER_TENSORS * l,
                       tensors + (size_t)LAYER_TENSORS * l);

@@ -118,6 +118,17 @@ char *run_text(const struct run *run, const char *below_state, size_t *bytes)
     return text;
 }
 
+void run_same_files(const struct run *run, const char *a, const char *b)
+{
+    size_t a_bytes, b_bytes;
+    char *one = run_text(run, a, &a_bytes), *other = run_text(run, b, &b_bytes);
+    if (!one || !other) fail_msg("%s or %s is missing", a, b);
+    assert_int_equal(a_bytes, b_bytes);
+    assert_memory_equal(one, other, a_bytes);
+    free(one);
+    free(other);
+}
+
 /* ---- processes ---- */
 
 void run_program(const char *program, char *out)

@@ -74,6 +74,10 @@ int run_counts_are(const struct run *run, const char *consumer, uint64_t rows, u
 /* Whole file as text, NUL-terminated, malloc'ed; NULL where there is none. */
 char *run_text(const struct run *run, const char *below_state, size_t *bytes);
 
+/* Two files, named as for run_text(), are there and hold the same bytes; where not, the test
+ * fails. */
+void run_same_files(const struct run *run, const char *a, const char *b);
+
 /* A text file of this name in the test's own folder (run->dir). */
 void run_write(const struct run *run, const char *name, const char *text);
 

@@ -44,15 +44,9 @@ static int export(struct run *run, const char *file, const char *dir, const char
 static void same_files(const struct run *run, const char *exported, const char *own)
 {
     char a_name[256], b_name[256];
-    size_t a_bytes, b_bytes;
     snprintf(a_name, sizeof a_name, "../%s", exported);
     snprintf(b_name, sizeof b_name, "main/export/%s", own);
-    char *a = run_text(run, a_name, &a_bytes), *b = run_text(run, b_name, &b_bytes);
-    if (!a || !b) fail_msg("%s or %s is missing", a_name, b_name);
-    assert_int_equal(a_bytes, b_bytes);
-    assert_memory_equal(a, b, a_bytes);
-    free(a);
-    free(b);
+    run_same_files(run, a_name, b_name);
 }
 
 /* Nothing is left beside what was asked for. */

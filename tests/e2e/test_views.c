@@ -181,7 +181,6 @@ static void exports_are_the_trainers(void **state)
 {
     struct run *run = *state;
     char dir[HARNESS_PATH_BYTES + 16];
-    size_t own_bytes, bytes;
     configure(run, "whiten: true, stop_rows: 2000,",
               "{ name: one, arch: topk, features: 16, k: 2, hooks: \"d, a\" },\n"
               "{ name: two, arch: topk, features: 16, k: 2, hooks: b }");
@@ -195,11 +194,7 @@ static void exports_are_the_trainers(void **state)
         snprintf(from, sizeof from, "main/export/%s/saelens/sae_weights.safetensors",
                  i ? "two" : "one");
         snprintf(to, sizeof to, "../out/%s/sae_weights.safetensors", i ? "two" : "one");
-        char *own = run_text(run, from, &own_bytes), *again = run_text(run, to, &bytes);
-        assert_true(own && again && own_bytes == bytes);
-        assert_memory_equal(own, again, bytes);
-        free(own);
-        free(again);
+        run_same_files(run, from, to);
     }
     char *cfg = run_text(run, "../out/two/cfg.json", NULL);
     assert_non_null(strstr(cfg, "\"hook_name\": \"b\""));
@@ -281,17 +276,6 @@ static void traces_not(struct run *run, const char *names, const char *words)
     harness_has(run->err, words);
 }
 
-static void same(const struct run *run, const char *a, const char *b)
-{
-    size_t a_bytes, b_bytes;
-    char *one = run_text(run, a, &a_bytes), *other = run_text(run, b, &b_bytes);
-    if (!one || !other) fail_msg("%s or %s is missing", a, b);
-    assert_int_equal(a_bytes, b_bytes);
-    assert_memory_equal(one, other, a_bytes);
-    free(one);
-    free(other);
-}
-
 static void layers_become_one_folder_for_circuit_tracer(void **state)
 {
     struct run *run = *state;
@@ -313,17 +297,19 @@ static void layers_become_one_folder_for_circuit_tracer(void **state)
         safetensors_close(file);
     }
     traces(run, "clt", "clt");
-    same(run, "../clt/W_enc_1.safetensors", "main/export/clt/circuit-tracer/W_enc_1.safetensors");
-    same(run, "../clt/W_dec_0.safetensors", "main/export/clt/circuit-tracer/W_dec_0.safetensors");
-    same(run, "../clt/config.yaml", "main/export/clt/circuit-tracer/config.yaml");
+    run_same_files(run, "../clt/W_enc_1.safetensors",
+                   "main/export/clt/circuit-tracer/W_enc_1.safetensors");
+    run_same_files(run, "../clt/W_dec_0.safetensors",
+                   "main/export/clt/circuit-tracer/W_dec_0.safetensors");
+    run_same_files(run, "../clt/config.yaml", "main/export/clt/circuit-tracer/config.yaml");
     traces(run, "all", "clt,first,second");
-    same(run, "../all/clt/W_dec_0.safetensors", "../clt/W_dec_0.safetensors");
-    same(run, "../all/layer_1.safetensors", "../set/layer_1.safetensors");
+    run_same_files(run, "../all/clt/W_dec_0.safetensors", "../clt/W_dec_0.safetensors");
+    run_same_files(run, "../all/layer_1.safetensors", "../set/layer_1.safetensors");
     has(run, "later/hooks/cfg.json", "\"architecture\": \"clt\"");
     assert_null(run_text(run, "main/export/later/circuit-tracer/config.yaml", NULL));
     traces(run, "pattern", "[fs]*d,fir?t"); /* second, and first */
-    same(run, "../pattern/layer_0.safetensors", "../set/layer_0.safetensors");
-    same(run, "../pattern/layer_1.safetensors", "../set/layer_1.safetensors");
+    run_same_files(run, "../pattern/layer_0.safetensors", "../set/layer_0.safetensors");
+    run_same_files(run, "../pattern/layer_1.safetensors", "../set/layer_1.safetensors");
     traces_not(run, "first,x*", "--sae x*: ");
     traces_not(run, "second", "there is none of layer 0");
     traces_not(run, "first,second,wider", "wider is another transcoder of layer 1");

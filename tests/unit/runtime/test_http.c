@@ -211,6 +211,10 @@ static void test_address_file(void **state)
     free(text);
     assert_int_equal(stat(file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
+    ino_t written = st.st_ino;
+    assert_int_equal(http_announce(http), ERR_OK); /* once is enough: nothing is written anew */
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_ino, written);
     struct http *second; /* which comes to no role, and so announces nothing */
     assert_int_equal(open_at("127.0.0.1:0", &second), ERR_OK);
     http_close(second);

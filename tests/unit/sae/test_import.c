@@ -152,9 +152,8 @@ static void what_we_export_is_read(void **state)
         }
         sae_free(sae);
     }
-    assert_int_equal(read[0],
-                     8); /* l1, topk, batchtopk, matryoshka, jumprelu, gated, transcoders of
-                                   * l1 and batchtopk */
+    /* l1, topk, batchtopk, matryoshka, jumprelu, gated, transcoders of l1 and batchtopk */
+    assert_int_equal(read[0], 8);
     assert_int_equal(read[1], 2); /* topk, a transcoder of it */
     assert_int_equal(read[2], 8); /* transcoders, crosscoders and clts */
 }
@@ -181,14 +180,29 @@ static void put_weights(const char *place, float value, uint64_t rows)
     assert_int_equal(safetensors_write(path, tensors, 4, NULL, 0), ERR_OK);
 }
 
+struct wrong { /* a cfg.json; what opening its folder gives, and says */
+    const char *cfg;
+    int result;
+    const char *says;
+};
+
+static void check_cases(const char *place, const struct wrong *cases, size_t count)
+{
+    struct model model;
+    struct import_facts facts;
+    for (size_t i = 0; i < count; i++) {
+        put(place, "cfg.json", cases[i].cfg);
+        int result = import_open(place, pool, &model, &facts);
+        if (result != cases[i].result || (result && !strstr(err_text(), cases[i].says)))
+            fail_msg("%s gives %d: %s", cases[i].cfg, result, result ? err_text() : "");
+        if (!result) model_close(&model);
+    }
+}
+
 static void what_is_wrong_is_told(void **state)
 {
     (void)state;
-    static const struct {
-        const char *cfg;
-        int result;
-        const char *says;
-    } cases[] = {
+    static const struct wrong cases[] = {
         {"{\"architecture\": \"standard\", \"d_in\": 2, \"d_sae\": 3}", ERR_OK, ""},
         {"{\"architecture\": \"standard\", \"d_in\": 2, \"d_sae\": 4}", ERR_FORMAT, "W_enc"},
         {"{\"architecture\": \"standard\", \"d_in\": 2}", ERR_FORMAT, "d_sae"},
@@ -226,13 +240,7 @@ static void what_is_wrong_is_told(void **state)
     assert_int_equal(dir_make(place, 0700), ERR_OK);
     assert_int_equal(import_open(place, pool, &model, &facts), ERR_NOTFOUND);
     put_weights(place, 0.5f, 3);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        put(place, "cfg.json", cases[i].cfg);
-        int result = import_open(place, pool, &model, &facts);
-        if (result != cases[i].result || (result && !strstr(err_text(), cases[i].says)))
-            fail_msg("%s gives %d: %s", cases[i].cfg, result, result ? err_text() : "");
-        if (!result) model_close(&model);
-    }
+    check_cases(place, cases, sizeof cases / sizeof cases[0]);
     put(place, "cfg.json", cases[0].cfg);
     put_weights(place, NAN, 3);
     assert_int_equal(import_open(place, pool, &model, &facts), ERR_FORMAT);
@@ -271,11 +279,7 @@ static void put_hooks(const char *place)
 static void what_is_wrong_in_our_own_is_told(void **state)
 {
     (void)state;
-    static const struct {
-        const char *cfg;
-        int result;
-        const char *says;
-    } cases[] = {
+    static const struct wrong cases[] = {
         {OURS("transcoder", "relu", ONE, ONE, ", \"d_sae\": 3"), ERR_OK, ""},
         {OURS("crosscoder", "relu", TWO, TWO, ", \"d_sae\": 3"), ERR_OK, ""},
         {OURS("crosscoder", "topk", TWO, TWO, ", \"d_sae\": 3, \"k\": 2"), ERR_OK, ""},
@@ -302,18 +306,10 @@ static void what_is_wrong_in_our_own_is_told(void **state)
         {"{}", ERR_FORMAT, "no format"},
     };
     char place[256];
-    struct model model;
-    struct import_facts facts;
     snprintf(place, sizeof place, "%s/own", dir);
     assert_int_equal(dir_make(place, 0700), ERR_OK);
     put_hooks(place);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        put(place, "cfg.json", cases[i].cfg);
-        int result = import_open(place, pool, &model, &facts);
-        if (result != cases[i].result || (result && !strstr(err_text(), cases[i].says)))
-            fail_msg("%s gives %d: %s", cases[i].cfg, result, result ? err_text() : "");
-        if (!result) model_close(&model);
-    }
+    check_cases(place, cases, sizeof cases / sizeof cases[0]);
 }
 
 /* A clt of two layers with three features each. */
@@ -340,11 +336,7 @@ static void put_layers(const char *place)
 static void what_is_wrong_in_a_clt_is_told(void **state)
 {
     (void)state;
-    static const struct {
-        const char *cfg;
-        int result;
-        const char *says;
-    } cases[] = {
+    static const struct wrong cases[] = {
         {OURS("clt", "jumprelu", TWO, TWO, ", \"d_sae\": 6"), ERR_OK, ""},
         {OURS("clt", "jumprelu", TWO, TWO, ", \"d_sae\": 5"), ERR_FORMAT, "no multiple"},
         {OURS("clt", "jumprelu", TWO, TWO, ", \"d_sae\": 8"), ERR_FORMAT, "W_enc.0"},
@@ -359,18 +351,10 @@ static void what_is_wrong_in_a_clt_is_told(void **state)
          "a clt with a skip"},
     };
     char place[256];
-    struct model model;
-    struct import_facts facts;
     snprintf(place, sizeof place, "%s/layers", dir);
     assert_int_equal(dir_make(place, 0700), ERR_OK);
     put_layers(place);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        put(place, "cfg.json", cases[i].cfg);
-        int result = import_open(place, pool, &model, &facts);
-        if (result != cases[i].result || (result && !strstr(err_text(), cases[i].says)))
-            fail_msg("%s gives %d: %s", cases[i].cfg, result, result ? err_text() : "");
-        if (!result) model_close(&model);
-    }
+    check_cases(place, cases, sizeof cases / sizeof cases[0]);
 }
 
 /* Two wide vectors ask for no matrix that is not there. */
