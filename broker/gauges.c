@@ -7,6 +7,9 @@ const char *const broker_drops[BROKER_DROPS] = {
     [ROUTES_NO_SESSION] = "no_session",
     [ROUTES_NO_CREDIT] = "no_credit",
     [ROUTES_NO_LINK] = "no_link",
+    [ROUTES_TOO_SOON] = "too_soon",
+    [ROUTES_NOT_ALLOWED] = "not_allowed",
+    [BROKER_FLOOD] = "flood",
     [BROKER_UNSENDABLE] = "unsendable",
 };
 

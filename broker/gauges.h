@@ -5,13 +5,17 @@
 #include "broker/routes.h"
 #include "runtime/metrics.h"
 
-/* One more reason than routes.h has: the other side could not take it. */
-enum { BROKER_UNSENDABLE = ROUTES_DROPS, BROKER_DROPS };
+/* Two more reasons than routes.h has: the other side could not take it; its peer floods. */
+enum { BROKER_UNSENDABLE = ROUTES_DROPS, BROKER_FLOOD, BROKER_DROPS };
 extern const char *const broker_drops[BROKER_DROPS]; /* as labels; NULL for ROUTES_KEPT */
 
 #define BROKER_METRICS(M)                                                                          \
     M(LINKS, GAUGE, "sluice_broker_links", "links", "Producers that are connected.")               \
     M(SINKS, GAUGE, "sluice_broker_sinks", "sinks", "Sinks that are attached.")                    \
+    M(PEERS, GAUGE, "sluice_broker_connections", "connections",                                    \
+      "Connections at the front and at the back.")                                                 \
+    M(SHUT, COUNTER, "sluice_broker_ended_connections_total", "connections",                       \
+      "Connections that the broker ended, as they said more than they may.")                       \
     M(FRAMES, COUNTER, "sluice_broker_frames_total", "frames", "Frames passed on to sinks.")       \
     M(BYTES, COUNTER, "sluice_broker_bytes_total", "bytes", "Bytes of these frames.")              \
     M(MESSAGES, COUNTER, "sluice_broker_messages_total", "messages",                               \

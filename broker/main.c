@@ -5,24 +5,32 @@
 #include "base/err.h"
 #include "base/streams.h"
 #include "broker/gauges.h"
+#include "broker/guard.h"
 #include "broker/routes.h"
 #include "broker/status.h"
 #include "runtime/process.h"
+#include "wiring/bounds.h"
 #include "wiring/link.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-enum { EXPIRE_MS = 1000, BACK_HIGH_WATER = 1 << 16 };
+enum {
+    EXPIRE_MS = 1000,
+    TO_SINK_MESSAGES = 1 << 16, /* bounded by credit, and by what a link may say (routes.h) */
+    FROM_SINK_MESSAGES = 256,
+};
 
 struct broker {
     struct process *process;
     struct link *front, *back;
     struct routes *routes;
+    struct guard *guard;
     struct status *status;
+    struct keys_allow *allow; /* NULL: without keys */
     struct process_timer *timer;
-    struct log_limit dropped;
+    struct log_limit dropped, flood;
 };
 
 static void count_drop(struct broker *b, uint32_t reason)
@@ -38,11 +46,13 @@ static int send_to(struct link *link, const struct link_route *route, uint32_t n
 {
     uint8_t small[4096], *data = small;
     size_t bytes = message_bytes(m);
-    if (bytes > sizeof small) return err_set(ERR_LIMIT, "answer of %zu bytes", bytes);
+    if (bytes > sizeof small && !(data = malloc(bytes)))
+        return err_set(ERR_NOMEM, "no memory for an answer");
     int result = message_encode(m, data);
     if (result == ERR_OK)
         result = link_send(link, route, number ? &number : NULL, number ? sizeof number : 0, data,
                            bytes);
+    if (data != small) free(data);
     return result;
 }
 
@@ -52,10 +62,36 @@ static void tell_gone(struct broker *b, const struct routes_gone *gone)
     send_to(b->back, &gone->sink, gone->link, &m); /* a sink that is not there needs no telling */
 }
 
-static void take_report(struct broker *b, const struct message *m)
+static void take_report(struct broker *b, const struct link_route *from, const struct message *m)
 {
-    if (status_report(b->status, m->name, m->text, m->text_bytes, process_now_ns()))
+    if (status_report(b->status, from, m->name, m->text, m->text_bytes, process_now_ns()))
         count_drop(b, ROUTES_MALFORMED);
+}
+
+static void tell_status(struct broker *b, struct link *link, const struct link_route *to)
+{
+    struct message m = {.type = MESSAGE_TELL};
+    char *text;
+    size_t bytes;
+    if (status_json(b->status, process_now_ns(), &text, &bytes)) return;
+    m.text = text;
+    m.text_bytes = (uint32_t)bytes;
+    if (send_to(link, to, 0, &m)) count_drop(b, BROKER_UNSENDABLE); /* it asks again */
+    free(text);
+}
+
+/* Whether the sender is past what any client of the protocol says: its connection is over then. */
+static int floods(struct broker *b, struct link_message *message, const struct link_route *from,
+                  size_t bytes)
+{
+    if (guard_allows(b->guard, from, bytes, process_now_ns())) return 0;
+    metrics_add_at(process_metrics(b->process), GAUGE_DROPPED, BROKER_FLOOD, 1);
+    metrics_add(process_metrics(b->process), GAUGE_SHUT, 1);
+    if (log_allowed(&b->flood))
+        log_event(LOG_WARN, "connection ended: it floods", LOG_U("message_bytes", bytes),
+                  LOG_U("suppressed", b->flood.suppressed));
+    link_message_shut(message);
+    return 1;
 }
 
 static void count_forward(struct broker *b, int is_frame, size_t bytes)
@@ -72,15 +108,20 @@ static void from_producer(void *arg, struct link *link, struct link_message *mes
     size_t bytes;
     const uint8_t *data = link_data(message, link_parts(message) - 1, &bytes);
     const struct link_route *from = link_message_route(message);
+    const char *name;
     int is_frame = message_is_frame(data, bytes);
     if (link_parts(message) == 1) {
-        routes_from_producer(b->routes, from, data, bytes, process_now_ns(), &v);
+        routes_from_producer(b->routes, from, link_message_roles(link, message, &name), data, bytes,
+                             process_now_ns(), &v);
     } else {
         memset(&v, 0, sizeof v);
         v.drop = ROUTES_MALFORMED;
     }
+    int is_in_credit = is_frame && v.forward == ROUTES_TO_SINK;
+    if (!is_in_credit && floods(b, message, from, bytes)) return;
     if (v.drop) count_drop(b, v.drop);
-    if (v.is_report) take_report(b, &v.report);
+    if (v.is_report) take_report(b, from, &v.report);
+    if (v.is_ask) tell_status(b, link, from);
     if (v.has_answer) send_to(link, from, 0, &v.answer);
     if (v.forward != ROUTES_TO_SINK) return;
     if (link_forward(b->back, &v.route, &v.link, sizeof v.link, message, 0))
@@ -109,9 +150,12 @@ static void from_sink(void *arg, struct link *link, struct link_message *message
     uint32_t part = link_parts(message) - 1;
     const uint8_t *data = link_data(message, part, &bytes);
     const struct link_route *from = link_message_route(message);
-    routes_from_sink(b->routes, from, link_number(message), data, bytes, process_now_ns(), &v);
+    const char *name;
+    routes_from_sink(b->routes, from, link_message_roles(link, message, &name),
+                     link_number(message), data, bytes, process_now_ns(), &v);
+    if (v.forward != ROUTES_TO_PRODUCER && floods(b, message, from, bytes)) return;
     if (v.drop) count_drop(b, v.drop);
-    if (v.is_report) take_report(b, &v.report);
+    if (v.is_report) take_report(b, from, &v.report);
     if (v.has_answer) send_to(link, from, v.link, &v.answer);
     if (v.forward != ROUTES_TO_PRODUCER) return;
     int result = link_forward(b->front, &v.route, NULL, 0, message, part);
@@ -123,35 +167,71 @@ static void from_sink(void *arg, struct link *link, struct link_message *message
     if (result == ERR_NOTFOUND && routes_lost(b->routes, &v.route, &gone)) tell_gone(b, &gone);
 }
 
+/* The list as it is now holds from the next message on. */
+static void refresh_allow(struct broker *b)
+{
+    int code;
+    if (!b->allow) return;
+    if (keys_allow_refresh(b->allow, &code))
+        log_event(LOG_INFO, "allow-list read again", LOG_U("clients", keys_allow_count(b->allow)));
+    if (code)
+        log_event(LOG_ERROR, "the allow-list cannot be read: the one of before holds on",
+                  LOG_S("why", err_text()));
+}
+
 static void expire(void *arg)
 {
     struct broker *b = arg;
     struct routes_gone gone;
+    refresh_allow(b);
     while (routes_expire(b->routes, process_now_ns(), &gone)) tell_gone(b, &gone);
 }
 
 static int open_side(struct broker *b, enum config_socket socket, struct link **link)
 {
+    const struct config *config = process_config(b->process);
+    int is_front = socket == CONFIG_FRONT;
     struct link_options options = {
-        .high_water_messages = BACK_HIGH_WATER,
+        .max_message_bytes =
+            is_front ? bounds_message_bytes(config) : MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES,
+        .send_high_water = is_front ? BOUNDS_ANSWERS : TO_SINK_MESSAGES,
+        .receive_high_water = is_front ? BOUNDS_READ_AHEAD : FROM_SINK_MESSAGES,
+        .max_peers = is_front ? bounds_peers(config) : BOUNDS_STRANGERS,
         .linger_ms = 200,
-        .on_message = socket == CONFIG_FRONT ? from_producer : from_sink,
+        .on_message = is_front ? from_producer : from_sink,
         .arg = b,
     };
-    int result = wiring_bind(b->process, socket, options, link);
+    int result = wiring_bind(b->process, socket, b->allow, options, link);
     if (result == ERR_OK) log_event(LOG_INFO, "listening", LOG_S("endpoint", link_endpoint(*link)));
     return result;
+}
+
+/* A window of frames whose session is over meanwhile costs an honest producer no more than this. */
+static uint64_t burst_points(const struct config *config)
+{
+    uint64_t frame = 1 + bounds_message_bytes(config) / GUARD_POINT_BYTES;
+    return GUARD_POINTS + config->sink.window_slabs * frame;
+}
+
+static int open_tables(struct broker *b)
+{
+    const struct config *config = process_config(b->process);
+    uint32_t peers = bounds_peers(config);
+    uint64_t life;
+    if (getrandom(&life, sizeof life, 0) != sizeof life)
+        return err_set(ERR_IO, "the system gives no random numbers");
+    int result = routes_new(life, peers, &b->routes);
+    if (result == ERR_OK)
+        result = guard_new(2 * (peers + BOUNDS_STRANGERS), burst_points(config), &b->guard);
+    return result == ERR_OK ? status_new(config->stream.name, &b->status) : result;
 }
 
 static int broker_start(struct process *process)
 {
     struct broker *b = process_state(process);
-    uint64_t life;
     b->process = process;
-    if (getrandom(&life, sizeof life, 0) != sizeof life)
-        return err_set(ERR_IO, "the system gives no random numbers");
-    int result = routes_new(life, &b->routes);
-    if (result == ERR_OK) result = status_new(process_config(process)->stream.name, &b->status);
+    int result = open_tables(b);
+    if (result == ERR_OK) result = wiring_allow(process_config(process), &b->allow);
     if (result == ERR_OK) result = open_side(b, CONFIG_FRONT, &b->front);
     if (result == ERR_OK) result = open_side(b, CONFIG_BACK, &b->back);
     if (result != ERR_OK) return result;
@@ -169,8 +249,9 @@ static void broker_stats(struct process *process)
     size_t bytes;
     metrics_set(process_metrics(process), GAUGE_LINKS, routes_links(b->routes));
     metrics_set(process_metrics(process), GAUGE_SINKS, routes_sinks(b->routes));
+    metrics_set(process_metrics(process), GAUGE_PEERS, link_peers(b->front) + link_peers(b->back));
     if (metrics_json(process_metrics(process), &text, &bytes)) return;
-    status_report(b->status, process_name(process), text, bytes, process_now_ns());
+    status_report(b->status, NULL, process_name(process), text, bytes, process_now_ns());
     free(text);
 }
 
@@ -180,7 +261,10 @@ static void broker_stop(struct process *process)
     if (b->front) link_close(b->front);
     if (b->back) link_close(b->back);
     routes_free(b->routes);
+    guard_free(b->guard);
     status_free(b->status);
+    link_hub_unguard(process_hub(process));
+    keys_allow_close(b->allow);
 }
 
 static int get_status(void *arg, struct http_reply *reply)

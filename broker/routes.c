@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const uint64_t silence_ns = UINT64_C(15000000000);
+static const uint64_t again_ns = UINT64_C(1000000000); /* HELLO and DESCRIBE without an answer */
 
 struct route_link {
     struct link_route peer;
@@ -15,6 +16,9 @@ struct route_link {
     uint64_t session; /* 0: none */
     uint64_t credit;
     uint64_t heard_ns;
+    uint64_t hello_ns; /* when one was passed on that is not answered; 0: none is */
+    int is_measuring;  /* DESCRIBE may come */
+    uint64_t describe_ns;
 };
 
 struct route_sink {
@@ -27,23 +31,31 @@ struct route_sink {
 struct routes {
     uint64_t life;
     uint32_t last_number;
-    uint32_t links, sinks;
-    struct route_link link[ROUTES_MAX_LINKS]; /* the first `links` are in use */
+    uint32_t links, sinks, max_links;
+    struct route_link *link; /* (max_links): the first `links` are in use */
     struct route_sink sink[ROUTES_MAX_SINKS];
     uint64_t ended[ROUTES_MAX_SINKS]; /* streams whose sink has left for good; 0: none */
     uint32_t ended_next;
 };
 
-int routes_new(uint64_t life, struct routes **routes)
+int routes_new(uint64_t life, uint32_t max_links, struct routes **routes)
 {
-    *routes = calloc(1, sizeof **routes);
-    if (!*routes) return err_set(ERR_NOMEM, "no memory for the broker's routes");
-    (*routes)->life = life;
+    struct routes *r = calloc(1, sizeof *r);
+    if (max_links > ROUTES_MAX_LINKS) max_links = ROUTES_MAX_LINKS;
+    if (r) r->link = calloc(max_links, sizeof *r->link);
+    if (!r || !r->link) {
+        free(r);
+        return err_set(ERR_NOMEM, "no memory for the broker's routes");
+    }
+    r->life = life;
+    r->max_links = max_links;
+    *routes = r;
     return ERR_OK;
 }
 
 void routes_free(struct routes *r)
 {
+    if (r) free(r->link);
     free(r);
 }
 
@@ -65,7 +77,7 @@ static struct route_link *link_numbered(struct routes *r, uint32_t number)
 
 static struct route_link *link_new(struct routes *r, const struct link_route *peer)
 {
-    if (r->links == ROUTES_MAX_LINKS) return NULL;
+    if (r->links == r->max_links) return NULL;
     struct route_link *l = &r->link[r->links++];
     *l = (struct route_link){.peer = *peer};
     do l->number = ++r->last_number;
@@ -94,8 +106,10 @@ static struct route_sink *sink_of_peer(struct routes *r, const struct link_route
 
 static void end_sessions(struct routes *r, uint64_t stream)
 {
-    for (uint32_t i = 0; i < r->links; i++)
-        if (r->link[i].stream == stream) r->link[i].session = 0;
+    for (uint32_t i = 0; i < r->links; i++) {
+        struct route_link *l = &r->link[i];
+        if (l->stream == stream) l->session = l->hello_ns = 0;
+    }
 }
 
 static void sink_remove(struct routes *r, struct route_sink *s)
@@ -165,11 +179,17 @@ static void on_hello(struct routes *r, const struct link_route *from, const stru
                "the broker has as many producers as it can take");
         return;
     }
-    l->sink = (uint32_t)(s - r->sink);
-    l->stream = m->stream;
-    l->session = 0;
-    l->credit = 0;
-    l->heard_ns = now_ns;
+    int is_known = l->hello_ns && l->stream == m->stream && &r->sink[l->sink] == s;
+    if (is_known && now_ns < l->hello_ns + again_ns) {
+        v->drop = ROUTES_TOO_SOON;
+        return;
+    }
+    *l = (struct route_link){.peer = l->peer,
+                             .number = l->number,
+                             .sink = (uint32_t)(s - r->sink),
+                             .stream = m->stream,
+                             .heard_ns = now_ns,
+                             .hello_ns = now_ns};
     to_sink(r, l, v);
 }
 
@@ -205,13 +225,35 @@ static void on_frame(struct routes *r, const struct link_route *from, const uint
         to_sink(r, l, v);
 }
 
-void routes_from_producer(struct routes *r, const struct link_route *from, const uint8_t *data,
-                          size_t bytes, uint64_t now_ns, struct routes_verdict *v)
+static void on_describe(struct routes *r, struct route_link *l, uint64_t now_ns,
+                        struct routes_verdict *v)
+{
+    if (!l->is_measuring || now_ns < l->describe_ns + again_ns) {
+        v->drop = ROUTES_TOO_SOON;
+        return;
+    }
+    l->describe_ns = now_ns;
+    to_sink(r, l, v);
+}
+
+/* Who may say it at the front; 0: nobody. */
+static uint32_t role_of(uint8_t type)
+{
+    if (type == MESSAGE_REPORT) return KEYS_REPORT;
+    return type == MESSAGE_ASK ? KEYS_STATUS : KEYS_PRODUCE;
+}
+
+void routes_from_producer(struct routes *r, const struct link_route *from, uint32_t roles,
+                          const uint8_t *data, size_t bytes, uint64_t now_ns,
+                          struct routes_verdict *v)
 {
     struct message m;
     memset(v, 0, sizeof *v);
     if (message_is_frame(data, bytes)) {
-        on_frame(r, from, data, bytes, now_ns, v);
+        if (roles & KEYS_PRODUCE)
+            on_frame(r, from, data, bytes, now_ns, v);
+        else
+            v->drop = ROUTES_NOT_ALLOWED;
         return;
     }
     if (message_decode(data, bytes, &m)) {
@@ -219,15 +261,25 @@ void routes_from_producer(struct routes *r, const struct link_route *from, const
         return;
     }
     struct route_link *l;
+    if (!(roles & role_of(m.type))) {
+        v->drop = ROUTES_NOT_ALLOWED;
+        return;
+    }
     switch (m.type) {
     case MESSAGE_REPORT:
         v->is_report = 1;
         v->report = m;
         break;
+    case MESSAGE_ASK:
+        v->is_ask = 1;
+        break;
     case MESSAGE_HELLO:
         on_hello(r, from, &m, now_ns, v);
         break;
     case MESSAGE_DESCRIBE:
+        l = in_session(r, from, &m, now_ns, v);
+        if (l) on_describe(r, l, now_ns, v);
+        break;
     case MESSAGE_END:
     case MESSAGE_PING:
     case MESSAGE_BYE:
@@ -299,9 +351,12 @@ static void for_broker(struct routes *r, const struct link_route *from, const st
 
 static void learn(struct route_link *l, const struct message *m)
 {
+    if (m->type != MESSAGE_STATE) l->hello_ns = 0;
     if (m->type == MESSAGE_WELCOME) {
         l->session = m->session;
         l->credit = m->credit;
+        /* It may describe until its next HELLO: the WELCOME that ends the measuring may be lost. */
+        if (m->flags & MESSAGE_MEASURE) l->is_measuring = 1;
     } else if (m->type == MESSAGE_STATE && m->session == l->session) {
         l->credit = m->credit;
     } else if (m->type == MESSAGE_REFUSE && (!m->session || m->session == l->session)) {
@@ -325,13 +380,18 @@ static void for_producer(struct routes *r, const struct route_sink *s, uint32_t 
     v->route = l->peer;
 }
 
-void routes_from_sink(struct routes *r, const struct link_route *from, uint32_t link,
-                      const uint8_t *data, size_t bytes, uint64_t now_ns, struct routes_verdict *v)
+void routes_from_sink(struct routes *r, const struct link_route *from, uint32_t roles,
+                      uint32_t link, const uint8_t *data, size_t bytes, uint64_t now_ns,
+                      struct routes_verdict *v)
 {
     struct message m;
     memset(v, 0, sizeof *v);
     if (message_decode(data, bytes, &m)) {
         v->drop = ROUTES_MALFORMED;
+        return;
+    }
+    if (!(roles & (m.type == MESSAGE_REPORT ? KEYS_REPORT : KEYS_SINK))) {
+        v->drop = ROUTES_NOT_ALLOWED;
         return;
     }
     if (!link) {

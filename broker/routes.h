@@ -15,7 +15,7 @@
 #include "proto/message.h"
 #include "runtime/link.h"
 
-enum { ROUTES_MAX_LINKS = 1024, ROUTES_MAX_SINKS = 64 };
+enum { ROUTES_MAX_LINKS = 4096, ROUTES_MAX_SINKS = 64 };
 
 enum routes_drop {              /* why a message went nowhere */
                    ROUTES_KEPT, /* it did not: forwarded, answered or taken */
@@ -24,6 +24,8 @@ enum routes_drop {              /* why a message went nowhere */
                    ROUTES_NO_SESSION,
                    ROUTES_NO_CREDIT,
                    ROUTES_NO_LINK,
+                   ROUTES_TOO_SOON,    /* the same was said just now and is not answered yet */
+                   ROUTES_NOT_ALLOWED, /* its key has not the role */
                    ROUTES_DROPS,
 };
 
@@ -36,20 +38,23 @@ struct routes_verdict {
     struct message answer;   /* its text is static */
     int is_report;           /* `report` is a MESSAGE_REPORT */
     struct message report;
+    int is_ask; /* a MESSAGE_ASK */
 };
 
 struct routes;
 
-/* `life` differs from that of every broker before. ERR_NOMEM. */
-int routes_new(uint64_t life, struct routes **routes);
+/* `life` differs from that of every broker before; at most `max_links` producers at once (bounded by
+ * ROUTES_MAX_LINKS). ERR_NOMEM. */
+int routes_new(uint64_t life, uint32_t max_links, struct routes **routes);
 void routes_free(struct routes *routes);
 
-/* A message from the front, of the peer `from`. */
-void routes_from_producer(struct routes *routes, const struct link_route *from, const uint8_t *data,
-                          size_t bytes, uint64_t now_ns, struct routes_verdict *verdict);
+/* A message from the front, of the peer `from`, who may say what `roles` allow (enum keys_role). */
+void routes_from_producer(struct routes *routes, const struct link_route *from, uint32_t roles,
+                          const uint8_t *data, size_t bytes, uint64_t now_ns,
+                          struct routes_verdict *verdict);
 /* A message from the back; link 0: for the broker itself. */
-void routes_from_sink(struct routes *routes, const struct link_route *from, uint32_t link,
-                      const uint8_t *data, size_t bytes, uint64_t now_ns,
+void routes_from_sink(struct routes *routes, const struct link_route *from, uint32_t roles,
+                      uint32_t link, const uint8_t *data, size_t bytes, uint64_t now_ns,
                       struct routes_verdict *verdict);
 
 /* A link that is over (its peer has gone, or is silent): its sink must be told GONE. */

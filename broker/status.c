@@ -5,6 +5,7 @@
 #include "proto/report.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +16,11 @@ static const double full_share = 0.1;    /* of the slabs free: a buffer that is 
 
 struct reporter {
     char name[MESSAGE_NAME_BYTES]; /* "": free */
-    json_t *report, *rates;
+    struct link_route from;        /* of no bytes: this process */
+    char *report, *rates;          /* JSON; rates: NULL at its first */
     uint64_t reported_ns;
+    /* what the bottleneck is told by; NaN: it does not say */
+    double blocked_rate, capacity_slabs, slabs;
 };
 
 struct status {
@@ -35,8 +39,8 @@ int status_new(const char *stream, struct status **status)
 
 static void forget(struct reporter *r)
 {
-    json_decref(r->report);
-    json_decref(r->rates);
+    free(r->report);
+    free(r->rates);
     memset(r, 0, sizeof *r);
 }
 
@@ -82,10 +86,56 @@ static json_t *rates_between(json_t *before, json_t *after, double seconds)
     return rates;
 }
 
-int status_report(struct status *s, const char *name, const char *text, size_t bytes,
-                  uint64_t now_ns)
+/* Whether the peer has told of itself under another name just now. */
+static int has_other_name(const struct status *s, const struct link_route *from, const char *name,
+                          uint64_t now_ns)
+{
+    for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
+        const struct reporter *r = &s->reporter[i];
+        if (r->name[0] && r->from.bytes && link_route_equal(&r->from, from) &&
+            strcmp(r->name, name) != 0 && now_ns < r->reported_ns + gone_ns)
+            return 1;
+    }
+    return 0;
+}
+
+static char *text_of(const json_t *value)
+{
+    return json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
+}
+
+/* What was reported before, as a tree: NULL where there is none. */
+static json_t *before(const struct reporter *r)
+{
+    return r->report ? json_loads(r->report, 0, NULL) : NULL;
+}
+
+static int keep(struct reporter *r, const struct link_route *from, const char *name,
+                const json_t *report, json_t *rates, uint64_t now_ns)
+{
+    struct reporter kept = {.report = text_of(report),
+                            .rates = rates ? text_of(rates) : NULL,
+                            .reported_ns = now_ns,
+                            .blocked_rate = report_number(rates, REPORT_CAPTURE_BLOCKED_SECONDS),
+                            .capacity_slabs = report_number(report, REPORT_SINK_CAPACITY_SLABS),
+                            .slabs = report_number(report, REPORT_SINK_BUFFER_SLABS)};
+    if (!kept.report || (rates && !kept.rates)) {
+        forget(&kept);
+        return err_set(ERR_NOMEM, "no memory for the report of %s", name);
+    }
+    strncpy(kept.name, name, sizeof kept.name - 1);
+    if (from) kept.from = *from;
+    forget(r);
+    *r = kept;
+    return ERR_OK;
+}
+
+int status_report(struct status *s, const struct link_route *from, const char *name,
+                  const char *text, size_t bytes, uint64_t now_ns)
 {
     if (!name[0]) return err_set(ERR_FORMAT, "report without a name");
+    if (from && has_other_name(s, from, name, now_ns))
+        return err_set(ERR_LIMIT, "a second name, %s, from one connection", name);
     json_t *report = json_loadb(text ? text : "", bytes, 0, NULL);
     if (!json_is_object(report)) {
         json_decref(report);
@@ -93,19 +143,13 @@ int status_report(struct status *s, const char *name, const char *text, size_t b
     }
     struct reporter *r = place_of(s, name);
     double seconds = (double)(now_ns - r->reported_ns) / 1e9;
-    json_t *rates = r->report && seconds > 0 ? rates_between(r->report, report, seconds) : NULL;
-    forget(r);
-    strncpy(r->name, name, sizeof r->name - 1);
-    r->report = report;
-    r->rates = rates;
-    r->reported_ns = now_ns;
-    return ERR_OK;
-}
-
-/* "trainer-main" is of the kind "trainer". */
-static json_t *kind_of(const char *name)
-{
-    return json_stringn(name, strcspn(name, "-"));
+    json_t *old = before(r);
+    json_t *rates = old && seconds > 0 ? rates_between(old, report, seconds) : NULL;
+    int result = keep(r, from, name, report, rates, now_ns);
+    json_decref(old);
+    json_decref(rates);
+    json_decref(report);
+    return result;
 }
 
 static int is_kind(const struct reporter *r, const char *kind)
@@ -124,13 +168,11 @@ const char *status_bottleneck(const struct status *s, uint64_t now_ns)
         trainers += is_kind(r, "trainer");
         if (is_kind(r, "capture")) {
             producers++;
-            double w = report_number(r->rates, REPORT_CAPTURE_BLOCKED_SECONDS);
-            if (w > waiting) waiting = w;
+            if (r->blocked_rate > waiting) waiting = r->blocked_rate;
         }
         if (is_kind(r, "sink")) {
-            double all = report_number(r->report, REPORT_SINK_CAPACITY_SLABS);
-            double used = report_number(r->report, REPORT_SINK_BUFFER_SLABS);
-            is_full = all > 0 && all - used < full_share * all;
+            double all = r->capacity_slabs;
+            is_full = all > 0 && all - r->slabs < full_share * all;
         }
     }
     if (!producers) return trainers ? "trainer-bound" : NULL;
@@ -138,22 +180,32 @@ const char *status_bottleneck(const struct status *s, uint64_t now_ns)
     return is_full ? "trainer-bound" : "buffer-bound";
 }
 
+/* One process; "trainer-main" is of the kind "trainer". Names need no escapes (message_name_ok). */
+static void put_process(FILE *out, const struct reporter *r, uint64_t now_ns)
+{
+    fprintf(out, "{\"name\":\"%s\",\"kind\":\"%.*s\",\"age_seconds\":%.12g,\"report\":%s", r->name,
+            (int)strcspn(r->name, "-"), r->name, (double)(now_ns - r->reported_ns) / 1e9,
+            r->report);
+    if (r->rates) fprintf(out, ",\"rates\":%s", r->rates);
+    fputc('}', out);
+}
+
 int status_json(const struct status *s, uint64_t now_ns, char **text, size_t *bytes)
 {
-    json_t *list = json_array();
+    const char *bottleneck = status_bottleneck(s, now_ns), *quote = bottleneck ? "\"" : "";
+    FILE *out = open_memstream(text, bytes);
+    if (!out) return err_set(ERR_NOMEM, "no memory for the status of processes");
+    fprintf(out, "{\"stream\":\"%s\",\"bottleneck\":%s%s%s,\"processes\":[", s->stream, quote,
+            bottleneck ? bottleneck : "null", quote);
+    int count = 0;
     for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
         const struct reporter *r = &s->reporter[i];
         if (!r->name[0] || now_ns > r->reported_ns + gone_ns) continue;
-        json_array_append_new(list, json_pack("{s:s, s:o, s:f, s:O, s:O*}", "name", r->name, "kind",
-                                              kind_of(r->name), "age_seconds",
-                                              (double)(now_ns - r->reported_ns) / 1e9, "report",
-                                              r->report, "rates", r->rates));
+        if (count++) fputc(',', out);
+        put_process(out, r, now_ns);
     }
-    json_t *root = json_pack("{s:s, s:s?, s:o}", "stream", s->stream, "bottleneck",
-                             status_bottleneck(s, now_ns), "processes", list);
-    *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
-    json_decref(root);
-    if (!*text) return err_set(ERR_NOMEM, "no memory for the status of processes");
-    *bytes = strlen(*text);
-    return ERR_OK;
+    fputs("]}", out);
+    if (fclose(out) == 0) return ERR_OK;
+    free(*text);
+    return err_set(ERR_NOMEM, "no memory for the status of processes");
 }

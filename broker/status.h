@@ -1,6 +1,6 @@
 /*
  * What every process last reported, as one JSON document. Bounded: so many processes, so many bytes
- * each; the oldest makes room.
+ * each, kept as text and not as a tree; the oldest makes room.
  *
  *     {"stream": NAME, "bottleneck": "producer-bound" | "buffer-bound" | "trainer-bound" | null,
  *      "processes": [{"name", "kind", "age_seconds", "report": {...},
@@ -13,6 +13,8 @@
 #ifndef SLUICE_BROKER_STATUS_H
 #define SLUICE_BROKER_STATUS_H
 
+#include "runtime/link.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,9 +26,10 @@ struct status;
 int status_new(const char *stream, struct status **status);
 void status_free(struct status *status);
 
-/* A report of `name` (a flat JSON object of metrics). ERR_FORMAT, ERR_NOMEM: it is not kept. */
-int status_report(struct status *status, const char *name, const char *text, size_t bytes,
-                  uint64_t now_ns);
+/* A report of `name` (a flat JSON object of metrics) that came from the peer `from`; NULL: from this
+ * process. ERR_FORMAT, ERR_NOMEM, ERR_LIMIT (a peer reports under one name): it is not kept. */
+int status_report(struct status *status, const struct link_route *from, const char *name,
+                  const char *text, size_t bytes, uint64_t now_ns);
 
 /* The document; caller frees *text. ERR_NOMEM. */
 int status_json(const struct status *status, uint64_t now_ns, char **text, size_t *bytes);

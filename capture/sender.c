@@ -167,7 +167,7 @@ static int connect_broker(struct sender *s)
 {
     struct link_options options = {
         .max_message_bytes = MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES,
-        .high_water_messages = SEND_AHEAD,
+        .send_high_water = SEND_AHEAD,
         .linger_ms = 300,
         .on_message = on_message,
         .on_writable = on_writable,

@@ -10,12 +10,17 @@
 #include "sae/foretell.h"
 #include "sae/sae.h"
 #include "sae/whiten.h"
+#include "wiring/bounds.h"
 #include "wiring/plan.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+
+_Static_assert((int)BOUNDS_LEAST_SLABS == (int)STORE_LEAST_SLABS &&
+                   (int)BOUNDS_LEAST_ROWS == (int)STORE_LEAST_ROWS,
+               "the broker expects slabs as the store makes them");
 
 struct sizes {
     uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
@@ -192,6 +197,7 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
     bytes_line("buffer on disk, at most", (double)config->sink.size_bytes);
     bytes_line("a producer's unacked frames, at most", (double)config->capture.retained_bytes);
     bytes_line("frames in broker and sink, each", (double)frames_under_way(config, s));
+    bytes_line("a broker that is flooded, at most", (double)bounds_broker_bytes(config));
     bytes_line("memory of a trainer, about", (double)s->trainer_bytes);
     if (s->whiten_bytes) bytes_line("  of it to whiten, about", (double)s->whiten_bytes);
     bytes_line("a checkpoint, about", (double)s->checkpoint_bytes);
@@ -209,7 +215,9 @@ int check_command(const struct options *options, const struct config *config)
 {
     struct probe probe;
     struct sizes sizes = {0};
-    int result = preflight(config);
+    struct part part;
+    int result = part_parse(config, options_get(options, "only"), &part);
+    if (result == ERR_OK) result = preflight(config, &part);
     if (result == ERR_OK) result = probe_engine(config, &probe);
     if (result == ERR_OK && probe.opened) result = buffer_sizes(config, probe.width, &sizes);
     if (result == ERR_OK && probe.opened) result = trainer_sizes(config, &probe, &sizes);

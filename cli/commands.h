@@ -11,6 +11,7 @@
 
 int check_command(const struct options *options, const struct config *config);
 int sweep_command(const struct options *options, const struct config *config);
+int keygen_command(const struct options *options, const struct config *config);
 int status_command(const struct options *options, const struct config *config);
 int buffer_info_command(const struct options *options, const struct config *config);
 int buffer_verify_command(const struct options *options, const struct config *config);

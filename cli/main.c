@@ -11,6 +11,16 @@
 
 static const struct option_spec up_options[] = {
     {"fresh", NULL, "remove what an earlier run of this stream left, and start over"},
+    {"only", "PROCESS",
+     "start this host's part alone: broker, sink, capture, trainer, or several, divided by commas "
+     "(sink and trainer go together)"},
+};
+enum { SWEEP_OPTIONS = 1, UP_OPTIONS = sizeof up_options / sizeof up_options[0] };
+static const struct option_spec keygen_options[] = {
+    {"for", "NAME", "keys for another host's processes, in KEYS/NAME, to be copied there"},
+    {"roles", "ROLES",
+     "what it may do: produce, sink, report, status, divided by commas; produce,report,status "
+     "unless told"},
 };
 static const struct option_spec status_options[] = {
     {"json", NULL, "print the broker's document as it is"},
@@ -33,15 +43,20 @@ static const struct command_spec commands[] = {
      .action = up_command,
      .meaning = "run the whole pipeline on this machine; run again, it goes on where it stopped",
      .options = up_options,
-     .options_count = 1},
+     .options_count = UP_OPTIONS},
     {.name = "sweep",
      .action = sweep_command,
      .meaning = "as up, and then how the autoencoders compare: a table, sweep.tsv, scaling.svg",
      .options = up_options,
-     .options_count = 1},
+     .options_count = SWEEP_OPTIONS},
     {.name = "check",
      .action = check_command,
      .meaning = "validate a pipeline without running it, and show its sizes"},
+    {.name = "keygen",
+     .action = keygen_command,
+     .meaning = "make the keys that tcp endpoints need, in broker.keys",
+     .options = keygen_options,
+     .options_count = 2},
     {.name = "status",
      .action = status_command,
      .meaning = "what a running pipeline is doing",

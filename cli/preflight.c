@@ -3,9 +3,12 @@
 #include "base/err.h"
 #include "runtime/folder.h"
 #include "sae/sae.h"
+#include "wiring/link.h"
+#include "wiring/security.h"
 #include "wiring/source.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct findings {
     int code; /* of the first */
@@ -39,13 +42,33 @@ static void look_at_capture(const struct config *config, struct findings *f)
     if (note(f, config_corpus(config, &corpus)) == ERR_OK) config_list_free(&corpus);
 }
 
-int preflight(const struct config *config)
+/* The keys that this host's processes will be asked for. */
+static void look_at_keys(const struct config *config, const struct part *part, struct findings *f)
+{
+    struct link_security security;
+    struct link_options options = {.bind = 0};
+    struct keys_allow *allow;
+    int is_client = part->has[PROCESS_CAPTURE] || part->has[PROCESS_TRAINER];
+    int result = ERR_OK;
+    if (part->has[PROCESS_BROKER]) {
+        note(f, security_of(config, CONFIG_FRONT, 1, NULL, &security, &options));
+        if (note(f, wiring_allow(config, &allow)) == ERR_OK) keys_allow_close(allow);
+    }
+    if (is_client)
+        result = note(f, security_of(config, CONFIG_FRONT, 0, NULL, &security, &options));
+    if (part->has[PROCESS_SINK] && result == ERR_OK)
+        note(f, security_of(config, CONFIG_BACK, 0, NULL, &security, &options));
+    explicit_bzero(&security, sizeof security);
+}
+
+int preflight(const struct config *config, const struct part *part)
 {
     struct findings f = {0};
     note(&f, config_check_section(config, "broker"));
     note(&f, config_check_section(config, "sink"));
-    look_at_trainers(config, &f);
-    look_at_capture(config, &f);
+    if (part->has[PROCESS_TRAINER]) look_at_trainers(config, &f);
+    if (part->has[PROCESS_CAPTURE]) look_at_capture(config, &f);
+    look_at_keys(config, part, &f);
     note(&f, folder_check(config));
     return f.code == ERR_OK ? ERR_OK : err_set(f.code, "%s", f.text);
 }

@@ -1,35 +1,66 @@
 #include "cli/snapshot.h"
 
 #include "base/err.h"
-#include "base/fileio.h"
-#include "cli/fetch.h"
+#include "base/limits.h"
 #include "proto/report.h"
 #include "runtime/left_out.h"
 #include "wiring/processes.h"
+#include "wiring/security.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ANSWER_MS = 500 };
+enum { ANSWER_MS = 500, LINK_THREADS = 2 };
 static const double fresh_seconds = 5;
+
+int snapshot_open(const struct config *config, struct ask **ask)
+{
+    char endpoint[CONFIG_PATH_BYTES];
+    struct link_security security;
+    struct link_options options = {.endpoint = endpoint};
+    int result = limits_threads(LINK_THREADS, "ZeroMQ");
+    if (result == ERR_OK) result = config_endpoint(config, CONFIG_FRONT, endpoint);
+    if (result == ERR_OK) result = security_of(config, CONFIG_FRONT, 0, NULL, &security, &options);
+    if (result == ERR_OK) result = ask_open(options, ask);
+    explicit_bzero(&security, sizeof security);
+    return result;
+}
+
+/* Nothing answers where there is no socket: that needs no waiting for. */
+static int is_there(const struct config *config)
+{
+    char endpoint[CONFIG_PATH_BYTES];
+    int result = config_endpoint(config, CONFIG_FRONT, endpoint);
+    if (result != ERR_OK || strncmp(endpoint, "ipc://", 6) != 0) return result;
+    if (access(endpoint + 6, F_OK) == 0) return ERR_OK;
+    return err_set(ERR_NOTFOUND, "there is no socket %s", endpoint + 6);
+}
+
+int snapshot_ask(const struct config *config, struct ask *ask, json_t **status)
+{
+    char *text;
+    size_t bytes;
+    json_error_t error;
+    int result = is_there(config);
+    if (result == ERR_OK) result = ask_status(ask, ANSWER_MS, &text, &bytes);
+    if (result != ERR_OK) return result;
+    *status = json_loadb(text, bytes, 0, &error);
+    free(text);
+    return *status ? ERR_OK : err_set(ERR_FORMAT, "the broker's status is no JSON: %s", error.text);
+}
 
 int snapshot_fetch(const struct config *config, json_t **status)
 {
-    char path[CONFIG_PATH_BYTES], *address, *body;
-    size_t bytes;
-    json_error_t error;
-    int result = config_http_file(config, processes_section(PROCESS_BROKER), path);
-    if (result == ERR_OK) result = file_read(path, 256, &address, &bytes);
+    struct ask *ask;
+    int result = is_there(config);
+    if (result == ERR_OK) result = snapshot_open(config, &ask);
     if (result != ERR_OK) return result;
-    address[strcspn(address, "\r\n")] = '\0';
-    result = fetch(address, "/api/status", ANSWER_MS, &body, &bytes);
-    free(address);
-    if (result != ERR_OK) return result;
-    *status = json_loadb(body, bytes, 0, &error);
-    free(body);
-    return *status ? ERR_OK : err_set(ERR_FORMAT, "the broker's status is no JSON: %s", error.text);
+    result = snapshot_ask(config, ask, status);
+    ask_close(ask);
+    return result;
 }
 
 static void add(double *total, double value)

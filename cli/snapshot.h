@@ -1,8 +1,9 @@
-/* The numbers of a running pipeline at one moment, out of the broker's /api/status. */
+/* The numbers of a running pipeline at one moment, as its broker tells them. */
 #ifndef SLUICE_CLI_SNAPSHOT_H
 #define SLUICE_CLI_SNAPSHOT_H
 
 #include "config/config.h"
+#include "runtime/ask.h"
 
 #include <jansson.h>
 
@@ -30,8 +31,13 @@ struct snapshot {         /* totals; NaN: nobody has said (yet) */
     int trainers, captures, sinks; /* that reported within the last five seconds */
 };
 
-/* Ask the broker of this run. ERR_NOTFOUND: it does not run; else as fetch(). Blocks for at most
- * half a second. The caller calls json_decref(*status). */
+/* A connection to the broker of this run, on this host or another; it need not be there yet. The
+ * caller ask_close()s it. Errors of ask_open(), and of reading keys. */
+int snapshot_open(const struct config *config, struct ask **ask);
+/* Ask it. ERR_NOTFOUND: nothing listens where it would; ERR_AGAIN: no answer; ERR_FORMAT. Blocks
+ * for at most half a second. The caller calls json_decref(*status). */
+int snapshot_ask(const struct config *config, struct ask *ask, json_t **status);
+/* Both, once. */
 int snapshot_fetch(const struct config *config, json_t **status);
 
 /* Whether a process of that name has reported within the last five seconds. */

@@ -7,6 +7,7 @@
 #include "cli/disk.h"
 #include "cli/fresh.h"
 #include "cli/lock.h"
+#include "cli/part.h"
 #include "cli/preflight.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -33,7 +34,7 @@ enum {
     CAPTURE_DRAIN_MS = 6000, /* which the sink waits for captures to leave */
     LOG_KEEP_BYTES = 8 << 20,
     LOG_LINES = 8,
-    LEAST_FILES = 16,  /* of this process: a lock, pipes, folders in each other */
+    LEAST_FILES = 32,  /* of this process: a lock, pipes, folders in each other, ZeroMQ */
     CUT_OFF_LOOKS = 4, /* status reports lag by a second or two */
 };
 
@@ -41,7 +42,9 @@ struct up {
     const struct options *options;
     const struct config *config;
     up_report *report;
+    struct part part;
     struct children children;
+    struct ask *ask; /* the broker */
     struct progress progress;
     int64_t started_ms, line_ms, look_ms;
     int line_every_ms; /* 0: none */
@@ -135,7 +138,7 @@ static int add_all(struct up *up)
     int result = ERR_OK;
     for (int k = 0; k < PROCESS_KINDS; k++) {
         enum process_kind kind = (enum process_kind)k;
-        uint32_t count = processes_count(up->config, kind);
+        uint32_t count = up->part.has[kind] ? processes_count(up->config, kind) : 0;
         for (uint32_t i = 0; i < count && result == ERR_OK; i++) {
             char which[16];
             result = add(up, kind, processes_which(up->config, kind, i, which));
@@ -216,7 +219,7 @@ static int look(struct up *up, int64_t at_ms)
     json_t *status;
     if (at_ms < up->look_ms) return 0;
     up->look_ms = at_ms + LINE_MS;
-    if (snapshot_fetch(up->config, &status) == ERR_OK) {
+    if (snapshot_ask(up->config, up->ask, &status) == ERR_OK) {
         snapshot_read(status, &snapshot);
         snapshot_take_files(up->config, &snapshot);
         json_decref(status);
@@ -340,8 +343,13 @@ static void revive(struct up *up)
     if (left > 0) children_revive(c, PROCESS_BROKER, now_ms());
 }
 
+/* Captures and trainers end by themselves. Where this host has none of them, the sink does; a broker
+ * alone serves until it is told to stop. */
 static int all_ended(const struct up *up)
 {
+    int has_ends = up->part.has[PROCESS_CAPTURE] || up->part.has[PROCESS_TRAINER];
+    if (!has_ends)
+        return up->part.has[PROCESS_SINK] && children_left(&up->children, PROCESS_SINK) == 0;
     return children_left(&up->children, PROCESS_CAPTURE) == 0 &&
            children_left(&up->children, PROCESS_TRAINER) == 0;
 }
@@ -378,6 +386,11 @@ static int conclude(struct up *up, int result)
     }
     char time[24];
     progress_time((double)(now_ms() - up->started_ms) / 1000, time, sizeof time);
+    if (!up->part.has[PROCESS_TRAINER]) {
+        printf("This host's part of the stream %s is done, after %s.\n", up->config->stream.name,
+               time);
+        return ERR_OK;
+    }
     printf("Stream %s is finished, after %s.\n\n", up->config->stream.name, time);
     answer_signals(SIG_DFL); /* there is nothing left to drain */
     return up->report(up->config, stdout);
@@ -400,6 +413,7 @@ static int run(struct up *up)
     if (result == ERR_OK) result = children_init(&up->children, up->config->up.restart);
     if (result != ERR_OK) return result;
     result = add_all(up);
+    if (result == ERR_OK) result = snapshot_open(up->config, &up->ask);
     if (result == ERR_OK) {
         answer_signals(on_signal);
         signal(SIGPIPE, SIG_IGN);
@@ -408,6 +422,7 @@ static int run(struct up *up)
         result = conclude(up, result);
     }
     children_fini(&up->children);
+    ask_close(up->ask);
     return result;
 }
 
@@ -418,7 +433,9 @@ int up_run(const struct options *options, const struct config *config, up_report
     umask(077);
     const char *fresh = options_get(options, "fresh");
     int lock, result = limits_files(LEAST_FILES, "sluice up");
-    if (result == ERR_OK && (fresh || !report_finished(config))) result = preflight(config);
+    if (result == ERR_OK) result = part_parse(config, options_get(options, "only"), &up.part);
+    if (result == ERR_OK && (fresh || !report_finished(config)))
+        result = preflight(config, &up.part);
     if (result == ERR_OK) result = lock_take(config, &lock);
     if (result != ERR_OK) return result;
     if (fresh) result = fresh_start(config);

@@ -2,6 +2,8 @@
 
 #include "base/err.h"
 
+#include <arpa/inet.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,22 +39,48 @@ int address_http_check(const char *address)
     return ERR_OK;
 }
 
+/* An address, not a name: a broker cannot bind to a name, and one file serves both sides. */
+static int is_numeric(const char *host, size_t length)
+{
+    char text[INET6_ADDRSTRLEN + 1] = "";
+    uint8_t binary[sizeof(struct in6_addr)];
+    int is_six = length > 2 && host[0] == '[' && host[length - 1] == ']';
+    if (is_six) {
+        host++;
+        length -= 2;
+    }
+    if (length >= sizeof text) return 0;
+    memcpy(text, host, length);
+    return inet_pton(is_six ? AF_INET6 : AF_INET, text, binary) == 1;
+}
+
 int address_endpoint_check(const char *endpoint)
 {
     if (strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] == '/') return ERR_OK;
-    if (strncmp(endpoint, "tcp://", 6) != 0)
+    if (!address_is_tcp(endpoint))
         return err_set(ERR_USAGE,
                        "'%.80s' is not an endpoint; HINT: ipc:///absolute/path or "
-                       "tcp://127.0.0.1:PORT",
+                       "tcp://ADDRESS:PORT",
                        endpoint);
     const char *host = endpoint + 6, *colon = strrchr(host, ':');
     if (!colon || colon == host || (!port_ok(colon + 1) && strcmp(colon + 1, "*") != 0))
-        return err_set(ERR_USAGE, "'%.80s' has no port; HINT: tcp://127.0.0.1:PORT", endpoint);
-    if (!address_is_loopback(host, (size_t)(colon - host)))
+        return err_set(ERR_USAGE, "'%.80s' has no port; HINT: tcp://ADDRESS:PORT", endpoint);
+    if (!is_numeric(host, (size_t)(colon - host)))
         return err_set(ERR_USAGE,
-                       "'%.80s' is not a loopback address, and connections between "
-                       "machines (encrypted, with an allow-list) are not there yet; "
-                       "HINT: use tcp://127.0.0.1:PORT, or leave it out for ipc",
+                       "'%.80s' has no address of numbers, and one file serves those who bind and "
+                       "those who connect; HINT: tcp://127.0.0.1:PORT, tcp://10.0.0.1:PORT, "
+                       "tcp://[fd00::1]:PORT",
                        endpoint);
     return ERR_OK;
+}
+
+int address_is_tcp(const char *endpoint)
+{
+    return strncmp(endpoint, "tcp://", 6) == 0;
+}
+
+int address_is_beyond_loopback(const char *endpoint)
+{
+    const char *host = endpoint + 6, *colon = strrchr(host, ':');
+    return address_is_tcp(endpoint) && colon && !address_is_loopback(host, (size_t)(colon - host));
 }

@@ -1,6 +1,6 @@
 /*
- * Which addresses stay on this machine. There is no encryption and no access control yet, so
- * nothing is served or reached beyond loopback.
+ * What an address is, and which ones stay on this machine. Pages (HTTP) have no access control and
+ * are never served beyond loopback; ZeroMQ's endpoints have keys (runtime/keys.h).
  */
 #ifndef SLUICE_CONFIG_ADDRESS_H
 #define SLUICE_CONFIG_ADDRESS_H
@@ -12,7 +12,11 @@ int address_is_loopback(const char *host, size_t length);
 /* HTTP: "127.0.0.1:0", "[::1]:9090", "off". ERR_USAGE: the text says why, without naming the
  * key. */
 int address_http_check(const char *address);
-/* ZeroMQ: "ipc:///absolute/path", "tcp://127.0.0.1:PORT". ERR_USAGE as above. */
+/* ZeroMQ: "ipc:///absolute/path", "tcp://ADDRESS:PORT" with an address of numbers. ERR_USAGE as
+ * above. */
 int address_endpoint_check(const char *endpoint);
+/* Of an endpoint that is one: */
+int address_is_tcp(const char *endpoint);
+int address_is_beyond_loopback(const char *endpoint); /* tcp, and not on this machine alone */
 
 #endif

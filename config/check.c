@@ -77,6 +77,26 @@ const char *config_http(const struct config *c, const char *section)
     return index < 0 ? "off" : text_at(c, &config_options[index]);
 }
 
+/* tcp has keys, or a user who has said that it needs none. */
+static int check_endpoint(const struct config *c, const struct config_option *o)
+{
+    const char *endpoint = text_at(c, o);
+    if (address_endpoint_check(endpoint) != ERR_OK) return fail_again(c, o->section, o->key);
+    if (!address_is_tcp(endpoint) || c->broker.keys[0]) return ERR_OK;
+    if (!c->broker.insecure_tcp)
+        return fail(c, o->section, o->key,
+                    "'%.80s' is open to other users of this machine without keys; HINT: set "
+                    "broker.keys to a folder and make them with `sluice keygen`, or leave the "
+                    "endpoint out for a socket in the run's folder",
+                    endpoint);
+    if (address_is_beyond_loopback(endpoint))
+        return fail(c, o->section, o->key,
+                    "'%.80s' is reachable from other machines, and broker.insecure_tcp is for "
+                    "loopback alone; HINT: set broker.keys",
+                    endpoint);
+    return ERR_OK;
+}
+
 static int check_addresses(const struct config *c)
 {
     for (size_t i = 0; i < config_options_count; i++) {
@@ -85,8 +105,8 @@ static int check_addresses(const struct config *c)
         int is_endpoint = o->type == OPTION_ENDPOINT && text_at(c, o)[0];
         if (is_http && address_http_check(text_at(c, o)) != ERR_OK)
             return fail_again(c, o->section, o->key);
-        if (is_endpoint && address_endpoint_check(text_at(c, o)) != ERR_OK)
-            return fail_again(c, o->section, o->key);
+        int result = is_endpoint ? check_endpoint(c, o) : ERR_OK;
+        if (result != ERR_OK) return result;
     }
     if (c->broker.front[0] && strcmp(c->broker.front, c->broker.back) == 0)
         return fail(c, "broker", "back", "is the same endpoint as broker.front");

@@ -84,6 +84,8 @@ struct config_capture {
 
 struct config_broker {
     char *front, *back; /* "": in the run folder; read through config_endpoint() */
+    char *keys;         /* "": none */
+    int insecure_tcp;
     char *http;
 };
 

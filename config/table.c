@@ -182,6 +182,11 @@ const struct config_option config_options[] = {
      "ZeroMQ endpoint for producers; empty: ipc in the run's folder"},
     {"broker", "back", OPTION_ENDPOINT, IN(broker.back), "", "", 0, 0, NULL,
      "ZeroMQ endpoint for the sink; empty: ipc in the run's folder"},
+    {"broker", "keys", OPTION_PATH, IN(broker.keys), "", "", 0, 0, NULL,
+     "folder of keys, as `sluice keygen` makes it; a tcp:// endpoint needs one, loopback too"},
+    {"broker", "insecure_tcp", OPTION_CHOICE, IN(broker.insecure_tcp), "false", "", 0, 0, booleans,
+     "true: tcp:// endpoints on loopback without keys, open to every user of this machine; for "
+     "tests alone"},
     {"broker", "http", OPTION_TEXT, IN(broker.http), "127.0.0.1:0", "", 0, 0, NULL,
      "address of /api/status, /metrics and /healthz; port 0: any free one, written "
      "to RUN/http; off: none"},

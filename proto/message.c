@@ -52,7 +52,7 @@ static int needs_name(uint8_t type)
 
 static int type_ok(uint8_t type)
 {
-    return type >= MESSAGE_HELLO && type <= MESSAGE_REPORT;
+    return type >= MESSAGE_HELLO && type <= MESSAGE_TELL;
 }
 
 /* A name is there where the type needs one, and good where it is there. */

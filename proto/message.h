@@ -8,6 +8,7 @@
  *   sink -> broker      ATTACH, PING          broker -> sink   ATTACHED, GONE (a producer's link)
  *   broker -> producer  REFUSE (no sink, session over)
  *   anyone -> broker    REPORT (one second of telemetry, JSON)
+ *   anyone -> broker    ASK                   broker -> it     TELL (what all reported, JSON)
  */
 #ifndef SLUICE_PROTO_MESSAGE_H
 #define SLUICE_PROTO_MESSAGE_H
@@ -28,6 +29,8 @@ enum message_type {
     MESSAGE_ATTACHED,
     MESSAGE_GONE,
     MESSAGE_REPORT,
+    MESSAGE_ASK,
+    MESSAGE_TELL,
 };
 
 enum {
@@ -49,7 +52,7 @@ enum message_flags {
 struct message {
     uint8_t type;
     uint32_t flags;
-    uint64_t stream;            /* all but REPORT: stream_key */
+    uint64_t stream;            /* all but REPORT, ASK, TELL: stream_key */
     uint64_t session;           /* WELCOME, DESCRIBE, STATE, END, PING, BYE; REFUSE (0: none yet);
                                    ATTACHED (life of the broker) */
     uint32_t producer;          /* HELLO, WELCOME, STATE, END: index in the share */
@@ -61,8 +64,8 @@ struct message {
     struct cursor cursor;       /* WELCOME, STATE with RESYNC: of frame next_number */
     struct frame_totals totals; /* END, BYE, PING: the producer's, so that they survive it */
     char name[MESSAGE_NAME_BYTES]; /* HELLO: producer; ATTACH: sink; REPORT: process */
-    const char *text; /* HELLO, WELCOME, DESCRIBE: descriptor JSON; REFUSE: a sentence; REPORT:
-                         JSON. Borrowed: points into the decoded bytes; not NUL-terminated */
+    const char *text; /* HELLO, WELCOME, DESCRIBE: descriptor JSON; REFUSE: a sentence; REPORT,
+                         TELL: JSON. Borrowed: points into the decoded bytes; not NUL-terminated */
     uint32_t text_bytes;
 };
 

@@ -13,22 +13,33 @@
 #include "config/address.h"
 #include "proto/frame.h"
 #include "runtime/claim.h"
+#include "runtime/log.h"
+#include "runtime/monitor.h"
+#include "runtime/zap.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 #include <zmq.h>
+
+/* libzmq 4.3 takes it; its header names it for drafts alone. */
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93
+#endif
 
 enum {
     DEFAULT_BUDGET = 256,
     DEFAULT_HIGH_WATER = 1000,
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 1000,
+    REFUSED_MS = 1000, /* after it somebody who was refused asks again */
     TCP_MAXRT_MS = 10000,
+    HANDSHAKE_MS = 3000, /* a connection that says nothing is ended after it */
     MAX_PARTS = 2,
     ENDPOINT_BYTES = 512,
 };
@@ -44,6 +55,7 @@ struct owned {
 struct link_hub {
     uv_loop_t *loop;
     void *context;
+    struct zap *zap; /* once something secure is bound */
     uv_async_t wake;
     pthread_mutex_t mutex;
     struct owned *returned; /* under mutex: back from ZeroMQ, newest first */
@@ -63,11 +75,16 @@ struct link {
     void *socket; /* NULL once closed: ZeroMQ then has nothing to read and no event */
     uv_poll_t poll;
     uv_idle_t again;
+    uv_timer_t retry; /* to connect, once more */
     int open_handles;
     int lock;       /* descriptor of the lock beside a bound ipc socket; -1 */
     int want_write; /* a send met the high-water mark */
     int reading;    /* inside pump() */
     struct link_counters counters;
+    struct keys_allow const *allow; /* NULL: who is there may say everything */
+    struct monitor *monitor;
+    uint32_t peers;
+    struct log_limit told;
 };
 
 int link_route_equal(const struct link_route *a, const struct link_route *b)
@@ -171,9 +188,16 @@ static void free_hub(uv_handle_t *wake)
     free(hub);
 }
 
+void link_hub_unguard(struct link_hub *hub)
+{
+    zap_close(hub->zap);
+    hub->zap = NULL;
+}
+
 void link_hub_close(struct link_hub *hub)
 {
     if (!hub) return;
+    link_hub_unguard(hub);
     while (zmq_ctx_term(hub->context) != 0 && errno == EINTR) continue;
     release_returned(hub); /* no thread of ZeroMQ is left: nothing comes after these */
     uv_close((uv_handle_t *)&hub->wake, free_hub);
@@ -191,10 +215,12 @@ static int set_options(struct link *link)
     const struct link_options *o = &link->options;
     int64_t limit = o->max_message_bytes ? (int64_t)o->max_message_bytes
                                          : FRAME_HEADER_BYTES + FRAME_MAX_RAW_BYTES;
-    int high_water = o->high_water_messages ? o->high_water_messages : DEFAULT_HIGH_WATER;
+    int send_high_water = o->send_high_water ? o->send_high_water : DEFAULT_HIGH_WATER;
+    int receive_high_water = o->receive_high_water ? o->receive_high_water : DEFAULT_HIGH_WATER;
     int failed = zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &limit, sizeof limit) != 0 ||
-                 set_int(link->socket, ZMQ_SNDHWM, high_water) != 0 ||
-                 set_int(link->socket, ZMQ_RCVHWM, high_water) != 0 ||
+                 set_int(link->socket, ZMQ_SNDHWM, send_high_water) != 0 ||
+                 set_int(link->socket, ZMQ_RCVHWM, receive_high_water) != 0 ||
+                 set_int(link->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) != 0 ||
                  set_int(link->socket, ZMQ_LINGER, o->linger_ms) != 0 ||
                  set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) != 0 ||
                  set_int(link->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) != 0 ||
@@ -203,6 +229,126 @@ static int set_options(struct link *link)
     if (o->kind == LINK_ROUTER)
         failed = failed || set_int(link->socket, ZMQ_ROUTER_MANDATORY, 1) != 0;
     return failed ? zmq_error("cannot set up the socket for", o->endpoint) : ERR_OK;
+}
+
+/* ---- security ---- */
+
+static int set_text(void *socket, int option, const char *text)
+{
+    return zmq_setsockopt(socket, option, text, strlen(text));
+}
+
+static int secure_client(struct link *link, const struct link_security *s)
+{
+    return set_text(link->socket, ZMQ_CURVE_SERVERKEY, s->server) != 0 ||
+           set_text(link->socket, ZMQ_CURVE_PUBLICKEY, s->own.public_key) != 0 ||
+           set_text(link->socket, ZMQ_CURVE_SECRETKEY, s->own.secret) != 0;
+}
+
+static int secure_server(struct link *link, const struct link_security *s)
+{
+    link->allow = s->allow;
+    return set_int(link->socket, ZMQ_CURVE_SERVER, 1) != 0 ||
+           set_text(link->socket, ZMQ_CURVE_SECRETKEY, s->own.secret) != 0 ||
+           set_text(link->socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN_NAME) != 0 ||
+           set_int(link->socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) != 0;
+}
+
+static int has_int(void *socket, int option, int value)
+{
+    int now = -1;
+    size_t bytes = sizeof now;
+    return zmq_getsockopt(socket, option, &now, &bytes) == 0 && now == value;
+}
+
+/* CURVE lets everybody in where the domain is empty, not enforced, or nobody answers ZAP: what was
+ * set is read back before anything is bound. */
+static int is_secure(struct link *link)
+{
+    char domain[32] = "";
+    size_t bytes = sizeof domain;
+    void *socket = link->socket;
+    if (!has_int(socket, ZMQ_MECHANISM, ZMQ_CURVE)) return 0;
+    if (!link->options.bind) return 1;
+    return has_int(socket, ZMQ_CURVE_SERVER, 1) && has_int(socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) &&
+           zmq_getsockopt(socket, ZMQ_ZAP_DOMAIN, domain, &bytes) == 0 &&
+           strcmp(domain, ZAP_DOMAIN_NAME) == 0 && link->hub->zap && link->allow;
+}
+
+static int refuse_plain_tcp(const struct link *link)
+{
+    return err_set(ERR_USAGE,
+                   "%s would be open to everybody who reaches it, other users of this machine "
+                   "too; HINT: `sluice keygen FILE` makes keys for broker.keys, or leave the "
+                   "endpoint out for a socket in the run's folder",
+                   link->endpoint);
+}
+
+static int secure(struct link *link)
+{
+    const struct link_security *s = link->options.security;
+    int result = ERR_OK;
+    if (strncmp(link->endpoint, "tcp://", 6) != 0) return ERR_OK;
+    if (!s)
+        return link->options.insecure_tcp && !address_is_beyond_loopback(link->endpoint)
+                   ? ERR_OK
+                   : refuse_plain_tcp(link);
+    if (link->options.bind && !link->hub->zap)
+        result = zap_open(link->hub->context, link->hub->loop, s->allow, &link->hub->zap);
+    if (result != ERR_OK) return result;
+    int failed = link->options.bind ? secure_server(link, s) : secure_client(link, s);
+    if (failed || !is_secure(link))
+        return err_set(ERR_STATE, "%s cannot be encrypted and guarded (CURVE, ZAP): %s",
+                       link->endpoint, failed ? zmq_strerror(errno) : "it did not take hold");
+    return ERR_OK;
+}
+
+/* ---- connections ---- */
+
+/* One above the bound is ended at once: where the descriptors of this process run out, libzmq aborts
+ * it. (zmq_unbind() would end all that are there.) */
+static void bound_peers(struct link *link, int fd)
+{
+    if (link->peers <= link->options.max_peers) return;
+    shutdown(fd, SHUT_RDWR); /* ZeroMQ sees the end, and tells of it */
+    if (log_allowed(&link->told))
+        log_event(LOG_WARN, "as many connections as may be: another one was ended",
+                  LOG_S("endpoint", link->endpoint), LOG_U("connections", link->peers - 1),
+                  LOG_U("suppressed", link->told.suppressed));
+}
+
+/* ZeroMQ does not come back to a server that has refused it. */
+static void on_retry(uv_timer_t *timer)
+{
+    struct link *link = timer->data;
+    zmq_disconnect(link->socket, link->endpoint);
+    zmq_connect(link->socket, link->endpoint);
+}
+
+static void on_connection(void *arg, enum monitor_event event, int fd)
+{
+    struct link *link = arg;
+    if (event == MONITOR_ACCEPTED) link->peers++;
+    if (event == MONITOR_ENDED && link->peers > 0) link->peers--;
+    if (event == MONITOR_ACCEPTED) bound_peers(link, fd);
+    if (link->options.bind) return;
+    if (event != MONITOR_UNKNOWN && event != MONITOR_BROKEN) return;
+    if (link->open_handles > 0) uv_timer_start(&link->retry, on_retry, REFUSED_MS, 0);
+    if (!log_allowed(&link->told)) return;
+    log_event(LOG_WARN,
+              event == MONITOR_UNKNOWN
+                  ? "the broker does not let us in: our key is not in its allow-list"
+                  : "no common security with the broker: its key is not the one that we have, or "
+                    "one side has none",
+              LOG_S("endpoint", link->endpoint), LOG_U("suppressed", link->told.suppressed));
+}
+
+static int watch_connections(struct link *link)
+{
+    int is_needed = link->options.bind ? link->options.max_peers > 0 : !!link->options.security;
+    if (!is_needed) return ERR_OK;
+    return monitor_open(link->hub->context, link->hub->loop, link->socket, on_connection, link,
+                        &link->monitor);
 }
 
 static int attach(struct link *link)
@@ -242,8 +388,9 @@ static int watch(struct link *link)
     if (uv_poll_init(link->hub->loop, &link->poll, fd) != 0)
         return err_set(ERR_IO, "cannot watch %s", link->options.endpoint);
     uv_idle_init(link->hub->loop, &link->again);
-    link->open_handles = 2;
-    link->poll.data = link->again.data = link;
+    uv_timer_init(link->hub->loop, &link->retry);
+    link->open_handles = 3;
+    link->poll.data = link->again.data = link->retry.data = link;
     if (uv_poll_start(&link->poll, UV_READABLE, on_poll) != 0)
         return err_set(ERR_IO, "cannot watch %s", link->options.endpoint);
     uv_idle_start(&link->again, on_again); /* the first edge may be gone already */
@@ -265,6 +412,9 @@ int link_open(struct link_hub *hub, const struct link_options *options, struct l
     link->options.endpoint = link->endpoint;
     link->socket = zmq_socket(hub->context, options->kind == LINK_ROUTER ? ZMQ_ROUTER : ZMQ_DEALER);
     result = link->socket ? set_options(link) : zmq_error("no socket for", link->endpoint);
+    if (result == ERR_OK) result = secure(link);
+    if (result == ERR_OK) result = watch_connections(link);
+    link->options.security = NULL; /* the socket has it */
     if (result == ERR_OK) result = attach(link);
     if (result == ERR_OK) result = watch(link);
     if (result != ERR_OK) {
@@ -294,7 +444,10 @@ void link_close(struct link *link)
         /* Before the socket: its descriptor must not be watched once it is another's. */
         uv_close((uv_handle_t *)&link->poll, on_handle_closed);
         uv_close((uv_handle_t *)&link->again, on_handle_closed);
+        uv_close((uv_handle_t *)&link->retry, on_handle_closed);
     }
+    monitor_close(link->monitor);
+    link->monitor = NULL;
     if (link->socket) zmq_close(link->socket);
     link->socket = NULL;
     if (link->lock >= 0) close(link->lock);
@@ -418,6 +571,21 @@ const uint8_t *link_data(const struct link_message *message, uint32_t part, size
 const struct link_route *link_message_route(const struct link_message *message)
 {
     return &message->route;
+}
+
+uint32_t link_message_roles(const struct link *link, const struct link_message *message,
+                            const char **name)
+{
+    *name = "";
+    if (!link->allow) return KEYS_ALL;
+    const char *key = zmq_msg_gets(&message->part[0], "User-Id"); /* as zap answered */
+    return key ? keys_allow_roles(link->allow, key, name) : 0;
+}
+
+void link_message_shut(const struct link_message *message)
+{
+    int fd = zmq_msg_get(&message->part[0], ZMQ_SRCFD);
+    if (fd >= 0) shutdown(fd, SHUT_RDWR); /* ZeroMQ sees the end, and closes it */
 }
 
 struct link_message *link_keep(struct link_message *message)
@@ -546,4 +714,9 @@ int link_forward(struct link *link, const struct link_route *route, const void *
 struct link_counters link_counters(const struct link *link)
 {
     return link->counters;
+}
+
+uint32_t link_peers(const struct link *link)
+{
+    return link->peers;
 }

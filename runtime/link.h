@@ -1,5 +1,5 @@
 /*
- * A ZeroMQ DEALER or ROUTER socket on a libuv loop. zmq.h is included by link.c alone.
+ * A ZeroMQ DEALER or ROUTER socket on a libuv loop.
  *
  * Messages have one or two parts: [prefix] data. A prefix is small and copied (the 4-byte link
  * number between broker and sink). Everything here runs on the loop's thread and never blocks, but
@@ -7,6 +7,8 @@
  */
 #ifndef SLUICE_RUNTIME_LINK_H
 #define SLUICE_RUNTIME_LINK_H
+
+#include "runtime/keys.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -33,12 +35,26 @@ int link_hub_open(struct uv_loop_s *loop, struct link_hub **hub);
  * over; every buffer's release has been called when it returns. */
 void link_hub_close(struct link_hub *hub);
 
+/* CURVE: what a tcp endpoint needs. Copied when a link is opened. */
+struct link_security {
+    struct keys_pair own;
+    char server[KEYS_TEXT_BYTES];   /* to connect: the other side's public key */
+    const struct keys_allow *allow; /* to bind: who may come in; until unguard */
+};
+
+/* Nobody is let in any more: the allow-list may go. After the links that are bound. */
+void link_hub_unguard(struct link_hub *hub);
+
 struct link_options {
     enum link_kind kind;
-    const char *endpoint;     /* ipc://PATH, tcp://127.0.0.1:PORT */
+    const char *endpoint;                 /* ipc://PATH, tcp://ADDRESS:PORT */
+    const struct link_security *security; /* of tcp; ipc needs none: its folder is the user's own */
+    int insecure_tcp;                     /* tcp without it, on loopback, for tests */
     int bind;                 /* 1: bind; 0: connect (and reconnect, 0.1 to 1 s, for ever) */
     size_t max_message_bytes; /* larger ones end their sender's connection; 0: largest frame */
-    int high_water_messages;  /* each way, a peer; 0: 1000 */
+    int send_high_water;      /* messages to a peer; 0: 1000 */
+    int receive_high_water;   /* messages from a peer, beside those in its kernel's; 0: 1000 */
+    uint32_t max_peers;       /* bind: connections at once; one more is ended; 0: no bound */
     int linger_ms;            /* how long a close waits for what is queued */
     uint32_t budget_messages; /* read in one go before the loop gets a turn; 0: 256 */
     /* A message came. Borrowed: gone when the callback returns, but for what link_forward() or
@@ -50,8 +66,10 @@ struct link_options {
 };
 
 /* Open a socket. A bound ipc endpoint makes its folder (0700) and takes a lock beside the socket,
- * so that a stale socket is replaced and a live one is not stolen. ERR_EXISTS: the address is in
- * use (text: by whom). ERR_USAGE: malformed, or tcp beyond loopback. ERR_IO, ERR_NOMEM. */
+ * so that a stale socket is replaced and a live one is not stolen. A tcp endpoint has CURVE, and
+ * where it is bound a ZAP handler with its domain enforced; else it is not opened. ERR_EXISTS: the
+ * address is in use (text: by whom). ERR_USAGE: malformed, or tcp without security. ERR_STATE: the
+ * security could not be had. ERR_IO, ERR_NOMEM. */
 int link_open(struct link_hub *hub, const struct link_options *options, struct link **link);
 /* The endpoint as bound ("tcp://127.0.0.1:40123" for port 0) or as given. */
 const char *link_endpoint(const struct link *link);
@@ -61,6 +79,12 @@ void link_close(struct link *link);
 uint32_t link_parts(const struct link_message *message);
 const uint8_t *link_data(const struct link_message *message, uint32_t part, size_t *bytes);
 const struct link_route *link_message_route(const struct link_message *message);
+/* What its sender may say (enum keys_role), by the allow-list as it is now; 0: it is in it no more.
+ * Without security: everything. *name: what the list calls it, "" where it has no name. */
+uint32_t link_message_roles(const struct link *link, const struct link_message *message,
+                            const char **name);
+/* End the connection that it came by. Its peer may connect again, with all to begin anew. */
+void link_message_shut(const struct link_message *message);
 /* Take the message out of the callback (malloc'ed; NULL without memory); link_message_free() it. */
 struct link_message *link_keep(struct link_message *message);
 void link_message_free(struct link_message *message);
@@ -85,5 +109,7 @@ struct link_counters {
     uint64_t refused_sends; /* ERR_AGAIN and ERR_NOTFOUND */
 };
 struct link_counters link_counters(const struct link *link);
+/* Connections at present, where max_peers is set. */
+uint32_t link_peers(const struct link *link);
 
 #endif

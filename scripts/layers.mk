@@ -14,7 +14,7 @@ may_engine  := proto base
 # Where configuration becomes objects; broker and sink know no file of it that needs an engine.
 may_wiring  := sae/options.h sae/export/export.h engine runtime config proto base
 may_capture := wiring engine runtime config proto base
-may_broker  := wiring/link.h wiring/processes.h runtime config proto base
+may_broker  := wiring/bounds.h wiring/link.h wiring/processes.h runtime config proto base
 may_sink    := wiring/link.h wiring/processes.h buffer runtime config proto base
 may_trainer := wiring/changes.h wiring/link.h wiring/plan.h wiring/processes.h wiring/provenance.h wiring/sections.h wiring/view.h sae buffer runtime config proto base
 may_cli     := wiring sae engine buffer runtime config proto base

@@ -104,7 +104,8 @@ static int connect_broker(struct sink *s)
     const struct config *config = process_config(s->process);
     int is_synced = config->sink.durability == CONFIG_POWER;
     struct link_options options = {
-        .high_water_messages = HIGH_WATER,
+        .send_high_water = HIGH_WATER,
+        .receive_high_water = HIGH_WATER,
         .linger_ms = 300,
         .budget_messages = is_synced ? TURN_FRAMES_SYNCED : TURN_FRAMES,
         .on_message = on_message,

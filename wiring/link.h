@@ -12,8 +12,12 @@
  * the call. Errors of config_endpoint() and link_open(). Loop thread; the caller closes it. */
 int wiring_connect(struct process *process, enum config_socket socket, struct link_options options,
                    struct link **link);
-/* The other end of those: the broker's own side. */
-int wiring_bind(struct process *process, enum config_socket socket, struct link_options options,
-                struct link **link);
+/* The other end of those: the broker's own side. `allow`: who may come in, as wiring_allow() gave
+ * it. */
+int wiring_bind(struct process *process, enum config_socket socket, const struct keys_allow *allow,
+                struct link_options options, struct link **link);
+/* The allow-list of the broker's keys; *allow is NULL where its endpoints need none. It outlives
+ * the links; the caller closes it. Errors of keys_allow_open(). */
+int wiring_allow(const struct config *config, struct keys_allow **allow);
 
 #endif

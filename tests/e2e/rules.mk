@@ -1,6 +1,6 @@
 # The end-to-end tests share harness.c and run the five programs; some run variants of a program
 # with one protection taken out, made here and nowhere else.
-E2E_HARNESS := $(BUILD)/tests/e2e/harness.o
+E2E_HARNESS := $(BUILD)/tests/e2e/harness.o $(BUILD)/tests/e2e/fetch.o
 E2E_UNSAFE  := $(BUILD)/tests/e2e/sluice-sink-unsafe
 E2E_DYING   := $(BUILD)/tests/e2e/sluice-trainer-dying
 

@@ -224,7 +224,8 @@ static void a_port_in_use(void **state)
     harness_has(run->err, "broker ended with exit code 1");
     harness_has(run->err, address);
     snprintf(set, sizeof set, "broker.front=tcp://%s", address);
-    code = run_command(run, SECONDS, "sluice-broker", run->config, "--set", set, NULL);
+    code = run_command(run, SECONDS, "sluice-broker", run->config, "--set",
+                       "broker.insecure_tcp=true", "--set", set, NULL);
     assert_int_equal(code, 1);
     harness_has(run->err, address);
     close(fd);

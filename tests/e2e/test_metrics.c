@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
-#include "cli/fetch.h"
+#include "tests/e2e/fetch.h"
 
 #include <setjmp.h>
 #include <signal.h>

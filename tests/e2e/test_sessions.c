@@ -234,7 +234,7 @@ static void deliver_to_producers(void)
 static void start_broker(void)
 {
     routes_free(w.routes);
-    assert_int_equal(routes_new(++w.lives, &w.routes), 0);
+    assert_int_equal(routes_new(++w.lives, 64, &w.routes), 0);
     empty(&w.to_broker);
     empty(&w.to_producers);
     empty(&w.from_sink);
@@ -250,7 +250,7 @@ static void run_broker(void)
     struct routes_gone gone;
     for (int n = 0; n < 16 && take(&w.to_broker, &k); n++) {
         struct link_route from = route_of(k.peer);
-        routes_from_producer(w.routes, &from, k.data, k.bytes, w.now, &v);
+        routes_from_producer(w.routes, &from, KEYS_ALL, k.data, k.bytes, w.now, &v);
         if (v.has_answer) put_message(&w.to_producers, k.peer, &v.answer);
         if (v.forward == ROUTES_TO_SINK && connection_of(&v.route) == w.sink_connection)
             put(&w.to_sink, v.link, k.data, k.bytes);
@@ -258,7 +258,7 @@ static void run_broker(void)
     }
     for (int n = 0; n < 16 && take(&w.from_sink, &k); n++) {
         struct link_route from = route_of(w.sink_connection);
-        routes_from_sink(w.routes, &from, k.peer, k.data, k.bytes, w.now, &v);
+        routes_from_sink(w.routes, &from, KEYS_ALL, k.peer, k.data, k.bytes, w.now, &v);
         if (v.has_answer) put_message(&w.to_sink, v.link, &v.answer);
         if (v.forward == ROUTES_TO_PRODUCER)
             put(&w.to_producers, connection_of(&v.route), k.data, k.bytes);

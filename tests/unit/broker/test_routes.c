@@ -29,14 +29,14 @@ static void front(struct net *n, const struct link_route *from, struct message m
 {
     uint8_t data[4096];
     assert_int_equal(message_encode(&m, data), 0);
-    routes_from_producer(n->r, from, data, message_bytes(&m), n->now, &n->v);
+    routes_from_producer(n->r, from, KEYS_ALL, data, message_bytes(&m), n->now, &n->v);
 }
 
 static void back(struct net *n, const struct link_route *from, uint32_t link, struct message m)
 {
     uint8_t data[4096];
     assert_int_equal(message_encode(&m, data), 0);
-    routes_from_sink(n->r, from, link, data, message_bytes(&m), n->now, &n->v);
+    routes_from_sink(n->r, from, KEYS_ALL, link, data, message_bytes(&m), n->now, &n->v);
 }
 
 static void frame(struct net *n, const struct link_route *from, uint64_t session, uint64_t number)
@@ -51,7 +51,8 @@ static void frame(struct net *n, const struct link_route *from, uint64_t session
                              .dtype = DTYPE_F32};
     assert_int_equal(frame_seal(&h, data + FRAME_HEADER_BYTES, data + FRAME_HEADER_BYTES, NULL), 0);
     frame_encode(&h, data);
-    routes_from_producer(n->r, from, data, FRAME_HEADER_BYTES + h.packed_bytes, n->now, &n->v);
+    routes_from_producer(n->r, from, KEYS_ALL, data, FRAME_HEADER_BYTES + h.packed_bytes, n->now,
+                         &n->v);
 }
 
 /* A sink is attached, and anna has a session 5 with credit up to 3. Gives her link. */
@@ -59,7 +60,7 @@ static uint32_t set_up(struct net *n)
 {
     memset(n, 0, sizeof *n);
     n->now = 100 * second;
-    assert_int_equal(routes_new(77, &n->r), 0);
+    assert_int_equal(routes_new(77, 1024, &n->r), 0);
     back(n, &sink, 0, of(MESSAGE_ATTACH, 0));
     assert_int_equal(n->v.answer.type, MESSAGE_ATTACHED);
     assert_int_equal(n->v.answer.session, 77);
@@ -88,7 +89,7 @@ static void nobody_there(void **state)
 {
     (void)state;
     struct net n = {.now = second};
-    assert_int_equal(routes_new(77, &n.r), 0);
+    assert_int_equal(routes_new(77, 1024, &n.r), 0);
     front(&n, &anna, of(MESSAGE_HELLO, 0));
     expect_refused(&n, ROUTES_NO_SINK);
     frame(&n, &anna, 5, 1);
@@ -226,12 +227,12 @@ static void garbage_is_dropped(void **state)
     struct net n;
     uint32_t link = set_up(&n);
     uint8_t junk[300] = "SLFRjunk";
-    routes_from_producer(n.r, &anna, junk, sizeof junk, n.now, &n.v);
+    routes_from_producer(n.r, &anna, KEYS_ALL, junk, sizeof junk, n.now, &n.v);
     assert_int_equal(n.v.drop, ROUTES_MALFORMED);
     assert_false(n.v.has_answer);
-    routes_from_sink(n.r, &sink, link, junk, sizeof junk, n.now, &n.v);
+    routes_from_sink(n.r, &sink, KEYS_ALL, link, junk, sizeof junk, n.now, &n.v);
     assert_int_equal(n.v.drop, ROUTES_MALFORMED);
-    routes_from_producer(n.r, &anna, junk, 0, n.now, &n.v);
+    routes_from_producer(n.r, &anna, KEYS_ALL, junk, 0, n.now, &n.v);
     assert_int_equal(n.v.drop, ROUTES_MALFORMED);
     front(&n, &anna, of(MESSAGE_WELCOME, 5)); /* not a producer's to say */
     assert_int_equal(n.v.drop, ROUTES_MALFORMED);
@@ -245,12 +246,101 @@ static void links_are_bounded(void **state)
     (void)state;
     struct net n;
     set_up(&n);
-    for (uint32_t i = 0; i < ROUTES_MAX_LINKS + 5; i++) {
+    for (uint32_t i = 0; i < 1024 + 5; i++) {
         struct link_route peer = {5, {7, (uint8_t)i, (uint8_t)(i >> 8), 1, 1}};
         front(&n, &peer, of(MESSAGE_HELLO, 0));
     }
     expect_refused(&n, ROUTES_NO_LINK);
-    assert_int_equal(routes_links(n.r), ROUTES_MAX_LINKS);
+    assert_int_equal(routes_links(n.r), 1024);
+    routes_free(n.r);
+}
+
+static enum routes_drop by(uint32_t roles, uint8_t type)
+{
+    struct net n;
+    uint8_t data[4096];
+    uint32_t link = set_up(&n);
+    struct message m = of(type, 5);
+    int is_sinks = type == MESSAGE_ATTACH || type == MESSAGE_STATE || type == MESSAGE_BYE;
+    if (type == MESSAGE_REPORT) strcpy(m.name, "n");
+    assert_int_equal(message_encode(&m, data), 0);
+    if (is_sinks)
+        routes_from_sink(n.r, &sink, roles, type == MESSAGE_STATE ? link : 0, data,
+                         message_bytes(&m), n.now, &n.v);
+    else
+        routes_from_producer(n.r, &anna, roles, data, message_bytes(&m), n.now, &n.v);
+    routes_free(n.r);
+    return n.v.drop;
+}
+
+/* Each message by each role: it goes its way, or is not allowed. */
+static void roles_bound_what_is_said(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t type;
+        uint32_t role;
+    } says[] = {
+        {MESSAGE_HELLO, KEYS_PRODUCE}, {MESSAGE_PING, KEYS_PRODUCE}, {MESSAGE_END, KEYS_PRODUCE},
+        {MESSAGE_REPORT, KEYS_REPORT}, {MESSAGE_ASK, KEYS_STATUS},   {MESSAGE_ATTACH, KEYS_SINK},
+        {MESSAGE_STATE, KEYS_SINK},    {MESSAGE_BYE, KEYS_SINK},
+    };
+    for (size_t i = 0; i < sizeof says / sizeof *says; i++)
+        for (uint32_t role = 1; role < KEYS_ALL; role *= 2)
+            assert_int_equal(by(role, says[i].type),
+                             role == says[i].role ? ROUTES_KEPT : ROUTES_NOT_ALLOWED);
+    struct net n;
+    set_up(&n);
+    uint8_t data[FRAME_HEADER_BYTES] = "SLFR";
+    routes_from_producer(n.r, &anna, KEYS_ALL & ~(uint32_t)KEYS_PRODUCE, data, sizeof data, n.now,
+                         &n.v);
+    assert_int_equal(n.v.drop, ROUTES_NOT_ALLOWED);
+    routes_free(n.r);
+}
+
+/* A sink that does not answer is not buried under what it will have to answer. */
+static void hellos_wait_for_their_answer(void **state)
+{
+    (void)state;
+    struct net n;
+    uint32_t link = set_up(&n);
+    front(&n, &anna, of(MESSAGE_HELLO, 0));
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    front(&n, &anna, of(MESSAGE_HELLO, 0));
+    assert_int_equal(n.v.drop, ROUTES_TOO_SOON);
+    n.now += second + 1;
+    front(&n, &anna, of(MESSAGE_HELLO, 0)); /* the answer may be lost */
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    back(&n, &sink, link, of(MESSAGE_REFUSE, 0));
+    front(&n, &anna, of(MESSAGE_HELLO, 0)); /* it was answered */
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    back(&n, &sink2, 0, of(MESSAGE_ATTACH, 0)); /* another life of the sink */
+    front(&n, &anna, of(MESSAGE_HELLO, 0));
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    routes_free(n.r);
+}
+
+static void descriptions_only_where_asked_for(void **state)
+{
+    (void)state;
+    struct net n;
+    uint32_t link = set_up(&n);
+    front(&n, &anna, of(MESSAGE_DESCRIBE, 5));
+    assert_int_equal(n.v.drop, ROUTES_TOO_SOON);
+    struct message welcome = of(MESSAGE_WELCOME, 6);
+    welcome.flags = MESSAGE_MEASURE;
+    back(&n, &sink, link, welcome);
+    front(&n, &anna, of(MESSAGE_DESCRIBE, 6));
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    front(&n, &anna, of(MESSAGE_DESCRIBE, 6));
+    assert_int_equal(n.v.drop, ROUTES_TOO_SOON);
+    n.now += second;
+    front(&n, &anna, of(MESSAGE_DESCRIBE, 6));
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    back(&n, &sink, link, of(MESSAGE_WELCOME, 6)); /* which is lost: it describes once more */
+    n.now += second;
+    front(&n, &anna, of(MESSAGE_DESCRIBE, 6));
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
     routes_free(n.r);
 }
 
@@ -266,6 +356,9 @@ int main(void)
         cmocka_unit_test(ended_stream_is_remembered),
         cmocka_unit_test(garbage_is_dropped),
         cmocka_unit_test(links_are_bounded),
+        cmocka_unit_test(roles_bound_what_is_said),
+        cmocka_unit_test(hellos_wait_for_their_answer),
+        cmocka_unit_test(descriptions_only_where_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@ static const uint64_t second = 1000000000;
 
 static void report(struct status *s, const char *name, const char *text, uint64_t now)
 {
-    assert_int_equal(status_report(s, name, text, strlen(text), now), 0);
+    assert_int_equal(status_report(s, NULL, name, text, strlen(text), now), 0);
 }
 
 static json_t *shown(const struct status *s, uint64_t now)
@@ -62,10 +62,10 @@ static void refuses_what_is_no_report(void **state)
     (void)state;
     struct status *s;
     assert_int_equal(status_new("s", &s), 0);
-    assert_int_equal(status_report(s, "a", "[1]", 3, 1), ERR_FORMAT);
-    assert_int_equal(status_report(s, "a", "{\"a\":", 5, 1), ERR_FORMAT);
-    assert_int_equal(status_report(s, "", "{}", 2, 1), ERR_FORMAT);
-    assert_int_equal(status_report(s, "a", NULL, 0, 1), ERR_FORMAT);
+    assert_int_equal(status_report(s, NULL, "a", "[1]", 3, 1), ERR_FORMAT);
+    assert_int_equal(status_report(s, NULL, "a", "{\"a\":", 5, 1), ERR_FORMAT);
+    assert_int_equal(status_report(s, NULL, "", "{}", 2, 1), ERR_FORMAT);
+    assert_int_equal(status_report(s, NULL, "a", NULL, 0, 1), ERR_FORMAT);
     status_free(s);
 }
 
@@ -82,6 +82,23 @@ static void is_bounded(void **state)
     json_t *root = shown(s, 270 * second);
     assert_int_equal(json_array_size(json_object_get(root, "processes")), STATUS_MAX_PROCESSES);
     json_decref(root);
+    status_free(s);
+}
+
+/* Who floods under many names fills the page with none but its first. */
+static void one_name_for_each_connection(void **state)
+{
+    (void)state;
+    static const struct link_route anna = {1, {1}}, bert = {1, {2}};
+    struct status *s;
+    assert_int_equal(status_new("s", &s), 0);
+    assert_int_equal(status_report(s, &anna, "a", "{}", 2, second), ERR_OK);
+    assert_int_equal(status_report(s, &anna, "b", "{}", 2, second), ERR_LIMIT);
+    assert_int_equal(status_report(s, &anna, "a", "{}", 2, 2 * second), ERR_OK);
+    assert_int_equal(status_report(s, &bert, "b", "{}", 2, second), ERR_OK);
+    assert_int_equal(status_report(s, &bert, "a", "{}", 2, 3 * second), ERR_LIMIT);
+    struct link_route next = {1, {3}}; /* the next life of a, by another connection */
+    assert_int_equal(status_report(s, &next, "a", "{}", 2, 3 * second), ERR_OK);
     status_free(s);
 }
 
@@ -127,6 +144,7 @@ int main(void)
         cmocka_unit_test(shows_reports_and_rates),
         cmocka_unit_test(refuses_what_is_no_report),
         cmocka_unit_test(is_bounded),
+        cmocka_unit_test(one_name_for_each_connection),
         cmocka_unit_test(names_the_bottleneck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,17 +207,38 @@ static void test_nothing_leaves_the_machine(void **state)
         snprintf(set, sizeof set, "broker.http=%s", out[i]);
         refuses(NAME, set, "broker.http", "other machines");
         snprintf(set, sizeof set, "broker.front=tcp://%s", out[i]);
-        refuses(NAME, set, "broker.front", "loopback");
+        refuses(NAME, set, "broker.front");
+        refuses(NAME "broker: {insecure_tcp: true}\n", set, "broker.front");
     }
     refuses(NAME, "sink.http=127.0.0.1", "sink.http");
     refuses(NAME, "sink.http=127.0.0.1:99999", "sink.http");
     refuses(NAME, "broker.back=inproc://x", "broker.back", "endpoint");
-    refuses(NAME "broker: {front: \"tcp://127.0.0.1:1\", back: \"tcp://127.0.0.1:1\"}\n", NULL,
-            "broker.back");
+    refuses(
+        NAME
+        "broker: {insecure_tcp: true, front: \"tcp://127.0.0.1:1\", back: \"tcp://127.0.0.1:1\"}\n",
+        NULL, "broker.back");
     accepts(NAME, "broker.http=[::1]:9090");
     accepts(NAME, "broker.http=localhost:9090");
     accepts(NAME, "broker.http=off");
-    accepts(NAME, "broker.front=tcp://127.0.0.1:5555");
+}
+
+/* A tcp endpoint has keys, on loopback too; without them it is a test's, and on loopback. */
+static void test_tcp_needs_keys(void **state)
+{
+    (void)state;
+    static const char keys[] = NAME "broker: {keys: /k}\n",
+                      insecure[] = NAME "broker: {insecure_tcp: true}\n";
+    refuses(NAME, "broker.front=tcp://127.0.0.1:5555", "broker.front", "keygen");
+    accepts(keys, "broker.front=tcp://127.0.0.1:5555");
+    accepts(keys, "broker.front=tcp://192.168.1.1:5555");
+    accepts(keys, "broker.back=tcp://[fd00::1]:5555");
+    accepts(insecure, "broker.front=tcp://127.0.0.1:5555");
+    refuses(insecure, "broker.front=tcp://192.168.1.1:5555", "broker.front", "loopback");
+    refuses(keys, "broker.front=tcp://localhost:5555", "broker.front", "numbers");
+    refuses(keys, "broker.front=tcp://example.org:5555", "broker.front", "numbers");
+    refuses(keys, "broker.front=tcp://*:5555", "broker.front", "numbers");
+    refuses(keys, "broker.front=tcp://eth0:5555", "broker.front", "numbers");
+    refuses(keys, "broker.front=tcp://10.0.0.1", "broker.front", "port");
 }
 
 static void test_sections(void **state)
@@ -693,6 +714,7 @@ int main(void)
         cmocka_unit_test_teardown(test_set, tear_down),
         cmocka_unit_test_teardown(test_checks_between_options, tear_down),
         cmocka_unit_test_teardown(test_nothing_leaves_the_machine, tear_down),
+        cmocka_unit_test_teardown(test_tcp_needs_keys, tear_down),
         cmocka_unit_test_teardown(test_sections, tear_down),
         cmocka_unit_test_teardown(test_rows_of_the_buffer, tear_down),
         cmocka_unit_test_teardown(test_hooks_of_one, tear_down),

@@ -104,6 +104,8 @@ static const struct {
     {"message-v1-attach", {.type = MESSAGE_ATTACH, .stream = STREAM, .name = "sink"}},
     {"message-v1-attached", {.type = MESSAGE_ATTACHED, .stream = STREAM, .session = SESSION}},
     {"message-v1-gone", {.type = MESSAGE_GONE, .stream = STREAM, .session = SESSION}},
+    {"message-v1-ask", {.type = MESSAGE_ASK}},
+    {"message-v1-tell", {.type = MESSAGE_TELL, TEXT("{\"processes\":[]}")}},
     {"message-v1-report", {.type = MESSAGE_REPORT, .name = "trainer", TEXT("{\"up\":1}")}},
 };
 

@@ -72,7 +72,9 @@ static int open_end(struct end *end, enum link_kind kind, int bind, int high_wat
     struct link_options options = {.kind = kind,
                                    .endpoint = endpoint,
                                    .bind = bind,
-                                   .high_water_messages = high_water,
+                                   .send_high_water = high_water,
+                                   .receive_high_water = high_water,
+                                   .insecure_tcp = 1,
                                    .budget_messages = budget,
                                    .max_message_bytes = 1 << 20,
                                    .on_message = on_message,
@@ -492,8 +494,224 @@ static void test_tcp(void **state)
     sleep_until(router.received == 1);
     strcpy(endpoint, "tcp://0.0.0.0:0");
     assert_int_equal(open_end(&second, LINK_ROUTER, 1, 0, 0), ERR_USAGE);
+    strcpy(endpoint, "tcp://localhost:0");
+    assert_int_equal(open_end(&second, LINK_ROUTER, 1, 0, 0), ERR_USAGE);
     strcpy(endpoint, "tcp://10.1.2.3:5");
     assert_int_equal(open_end(&second, LINK_DEALER, 0, 0, 0), ERR_USAGE);
+}
+
+/* ---- security ---- */
+
+static struct keys_pair server_keys, client_keys, other_keys;
+static struct keys_allow *allow;
+static char allow_path[128];
+
+static void make_keys(uint32_t roles)
+{
+    assert_int_equal(keys_make(&server_keys), ERR_OK);
+    assert_int_equal(keys_make(&client_keys), ERR_OK);
+    assert_int_equal(keys_make(&other_keys), ERR_OK);
+    snprintf(allow_path, sizeof allow_path, "%s/allow", folder);
+    assert_int_equal(keys_allow_add(allow_path, "client", roles, client_keys.public_key), ERR_OK);
+    assert_int_equal(keys_allow_open(allow_path, &allow), ERR_OK);
+}
+
+static uint32_t roles_seen;
+static char name_seen[64];
+
+static void on_roles(void *arg, struct link *link, struct link_message *message)
+{
+    const char *name;
+    roles_seen = link_message_roles(link, message, &name);
+    snprintf(name_seen, sizeof name_seen, "%s", name);
+    on_message(arg, link, message);
+}
+
+static int open_secure(struct end *end, int bind, const struct link_security *security)
+{
+    struct link_options options = {.kind = bind ? LINK_ROUTER : LINK_DEALER,
+                                   .endpoint = endpoint,
+                                   .bind = bind,
+                                   .security = security,
+                                   .max_message_bytes = 1 << 20,
+                                   .on_message = bind ? on_roles : on_message,
+                                   .arg = end};
+    *end = (struct end){0};
+    return link_open(hub, &options, &end->link);
+}
+
+static struct link_security of_client(const struct keys_pair *own)
+{
+    struct link_security s = {.own = *own};
+    strcpy(s.server, server_keys.public_key);
+    return s;
+}
+
+static void open_guarded(void)
+{
+    struct link_security s = {.own = server_keys, .allow = allow};
+    strcpy(endpoint, "tcp://127.0.0.1:0");
+    assert_int_equal(open_secure(&router, 1, &s), ERR_OK);
+    strcpy(endpoint, link_endpoint(router.link));
+}
+
+static void end_guarded(void)
+{
+    link_close(dealer.link);
+    link_close(router.link);
+    dealer.link = router.link = NULL;
+    link_hub_unguard(hub);
+    keys_allow_close(allow);
+}
+
+/* For some time nothing may come. */
+static void nothing_comes(void)
+{
+    for (int i = 0; i < 3000; i++) turn();
+    assert_int_equal(router.received, 0);
+}
+
+static void test_a_known_key_comes_in(void **state)
+{
+    (void)state;
+    make_keys(KEYS_PRODUCE | KEYS_REPORT);
+    open_guarded();
+    struct link_security s = of_client(&client_keys);
+    assert_int_equal(open_secure(&dealer, 0, &s), ERR_OK);
+    assert_int_equal(send_number(&dealer, NULL, 1), ERR_OK);
+    sleep_until(router.received == 1);
+    assert_int_equal(roles_seen, KEYS_PRODUCE | KEYS_REPORT);
+    assert_string_equal(name_seen, "client");
+    /* Out of the list: what it says on the same connection is nobody's. */
+    int code;
+    assert_int_equal(file_replace(allow_path, "", 0), ERR_OK);
+    assert_int_equal(keys_allow_refresh(allow, &code), 1);
+    assert_int_equal(send_number(&dealer, NULL, 2), ERR_OK);
+    sleep_until(router.received == 2);
+    assert_int_equal(roles_seen, 0);
+    end_guarded();
+}
+
+static void test_others_do_not(void **state)
+{
+    (void)state;
+    make_keys(KEYS_ALL);
+    open_guarded();
+    struct link_security s = of_client(&other_keys); /* not in the list */
+    assert_int_equal(open_secure(&dealer, 0, &s), ERR_OK);
+    send_number(&dealer, NULL, 1);
+    nothing_comes();
+    link_close(dealer.link);
+    assert_int_equal(open_end(&dealer, LINK_DEALER, 0, 0, 0), ERR_OK); /* no key at all */
+    send_number(&dealer, NULL, 1);
+    nothing_comes();
+    link_close(dealer.link);
+    s = of_client(&client_keys); /* it takes somebody else for the broker */
+    strcpy(s.server, other_keys.public_key);
+    assert_int_equal(open_secure(&dealer, 0, &s), ERR_OK);
+    send_number(&dealer, NULL, 1);
+    nothing_comes();
+    end_guarded();
+}
+
+/* A client that was refused comes in once it is in the list, without being opened anew. */
+static void test_comes_in_later(void **state)
+{
+    (void)state;
+    int code;
+    make_keys(KEYS_ALL);
+    open_guarded();
+    struct link_security s = of_client(&other_keys);
+    assert_int_equal(open_secure(&dealer, 0, &s), ERR_OK);
+    send_number(&dealer, NULL, 1);
+    nothing_comes();
+    assert_int_equal(keys_allow_add(allow_path, "other", KEYS_ALL, other_keys.public_key), ERR_OK);
+    assert_int_equal(keys_allow_refresh(allow, &code), 1);
+    uv_timer_t timer;
+    uv_timer_init(&loop, &timer);
+    for (int i = 0; i < 200 && !router.received; i++) {
+        send_number(&dealer, NULL, 1); /* what was said meanwhile may be lost */
+        timed_out = 0;
+        uv_timer_start(&timer, on_timeout, 50, 0);
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_true(router.received > 0);
+    end_guarded();
+}
+
+static void test_no_tcp_without_keys(void **state)
+{
+    (void)state;
+    strcpy(endpoint, "tcp://127.0.0.1:0");
+    assert_int_equal(open_secure(&router, 1, NULL), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "keygen"));
+    strcpy(endpoint, "tcp://127.0.0.1:9");
+    assert_int_equal(open_secure(&dealer, 0, NULL), ERR_USAGE);
+    strcpy(endpoint, "tcp://10.1.2.3:9"); /* not even for tests */
+    assert_int_equal(open_end(&dealer, LINK_DEALER, 0, 0, 0), ERR_USAGE);
+    struct link_security s = {.allow = NULL}; /* nobody is let in by a list that is not there */
+    assert_int_equal(keys_make(&s.own), ERR_OK);
+    strcpy(endpoint, "tcp://127.0.0.1:0");
+    assert_int_equal(open_secure(&router, 1, &s), ERR_STATE);
+}
+
+/* ---- connections ---- */
+
+static void test_connections_are_bounded(void **state)
+{
+    (void)state;
+    enum { MOST = 8, TRIED = 14 };
+    struct end peer[TRIED];
+    struct link_options options = {.kind = LINK_ROUTER,
+                                   .endpoint = endpoint,
+                                   .bind = 1,
+                                   .max_peers = MOST,
+                                   .on_message = on_message,
+                                   .arg = &router};
+    router = (struct end){0};
+    assert_int_equal(link_open(hub, &options, &router.link), ERR_OK);
+    for (int i = 0; i < TRIED; i++) {
+        assert_int_equal(open_end(&peer[i], LINK_DEALER, 0, 0, 0), ERR_OK);
+        for (int t = 0; t < 100; t++) turn();
+        send_number(&peer[i], NULL, 1);
+    }
+    for (int t = 0; t < 3000; t++) turn();
+    uint32_t peers = link_peers(router.link);
+    for (int i = 0; i < MOST; i++) link_close(peer[i].link);
+    for (int t = 0; t < 20000; t++) turn(); /* there is room, and the others come in */
+    uint32_t later = link_peers(router.link);
+    for (int i = MOST; i < TRIED; i++) link_close(peer[i].link);
+    assert_in_range(peers, MOST, MOST + 2); /* some are on their way out */
+    assert_int_equal(later, TRIED - MOST);
+}
+
+static void on_shut(void *arg, struct link *link, struct link_message *message)
+{
+    struct end *end = arg;
+    on_message(arg, link, message);
+    if (end->received == 1) link_message_shut(message);
+}
+
+static void test_a_connection_is_ended(void **state)
+{
+    (void)state;
+    struct link_options options = {.kind = LINK_ROUTER,
+                                   .endpoint = endpoint,
+                                   .bind = 1,
+                                   .on_message = on_shut,
+                                   .arg = &router};
+    router = (struct end){0};
+    assert_int_equal(link_open(hub, &options, &router.link), ERR_OK);
+    assert_int_equal(open_end(&dealer, LINK_DEALER, 0, 0, 0), ERR_OK);
+    send_number(&dealer, NULL, 1);
+    sleep_until(router.received == 1);
+    struct link_route first = router.peer;
+    for (int i = 0; i < 3000; i++) turn(); /* it is gone, and connects again */
+    send_number(&dealer, NULL, 2);
+    sleep_until(router.received >= 2);
+    assert_false(link_route_equal(&first, &router.peer));
 }
 
 int main(void)
@@ -501,6 +719,12 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(test_there_and_back),
+        T(test_a_known_key_comes_in),
+        T(test_others_do_not),
+        T(test_comes_in_later),
+        T(test_no_tcp_without_keys),
+        T(test_connections_are_bounded),
+        T(test_a_connection_is_ended),
         T(test_many_messages_in_order),
         T(test_ping_pong),
         T(test_send_does_not_swallow_the_edge),

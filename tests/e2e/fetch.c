@@ -1,4 +1,4 @@
-#include "cli/fetch.h"
+#include "tests/e2e/fetch.h"
 
 #include "base/err.h"
 

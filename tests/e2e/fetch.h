@@ -1,6 +1,6 @@
 /* One HTTP/1.0 GET from a process of ours on this machine. */
-#ifndef SLUICE_CLI_FETCH_H
-#define SLUICE_CLI_FETCH_H
+#ifndef SLUICE_TESTS_E2E_FETCH_H
+#define SLUICE_TESTS_E2E_FETCH_H
 
 #include <stddef.h>
 

@@ -1,0 +1,200 @@
+/*
+ * One file, two hosts: capture on one, broker, sink and trainer on the other. The hosts are network
+ * namespaces with a cable between them that loses packets, resets connections, and is cut for 15 s;
+ * every row must be there exactly once all the same. Needs root, for the namespaces.
+ */
+#include "tests/e2e/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 600000 };
+
+static const char alpha[] = "10.77.13.1", beta[] = "10.77.13.2";
+
+/* The namespaces of this test's run, and the processes that run there. */
+static char host_a[40], host_b[40];
+
+/* A shell command that must work. */
+static void shell(const char *format, ...)
+{
+    char command[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    int status = system(command);
+    if (status != 0) fail_msg("exit %d: %s", WEXITSTATUS(status), command);
+}
+
+static void cable(void)
+{
+    char cable_a[16], cable_b[16];
+    snprintf(host_a, sizeof host_a, "sluice-a-%d", (int)getpid());
+    snprintf(host_b, sizeof host_b, "sluice-b-%d", (int)getpid());
+    snprintf(cable_a, sizeof cable_a, "sla%d", (int)getpid());
+    snprintf(cable_b, sizeof cable_b, "slb%d", (int)getpid());
+    shell("ip netns add %s && ip netns add %s", host_a, host_b);
+    shell("ip link add %s type veth peer name %s", cable_a, cable_b);
+    shell("ip link set %s netns %s && ip link set %s netns %s", cable_a, host_a, cable_b, host_b);
+    shell("ip -n %s address add %s/24 dev %s && ip -n %s link set %s up && ip -n %s link set lo up",
+          host_a, alpha, cable_a, host_a, cable_a, host_a);
+    shell("ip -n %s address add %s/24 dev %s && ip -n %s link set %s up && ip -n %s link set lo up",
+          host_b, beta, cable_b, host_b, cable_b, host_b);
+}
+
+/* What arrives at a host passes these rules; "" for none. */
+static void rules(const char *host, const char *rule)
+{
+    shell("ip netns exec %s nft flush ruleset", host);
+    if (!rule[0]) return;
+    shell("ip netns exec %s nft 'add table inet t; add chain inet t c { type filter hook input "
+          "priority 0; }; add rule inet t c %s'",
+          host, rule);
+}
+
+static void both(const char *rule)
+{
+    rules(host_a, rule);
+    rules(host_b, rule);
+}
+
+static int set_up(void **state)
+{
+    if (run_set_up(state) != 0) return -1;
+    cable();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    int result = run_tear_down(state);
+    char command[256];
+    snprintf(command, sizeof command, "ip netns del %s; ip netns del %s", host_a, host_b);
+    return system(command) == 0 ? result : -1;
+}
+
+static void configure(struct run *run)
+{
+    char text[2048];
+    snprintf(text, sizeof text,
+             "broker: { keys: %s/keys, front: \"tcp://%s:7101\", back: \"tcp://%s:7102\" }\n"
+             "capture:\n"
+             "  engine: synthetic\n"
+             "  measure_contexts: 4\n"
+             "  synthetic: { features: 64, width: 64, l0: 4, rows: %d, sequence_rows: 64 }\n"
+             "sink: { size: 32MiB }\n"
+             "trainer:\n"
+             "  batch_rows: 512\n"
+             "  checkpoint_seconds: 1\n"
+             "  eval_rows: 2000\n"
+             "  saes: [ { name: rows, arch: count } ]\n",
+             run->dir, alpha, alpha, ROWS);
+    run_configure(run, "", text);
+    assert_int_equal(run_command(run, 20, "sluice", "keygen", run->config, NULL), 0);
+    assert_int_equal(run_command(run, 20, "sluice", "keygen", run->config, "--for", "beta", NULL),
+                     0);
+}
+
+static pid_t start_a(struct run *run)
+{
+    char sluice[HARNESS_PATH_BYTES];
+    run_program("sluice", sluice);
+    return run_start(run, "up-a", "/usr/bin/env", "ip", "netns", "exec", host_a, sluice, "up",
+                     run->config, "--only", "broker,sink,trainer", NULL);
+}
+
+static pid_t start_b(struct run *run, const char *keys)
+{
+    char sluice[HARNESS_PATH_BYTES], folder[HARNESS_PATH_BYTES + 64],
+        secrets[HARNESS_PATH_BYTES + 64];
+    run_program("sluice", sluice);
+    snprintf(folder, sizeof folder, "stream.run_dir=%s/run-b", run->dir);
+    snprintf(secrets, sizeof secrets, "broker.keys=%s/%s", run->dir, keys);
+    return run_start(run, "up-b", "/usr/bin/env", "ip", "netns", "exec", host_b, sluice, "up",
+                     run->config, "--only", "capture", "--set", folder, "--set", secrets, NULL);
+}
+
+/* Both hosts end well; else what they said is shown. */
+static void await_end(struct run *run, pid_t a, pid_t b)
+{
+    int code_a = run_wait(a, 180), code_b = run_wait(b, 60);
+    if (code_a == 0 && code_b == 0) return;
+    char *said_a = run_text(run, "../up-a.out", NULL), *said_b = run_text(run, "../up-b.out", NULL);
+    fail_msg("exit codes %d and %d; %s\n%s", code_a, code_b, said_a ? said_a : "",
+             said_b ? said_b : "");
+}
+
+static void exact_over_a_bad_cable(void **state)
+{
+    struct run *run = *state;
+    configure(run);
+    both("numgen random mod 100 < 5 drop");
+    pid_t a = start_a(run), b = start_b(run, "keys/beta");
+    run_await_drawn(run, "main", 40000, 60);
+    for (int i = 0; i < 3; i++) {
+        uint64_t drawn = run_drawn(run, "main");
+        rules(host_a, "ip protocol tcp reject with tcp reset");
+        harness_sleep(0.2);
+        rules(host_a, "numgen random mod 100 < 5 drop");
+        run_await_drawn(run, "main", drawn + 30000, 60);
+    }
+    both("drop");
+    harness_sleep(15);
+    both("numgen random mod 100 < 5 drop");
+    await_end(run, a, b);
+    assert_true(run_counts_are(run, "main", ROWS, 1));
+}
+
+/* A key that is not in the list gets nowhere, and is told so; it may come in while all runs. */
+static void let_in_without_a_restart(void **state)
+{
+    struct run *run = *state;
+    char path[HARNESS_PATH_BYTES + 32], *text, *line;
+    configure(run);
+    snprintf(path, sizeof path, "%s/keys/allow", run->dir);
+    shell("cp %s %s.all && grep -v '^beta ' %s.all >%s", path, path, path, path);
+    pid_t a = start_a(run), b = start_b(run, "keys/beta");
+    run_await_process(run, "capture-0", 30);
+    harness_sleep(5);
+    assert_int_equal(run_drawn(run, "main"), 0);
+    text = run_text(run, "../run-b/log/capture-0.log", NULL);
+    assert_non_null(text);
+    harness_has(text, "not in its allow-list");
+    free(text);
+    shell("cp %s.all %s", path, path);
+    run_await_drawn(run, "main", 1000, 60);
+    /* Out again: what stands is of no use any more. */
+    shell("grep -v '^beta ' %s.all >%s", path, path);
+    harness_sleep(3);
+    uint64_t drawn = run_drawn(run, "main");
+    harness_sleep(6);
+    line = run_text(run, "log/broker.log", NULL);
+    assert_non_null(line);
+    harness_has(line, "not_allowed");
+    free(line);
+    if (drawn < ROWS - 100000) assert_true(run_drawn(run, "main") < ROWS - 50000);
+    shell("cp %s.all %s", path, path);
+    await_end(run, a, b);
+    assert_true(run_counts_are(run, "main", ROWS, 1));
+}
+
+int main(void)
+{
+    if (geteuid() != 0) {
+        print_message("not run: network namespaces need root\n");
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(exact_over_a_bad_cable, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(let_in_without_a_restart, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,44 @@
+#include "wiring/bounds.h"
+
+#include "proto/message.h"
+
+enum { USUAL_SLAB_BYTES = 256 << 10, IDENTITY_BYTES = 64, PROCESS_BYTES = 24 << 20 };
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Of a slab: as configured, else what buffer/store_size.c may choose. */
+static uint64_t slab_bytes(const struct config *c)
+{
+    if (c->sink.slab_bytes) return c->sink.slab_bytes;
+    uint64_t widest =
+        (uint64_t)BOUNDS_LEAST_ROWS * (FRAME_MAX_WIDTH * sizeof(float) + IDENTITY_BYTES);
+    return most(USUAL_SLAB_BYTES, least(c->sink.size_bytes / BOUNDS_LEAST_SLABS, widest));
+}
+
+uint64_t bounds_message_bytes(const struct config *c)
+{
+    return MESSAGE_HEADER_BYTES + most(slab_bytes(c), MESSAGE_MAX_TEXT_BYTES);
+}
+
+uint32_t bounds_peers(const struct config *c)
+{
+    return 2 * (c->capture.producers + c->trainer.consumers.count) + BOUNDS_STRANGERS;
+}
+
+uint64_t bounds_broker_bytes(const struct config *c)
+{
+    uint64_t producers = c->capture.producers, peers = bounds_peers(c);
+    /* Beside what was read ahead, ZeroMQ reads one more and one is being looked at. */
+    uint64_t in = peers * (BOUNDS_READ_AHEAD + 1) * bounds_message_bytes(c);
+    uint64_t on_the_way = producers * c->sink.window_slabs * (slab_bytes(c) + MESSAGE_HEADER_BYTES);
+    uint64_t reports = 8 << 20;
+    return PROCESS_BYTES + in + on_the_way + reports;
+}
