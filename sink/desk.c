@@ -160,6 +160,8 @@ static int welcome_to_measure(struct desk *d, uint32_t producer, struct descript
     int result = descriptor_encode(own, &text, &bytes);
     if (result != ERR_OK) return result;
     d->ledger.sessions.session[producer].is_measuring = 1;
+    d->admission.asked = *own;
+    d->admission.asked.mean = NULL;
     say_welcome(d, producer, text, bytes);
     free(text);
     return ERR_OK;
@@ -222,7 +224,9 @@ static void on_describe(struct desk *d, uint32_t producer, const struct message 
 {
     struct session *s = &d->ledger.sessions.session[producer];
     int is_new = !d->ledger.stock.descriptor.measured;
-    int result = is_new ? stock_describe(&d->ledger.stock, m->text, m->text_bytes) : ERR_OK;
+    int result = is_new
+                     ? stock_describe(&d->ledger.stock, &d->admission.asked, m->text, m->text_bytes)
+                     : ERR_OK;
     ledger_show_trouble(&d->ledger, result);
     if (result != ERR_OK) {
         break_off(d, producer, result, passes(result), err_text());
@@ -265,7 +269,7 @@ static void on_end(struct desk *d, uint32_t producer, const struct message *m, u
     }
     struct store_producer r = s->record;
     r.ended = 1;
-    r.totals = m->totals;
+    claims_totals(&r.totals, &m->totals);
     int result = s->record.ended ? ERR_OK : ledger_record(&d->ledger, producer, &r, now_ns);
     if (result != ERR_OK) {
         ledger_note_trouble(&d->ledger, result, now_ns);
@@ -281,7 +285,8 @@ static void on_end(struct desk *d, uint32_t producer, const struct message *m, u
  * frame, or here. */
 static void keep_totals(struct desk *d, uint32_t producer, const struct message *m)
 {
-    if (d->ledger.is_live) d->ledger.sessions.session[producer].record.totals = m->totals;
+    if (d->ledger.is_live)
+        claims_totals(&d->ledger.sessions.session[producer].record.totals, &m->totals);
 }
 
 /* What was sent before the PING has come before it, or was lost. */
