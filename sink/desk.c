@@ -297,9 +297,37 @@ static void on_ping(struct desk *d, uint32_t producer, const struct message *m, 
     say_state(d, producer, is_lost && sessions_resync_due(s, now_ns) ? MESSAGE_RESYNC : 0);
 }
 
+/* A live producer that leaves counts as shed what it has sent and no ack came for. What was stored
+ * of that all the same is not. Of slabs that were replaced since nobody knows; there are no more
+ * than its credit had room for. */
+static void take_back_shed(struct desk *d, uint32_t producer, uint64_t from)
+{
+    struct store_producer *r = &d->ledger.sessions.session[producer].record;
+    uint64_t window = d->ledger.config->sink.window_slabs;
+    if (!from || !d->ledger.stock.store) return;
+    if (r->next_number > window && from < r->next_number - window) from = r->next_number - window;
+    for (; from < r->next_number; from++) {
+        struct slab_ref ref;
+        if (store_find(d->ledger.stock.store, producer, from, &ref) != ERR_OK) continue;
+        r->totals.shed_rows -= ref.rows < r->totals.shed_rows ? ref.rows : r->totals.shed_rows;
+    }
+}
+
+/* Its rows are not made again, so whoever goes on does so where it was. */
+static void keep_place(struct desk *d, uint32_t producer, const struct message *m)
+{
+    static const struct cursor unknown;
+    if (memcmp(&m->cursor, &unknown, sizeof unknown) != 0)
+        d->ledger.sessions.session[producer].record.cursor = m->cursor;
+}
+
 static void on_bye(struct desk *d, uint32_t producer, const struct message *m, uint64_t now_ns)
 {
     keep_totals(d, producer, m);
+    if (d->ledger.is_live) {
+        take_back_shed(d, producer, m->next_number);
+        keep_place(d, producer, m);
+    }
     ledger_end_session(&d->ledger, producer);
     int result = d->ledger.is_live
                      ? ledger_record(&d->ledger, producer,

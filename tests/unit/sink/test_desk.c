@@ -1134,6 +1134,46 @@ static void a_live_frame_may_be_short(void **unused)
     finish(&s);
 }
 
+/* What a live source made and lost is not made again: who takes it up goes on where it was left. And
+ * what its producer took for lost was not, where it was stored. */
+static void a_live_producer_that_leaves_tells_where_it_was(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, ", policy: shed");
+    join(&s);
+    for (uint64_t n = 1; n <= 4; n++) send_spoilt(&s, 1, 0, n, 10, WHOLE);
+    desk_flush(s.desk, s.now);
+    struct message m = {.type = MESSAGE_BYE, .session = s.session[0], .next_number = 3};
+    m.cursor.document = 77;
+    m.totals = (struct frame_totals){.captured_rows = 100, .shed_rows = 80};
+    say(&s, 1, m);
+    const struct store_producer *r = &desk_sessions(s.desk)->session[0].record;
+    assert_int_equal(r->totals.shed_rows, 60);
+    assert_int_equal(r->totals.captured_rows, r->rows + r->totals.shed_rows);
+    restart(&s);
+    hello(&s, 1, 0, 0);
+    assert_int_equal(last(&s)->m.cursor.document, 77);
+    r = &desk_sessions(s.desk)->session[0].record;
+    assert_int_equal(r->past_totals.captured_rows, r->rows + r->past_totals.shed_rows);
+    m = (struct message){.type = MESSAGE_BYE, .session = s.session[0], .next_number = UINT64_MAX};
+    say(&s, 1, m); /* it does not say where it is */
+    hello(&s, 1, 0, 0);
+    assert_int_equal(last(&s)->m.cursor.document, 77);
+    m.session = s.session[0];
+    m.next_number = 1; /* it sheds less than was stored: of a life before */
+    say(&s, 1, m);
+    hello(&s, 1, 0, 0);
+    m.session = s.session[0]; /* nor does the sink look farther back than its credit reached */
+    ((struct sessions *)desk_sessions(s.desk))->session[0].record.next_number = UINT64_C(1) << 40;
+    alarm(20);
+    say(&s, 1, m);
+    alarm(0);
+    r = &desk_sessions(s.desk)->session[0].record;
+    assert_int_equal(r->totals.shed_rows, 0);
+    finish(&s);
+}
+
 static void frames_that_lie_are_refused(void **unused)
 {
     (void)unused;
@@ -1308,6 +1348,7 @@ int main(void)
         cmocka_unit_test(rows_of_another_share_are_refused),
         cmocka_unit_test(nothing_comes_behind_a_short_frame),
         cmocka_unit_test(a_live_frame_may_be_short),
+        cmocka_unit_test(a_live_producer_that_leaves_tells_where_it_was),
         cmocka_unit_test(frames_that_lie_are_refused),
         cmocka_unit_test(totals_go_up_only),
         cmocka_unit_test(no_row_is_of_the_future),
