@@ -39,7 +39,7 @@ int sessions_epoch(const struct sessions *s, uint32_t producer, uint32_t epoch, 
             producer, epoch, newest);
     if (epoch > newest)
         return err_set(
-            ERR_MISMATCH,
+            ERR_STATE,
             "producer %u says that it has epoch %u, the last one that was given to it is "
             "%u; HINT: start the capture again, it is given a new one (was the buffer "
             "lost, or is this another run folder?)",

@@ -60,12 +60,12 @@ static void strike(struct run *run, struct child *c)
     start(run, c);
 }
 
-/* How often a word stands in what a process has said. */
+/* How often words stand in a file of the test's folder. */
 static unsigned says(const struct run *run, const char *name, const char *words)
 {
     char file[64];
     unsigned count = 0;
-    snprintf(file, sizeof file, "../%s.out", name);
+    snprintf(file, sizeof file, "../%s", name);
     char *text = run_text(run, file, NULL);
     for (char *at = text; at && (at = strstr(at, words)); at++) count++;
     free(text);
@@ -135,7 +135,7 @@ static void a_source_that_is_left_and_taken_up_again(void **state)
     start(run, &sink);
     for (unsigned i = 1; i <= TIMES; i++) {
         start(run, &capture);
-        await_said(run, "capture-0", "streaming", i);
+        await_said(run, "capture-0.out", "streaming", i);
         harness_sleep(0.2);
         kill(sink.pid, SIGSTOP);
         harness_sleep(0.3);
@@ -185,7 +185,7 @@ static void what_was_never_seen_is_skipped(void **state)
     start(run, &sink);
     start(run, &capture);
     start(run, &trainer);
-    await_said(run, "capture-0", "streaming", 1);
+    await_said(run, "capture-0.out", "streaming", 1);
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         harness_sleep(0.6);
         kill(trainer.pid, SIGSTOP); /* the buffer goes on without it */
@@ -234,7 +234,7 @@ static void what_is_shown_never_falls(struct run *run, const char *policy, const
     start(run, &broker);
     start(run, &sink);
     start(run, &capture);
-    await_said(run, "capture-0", "streaming", 1);
+    await_said(run, "capture-0.out", "streaming", 1);
     for (int i = 0; i < 60; i++) {
         harness_sleep(0.1);
         if (i % 20 == 10) kill(sink.pid, SIGSTOP); /* so that much is under way */
@@ -267,6 +267,40 @@ static void tokens_of_a_live_stream_never_fall(void **state)
     what_is_shown_never_falls(*state, "policy: shed", "8MiB");
 }
 
+static void damage_buffer(const struct run *run)
+{
+    char path[HARNESS_PATH_BYTES + 32], junk[16384];
+    memset(junk, 0x5a, sizeof junk);
+    snprintf(path, sizeof path, "%s/buffer/data.mdb", run->state);
+    FILE *f = fopen(path, "r+");
+    assert_non_null(f);
+    assert_int_equal(fwrite(junk, sizeof junk, 1, f), 1);
+    fclose(f);
+}
+
+/* A live buffer is lost while its capture lives: the sink does not know that life, and a new one
+ * goes on. */
+static void a_lost_buffer_begins_a_new_life(void **state)
+{
+    struct run *run = *state;
+    configure(run, "policy: shed", 100000000, "8MiB", "consumers: []");
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    await_said(run, "run/log/capture-0.log", "msg=streaming", 1);
+    kill(up, SIGSTOP);
+    assert_true(run_kill(run, "sink"));
+    harness_sleep(0.1);
+    damage_buffer(run);
+    kill(up, SIGCONT);
+    await_said(run, "run/log/capture-0.log", "msg=streaming", 2);
+    assert_true(says(run, "run/log/capture-0.log", "the last one that was given to it is 0") > 0);
+    harness_sleep(1);
+    kill(up, SIGINT);
+    assert_int_equal(run_wait(up, 20), 0);
+    struct account a = account_of(run);
+    assert_true(a.stored > 0);
+    assert_int_equal(a.captured, a.stored + a.shed + a.rejected);
+}
+
 /* With an argument: only the tests whose names match that pattern. */
 int main(int argc, char **argv)
 {
@@ -275,6 +309,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_source_that_is_left_and_taken_up_again, run_set_up,
                                         run_tear_down),
         cmocka_unit_test_setup_teardown(what_was_never_seen_is_skipped, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_buffer_begins_a_new_life, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(tokens_never_fall, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(tokens_of_a_live_stream_never_fall, run_set_up,
                                         run_tear_down),

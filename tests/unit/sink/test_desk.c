@@ -1058,7 +1058,7 @@ static void no_epoch_but_those_that_were_given(void **unused)
     join(&s);
     for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
         hello(&s, 2, 0, never[i]);
-        expect_refused(&s, 2, ERR_MISMATCH, 0);
+        expect_refused(&s, 2, ERR_STATE, 0);
         assert_non_null(strstr(last(&s)->text, "HINT"));
         assert_int_equal(desk_sessions(s.desk)->session[0].record.epoch, 1);
     }
@@ -1068,7 +1068,7 @@ static void no_epoch_but_those_that_were_given(void **unused)
     hello(&s, 2, 0, 0);
     assert_int_equal(last_to(&s, 2)->epoch, 2);
     hello(&s, 2, 1, 1); /* nor one that was given to another producer */
-    expect_refused(&s, 2, ERR_MISMATCH, 0);
+    expect_refused(&s, 2, ERR_STATE, 0);
     finish(&s);
 }
 

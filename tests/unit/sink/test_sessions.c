@@ -29,8 +29,8 @@ static void epochs(void **state)
     assert_int_equal(sessions_epoch(&s, 0, 4, 7, &epoch), 0);
     assert_int_equal(epoch, 4); /* the same life */
     assert_int_equal(sessions_epoch(&s, 0, 3, 7, &epoch), ERR_FENCED);
-    assert_int_equal(sessions_epoch(&s, 0, 5, 7, &epoch), ERR_MISMATCH); /* never given */
-    assert_int_equal(sessions_epoch(&s, 0, UINT32_MAX, 7, &epoch), ERR_MISMATCH);
+    assert_int_equal(sessions_epoch(&s, 0, 5, 7, &epoch), ERR_STATE); /* never given */
+    assert_int_equal(sessions_epoch(&s, 0, UINT32_MAX, 7, &epoch), ERR_STATE);
     s.session[0].record.epoch = 5;
     sessions_begin(&s, 0, 7, second, &replaced);
     assert_int_equal(sessions_epoch(&s, 0, 0, 7, &epoch), 0);
