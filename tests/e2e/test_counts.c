@@ -200,6 +200,7 @@ static void what_was_never_seen_is_skipped(void **state)
     leave(&broker, 0);
     struct account a = account_of(run);
     assert_true(a.captured >= a.stored + a.shed + a.rejected);
+    assert_true(told(run, "kept_rows") >= a.captured); /* put down before the sink hears of it */
     struct consumer_state s = state_of(run, "main");
     print_message("drawn %llu, held out %llu, skipped %llu, less than what was stored by %lld\n",
                   (unsigned long long)s.rows_drawn, (unsigned long long)s.rows_held_out,
@@ -235,11 +236,11 @@ static void what_is_shown_never_falls(struct run *run, const char *policy, const
     start(run, &sink);
     start(run, &capture);
     await_said(run, "capture-0.out", "streaming", 1);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 90; i++) {
         harness_sleep(0.1);
-        if (i % 20 == 10) kill(sink.pid, SIGSTOP); /* so that much is under way */
-        if (i % 20 == 13) strike(run, &capture);
-        if (i % 20 == 14) kill(sink.pid, SIGCONT);
+        if (i % 30 == 5) kill(sink.pid, SIGSTOP); /* so that much is under way */
+        if (i % 30 == 20) strike(run, &capture);
+        if (i % 30 == 21) kill(sink.pid, SIGCONT);
         now = shown(run, "tokens");
         if (now == UINT64_MAX) continue;
         seen++;
