@@ -171,18 +171,34 @@ static int count_missing(struct draw *d, uint32_t producer, uint64_t next_number
 {
     struct slab_table *t = &d->table;
     for (uint64_t n = t->producer[producer].lowest; n < next_number; n++) {
+        /* Passing one over forgets finished ones that lie behind it. */
+        if (n < t->producer[producer].lowest) continue;
         const struct drawn_slab *slab = slab_table_find(t, producer, n);
         if (slab && (slab->finished || slab->id)) continue;
         if (!d->options.shed) {
             d->missing++;
             continue;
         }
-        /* Replaced before it was ever seen, or while this consumer was away: it can't be told any
-         * more how many rows it had; a full slab's are counted. */
+        /* Replaced before it was ever seen, or while this consumer was away. How many rows it had
+         * can't be told any more: a full slab's are counted, until settle_skipped(). */
         int result = slab_table_pass_over(t, producer, n, d->state.rows_a_slab);
         if (result != ERR_OK) return result;
     }
     return ERR_OK;
+}
+
+/* Slabs that nobody saw were passed over as if they had been full; a live one may be shorter. All
+ * rows of the stream (`stream_rows`) are held out, drawn, left or skipped, so it follows how many
+ * draws those had together: where that is not what full ones have at the most, the buffer was lost
+ * since, and what the producers' records tell is not of all time. */
+static void settle_skipped(struct draw *d, uint64_t stream_rows, uint64_t skipped_before)
+{
+    struct slab_table *t = &d->table;
+    uint64_t known = t->rows_drawn + t->draws_left + skipped_before;
+    uint64_t all = (stream_rows - t->rows_held_out) * t->reuse;
+    if (stream_rows < t->rows_held_out || all < known) return;
+    if (skipped_before + (all - known) < t->rows_skipped)
+        t->rows_skipped = skipped_before + (all - known);
 }
 
 int draw_arrivals(struct draw *d)
@@ -190,6 +206,7 @@ int draw_arrivals(struct draw *d)
     slab_table_producers(&d->table, d->state.producers);
     int result = take_in_all(d);
     if (result == ERR_OK) result = notice_replaced(d);
+    uint64_t skipped_before = d->table.rows_skipped, stream_rows = 0;
     int look = d->look_for_missing || d->missing > 0;
     d->look_for_missing = 0;
     if (look) d->missing = 0;
@@ -203,6 +220,9 @@ int draw_arrivals(struct draw *d)
         if (mine->epoch < record.epoch) mine->epoch = record.epoch;
         if (result == ERR_OK && look) result = count_missing(d, p, record.next_number);
         slab_table_settle(&d->table, p, record.next_number, &record.cursor);
+        stream_rows += record.rows;
     }
+    if (result == ERR_OK && d->table.rows_skipped > skipped_before)
+        settle_skipped(d, stream_rows, skipped_before);
     return result;
 }

@@ -38,7 +38,8 @@ struct maker {
     uint64_t kept_rows;
     uint64_t oldest_ns; /* when the oldest row that waits in the cutter was captured */
     struct teller *teller;
-    uint64_t number; /* of the next frame (block) */
+    uint64_t number;   /* of the next frame (block) */
+    struct cursor end; /* behind the last batch */
 
     pthread_mutex_t lock; /* over what follows */
     struct maker_counters counters;
@@ -73,11 +74,11 @@ static void tell(struct maker *m, int at_once)
     teller_tell(m->teller, status.counters.totals.shed_rows, at_once);
 }
 
-/* Where the rows so far end, before their frame can leave. */
-static void mark(struct maker *m, const struct window_frame *frame)
+/* What the sender was told after a mark; where it did not listen, it was not so. */
+static int marked(struct maker *m, int result)
 {
-    uint64_t number = m->descriptor->shed ? sender_next_number(m->sender) : m->number++;
-    teller_mark(m->teller, number + 1, &frame->header.end);
+    if (result == ERR_STATE) teller_take_back(m->teller);
+    return result;
 }
 
 /* ---- batches ---- */
@@ -244,15 +245,16 @@ static int prepare(struct maker *m, const struct producer_order *order)
     return seek(m, order);
 }
 
-/* Cut what waits and hand it over. */
-static int cut(struct maker *m, uint64_t generation)
+/* Cut what waits and hand it over. `end`: of the source, behind those rows. */
+static int cut(struct maker *m, uint64_t generation, const struct cursor *end)
 {
     struct window_frame *frame;
     int result = sender_take(m->sender, generation, &frame);
     if (result == ERR_AGAIN) {
-        struct frame_totals totals = cutter_totals(m->cutter);
-        sender_shed(m->sender, generation, &totals, cutter_drop(m->cutter));
-        return ERR_OK;
+        struct producer_place place = {cutter_totals(m->cutter), cutter_rows(m->cutter), *end};
+        cutter_drop(m->cutter);
+        teller_mark(m->teller, m->number, end);
+        return marked(m, sender_shed(m->sender, generation, &place));
     }
     if (result != ERR_OK) return result;
     result = cutter_seal(m->cutter, process_wall_ns(), &frame->header,
@@ -261,8 +263,8 @@ static int cut(struct maker *m, uint64_t generation)
         sender_return(m->sender, frame);
         return result;
     }
-    mark(m, frame);
-    return sender_push(m->sender, generation, frame);
+    teller_mark(m->teller, ++m->number, &frame->header.end); /* before it can leave */
+    return marked(m, sender_push(m->sender, generation, frame));
 }
 
 static void count_filtered(struct maker *m, const uint64_t *left_out)
@@ -297,10 +299,18 @@ static int take_batch(struct maker *m, uint64_t generation, const struct engine_
         if (!cutter_rows(m->cutter)) m->oldest_ns = process_now_ns();
         cutter_add(m->cutter, &batch->ids[i], x, &batch->cursors[i], &batch->cursors[i + 1]);
         m->kept_rows++;
-        if (cutter_full(m->cutter)) result = cut(m, generation);
+        if (cutter_full(m->cutter)) result = cut(m, generation, &batch->cursors[i + 1]);
     }
     count_filtered(m, left_out);
     return result;
+}
+
+/* All rows so far, cut or not. A live stream's are put down first. */
+static int tell_sender(struct maker *m, uint64_t generation)
+{
+    struct producer_place place = {cutter_totals(m->cutter), cutter_rows(m->cutter), m->end};
+    if (m->descriptor->shed) teller_mark(m->teller, m->number, &m->end);
+    return marked(m, sender_count(m->sender, generation, &place));
 }
 
 static int end_share(struct maker *m, uint64_t generation)
@@ -312,9 +322,8 @@ static int end_share(struct maker *m, uint64_t generation)
     if (result == ERR_OK && is_short)
         log_event(LOG_WARN, "this share has fewer rows than its part of capture.rows",
                   LOG_U("rows", m->kept_rows), LOG_U("part", m->limit_rows));
-    if (result == ERR_OK && cutter_rows(m->cutter)) result = cut(m, generation);
-    struct frame_totals t = cutter_totals(m->cutter);
-    if (result == ERR_OK) result = sender_count(m->sender, generation, &t, 0);
+    if (result == ERR_OK && cutter_rows(m->cutter)) result = cut(m, generation, &m->end);
+    if (result == ERR_OK) result = tell_sender(m, generation);
     if (result != ERR_OK) return result;
     tell(m, 1);
     return sender_end(m->sender, generation);
@@ -323,22 +332,22 @@ static int end_share(struct maker *m, uint64_t generation)
 static int flush_live(struct maker *m, uint64_t generation)
 {
     if (!m->descriptor->shed || !cutter_rows(m->cutter)) return ERR_OK;
-    return process_now_ns() - m->oldest_ns < shed_flush_ns ? ERR_OK : cut(m, generation);
+    return process_now_ns() - m->oldest_ns < shed_flush_ns ? ERR_OK : cut(m, generation, &m->end);
 }
 
 static int make(struct maker *m, const struct producer_order *order)
 {
     uint64_t generation = order->generation;
     int result = prepare(m, order);
+    m->end = order->cursor;
     while (result == ERR_OK) {
         struct engine_batch batch = {0};
         if (!is_enough(m)) result = next_batch(m, &batch);
         if (result != ERR_OK || !batch.rows) break;
         result = take_batch(m, generation, &batch);
-        struct frame_totals t = cutter_totals(m->cutter);
+        m->end = batch.cursors[batch.rows];
         if (result == ERR_OK) result = flush_live(m, generation);
-        if (result == ERR_OK)
-            result = sender_count(m->sender, generation, &t, cutter_rows(m->cutter));
+        if (result == ERR_OK) result = tell_sender(m, generation);
         if (result == ERR_OK) result = teller_batch(m->teller);
         if (result == ERR_OK) tell(m, 0);
     }
@@ -438,6 +447,7 @@ int maker_join(struct maker *m, double seconds)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)seconds;
     if (pthread_timedjoin_np(m->thread, NULL, &until)) return ERR_AGAIN;
+    tell(m, 1); /* what was shed at the very end */
     teller_free(m->teller);
     pthread_mutex_destroy(&m->lock);
     free(m);

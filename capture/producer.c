@@ -109,6 +109,7 @@ static void make_again(struct producer *p, uint64_t next_number, const struct cu
     window_restart(p->window, next_number);
     p->counters.totals = p->acked_totals;
     p->waiting_rows = 0;
+    p->end = *cursor;
     p->order.number = next_number;
     p->order.cursor = *cursor;
     p->order.totals = p->acked_totals;
@@ -148,6 +149,7 @@ static void settle(struct producer *p, uint64_t now_ns)
     if (!p->leaving || is_over(p)) return;
     if (p->window && window_rows(p->window) > 0) {
         if (p->session && now_ns < p->leave_ns) return;
+        p->shed_from = window_first(p->window);
         number_on(p, window_next(p->window));
     }
     if (!p->session) p->phase = PRODUCER_GONE;
@@ -157,8 +159,13 @@ static void settle(struct producer *p, uint64_t now_ns)
 static void stop_here(struct producer *p, uint64_t next_number)
 {
     acked(p, next_number);
-    window_restart(p->window, next_number);
-    p->counters.totals = p->acked_totals;
+    if (p->options.shed) {
+        p->counters.totals.shed_rows += p->waiting_rows;
+        number_on(p, next_number);
+    } else {
+        window_restart(p->window, next_number);
+        p->counters.totals = p->acked_totals;
+    }
     p->waiting_rows = 0;
     p->send_next = p->end_number = next_number;
     p->has_ended = 1;
@@ -328,14 +335,19 @@ void producer_return(struct producer *p, struct window_frame *frame)
     window_return(p->window, frame);
 }
 
-uint64_t producer_next_number(const struct producer *p)
-{
-    return p->window ? window_next(p->window) : 1;
-}
-
 static int has_credit(const struct producer *p)
 {
     return p->phase == PRODUCER_STREAMING && window_next(p->window) <= p->credit;
+}
+
+static void count(struct producer *p, const struct frame_totals *totals, uint64_t waiting_rows,
+                  const struct cursor *end)
+{
+    uint64_t shed_rows = p->counters.totals.shed_rows;
+    p->counters.totals = *totals;
+    p->counters.totals.shed_rows = shed_rows;
+    p->waiting_rows = waiting_rows;
+    p->end = *end;
 }
 
 int producer_push(struct producer *p, uint64_t generation, struct window_frame *frame)
@@ -344,7 +356,7 @@ int producer_push(struct producer *p, uint64_t generation, struct window_frame *
         producer_return(p, frame);
         return ERR_STATE;
     }
-    producer_count(p, generation, &frame->header.totals, 0);
+    count(p, &frame->header.totals, 0, &frame->header.end);
     if (p->options.shed && !has_credit(p)) {
         p->counters.shed_frames++;
         p->counters.totals.shed_rows += frame->header.rows;
@@ -356,22 +368,20 @@ int producer_push(struct producer *p, uint64_t generation, struct window_frame *
     return ERR_OK;
 }
 
-void producer_shed(struct producer *p, uint64_t generation, const struct frame_totals *totals,
-                   uint64_t rows)
+int producer_count(struct producer *p, uint64_t generation, const struct producer_place *place)
 {
-    if (generation != p->order.generation || p->order.task != PRODUCER_MAKE) return;
-    producer_count(p, generation, totals, 0);
-    p->counters.totals.shed_rows += rows;
+    if (generation != p->order.generation || p->order.task != PRODUCER_MAKE) return ERR_STATE;
+    count(p, &place->totals, place->waiting_rows, &place->end);
+    return ERR_OK;
 }
 
-void producer_count(struct producer *p, uint64_t generation, const struct frame_totals *totals,
-                    uint64_t waiting_rows)
+int producer_shed(struct producer *p, uint64_t generation, const struct producer_place *place)
 {
-    if (generation != p->order.generation || p->order.task != PRODUCER_MAKE) return;
-    uint64_t shed_rows = p->counters.totals.shed_rows;
-    p->counters.totals = *totals;
-    p->counters.totals.shed_rows = shed_rows;
-    p->waiting_rows = waiting_rows;
+    int result = producer_count(p, generation, place);
+    if (result != ERR_OK) return result;
+    p->counters.totals.shed_rows += p->waiting_rows;
+    p->waiting_rows = 0;
+    return ERR_OK;
 }
 
 int producer_end(struct producer *p, uint64_t generation)

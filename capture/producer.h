@@ -92,25 +92,29 @@ struct producer_order producer_order(const struct producer *producer);
 /* A buffer for a frame (header room and payload). NULL: none is free. Only after PRODUCER_MAKE. */
 struct window_frame *producer_take(struct producer *producer);
 void producer_return(struct producer *producer, struct window_frame *frame);
-/* The number that producer_push() would give. */
-uint64_t producer_next_number(const struct producer *producer);
 /* A sealed frame, made under the order of that generation. ERR_STATE: that order is over; the frame
  * is given back. Under shed, a frame without credit is counted and dropped: ERR_OK. */
 int producer_push(struct producer *producer, uint64_t generation, struct window_frame *frame);
-/* Rows that waited in the cutter and found no buffer (shed): counted as shed. `totals` as below,
- * these rows included. */
-void producer_shed(struct producer *producer, uint64_t generation,
-                   const struct frame_totals *totals, uint64_t rows);
-/* Totals so far as the cutter has them (its shed_rows is not used), `waiting_rows` not cut yet. */
-void producer_count(struct producer *producer, uint64_t generation,
-                    const struct frame_totals *totals, uint64_t waiting_rows);
+/* Where the source is: what was made so far, and what is made next. */
+struct producer_place {
+    struct frame_totals totals; /* as the cutter has them: shed_rows is not used */
+    uint64_t waiting_rows;      /* of them, not cut yet */
+    struct cursor end;          /* of the next row */
+};
+/* The source is there now. ERR_STATE as above: nothing of it is counted. */
+int producer_count(struct producer *producer, uint64_t generation,
+                   const struct producer_place *place);
+/* The same; the rows that waited found no buffer (shed), and count as shed. */
+int producer_shed(struct producer *producer, uint64_t generation,
+                  const struct producer_place *place);
 /* The share has ended after what was pushed. ERR_STATE as above. */
 int producer_end(struct producer *producer, uint64_t generation);
 /* Whoever makes the frames cannot go on. */
 void producer_fail(struct producer *producer, int code, const char *text);
 /* Leave: nothing more is made. Under block what is not acked is dropped, to be made again; under
  * shed the rows that wait in the cutter are counted as shed, and so are frames that are not acked
- * within three seconds. Then BYE tells the totals. */
+ * within three seconds. Then BYE tells the totals and, under shed, where the source is: whoever
+ * takes it up goes on there. */
 void producer_leave(struct producer *producer, uint64_t now_ns);
 
 enum producer_phase producer_phase(const struct producer *producer);

@@ -38,6 +38,8 @@ struct producer {
     struct producer_counters counters;
     struct frame_totals acked_totals; /* in the header of the last acked frame */
     uint64_t waiting_rows;
+    struct cursor end;  /* of the next row of the source, as counted */
+    uint64_t shed_from; /* leaving: frames from there on were sent, and count as shed; 0: none */
     int error;
     char error_text[1024];
     char waiting_for[256];

@@ -55,6 +55,16 @@ static struct message end(const struct producer *p)
     return m;
 }
 
+/* The sink gives back what counts as shed and reached it all the same. Where a live source is: its
+ * rows are not made again. */
+static struct message bye(const struct producer *p)
+{
+    struct message m = blank(p, MESSAGE_BYE);
+    m.next_number = p->shed_from;
+    if (p->options.shed) m.cursor = p->end;
+    return m;
+}
+
 static int next_frame(struct producer *p, struct producer_send *send)
 {
     if (p->phase != PRODUCER_STREAMING || p->send_next > p->credit) return 0;
@@ -91,7 +101,7 @@ int producer_next(struct producer *p, uint64_t now_ns, struct producer_send *sen
     else if (type == MESSAGE_END)
         send->message = end(p);
     else if (type)
-        send->message = blank(p, type);
+        send->message = bye(p);
     if (type) return 1;
     if (!next_frame(p, send)) return 0;
     send->frame->header.session = p->session;

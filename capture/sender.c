@@ -320,14 +320,6 @@ int sender_take(struct sender *s, uint64_t generation, struct window_frame **fra
     return result;
 }
 
-uint64_t sender_next_number(struct sender *s)
-{
-    pthread_mutex_lock(&s->lock);
-    uint64_t number = producer_next_number(s->producer);
-    pthread_mutex_unlock(&s->lock);
-    return number;
-}
-
 int sender_push(struct sender *s, uint64_t generation, struct window_frame *frame)
 {
     pthread_mutex_lock(&s->lock);
@@ -338,20 +330,18 @@ int sender_push(struct sender *s, uint64_t generation, struct window_frame *fram
     return result;
 }
 
-void sender_shed(struct sender *s, uint64_t generation, const struct frame_totals *totals,
-                 uint64_t rows)
+int sender_shed(struct sender *s, uint64_t generation, const struct producer_place *place)
 {
     pthread_mutex_lock(&s->lock);
-    producer_shed(s->producer, generation, totals, rows);
+    int result = s->is_halted ? ERR_STATE : producer_shed(s->producer, generation, place);
     pthread_mutex_unlock(&s->lock);
+    return result;
 }
 
-int sender_count(struct sender *s, uint64_t generation, const struct frame_totals *totals,
-                 uint64_t waiting_rows)
+int sender_count(struct sender *s, uint64_t generation, const struct producer_place *place)
 {
     pthread_mutex_lock(&s->lock);
-    producer_count(s->producer, generation, totals, waiting_rows);
-    int result = is_current(s, generation) ? ERR_OK : ERR_STATE;
+    int result = s->is_halted ? ERR_STATE : producer_count(s->producer, generation, place);
     pthread_mutex_unlock(&s->lock);
     return result;
 }

@@ -45,13 +45,10 @@ struct producer_order sender_order(struct sender *sender);
 /* (maker) A buffer for a frame under the order of that generation. Under block it waits for one;
  * under shed ERR_AGAIN at once. ERR_STATE: the order is over. */
 int sender_take(struct sender *sender, uint64_t generation, struct window_frame **frame);
-/* (maker) As producer_next_number, _push, _shed, _count, _end, _return, _fail. */
-uint64_t sender_next_number(struct sender *sender);
+/* (maker) As producer_push, _shed, _count, _end, _return, _fail. */
 int sender_push(struct sender *sender, uint64_t generation, struct window_frame *frame);
-void sender_shed(struct sender *sender, uint64_t generation, const struct frame_totals *totals,
-                 uint64_t rows);
-int sender_count(struct sender *sender, uint64_t generation, const struct frame_totals *totals,
-                 uint64_t waiting_rows); /* ERR_STATE: the order is over */
+int sender_shed(struct sender *sender, uint64_t generation, const struct producer_place *place);
+int sender_count(struct sender *sender, uint64_t generation, const struct producer_place *place);
 int sender_end(struct sender *sender, uint64_t generation);
 void sender_return(struct sender *sender, struct window_frame *frame);
 void sender_fail(struct sender *sender, int code, const char *text);

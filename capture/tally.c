@@ -25,7 +25,7 @@ struct slot {
     uint64_t window_check;
 };
 
-enum { RECORDS_AT = TALLY_RECENT * sizeof(struct slot), LOOK_BACK = 1 << 20 };
+enum { RECORDS_AT = TALLY_RECENT * sizeof(struct slot), LOOK_BACK = 1 << 20, LIVE = 0 };
 
 struct tally {
     char *path;
@@ -199,10 +199,8 @@ static void mend(struct tally *t, uint64_t number, uint64_t place)
     if (t->is_partial && find_at(t, number, place, &record) && !record.is_partial) take(t, &record);
 }
 
-int tally_mark(struct tally *t, uint64_t number, const struct cursor *cursor)
+static int put(struct tally *t, uint64_t number, uint64_t place)
 {
-    uint64_t place = place_of(cursor);
-    mend(t, number, place);
     struct slot slot = {.record = {.run = t->run,
                                    .number = number,
                                    .place = place,
@@ -216,6 +214,55 @@ int tally_mark(struct tally *t, uint64_t number, const struct cursor *cursor)
     int rc =
         write_at(t, &slot.record, sizeof slot.record, RECORDS_AT + number * sizeof slot.record);
     return rc ? rc : write_at(t, &slot, sizeof slot, number % TALLY_RECENT * sizeof slot);
+}
+
+int tally_mark(struct tally *t, uint64_t number, const struct cursor *cursor)
+{
+    uint64_t place = place_of(cursor);
+    mend(t, number, place);
+    return put(t, number, place);
+}
+
+/* ---- live ---- */
+
+int tally_seek_live(struct tally *t)
+{
+    struct slot slot;
+    if (!find_slot(t, LIVE, &slot)) return 0;
+    take(t, &slot.record);
+    t->window = slot.window;
+    return 1;
+}
+
+int tally_mark_live(struct tally *t, const struct tally_counts *counts)
+{
+    t->counts = *counts;
+    return put(t, LIVE, 0);
+}
+
+/* ---- asking ---- */
+
+static void raise(uint64_t *count, uint64_t other)
+{
+    if (other > *count) *count = other;
+}
+
+void tally_raise(struct tally_counts *counts, const struct tally_counts *others)
+{
+    raise(&counts->kept_rows, others->kept_rows);
+    raise(&counts->special_rows, others->special_rows);
+    raise(&counts->first_rows, others->first_rows);
+    raise(&counts->norm_rows, others->norm_rows);
+    raise(&counts->rejected_rows, others->rejected_rows);
+}
+
+void tally_farthest(const struct tally *t, struct tally_counts *counts)
+{
+    for (uint64_t i = 0; i < TALLY_RECENT; i++) {
+        struct record r;
+        if (!read_at(t, &r, sizeof r, i * sizeof(struct slot))) return;
+        if (is_whole(t, &r, r.number)) tally_raise(counts, &r.counts);
+    }
 }
 
 const struct tally_counts *tally_counts(const struct tally *t)

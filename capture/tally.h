@@ -10,6 +10,8 @@
  * The window of judge.h is kept likewise, for the last TALLY_RECENT frames: under `block` these are
  * 10,000 rows or more (16 a frame at the least), which is as far as the window needs.
  *
+ * A live producer has one record, that of number 0, which is no frame's.
+ *
  * A disk that does not take a record ends nothing: the counts of this life stay right, and only
  * who goes back to just that frame finds less: all up to the last frame before it that has a
  * record, and says so (is_partial). The records after it say so too, until a frame is reached whose
@@ -46,6 +48,17 @@ void tally_add(struct tally *tally, enum filter_verdict verdict);
 /* All rows so far lie before frame `number`, which begins at `cursor`: put that down. ERR_NOSPC,
  * ERR_IO: it could not be. Writes to the disk's cache. */
 int tally_mark(struct tally *tally, uint64_t number, const struct cursor *cursor);
+
+/* A live producer makes no row again, so it has one record, of all that it made so far. seek: 1
+ * where there is one. mark: `counts` from now on. ERR_NOSPC, ERR_IO as above. */
+int tally_seek_live(struct tally *tally);
+int tally_mark_live(struct tally *tally, const struct tally_counts *counts);
+
+/* Raise *counts to what was counted farthest in this run, before or behind where it is now. Reads
+ * the records of the last frames. */
+void tally_farthest(const struct tally *tally, struct tally_counts *counts);
+/* Each of the counts where it is more. */
+void tally_raise(struct tally_counts *counts, const struct tally_counts *others);
 
 const struct tally_counts *tally_counts(const struct tally *tally);
 const struct judge_window *tally_window(const struct tally *tally);

@@ -20,8 +20,12 @@ struct teller {
     const struct config *run_config;
     uint32_t producer;
     struct room *room;
-    struct tally *tally;     /* NULL before the first row */
+    struct tally *tally; /* NULL before the first row */
+    int is_live;
     struct left_out earlier; /* of the lives before, as they told last */
+    /* What is told: the most that was ever marked in this run, so that rows which are made again
+     * do not lower it; and that before the last mark. */
+    struct tally_counts told, told_before;
     uint64_t told_ns;
     int has_told_skips; /* the log has named the first document that was skipped */
     struct log_limit unwritten;
@@ -29,6 +33,43 @@ struct teller {
     pthread_mutex_t lock; /* over left_out */
     struct left_out left_out;
 };
+
+/* ---- what is told ---- */
+
+static void path_of_tally(const struct teller *t, char *path, size_t bytes)
+{
+    char dir[CONFIG_PATH_BYTES] = "";
+    config_capture_dir(t->run_config, dir);
+    snprintf(path, bytes, "%s/capture-%" PRIu32 ".tally", dir, t->producer);
+}
+
+/* As far as the lives before came: what they told, or marked after that. */
+static void tell_farthest(struct teller *t, uint64_t run)
+{
+    char path[CONFIG_PATH_BYTES + 32];
+    struct tally *tally;
+    const struct left_out *e = &t->earlier;
+    t->told = (struct tally_counts){0};
+    if (e->run == run)
+        t->told = (struct tally_counts){e->kept_rows, e->special_rows, e->first_rows, e->norm_rows,
+                                        e->rejected_rows};
+    path_of_tally(t, path, sizeof path);
+    if (!run || tally_open(path, run, &tally) != ERR_OK) return;
+    tally_farthest(tally, &t->told);
+    tally_close(tally);
+}
+
+static void show(struct teller *t)
+{
+    struct left_out *l = &t->left_out;
+    pthread_mutex_lock(&t->lock);
+    l->kept_rows = t->told.kept_rows;
+    l->special_rows = t->told.special_rows;
+    l->first_rows = t->told.first_rows;
+    l->norm_rows = t->told.norm_rows;
+    l->rejected_rows = t->told.rejected_rows;
+    pthread_mutex_unlock(&t->lock);
+}
 
 int teller_new(const struct config *config, uint32_t producer, struct room *room,
                struct teller **teller)
@@ -41,7 +82,10 @@ int teller_new(const struct config *config, uint32_t producer, struct room *room
     t->room = room;
     pthread_mutex_init(&t->lock, NULL);
     if (left_out_read(config, producer, &t->earlier)) t->earlier = (struct left_out){0};
+    t->is_live = config->stream.policy == CONFIG_SHED;
     t->left_out = t->earlier;
+    tell_farthest(t, t->earlier.run);
+    show(t);
     t->left_out.has_corpus = t->config->engine == CONFIG_LLAMA;
     *teller = t;
     return ERR_OK;
@@ -147,25 +191,32 @@ static int open_tally(struct teller *t, uint64_t run)
     int result = config_capture_dir(t->run_config, dir);
     if (result != ERR_OK) return result;
     note_written(t, dir_make(dir, 0700));
-    snprintf(path, sizeof path, "%s/capture-%" PRIu32 ".tally", dir, t->producer);
+    path_of_tally(t, path, sizeof path);
+    tell_farthest(t, run);
     return tally_open(path, run, &t->tally);
 }
 
 void teller_mark(struct teller *t, uint64_t number, const struct cursor *cursor)
 {
-    note_written(t, tally_mark(t->tally, number, cursor));
+    const struct tally_counts *now = tally_counts(t->tally);
+    note_written(t, t->is_live ? tally_mark_live(t->tally, now)
+                               : tally_mark(t->tally, number, cursor));
+    t->told_before = t->told;
+    tally_raise(&t->told, tally_counts(t->tally));
+}
+
+void teller_take_back(struct teller *t)
+{
+    if (!t->is_live) return; /* its rows are made again, and are then the same */
+    t->told = t->told_before;
+    note_written(t, tally_mark_live(t->tally, &t->told));
 }
 
 static void count(struct teller *t, uint64_t shed_rows)
 {
-    const struct tally_counts *c = tally_counts(t->tally);
     struct left_out *l = &t->left_out;
+    show(t);
     pthread_mutex_lock(&t->lock);
-    l->kept_rows = c->kept_rows;
-    l->special_rows = c->special_rows;
-    l->first_rows = c->first_rows;
-    l->norm_rows = c->norm_rows;
-    l->rejected_rows = c->rejected_rows;
     l->shed_rows = t->earlier.shed_rows + shed_rows;
     l->is_partial = tally_is_partial(t->tally);
     pthread_mutex_unlock(&t->lock);
@@ -175,6 +226,7 @@ void teller_tell(struct teller *t, uint64_t shed_rows, int at_once)
 {
     uint64_t now_ns = process_now_ns();
     if (!t->tally) return;
+    if (at_once && !t->is_live) tally_raise(&t->told, tally_counts(t->tally));
     count(t, shed_rows);
     if (!at_once && now_ns < t->told_ns + tell_each_ns) return;
     t->told_ns = now_ns;
@@ -205,8 +257,9 @@ int teller_seek(struct teller *t, uint64_t run, uint64_t number, const struct cu
 {
     begin_run(t, run);
     int result = t->tally ? ERR_OK : open_tally(t, run);
-    if (result == ERR_OK) tally_seek(t->tally, number, cursor);
-    return result;
+    if (result != ERR_OK) return result;
+    if (!t->is_live || !tally_seek_live(t->tally)) tally_seek(t->tally, number, cursor);
+    return ERR_OK;
 }
 
 void teller_part(struct teller *t, uint64_t rows, int is_short)

@@ -43,8 +43,11 @@ int teller_row(struct teller *teller, enum filter_verdict verdict);
 /* After a batch of rows. ERR_USAGE: too many are not finite (filter.h). */
 int teller_batch(struct teller *teller);
 /* All rows so far lie before frame `number`, which begins at `cursor`. Call it before the frame
- * before that one can leave. */
+ * before that one can leave; of a live stream, for which neither matters, before each word of them
+ * to the sender. */
 void teller_mark(struct teller *teller, uint64_t number, const struct cursor *cursor);
+/* The sender did not take them: a live stream's count is again what it was before the last mark. */
+void teller_take_back(struct teller *teller);
 /* The share has ended: whatever there is, is judged. ERR_USAGE. */
 int teller_end(struct teller *teller, const struct engine *engine);
 

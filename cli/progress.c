@@ -24,7 +24,9 @@ void progress_update(struct progress *p, const struct snapshot *now, double seco
         smooth(&p->stored_rate, p->last.stored_rows, now->stored_rows, passed);
         smooth(&p->trained_rate, p->last.trained_rows, now->trained_rows, passed);
     }
+    double tokens = p->last.tokens;
     p->last = *now;
+    if (p->last.tokens < tokens) p->last.tokens = tokens; /* measured first, then streamed */
     p->last_seconds = seconds;
 }
 

@@ -92,6 +92,7 @@ static void read_rows(const json_t *report, struct snapshot *s)
     enum report_id all = REPORT_CAPTURE_STREAM_ROWS;
     if (!(report_number(report, all) > 0)) {
         add(&s->tokens, report_number(report, REPORT_CAPTURE_TOKENS));
+        add(&s->captured_rows, report_number(report, REPORT_CAPTURE_ROWS));
         add(&s->rejected_rows, report_number(report, REPORT_CAPTURE_REJECTED_ROWS));
         add(&s->filtered_rows, report_number(report, REPORT_CAPTURE_FILTERED_ROWS));
         return;
@@ -99,8 +100,10 @@ static void read_rows(const json_t *report, struct snapshot *s)
     double special = report_labelled(report, all, report_fates[REPORT_SPECIAL]);
     double first = report_labelled(report, all, report_fates[REPORT_FIRST]);
     double norm = report_labelled(report, all, report_fates[REPORT_NORM]);
+    double rejected = report_labelled(report, all, report_fates[REPORT_REJECTED]);
     add(&s->tokens, report_number(report, all));
-    add(&s->rejected_rows, report_labelled(report, all, report_fates[REPORT_REJECTED]));
+    add(&s->captured_rows, report_labelled(report, all, report_fates[REPORT_KEPT]) + rejected);
+    add(&s->rejected_rows, rejected);
     add(&s->filtered_rows, special + first + norm);
     add(&s->special_rows, special);
     add(&s->first_rows, first);
@@ -122,7 +125,6 @@ static void read_capture(const json_t *report, const char *name, int is_fresh, s
     read_rows(report, s);
     read_documents(report, s);
     if (is_fresh) read_disk(report, REPORT_CAPTURE_DISK_WAITING_SECONDS, name, &s->capture_disk);
-    add(&s->captured_rows, report_number(report, REPORT_CAPTURE_ROWS));
     add(&s->shed_rows, report_number(report, REPORT_CAPTURE_SHED_ROWS));
     greatest(&s->planned_rows, report_number(report, REPORT_STREAM_PLANNED_ROWS));
 }
@@ -236,8 +238,10 @@ void snapshot_take_files(const struct config *config, struct snapshot *s)
         s->skipped = (double)left_out_skipped(&l);
         s->replaced = (double)l.replaced;
     }
+    if (!(s->shed_rows >= (double)l.shed_rows)) s->shed_rows = (double)l.shed_rows;
     if (s->tokens >= (double)left_out_rows(&l)) return;
     s->tokens = (double)left_out_rows(&l);
+    s->captured_rows = (double)(l.kept_rows + l.rejected_rows);
     s->filtered_rows = (double)left_out_filtered(&l);
     s->special_rows = (double)l.special_rows;
     s->first_rows = (double)l.first_rows;

@@ -12,13 +12,13 @@ struct disk_wait { /* a process that cannot write; NaN or 0 seconds: none */
     char process[64];
 };
 
-struct snapshot {         /* totals; NaN: nobody has said (yet) */
-    double tokens;        /* rows of the model, in all lives of the producers */
-    double captured_rows; /* that passed the filters, in this life of the producers */
-    double stored_rows;   /* committed to the buffer, all lives */
-    double life_rows;     /* committed, in this life of the sink */
-    double planned_rows;  /* of the whole stream; 0: not known */
-    double shed_rows;
+struct snapshot {                        /* totals; NaN: nobody has said (yet) */
+    double tokens;                       /* rows of the model, in all lives of the producers */
+    double captured_rows;                /* of them, that passed the filters */
+    double stored_rows;                  /* committed to the buffer, all lives */
+    double life_rows;                    /* committed, in this life of the sink */
+    double planned_rows;                 /* of the whole stream; 0: not known */
+    double shed_rows;                    /* of them; all lives, as far as RUN/capture tells */
     double rejected_rows, filtered_rows; /* all lives, each row once */
     double special_rows, first_rows, norm_rows;
     double documents, skipped, replaced; /* of the corpus, as the farthest producer has it */

@@ -2,7 +2,9 @@
  * What a run left out, as each capture tells it in RUN/capture/NAME.json: a file that is replaced
  * every few seconds and at the end, so that it tells of a run that nobody answers for any more.
  *
- * Rows are those of one producer, over all of its lives, each row once however often it was made.
+ * Rows are those of one producer, over all of its lives, each row once however often it was made. A
+ * live producer makes no row again: its are all that were captured, those that died with it too.
+ * None of these counts falls as long as the run is the same.
  * Documents are those of the whole corpus, all shares together, up to where that producer is.
  */
 #ifndef SLUICE_RUNTIME_LEFT_OUT_H

@@ -11,6 +11,7 @@
 
 /* A value: zero it; nothing to free. */
 struct admission {
+    struct descriptor asked; /* of the producer that measures, as it was told to; without a mean */
     unsigned char has_declined[STORE_MAX_PRODUCERS]; /* to measure: its share has no rows for it */
 };
 

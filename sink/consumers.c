@@ -150,3 +150,14 @@ uint64_t consumers_highest(const struct consumers *c, uint32_t producer)
     }
     return highest;
 }
+
+uint32_t consumers_epoch(const struct consumers *c, uint32_t producer)
+{
+    uint32_t epoch = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct consumer_state *s = c->states[i];
+        if (s && producer < s->producers && s->producer[producer].epoch > epoch)
+            epoch = s->producer[producer].epoch;
+    }
+    return epoch;
+}

@@ -31,5 +31,7 @@ int consumers_answered(const struct consumers *consumers, uint64_t checkpoint_re
 int consumers_waiting(const struct consumers *consumers);
 /* Highest number of a producer that any state knows of (0: none). */
 uint64_t consumers_highest(const struct consumers *consumers, uint32_t producer);
+/* Its last epoch that any state knows of (0: none). */
+uint32_t consumers_epoch(const struct consumers *consumers, uint32_t producer);
 
 #endif

@@ -160,6 +160,8 @@ static int welcome_to_measure(struct desk *d, uint32_t producer, struct descript
     int result = descriptor_encode(own, &text, &bytes);
     if (result != ERR_OK) return result;
     d->ledger.sessions.session[producer].is_measuring = 1;
+    d->admission.asked = *own;
+    d->admission.asked.mean = NULL;
     say_welcome(d, producer, text, bytes);
     free(text);
     return ERR_OK;
@@ -222,7 +224,9 @@ static void on_describe(struct desk *d, uint32_t producer, const struct message 
 {
     struct session *s = &d->ledger.sessions.session[producer];
     int is_new = !d->ledger.stock.descriptor.measured;
-    int result = is_new ? stock_describe(&d->ledger.stock, m->text, m->text_bytes) : ERR_OK;
+    int result = is_new
+                     ? stock_describe(&d->ledger.stock, &d->admission.asked, m->text, m->text_bytes)
+                     : ERR_OK;
     ledger_show_trouble(&d->ledger, result);
     if (result != ERR_OK) {
         break_off(d, producer, result, passes(result), err_text());
@@ -265,7 +269,7 @@ static void on_end(struct desk *d, uint32_t producer, const struct message *m, u
     }
     struct store_producer r = s->record;
     r.ended = 1;
-    r.totals = m->totals;
+    claims_totals(&r.totals, &m->totals);
     int result = s->record.ended ? ERR_OK : ledger_record(&d->ledger, producer, &r, now_ns);
     if (result != ERR_OK) {
         ledger_note_trouble(&d->ledger, result, now_ns);
@@ -281,7 +285,8 @@ static void on_end(struct desk *d, uint32_t producer, const struct message *m, u
  * frame, or here. */
 static void keep_totals(struct desk *d, uint32_t producer, const struct message *m)
 {
-    if (d->ledger.is_live) d->ledger.sessions.session[producer].record.totals = m->totals;
+    if (d->ledger.is_live)
+        claims_totals(&d->ledger.sessions.session[producer].record.totals, &m->totals);
 }
 
 /* What was sent before the PING has come before it, or was lost. */
@@ -292,9 +297,37 @@ static void on_ping(struct desk *d, uint32_t producer, const struct message *m, 
     say_state(d, producer, is_lost && sessions_resync_due(s, now_ns) ? MESSAGE_RESYNC : 0);
 }
 
+/* A live producer that leaves counts as shed what it has sent and no ack came for. What was stored
+ * of that all the same is not. Of slabs that were replaced since nobody knows; there are no more
+ * than its credit had room for. */
+static void take_back_shed(struct desk *d, uint32_t producer, uint64_t from)
+{
+    struct store_producer *r = &d->ledger.sessions.session[producer].record;
+    uint64_t window = d->ledger.config->sink.window_slabs;
+    if (!from || !d->ledger.stock.store) return;
+    if (r->next_number > window && from < r->next_number - window) from = r->next_number - window;
+    for (; from < r->next_number; from++) {
+        struct slab_ref ref;
+        if (store_find(d->ledger.stock.store, producer, from, &ref) != ERR_OK) continue;
+        r->totals.shed_rows -= ref.rows < r->totals.shed_rows ? ref.rows : r->totals.shed_rows;
+    }
+}
+
+/* Its rows are not made again, so whoever goes on does so where it was. */
+static void keep_place(struct desk *d, uint32_t producer, const struct message *m)
+{
+    static const struct cursor unknown;
+    if (memcmp(&m->cursor, &unknown, sizeof unknown) != 0)
+        d->ledger.sessions.session[producer].record.cursor = m->cursor;
+}
+
 static void on_bye(struct desk *d, uint32_t producer, const struct message *m, uint64_t now_ns)
 {
     keep_totals(d, producer, m);
+    if (d->ledger.is_live) {
+        take_back_shed(d, producer, m->next_number);
+        keep_place(d, producer, m);
+    }
     ledger_end_session(&d->ledger, producer);
     int result = d->ledger.is_live
                      ? ledger_record(&d->ledger, producer,

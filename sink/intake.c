@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "proto/rows.h"
+#include "runtime/process.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,19 +19,21 @@ struct entry {
 struct pass { /* one transaction under way */
     struct store_producer record[STORE_MAX_PRODUCERS];
     uint8_t touched[STORE_MAX_PRODUCERS];
-    size_t done;  /* entries gone through */
-    size_t limit; /* entries to go through: fewer where there were no pages for more */
+    size_t done;      /* entries gone through */
+    size_t limit;     /* entries to go through: fewer where there were no pages for more */
+    uint64_t wall_ns; /* UTC: no row was captured later */
     struct intake_result result;
 };
 
 struct intake {
+    struct claims claims;
     struct pass pass;
     struct entry *entry; /* (count), in order of arrival */
     size_t count, room;
     void *scratch; /* frame_scratch_bytes() of the largest slab */
 };
 
-int intake_new(size_t raw_bytes, struct intake **intake)
+int intake_new(size_t raw_bytes, const struct claims *claims, struct intake **intake)
 {
     struct intake *in = calloc(1, sizeof *in);
     if (!in) return err_set(ERR_NOMEM, "no memory for frames");
@@ -39,6 +42,7 @@ int intake_new(size_t raw_bytes, struct intake **intake)
         free(in);
         return limits_no_memory(frame_scratch_bytes(raw_bytes), "a frame in the sink");
     }
+    in->claims = *claims;
     *intake = in;
     return ERR_OK;
 }
@@ -107,7 +111,13 @@ static int is_known(const struct entry *e, const struct store *store,
                    h->number, h->producer);
 }
 
-static struct slab_header slab_of(const struct frame_header *h)
+/* A clock that goes wrong, or a lie, must not hide for ever how old the newest row is. */
+static uint64_t captured_ns(const struct pass *p, const struct frame_header *h)
+{
+    return h->captured_ns < p->wall_ns ? h->captured_ns : p->wall_ns;
+}
+
+static struct slab_header slab_of(const struct pass *p, const struct frame_header *h)
 {
     return (struct slab_header){
         .number = h->number,
@@ -118,7 +128,7 @@ static struct slab_header slab_of(const struct frame_header *h)
         .dtype = h->dtype,
         .raw_bytes = h->raw_bytes,
         .begin = h->begin,
-        .captured_ns = h->captured_ns,
+        .captured_ns = captured_ns(p, h),
         .identities_hash = h->identities_hash,
         .raw_hash = h->raw_hash,
     };
@@ -133,15 +143,17 @@ static int take(struct intake *in, const struct entry *e, struct store *store,
     int known = 0;
     *is_dirty = 0;
     int result = frame_check_payload(h, payload, e->parcel.bytes - FRAME_HEADER_BYTES);
+    if (result == ERR_OK) result = claims_place(&in->claims, &in->pass.record[h->producer], h);
     if (result == ERR_OK) result = is_known(e, store, coverage, &known);
     *taken = known ? TAKEN_KNOWN : TAKEN_STORED;
     if (result != ERR_OK || known) return result;
-    struct slab_header slab = slab_of(h);
+    struct slab_header slab = slab_of(&in->pass, h);
     void *raw;
     result = store_put(store, &slab, &raw);
     if (result != ERR_OK) return result;
     *is_dirty = 1;
     result = frame_unpack(h, payload, raw, in->scratch);
+    if (result == ERR_OK) result = claims_rows(&in->claims, h, raw);
     if (result == ERR_OK && !rows_raw_finite(h->dtype, h->rows, h->width, raw))
         result =
             err_set(ERR_FORMAT,
@@ -164,7 +176,7 @@ static void count_in(struct pass *p, const struct frame_header *h, enum taken ta
     p->touched[h->producer] = 1;
     r->next_number = h->number + 1;
     r->cursor = h->end;
-    r->totals = h->totals;
+    claims_totals(&r->totals, &h->totals);
     r->rows += h->rows;
     if (taken == TAKEN_KNOWN) {
         p->result.known_frames++;
@@ -174,8 +186,8 @@ static void count_in(struct pass *p, const struct frame_header *h, enum taken ta
     p->result.stored[h->producer]++;
     p->result.stored_rows += h->rows;
     p->result.stored_bytes += h->raw_bytes;
-    if (h->captured_ns > p->result.newest_captured_ns)
-        p->result.newest_captured_ns = h->captured_ns;
+    if (captured_ns(p, h) > p->result.newest_captured_ns)
+        p->result.newest_captured_ns = captured_ns(p, h);
 }
 
 static void refuse(struct intake *in, size_t from, int rc, struct pass *p)
@@ -231,9 +243,7 @@ static int try_transaction(struct intake *in, struct store *store, const struct 
                            struct pass *p, int *again)
 {
     struct intake_result refusals = p->result;
-    size_t limit = p->limit;
-    memset(p, 0, sizeof *p);
-    p->limit = limit;
+    *p = (struct pass){.limit = p->limit, .wall_ns = p->wall_ns};
     memcpy(p->result.refused, refusals.refused, sizeof refusals.refused);
     memcpy(p->result.why, refusals.why, sizeof refusals.why);
     for (uint32_t i = 0; i < sessions->producers; i++) p->record[i] = sessions->session[i].record;
@@ -279,8 +289,7 @@ int intake_commit(struct intake *in, struct store *store, struct sessions *sessi
                   struct intake_result *result)
 {
     struct pass *p = &in->pass;
-    memset(p, 0, sizeof *p);
-    p->limit = in->count;
+    *p = (struct pass){.limit = in->count, .wall_ns = process_wall_ns()};
     int rc = transact(in, store, sessions, coverage, state, p);
     while (rc == ERR_NOSPC &&
            p->limit > 1) { /* a smaller transaction may find room, and make some */

@@ -8,6 +8,7 @@
 #ifndef SLUICE_SINK_INTAKE_H
 #define SLUICE_SINK_INTAKE_H
 
+#include "sink/claims.h"
 #include "sink/consumers.h"
 #include "sink/sessions.h"
 
@@ -20,8 +21,8 @@ struct parcel { /* the bytes of a frame, and who gives them back */
 
 struct intake;
 
-/* `raw_bytes`: of the largest slab. ERR_NOMEM. */
-int intake_new(size_t raw_bytes, struct intake **intake);
+/* `raw_bytes`: of the largest slab. `claims`: what each frame is held against; copied. ERR_NOMEM. */
+int intake_new(size_t raw_bytes, const struct claims *claims, struct intake **intake);
 void intake_free(struct intake *intake);
 
 /* Take a frame that is next in its producer's order. Success takes the parcel; ERR_NOMEM. */
@@ -34,7 +35,7 @@ void intake_drop(struct intake *intake, uint32_t producer);
 struct intake_result { /* of one commit */
     uint64_t stored_frames, stored_rows, stored_bytes;
     uint64_t known_frames;                /* acked without storing: stored, or covered, already */
-    uint64_t newest_captured_ns;          /* of what was stored */
+    uint64_t newest_captured_ns;          /* of what was stored; never in the future */
     uint8_t acked[STORE_MAX_PRODUCERS];   /* 1: record.next_number has grown */
     uint32_t stored[STORE_MAX_PRODUCERS]; /* slabs */
     int refused[STORE_MAX_PRODUCERS];     /* why a frame of this producer was not taken: ERR_*; the

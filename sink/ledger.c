@@ -268,7 +268,8 @@ int ledger_open(struct ledger *l, const struct descriptor *like, uint64_t now_ns
     l->counters.rewinds += rewound;
     l->checkpoint_request = store_state(l->stock.store)->checkpoint_request;
     l->replaced_slabs = store_state(l->stock.store)->replaced_slabs;
-    result = intake_new(frame_raw_bytes(stock_rows_a_slab(&l->stock), like->width, like->dtype),
+    struct claims claims = {l->sessions.producers, stock_rows_a_slab(&l->stock), l->is_live};
+    result = intake_new(frame_raw_bytes(claims.rows_a_slab, like->width, like->dtype), &claims,
                         &l->intake);
     if (result != ERR_OK) return result;
     ledger_count_stored(l);

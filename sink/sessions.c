@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const uint64_t silence_ns = UINT64_C(15000000000);
@@ -36,12 +37,23 @@ int sessions_epoch(const struct sessions *s, uint32_t producer, uint32_t epoch, 
             "producer %u of epoch %u: a newer one of epoch %u has taken over; HINT: only "
             "one process may run a producer's share",
             producer, epoch, newest);
+    if (epoch > newest)
+        return err_set(
+            ERR_STATE,
+            "producer %u says that it has epoch %u, the last one that was given to it is "
+            "%u; HINT: start the capture again, it is given a new one (was the buffer "
+            "lost, or is this another run folder?)",
+            producer, epoch, newest);
     /* A connection belongs to one life: asked twice before the first answer came, it stays one. */
     int is_asked_again = one->session && one->link == link;
-    if (epoch)
-        *granted = epoch; /* may be above ours: the buffer was made anew since */
-    else
-        *granted = is_asked_again ? newest : newest + 1;
+    if (!epoch && !is_asked_again && newest == UINT32_MAX)
+        return err_set(ERR_LIMIT,
+                       "producer %u has had %" PRIu32
+                       " epochs, and there is no number for another; "
+                       "HINT: begin the stream anew (sluice up --fresh), or under another "
+                       "stream.name",
+                       producer, newest);
+    *granted = epoch || is_asked_again ? newest : newest + 1;
     return ERR_OK;
 }
 

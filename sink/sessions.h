@@ -37,7 +37,8 @@ void sessions_record(struct sessions *sessions, uint32_t producer,
                      const struct store_producer *record);
 
 /* Epoch for a HELLO that says `epoch` (0: a new life) on `link`: what is to be committed before it
- * is answered. ERR_FENCED: a newer life has taken over. */
+ * is answered. ERR_FENCED: a newer life has taken over. ERR_STATE: an epoch that was never given.
+ * ERR_LIMIT: the last one is given, and numbers do not begin anew. */
 int sessions_epoch(const struct sessions *sessions, uint32_t producer, uint32_t epoch,
                    uint32_t link, uint32_t *granted);
 /* Begin a session: ends the one before it, whose link is given back in *replaced where it is

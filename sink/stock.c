@@ -125,7 +125,7 @@ int stock_prepare(struct stock *s, const struct descriptor *d)
     return result;
 }
 
-int stock_describe(struct stock *s, const char *text, size_t bytes)
+int stock_describe(struct stock *s, const struct descriptor *asked, const char *text, size_t bytes)
 {
     struct descriptor d;
     char *full = NULL;
@@ -133,6 +133,11 @@ int stock_describe(struct stock *s, const char *text, size_t bytes)
     if (s->descriptor.measured) return err_set(ERR_STATE, "the stream is described already");
     int result = descriptor_decode(text, bytes, &d);
     if (result != ERR_OK) return result;
+    result = descriptor_match(asked, &d);
+    if (result != ERR_OK) {
+        descriptor_free(&d);
+        return result;
+    }
     d.run = store_state(s->store)->run;
     d.rows_a_slab = stock_rows_a_slab(s);
     result = descriptor_encode(&d, &full, &full_bytes);
@@ -153,6 +158,7 @@ static int number_beyond(const struct stock *s, const struct consumers *consumer
     uint64_t highest = consumers_highest(consumers, producer);
     if (record->next_number || (!highest && !s->was_set_aside)) return 0;
     record->next_number = highest + store_capacity(s->store) + 1;
+    record->epoch = consumers_epoch(consumers, producer);
     return 1;
 }
 

@@ -36,9 +36,11 @@ int stock_prepare(struct stock *stock, const struct descriptor *descriptor);
 /* Rows of a slab of the open buffer. */
 uint32_t stock_rows_a_slab(const struct stock *stock);
 
-/* Commit the stream's descriptor: run and rows_a_slab are filled in. ERR_MISMATCH, ERR_STATE (there
- * is one), ERR_IO, ... */
-int stock_describe(struct stock *stock, const char *text, size_t bytes);
+/* Commit the stream's descriptor: run and rows_a_slab are filled in. It must agree with `asked`,
+ * what the producer that measured it was let in with: ERR_MISMATCH. ERR_STATE (there is one), ERR_IO,
+ * ... */
+int stock_describe(struct stock *stock, const struct descriptor *asked, const char *text,
+                   size_t bytes);
 
 /* Take up every producer's record, set back to where consumers need it. Commits what it changes;
  * only then may trainers draw from the buffer.

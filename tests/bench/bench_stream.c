@@ -246,8 +246,8 @@ static int send_frames(struct bench *b, uint64_t generation)
         frame->header = header;
         frame->header.totals.captured_rows = rows;
         rc = sender_push(b->sender, generation, frame);
-        struct frame_totals totals = {.captured_rows = rows};
-        if (!rc) rc = sender_count(b->sender, generation, &totals, 0);
+        struct producer_place place = {.totals = {.captured_rows = rows}};
+        if (!rc) rc = sender_count(b->sender, generation, &place);
     }
     free(payload);
     b->sent_bytes = frames_wanted * (header.raw_bytes + FRAME_HEADER_BYTES);

@@ -161,7 +161,7 @@ static void make_frame(uint32_t i, struct maker *k)
     uint32_t rows = producer_descriptor(k->p)->rows_a_slab;
     struct row_id *ids = calloc(rows, sizeof *ids);
     float *x = calloc((size_t)rows * WIDTH, sizeof *x);
-    for (uint32_t r = 0; r < rows; r++) ids[r] = (struct row_id){k->next, r, i};
+    for (uint32_t r = 0; r < rows; r++) ids[r] = (struct row_id){k->next * PRODUCERS + i, r, i};
     rows_to_raw(DTYPE_F32, rows, WIDTH, ids, x, f->bytes + FRAME_HEADER_BYTES);
     free(ids);
     free(x);

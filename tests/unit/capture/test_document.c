@@ -228,8 +228,8 @@ static void producer_sends_what_is_named(void **unused)
             welcome.next_number = 4;
             producer_message(p, &welcome, now);
             assert_int_equal(producer_order(p).task, PRODUCER_MAKE);
-            struct frame_totals totals = {.captured_rows = 5};
-            producer_count(p, producer_order(p).generation, &totals, 5);
+            struct producer_place place = {.totals = {.captured_rows = 5}, .waiting_rows = 5};
+            producer_count(p, producer_order(p).generation, &place);
             free(measured);
         }
         if (step == 10) assert_int_equal(producer_end(p, producer_order(p).generation), 0);

@@ -492,8 +492,8 @@ static void sheds_and_counts(void **unused)
     assert_int_equal(send_next(&s, &send), 0);
     assert_int_equal(send.frame->header.number, 3);
     assert_int_equal(send.frame->header.totals.shed_rows, 4 * SLAB);
-    struct frame_totals totals = {.captured_rows = captured += 2};
-    producer_shed(s.p, g, &totals, 2);
+    struct producer_place place = {.totals = {.captured_rows = captured += 2}, .waiting_rows = 2};
+    assert_int_equal(producer_shed(s.p, g, &place), ERR_OK);
     assert_int_equal(producer_counters(s.p).totals.shed_rows, 4 * SLAB + 2);
     assert_true(adds_up(&s));
     producer_free(s.p);
@@ -503,20 +503,25 @@ static void sheds_and_counts(void **unused)
 static uint64_t stream_live(struct script *s)
 {
     uint64_t g = stream(s, 1, 10);
-    struct frame_totals totals = {.captured_rows = 3 * SLAB + 2};
+    struct producer_place place = {
+        {.captured_rows = 3 * SLAB + 2}, 2, {.document = 7, .position = 3 * SLAB + 2}};
     for (int i = 1; i <= 2; i++) push(s, g, (uint64_t)SLAB * i);
     for (int i = 1; i <= 2; i++) expect_frame(s, (uint64_t)i);
     push(s, g, 3 * SLAB);
-    producer_count(s->p, g, &totals, 2);
+    assert_int_equal(producer_count(s->p, g, &place), ERR_OK);
     return g;
 }
 
-static void expect_bye(struct script *s, uint64_t captured, uint64_t shed)
+/* It tells where the source is, and from which frame on what was sent counts as shed. */
+static void expect_bye(struct script *s, uint64_t captured, uint64_t shed, uint64_t shed_from)
 {
     struct producer_send send;
     assert_int_equal(send_next(s, &send), MESSAGE_BYE);
     assert_int_equal(send.message.totals.captured_rows, captured);
     assert_int_equal(send.message.totals.shed_rows, shed);
+    assert_int_equal(send.message.next_number, shed_from);
+    assert_int_equal(send.message.cursor.document, 7);
+    assert_int_equal(send.message.cursor.position, captured);
     assert_int_equal(producer_phase(s->p), PRODUCER_GONE);
     assert_true(adds_up(s));
 }
@@ -530,8 +535,9 @@ static void live_drain_accounts_for_all(void **unused)
     uint64_t g = stream_live(&s);
     producer_leave(s.p, s.now);
     assert_int_equal(producer_order(s.p).task, PRODUCER_HALT);
-    struct frame_totals later = {.captured_rows = 4 * SLAB};
-    producer_shed(s.p, g, &later, SLAB); /* of an order that is over: counted already */
+    struct producer_place later = {.totals = {.captured_rows = 4 * SLAB}, .waiting_rows = SLAB};
+    assert_int_equal(producer_shed(s.p, g, &later), ERR_STATE); /* of an order that is over */
+    assert_int_equal(producer_count(s.p, g, &later), ERR_STATE);
     expect_frame(&s, 3);
     expect(&s, -1);
     state(&s, MESSAGE_RESYNC, 11, 2, 10); /* 2 was lost */
@@ -542,7 +548,7 @@ static void live_drain_accounts_for_all(void **unused)
     expect(&s, -1);
     assert_true(adds_up(&s));
     state(&s, 0, 11, 4, 10);
-    expect_bye(&s, 3 * SLAB + 2, 2);
+    expect_bye(&s, 3 * SLAB + 2, 2, 0);
     producer_free(s.p);
 }
 
@@ -556,7 +562,7 @@ static void live_drain_does_not_wait_for_ever(void **unused)
     state(&s, 0, 11, 2, 10);
     s.now += 3 * second;
     producer_tick(s.p, s.now);
-    expect_bye(&s, 3 * SLAB + 2, 2 * SLAB + 2);
+    expect_bye(&s, 3 * SLAB + 2, 2 * SLAB + 2, 2);
     producer_free(s.p);
     stream_live(&s); /* and not for a session that is over */
     producer_leave(s.p, s.now);
@@ -586,6 +592,23 @@ static void live_numbers_on(void **unused)
     push(&s, g, 3 * SLAB);
     expect_frame(&s, 80);
     assert_true(adds_up(&s));
+    producer_free(s.p);
+}
+
+/* Nobody needs more rows: what was captured and finds nobody is shed, and not forgotten. */
+static void live_stop_accounts_for_all(void **unused)
+{
+    (void)unused;
+    struct script s;
+    stream_live(&s);
+    state(&s, MESSAGE_STOP, 11, 2, 10);
+    assert_int_equal(producer_order(s.p).task, PRODUCER_HALT);
+    assert_int_equal(producer_counters(s.p).totals.captured_rows, 3 * SLAB + 2);
+    assert_int_equal(producer_counters(s.p).totals.shed_rows, 2 * SLAB + 2);
+    assert_true(adds_up(&s));
+    struct producer_send send;
+    assert_int_equal(send_next(&s, &send), MESSAGE_END);
+    assert_int_equal(send.message.next_number, 2);
     producer_free(s.p);
 }
 
@@ -627,6 +650,7 @@ int main(void)
         cmocka_unit_test(nobody_needs_more),
         cmocka_unit_test(drain_drops_and_says_bye),
         cmocka_unit_test(sheds_and_counts),
+        cmocka_unit_test(live_stop_accounts_for_all),
         cmocka_unit_test(live_drain_accounts_for_all),
         cmocka_unit_test(live_drain_does_not_wait_for_ever),
         cmocka_unit_test(live_numbers_on),

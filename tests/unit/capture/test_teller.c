@@ -89,6 +89,92 @@ static void another_run_may_come_in_one_life(void **state)
     teller_free(t);
 }
 
+/* ---- what is told never falls ---- */
+
+static void make(struct teller *t, int rows)
+{
+    for (int i = 0; i < rows; i++) assert_int_equal(teller_row(t, FILTER_KEEP), ERR_OK);
+}
+
+static struct cursor cursor_of(uint64_t number)
+{
+    return (struct cursor){.document = number};
+}
+
+static struct teller *begin_at(uint64_t number)
+{
+    struct cursor cursor = cursor_of(number);
+    struct teller *t;
+    assert_int_equal(teller_new(config, 0, &room, &t), ERR_OK);
+    assert_int_equal(teller_seek(t, RUN, number, &cursor), ERR_OK);
+    return t;
+}
+
+static void make_frame(struct teller *t, uint64_t number)
+{
+    struct cursor next = cursor_of(number + 1);
+    make(t, 10);
+    teller_mark(t, number + 1, &next);
+    teller_tell(t, 0, number == 1);
+}
+
+/* Killed with three frames under way, which are made again: they count once, and are not forgotten
+ * meanwhile. The file is older than what was marked. */
+static void rows_that_are_made_again_are_told_all_the_while(void **state)
+{
+    (void)state;
+    struct teller *t = begin_at(1);
+    for (uint64_t n = 1; n <= 4; n++) make_frame(t, n);
+    make(t, 7);
+    teller_tell(t, 0, 0);
+    assert_int_equal(teller_left_out(t).kept_rows, 40); /* a frame that is not cut may be lost */
+    teller_free(t);
+    assert_int_equal(teller_new(config, 0, &room, &t), ERR_OK);
+    assert_int_equal(teller_left_out(t).kept_rows, 40);
+    struct cursor cursor = cursor_of(2);
+    assert_int_equal(teller_seek(t, RUN, 2, &cursor), ERR_OK);
+    assert_int_equal(teller_kept_rows(t), 10);
+    for (uint64_t n = 2; n <= 4; n++) {
+        make_frame(t, n);
+        assert_int_equal(teller_left_out(t).kept_rows, 40);
+    }
+    make_frame(t, 5);
+    assert_int_equal(teller_left_out(t).kept_rows, 50);
+    cursor = cursor_of(3); /* and in one life */
+    assert_int_equal(teller_seek(t, RUN, 3, &cursor), ERR_OK);
+    make_frame(t, 3);
+    assert_int_equal(teller_left_out(t).kept_rows, 50);
+    assert_int_equal(teller_kept_rows(t), 30);
+    teller_free(t);
+}
+
+/* A live row is made once: lives add up, wherever the sink has the next one begin. What the sender
+ * did not take was not captured. */
+static void live_rows_add_up(void **state)
+{
+    (void)state;
+    config->stream.policy = CONFIG_SHED;
+    struct teller *t = begin_at(1);
+    for (uint64_t n = 1; n <= 4; n++) make_frame(t, n);
+    make(t, 7);
+    struct cursor cursor = cursor_of(9);
+    teller_mark(t, 5, &cursor);
+    teller_take_back(t);
+    teller_tell(t, 0, 1);
+    assert_int_equal(teller_left_out(t).kept_rows, 40);
+    teller_free(t);
+    t = begin_at(2);
+    assert_int_equal(teller_left_out(t).kept_rows, 40);
+    assert_int_equal(teller_kept_rows(t), 40);
+    make_frame(t, 2);
+    assert_false(teller_left_out(t).is_partial);
+    assert_int_equal(teller_left_out(t).kept_rows, 50);
+    teller_free(t);
+    t = begin_at(1000);
+    assert_int_equal(teller_kept_rows(t), 50);
+    teller_free(t);
+}
+
 /* A file that cannot be written for another reason: nobody waits for room. */
 static void only_a_full_disk_is_told_as_one(void **state)
 {
@@ -108,6 +194,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TELLER(another_run_begins_from_nothing),
         TELLER(another_run_may_come_in_one_life),
+        TELLER(rows_that_are_made_again_are_told_all_the_while),
+        TELLER(live_rows_add_up),
         TELLER(only_a_full_disk_is_told_as_one),
     };
     return cmocka_run_group_tests_name("teller", tests, NULL, NULL);

@@ -91,6 +91,25 @@ static void a_snapshot_adds_up(void **state)
     assert_true(s.fve == 0.75 && s.l0 == 32 && s.dead == 10 && s.features == 200);
 }
 
+/* The first rows go through the model before they count as made: what a person sees stands still
+ * meanwhile. */
+static void tokens_never_go_back(void **state)
+{
+    (void)state;
+    struct snapshot s = snapshot_of(document);
+    struct progress p = {0};
+    char line[512];
+    progress_update(&p, &s, 1);
+    s.tokens = 64;
+    progress_update(&p, &s, 2);
+    progress_line(&p, 2, line, sizeof line);
+    assert_non_null(strstr(line, " 1,500 tokens"));
+    s.tokens = 1600;
+    progress_update(&p, &s, 3);
+    progress_line(&p, 3, line, sizeof line);
+    assert_non_null(strstr(line, " 1,600 tokens"));
+}
+
 static void a_snapshot_of_nothing_is_not_a_number(void **state)
 {
     (void)state;
@@ -210,12 +229,19 @@ static void files_tell_of_producers_that_are_gone(void **state)
     assert_int_equal(left_out_write(config, 0, &l), ERR_OK);
     snapshot_take_files(config, &s);
     assert_true(s.tokens == 4010 && s.filtered_rows == 10 && s.rejected_rows == 0);
+    assert_true(s.captured_rows == 4000);
     assert_true(s.documents == 5000 && s.skipped == 3);
     l.documents = 1; /* what was reported is newer */
     l.kept_rows = 1;
+    l.shed_rows = 70; /* of the lives before this one, too */
     assert_int_equal(left_out_write(config, 0, &l), ERR_OK);
     s = before;
+    s.shed_rows = 5;
     snapshot_take_files(config, &s);
+    assert_true(s.shed_rows == 70);
+    s.shed_rows = 71;
+    snapshot_take_files(config, &s);
+    assert_true(s.shed_rows == 71);
     assert_true(s.tokens == 1000 && s.documents == 1234);
     config_free(config);
     assert_int_equal(dir_remove(dir), ERR_OK);
@@ -310,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_times),
         cmocka_unit_test(a_snapshot_adds_up),
+        cmocka_unit_test(tokens_never_go_back),
         cmocka_unit_test(a_snapshot_of_nothing_is_not_a_number),
         cmocka_unit_test(null_is_not_zero),
         cmocka_unit_test(rates_and_the_time_that_is_left),

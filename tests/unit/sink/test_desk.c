@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "proto/descriptor.h"
 #include "proto/rows.h"
+#include "runtime/process.h"
 #include "sink/desk.h"
 
 #include <setjmp.h>
@@ -43,6 +44,10 @@ struct script {
     uint32_t epoch[2];
     uint64_t uncounted; /* frames that are not in the totals of the producers' present life */
     uint64_t parcels;   /* handed over and not given back */
+    struct {
+        uint32_t stream, producer, epoch, width, back;
+        uint64_t captured_ns;
+    } lie; /* added to what frames say */
 };
 
 /* ---- the world ---- */
@@ -216,30 +221,32 @@ static void give_back(void *owner)
     free(h);
 }
 
-enum spoil { WHOLE, SPOIL_PAYLOAD, NOT_FINITE, OTHER_ROWS };
+enum spoil { WHOLE, SPOIL_PAYLOAD, NOT_FINITE, OTHER_ROWS, OTHER_SHARE };
 
 static void send_spoilt(struct script *s, uint32_t link, uint32_t producer, uint64_t number,
                         uint32_t rows, enum spoil spoil)
 {
-    size_t raw = frame_raw_bytes(rows, WIDTH, DTYPE_F32);
+    size_t raw = frame_raw_bytes(rows, WIDTH + s->lie.width, DTYPE_F32);
     struct held *h = malloc(sizeof *h + FRAME_HEADER_BYTES + raw);
     struct row_id *ids = calloc(rows, sizeof *ids);
-    float *x = calloc((size_t)rows * WIDTH, sizeof *x);
+    float *x = calloc((size_t)rows * (WIDTH + s->lie.width), sizeof *x);
     for (uint32_t i = 0; i < rows; i++)
-        ids[i] = (struct row_id){number + (spoil == OTHER_ROWS), i, producer};
+        ids[i] = (struct row_id){2 * (number + (spoil == OTHER_ROWS)) + producer, i, producer};
+    if (spoil == OTHER_SHARE) ids[rows - 1].sequence++;
     uint8_t *payload = h->data + FRAME_HEADER_BYTES;
-    rows_to_raw(DTYPE_F32, rows, WIDTH, ids, x, payload);
+    rows_to_raw(DTYPE_F32, rows, WIDTH + s->lie.width, ids, x, payload);
     float infinite = 1.0f / 0.0f;
     if (spoil == NOT_FINITE) memcpy(payload + raw - 4, &infinite, 4);
-    struct frame_header header = {.stream = stream_key("s"),
+    struct frame_header header = {.stream = stream_key("s") + s->lie.stream,
                                   .session = s->session[link - 1],
                                   .number = number,
-                                  .producer = producer,
-                                  .epoch = s->epoch[link - 1],
-                                  .end = {.position = (uint32_t)number + 1},
+                                  .producer = producer + s->lie.producer,
+                                  .epoch = s->epoch[link - 1] + s->lie.epoch,
+                                  .end = {.position = (uint32_t)number + 1 - s->lie.back},
+                                  .captured_ns = s->lie.captured_ns,
                                   .totals = {.captured_rows = (number - s->uncounted) * rows},
                                   .rows = rows,
-                                  .width = WIDTH,
+                                  .width = WIDTH + s->lie.width,
                                   .dtype = DTYPE_F32};
     assert_int_equal(frame_seal(&header, payload, payload, NULL), 0);
     frame_encode(&header, h->data);
@@ -1016,7 +1023,7 @@ static void a_lost_live_buffer_is_numbered_on(void **unused)
             assert_int_equal(unlink(path), 0);
             open_desk(&s);
         }
-        hello(&s, 1, 0, 1);
+        hello(&s, 1, 0, turn > 0); /* without a state nobody knows that an epoch was given */
         uint64_t highest = turn > 0 ? 3 : 0;
         assert_int_equal(last(&s)->m.next_number, highest + desk_gauges(s.desk).capacity_slabs + 1);
         finish(&s);
@@ -1036,6 +1043,273 @@ static void garbage_is_counted(void **unused)
     assert_int_equal(desk_counters(s.desk).malformed, 2);
     ping(&s, 1);
     expect_state(&s, 1, 0, 1);
+    finish(&s);
+}
+
+/* ---- producers that are broken, or mean harm ---- */
+
+/* The only epochs are those that were given: else the last number is taken, and the next is 0. */
+static void no_epoch_but_those_that_were_given(void **unused)
+{
+    (void)unused;
+    static const uint32_t never[] = {2, 3, 1000, UINT32_MAX - 1, UINT32_MAX};
+    struct script s;
+    start(&s, "");
+    join(&s);
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+        hello(&s, 2, 0, never[i]);
+        expect_refused(&s, 2, ERR_STATE, 0);
+        assert_non_null(strstr(last(&s)->text, "HINT"));
+        assert_int_equal(desk_sessions(s.desk)->session[0].record.epoch, 1);
+    }
+    send(&s, 1, 0, 1); /* and the one that is there is not disturbed */
+    desk_flush(s.desk, s.now);
+    expect_state(&s, 1, 0, 2);
+    hello(&s, 2, 0, 0);
+    assert_int_equal(last_to(&s, 2)->epoch, 2);
+    hello(&s, 2, 1, 1); /* nor one that was given to another producer */
+    expect_refused(&s, 2, ERR_STATE, 0);
+    finish(&s);
+}
+
+static void rows_of_another_share_are_refused(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    hello(&s, 2, 1, 0);
+    send(&s, 1, 0, 1);
+    send_spoilt(&s, 1, 0, 2, s.rows_a_slab, OTHER_SHARE);
+    send(&s, 2, 1, 1);
+    desk_flush(s.desk, s.now);
+    expect_refused(&s, 1, ERR_MISMATCH, 0);
+    const char *why = NULL;
+    for (uint64_t i = 0; i < s.count; i++)
+        if (s.said[i].m.type == MESSAGE_REFUSE && s.said[i].link == 1) why = s.said[i].text;
+    assert_non_null(strstr(why, "frame 2 of producer 0: row 179 is of sequence 5"));
+    assert_non_null(strstr(why, "share of producer 1 of 2"));
+    expect_state(&s, 2, 0, 2);
+    assert_int_equal(desk_gauges(s.desk).slabs, 2);
+    finish(&s);
+}
+
+/* Which rows a number holds follows from it only where all before it are whole. */
+static void nothing_comes_behind_a_short_frame(void **unused)
+{
+    (void)unused;
+    for (int how = 0; how < 3; how++) { /* in one transaction, in two, across a restart */
+        struct script s;
+        start(&s, "");
+        join(&s);
+        send(&s, 1, 0, 1);
+        send_spoilt(&s, 1, 0, 2, s.rows_a_slab - 1, WHOLE);
+        if (how > 0) desk_flush(s.desk, s.now);
+        if (how > 1) {
+            restart(&s);
+            hello(&s, 1, 0, 1);
+        }
+        send(&s, 1, 0, 3);
+        desk_flush(s.desk, s.now);
+        expect_refused(&s, 1, ERR_MISMATCH, 0);
+        assert_int_equal(desk_sessions(s.desk)->session[0].record.next_number, 3);
+        assert_int_equal(desk_gauges(s.desk).rows, 2 * s.rows_a_slab - 1);
+        hello(&s, 1, 0, 1); /* it may still end */
+        end(&s, 1, 3);
+        expect_state(&s, 1, MESSAGE_ENDED, 3);
+        finish(&s);
+    }
+}
+
+static void a_live_frame_may_be_short(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, ", policy: shed");
+    join(&s);
+    for (uint64_t n = 1; n <= 4; n++) send_spoilt(&s, 1, 0, n, 1 + (uint32_t)n, WHOLE);
+    desk_flush(s.desk, s.now);
+    expect_state(&s, 1, 0, 5);
+    assert_int_equal(desk_gauges(s.desk).rows, 2 + 3 + 4 + 5);
+    finish(&s);
+}
+
+/* What a live source made and lost is not made again: who takes it up goes on where it was left. And
+ * what its producer took for lost was not, where it was stored. */
+static void a_live_producer_that_leaves_tells_where_it_was(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, ", policy: shed");
+    join(&s);
+    for (uint64_t n = 1; n <= 4; n++) send_spoilt(&s, 1, 0, n, 10, WHOLE);
+    desk_flush(s.desk, s.now);
+    struct message m = {.type = MESSAGE_BYE, .session = s.session[0], .next_number = 3};
+    m.cursor.document = 77;
+    m.totals = (struct frame_totals){.captured_rows = 100, .shed_rows = 80};
+    say(&s, 1, m);
+    const struct store_producer *r = &desk_sessions(s.desk)->session[0].record;
+    assert_int_equal(r->totals.shed_rows, 60);
+    assert_int_equal(r->totals.captured_rows, r->rows + r->totals.shed_rows);
+    restart(&s);
+    hello(&s, 1, 0, 0);
+    assert_int_equal(last(&s)->m.cursor.document, 77);
+    r = &desk_sessions(s.desk)->session[0].record;
+    assert_int_equal(r->past_totals.captured_rows, r->rows + r->past_totals.shed_rows);
+    m = (struct message){.type = MESSAGE_BYE, .session = s.session[0], .next_number = UINT64_MAX};
+    say(&s, 1, m); /* it does not say where it is */
+    hello(&s, 1, 0, 0);
+    assert_int_equal(last(&s)->m.cursor.document, 77);
+    m.session = s.session[0];
+    m.next_number = 1; /* it sheds less than was stored: of a life before */
+    say(&s, 1, m);
+    hello(&s, 1, 0, 0);
+    m.session = s.session[0]; /* nor does the sink look farther back than its credit reached */
+    ((struct sessions *)desk_sessions(s.desk))->session[0].record.next_number = UINT64_C(1) << 40;
+    alarm(20);
+    say(&s, 1, m);
+    alarm(0);
+    r = &desk_sessions(s.desk)->session[0].record;
+    assert_int_equal(r->totals.shed_rows, 0);
+    finish(&s);
+}
+
+static void frames_that_lie_are_refused(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    for (int what = 0; what < 4; what++) {
+        join(&s);
+        s.lie.stream = what == 0;
+        s.lie.producer = what == 1;
+        s.lie.epoch = what == 2;
+        s.lie.width = what == 3;
+        send(&s, 1, 0, 1);
+        memset(&s.lie, 0, sizeof s.lie);
+        desk_flush(s.desk, s.now);
+        expect_refused(&s, 1, ERR_MISMATCH, 0);
+        assert_int_equal(desk_gauges(s.desk).slabs, 0);
+    }
+    finish(&s);
+}
+
+/* Whatever a producer says it has counted, its totals do not shrink. */
+static void totals_go_up_only(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, ", policy: shed");
+    join(&s);
+    struct message m = {.type = MESSAGE_PING, .session = s.session[0]};
+    m.totals = (struct frame_totals){5000, 70, 8, 900};
+    say(&s, 1, m);
+    send(&s, 1, 0, 1); /* which was cut before the PING was said: it tells less */
+    desk_flush(s.desk, s.now);
+    const struct store_producer *r = &desk_sessions(s.desk)->session[0].record;
+    assert_int_equal(r->totals.captured_rows, 5000);
+    assert_int_equal(r->totals.shed_rows, 70);
+    m.totals = (struct frame_totals){0};
+    say(&s, 1, m);
+    m.type = MESSAGE_END;
+    m.next_number = 2;
+    say(&s, 1, m);
+    assert_int_equal(r->totals.captured_rows, 5000);
+    assert_int_equal(r->totals.rejected_rows, 8);
+    assert_int_equal(r->totals.filtered_rows, 900);
+    finish(&s);
+}
+
+/* The lag is told by the newest row: none is newer than now. */
+static void no_row_is_of_the_future(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    s.lie.captured_ns = UINT64_MAX;
+    send(&s, 1, 0, 1);
+    desk_flush(s.desk, s.now);
+    expect_state(&s, 1, 0, 2);
+    uint64_t newest = desk_counters(s.desk).newest_captured_ns;
+    assert_true(newest > 0 && newest <= process_wall_ns());
+    finish(&s);
+}
+
+/* Its cursors are its own affair: they come back to it as they are, and to nobody else. */
+static void a_cursor_may_go_backwards(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    send(&s, 1, 0, 1);
+    send(&s, 1, 0, 2);
+    s.lie.back = 2;
+    send(&s, 1, 0, 3);
+    desk_flush(s.desk, s.now);
+    expect_state(&s, 1, 0, 4);
+    assert_int_equal(last_to(&s, 1)->cursor.position, 2);
+    hello(&s, 2, 1, 0);
+    assert_int_equal(last_to(&s, 2)->cursor.position, 0);
+    assert_int_equal(last_to(&s, 2)->next_number, 1);
+    finish(&s);
+}
+
+/* Numbers of messages: what is beyond all that was sent is asked for, what is below ends it where
+ * it is. */
+static void numbers_of_messages_move_nothing(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    join(&s);
+    send(&s, 1, 0, 1);
+    desk_flush(s.desk, s.now);
+    say(&s, 1,
+        (struct message){.type = MESSAGE_PING, .session = s.session[0], .next_number = UINT64_MAX});
+    expect_state(&s, 1, MESSAGE_RESYNC, 2);
+    s.now += 2 * second;
+    end(&s, 1, UINT64_MAX);
+    expect_state(&s, 1, MESSAGE_RESYNC, 2);
+    send(&s, 1, 0, UINT64_MAX);
+    assert_int_equal(desk_counters(s.desk).beyond_credit_frames, 1);
+    end(&s, 1, 0);
+    expect_state(&s, 1, MESSAGE_ENDED, 2);
+    send(&s, 1, 0, 2); /* nothing comes behind the end */
+    desk_flush(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).slabs, 1);
+    finish(&s);
+}
+
+/* Who measures describes the rows that it came with: else nobody else's would ever match. */
+static void a_description_is_of_the_same_rows(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start(&s, "");
+    for (int what = 0; what < 3; what++) {
+        float mean[2 * WIDTH] = {0};
+        struct descriptor d;
+        char *text;
+        size_t bytes;
+        hello(&s, 1, 0, 0);
+        assert_true(last(&s)->m.flags & MESSAGE_MEASURE);
+        describe(&d, mean);
+        d.measured = 1;
+        if (what == 0) d.width = d.hook[0].width = 2 * WIDTH;
+        if (what == 1) d.share_count = 1;
+        if (what == 2) d.model_hash = 7;
+        assert_int_equal(descriptor_encode(&d, &text, &bytes), 0);
+        say(&s, 1,
+            (struct message){.type = MESSAGE_DESCRIBE,
+                             .session = s.session[0],
+                             .text = text,
+                             .text_bytes = (uint32_t)bytes});
+        free(text);
+        expect_refused(&s, 1, ERR_MISMATCH, 0);
+    }
+    join(&s);
     finish(&s);
 }
 
@@ -1070,6 +1344,17 @@ int main(void)
         cmocka_unit_test(live_replaces_the_oldest),
         cmocka_unit_test(a_lost_live_buffer_is_numbered_on),
         cmocka_unit_test(garbage_is_counted),
+        cmocka_unit_test(no_epoch_but_those_that_were_given),
+        cmocka_unit_test(rows_of_another_share_are_refused),
+        cmocka_unit_test(nothing_comes_behind_a_short_frame),
+        cmocka_unit_test(a_live_frame_may_be_short),
+        cmocka_unit_test(a_live_producer_that_leaves_tells_where_it_was),
+        cmocka_unit_test(frames_that_lie_are_refused),
+        cmocka_unit_test(totals_go_up_only),
+        cmocka_unit_test(no_row_is_of_the_future),
+        cmocka_unit_test(a_cursor_may_go_backwards),
+        cmocka_unit_test(numbers_of_messages_move_nothing),
+        cmocka_unit_test(a_description_is_of_the_same_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

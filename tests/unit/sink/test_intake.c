@@ -141,7 +141,8 @@ static void play(uint64_t fits, int spoils_after, uint64_t spoilt_at)
     played.spoils_after = spoils_after;
     played.spoilt_at = spoilt_at;
     sessions_init(&sessions, 1, 1);
-    assert_int_equal(intake_new(frame_raw_bytes(ROWS, WIDTH, DTYPE_F32), &in), 0);
+    struct claims claims = {1, ROWS, 0};
+    assert_int_equal(intake_new(frame_raw_bytes(ROWS, WIDTH, DTYPE_F32), &claims, &in), 0);
     for (uint64_t n = 1; n <= FRAMES; n++) add(in, n);
     for (int i = 0; i < STEPS && rc != ERR_OK; i++) {
         rc = intake_commit(in, NULL, &sessions, &coverage, &state, &result);

@@ -29,14 +29,33 @@ static void epochs(void **state)
     assert_int_equal(sessions_epoch(&s, 0, 4, 7, &epoch), 0);
     assert_int_equal(epoch, 4); /* the same life */
     assert_int_equal(sessions_epoch(&s, 0, 3, 7, &epoch), ERR_FENCED);
-    assert_int_equal(sessions_epoch(&s, 0, 6, 7, &epoch), 0);
-    assert_int_equal(epoch, 6); /* the buffer has forgotten */
+    assert_int_equal(sessions_epoch(&s, 0, 5, 7, &epoch), ERR_STATE); /* never given */
+    assert_int_equal(sessions_epoch(&s, 0, UINT32_MAX, 7, &epoch), ERR_STATE);
     s.session[0].record.epoch = 5;
     sessions_begin(&s, 0, 7, second, &replaced);
     assert_int_equal(sessions_epoch(&s, 0, 0, 7, &epoch), 0);
     assert_int_equal(epoch, 5); /* asked twice on one connection: one life */
     assert_int_equal(sessions_epoch(&s, 0, 0, 8, &epoch), 0);
     assert_int_equal(epoch, 6);
+}
+
+/* 4294967295 is the last: no newer life, and none of epoch 0. */
+static void epochs_never_wrap(void **state)
+{
+    (void)state;
+    uint32_t epoch, replaced;
+    set_up();
+    s.session[0].record.epoch = UINT32_MAX - 1;
+    assert_int_equal(sessions_epoch(&s, 0, 0, 7, &epoch), 0);
+    assert_int_equal(epoch, UINT32_MAX);
+    s.session[0].record.epoch = epoch;
+    sessions_begin(&s, 0, 7, second, &replaced);
+    assert_int_equal(sessions_epoch(&s, 0, 0, 7, &epoch), 0); /* asked twice */
+    assert_int_equal(epoch, UINT32_MAX);
+    assert_int_equal(sessions_epoch(&s, 0, UINT32_MAX, 8, &epoch), 0); /* the same life */
+    assert_int_equal(epoch, UINT32_MAX);
+    assert_int_equal(sessions_epoch(&s, 0, 0, 8, &epoch), ERR_LIMIT);
+    assert_non_null(strstr(err_text(), "HINT: begin the stream anew"));
 }
 
 static void a_session_replaces_the_one_before(void **state)
@@ -103,8 +122,11 @@ static void end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(epochs), cmocka_unit_test(a_session_replaces_the_one_before),
-        cmocka_unit_test(order),  cmocka_unit_test(silence),
+        cmocka_unit_test(epochs),
+        cmocka_unit_test(epochs_never_wrap),
+        cmocka_unit_test(a_session_replaces_the_one_before),
+        cmocka_unit_test(order),
+        cmocka_unit_test(silence),
         cmocka_unit_test(end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
