@@ -185,7 +185,7 @@ static int read_stream(struct saved *s)
 
 static int read_whitening(struct saved *s)
 {
-    uint32_t widths[DESCRIPTOR_MAX_HOOKS];
+    uint32_t widths[ROW_MAX_HOOKS];
     for (uint32_t h = 0; h < s->descriptor.hooks; h++) widths[h] = s->descriptor.hook[h].width;
     int result = whiten_load(s->checkpoint, widths, s->descriptor.hooks, s->pool, &s->whiten);
     return result == ERR_OK ? ERR_OK : err_set(result, "%s: %s", s->path, err_text());

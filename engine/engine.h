@@ -13,8 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ENGINE_MAX_HOOKS = 128 };
-
 enum engine_row_flags {
     ENGINE_ROW_SPECIAL = 1, /* the token is a special one (BOS, EOS, chat markers) */
     ENGINE_ROW_FIRST = 2,   /* position 0 of its context: an attention sink */
@@ -41,7 +39,7 @@ struct engine_info {
                                 folders; NULL or "": nothing to tell */
     int resumable;           /* whether engine_seek works (a pipe cannot) */
     uint32_t hooks;
-    struct engine_hook hook[ENGINE_MAX_HOOKS];
+    struct engine_hook hook[ROW_MAX_HOOKS];
     uint32_t width; /* of all hooks together */
 };
 

@@ -180,8 +180,8 @@ static int check(const struct engine_options *options)
                        options->hooks_count);
     if (o->features == 0 || o->features > 1u << 24)
         return err_set(ERR_USAGE, "synthetic.features %u is not in 1 to 16777216", o->features);
-    if (o->width == 0 || o->width > 1u << 17)
-        return err_set(ERR_USAGE, "synthetic.width %u is not in 1 to 131072", o->width);
+    if (o->width == 0 || o->width > ROW_MAX_WIDTH)
+        return err_set(ERR_USAGE, "synthetic.width %u is not in 1 to %d", o->width, ROW_MAX_WIDTH);
     if (!(o->l0 > 0) || o->l0 > MOST * o->features)
         return err_set(ERR_USAGE,
                        "synthetic.l0 %g is not above 0 and at most %g, half of the "

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)DESCRIPTOR_MAX_BYTES <= (int)MESSAGE_MAX_TEXT_BYTES,
+               "a descriptor of any width finds room in a message");
+
 enum { REAL_DIGITS = 9 }; /* enough for a float32 to come back as it was */
 
 static const struct {
@@ -105,6 +108,11 @@ static json_t *descriptor_json(const struct descriptor *d)
 
 int descriptor_encode(const struct descriptor *d, char **text, size_t *bytes)
 {
+    if (d->width > ROW_MAX_WIDTH || d->hooks > ROW_MAX_HOOKS)
+        return err_set(ERR_LIMIT,
+                       "stream descriptor: %u values a row in %u hooks, a stream has at most %d in "
+                       "%d; HINT: name fewer in stream.hooks",
+                       d->width, d->hooks, ROW_MAX_WIDTH, ROW_MAX_HOOKS);
     json_t *root = descriptor_json(d);
     if (!root) return err_set(ERR_NOMEM, "no memory for a stream descriptor");
     *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
@@ -113,14 +121,7 @@ int descriptor_encode(const struct descriptor *d, char **text, size_t *bytes)
         return err_set(ERR_FORMAT,
                        "stream descriptor: a name is not UTF-8, or a number is not finite");
     *bytes = strlen(*text);
-    if (*bytes <= MESSAGE_MAX_TEXT_BYTES) return ERR_OK;
-    free(*text);
-    *text = NULL;
-    return err_set(
-        ERR_LIMIT,
-        "stream descriptor of %zu bytes is larger than %d; HINT: take fewer hooks in one "
-        "stream (now %u values a row)",
-        *bytes, MESSAGE_MAX_TEXT_BYTES, d->width);
+    return ERR_OK;
 }
 
 /* ---- reading ---- */
@@ -192,7 +193,7 @@ static void take_hook(struct reader *r, json_t *object, int measured, struct des
 {
     struct reader h = {object, r->rc};
     take_text(&h, "name", hook->name, sizeof hook->name);
-    hook->width = (uint32_t)take_integer(&h, "width", 1, FRAME_MAX_WIDTH);
+    hook->width = (uint32_t)take_integer(&h, "width", 1, ROW_MAX_WIDTH);
     if (measured) {
         hook->norm_median = take_real(&h, "norm_median");
         hook->norm_limit = take_real(&h, "norm_limit");
@@ -209,7 +210,7 @@ static void take_hooks(struct reader *r, struct descriptor *d)
     json_t *list = json_object_get(r->object, "hooks");
     if (!take(r, "hooks", json_is_array(list), list)) return;
     size_t n = json_array_size(list);
-    if (n < 1 || n > DESCRIPTOR_MAX_HOOKS) {
+    if (n < 1 || n > ROW_MAX_HOOKS) {
         r->rc = err_set(ERR_LIMIT, "stream descriptor: %zu hooks", n);
         return;
     }
@@ -261,7 +262,7 @@ static void take_all(struct reader *r, struct descriptor *d)
     d->dtype = dtype_of(name);
     if (!r->rc && !d->dtype)
         r->rc = err_set(ERR_VERSION, "stream descriptor: dtype \"%s\" is not known here", name);
-    d->width = (uint32_t)take_integer(r, "width", 1, FRAME_MAX_WIDTH);
+    d->width = (uint32_t)take_integer(r, "width", 1, ROW_MAX_WIDTH);
     d->measured = json_object_get(r->object, "mean") != NULL;
     take_hooks(r, d);
     take_text(r, "engine", d->engine, sizeof d->engine);

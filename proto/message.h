@@ -32,7 +32,7 @@ enum message_type {
 
 enum {
     MESSAGE_NAME_BYTES = 64,          /* names: 1 to 63 of [A-Za-z0-9._-], NUL-padded on the wire */
-    MESSAGE_MAX_TEXT_BYTES = 1 << 20, /* bound on a descriptor, report or refusal text */
+    MESSAGE_MAX_TEXT_BYTES = 3 << 20, /* bound on a descriptor, report or refusal text */
 };
 
 enum message_flags {

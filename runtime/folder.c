@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "config/made.h"
 #include "proto/descriptor.h"
+#include "proto/message.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MARKER_BYTES_MAX = 4096, DESCRIPTOR_BYTES_MAX = 1 << 20, DEPTH_MAX = 32 };
+enum { MARKER_BYTES_MAX = 4096, DEPTH_MAX = 32 };
 
 static const char first_line[] = "sluice-run 1\n";
 
@@ -172,7 +173,7 @@ static int is_of_stream(const struct config *config)
     size_t bytes;
     struct descriptor d;
     if (snprintf(path, sizeof path, "%s/descriptor.json", config->run_dir) >= (int)sizeof path ||
-        file_read(path, DESCRIPTOR_BYTES_MAX, &text, &bytes) != ERR_OK)
+        file_read(path, MESSAGE_MAX_TEXT_BYTES, &text, &bytes) != ERR_OK)
         return 0;
     int is = descriptor_decode(text, bytes, &d) == ERR_OK;
     free(text);

@@ -63,6 +63,7 @@ static void put_all(const struct run *run)
     put_npy(run, "short.npy", "<f4", 600, WIDTH, 300);
     put_npy(run, "integers.npy", "<i4", 600, WIDTH, 600);
     put_npy(run, "narrow.npy", "<f4", 600, 8, 600);
+    put_npy(run, "wide.npy", "<f4", 2, 131073, 2);
     snprintf(path, sizeof path, "%s/folder.npy", run->dir);
     mkdir(path, 0700);
 }
@@ -98,6 +99,11 @@ static const struct verdict {
      0, ""},
     {"policy: shed", "capture: { " SYN " } }\n" SINK TRAINER, 0, ""},
     {"dtype: f32", FILES("good.npy"), 0, ""},
+    {"",
+     "capture: { engine: synthetic, synthetic: { features: 2, l0: 1, width: 131072, rows: 64, "
+     "sequence_rows: 8 } }\nsink: { size: 512MiB }\n"
+     "trainer: { batch_rows: 8, eval_rows: 1, saes: [ { name: rows, arch: count } ] }\n",
+     0, ""},
     /* configuration */
     {"", "capture: { " SYN " } }\n" SINK "trainer: { saes: [] }\n", 2, "trainer.saes"},
     {"", "capture: { " SYN " } }\n" SINK, 2, "trainer.saes"},
@@ -138,6 +144,7 @@ static const struct verdict {
     {"", FILES("no.safetensors"), 1, "no.safetensors"},
     {"", FILES("huge.safetensors"), 1, "huge.safetensors"},
     {"", FILES("good.npy, DIR/narrow.npy"), -1, "narrow.npy"},
+    {"", FILES("wide.npy"), 1, "a row has 1 to 131072"},
     /* models and corpora */
     {LLAMA("DIR/missing.gguf", "DIR/text.txt"), 2, "missing.gguf"},
     {LLAMA("DIR/no.gguf", "DIR/text.txt"), 1, "no.gguf"},

@@ -238,7 +238,7 @@ static void test_rows_of_the_buffer(void **state)
     assert_int_equal(config_check_rows(config, 576, 16384), ERR_OK);
     assert_int_equal(config_check_rows(config, 576, 16383), ERR_USAGE);
     assert_int_equal(config_check_rows(config, 8192, 0), ERR_USAGE);
-    assert_int_equal(config_check_rows(config, FRAME_MAX_WIDTH + 1, 0), ERR_USAGE);
+    assert_int_equal(config_check_rows(config, ROW_MAX_WIDTH + 1, 0), ERR_USAGE);
     accepts(NAME, "trainer.min_rows=5000");
     assert_int_equal(config_check_rows(config, 64, 20000), ERR_OK);
     assert_int_equal(config_check_rows(config, 64, 4999), ERR_USAGE);

@@ -235,6 +235,25 @@ static void what_is_not_there_is_told_with_what_is(void **state)
     }
 }
 
+/* Each node fits, the row of both does not: `sluice check` says it, as it opens the engine. */
+static void a_row_wider_than_a_stream_is_told(void **state)
+{
+    (void)state;
+    static const char *const hooks[] = {"ffn_gate-0", "ffn_up-0"};
+    struct tiny tiny = {.architecture = "llama", .layers = 2, .inner = ROW_MAX_WIDTH / 2 + 32};
+    tiny_write(in_folder("wide.gguf"), &tiny);
+    struct engine_options options = options_of(in_folder("wide.gguf"), hooks, 1);
+    struct engine *e = NULL;
+    if (engine_open(&options, &e) != ERR_OK) fail_msg("%s", err_text());
+    assert_int_equal(engine_info(e)->width, ROW_MAX_WIDTH / 2 + 32);
+    engine_close(e);
+    options = options_of(in_folder("wide.gguf"), hooks, 2);
+    assert_int_equal(engine_open(&options, &e), ERR_USAGE);
+    print_message("%s\n", err_text());
+    assert_non_null(strstr(err_text(), "131136 values"));
+    assert_non_null(strstr(err_text(), "HINT: name fewer hooks"));
+}
+
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, remove_folder)
@@ -245,6 +264,7 @@ int main(void)
         EACH(parallel_parts_add_up),
         EACH(a_module_is_before_the_norm_behind_it),
         EACH(what_is_not_there_is_told_with_what_is),
+        EACH(a_row_wider_than_a_stream_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,18 +167,80 @@ static void preparation_is_told_and_not_compared(void **state)
     descriptor_free(&before);
 }
 
+/* As wide as a row may be, with the longest names and numbers that JSON can make of the fields. */
+static struct descriptor largest(void)
+{
+    struct descriptor d = {.dtype = DTYPE_BF16,
+                           .width = ROW_MAX_WIDTH,
+                           .hooks = ROW_MAX_HOOKS,
+                           .model_hash = UINT64_MAX,
+                           .corpus_hash = UINT64_MAX,
+                           .context_tokens = UINT32_MAX,
+                           .share_count = UINT32_MAX,
+                           .max_norm_ratio = -1.23456789e-300,
+                           .layers_kept = 1 << 20,
+                           .prepared_fve = -1.23456789e-300,
+                           .run = UINT64_MAX,
+                           .rows_a_slab = FRAME_MAX_ROWS,
+                           .measured_rows = INT64_MAX,
+                           .planned_rows = INT64_MAX,
+                           .held_out_one_in = UINT32_MAX};
+    memset(d.stream, 1, sizeof d.stream - 1); /* \u0001 */
+    memset(d.engine, 1, sizeof d.engine - 1);
+    memset(d.model, 1, sizeof d.model - 1);
+    memset(d.precision, 1, sizeof d.precision - 1);
+    memset(d.source_precision, 1, sizeof d.source_precision - 1);
+    for (uint32_t h = 0; h < d.hooks; h++) {
+        struct descriptor_hook *hook = &d.hook[h];
+        memset(hook->name, 1, sizeof hook->name - 1);
+        hook->width = ROW_MAX_WIDTH / ROW_MAX_HOOKS;
+        hook->norm_median = hook->norm_limit = -1.23456789e-300;
+        hook->scale = 1.23456789e-300; /* has to be above 0 */
+    }
+    return d;
+}
+
+/* What the bounds in proto/message.h are held against by the compiler are those of real text. */
+static void the_largest_finds_room_in_its_messages(void **state)
+{
+    (void)state;
+    struct descriptor d = largest(), back;
+    char *text;
+    size_t bytes;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_OK);
+    assert_true(bytes <= DESCRIPTOR_MAX_UNMEASURED_BYTES);
+    assert_true(bytes > DESCRIPTOR_MAX_UNMEASURED_BYTES * 3 / 4); /* and they bound it closely */
+    assert_int_equal(descriptor_decode(text, bytes, &back), ERR_OK);
+    descriptor_free(&back);
+    free(text);
+    d.measured = 1;
+    d.mean = malloc(ROW_MAX_WIDTH * sizeof *d.mean);
+    for (int i = 0; i < ROW_MAX_WIDTH; i++) d.mean[i] = -1.40129846e-45f;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_OK);
+    print_message("measured: %zu bytes of %d\n", bytes, MESSAGE_MAX_TEXT_BYTES);
+    assert_non_null(strstr(text, "-1.40129846e-45,")); /* no float32 is longer */
+    assert_true(bytes <= DESCRIPTOR_MAX_BYTES && bytes <= MESSAGE_MAX_TEXT_BYTES);
+    assert_true(bytes > DESCRIPTOR_MAX_BYTES * 3u / 4);
+    assert_int_equal(descriptor_decode(text, bytes, &back), ERR_OK);
+    assert_int_equal(descriptor_match(&d, &back), ERR_OK);
+    descriptor_free(&back);
+    free(text);
+    free(d.mean);
+}
+
 static void too_wide_is_said(void **state)
 {
     (void)state;
     struct descriptor d = make();
     char *text;
     size_t bytes;
-    d.width = d.hook[0].width = FRAME_MAX_WIDTH;
+    d.width = d.hook[0].width = ROW_MAX_WIDTH + 1;
     d.hooks = 1;
-    d.mean = malloc(FRAME_MAX_WIDTH * sizeof *d.mean);
-    for (int i = 0; i < FRAME_MAX_WIDTH; i++) d.mean[i] = -1.23456789e-20f;
     assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_LIMIT);
-    free(d.mean);
+    assert_non_null(strstr(err_text(), "stream.hooks"));
+    d = make();
+    d.hooks = ROW_MAX_HOOKS + 1;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_LIMIT);
 }
 
 static void held_out_share(void **state)
@@ -196,6 +258,7 @@ int main(void)
         cmocka_unit_test(round_trip),
         cmocka_unit_test(changed_keys_are_named),
         cmocka_unit_test(bad_ones_are_refused),
+        cmocka_unit_test(the_largest_finds_room_in_its_messages),
         cmocka_unit_test(too_wide_is_said),
         cmocka_unit_test(held_out_share),
         cmocka_unit_test(preparation_is_told_and_not_compared),
