@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert((int)DESCRIPTOR_MAX_BYTES <= (int)MESSAGE_MAX_TEXT_BYTES,
-               "a descriptor of any width finds room in a message");
+_Static_assert((int)DESCRIPTOR_MAX_BYTES <= (int)MESSAGE_MAX_TEXT_BYTES &&
+                   (int)DESCRIPTOR_MAX_UNMEASURED_BYTES <= (int)MESSAGE_MAX_HELLO_BYTES,
+               "a descriptor of any width finds room in its message");
 
 enum { REAL_DIGITS = 9 }; /* enough for a float32 to come back as it was */
 
