@@ -29,6 +29,7 @@ static int open_newest(const char *folder, struct checkpoint **checkpoint)
                        "there is no checkpoint in %s yet; HINT: a trainer writes one each "
                        "trainer.checkpoint_seconds, and at its end",
                        folder);
+    if (result == ERR_CORRUPT) return err_set(result, "%s; HINT: name a copy of one", err_text());
     if (result == ERR_OK && damaged)
         fprintf(stderr, "sluice: %u newer checkpoints are damaged, so an older one is taken: %s\n",
                 damaged, err_text());
