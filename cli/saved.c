@@ -177,9 +177,13 @@ static int read_stream(struct saved *s)
     if (result != ERR_OK) return result;
     struct descriptor *d = &s->descriptor;
     result = descriptor_decode(text, bytes, d);
-    if (result != ERR_OK) return err_set(result, "%s: %s", s->path, err_text());
+    if (result != ERR_OK)
+        return err_set(result, "%s: its descriptor: %.400s; HINT: name another checkpoint", s->path,
+                       err_text());
     if (!d->measured)
-        return err_set(ERR_FORMAT, "%s: its stream was not measured, so no scale is known",
+        return err_set(ERR_FORMAT,
+                       "%s: its stream was not measured, so no scale is known; HINT: name another "
+                       "checkpoint",
                        s->path);
     return plan_scales(d, &s->scale);
 }

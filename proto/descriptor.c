@@ -199,8 +199,8 @@ static void take_hook(struct reader *r, json_t *object, int measured, struct des
         hook->norm_median = take_real(&h, "norm_median");
         hook->norm_limit = take_real(&h, "norm_limit");
         hook->scale = take_real(&h, "scale");
-        if (!h.rc && !(hook->scale > 0))
-            h.rc = err_set(ERR_FORMAT, "stream descriptor: the scale of %s is not above 0",
+        if (!h.rc && !((float)hook->scale > 0 && isfinite((float)hook->scale)))
+            h.rc = err_set(ERR_FORMAT, "stream descriptor: the scale of %s is no float32 above 0",
                            hook->name);
     }
     r->rc = h.rc;
@@ -241,8 +241,12 @@ static void take_mean(struct reader *r, struct descriptor *d)
         r->rc = err_set(ERR_NOMEM, "no memory for a mean of %u values", d->width);
         return;
     }
-    for (uint32_t i = 0; i < d->width; i++)
-        d->mean[i] = (float)json_number_value(json_array_get(list, i));
+    for (uint32_t i = 0; i < d->width && !r->rc; i++) {
+        json_t *value = json_array_get(list, i);
+        d->mean[i] = (float)json_number_value(value);
+        if (!json_is_number(value) || !isfinite(d->mean[i]))
+            r->rc = err_set(ERR_FORMAT, "stream descriptor: value %u of \"mean\" is no float32", i);
+    }
 }
 
 /* Descriptors of older builds do not have these. */
@@ -276,6 +280,9 @@ static void take_all(struct reader *r, struct descriptor *d)
     d->share_count = (uint32_t)take_integer(r, "share_count", 1, UINT32_MAX);
     take_text(r, "policy", name, sizeof name);
     d->shed = !strcmp(name, "shed");
+    if (!r->rc && !d->shed && strcmp(name, "block") != 0)
+        r->rc =
+            err_set(ERR_FORMAT, "stream descriptor: policy \"%s\" is neither block nor shed", name);
     d->keep_special = take_boolean(r, "keep_special");
     d->keep_sinks = take_boolean(r, "keep_sinks");
     d->max_norm_ratio = take_real(r, "max_norm_ratio");
@@ -296,6 +303,9 @@ int descriptor_decode(const char *text, size_t bytes, struct descriptor *d)
         return err_set(ERR_LIMIT, "stream descriptor of %zu bytes is too large", bytes);
     json_error_t why;
     struct reader r = {json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &why), ERR_OK};
+    if (!r.object)
+        return err_set(ERR_FORMAT, "stream descriptor is no JSON: byte %d of %zu: %.80s",
+                       why.position, bytes, why.text);
     if (!json_is_object(r.object)) {
         json_decref(r.object);
         return err_set(ERR_FORMAT, "stream descriptor is not a JSON object");

@@ -5,7 +5,6 @@
 #include "tests/e2e/harness.h"
 
 #include <arpa/inet.h>
-#include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -361,55 +360,6 @@ static void data_that_changed_under_a_run(void **state)
     harness_has(run->err, "--fresh");
 }
 
-/* Of the trainer that was stopped: all of its checkpoints. */
-static size_t checkpoints_of(const struct run *run, glob_t *found)
-{
-    char pattern[HARNESS_PATH_BYTES + 64];
-    snprintf(pattern, sizeof pattern, "%s/main/checkpoint-*.sluice", run->state);
-    globfree(found);
-    return glob(pattern, 0, NULL, found) == 0 ? found->gl_pathc : 0;
-}
-
-static void damage(const char *path, long at)
-{
-    FILE *file = fopen(path, "r+");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, at, SEEK_SET), 0);
-    assert_int_equal(fwrite("damage", 1, 6, file), 6);
-    assert_int_equal(fclose(file), 0);
-}
-
-/* Named, each, with what to do; and that works. */
-static void both_checkpoints_damaged(void **state)
-{
-    struct run *run = *state;
-    glob_t found = {0};
-    run_configure(run, "", synthetic);
-    pid_t up = run_start(run, "up", "sluice", "up", run->config, "--set",
-                         "capture.synthetic.rows=800000", NULL);
-    for (int i = 0; i < 3000 && checkpoints_of(run, &found) < 2; i++) harness_sleep(0.01);
-    kill(up, SIGTERM);
-    assert_int_equal(run_wait(up, 20), 0);
-    assert_int_equal(checkpoints_of(run, &found), 2);
-    damage(found.gl_pathv[0], 200);
-    damage(found.gl_pathv[1], 2);
-    int code = run_command(run, 60, "sluice", "up", run->config, "--set",
-                           "capture.synthetic.rows=800000", NULL);
-    assert_int_equal(code, 2);
-    assert_null(strstr(run->err, "started again"));
-    for (size_t i = 0; i < 2; i++) harness_has(run->err, strrchr(found.gl_pathv[i], '/') + 1);
-    harness_has(run->err, "section 'trainer' is damaged");
-    harness_has(run->err, "not a checkpoint");
-    harness_has(run->err, "HINT: put a copy of one back");
-    harness_has(run->err, "--fresh");
-    for (size_t i = 0; i < 2; i++) assert_int_equal(unlink(found.gl_pathv[i]), 0);
-    globfree(&found);
-    code = run_command(run, 120, "sluice", "up", run->config, "--set",
-                       "capture.synthetic.rows=800000", NULL);
-    if (code != 0) fail_msg("%s", run->err);
-    assert_true(run_counts_are(run, "main", 800000, 1)); /* anew, and all of it */
-}
-
 static void a_buffer_of_another_version(void **state)
 {
     struct run *run = *state;
@@ -539,7 +489,6 @@ int main(int argc, char **argv)
         BAD(a_second_run_of_the_stream),
         BAD(a_buffer_of_another_stream),
         BAD(data_that_changed_under_a_run),
-        BAD(both_checkpoints_damaged),
         BAD(a_buffer_of_another_version),
         BAD(a_full_disk),
         BAD(a_full_disk_of_the_trainer),

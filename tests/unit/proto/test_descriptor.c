@@ -148,6 +148,41 @@ static void bad_ones_are_refused(void **state)
     free(text);
 }
 
+/* Values that are no numbers, or none of those that they stand for. */
+static void bad_values_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *old, *new, *says;
+    } bad[] = {{"0.100000001", "\"no timers\"", "value 0 of \"mean\""},
+               {"0.100000001", "null       ", "value 0 of \"mean\""},
+               {"0.100000001", "1.000000e99", "value 0 of \"mean\""},
+               {"\"scale\":0.5", "\"scale\":1e9", ""},
+               {"\"scale\":0.1234567", "\"scale\":1.2e-99  ", "scale of resid_post.1"},
+               {"\"scale\":0.1234567", "\"scale\":1.2e99   ", "scale of resid_post.1"},
+               {"\"block\"", "\"blokc\"", "policy \"blokc\" is neither"},
+               {"\"width\":3", "\"width\" 3", "no JSON: byte "}};
+    struct descriptor d = make(), back;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *text;
+        size_t bytes;
+        assert_int_equal(strlen(bad[i].old), strlen(bad[i].new));
+        assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_OK);
+        char *at = strstr(text, bad[i].old);
+        assert_non_null(at);
+        memcpy(at, bad[i].new, strlen(bad[i].new));
+        int result = descriptor_decode(text, bytes, &back);
+        free(text);
+        if (!result) descriptor_free(&back);
+        if (!bad[i].says[0]) {
+            assert_int_equal(result, ERR_OK);
+            continue;
+        }
+        if (result != ERR_FORMAT || !strstr(err_text(), bad[i].says))
+            fail_msg("%zu: %s, %s", i, err_str(result), result ? err_text() : "");
+    }
+}
+
 static void preparation_is_told_and_not_compared(void **state)
 {
     (void)state;
@@ -195,7 +230,7 @@ static struct descriptor largest(void)
         memset(hook->name, 1, sizeof hook->name - 1);
         hook->width = ROW_MAX_WIDTH / ROW_MAX_HOOKS;
         hook->norm_median = hook->norm_limit = -1.23456789e-300;
-        hook->scale = 1.23456789e-300; /* has to be above 0 */
+        hook->scale = 1.23456789e-38; /* has to be a float32 above 0 */
     }
     return d;
 }
@@ -259,6 +294,7 @@ int main(void)
         cmocka_unit_test(round_trip),
         cmocka_unit_test(changed_keys_are_named),
         cmocka_unit_test(bad_ones_are_refused),
+        cmocka_unit_test(bad_values_are_told),
         cmocka_unit_test(the_largest_finds_room_in_its_messages),
         cmocka_unit_test(too_wide_is_said),
         cmocka_unit_test(held_out_share),
