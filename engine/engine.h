@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { ENGINE_SETTINGS_BYTES = 512 };
+
 enum engine_row_flags {
     ENGINE_ROW_SPECIAL = 1, /* the token is a special one (BOS, EOS, chat markers) */
     ENGINE_ROW_FIRST = 2,   /* position 0 of its context: an attention sink */
@@ -32,7 +34,9 @@ struct engine_info {
     uint32_t layers_kept;         /* of the model as run; 0: no model */
     double prepared_fve;          /* descriptor.h; 0: no model; NaN: rows that are all the same */
     uint64_t corpus_hash; /* fingerprint of the corpus and of every setting that shapes contexts */
-    uint32_t context_tokens; /* rows of a context at most */
+    char settings[ENGINE_SETTINGS_BYTES]; /* what both hashes are of, as far as it is a setting:
+                                             settings.h */
+    uint32_t context_tokens;              /* rows of a context at most */
     int prepends_bos;
     uint32_t corpus_files;
     const char *corpus_note; /* how the list of files was read, for people: what was left out of

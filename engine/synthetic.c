@@ -15,6 +15,7 @@
 #include "base/safetensors.h"
 #include "engine/backend.h"
 #include "engine/fingerprint.h"
+#include "engine/settings.h"
 #include "engine/span.h"
 
 #include <inttypes.h>
@@ -239,6 +240,15 @@ static void describe(struct synthetic *s, const struct engine_options *options,
     info->model_hash = fingerprint_add_text(0, all);
     info->corpus_hash = fingerprint_add_u64(info->model_hash, o->sequence_rows);
     info->corpus_hash = fingerprint_add_u64(info->corpus_hash, o->rows);
+    settings_number(info, "synthetic.features", o->features);
+    settings_number(info, "synthetic.width", o->width);
+    settings_real(info, "synthetic.l0", o->l0);
+    settings_real(info, "synthetic.zipf_exponent", o->zipf_exponent);
+    settings_real(info, "synthetic.noise", o->noise);
+    settings_number(info, "synthetic.groups", o->groups);
+    settings_number(info, "synthetic.seed", o->seed);
+    settings_number(info, "synthetic.sequence_rows", o->sequence_rows);
+    settings_number(info, "synthetic.rows", o->rows);
     info->precision = "f32";
     info->context_tokens = o->sequence_rows;
     info->resumable = 1;

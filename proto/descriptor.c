@@ -93,6 +93,7 @@ static json_t *descriptor_json(const struct descriptor *d)
     json_object_set_new(root, "keep_special", json_boolean(d->keep_special));
     json_object_set_new(root, "keep_sinks", json_boolean(d->keep_sinks));
     json_object_set_new(root, "max_norm_ratio", json_real(d->max_norm_ratio));
+    if (d->settings[0]) json_object_set_new(root, "settings", json_string(d->settings));
     if (d->source_precision[0])
         json_object_set_new(root, "source_precision", json_string(d->source_precision));
     if (d->layers_kept) json_object_set_new(root, "layers_kept", json_integer(d->layers_kept));
@@ -252,6 +253,8 @@ static void take_mean(struct reader *r, struct descriptor *d)
 /* Descriptors of older builds do not have these. */
 static void take_preparation(struct reader *r, struct descriptor *d)
 {
+    if (json_object_get(r->object, "settings"))
+        take_text(r, "settings", d->settings, sizeof d->settings);
     if (json_object_get(r->object, "source_precision"))
         take_text(r, "source_precision", d->source_precision, sizeof d->source_precision);
     if (json_object_get(r->object, "layers_kept"))
@@ -363,25 +366,100 @@ static int match_hash(const char *key, uint64_t old, uint64_t new)
     return old != new ? differs(key, a, b) : ERR_OK;
 }
 
+/* The line of `settings` that begins with line[length], or NULL. */
+static const char *find_line(const char *settings, const char *line, size_t length)
+{
+    for (const char *at = settings; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strncmp(at, line, length) == 0) return at;
+    return NULL;
+}
+
+/* ERR_MISMATCH by the first setting that both tell of and that differs; ERR_OK: none does. */
+static int match_settings(const struct descriptor *a, const struct descriptor *b)
+{
+    char key[80], old[80], new[80];
+    for (const char *line = a->settings; *line;
+         line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *colon = strstr(line, ": ");
+        if (!colon) break;
+        const char *now = find_line(b->settings, line, (size_t)(colon + 2 - line));
+        if (!now) continue;
+        now += colon + 2 - line;
+        snprintf(key, sizeof key, "capture.%.*s", (int)(colon - line), line);
+        snprintf(old, sizeof old, "'%.*s'", (int)strcspn(colon + 2, "\n"), colon + 2);
+        snprintf(new, sizeof new, "'%.*s'", (int)strcspn(now, "\n"), now);
+        if (strcmp(old, new) != 0) return differs(key, old, new);
+    }
+    return ERR_OK;
+}
+
+/* What the hashes are of where no setting tells: of which keys, by engine. */
+static const struct {
+    const char *engine, *model, *corpus;
+} hashed[] = {
+    {"llama", "stream.model (the fingerprint of what it holds)",
+     "capture.corpus (the fingerprint of its files, and of how they are read)"},
+    {"files", "capture.files (the fingerprint of what they hold, and of how they are read)",
+     "capture.files (the fingerprint of what they hold, and of how they are read)"},
+    {"synthetic", "capture.synthetic (the fingerprint of its keys)",
+     "capture.synthetic.rows or .sequence_rows (their fingerprint)"},
+};
+
+static int match_hashes(const struct descriptor *a, const struct descriptor *b)
+{
+    const char *model = "the model's fingerprint",
+               *corpus = "the fingerprint of what rows are made of";
+    if (a->model_hash == b->model_hash && a->corpus_hash == b->corpus_hash) return ERR_OK;
+    int result = match_settings(a, b);
+    for (size_t i = 0; i < sizeof hashed / sizeof *hashed; i++)
+        if (strcmp(hashed[i].engine, a->engine) == 0) {
+            model = hashed[i].model;
+            corpus = hashed[i].corpus;
+        }
+    if (result == ERR_OK) result = match_hash(model, a->model_hash, b->model_hash);
+    /* Before the corpus, whose hash they are in: a descriptor without settings tells them, too. */
+    if (result == ERR_OK)
+        result = match_number("capture.context_tokens", a->context_tokens, b->context_tokens);
+    if (result == ERR_OK)
+        result = match_flag("capture.prepend_bos", a->prepends_bos, b->prepends_bos);
+    return result == ERR_OK ? match_hash(corpus, a->corpus_hash, b->corpus_hash) : result;
+}
+
 static int match_hooks(const struct descriptor *a, const struct descriptor *b)
 {
     int result = match_number("stream.hooks (their number)", a->hooks, b->hooks);
-    for (uint32_t i = 0; i < a->hooks && result == ERR_OK; i++) {
+    for (uint32_t i = 0; i < a->hooks && result == ERR_OK; i++)
         result = match_text("stream.hooks", a->hook[i].name, b->hook[i].name);
-        if (result == ERR_OK)
-            result = match_number("the width of a hook", a->hook[i].width, b->hook[i].width);
-    }
     return result;
+}
+
+static int match_widths(const struct descriptor *a, const struct descriptor *b)
+{
+    int result = ERR_OK;
+    for (uint32_t i = 0; i < a->hooks && result == ERR_OK; i++) {
+        char key[96];
+        snprintf(key, sizeof key, "the width of hook %s", a->hook[i].name);
+        result = match_number(key, a->hook[i].width, b->hook[i].width);
+    }
+    return result == ERR_OK ? match_number("the width of a row", a->width, b->width) : result;
+}
+
+/* A width follows from what the hashes are of. So do the hooks where no model has them; and where
+ * one has, its own hash may follow from the hooks: how many layers are kept. */
+static int match_rows(const struct descriptor *a, const struct descriptor *b)
+{
+    int result = match_text("capture.engine", a->engine, b->engine);
+    if (result == ERR_OK && strcmp(a->engine, "llama") != 0) result = match_hashes(a, b);
+    if (result == ERR_OK) result = match_hooks(a, b);
+    if (result == ERR_OK) result = match_hashes(a, b);
+    return result == ERR_OK ? match_widths(a, b) : result;
 }
 
 static int match_source(const struct descriptor *a, const struct descriptor *b)
 {
-    int result = match_text("capture.engine", a->engine, b->engine);
-    if (result == ERR_OK)
-        result = match_hash("stream.model (its fingerprint)", a->model_hash, b->model_hash);
-    if (result == ERR_OK) result = match_text("the model's precision", a->precision, b->precision);
-    if (result == ERR_OK)
-        result = match_hash("capture.corpus (its fingerprint)", a->corpus_hash, b->corpus_hash);
+    int result =
+        match_text("the model's precision (capture.exact_model, or what runs fastest here)",
+                   a->precision, b->precision);
     if (result == ERR_OK)
         result = match_number("capture.context_tokens", a->context_tokens, b->context_tokens);
     if (result == ERR_OK)
@@ -393,8 +471,7 @@ int descriptor_match(const struct descriptor *committed, const struct descriptor
 {
     const struct descriptor *a = committed, *b = now;
     int result = match_text("stream.name", a->stream, b->stream);
-    if (result == ERR_OK) result = match_hooks(a, b);
-    if (result == ERR_OK) result = match_number("the width of a row", a->width, b->width);
+    if (result == ERR_OK) result = match_rows(a, b);
     if (result == ERR_OK)
         result = match_text("stream.dtype", dtype_name(a->dtype), dtype_name(b->dtype));
     if (result == ERR_OK) result = match_source(a, b);

@@ -22,7 +22,7 @@ enum { DESCRIPTOR_VERSION = 1 };
 enum {
     DESCRIPTOR_HOOK_BYTES = 448,    /* name, width, punctuation */
     DESCRIPTOR_MEASURED_BYTES = 96, /* of a hook: three doubles with their keys */
-    DESCRIPTOR_OTHER_BYTES = 4096,  /* every other key, names in it filled up */
+    DESCRIPTOR_OTHER_BYTES = 8192,  /* every other key, names in it filled up */
     DESCRIPTOR_MEAN_BYTES = 16,     /* one value of it */
     DESCRIPTOR_MAX_UNMEASURED_BYTES =
         ROW_MAX_HOOKS * DESCRIPTOR_HOOK_BYTES + DESCRIPTOR_OTHER_BYTES,
@@ -58,6 +58,10 @@ struct descriptor {
     int keep_special;
     int keep_sinks;
     double max_norm_ratio;
+    char
+        settings[512]; /* lines of "key: value" below `capture`, which both hashes are of (as far as
+                           they are settings): tell what was changed where a hash differs. Optional
+                           on the wire, not compared by themselves */
 
     /* How the model was prepared, for people: not compared, and optional on the wire (unknown where
      * a descriptor of an older build does not say, and in engines without a model). */

@@ -343,21 +343,89 @@ static void a_buffer_of_another_stream(void **state)
     assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 0);
 }
 
-static void data_that_changed_under_a_run(void **state)
+/* A run that is stopped on its way; to be gone on with under other settings. */
+static void stop_midway(struct run *run)
 {
-    struct run *run = *state;
-    run_configure(run, "", synthetic);
-    pid_t up = run_start(run, "up", "sluice", "up", run->config, "--set",
-                         "capture.synthetic.rows=3000000", NULL);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     run_await_drawn(run, "main", 50000, SECONDS);
     kill(up, SIGTERM);
     assert_int_equal(run_wait(up, 20), 0);
-    int code =
-        run_command(run, 60, "sluice", "up", run->config, "--set", "capture.synthetic.rows=3000000",
-                    "--set", "capture.synthetic.seed=1", NULL);
-    assert_int_equal(code, 2);
-    harness_has(run->err, "has changed since this stream began");
+}
+
+/* The key that was changed is named, with both values. */
+static void is_blamed(struct run *run, const char *set, const char *words)
+{
+    int code = run_command(run, 60, "sluice", "up", run->config, "--set", set, NULL);
+    if (code != 2) fail_msg("%s: exit code %d: %s", set, code, run->err);
+    harness_has(run->err, words);
     harness_has(run->err, "--fresh");
+}
+
+static void data_that_changed_under_a_run(void **state)
+{
+    struct run *run = *state;
+    run_configure(
+        run, "",
+        "capture:\n"
+        "  engine: synthetic\n"
+        "  synthetic: { features: 64, width: 64, l0: 4, rows: 3000000, sequence_rows: 64 }\n"
+        "sink: { size: 32MiB }\n"
+        "trainer: { batch_rows: 512, saes: [ { name: rows, arch: count } ] }\n");
+    stop_midway(run);
+    is_blamed(run, "capture.synthetic.rows=4000000",
+              "capture.synthetic.rows has changed since this stream began: it was '3000000', now "
+              "it is '4000000'");
+    is_blamed(run, "capture.synthetic.seed=1",
+              "capture.synthetic.seed has changed since this stream began: it was '0', now it is "
+              "'1'");
+    is_blamed(run, "capture.synthetic.sequence_rows=32", "capture.synthetic.sequence_rows has");
+    is_blamed(run, "capture.synthetic.width=32", "capture.synthetic.width has");
+    is_blamed(run, "capture.synthetic.l0=3.5", "it was '4', now it is '3.5'");
+    is_blamed(run, "capture.max_norm_ratio=7", "capture.max_norm_ratio has");
+}
+
+/* Rows of 8 values in the first of two files; all of them `value` and some. */
+static void put_rows(const struct run *run, const char *name, float value)
+{
+    enum { ROWS = 100000, WIDTH = 8 };
+    char path[HARNESS_PATH_BYTES + 64], header[129];
+    snprintf(path, sizeof path, "%s/%s", run->dir, name);
+    memset(header, ' ', 128);
+    memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10);
+    int n = snprintf(header + 10, 118,
+                     "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", ROWS, WIDTH);
+    header[10 + n] = ' ';
+    header[127] = '\n';
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(header, 1, 128, file), 128);
+    for (int i = 0; i < ROWS * WIDTH; i++) {
+        float x = value + (float)(i % 13);
+        assert_int_equal(fwrite(&x, 4, 1, file), 1);
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+static void files_that_changed_under_a_run(void **state)
+{
+    struct run *run = *state;
+    char text[4 * HARNESS_PATH_BYTES], set[4 * HARNESS_PATH_BYTES];
+    put_rows(run, "a.npy", 1);
+    put_rows(run, "b.npy", 2);
+    snprintf(text, sizeof text,
+             "capture: { engine: files, files: [%s/a.npy, %s/b.npy] }\n"
+             "sink: { size: 16MiB }\n"
+             "trainer: { batch_rows: 64, reuse: 16, saes: [ { name: rows, arch: count } ] }\n",
+             run->dir, run->dir);
+    run_configure(run, "dtype: f32", text);
+    stop_midway(run);
+    snprintf(set, sizeof set, "capture.files=%s/a.npy", run->dir);
+    is_blamed(run, set, "capture.files (how many) has changed since this stream began: it was '2'");
+    is_blamed(run, "capture.file_sequence_rows=500",
+              "capture.file_sequence_rows has changed since this stream began: it was '512'");
+    is_blamed(run, "capture.engine=synthetic", "capture.engine has");
+    put_rows(run, "b.npy", 3);
+    is_blamed(run, "capture.threads=1", "capture.files (the fingerprint of what they hold");
 }
 
 static void a_buffer_of_another_version(void **state)
@@ -489,6 +557,7 @@ int main(int argc, char **argv)
         BAD(a_second_run_of_the_stream),
         BAD(a_buffer_of_another_stream),
         BAD(data_that_changed_under_a_run),
+        BAD(files_that_changed_under_a_run),
         BAD(a_buffer_of_another_version),
         BAD(a_full_disk),
         BAD(a_full_disk_of_the_trainer),

@@ -118,6 +118,67 @@ static void changed_keys_are_named(void **state)
     assert_int_equal(descriptor_match(&d, &now), ERR_MISMATCH);
 }
 
+/* A hash that differs blames the setting that was changed; else what its engine reads. */
+static void the_setting_behind_a_hash_is_named(void **state)
+{
+    (void)state;
+    static const char told[] = "synthetic.rows: 300\nsynthetic.seed: 1\n";
+    static const struct {
+        const char *engine, *then, *now;
+        uint64_t model_hash, corpus_hash; /* of now; then 5 and 6 */
+        const char *words[3];
+    } all[] = {
+        {"synthetic",
+         told,
+         "synthetic.rows: 400\nsynthetic.seed: 1\n",
+         5,
+         7,
+         {"capture.synthetic.rows has changed", "it was '300'", "now it is '400'"}},
+        {"synthetic",
+         told,
+         "synthetic.seed: 2\nsynthetic.rows: 300\n",
+         8,
+         7,
+         {"capture.synthetic.seed has changed", "it was '1'", "now it is '2'"}},
+        {"synthetic", "", told, 5, 7, {"capture.synthetic.rows or .sequence_rows", "", ""}},
+        {"synthetic", told, "", 8, 7, {"capture.synthetic (the", "", ""}},
+        {"synthetic", told, told, 5, 7, {"capture.synthetic.rows or .sequence_rows", "", ""}},
+        {"files", "", "", 8, 7, {"capture.files (the fingerprint", "", ""}},
+        {"files", "tensor: \n", "tensor: b\n", 8, 7, {"capture.tensor has", "was ''", "is 'b'"}},
+        {"llama", "", "", 5, 7, {"capture.corpus (the fingerprint", "", ""}},
+        {"llama", "", "", 8, 6, {"stream.model (the fingerprint", "", ""}},
+        {"llama", "pack: true\n", "pack: false\n", 5, 7, {"capture.pack has", "'true'", "'false'"}},
+        {"of somebody", "", "", 5, 7, {"the fingerprint of what rows are made of", "", ""}},
+        {"llama", "no line", "nor this", 5, 7, {"capture.corpus (", "", ""}},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct descriptor then = make(), now;
+        strcpy(then.engine, all[i].engine);
+        then.model_hash = 5;
+        then.corpus_hash = 6;
+        now = then;
+        strcpy(then.settings, all[i].then);
+        strcpy(now.settings, all[i].now);
+        assert_int_equal(descriptor_match(&then, &now), ERR_OK); /* they are not compared */
+        now.model_hash = all[i].model_hash;
+        now.corpus_hash = all[i].corpus_hash;
+        now.hook[0].width++; /* what follows is not blamed */
+        assert_int_equal(descriptor_match(&then, &now), ERR_MISMATCH);
+        for (int w = 0; w < 3; w++)
+            if (!strstr(err_text(), all[i].words[w])) fail_msg("%zu: %s", i, err_text());
+    }
+    struct descriptor then = make(), now = make();
+    strcpy(now.engine, "files");
+    strcpy(now.hook[0].name, "files");
+    assert_int_equal(descriptor_match(&then, &now), ERR_MISMATCH);
+    assert_non_null(strstr(err_text(), "capture.engine"));
+    now = make();
+    now.corpus_hash++; /* of an older build: what is known by itself is named */
+    now.context_tokens = 64;
+    assert_int_equal(descriptor_match(&then, &now), ERR_MISMATCH);
+    assert_non_null(strstr(err_text(), "capture.context_tokens"));
+}
+
 /* Every cut of a descriptor, and each with a field taken out or of another type, is refused. */
 static void bad_ones_are_refused(void **state)
 {
@@ -224,6 +285,7 @@ static struct descriptor largest(void)
     memset(d.engine, 1, sizeof d.engine - 1);
     memset(d.model, 1, sizeof d.model - 1);
     memset(d.precision, 1, sizeof d.precision - 1);
+    memset(d.settings, 1, sizeof d.settings - 1);
     memset(d.source_precision, 1, sizeof d.source_precision - 1);
     for (uint32_t h = 0; h < d.hooks; h++) {
         struct descriptor_hook *hook = &d.hook[h];
@@ -293,6 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
         cmocka_unit_test(changed_keys_are_named),
+        cmocka_unit_test(the_setting_behind_a_hash_is_named),
         cmocka_unit_test(bad_ones_are_refused),
         cmocka_unit_test(bad_values_are_told),
         cmocka_unit_test(the_largest_finds_room_in_its_messages),

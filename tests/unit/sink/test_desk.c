@@ -568,7 +568,7 @@ static void another_stream_is_refused(void **unused)
     d.model_hash = 5;
     hello_as(&s, 2, 1, 0, &d);
     expect_refused(&s, 2, ERR_MISMATCH, 0);
-    assert_non_null(strstr(last(&s)->text, "stream.model"));
+    assert_non_null(strstr(last(&s)->text, "the model's fingerprint"));
     describe(&d, NULL);
     d.share_count = 3;
     hello_as(&s, 2, 1, 0, &d);
