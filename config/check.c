@@ -85,7 +85,7 @@ static int check_addresses(const struct config *c)
         int is_endpoint = o->type == OPTION_ENDPOINT && text_at(c, o)[0];
         if (is_http && address_http_check(text_at(c, o)) != ERR_OK)
             return fail_again(c, o->section, o->key);
-        if (is_endpoint && address_endpoint_check(text_at(c, o)) != ERR_OK)
+        if (is_endpoint && address_endpoint_check(text_at(c, o), 0) != ERR_OK)
             return fail_again(c, o->section, o->key);
     }
     if (c->broker.front[0] && strcmp(c->broker.front, c->broker.back) == 0)

@@ -70,10 +70,12 @@ static void put_all(const struct run *run)
 
 /* ---- the table: DIR stands for the test's folder ---- */
 
-#define SINK     "sink: { size: 16MiB }\n"
-#define TRAINER  "trainer: { batch_rows: 64, saes: [ { name: rows, arch: count } ] }\n"
-#define SYN      "engine: synthetic, synthetic: { features: 32, width: 16, rows: 2000"
-#define FILES(f) "capture: { engine: files, files: [DIR/" f "] }\n" SINK TRAINER
+#define SINK        "sink: { size: 16MiB }\n"
+#define TRAINER     "trainer: { batch_rows: 64, saes: [ { name: rows, arch: count } ] }\n"
+#define SYN         "engine: synthetic, synthetic: { features: 32, width: 16, rows: 2000"
+#define FILES(f)    "capture: { engine: files, files: [DIR/" f "] }\n" SINK TRAINER
+#define LONG        "a_name_of_fifty_bytes_which_is_what_makes_it_too_long"
+#define ENDPOINT(e) "capture: { " SYN " } }\nbroker: { " e " }\n" SINK TRAINER
 #define LLAMA(model, corpus)                                                                       \
     "model: " model ", hooks: [resid_post.2]",                                                     \
         "capture: { corpus: [" corpus "], context_tokens: 64, threads: 1 }\n" SINK TRAINER
@@ -134,6 +136,31 @@ static const struct verdict {
      2, "trainer.saes.0.k"},
     {"", "capture: { engine: files }\n" SINK TRAINER, 2, "capture.files"},
     {"", "capture: { engine: llama }\n" SINK TRAINER, 2, "stream.model"},
+    /* endpoints: {"", ...} with front or http, whose words are said before anything starts */
+    {"", ENDPOINT("front: tcp://localhost:15555"), 2,
+     "HINT: the loopback address, tcp://127.0.0.1:15555"},
+    {"", ENDPOINT("front: tcp://lo:15555"), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: tcp://somewhere.example:15555"), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: tcp://127.0.0.999:15555"), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: tcp://127.1:15555"), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: \"tcp://[::1]:15555\""), 2, "IPv6"},
+    {"", ENDPOINT("back: \"tcp://::1:15555\""), 2, "broker.back: 'tcp://::1:15555' is an IPv6"},
+    {"", ENDPOINT("front: \"tcp://*:1\""), 2, "is not a loopback address"},
+    {"", ENDPOINT("front: tcp://0.0.0.0:15555"), 2, "is not a loopback address"},
+    {"", ENDPOINT("front: tcp://127.0.0.1:0"), 2, "leaves the port open"},
+    {"", ENDPOINT("back: \"tcp://127.0.0.1:*\""), 2, "leaves the port open"},
+    {"", ENDPOINT("front: tcp://127.0.0.1"), 2, "has no port from 1 to 65535"},
+    {"", ENDPOINT("front: tcp://127.0.0.1:65536"), 2, "has no port from 1 to 65535"},
+    {"", ENDPOINT("front: ipc:///front"), 2, "in a folder of its own"},
+    {"", ENDPOINT("front: ipc://DIR/sockets/"), 2, "in a folder of its own"},
+    {"", ENDPOINT("front: ipc://relative/front"), 2, "in a folder of its own"},
+    {"", ENDPOINT("back: ipc:///tmp/front"), 2, "can be entered by others; HINT"},
+    {"", ENDPOINT("front: ipc://DIR/text.txt"), 2, "is there and is no socket"},
+    {"", ENDPOINT("front: ipc://DIR/" LONG "/" LONG), 2, "the system takes 107"},
+    {"", ENDPOINT("front: ipc://DIR/sockets/front"), 0, ""},
+    {"", ENDPOINT("http: 127.1:0"), 2, "is not an address"},
+    {"", ENDPOINT("http: 127.0.0.999:0"), 2, "is not an address"},
+    {"", ENDPOINT("http: \"[::1]:0\""), 0, ""},
     /* files of rows */
     {"", FILES("missing.npy"), 2, "missing.npy"},
     {"", FILES("folder.npy"), -1, "folder.npy"},

@@ -218,6 +218,15 @@ static void test_nothing_leaves_the_machine(void **state)
     accepts(NAME, "broker.http=localhost:9090");
     accepts(NAME, "broker.http=off");
     accepts(NAME, "broker.front=tcp://127.0.0.1:5555");
+    accepts(NAME, "broker.front=tcp://127.3.2.1:65535");
+    refuses(NAME, "broker.front=tcp://localhost:5555", "broker.front",
+            "HINT: the loopback address, tcp://127.0.0.1:5555");
+    refuses(NAME, "broker.front=tcp://[::1]:5555", "IPv6", "tcp://127.0.0.1:5555");
+    refuses(NAME, "broker.front=tcp://127.0.0.1:0", "port open", "HINT");
+    refuses(NAME, "broker.front=tcp://127.0.0.1:65536", "no port from 1 to 65535");
+    refuses(NAME, "broker.front=tcp://127.1:5555", "four numbers");
+    refuses(NAME, "broker.http=127.1:5555", "is not an address", "HINT");
+    refuses(NAME, "broker.front=ipc:///front", "folder of its own");
 }
 
 static void test_sections(void **state)
