@@ -213,10 +213,11 @@ static int take_over(const struct claim *c)
 
 static int cannot(const struct claim *c, const char *what)
 {
-    return err_set(errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO,
-                   "cannot %s the folder %s: %s; HINT: set stream.run_dir to one that can be "
-                   "written",
-                   what, c->path, strerror(errno));
+    int is_full = errno == ENOSPC || errno == EDQUOT;
+    return err_set(is_full ? ERR_NOSPC : ERR_IO, "cannot %s the folder %s: %s; HINT: %s", what,
+                   c->path, strerror(errno),
+                   is_full ? "make room on that disk, or set stream.run_dir to one with room"
+                           : "set stream.run_dir to one that can be written");
 }
 
 /* Through one of these a run would write into a folder that carries no marker. Of `buffer` and of

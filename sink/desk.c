@@ -542,6 +542,7 @@ void desk_tick(struct desk *d, uint64_t now_ns)
         keeper_poll(&d->keeper, now_ns);
     }
     desk_flush(d, now_ns);
+    ledger_open_again(&d->ledger, now_ns);
     if (!ledger_is_open(&d->ledger)) return;
     keeper_replace(&d->keeper, now_ns);
     grant_and_tell(d);

@@ -536,6 +536,87 @@ static void a_full_disk_of_the_exports(void **state)
     json_decref(summary);
 }
 
+/* A disk that is full when a run goes on is waited for, as one that fills later: it holds a small
+ * file system at $1 that is filled while nothing runs, and has room again 6 seconds after the run
+ * began once more. */
+static const char full_start_script[] =
+    "folder=$1 seconds=$2 err=$3; shift 3\n"
+    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
+    "timeout -s INT $seconds \"$@\" >/dev/null 2>&1\n"
+    "dd if=/dev/zero of=$folder/fill bs=4k 2>/dev/null\n"
+    "{ sleep 6; rm $folder/fill; } &\n"
+    "\"$@\" 2>$err\n"
+    "code=$?; cp -r $folder $folder.kept && umount $folder && cp -r $folder.kept/. $folder\n"
+    "exit $code\n";
+
+static void a_disk_that_is_full_at_a_resume(void **state)
+{
+    struct run *run = *state;
+    char script[HARNESS_PATH_BYTES + 64], err[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
+    if (system("unshare -rm true 2>/dev/null") != 0) {
+        print_message("this machine lets nobody mount a small disk\n");
+        skip();
+    }
+    run_configure(
+        run, "",
+        "capture:\n"
+        "  engine: synthetic\n"
+        "  synthetic: { features: 64, width: 64, l0: 4, rows: 800000, sequence_rows: 64 }\n"
+        "sink: { size: 16MiB }\n"
+        "trainer: { batch_rows: 256, checkpoint_seconds: 1, saes: [ { name: rows, arch: count } ] "
+        "}\n");
+    run_write(run, "full.sh", full_start_script);
+    snprintf(script, sizeof script, "%s/full.sh", run->dir);
+    snprintf(err, sizeof err, "%s/second", run->dir);
+    run_program("sluice", sluice);
+    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state, "4",
+                           err, sluice, "up", run->config, NULL);
+    char *said = run_text(run, "../second", NULL);
+    if (code != 0) fail_msg("exit code %d: %s", code, said ? said : run->err);
+    harness_has_not(said, "started again");
+    harness_has(said, "is full");
+    free(said);
+    assert_true(run_counts_are(run, "main", 800000, 1));
+}
+
+/* Every process, by itself: which path, and what next. */
+static const char read_only_script[] =
+    "folder=$1; shift\n"
+    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
+    "[ -z \"$FIRST\" ] || $FIRST >/dev/null 2>&1\n"
+    "mount -o remount,ro $folder\n"
+    "exec \"$@\"\n";
+
+static void a_read_only_disk_at_start(void **state)
+{
+    struct run *run = *state;
+    static const char *const programs[] = {"sluice-broker", "sluice-sink", "sluice-capture",
+                                           "sluice-trainer", "sluice"};
+    char script[HARNESS_PATH_BYTES + 64], path[HARNESS_PATH_BYTES], first[3 * HARNESS_PATH_BYTES];
+    if (system("unshare -rm true 2>/dev/null") != 0) skip();
+    run_configure(run, "",
+                  "capture: { engine: synthetic, synthetic: { width: 16, rows: 2000 } }\n"
+                  "sink: { size: 16MiB }\n"
+                  "trainer: { batch_rows: 64, saes: [ { name: rows, arch: count } ] }\n");
+    run_write(run, "ro.sh", read_only_script);
+    snprintf(script, sizeof script, "%s/ro.sh", run->dir);
+    run_program("sluice", path);
+    snprintf(first, sizeof first, "%s up %s", path, run->config);
+    for (int has_run = 0; has_run < 2; has_run++)
+        for (size_t p = 0; p < sizeof programs / sizeof programs[0]; p++) {
+            run_program(programs[p], path);
+            setenv("FIRST", has_run ? first : "", 1);
+            const char *up = strcmp(programs[p], "sluice") == 0 ? "up" : run->config;
+            int code =
+                run_command(run, SECONDS, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state,
+                            path, up, up == run->config ? NULL : run->config, NULL);
+            unsetenv("FIRST");
+            if (code != 1) fail_msg("%s: exit code %d: %s", programs[p], code, run->err);
+            harness_has(run->err, run->state);
+            harness_has(run->err, "Read-only file system; HINT: ");
+        }
+}
+
 #define BAD(name) cmocka_unit_test_setup_teardown(name, run_set_up, run_tear_down)
 
 /* With an argument: only the tests whose names match that pattern. */
@@ -562,6 +643,8 @@ int main(int argc, char **argv)
         BAD(a_full_disk),
         BAD(a_full_disk_of_the_trainer),
         BAD(a_full_disk_of_the_exports),
+        BAD(a_disk_that_is_full_at_a_resume),
+        BAD(a_read_only_disk_at_start),
     };
     return cmocka_run_group_tests_name("bad input", tests, NULL, NULL);
 }
