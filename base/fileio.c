@@ -11,12 +11,36 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-static int io_error(const char *what, const char *path)
+/* " (4096 bytes are free there)" of the disk that `path` would lie on; "": not known. */
+static void free_room(const char *path, char *out, size_t bytes)
 {
-    int result = errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO;
-    return err_set(result, "%s %s: %s", what, path, strerror(errno));
+    char folder[PATH_MAX];
+    struct statvfs disk;
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    out[0] = '\0';
+    if (statvfs(folder, &disk) == 0)
+        snprintf(out, bytes, " (%llu bytes are free there)",
+                 (unsigned long long)disk.f_bavail * disk.f_frsize);
+}
+
+int file_error(const char *what, const char *path)
+{
+    int error = errno, is_full = error == ENOSPC || error == EDQUOT;
+    char room[64] = "";
+    const char *hint = "";
+    if (is_full) free_room(path, room, sizeof room);
+    if (is_full) hint = "; HINT: make room on that disk, or choose a place on another";
+    if (error == EROFS)
+        hint = "; HINT: choose a place that can be written, or mount that disk for writing";
+    if (error == EACCES || error == EPERM)
+        hint = "; HINT: give this user the right to, or choose another place";
+    return err_set(is_full ? ERR_NOSPC : ERR_IO, "%s %s: %s%s%s", what, path, strerror(error), room,
+                   hint);
 }
 
 int dir_make(const char *path, unsigned mode)
@@ -31,7 +55,7 @@ int dir_make(const char *path, unsigned mode)
         char end = *p;
         *p = '\0';
         if (mkdir(partial, mode) != 0 && errno != EEXIST)
-            return io_error("cannot create folder", partial);
+            return file_error("cannot create folder", partial);
         if (end == '\0') break;
         *p = end;
     }
@@ -46,7 +70,7 @@ int file_read(const char *path, size_t limit_bytes, char **data, size_t *size)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0) {
         int missing = errno == ENOENT || errno == ENOTDIR;
-        io_error("cannot open", path);
+        file_error("cannot open", path);
         return missing ? ERR_NOTFOUND : ERR_IO;
     }
     int result = ERR_OK;
@@ -71,7 +95,7 @@ int file_read(const char *path, size_t limit_bytes, char **data, size_t *size)
         ssize_t n = read(fd, block + used, (size_t)st.st_size - used);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
-            result = io_error("cannot read", path);
+            result = file_error("cannot read", path);
             goto out;
         }
         if (n == 0) break;
@@ -116,9 +140,9 @@ int dir_sync_of(const char *path)
         folder[length] = '\0';
     }
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return io_error("cannot open folder", folder);
+    if (fd < 0) return file_error("cannot open folder", folder);
     int failed = fsync(fd);
-    int result = failed ? io_error("cannot sync folder", folder) : ERR_OK;
+    int result = failed ? file_error("cannot sync folder", folder) : ERR_OK;
     close(fd);
     return result;
 }
@@ -134,7 +158,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 int dir_remove(const char *path)
 {
     if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-        return io_error("cannot remove folder", path);
+        return file_error("cannot remove folder", path);
     return ERR_OK;
 }
 
@@ -143,7 +167,7 @@ int file_temporary(const char *path, char *temporary, int *fd)
     int length = snprintf(temporary, PATH_MAX, "%s.tmp.XXXXXX", path);
     if (length < 0 || length >= PATH_MAX) return err_set(ERR_IO, "path too long: %s", path);
     *fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600, and never a file that is there */
-    return *fd >= 0 ? ERR_OK : io_error("cannot create", temporary);
+    return *fd >= 0 ? ERR_OK : file_error("cannot create", path);
 }
 
 int file_replace(const char *path, const void *data, size_t size)
@@ -152,14 +176,14 @@ int file_replace(const char *path, const void *data, size_t size)
     int fd, code = file_temporary(path, temporary, &fd);
     if (code != ERR_OK) return code;
     int failed = write_all(fd, data, size) != 0 || fsync(fd) != 0;
-    if (failed) code = io_error("cannot write", temporary);
+    if (failed) code = file_error("cannot write", path);
     if (close(fd) != 0 && !failed) {
         failed = 1;
-        code = io_error("cannot close", temporary);
+        code = file_error("cannot close", path);
     }
     if (!failed && rename(temporary, path) != 0) {
         failed = 1;
-        code = io_error("cannot rename into place", path);
+        code = file_error("cannot rename into place", path);
     }
     if (failed) {
         unlink(temporary);
@@ -185,7 +209,7 @@ static int lock_text(int lock, char *pid, size_t bytes)
 static int lock_taken(int lock, const char *path)
 {
     char pid[32];
-    if (errno != EWOULDBLOCK) return io_error("cannot lock", path);
+    if (errno != EWOULDBLOCK) return file_error("cannot lock", path);
     lock_text(lock, pid, sizeof pid);
     return err_set(ERR_EXISTS, "%s is locked by process %s", path, pid[0] ? pid : "?");
 }
@@ -200,7 +224,7 @@ static int lock_write(int lock, const char *path)
                        path);
     int length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(lock, 0) != 0 || pwrite(lock, pid, (size_t)length, 0) != length)
-        return io_error("cannot write", path);
+        return file_error("cannot write", path);
     return ERR_OK;
 }
 
@@ -208,7 +232,7 @@ int file_lock(const char *path, int *fd)
 {
     /* inherited by children on purpose */
     int lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (lock < 0) return io_error("cannot open lock file", path);
+    if (lock < 0) return file_error("cannot open lock file", path);
     int result = flock(lock, LOCK_EX | LOCK_NB) != 0 ? lock_taken(lock, path) : ERR_OK;
     if (result == ERR_OK) result = lock_write(lock, path);
     if (result == ERR_NOSPC) result = ERR_OK; /* the lock is held; who holds it is for people */

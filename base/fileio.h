@@ -7,6 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What to return where a system call on `path` failed, by errno: ERR_NOSPC or ERR_IO, with a text
+ * "WHAT PATH: REASON", the room that is left on a full disk, and what to do about a disk that is
+ * full or read-only and a right that is missing. */
+int file_error(const char *what, const char *path);
+
 /* Create a folder and its parents (mode for those created; existing ones stay as they are).
  * ERR_IO. Blocks on the disk. */
 int dir_make(const char *path, unsigned mode);

@@ -25,9 +25,8 @@ struct newfile {
 
 static int io_error(struct newfile *file, const char *what)
 {
-    int result = errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO;
-    file->failed = result;
-    return err_set(result, "%s %s: %s", what, file->temporary, strerror(errno));
+    file->failed = file_error(what, file->path);
+    return file->failed;
 }
 
 int newfile_begin(const char *path, struct newfile **out)

@@ -28,6 +28,14 @@ struct cursor {
     uint32_t reserved; /* 0 */
 };
 
+/* What a stream may be at most. All other bounds follow from these, or are held against them where
+ * they are stated: frames (proto/frame.c), descriptors (proto/descriptor.h), slabs
+ * (buffer/store_size.c), autoencoders (sae/options.c). */
+enum {
+    ROW_MAX_WIDTH = 1 << 17, /* values of a row, all hooks together */
+    ROW_MAX_HOOKS = 128,
+};
+
 enum dtype { DTYPE_F32 = 1, DTYPE_BF16 = 2, DTYPE_INT8 = 3 };
 
 /* bf16 is the upper half of a float32; rounding is to nearest, ties to even; NaN stays NaN. */

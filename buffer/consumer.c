@@ -200,10 +200,16 @@ int consumer_read(const char *buffer_dir, const char *name, struct consumer_stat
     if (result != ERR_OK) return result;
     result = consumer_state_decode(data, bytes, state);
     free(data);
-    if (result != ERR_OK) return err_set(result, "%s: %s", path, err_text());
+    if (result != ERR_OK)
+        return err_set(result,
+                       "%s: %s; HINT: move it away: a trainer writes it from its checkpoint", path,
+                       err_text());
     if (strcmp(state->name, name) != 0) {
         consumer_state_free(state);
-        return err_set(ERR_FORMAT, "%s is the state of another consumer", path);
+        return err_set(ERR_FORMAT,
+                       "%s is the state of another consumer; HINT: move it away: a trainer writes "
+                       "it from its checkpoint",
+                       path);
     }
     return ERR_OK;
 }

@@ -3,6 +3,10 @@
 
 #include "base/err.h"
 
+_Static_assert(STORE_SLAB_HEADER_BYTES + STORE_LEAST_ROWS * (16 + 4 * (uint64_t)ROW_MAX_WIDTH) <
+                   FRAME_MAX_RAW_BYTES,
+               "the largest slab holds the least rows of any width");
+
 enum { CLASS_PAGES = 64, LARGEST_PAGES = FRAME_MAX_RAW_BYTES / BUFFER_PAGE_BYTES };
 
 uint32_t store_rows_a_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype)

@@ -192,10 +192,17 @@ static int take_descriptor(struct producer *p, const struct message *m)
 {
     struct descriptor d;
     int result = descriptor_decode(m->text, m->text_bytes, &d);
-    if (result != ERR_OK) return result;
+    if (result != ERR_OK)
+        return err_set(result,
+                       "the descriptor in the WELCOME of the sink of stream %s: %.500s; HINT: run "
+                       "the same build of Sluice on both sides",
+                       p->options.stream, err_text());
     if (!d.rows_a_slab || !d.measured != !!(m->flags & MESSAGE_MEASURE)) {
-        result = err_set(ERR_FORMAT, "the sink's descriptor of stream %s is not complete",
-                         p->options.stream);
+        result = err_set(
+            ERR_FORMAT,
+            "the descriptor in the WELCOME of the sink of stream %s is not complete; HINT: run "
+            "the same build of Sluice on both sides",
+            p->options.stream);
     } else if (p->has_descriptor) {
         result = descriptor_match(&p->descriptor, &d);
     } else if (d.measured) {

@@ -68,7 +68,7 @@ static int buffer_sizes(const struct config *config, uint32_t width, struct size
 
 static int plan_of(const struct config *config, const struct probe *p, struct plan *plan)
 {
-    struct view_hook hooks[ENGINE_MAX_HOOKS];
+    struct view_hook hooks[ROW_MAX_HOOKS];
     for (uint32_t h = 0; h < p->hooks; h++)
         hooks[h] = (struct view_hook){p->hook[h].name, p->hook[h].width};
     return plan_foretell(config, hooks, p->hooks, plan);
@@ -94,7 +94,7 @@ static int sae_sizes(const char *name, const struct sae_options *o, struct sizes
  * copy for whoever sees some hooks alone, while it is looked at. */
 static int whitening_sizes(const struct probe *p, const struct plan *plan, struct sizes *s)
 {
-    uint32_t widths[ENGINE_MAX_HOOKS];
+    uint32_t widths[ROW_MAX_HOOKS];
     uint64_t copy = 0;
     for (uint32_t h = 0; h < p->hooks; h++) {
         widths[h] = p->hook[h].width;

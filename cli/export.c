@@ -183,7 +183,7 @@ static int write_model(struct job *job, uint32_t i, const struct model *model)
 {
     const struct saved *saved = job->saved;
     const struct sae_options *o = model->encoder->options;
-    const char *names[DESCRIPTOR_MAX_HOOKS];
+    const char *names[ROW_MAX_HOOKS];
     struct provenance_fold fold;
     struct view view;
     if (!job->layout->has(o)) {

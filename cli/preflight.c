@@ -1,6 +1,7 @@
 #include "cli/preflight.h"
 
 #include "base/err.h"
+#include "runtime/claim.h"
 #include "runtime/folder.h"
 #include "sae/sae.h"
 #include "wiring/link.h"
@@ -42,6 +43,16 @@ static void look_at_capture(const struct config *config, struct findings *f)
     if (note(f, config_corpus(config, &corpus)) == ERR_OK) config_list_free(&corpus);
 }
 
+static int check_socket(const struct config *config, enum config_socket socket)
+{
+    char endpoint[CONFIG_PATH_BYTES];
+    const char *key = socket == CONFIG_FRONT ? "front" : "back";
+    int result = config_endpoint(config, socket, endpoint);
+    if (result != ERR_OK || strncmp(endpoint, "ipc://", 6) != 0) return result;
+    result = claim_check(endpoint + 6);
+    return result == ERR_OK ? ERR_OK : config_fail(config, "broker", key, err_text());
+}
+
 /* The keys that this host's processes will be asked for. */
 static void look_at_keys(const struct config *config, const struct part *part, struct findings *f)
 {
@@ -69,6 +80,9 @@ int preflight(const struct config *config, const struct part *part)
     if (part->has[PROCESS_TRAINER]) look_at_trainers(config, &f);
     if (part->has[PROCESS_CAPTURE]) look_at_capture(config, &f);
     look_at_keys(config, part, &f);
-    note(&f, folder_check(config));
+    if (note(&f, folder_check(config)) == ERR_OK) {
+        note(&f, check_socket(config, CONFIG_FRONT));
+        note(&f, check_socket(config, CONFIG_BACK));
+    }
     return f.code == ERR_OK ? ERR_OK : err_set(f.code, "%s", f.text);
 }

@@ -8,7 +8,7 @@
 struct probe {
     uint32_t width;
     uint32_t hooks;
-    struct engine_hook hook[ENGINE_MAX_HOOKS];
+    struct engine_hook hook[ROW_MAX_HOOKS];
     char model[CONFIG_PATH_BYTES];   /* the file, or what the engine says of its rows */
     uint32_t corpus_files;           /* files; files, folders and patterns where not opened */
     char corpus_note[1024];          /* engine_info's; "" */

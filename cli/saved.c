@@ -29,6 +29,7 @@ static int open_newest(const char *folder, struct checkpoint **checkpoint)
                        "there is no checkpoint in %s yet; HINT: a trainer writes one each "
                        "trainer.checkpoint_seconds, and at its end",
                        folder);
+    if (result == ERR_CORRUPT) return err_set(result, "%s; HINT: name a copy of one", err_text());
     if (result == ERR_OK && damaged)
         fprintf(stderr, "sluice: %u newer checkpoints are damaged, so an older one is taken: %s\n",
                 damaged, err_text());
@@ -176,16 +177,20 @@ static int read_stream(struct saved *s)
     if (result != ERR_OK) return result;
     struct descriptor *d = &s->descriptor;
     result = descriptor_decode(text, bytes, d);
-    if (result != ERR_OK) return err_set(result, "%s: %s", s->path, err_text());
+    if (result != ERR_OK)
+        return err_set(result, "%s: its descriptor: %.400s; HINT: name another checkpoint", s->path,
+                       err_text());
     if (!d->measured)
-        return err_set(ERR_FORMAT, "%s: its stream was not measured, so no scale is known",
+        return err_set(ERR_FORMAT,
+                       "%s: its stream was not measured, so no scale is known; HINT: name another "
+                       "checkpoint",
                        s->path);
     return plan_scales(d, &s->scale);
 }
 
 static int read_whitening(struct saved *s)
 {
-    uint32_t widths[DESCRIPTOR_MAX_HOOKS];
+    uint32_t widths[ROW_MAX_HOOKS];
     for (uint32_t h = 0; h < s->descriptor.hooks; h++) widths[h] = s->descriptor.hook[h].width;
     int result = whiten_load(s->checkpoint, widths, s->descriptor.hooks, s->pool, &s->whiten);
     return result == ERR_OK ? ERR_OK : err_set(result, "%s: %s", s->path, err_text());

@@ -81,7 +81,7 @@ const char *config_http(const struct config *c, const char *section)
 static int check_endpoint(const struct config *c, const struct config_option *o)
 {
     const char *endpoint = text_at(c, o);
-    if (address_endpoint_check(endpoint) != ERR_OK) return fail_again(c, o->section, o->key);
+    if (address_endpoint_check(endpoint, 0) != ERR_OK) return fail_again(c, o->section, o->key);
     if (!address_is_tcp(endpoint) || c->broker.keys[0]) return ERR_OK;
     if (!c->broker.insecure_tcp)
         return fail(c, o->section, o->key,
@@ -294,8 +294,10 @@ int config_check_rows(const struct config *c, uint32_t width, uint64_t capacity_
 {
     uint64_t bytes = row_bytes(c, width);
     if (bytes == 0)
-        return err_set(ERR_USAGE, "rows of width %u are wider than a frame holds (%d)", width,
-                       FRAME_MAX_WIDTH);
+        return err_set(ERR_USAGE,
+                       "rows of %u values are wider than a stream may be (%d); HINT: name fewer in "
+                       "stream.hooks",
+                       width, ROW_MAX_WIDTH);
     if (capacity_rows == 0) capacity_rows = c->sink.size_bytes / bytes;
     unsigned long long capacity = capacity_rows;
     if (c->trainer.min_rows > capacity_rows)

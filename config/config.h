@@ -165,7 +165,7 @@ int config_check_rows(const struct config *config, uint32_t width, uint64_t capa
 /* Which of a stream's hooks, called `names`, an autoencoder is to see, in its order: its own key, or
  * all. ERR_USAGE: one is unknown, missing or there twice. */
 struct config_hooks {
-    uint32_t count, place[DESCRIPTOR_MAX_HOOKS]; /* among the stream's */
+    uint32_t count, place[ROW_MAX_HOOKS]; /* among the stream's */
 };
 int config_sae_hooks(const struct config_sae *sae, const char *const *names, uint32_t count,
                      struct config_hooks *hooks);

@@ -49,8 +49,8 @@ int config_sae_hooks(const struct config_sae *sae, const char *const *names, uin
 {
     struct config_hooks chosen = {0};
     int result = ERR_OK;
-    if (count > DESCRIPTOR_MAX_HOOKS)
-        return err_set(ERR_USAGE, "%u hooks are more than %d", count, DESCRIPTOR_MAX_HOOKS);
+    if (count > ROW_MAX_HOOKS)
+        return err_set(ERR_USAGE, "%u hooks are more than %d", count, ROW_MAX_HOOKS);
     for (const char *text = sae->hooks; *text && result == ERR_OK;) {
         int more = strchr(text, ',') != NULL;
         result = take_one(&text, names, count, &chosen);

@@ -158,7 +158,7 @@ const struct config_option config_options[] = {
     {"capture.synthetic", "features", OPTION_COUNT, IN(capture.synthetic.features), "256", "", 1,
      1 << 24, NULL, "true directions"},
     {"capture.synthetic", "width", OPTION_COUNT, IN(capture.synthetic.width), "64", "", 1,
-     FRAME_MAX_WIDTH, NULL, "values a row"},
+     ROW_MAX_WIDTH, NULL, "values a row"},
     {"capture.synthetic", "l0", OPTION_REAL, IN(capture.synthetic.l0), "4", "features", 0, 1e6,
      NULL, "active features a row, on average"},
     {"capture.synthetic", "zipf_exponent", OPTION_REAL, IN(capture.synthetic.zipf_exponent), "0.5",

@@ -40,13 +40,28 @@ static int options_check(const struct engine_options *o)
     if (o->share_count == 0 || o->share_index >= o->share_count)
         return err_set(ERR_USAGE, "share %u of %u: the index must be below the count",
                        o->share_index, o->share_count);
-    if (o->hooks_count > ENGINE_MAX_HOOKS)
+    if (o->hooks_count > ROW_MAX_HOOKS)
         return err_set(ERR_USAGE, "%u hooks: a stream has at most %d", o->hooks_count,
-                       ENGINE_MAX_HOOKS);
+                       ROW_MAX_HOOKS);
     for (uint32_t i = 0; i < o->hooks_count; i++)
         for (uint32_t j = 0; j < i; j++)
             if (strcmp(o->hooks[i], o->hooks[j]) == 0)
                 return err_set(ERR_USAGE, "hook %s is listed twice", o->hooks[i]);
+    return ERR_OK;
+}
+
+/* Here and not where it is sent: `sluice check` opens the engine too. */
+static int add_widths(struct engine_info *info)
+{
+    uint64_t width = 0;
+    for (uint32_t i = 0; i < info->hooks; i++) width += info->hook[i].width;
+    if (width == 0 || width > ROW_MAX_WIDTH)
+        return err_set(
+            ERR_USAGE,
+            "a row of the %u hooks in stream.hooks has %llu values, and a stream has 1 to "
+            "%d; HINT: name fewer hooks, and the others in a stream of their own",
+            info->hooks, (unsigned long long)width, ROW_MAX_WIDTH);
+    info->width = (uint32_t)width;
     return ERR_OK;
 }
 
@@ -64,7 +79,11 @@ int engine_open(const struct engine_options *options, struct engine **engine)
         free(e);
         return result;
     }
-    for (uint32_t i = 0; i < e->info.hooks; i++) e->info.width += e->info.hook[i].width;
+    result = add_widths(&e->info);
+    if (result != ERR_OK) {
+        engine_close(e);
+        return result;
+    }
     *engine = e;
     return ERR_OK;
 }

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ENGINE_MAX_HOOKS = 128 };
+enum { ENGINE_SETTINGS_BYTES = 512 };
 
 enum engine_row_flags {
     ENGINE_ROW_SPECIAL = 1, /* the token is a special one (BOS, EOS, chat markers) */
@@ -34,14 +34,16 @@ struct engine_info {
     uint32_t layers_kept;         /* of the model as run; 0: no model */
     double prepared_fve;          /* descriptor.h; 0: no model; NaN: rows that are all the same */
     uint64_t corpus_hash; /* fingerprint of the corpus and of every setting that shapes contexts */
-    uint32_t context_tokens; /* rows of a context at most */
+    char settings[ENGINE_SETTINGS_BYTES]; /* what both hashes are of, as far as it is a setting:
+                                             settings.h */
+    uint32_t context_tokens;              /* rows of a context at most */
     int prepends_bos;
     uint32_t corpus_files;
     const char *corpus_note; /* how the list of files was read, for people: what was left out of
                                 folders; NULL or "": nothing to tell */
     int resumable;           /* whether engine_seek works (a pipe cannot) */
     uint32_t hooks;
-    struct engine_hook hook[ENGINE_MAX_HOOKS];
+    struct engine_hook hook[ROW_MAX_HOOKS];
     uint32_t width; /* of all hooks together */
 };
 

@@ -8,6 +8,7 @@
 #include "engine/fingerprint.h"
 #include "engine/path_list.h"
 #include "engine/row_file.h"
+#include "engine/settings.h"
 #include "engine/span.h"
 
 #include <inttypes.h>
@@ -188,6 +189,14 @@ static int describe(struct files *s, const struct engine_options *o, struct engi
     int result = describe_hooks(s, o, info);
     if (result != ERR_OK) return result;
     describe_files(s);
+    settings_number(info, "files (how many)", s->count);
+    settings_number(info, "files (their rows)", s->rows);
+    settings_text(info, "tensor", o->tensor);
+    settings_text(info, "tokens_tensor", o->tokens_tensor);
+    settings_text(info, "sequences_tensor", o->sequences_tensor);
+    settings_text(info, "file_axes", s->layers ? "layers" : "sequences");
+    settings_flag(info, "file_dtype (bf16)", o->file_is_bf16);
+    settings_number(info, "file_sequence_rows", o->file_sequence_rows);
     info->model = s->description;
     info->model_hash = info->corpus_hash;
     info->precision = array_dtype_name(s->file[0].row.values.array.dtype);

@@ -70,7 +70,7 @@ static uint32_t width_of(const struct ggml_tensor *t, uint32_t rows)
     int64_t width = 0;
     if (t->ne[1] == rows && t->ne[2] == 1 && t->ne[3] == 1) width = t->ne[0];
     if (t->ne[1] != rows && t->ne[2] == rows && t->ne[3] == 1) width = t->ne[0] * t->ne[1];
-    return width > 0 && width < 1 << 17 ? (uint32_t)width : 0;
+    return width > 0 && width <= ROW_MAX_WIDTH ? (uint32_t)width : 0;
 }
 
 static void note_family(struct llama_capture *c, const struct ggml_tensor *t)

@@ -55,7 +55,7 @@ struct llama_capture {
     uint32_t rows;
 
     /* CAPTURE_PROBE */
-    enum llama_hook_state state[ENGINE_MAX_HOOKS];
+    enum llama_hook_state state[ROW_MAX_HOOKS];
     struct llama_node_family family[CAPTURE_MAX_FAMILIES];
     uint32_t families;
     int has_parts, has_mid;           /* the first layer that was seen has these */
@@ -70,9 +70,9 @@ struct llama_capture {
     int positions_seen;  /* in this ubatch */
     uint32_t fired;      /* hooks in this ubatch */
     uint32_t proven;     /* of them, those that are what the graph says they are */
-    const struct ggml_tensor *taken[ENGINE_MAX_HOOKS]; /* parts, in this ubatch; NULL: not yet */
-    uint32_t named[ENGINE_MAX_HOOKS]; /* nodes of the part's name so far in this ubatch */
-    char *scratch;                    /* a hook's rows, where several lie side by side */
+    const struct ggml_tensor *taken[ROW_MAX_HOOKS]; /* parts, in this ubatch; NULL: not yet */
+    uint32_t named[ROW_MAX_HOOKS]; /* nodes of the part's name so far in this ubatch */
+    char *scratch;                 /* a hook's rows, where several lie side by side */
     size_t scratch_bytes;
     int result; /* of the first failure; its text is in err_text() */
 };

@@ -8,6 +8,7 @@
 #include "engine/llama_prepare.h"
 #include "engine/llama_runner.h"
 #include "engine/llama_text.h"
+#include "engine/settings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,15 @@ static int open_corpus(struct llama_state *s, struct engine_info *info)
     add_to_hash(&info->corpus_hash, (uint64_t)(s->packing.separator + 1));
     add_to_hash(&info->corpus_hash, (uint64_t)o->on_bad_text);
     add_to_hash(&info->corpus_hash, (uint64_t) !!o->one_document);
+    settings_number(info, "corpus (how many files)", corpus_file_count(s->corpus));
+    settings_text(info, "text_field", o->text_field);
+    settings_text(info, "tokens_field", o->tokens_field);
+    settings_text(info, "document_separator", o->document_separator);
+    settings_text(info, "on_bad_text", o->on_bad_text == BAD_TEXT_FAIL ? "fail" : "skip");
+    settings_number(info, "context_tokens", o->context_tokens);
+    settings_flag(info, "pack", !o->one_document);
+    settings_flag(info, "prepend_bos", bos >= 0);
+    settings_flag(info, "exact_model", o->exact_model);
     info->prepends_bos = bos >= 0;
     info->resumable = corpus_rereadable(s->corpus);
     info->corpus_files = (uint32_t)corpus_file_count(s->corpus);

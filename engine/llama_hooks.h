@@ -41,7 +41,7 @@ struct llama_hooks {
         uint32_t turn;  /* of the nodes of that name in a pass, from 0; 0 for POINT_NODE */
         int32_t layer;  /* -1: in none */
         uint32_t width; /* values per row; 0 until a probe found it (llama_runner.h) */
-    } hook[ENGINE_MAX_HOOKS];
+    } hook[ROW_MAX_HOOKS];
 };
 
 /* Read the names. ERR_USAGE: none, an empty or too long one, one without a layer, two that name the

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDEST = 1 << 17, PIECE_ROWS = 1 << 16 };
+enum { PIECE_ROWS = 1 << 16 };
 
 struct row_reader {
     struct blob *values_bytes, *tokens_bytes;
@@ -33,14 +33,14 @@ static int view_of_three(struct row_file *f, const struct engine_options *o)
             (struct array_view){a->shape[0] * a->shape[1], a->shape[2], a->shape[0], a->shape[1]};
         return ERR_OK;
     }
-    if (a->shape[1] == 0 || a->shape[1] > ENGINE_MAX_HOOKS ||
+    if (a->shape[1] == 0 || a->shape[1] > ROW_MAX_HOOKS ||
         (o->hooks_count > 0 && a->shape[1] != o->hooks_count))
         return err_set(ERR_USAGE,
                        "%s has %" PRIu64 " layers, and stream.hooks names %u; HINT: name one hook "
                        "for each (%d at most), or set capture.file_axes: sequences",
-                       place_name(&f->values), a->shape[1], o->hooks_count, ENGINE_MAX_HOOKS);
+                       place_name(&f->values), a->shape[1], o->hooks_count, ROW_MAX_HOOKS);
     f->layers = (uint32_t)a->shape[1];
-    if (a->shape[2] > WIDEST) return ERR_OK; /* told below, without an overflow */
+    if (a->shape[2] > ROW_MAX_WIDTH) return ERR_OK; /* told below, without an overflow */
     f->view = (struct array_view){a->shape[0], a->shape[1] * a->shape[2], a->shape[0], 1};
     return ERR_OK;
 }
@@ -60,9 +60,18 @@ static int take_view(struct row_file *f, const struct engine_options *o)
                          place_name(&f->values), a->dims, a->dims == 1 ? "" : "s");
     if (result != ERR_OK) return result;
     uint64_t last = a->shape[a->dims - 1];
-    if (last > 0 && last <= WIDEST && f->view.width <= WIDEST) return ERR_OK;
-    return err_set(ERR_FORMAT, "%s holds rows of %" PRIu64 " values%s; 1 to %d are possible",
-                   place_name(&f->values), last, f->layers ? " a layer" : "", WIDEST);
+    if (last > 0 && last <= ROW_MAX_WIDTH && f->view.width <= ROW_MAX_WIDTH) return ERR_OK;
+    if (f->layers)
+        return err_set(ERR_FORMAT,
+                       "%s holds rows of %u layers with %" PRIu64
+                       " values each; all layers of a row "
+                       "together have 1 to %d; HINT: write fewer layers into a file",
+                       place_name(&f->values), f->layers, last, ROW_MAX_WIDTH);
+    return err_set(ERR_FORMAT,
+                   "%s holds rows of %" PRIu64
+                   " values, and a row has 1 to %d; HINT: write narrower "
+                   "rows, or name another array with capture.tensor",
+                   place_name(&f->values), last, ROW_MAX_WIDTH);
 }
 
 /* ---- sequences ---- */

@@ -15,6 +15,7 @@
 #include "base/safetensors.h"
 #include "engine/backend.h"
 #include "engine/fingerprint.h"
+#include "engine/settings.h"
 #include "engine/span.h"
 
 #include <inttypes.h>
@@ -180,8 +181,8 @@ static int check(const struct engine_options *options)
                        options->hooks_count);
     if (o->features == 0 || o->features > 1u << 24)
         return err_set(ERR_USAGE, "synthetic.features %u is not in 1 to 16777216", o->features);
-    if (o->width == 0 || o->width > 1u << 17)
-        return err_set(ERR_USAGE, "synthetic.width %u is not in 1 to 131072", o->width);
+    if (o->width == 0 || o->width > ROW_MAX_WIDTH)
+        return err_set(ERR_USAGE, "synthetic.width %u is not in 1 to %d", o->width, ROW_MAX_WIDTH);
     if (!(o->l0 > 0) || o->l0 > MOST * o->features)
         return err_set(ERR_USAGE,
                        "synthetic.l0 %g is not above 0 and at most %g, half of the "
@@ -239,6 +240,15 @@ static void describe(struct synthetic *s, const struct engine_options *options,
     info->model_hash = fingerprint_add_text(0, all);
     info->corpus_hash = fingerprint_add_u64(info->model_hash, o->sequence_rows);
     info->corpus_hash = fingerprint_add_u64(info->corpus_hash, o->rows);
+    settings_number(info, "synthetic.features", o->features);
+    settings_number(info, "synthetic.width", o->width);
+    settings_real(info, "synthetic.l0", o->l0);
+    settings_real(info, "synthetic.zipf_exponent", o->zipf_exponent);
+    settings_real(info, "synthetic.noise", o->noise);
+    settings_number(info, "synthetic.groups", o->groups);
+    settings_number(info, "synthetic.seed", o->seed);
+    settings_number(info, "synthetic.sequence_rows", o->sequence_rows);
+    settings_number(info, "synthetic.rows", o->rows);
     info->precision = "f32";
     info->context_tokens = o->sequence_rows;
     info->resumable = 1;

@@ -12,6 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert((int)DESCRIPTOR_MAX_BYTES <= (int)MESSAGE_MAX_TEXT_BYTES &&
+                   (int)DESCRIPTOR_MAX_UNMEASURED_BYTES <= (int)MESSAGE_MAX_HELLO_BYTES,
+               "a descriptor of any width finds room in its message");
+
 enum { REAL_DIGITS = 9 }; /* enough for a float32 to come back as it was */
 
 static const struct {
@@ -89,6 +93,7 @@ static json_t *descriptor_json(const struct descriptor *d)
     json_object_set_new(root, "keep_special", json_boolean(d->keep_special));
     json_object_set_new(root, "keep_sinks", json_boolean(d->keep_sinks));
     json_object_set_new(root, "max_norm_ratio", json_real(d->max_norm_ratio));
+    if (d->settings[0]) json_object_set_new(root, "settings", json_string(d->settings));
     if (d->source_precision[0])
         json_object_set_new(root, "source_precision", json_string(d->source_precision));
     if (d->layers_kept) json_object_set_new(root, "layers_kept", json_integer(d->layers_kept));
@@ -105,6 +110,11 @@ static json_t *descriptor_json(const struct descriptor *d)
 
 int descriptor_encode(const struct descriptor *d, char **text, size_t *bytes)
 {
+    if (d->width > ROW_MAX_WIDTH || d->hooks > ROW_MAX_HOOKS)
+        return err_set(ERR_LIMIT,
+                       "stream descriptor: %u values a row in %u hooks, a stream has at most %d in "
+                       "%d; HINT: name fewer in stream.hooks",
+                       d->width, d->hooks, ROW_MAX_WIDTH, ROW_MAX_HOOKS);
     json_t *root = descriptor_json(d);
     if (!root) return err_set(ERR_NOMEM, "no memory for a stream descriptor");
     *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
@@ -113,14 +123,7 @@ int descriptor_encode(const struct descriptor *d, char **text, size_t *bytes)
         return err_set(ERR_FORMAT,
                        "stream descriptor: a name is not UTF-8, or a number is not finite");
     *bytes = strlen(*text);
-    if (*bytes <= MESSAGE_MAX_TEXT_BYTES) return ERR_OK;
-    free(*text);
-    *text = NULL;
-    return err_set(
-        ERR_LIMIT,
-        "stream descriptor of %zu bytes is larger than %d; HINT: take fewer hooks in one "
-        "stream (now %u values a row)",
-        *bytes, MESSAGE_MAX_TEXT_BYTES, d->width);
+    return ERR_OK;
 }
 
 /* ---- reading ---- */
@@ -192,13 +195,13 @@ static void take_hook(struct reader *r, json_t *object, int measured, struct des
 {
     struct reader h = {object, r->rc};
     take_text(&h, "name", hook->name, sizeof hook->name);
-    hook->width = (uint32_t)take_integer(&h, "width", 1, FRAME_MAX_WIDTH);
+    hook->width = (uint32_t)take_integer(&h, "width", 1, ROW_MAX_WIDTH);
     if (measured) {
         hook->norm_median = take_real(&h, "norm_median");
         hook->norm_limit = take_real(&h, "norm_limit");
         hook->scale = take_real(&h, "scale");
-        if (!h.rc && !(hook->scale > 0))
-            h.rc = err_set(ERR_FORMAT, "stream descriptor: the scale of %s is not above 0",
+        if (!h.rc && !((float)hook->scale > 0 && isfinite((float)hook->scale)))
+            h.rc = err_set(ERR_FORMAT, "stream descriptor: the scale of %s is no float32 above 0",
                            hook->name);
     }
     r->rc = h.rc;
@@ -209,7 +212,7 @@ static void take_hooks(struct reader *r, struct descriptor *d)
     json_t *list = json_object_get(r->object, "hooks");
     if (!take(r, "hooks", json_is_array(list), list)) return;
     size_t n = json_array_size(list);
-    if (n < 1 || n > DESCRIPTOR_MAX_HOOKS) {
+    if (n < 1 || n > ROW_MAX_HOOKS) {
         r->rc = err_set(ERR_LIMIT, "stream descriptor: %zu hooks", n);
         return;
     }
@@ -239,13 +242,19 @@ static void take_mean(struct reader *r, struct descriptor *d)
         r->rc = err_set(ERR_NOMEM, "no memory for a mean of %u values", d->width);
         return;
     }
-    for (uint32_t i = 0; i < d->width; i++)
-        d->mean[i] = (float)json_number_value(json_array_get(list, i));
+    for (uint32_t i = 0; i < d->width && !r->rc; i++) {
+        json_t *value = json_array_get(list, i);
+        d->mean[i] = (float)json_number_value(value);
+        if (!json_is_number(value) || !isfinite(d->mean[i]))
+            r->rc = err_set(ERR_FORMAT, "stream descriptor: value %u of \"mean\" is no float32", i);
+    }
 }
 
 /* Descriptors of older builds do not have these. */
 static void take_preparation(struct reader *r, struct descriptor *d)
 {
+    if (json_object_get(r->object, "settings"))
+        take_text(r, "settings", d->settings, sizeof d->settings);
     if (json_object_get(r->object, "source_precision"))
         take_text(r, "source_precision", d->source_precision, sizeof d->source_precision);
     if (json_object_get(r->object, "layers_kept"))
@@ -261,7 +270,7 @@ static void take_all(struct reader *r, struct descriptor *d)
     d->dtype = dtype_of(name);
     if (!r->rc && !d->dtype)
         r->rc = err_set(ERR_VERSION, "stream descriptor: dtype \"%s\" is not known here", name);
-    d->width = (uint32_t)take_integer(r, "width", 1, FRAME_MAX_WIDTH);
+    d->width = (uint32_t)take_integer(r, "width", 1, ROW_MAX_WIDTH);
     d->measured = json_object_get(r->object, "mean") != NULL;
     take_hooks(r, d);
     take_text(r, "engine", d->engine, sizeof d->engine);
@@ -274,6 +283,9 @@ static void take_all(struct reader *r, struct descriptor *d)
     d->share_count = (uint32_t)take_integer(r, "share_count", 1, UINT32_MAX);
     take_text(r, "policy", name, sizeof name);
     d->shed = !strcmp(name, "shed");
+    if (!r->rc && !d->shed && strcmp(name, "block") != 0)
+        r->rc =
+            err_set(ERR_FORMAT, "stream descriptor: policy \"%s\" is neither block nor shed", name);
     d->keep_special = take_boolean(r, "keep_special");
     d->keep_sinks = take_boolean(r, "keep_sinks");
     d->max_norm_ratio = take_real(r, "max_norm_ratio");
@@ -294,6 +306,9 @@ int descriptor_decode(const char *text, size_t bytes, struct descriptor *d)
         return err_set(ERR_LIMIT, "stream descriptor of %zu bytes is too large", bytes);
     json_error_t why;
     struct reader r = {json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &why), ERR_OK};
+    if (!r.object)
+        return err_set(ERR_FORMAT, "stream descriptor is no JSON: byte %d of %zu: %.80s",
+                       why.position, bytes, why.text);
     if (!json_is_object(r.object)) {
         json_decref(r.object);
         return err_set(ERR_FORMAT, "stream descriptor is not a JSON object");
@@ -351,25 +366,100 @@ static int match_hash(const char *key, uint64_t old, uint64_t new)
     return old != new ? differs(key, a, b) : ERR_OK;
 }
 
+/* The line of `settings` that begins with line[length], or NULL. */
+static const char *find_line(const char *settings, const char *line, size_t length)
+{
+    for (const char *at = settings; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        if (strncmp(at, line, length) == 0) return at;
+    return NULL;
+}
+
+/* ERR_MISMATCH by the first setting that both tell of and that differs; ERR_OK: none does. */
+static int match_settings(const struct descriptor *a, const struct descriptor *b)
+{
+    char key[80], old[80], new[80];
+    for (const char *line = a->settings; *line;
+         line += strcspn(line, "\n"), line += *line == '\n') {
+        const char *colon = strstr(line, ": ");
+        if (!colon) break;
+        const char *now = find_line(b->settings, line, (size_t)(colon + 2 - line));
+        if (!now) continue;
+        now += colon + 2 - line;
+        snprintf(key, sizeof key, "capture.%.*s", (int)(colon - line), line);
+        snprintf(old, sizeof old, "'%.*s'", (int)strcspn(colon + 2, "\n"), colon + 2);
+        snprintf(new, sizeof new, "'%.*s'", (int)strcspn(now, "\n"), now);
+        if (strcmp(old, new) != 0) return differs(key, old, new);
+    }
+    return ERR_OK;
+}
+
+/* What the hashes are of where no setting tells: of which keys, by engine. */
+static const struct {
+    const char *engine, *model, *corpus;
+} hashed[] = {
+    {"llama", "stream.model (the fingerprint of what it holds)",
+     "capture.corpus (the fingerprint of its files, and of how they are read)"},
+    {"files", "capture.files (the fingerprint of what they hold, and of how they are read)",
+     "capture.files (the fingerprint of what they hold, and of how they are read)"},
+    {"synthetic", "capture.synthetic (the fingerprint of its keys)",
+     "capture.synthetic.rows or .sequence_rows (their fingerprint)"},
+};
+
+static int match_hashes(const struct descriptor *a, const struct descriptor *b)
+{
+    const char *model = "the model's fingerprint",
+               *corpus = "the fingerprint of what rows are made of";
+    if (a->model_hash == b->model_hash && a->corpus_hash == b->corpus_hash) return ERR_OK;
+    int result = match_settings(a, b);
+    for (size_t i = 0; i < sizeof hashed / sizeof *hashed; i++)
+        if (strcmp(hashed[i].engine, a->engine) == 0) {
+            model = hashed[i].model;
+            corpus = hashed[i].corpus;
+        }
+    if (result == ERR_OK) result = match_hash(model, a->model_hash, b->model_hash);
+    /* Before the corpus, whose hash they are in: a descriptor without settings tells them, too. */
+    if (result == ERR_OK)
+        result = match_number("capture.context_tokens", a->context_tokens, b->context_tokens);
+    if (result == ERR_OK)
+        result = match_flag("capture.prepend_bos", a->prepends_bos, b->prepends_bos);
+    return result == ERR_OK ? match_hash(corpus, a->corpus_hash, b->corpus_hash) : result;
+}
+
 static int match_hooks(const struct descriptor *a, const struct descriptor *b)
 {
     int result = match_number("stream.hooks (their number)", a->hooks, b->hooks);
-    for (uint32_t i = 0; i < a->hooks && result == ERR_OK; i++) {
+    for (uint32_t i = 0; i < a->hooks && result == ERR_OK; i++)
         result = match_text("stream.hooks", a->hook[i].name, b->hook[i].name);
-        if (result == ERR_OK)
-            result = match_number("the width of a hook", a->hook[i].width, b->hook[i].width);
-    }
     return result;
+}
+
+static int match_widths(const struct descriptor *a, const struct descriptor *b)
+{
+    int result = ERR_OK;
+    for (uint32_t i = 0; i < a->hooks && result == ERR_OK; i++) {
+        char key[96];
+        snprintf(key, sizeof key, "the width of hook %s", a->hook[i].name);
+        result = match_number(key, a->hook[i].width, b->hook[i].width);
+    }
+    return result == ERR_OK ? match_number("the width of a row", a->width, b->width) : result;
+}
+
+/* A width follows from what the hashes are of. So do the hooks where no model has them; and where
+ * one has, its own hash may follow from the hooks: how many layers are kept. */
+static int match_rows(const struct descriptor *a, const struct descriptor *b)
+{
+    int result = match_text("capture.engine", a->engine, b->engine);
+    if (result == ERR_OK && strcmp(a->engine, "llama") != 0) result = match_hashes(a, b);
+    if (result == ERR_OK) result = match_hooks(a, b);
+    if (result == ERR_OK) result = match_hashes(a, b);
+    return result == ERR_OK ? match_widths(a, b) : result;
 }
 
 static int match_source(const struct descriptor *a, const struct descriptor *b)
 {
-    int result = match_text("capture.engine", a->engine, b->engine);
-    if (result == ERR_OK)
-        result = match_hash("stream.model (its fingerprint)", a->model_hash, b->model_hash);
-    if (result == ERR_OK) result = match_text("the model's precision", a->precision, b->precision);
-    if (result == ERR_OK)
-        result = match_hash("capture.corpus (its fingerprint)", a->corpus_hash, b->corpus_hash);
+    int result =
+        match_text("the model's precision (capture.exact_model, or what runs fastest here)",
+                   a->precision, b->precision);
     if (result == ERR_OK)
         result = match_number("capture.context_tokens", a->context_tokens, b->context_tokens);
     if (result == ERR_OK)
@@ -381,8 +471,7 @@ int descriptor_match(const struct descriptor *committed, const struct descriptor
 {
     const struct descriptor *a = committed, *b = now;
     int result = match_text("stream.name", a->stream, b->stream);
-    if (result == ERR_OK) result = match_hooks(a, b);
-    if (result == ERR_OK) result = match_number("the width of a row", a->width, b->width);
+    if (result == ERR_OK) result = match_rows(a, b);
     if (result == ERR_OK)
         result = match_text("stream.dtype", dtype_name(a->dtype), dtype_name(b->dtype));
     if (result == ERR_OK) result = match_source(a, b);

@@ -10,10 +10,26 @@
 #ifndef SLUICE_PROTO_DESCRIPTOR_H
 #define SLUICE_PROTO_DESCRIPTOR_H
 
+#include "base/row.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DESCRIPTOR_VERSION = 1, DESCRIPTOR_MAX_HOOKS = 128 };
+enum { DESCRIPTOR_VERSION = 1 };
+
+/* Bytes of the JSON at most, for any names and numbers: a byte of a name becomes 6 where it is no
+ * text (\u0001), a real of 9 digits 15 ("-1.40129846e-45"; 16 of a double) and its comma. */
+enum {
+    DESCRIPTOR_HOOK_BYTES = 448,    /* name, width, punctuation */
+    DESCRIPTOR_MEASURED_BYTES = 96, /* of a hook: three doubles with their keys */
+    DESCRIPTOR_OTHER_BYTES = 8192,  /* every other key, names in it filled up */
+    DESCRIPTOR_MEAN_BYTES = 16,     /* one value of it */
+    DESCRIPTOR_MAX_UNMEASURED_BYTES =
+        ROW_MAX_HOOKS * DESCRIPTOR_HOOK_BYTES + DESCRIPTOR_OTHER_BYTES,
+    DESCRIPTOR_MAX_BYTES = DESCRIPTOR_MAX_UNMEASURED_BYTES +
+                           ROW_MAX_HOOKS * DESCRIPTOR_MEASURED_BYTES +
+                           ROW_MAX_WIDTH * DESCRIPTOR_MEAN_BYTES,
+};
 
 struct descriptor_hook {
     char name[64];
@@ -29,7 +45,7 @@ struct descriptor {
     uint8_t dtype; /* enum dtype */
     uint32_t width;
     uint32_t hooks;
-    struct descriptor_hook hook[DESCRIPTOR_MAX_HOOKS];
+    struct descriptor_hook hook[ROW_MAX_HOOKS];
     char engine[32];
     char model[256];
     uint64_t model_hash;
@@ -42,6 +58,10 @@ struct descriptor {
     int keep_special;
     int keep_sinks;
     double max_norm_ratio;
+    char
+        settings[512]; /* lines of "key: value" below `capture`, which both hashes are of (as far as
+                           they are settings): tell what was changed where a hash differs. Optional
+                           on the wire, not compared by themselves */
 
     /* How the model was prepared, for people: not compared, and optional on the wire (unknown where
      * a descriptor of an older build does not say, and in engines without a model). */
@@ -63,7 +83,9 @@ struct descriptor {
 };
 
 /* JSON text of `d`, NUL-terminated, `*bytes` without the NUL. The caller frees `*text`.
- * ERR_NOMEM, ERR_LIMIT (does not fit in MESSAGE_MAX_TEXT_BYTES). */
+ * ERR_NOMEM, ERR_FORMAT (a name is not UTF-8, a number not finite), ERR_LIMIT (a wider row, or more
+ * hooks, than base/row.h allows). What is encoded is at most DESCRIPTOR_MAX_BYTES long, unmeasured
+ * DESCRIPTOR_MAX_UNMEASURED_BYTES, and so fits in its message. */
 int descriptor_encode(const struct descriptor *d, char **text, size_t *bytes);
 
 /* Read and check a descriptor: every field there, of its type and within its bound, hook widths

@@ -54,9 +54,12 @@ static size_t scale_bytes(uint32_t width, uint8_t dtype)
     return dtype == DTYPE_INT8 ? 4 * (size_t)width : 0;
 }
 
+_Static_assert(ROW_ID_BYTES + 4 * ROW_MAX_WIDTH + 4 * ROW_MAX_WIDTH <= FRAME_MAX_RAW_BYTES,
+               "a frame holds one row of any width, and its scales");
+
 size_t frame_raw_bytes(uint32_t rows, uint32_t width, uint8_t dtype)
 {
-    if (rows == 0 || rows > FRAME_MAX_ROWS || width == 0 || width > FRAME_MAX_WIDTH) return 0;
+    if (rows == 0 || rows > FRAME_MAX_ROWS || width == 0 || width > ROW_MAX_WIDTH) return 0;
     if (value_bytes(dtype) == 0) return 0;
     uint64_t bytes = scale_bytes(width, dtype) +
                      (uint64_t)rows * (ROW_ID_BYTES + (uint64_t)width * value_bytes(dtype));

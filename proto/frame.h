@@ -21,7 +21,6 @@ enum codec { CODEC_NONE = 0, CODEC_LZ4 = 1 };
 enum {
     FRAME_HEADER_BYTES = 256,
     FRAME_MAX_RAW_BYTES = 64 << 20, /* bound on raw and packed lengths */
-    FRAME_MAX_WIDTH = 1 << 17,
     FRAME_MAX_ROWS = 1 << 20,
 };
 

@@ -50,6 +50,24 @@ static int needs_name(uint8_t type)
     return type == MESSAGE_HELLO || type == MESSAGE_ATTACH || type == MESSAGE_REPORT;
 }
 
+uint32_t message_max_text(uint8_t type)
+{
+    switch (type) {
+    case MESSAGE_WELCOME:
+    case MESSAGE_DESCRIBE:
+    case MESSAGE_TELL:
+        return MESSAGE_MAX_TEXT_BYTES;
+    case MESSAGE_HELLO:
+        return MESSAGE_MAX_HELLO_BYTES;
+    case MESSAGE_REPORT:
+        return MESSAGE_MAX_REPORT_BYTES;
+    case MESSAGE_REFUSE:
+        return MESSAGE_MAX_REFUSE_BYTES;
+    default:
+        return 0;
+    }
+}
+
 static int type_ok(uint8_t type)
 {
     return type >= MESSAGE_HELLO && type <= MESSAGE_TELL;
@@ -68,8 +86,8 @@ size_t message_bytes(const struct message *m)
 
 int message_encode(const struct message *m, uint8_t *out)
 {
-    if (!type_ok(m->type) || (m->flags & ~known_flags) || m->text_bytes > MESSAGE_MAX_TEXT_BYTES ||
-        !name_ok(m->type, m->name))
+    if (!type_ok(m->type) || (m->flags & ~known_flags) ||
+        m->text_bytes > message_max_text(m->type) || !name_ok(m->type, m->name))
         return err_set(ERR_LIMIT,
                        "message of type %u, flags 0x%x, %u bytes of text is out of bounds", m->type,
                        m->flags, m->text_bytes);
@@ -123,9 +141,11 @@ static int check_name(const uint8_t *data)
 static int check_text(const uint8_t *data, size_t size)
 {
     uint32_t bytes = get_le32(data + AT_TEXT_BYTES);
-    if (bytes > MESSAGE_MAX_TEXT_BYTES)
-        return err_set(ERR_LIMIT, "message with %u bytes of text, at most %d are allowed", bytes,
-                       MESSAGE_MAX_TEXT_BYTES);
+    uint32_t most = message_max_text(data[AT_TYPE]);
+    if (bytes > most)
+        return err_set(ERR_LIMIT,
+                       "message of type %u with %u bytes of text, at most %u are allowed",
+                       data[AT_TYPE], bytes, most);
     if (size != MESSAGE_HEADER_BYTES + (size_t)bytes)
         return err_set(ERR_FORMAT, "message of %zu bytes, its header says %zu", size,
                        MESSAGE_HEADER_BYTES + (size_t)bytes);

@@ -33,9 +33,15 @@ enum message_type {
     MESSAGE_TELL,
 };
 
+enum { MESSAGE_NAME_BYTES = 64 }; /* names: 1 to 63 of [A-Za-z0-9._-], NUL-padded on the wire */
+
+/* Bounds on the text, by type (message_max_text()). */
 enum {
-    MESSAGE_NAME_BYTES = 64,          /* names: 1 to 63 of [A-Za-z0-9._-], NUL-padded on the wire */
-    MESSAGE_MAX_TEXT_BYTES = 1 << 20, /* bound on a descriptor, report or refusal text */
+    MESSAGE_MAX_TEXT_BYTES =
+        3 << 20, /* WELCOME, DESCRIBE: a descriptor that may be measured; TELL */
+    MESSAGE_MAX_HELLO_BYTES = 64 << 10,  /* HELLO: one that is not */
+    MESSAGE_MAX_REPORT_BYTES = 64 << 10, /* REPORT */
+    MESSAGE_MAX_REFUSE_BYTES = 4 << 10,  /* REFUSE: a sentence */
 };
 
 enum message_flags {
@@ -71,11 +77,14 @@ struct message {
 
 enum { MESSAGE_HEADER_BYTES = 256 };
 
+/* Bytes of text that a message of this type may carry; 0: none (also of an unknown type). */
+uint32_t message_max_text(uint8_t type);
 /* Bytes that message_encode will write: MESSAGE_HEADER_BYTES and the text. */
 size_t message_bytes(const struct message *m);
 /* Encode into out[message_bytes(m)]. Fields that the type does not use are sent as they are: leave
  * them 0. Never fails for a message within bounds; ERR_LIMIT for an unknown type or flag, a name
- * that message_name_ok() refuses (or none where the type needs one), too long a text. */
+ * that message_name_ok() refuses (or none where the type needs one), more text than the type may
+ * carry. */
 int message_encode(const struct message *m, uint8_t *out);
 /* Decode and check: magic, version, checksum of the header; then type, flags, lengths, name; then
  * the checksum of the text. `size` must be the message's size exactly. ERR_FORMAT, ERR_CHECKSUM,

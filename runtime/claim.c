@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,22 +14,75 @@
 
 enum { CLAIM_PATH_BYTES = sizeof((struct sockaddr_un *)0)->sun_path + 8 }; /* and ".lock" */
 
+static void folder_of(const char *path, char *folder)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, CLAIM_PATH_BYTES, "%.*s", (int)(slash - path), path);
+}
+
 /* The socket's folder: ours alone, whoever made it. */
+static int judge_folder(const char *folder)
+{
+    struct stat st;
+    if (lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+        (st.st_mode & 077) == 0)
+        return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "the folder %s for sockets can be entered by others; HINT: chmod 700 it, or put "
+                   "the socket into a folder of its own",
+                   folder);
+}
+
 static int prepare_folder(const char *path)
 {
     char folder[CLAIM_PATH_BYTES];
-    struct stat st;
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    folder_of(path, folder);
     int result = dir_make(folder, 0700);
+    return result == ERR_OK ? judge_folder(folder) : result;
+}
+
+static int check_length(const char *path)
+{
+    struct sockaddr_un address;
+    if (strlen(path) < sizeof address.sun_path) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "the socket path %s is longer than %zu bytes; HINT: a shorter "
+                   "stream.run_dir",
+                   path, sizeof address.sun_path - 1);
+}
+
+/* ZeroMQ removes what is there. */
+static int check_place(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0 || S_ISSOCK(st.st_mode)) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "%s is there and is no socket: it was left as it is; HINT: give the "
+                   "endpoint another path",
+                   path);
+}
+
+int claim_check(const char *path)
+{
+    char folder[CLAIM_PATH_BYTES];
+    struct stat st;
+    int result = check_length(path);
     if (result != ERR_OK) return result;
-    if (lstat(folder, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-        (st.st_mode & 077) != 0)
-        return err_set(ERR_IO,
-                       "the folder %s for sockets can be entered by others; HINT: chmod 700 it, or "
-                       "choose another stream.run_dir",
-                       folder);
-    return ERR_OK;
+    folder_of(path, folder);
+    if (lstat(folder, &st) == 0) {
+        result = judge_folder(folder);
+        return result == ERR_OK ? check_place(path) : result;
+    }
+    while (lstat(folder, &st) != 0) { /* the nearest that is there: the rest is made in it */
+        char *slash = strrchr(folder, '/');
+        slash[slash == folder] = '\0';
+        if (!folder[1]) break;
+    }
+    if (access(folder, W_OK | X_OK) == 0) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "no folder for the socket %s can be made in %s: %s; HINT: give the endpoint "
+                   "another path",
+                   path, folder, strerror(errno));
 }
 
 /* Whether somebody answers at a unix socket. */
@@ -46,13 +100,8 @@ static int is_alive(const char *path)
 int claim_socket(const char *path, int *lock)
 {
     char file[CLAIM_PATH_BYTES];
-    struct sockaddr_un address;
-    if (strlen(path) >= sizeof address.sun_path)
-        return err_set(ERR_USAGE,
-                       "the socket path %s is longer than %zu bytes; HINT: a shorter "
-                       "stream.run_dir",
-                       path, sizeof address.sun_path - 1);
-    int result = prepare_folder(path);
+    int result = check_length(path);
+    if (result == ERR_OK) result = prepare_folder(path);
     if (result != ERR_OK) return result;
     snprintf(file, sizeof file, "%s.lock", path);
     result = file_lock(file, lock);
@@ -63,12 +112,8 @@ int claim_socket(const char *path, int *lock)
                        path, err_text());
     if (result != ERR_OK) return result;
     fcntl(*lock, F_SETFD, FD_CLOEXEC); /* nobody else serves this socket */
-    struct stat st;                    /* ZeroMQ removes what is there */
-    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-        return err_set(ERR_USAGE,
-                       "%s is there and is no socket: it was left as it is; HINT: give the "
-                       "endpoint another path",
-                       path);
+    result = check_place(path);
+    if (result != ERR_OK) return result;
     if (is_alive(path))
         return err_set(ERR_EXISTS,
                        "another program answers at the socket %s; HINT: stop it, or "

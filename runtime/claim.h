@@ -10,9 +10,13 @@
  * path may be replaced. *lock: the descriptor of the lock, which the caller closes when it serves
  * no more (also after a failure, where it is not -1 any more: set it to -1 before). Children do not
  * inherit it.
- * ERR_EXISTS: somebody serves it (text: who). ERR_USAGE: the path is too long, or something else
- * than a socket lies there. ERR_IO: others can enter the folder, or the disk fails. Blocks for no
+ * ERR_EXISTS: somebody serves it (text: who). ERR_USAGE: the path is too long, others can enter the
+ * folder, or something else than a socket lies there. ERR_IO: the disk fails. Blocks for no
  * longer than a local connect does. */
 int claim_socket(const char *path, int *lock);
+
+/* Whether claim_socket() would find a place for it, as far as that can be told without making
+ * anything. ERR_USAGE as above, or no folder can be made there. */
+int claim_check(const char *path);
 
 #endif

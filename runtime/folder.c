@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "config/made.h"
 #include "proto/descriptor.h"
+#include "proto/message.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MARKER_BYTES_MAX = 4096, DESCRIPTOR_BYTES_MAX = 1 << 20, DEPTH_MAX = 32 };
+enum { MARKER_BYTES_MAX = 4096, DEPTH_MAX = 32 };
 
 static const char first_line[] = "sluice-run 1\n";
 
@@ -172,7 +173,7 @@ static int is_of_stream(const struct config *config)
     size_t bytes;
     struct descriptor d;
     if (snprintf(path, sizeof path, "%s/descriptor.json", config->run_dir) >= (int)sizeof path ||
-        file_read(path, DESCRIPTOR_BYTES_MAX, &text, &bytes) != ERR_OK)
+        file_read(path, MESSAGE_MAX_TEXT_BYTES, &text, &bytes) != ERR_OK)
         return 0;
     int is = descriptor_decode(text, bytes, &d) == ERR_OK;
     free(text);
@@ -212,10 +213,11 @@ static int take_over(const struct claim *c)
 
 static int cannot(const struct claim *c, const char *what)
 {
-    return err_set(errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO,
-                   "cannot %s the folder %s: %s; HINT: set stream.run_dir to one that can be "
-                   "written",
-                   what, c->path, strerror(errno));
+    int is_full = errno == ENOSPC || errno == EDQUOT;
+    return err_set(is_full ? ERR_NOSPC : ERR_IO, "cannot %s the folder %s: %s; HINT: %s", what,
+                   c->path, strerror(errno),
+                   is_full ? "make room on that disk, or set stream.run_dir to one with room"
+                           : "set stream.run_dir to one that can be written");
 }
 
 /* Through one of these a run would write into a folder that carries no marker. Of `buffer` and of

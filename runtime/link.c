@@ -399,7 +399,7 @@ static int watch(struct link *link)
 
 int link_open(struct link_hub *hub, const struct link_options *options, struct link **out)
 {
-    int result = address_endpoint_check(options->endpoint);
+    int result = address_endpoint_check(options->endpoint, options->bind);
     if (result != ERR_OK) return result;
     if (strlen(options->endpoint) >= ENDPOINT_BYTES)
         return err_set(ERR_USAGE, "endpoint too long: %.80s...", options->endpoint);

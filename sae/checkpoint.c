@@ -304,7 +304,7 @@ int checkpoint_open(const char *path, struct checkpoint **out)
         map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (!regular) return err_set(ERR_IO, "%s is not a regular file", path);
-    if (st.st_size == 0) return err_set(ERR_FORMAT, "%s is empty", path);
+    if (st.st_size == 0) return err_set(ERR_FORMAT, "%s: it is empty", path);
     if (map == MAP_FAILED) return err_set(ERR_IO, "cannot map %s", path);
     struct checkpoint *c;
     int result = checkpoint_parse(map, (size_t)st.st_size, &c);
@@ -325,11 +325,39 @@ static int is_damage(int code)
     return code == ERR_FORMAT || code == ERR_CHECKSUM || code == ERR_NOTFOUND;
 }
 
+/* What a person needs to know of several files must find room in an error's text, with a hint. */
+enum { TOLD_FILES = 3, TOLD_BYTES = 480, FOLDER_BYTES = 240 };
+
+/* Add to told[TOLD_BYTES] what checkpoint_open() has just said of its i-th file, of `count`: the
+ * name within the folder, and why. */
+static void tell_damage(char *told, const char *path, size_t i, size_t count)
+{
+    size_t used = strlen(told), length = strlen(path);
+    const char *name = strrchr(path, '/') + 1, *why = err_text();
+    if (strncmp(why, path, length) == 0) why += length + strspn(why + length, ": ");
+    if (i < TOLD_FILES)
+        snprintf(told + used, TOLD_BYTES - used, "%s%s (%.90s)", i ? ", " : "", name, why);
+    else if (i == TOLD_FILES)
+        snprintf(told + used, TOLD_BYTES - used, " and %zu more", count - i);
+}
+
+static int none_is_intact(const char *dir, size_t count, const char *told)
+{
+    size_t length = strlen(dir);
+    int is_long = length > FOLDER_BYTES;
+    const char *dots = is_long ? "..." : "", *end = is_long ? dir + length - FOLDER_BYTES : dir;
+    if (count == 1)
+        return err_set(ERR_CORRUPT, "the only checkpoint in %s%s cannot be read: %s", dots, end,
+                       told);
+    return err_set(ERR_CORRUPT, "none of the %zu checkpoints in %s%s can be read: %s", count, dots,
+                   end, told);
+}
+
 int checkpoint_newest(const char *dir, struct checkpoint **out, unsigned *damaged)
 {
     uint64_t *steps;
     size_t count;
-    char path[PATH_MAX], first_damage[512] = "";
+    char path[PATH_MAX], first_damage[512] = "", told[TOLD_BYTES] = "";
     *damaged = 0;
     int result = list(dir, &steps, &count);
     if (result != ERR_OK) return result;
@@ -340,15 +368,11 @@ int checkpoint_newest(const char *dir, struct checkpoint **out, unsigned *damage
         if (result == ERR_OK) break;
         if (!is_damage(result)) break;
         if (++*damaged == 1) snprintf(first_damage, sizeof first_damage, "%s", err_text());
+        tell_damage(told, path, i, count);
     }
     free(steps);
     if (count == 0) return err_set(ERR_NOTFOUND, "no checkpoint in %s", dir);
-    if (is_damage(result))
-        return err_set(
-            ERR_CORRUPT,
-            "none of the %zu checkpoints in %s is intact: %s; HINT: put one back, or start "
-            "over with --fresh",
-            count, dir, first_damage);
+    if (is_damage(result)) return none_is_intact(dir, count, told);
     if (result == ERR_OK && *damaged) err_set(ERR_CORRUPT, "%s", first_damage);
     return result;
 }

@@ -1,6 +1,7 @@
 #include "sae/options.h"
 
 #include "base/err.h"
+#include "base/row.h"
 
 #include <math.h>
 #include <string.h>
@@ -134,6 +135,8 @@ static int has_two_sides(const struct sae_options *o)
 {
     return (archs[o->arch].uses & (SAE_SKIP | SAE_LAYERS)) != 0;
 }
+
+_Static_assert((int)SAE_MAX_WIDTH >= (int)ROW_MAX_WIDTH, "an autoencoder sees any row of a stream");
 
 int sae_options_check_rows(const struct sae_options *o)
 {

@@ -29,7 +29,7 @@ size_t whiten_block_values(const struct whiten *w)
 
 static int take_widths(struct whiten *w, const uint32_t *widths, uint32_t hooks)
 {
-    if (hooks == 0 || hooks > WHITEN_MAX_HOOKS)
+    if (hooks == 0 || hooks > ROW_MAX_HOOKS)
         return err_set(ERR_LIMIT, "%u hooks cannot be whitened", hooks);
     w->facts.hooks = hooks;
     for (uint32_t h = 0; h < hooks; h++) {
@@ -98,8 +98,8 @@ static void copy_hook(const struct whiten *w, uint32_t h, struct whiten *out, ui
 int whiten_select(const struct whiten *w, const uint32_t *hooks, uint32_t count,
                   struct whiten **selected)
 {
-    uint32_t widths[WHITEN_MAX_HOOKS] = {0};
-    for (uint32_t h = 0; h < count && h < WHITEN_MAX_HOOKS; h++)
+    uint32_t widths[ROW_MAX_HOOKS] = {0};
+    for (uint32_t h = 0; h < count && h < ROW_MAX_HOOKS; h++)
         widths[h] = w->facts.hook[hooks[h]].width;
     int result = whiten_new(widths, count, w->pool, selected);
     if (result != ERR_OK) return result;

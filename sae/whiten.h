@@ -15,6 +15,7 @@
 #ifndef SLUICE_SAE_WHITEN_H
 #define SLUICE_SAE_WHITEN_H
 
+#include "base/row.h"
 #include "sae/sae.h"
 
 #include <jansson.h>
@@ -25,7 +26,6 @@
 #define WHITEN_FLOOR 1e-4 /* of a hook's mean eigenvalue */
 
 enum {
-    WHITEN_MAX_HOOKS = 128,
     WHITEN_MAX_WIDTH = 16384,   /* of a hook: LAPACK counts its work area in 32 bits */
     WHITEN_ROWS_A_VALUE = 32,   /* rows wanted for each value of the widest hook, */
     WHITEN_LEAST_ROWS = 16384,  /* so many at least, */
@@ -91,7 +91,7 @@ struct whiten_facts {
         uint32_t floored; /* eigenvalues below the floor */
         double largest;   /* eigenvalue, in units of the mean one */
         double smallest;  /* the same, before the floor */
-    } hook[WHITEN_MAX_HOOKS];
+    } hook[ROW_MAX_HOOKS];
 };
 const struct whiten_facts *whiten_facts(const struct whiten *whiten);
 

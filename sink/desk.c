@@ -197,10 +197,22 @@ static int passes(int code)
     return code == ERR_NOSPC || code == ERR_IO || code == ERR_AGAIN || code == ERR_EXISTS;
 }
 
+/* The descriptor in a message: whose it is. */
+static int blame_message(const char *type, const struct message *m, uint32_t producer, int code)
+{
+    if (code != ERR_FORMAT && code != ERR_VERSION && code != ERR_LIMIT) return code;
+    return err_set(
+        code,
+        "the descriptor in the %s of producer %u%s%s: %.500s; HINT: run the same build of "
+        "Sluice on both sides",
+        type, producer, m->name[0] ? ", " : "", m->name, err_text());
+}
+
 static int answer_hello(struct desk *d, uint32_t link, const struct message *m,
                         struct descriptor *own, uint64_t now_ns)
 {
     int result = descriptor_decode(m->text, m->text_bytes, own);
+    result = blame_message("HELLO", m, m->producer, result);
     if (result == ERR_OK) result = admission_check(&d->admission, &d->ledger, m, own, now_ns);
     return result != ERR_OK ? result : open_session(d, link, m, own, now_ns);
 }
@@ -227,6 +239,7 @@ static void on_describe(struct desk *d, uint32_t producer, const struct message 
     int result = is_new
                      ? stock_describe(&d->ledger.stock, &d->admission.asked, m->text, m->text_bytes)
                      : ERR_OK;
+    result = blame_message("DESCRIBE", m, producer, result);
     ledger_show_trouble(&d->ledger, result);
     if (result != ERR_OK) {
         break_off(d, producer, result, passes(result), err_text());
@@ -562,6 +575,7 @@ void desk_tick(struct desk *d, uint64_t now_ns)
         keeper_poll(&d->keeper, now_ns);
     }
     desk_flush(d, now_ns);
+    ledger_open_again(&d->ledger, now_ns);
     if (!ledger_is_open(&d->ledger)) return;
     keeper_replace(&d->keeper, now_ns);
     grant_and_tell(d);

@@ -278,6 +278,25 @@ int ledger_open(struct ledger *l, const struct descriptor *like, uint64_t now_ns
     return ERR_OK;
 }
 
+/* A buffer that finds no room to be opened is waited for, as one that finds none for a frame. */
+static int wait_for_room(struct ledger *l, int code, uint64_t now_ns)
+{
+    if (code != ERR_NOSPC) return code;
+    ledger_show_trouble(l, code);
+    l->retry_ns = now_ns + RETRY_EACH;
+    if (log_allowed(&l->failed))
+        log_event(LOG_ERROR, "the buffer cannot be opened; this waits until it can",
+                  LOG_S("why", l->trouble));
+    return ERR_OK;
+}
+
+void ledger_open_again(struct ledger *l, uint64_t now_ns)
+{
+    if (ledger_is_open(l) || !l->stock.descriptor.measured || now_ns < l->retry_ns) return;
+    int result = wait_for_room(l, ledger_open(l, &l->stock.descriptor, now_ns), now_ns);
+    if (result != ERR_OK) fail_for_good(l, result);
+}
+
 int ledger_is_open(const struct ledger *l)
 {
     return l->stock.store && l->intake;
@@ -293,7 +312,7 @@ int ledger_init(struct ledger *l, const struct config *config, uint64_t life, ui
     if (result == ERR_OK) result = consumers_new(dir, &config->trainer.consumers, &l->consumers);
     if (result == ERR_OK) result = stock_open(&l->stock, config);
     if (result == ERR_OK && l->stock.store) result = ledger_open(l, &l->stock.descriptor, now_ns);
-    return result;
+    return wait_for_room(l, result, now_ns);
 }
 
 void ledger_fini(struct ledger *l)

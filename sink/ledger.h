@@ -57,6 +57,9 @@ void ledger_fini(struct ledger *ledger);
 /* Open the buffer for rows like these, if it is not open: every producer's record is taken up, set
  * back to where consumers need it, and the state is published. Errors of stock_prepare(). */
 int ledger_open(struct ledger *ledger, const struct descriptor *like, uint64_t now_ns);
+/* Once a second: open the buffer of a described stream that found no room on the disk at the start.
+ * Until then there is trouble (ledger_show_trouble()). */
+void ledger_open_again(struct ledger *ledger, uint64_t now_ns);
 int ledger_is_open(const struct ledger *ledger);
 
 /* ---- promised ---- */

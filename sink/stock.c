@@ -31,6 +31,30 @@ static int take_text(struct stock *s, const char *text, size_t bytes)
     return ERR_OK;
 }
 
+/* Whether what was read is to blame, and not the reading. */
+static int is_bad(int code)
+{
+    return code == ERR_FORMAT || code == ERR_VERSION || code == ERR_LIMIT;
+}
+
+static int blame_file(const struct stock *s, int code)
+{
+    if (!is_bad(code)) return code;
+    return err_set(code,
+                   "%s: %s; HINT: move this file away: the buffer and each checkpoint have a copy, "
+                   "and it is written again",
+                   s->descriptor_file, err_text());
+}
+
+static int blame_buffer(const struct stock *s, int code)
+{
+    if (!is_bad(code)) return code;
+    return err_set(code,
+                   "the descriptor in the buffer %s: %s; HINT: stop the run and move that folder "
+                   "away: what consumers still need is made again",
+                   s->buffer_dir, err_text());
+}
+
 int stock_open(struct stock *s, const struct config *config)
 {
     memset(s, 0, sizeof *s);
@@ -44,8 +68,8 @@ int stock_open(struct stock *s, const struct config *config)
     size_t bytes;
     result = file_read(s->descriptor_file, MESSAGE_MAX_TEXT_BYTES, &text, &bytes);
     if (result == ERR_NOTFOUND) return ERR_OK;
-    if (result != ERR_OK) return result;
-    result = take_text(s, text, bytes);
+    if (result != ERR_OK) return blame_file(s, result);
+    result = blame_file(s, take_text(s, text, bytes));
     free(text);
     return result != ERR_OK ? result : stock_prepare(s, &s->descriptor);
 }
@@ -96,7 +120,7 @@ static int take_descriptor(struct stock *s)
     size_t bytes;
     int result = store_descriptor_get(s->store, &text, &bytes);
     if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_OK : result;
-    result = take_text(s, text, bytes);
+    result = blame_buffer(s, take_text(s, text, bytes));
     if (result == ERR_OK) result = file_replace(s->descriptor_file, text, bytes);
     free(text);
     return result;

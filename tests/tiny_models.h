@@ -44,6 +44,7 @@ struct tiny {
     const char *architecture;
     int layers;
     int head_width; /* 0: width / heads */
+    int inner;      /* 0: TINY_INNER */
     enum tiny_vocabulary vocabulary;
     int kv_array;       /* key/value heads as an array, one number for each layer */
     int not_causal;     /* attention.causal is false */
@@ -58,6 +59,11 @@ struct tiny_writer {
     struct ggml_context *ggml;
     struct rng rng;
 };
+
+static int tiny_inner(const struct tiny_writer *w)
+{
+    return w->t->inner ? w->t->inner : TINY_INNER;
+}
 
 static int tiny_is(const struct tiny_writer *w, const char *architecture)
 {
@@ -122,7 +128,7 @@ static void tiny_keys(struct tiny_writer *w)
     tiny_u32(w, "context_length", TINY_CONTEXT);
     tiny_u32(w, "embedding_length", TINY_WIDTH);
     tiny_u32(w, "block_count", (uint32_t)w->t->layers);
-    tiny_u32(w, "feed_forward_length", TINY_INNER);
+    tiny_u32(w, "feed_forward_length", (uint32_t)tiny_inner(w));
     tiny_u32(w, "attention.head_count", TINY_HEADS);
     tiny_u32(w, "rope.dimension_count",
              (uint32_t)(tiny_is(w, "minicpm3") ? 4 : tiny_head_width(w)));
@@ -281,9 +287,9 @@ static void tiny_gptneox_layer(struct tiny_writer *w, int layer)
     tiny_bias(w, layer, "attn_output.bias", TINY_WIDTH);
     tiny_norm(w, layer, "ffn_norm.weight", TINY_WIDTH);
     tiny_bias(w, layer, "ffn_norm.bias", TINY_WIDTH);
-    tiny_matrix(w, layer, "ffn_up.weight", TINY_WIDTH, TINY_INNER);
-    tiny_bias(w, layer, "ffn_up.bias", TINY_INNER);
-    tiny_matrix(w, layer, "ffn_down.weight", TINY_INNER, TINY_WIDTH);
+    tiny_matrix(w, layer, "ffn_up.weight", TINY_WIDTH, tiny_inner(w));
+    tiny_bias(w, layer, "ffn_up.bias", tiny_inner(w));
+    tiny_matrix(w, layer, "ffn_down.weight", tiny_inner(w), TINY_WIDTH);
     tiny_bias(w, layer, "ffn_down.bias", TINY_WIDTH);
 }
 
@@ -300,9 +306,9 @@ static void tiny_layer(struct tiny_writer *w, int layer)
     else
         tiny_convolution(w, layer);
     if (!tiny_is(w, "exaone4")) tiny_norm(w, layer, "ffn_norm.weight", TINY_WIDTH);
-    tiny_matrix(w, layer, "ffn_gate.weight", TINY_WIDTH, TINY_INNER);
-    tiny_matrix(w, layer, "ffn_up.weight", TINY_WIDTH, TINY_INNER);
-    tiny_matrix(w, layer, "ffn_down.weight", TINY_INNER, TINY_WIDTH);
+    tiny_matrix(w, layer, "ffn_gate.weight", TINY_WIDTH, tiny_inner(w));
+    tiny_matrix(w, layer, "ffn_up.weight", TINY_WIDTH, tiny_inner(w));
+    tiny_matrix(w, layer, "ffn_down.weight", tiny_inner(w), TINY_WIDTH);
 }
 
 static void tiny_weights(struct tiny_writer *w)
@@ -321,7 +327,8 @@ static void tiny_weights(struct tiny_writer *w)
 /* Write the model to `path`. */
 static void tiny_write(const char *path, const struct tiny *t)
 {
-    struct ggml_init_params memory = {.mem_size = (size_t)32 << 20};
+    struct ggml_init_params memory = {
+        .mem_size = ((size_t)32 << 20) + (size_t)t->inner * TINY_WIDTH * 4 * 3 * (size_t)t->layers};
     struct tiny_writer w = {.t = t, .gguf = gguf_init_empty(), .ggml = ggml_init(memory)};
     assert_true(w.gguf && w.ggml);
     rng_seed(&w.rng, t->seed + 1);

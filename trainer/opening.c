@@ -74,13 +74,44 @@ static int not_mended(int code)
     return is_damage || err_is_final(code) ? ERR_MISMATCH : code;
 }
 
+/* The descriptor of the buffer, or the checkpoint, to `d`: complete, or its place is told. */
+static int read_descriptor(const char *text, const char *what, const char *path, const char *hint,
+                           struct descriptor *d)
+{
+    int result = descriptor_decode(text, strlen(text), d);
+    if (result == ERR_OK && d->measured) return ERR_OK;
+    if (result == ERR_OK) result = err_set(ERR_FORMAT, "it carries no input scale and mean");
+    descriptor_free(d);
+    return err_set(result, "the descriptor in the %s %s: %.400s; HINT: %s", what, path, err_text(),
+                   hint);
+}
+
+static int read_of_buffer(const struct training *t, struct descriptor *d)
+{
+    return read_descriptor(t->descriptor, "buffer", t->buffer,
+                           t->options.replay ? "give --replay a whole copy of it"
+                                             : "stop the run and move that folder away: what "
+                                               "consumers still need is made again",
+                           d);
+}
+
+static int check_descriptor(const struct training *t)
+{
+    struct descriptor d = {0};
+    int result = read_of_buffer(t, &d);
+    descriptor_free(&d);
+    return result;
+}
+
 /* The stream of the buffer must be the one that the checkpoint was made from; and scale and mean
  * are those of the checkpoint, also where the buffer was made anew and measured again. */
-static int take_descriptor(struct training *t, struct save *save)
+static int take_descriptor(struct training *t, struct save *save, const struct checkpoint *from)
 {
     struct descriptor then = {0}, now = {0};
-    int result = not_mended(descriptor_decode(save->descriptor, strlen(save->descriptor), &then));
-    if (result == ERR_OK) result = descriptor_decode(t->descriptor, strlen(t->descriptor), &now);
+    int result = not_mended(read_descriptor(
+        save->descriptor, "checkpoint", checkpoint_path(from),
+        "move it away to go on from the one before, or start over with --fresh", &then));
+    if (result == ERR_OK) result = read_of_buffer(t, &now);
     if (result == ERR_OK) result = descriptor_match(&then, &now);
     descriptor_free(&then);
     descriptor_free(&now);
@@ -256,7 +287,7 @@ int training_open(struct training *t)
                   LOG_S("why", err_text()), LOG_U("damaged", damaged));
     if (result == ERR_OK && from) result = save_match(&save, t->config);
     if (result == ERR_OK) result = await_descriptor(t);
-    if (result == ERR_OK && from) result = take_descriptor(t, &save);
+    if (result == ERR_OK) result = from ? take_descriptor(t, &save, from) : check_descriptor(t);
     if (result == ERR_OK) result = open_parts(t, &save, from);
     if (from) checkpoint_close(from);
     save_free(&save);

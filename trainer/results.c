@@ -114,7 +114,7 @@ static void remarks(const struct training *t, uint32_t i, json_t *object)
 static int export_one(const struct training *t, uint32_t i, const struct seen *seen,
                       const struct export_layout *layout, json_t *metadata, json_t *list)
 {
-    const char *names[DESCRIPTOR_MAX_HOOKS];
+    const char *names[ROW_MAX_HOOKS];
     struct export_options options =
         provenance_export(&t->plan.descriptor, &t->plan.view[i], t->plan.sae[i].arch,
                           t->config->stream.model_name, names);

@@ -154,10 +154,31 @@ static int about(int code, const struct checkpoint *c)
     const char *path = checkpoint_path(c);
     size_t length = strlen(path);
     return err_set(code == ERR_NOTFOUND ? ERR_FORMAT : code,
-                   "%s%s: %.*s; HINT: put another checkpoint there, or start over with --fresh",
+                   "%s%s: %.*s; HINT: move it away to go on from the one before, if there is one, "
+                   "or start all of the run over with --fresh",
                    length > PLACE_BYTES ? "..." : "",
                    length > PLACE_BYTES ? path + length - PLACE_BYTES : path, WHY_BYTES,
                    err_text());
+}
+
+/* The folder, the files and what is wrong with them are in the text already. */
+static int about_newest(int code)
+{
+    if (code == ERR_CORRUPT)
+        return err_set(code,
+                       "%s; HINT: put a copy of one back. Without any, move them away, and this "
+                       "consumer trains anew from the stream's first row, while others keep what "
+                       "they have; or start all of the run over with --fresh",
+                       err_text());
+    if (code == ERR_VERSION)
+        return err_set(
+            code,
+            "%s; HINT: go on with the build that wrote it, or move it away to go on from "
+            "an older one",
+            err_text());
+    if (code == ERR_IO)
+        return err_set(code, "%s; HINT: let this user read it, or move it away", err_text());
+    return code;
 }
 
 static int take_all(const struct checkpoint *c, struct save *save)
@@ -183,7 +204,7 @@ int save_read(const char *folder, struct save *save, struct checkpoint **checkpo
     *save = (struct save){0};
     *checkpoint = NULL;
     int result = checkpoint_newest(folder, checkpoint, damaged);
-    if (result != ERR_OK) return result;
+    if (result != ERR_OK) return about_newest(result);
     result = take_all(*checkpoint, save);
     if (result == ERR_OK) return ERR_OK;
     result = about(result, *checkpoint);

@@ -75,7 +75,7 @@ static int measure_rows(struct training *t, const struct draw_options *options, 
 
 static int measure(struct training *t, const struct draw_options *draw)
 {
-    uint32_t widths[DESCRIPTOR_MAX_HOOKS], hooks = widths_of(t, widths);
+    uint32_t widths[ROW_MAX_HOOKS], hooks = widths_of(t, widths);
     uint64_t wanted = whiten_rows_wanted(widths, hooks), begin_ns = process_now_ns();
     struct whiten_measure *m;
     int result = whiten_measure_new(widths, hooks, t->plan.mean, t->pool, &m);
@@ -91,7 +91,7 @@ static int measure(struct training *t, const struct draw_options *draw)
 int whitening_open(struct training *t, const struct draw_options *draw,
                    const struct checkpoint *from)
 {
-    uint32_t widths[DESCRIPTOR_MAX_HOOKS], hooks = widths_of(t, widths);
+    uint32_t widths[ROW_MAX_HOOKS], hooks = widths_of(t, widths);
     if (!t->config->trainer.whiten) return ERR_OK;
     int result = from ? whiten_load(from, widths, hooks, t->pool, &t->whiten) : measure(t, draw);
     if (result == ERR_OK) memset(t->plan.mean, 0, t->plan.width * sizeof *t->plan.mean);

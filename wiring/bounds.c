@@ -19,7 +19,7 @@ static uint64_t slab_bytes(const struct config *c)
 {
     if (c->sink.slab_bytes) return c->sink.slab_bytes;
     uint64_t widest =
-        (uint64_t)BOUNDS_LEAST_ROWS * (FRAME_MAX_WIDTH * sizeof(float) + IDENTITY_BYTES);
+        (uint64_t)BOUNDS_LEAST_ROWS * (ROW_MAX_WIDTH * sizeof(float) + IDENTITY_BYTES);
     return most(USUAL_SLAB_BYTES, least(c->sink.size_bytes / BOUNDS_LEAST_SLABS, widest));
 }
 

@@ -95,7 +95,7 @@ static int complete(struct plan *p, const struct config *config, const struct vi
 
 static int complete_of_stream(struct plan *p, const struct config *config)
 {
-    struct view_hook hooks[DESCRIPTOR_MAX_HOOKS];
+    struct view_hook hooks[ROW_MAX_HOOKS];
     for (uint32_t h = 0; h < p->descriptor.hooks; h++)
         hooks[h] = (struct view_hook){p->descriptor.hook[h].name, p->descriptor.hook[h].width};
     return complete(p, config, hooks, p->descriptor.hooks);

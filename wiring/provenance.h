@@ -41,7 +41,7 @@ int provenance_fold_begin(const struct view *view, const float *scale, const str
 void provenance_fold_end(struct provenance_fold *fold);
 
 /* What an export of such an SAE is told, but scale, whitening and metadata. `model_name`: as
- * provenance_put()'s dataset; names[DESCRIPTOR_MAX_HOOKS] is filled in the view's order, and must live as long as the
+ * provenance_put()'s dataset; names[ROW_MAX_HOOKS] is filled in the view's order, and must live as long as the
  * options, as must the descriptor. */
 struct export_options provenance_export(const struct descriptor *d, const struct view *view,
                                         enum sae_arch arch, const char *model_name,

@@ -276,6 +276,10 @@ static int copy_name(char *out, size_t size, const char *what, const char *text)
                    text, size - 1);
 }
 
+_Static_assert(sizeof((struct engine_info *)0)->settings <=
+                   sizeof((struct descriptor *)0)->settings,
+               "what an engine tells finds room");
+
 int source_describe(const struct source *s, const struct config *config, struct descriptor *d)
 {
     const struct engine_info *info = engine_info(s->engine);
@@ -301,6 +305,8 @@ int source_describe(const struct source *s, const struct config *config, struct 
     if (result == ERR_OK)
         result = copy_name(d->source_precision, sizeof d->source_precision, "precision",
                            info->source_precision);
+    if (result == ERR_OK)
+        result = copy_name(d->settings, sizeof d->settings, "settings", info->settings);
     d->layers_kept = info->layers_kept;
     d->prepared_fve = isfinite(info->prepared_fve) ? info->prepared_fve : 0;
     for (uint32_t i = 0; i < info->hooks && result == ERR_OK; i++) {

@@ -17,7 +17,7 @@ static void order_pairs(struct config_hooks *h)
 static void lay(const struct config_hooks *chosen, const uint32_t *widths, uint32_t count,
                 struct view *v)
 {
-    uint32_t first[DESCRIPTOR_MAX_HOOKS], at = 0;
+    uint32_t first[ROW_MAX_HOOKS], at = 0;
     for (uint32_t h = 0; h < count; at += widths[h++]) first[h] = at;
     *v = (struct view){.is_whole = chosen->count == count, .hooks = chosen->count};
     for (uint32_t h = 0; h < v->hooks; h++) {
@@ -72,10 +72,10 @@ static int check_shape(const struct config_sae *sae, const struct view_hook *hoo
 int view_make(const struct config_sae *sae, const struct view_hook *hooks, uint32_t count,
               struct view *view)
 {
-    const char *names[DESCRIPTOR_MAX_HOOKS];
-    uint32_t widths[DESCRIPTOR_MAX_HOOKS];
+    const char *names[ROW_MAX_HOOKS];
+    uint32_t widths[ROW_MAX_HOOKS];
     struct config_hooks chosen;
-    for (uint32_t h = 0; h < count && h < DESCRIPTOR_MAX_HOOKS; h++) {
+    for (uint32_t h = 0; h < count && h < ROW_MAX_HOOKS; h++) {
         names[h] = hooks[h].name;
         widths[h] = hooks[h].width;
     }
@@ -98,7 +98,7 @@ json_t *view_names(const struct view *v, const struct descriptor *d)
 int view_of_names(const json_t *names, const struct descriptor *d, struct view *view)
 {
     struct config_hooks chosen = {.count = names ? (uint32_t)json_array_size(names) : d->hooks};
-    uint32_t widths[DESCRIPTOR_MAX_HOOKS];
+    uint32_t widths[ROW_MAX_HOOKS];
     if (chosen.count == 0 || chosen.count > d->hooks)
         return err_set(ERR_FORMAT, "the hooks of an autoencoder are no list of the stream's");
     for (uint32_t h = 0; h < d->hooks; h++) widths[h] = d->hook[h].width;

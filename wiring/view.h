@@ -18,9 +18,9 @@ struct view_hook { /* of a stream, as its engine has it */
 struct view {
     int is_whole; /* all hooks in the stream's order: rows as they are */
     uint32_t hooks, width;
-    uint32_t place[DESCRIPTOR_MAX_HOOKS]; /* among the stream's hooks */
-    uint32_t first[DESCRIPTOR_MAX_HOOKS]; /* where in a row of the stream each begins */
-    uint32_t values[DESCRIPTOR_MAX_HOOKS];
+    uint32_t place[ROW_MAX_HOOKS]; /* among the stream's hooks */
+    uint32_t first[ROW_MAX_HOOKS]; /* where in a row of the stream each begins */
+    uint32_t values[ROW_MAX_HOOKS];
 };
 
 /* The view of an autoencoder of the configuration. ERR_USAGE: hooks that the stream lacks, or not

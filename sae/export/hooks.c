@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/row.h"
 #include "base/safetensors.h"
 #include "sae/export/fold.h"
 
@@ -11,12 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_HOOKS = 64, NAME_BYTES = 24 };
+enum { NAME_BYTES = 24 };
 
 int export_hooks_has(const struct sae_options *o)
 {
     int of_many = o->arch == SAE_CROSSCODER || o->arch == SAE_CLT;
-    return o->arch == SAE_TRANSCODER || (of_many && o->hooks <= MAX_HOOKS);
+    return o->arch == SAE_TRANSCODER || (of_many && o->hooks <= ROW_MAX_HOOKS);
 }
 
 /* What is told of the hooks on one side: `name` of a transcoder, of the others `names` from the
@@ -60,13 +61,13 @@ static json_t *configuration(const struct sae_options *o, const struct folded *w
 }
 
 struct parts { /* of each hook, and their names */
-    float *w_enc, *w_dec[MAX_HOOKS];
-    char name[3 * MAX_HOOKS][NAME_BYTES];
+    float *w_enc, *w_dec[ROW_MAX_HOOKS];
+    char name[3 * ROW_MAX_HOOKS][NAME_BYTES];
 };
 
 static int write_weights(const struct folded *w, uint32_t hooks, struct parts *p, const char *path)
 {
-    struct safetensors_tensor tensors[3 * MAX_HOOKS + 3];
+    struct safetensors_tensor tensors[3 * ROW_MAX_HOOKS + 3];
     uint64_t f = w->features, in = w->width_in / hooks, d = w->width / hooks;
     size_t count = 0;
     for (uint32_t h = 0; h < hooks; h++) {
@@ -131,10 +132,10 @@ static void layer_tensors(const struct folded *w, uint32_t layer, const float *w
 
 static int write_layers(const struct folded *w, uint32_t layers, const char *path)
 {
-    struct safetensors_tensor tensors[LAYER_TENSORS * MAX_HOOKS];
-    char name[LAYER_TENSORS * MAX_HOOKS][NAME_BYTES];
+    struct safetensors_tensor tensors[LAYER_TENSORS * ROW_MAX_HOOKS] = {0};
+    char name[LAYER_TENSORS * ROW_MAX_HOOKS][NAME_BYTES];
     struct safetensors_pair format = {"format", "pt"};
-    float *w_enc[MAX_HOOKS] = {0}, *w_dec[MAX_HOOKS] = {0};
+    float *w_enc[ROW_MAX_HOOKS] = {0}, *w_dec[ROW_MAX_HOOKS] = {0};
     uint32_t f = w->layer_features, d = w->width / layers;
     int result = ERR_OK;
     for (uint32_t l = 0; l < layers; l++) {
@@ -162,7 +163,7 @@ int export_hooks(struct sae_view sae, const struct export_options *options, cons
     if (!export_hooks_has(o))
         return err_set(ERR_STATE,
                        "a %s is neither a transcoder nor a crosscoder or clt of at most %d hooks",
-                       sae_arch_name(o->arch), MAX_HOOKS);
+                       sae_arch_name(o->arch), ROW_MAX_HOOKS);
     if ((size_t)snprintf(path, sizeof path, "%s/weights.safetensors", dir) >= sizeof path)
         return err_set(ERR_IO, "path too long: %s", dir);
     int result = fold_weights(sae, options, &folded);

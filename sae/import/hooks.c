@@ -2,12 +2,13 @@
 #include "sae/import/import.h"
 
 #include "base/err.h"
+#include "base/row.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HOOKS = 64, NAME_BYTES = 24 };
+enum { NAME_BYTES = 24 };
 
 /* A word of cfg.json out of a list: its place. ERR_FORMAT: there is none, ERR_VERSION: another. */
 static int word(const struct import *from, const char *key, const char *const *words, int count,
@@ -30,9 +31,9 @@ static int side(const struct import *from, const char *key, uint32_t *hooks, uin
     json_t *list = json_object_get(from->cfg, key);
     size_t count = json_array_size(list);
     json_int_t first = 0;
-    if (count < 1 || count > MAX_HOOKS)
+    if (count < 1 || count > ROW_MAX_HOOKS)
         return err_set(ERR_FORMAT, "%s/cfg.json: '%s' is not a list of 1 to %d hooks", from->path,
-                       key, MAX_HOOKS);
+                       key, ROW_MAX_HOOKS);
     for (size_t i = 0; i < count; i++) {
         json_int_t n = json_integer_value(json_object_get(json_array_get(list, i), "width"));
         if (n < 1 || n > SAE_MAX_WIDTH || (i > 0 && n != first))

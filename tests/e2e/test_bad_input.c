@@ -344,21 +344,89 @@ static void a_buffer_of_another_stream(void **state)
     assert_int_equal(run_command(run, SECONDS, "sluice", "buffer", "info", run->config, NULL), 0);
 }
 
-static void data_that_changed_under_a_run(void **state)
+/* A run that is stopped on its way; to be gone on with under other settings. */
+static void stop_midway(struct run *run)
 {
-    struct run *run = *state;
-    run_configure(run, "", synthetic);
-    pid_t up = run_start(run, "up", "sluice", "up", run->config, "--set",
-                         "capture.synthetic.rows=3000000", NULL);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     run_await_drawn(run, "main", 50000, SECONDS);
     kill(up, SIGTERM);
     assert_int_equal(run_wait(up, 20), 0);
-    int code =
-        run_command(run, 60, "sluice", "up", run->config, "--set", "capture.synthetic.rows=3000000",
-                    "--set", "capture.synthetic.seed=1", NULL);
-    assert_int_equal(code, 2);
-    harness_has(run->err, "has changed since this stream began");
+}
+
+/* The key that was changed is named, with both values. */
+static void is_blamed(struct run *run, const char *set, const char *words)
+{
+    int code = run_command(run, 60, "sluice", "up", run->config, "--set", set, NULL);
+    if (code != 2) fail_msg("%s: exit code %d: %s", set, code, run->err);
+    harness_has(run->err, words);
     harness_has(run->err, "--fresh");
+}
+
+static void data_that_changed_under_a_run(void **state)
+{
+    struct run *run = *state;
+    run_configure(
+        run, "",
+        "capture:\n"
+        "  engine: synthetic\n"
+        "  synthetic: { features: 64, width: 64, l0: 4, rows: 3000000, sequence_rows: 64 }\n"
+        "sink: { size: 32MiB }\n"
+        "trainer: { batch_rows: 512, saes: [ { name: rows, arch: count } ] }\n");
+    stop_midway(run);
+    is_blamed(run, "capture.synthetic.rows=4000000",
+              "capture.synthetic.rows has changed since this stream began: it was '3000000', now "
+              "it is '4000000'");
+    is_blamed(run, "capture.synthetic.seed=1",
+              "capture.synthetic.seed has changed since this stream began: it was '0', now it is "
+              "'1'");
+    is_blamed(run, "capture.synthetic.sequence_rows=32", "capture.synthetic.sequence_rows has");
+    is_blamed(run, "capture.synthetic.width=32", "capture.synthetic.width has");
+    is_blamed(run, "capture.synthetic.l0=3.5", "it was '4', now it is '3.5'");
+    is_blamed(run, "capture.max_norm_ratio=7", "capture.max_norm_ratio has");
+}
+
+/* Rows of 8 values in the first of two files; all of them `value` and some. */
+static void put_rows(const struct run *run, const char *name, float value)
+{
+    enum { ROWS = 100000, WIDTH = 8 };
+    char path[HARNESS_PATH_BYTES + 64], header[129];
+    snprintf(path, sizeof path, "%s/%s", run->dir, name);
+    memset(header, ' ', 128);
+    memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10);
+    int n = snprintf(header + 10, 118,
+                     "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", ROWS, WIDTH);
+    header[10 + n] = ' ';
+    header[127] = '\n';
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(header, 1, 128, file), 128);
+    for (int i = 0; i < ROWS * WIDTH; i++) {
+        float x = value + (float)(i % 13);
+        assert_int_equal(fwrite(&x, 4, 1, file), 1);
+    }
+    assert_int_equal(fclose(file), 0);
+}
+
+static void files_that_changed_under_a_run(void **state)
+{
+    struct run *run = *state;
+    char text[4 * HARNESS_PATH_BYTES], set[4 * HARNESS_PATH_BYTES];
+    put_rows(run, "a.npy", 1);
+    put_rows(run, "b.npy", 2);
+    snprintf(text, sizeof text,
+             "capture: { engine: files, files: [%s/a.npy, %s/b.npy] }\n"
+             "sink: { size: 16MiB }\n"
+             "trainer: { batch_rows: 64, reuse: 16, saes: [ { name: rows, arch: count } ] }\n",
+             run->dir, run->dir);
+    run_configure(run, "dtype: f32", text);
+    stop_midway(run);
+    snprintf(set, sizeof set, "capture.files=%s/a.npy", run->dir);
+    is_blamed(run, set, "capture.files (how many) has changed since this stream began: it was '2'");
+    is_blamed(run, "capture.file_sequence_rows=500",
+              "capture.file_sequence_rows has changed since this stream began: it was '512'");
+    is_blamed(run, "capture.engine=synthetic", "capture.engine has");
+    put_rows(run, "b.npy", 3);
+    is_blamed(run, "capture.threads=1", "capture.files (the fingerprint of what they hold");
 }
 
 static void a_buffer_of_another_version(void **state)
@@ -469,6 +537,87 @@ static void a_full_disk_of_the_exports(void **state)
     json_decref(summary);
 }
 
+/* A disk that is full when a run goes on is waited for, as one that fills later: it holds a small
+ * file system at $1 that is filled while nothing runs, and has room again 6 seconds after the run
+ * began once more. */
+static const char full_start_script[] =
+    "folder=$1 seconds=$2 err=$3; shift 3\n"
+    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
+    "timeout -s INT $seconds \"$@\" >/dev/null 2>&1\n"
+    "dd if=/dev/zero of=$folder/fill bs=4k 2>/dev/null\n"
+    "{ sleep 6; rm $folder/fill; } &\n"
+    "\"$@\" 2>$err\n"
+    "code=$?; cp -r $folder $folder.kept && umount $folder && cp -r $folder.kept/. $folder\n"
+    "exit $code\n";
+
+static void a_disk_that_is_full_at_a_resume(void **state)
+{
+    struct run *run = *state;
+    char script[HARNESS_PATH_BYTES + 64], err[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
+    if (system("unshare -rm true 2>/dev/null") != 0) {
+        print_message("this machine lets nobody mount a small disk\n");
+        skip();
+    }
+    run_configure(
+        run, "",
+        "capture:\n"
+        "  engine: synthetic\n"
+        "  synthetic: { features: 64, width: 64, l0: 4, rows: 800000, sequence_rows: 64 }\n"
+        "sink: { size: 16MiB }\n"
+        "trainer: { batch_rows: 256, checkpoint_seconds: 1, saes: [ { name: rows, arch: count } ] "
+        "}\n");
+    run_write(run, "full.sh", full_start_script);
+    snprintf(script, sizeof script, "%s/full.sh", run->dir);
+    snprintf(err, sizeof err, "%s/second", run->dir);
+    run_program("sluice", sluice);
+    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state, "4",
+                           err, sluice, "up", run->config, NULL);
+    char *said = run_text(run, "../second", NULL);
+    if (code != 0) fail_msg("exit code %d: %s", code, said ? said : run->err);
+    harness_has_not(said, "started again");
+    harness_has(said, "is full");
+    free(said);
+    assert_true(run_counts_are(run, "main", 800000, 1));
+}
+
+/* Every process, by itself: which path, and what next. */
+static const char read_only_script[] =
+    "folder=$1; shift\n"
+    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
+    "[ -z \"$FIRST\" ] || $FIRST >/dev/null 2>&1\n"
+    "mount -o remount,ro $folder\n"
+    "exec \"$@\"\n";
+
+static void a_read_only_disk_at_start(void **state)
+{
+    struct run *run = *state;
+    static const char *const programs[] = {"sluice-broker", "sluice-sink", "sluice-capture",
+                                           "sluice-trainer", "sluice"};
+    char script[HARNESS_PATH_BYTES + 64], path[HARNESS_PATH_BYTES], first[3 * HARNESS_PATH_BYTES];
+    if (system("unshare -rm true 2>/dev/null") != 0) skip();
+    run_configure(run, "",
+                  "capture: { engine: synthetic, synthetic: { width: 16, rows: 2000 } }\n"
+                  "sink: { size: 16MiB }\n"
+                  "trainer: { batch_rows: 64, saes: [ { name: rows, arch: count } ] }\n");
+    run_write(run, "ro.sh", read_only_script);
+    snprintf(script, sizeof script, "%s/ro.sh", run->dir);
+    run_program("sluice", path);
+    snprintf(first, sizeof first, "%s up %s", path, run->config);
+    for (int has_run = 0; has_run < 2; has_run++)
+        for (size_t p = 0; p < sizeof programs / sizeof programs[0]; p++) {
+            run_program(programs[p], path);
+            setenv("FIRST", has_run ? first : "", 1);
+            const char *up = strcmp(programs[p], "sluice") == 0 ? "up" : run->config;
+            int code =
+                run_command(run, SECONDS, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state,
+                            path, up, up == run->config ? NULL : run->config, NULL);
+            unsetenv("FIRST");
+            if (code != 1) fail_msg("%s: exit code %d: %s", programs[p], code, run->err);
+            harness_has(run->err, run->state);
+            harness_has(run->err, "Read-only file system; HINT: ");
+        }
+}
+
 #define BAD(name) cmocka_unit_test_setup_teardown(name, run_set_up, run_tear_down)
 
 /* With an argument: only the tests whose names match that pattern. */
@@ -490,10 +639,13 @@ int main(int argc, char **argv)
         BAD(a_second_run_of_the_stream),
         BAD(a_buffer_of_another_stream),
         BAD(data_that_changed_under_a_run),
+        BAD(files_that_changed_under_a_run),
         BAD(a_buffer_of_another_version),
         BAD(a_full_disk),
         BAD(a_full_disk_of_the_trainer),
         BAD(a_full_disk_of_the_exports),
+        BAD(a_disk_that_is_full_at_a_resume),
+        BAD(a_read_only_disk_at_start),
     };
     return cmocka_run_group_tests_name("bad input", tests, NULL, NULL);
 }

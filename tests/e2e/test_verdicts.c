@@ -63,16 +63,19 @@ static void put_all(const struct run *run)
     put_npy(run, "short.npy", "<f4", 600, WIDTH, 300);
     put_npy(run, "integers.npy", "<i4", 600, WIDTH, 600);
     put_npy(run, "narrow.npy", "<f4", 600, 8, 600);
+    put_npy(run, "wide.npy", "<f4", 2, 131073, 2);
     snprintf(path, sizeof path, "%s/folder.npy", run->dir);
     mkdir(path, 0700);
 }
 
 /* ---- the table: DIR stands for the test's folder ---- */
 
-#define SINK     "sink: { size: 16MiB }\n"
-#define TRAINER  "trainer: { batch_rows: 64, saes: [ { name: rows, arch: count } ] }\n"
-#define SYN      "engine: synthetic, synthetic: { features: 32, width: 16, rows: 2000"
-#define FILES(f) "capture: { engine: files, files: [DIR/" f "] }\n" SINK TRAINER
+#define SINK        "sink: { size: 16MiB }\n"
+#define TRAINER     "trainer: { batch_rows: 64, saes: [ { name: rows, arch: count } ] }\n"
+#define SYN         "engine: synthetic, synthetic: { features: 32, width: 16, rows: 2000"
+#define FILES(f)    "capture: { engine: files, files: [DIR/" f "] }\n" SINK TRAINER
+#define LONG        "a_name_of_fifty_bytes_which_is_what_makes_it_too_long"
+#define ENDPOINT(e) "capture: { " SYN " } }\nbroker: { " e " }\n" SINK TRAINER
 #define LLAMA(model, corpus)                                                                       \
     "model: " model ", hooks: [resid_post.2]",                                                     \
         "capture: { corpus: [" corpus "], context_tokens: 64, threads: 1 }\n" SINK TRAINER
@@ -98,6 +101,11 @@ static const struct verdict {
      0, ""},
     {"policy: shed", "capture: { " SYN " } }\n" SINK TRAINER, 0, ""},
     {"dtype: f32", FILES("good.npy"), 0, ""},
+    {"",
+     "capture: { engine: synthetic, synthetic: { features: 2, l0: 1, width: 131072, rows: 64, "
+     "sequence_rows: 8 } }\nsink: { size: 512MiB }\n"
+     "trainer: { batch_rows: 8, eval_rows: 1, saes: [ { name: rows, arch: count } ] }\n",
+     0, ""},
     /* configuration */
     {"", "capture: { " SYN " } }\n" SINK "trainer: { saes: [] }\n", 2, "trainer.saes"},
     {"", "capture: { " SYN " } }\n" SINK, 2, "trainer.saes"},
@@ -128,6 +136,33 @@ static const struct verdict {
      2, "trainer.saes.0.k"},
     {"", "capture: { engine: files }\n" SINK TRAINER, 2, "capture.files"},
     {"", "capture: { engine: llama }\n" SINK TRAINER, 2, "stream.model"},
+    /* endpoints: {"", ...} with front or http, whose words are said before anything starts */
+    {"", ENDPOINT("front: tcp://localhost:15555"), 2, "HINT: tcp://127.0.0.1:15555"},
+    {"", ENDPOINT("front: tcp://lo:15555"), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: tcp://somewhere.example:15555"), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: tcp://127.0.0.999:15555"), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: tcp://127.1:15555"), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: \"tcp://[::1]:15555\""), 2, "IPv6"},
+    {"", ENDPOINT("back: \"tcp://::1:15555\""), 2, "broker.back: 'tcp://::1:15555' is an IPv6"},
+    {"", ENDPOINT("front: \"tcp://*:1\""), 2, "no address of four numbers"},
+    {"", ENDPOINT("front: tcp://127.0.0.1:15555"), 2, "keygen"},
+    {"", ENDPOINT("insecure_tcp: true, front: tcp://127.0.0.1:15555"), 0, ""},
+    {"", ENDPOINT("insecure_tcp: true, front: tcp://0.0.0.0:15555"), 2, "for loopback alone"},
+    {"", ENDPOINT("keys: DIR/keys, front: tcp://127.0.0.1:15555"), 2, "DIR/keys/client.key"},
+    {"", ENDPOINT("front: tcp://127.0.0.1:0"), 2, "leaves the port open"},
+    {"", ENDPOINT("back: \"tcp://127.0.0.1:*\""), 2, "leaves the port open"},
+    {"", ENDPOINT("front: tcp://127.0.0.1"), 2, "has no port from 1 to 65535"},
+    {"", ENDPOINT("front: tcp://127.0.0.1:65536"), 2, "has no port from 1 to 65535"},
+    {"", ENDPOINT("front: ipc:///front"), 2, "in a folder of its own"},
+    {"", ENDPOINT("front: ipc://DIR/sockets/"), 2, "in a folder of its own"},
+    {"", ENDPOINT("front: ipc://relative/front"), 2, "in a folder of its own"},
+    {"", ENDPOINT("back: ipc:///tmp/front"), 2, "can be entered by others; HINT"},
+    {"", ENDPOINT("front: ipc://DIR/text.txt"), 2, "is there and is no socket"},
+    {"", ENDPOINT("front: ipc://DIR/" LONG "/" LONG), 2, "the system takes 107"},
+    {"", ENDPOINT("front: ipc://DIR/sockets/front"), 0, ""},
+    {"", ENDPOINT("http: 127.1:0"), 2, "is not an address"},
+    {"", ENDPOINT("http: 127.0.0.999:0"), 2, "is not an address"},
+    {"", ENDPOINT("http: \"[::1]:0\""), 0, ""},
     /* files of rows */
     {"", FILES("missing.npy"), 2, "missing.npy"},
     {"", FILES("folder.npy"), -1, "folder.npy"},
@@ -138,6 +173,7 @@ static const struct verdict {
     {"", FILES("no.safetensors"), 1, "no.safetensors"},
     {"", FILES("huge.safetensors"), 1, "huge.safetensors"},
     {"", FILES("good.npy, DIR/narrow.npy"), -1, "narrow.npy"},
+    {"", FILES("wide.npy"), 1, "a row has 1 to 131072"},
     /* models and corpora */
     {LLAMA("DIR/missing.gguf", "DIR/text.txt"), 2, "missing.gguf"},
     {LLAMA("DIR/no.gguf", "DIR/text.txt"), 1, "no.gguf"},
@@ -186,7 +222,7 @@ static int wrong(const char *what, const struct run *run, const char *rest)
 
 static int judge(struct run *run, const struct verdict *v)
 {
-    char extra[TEXT_BYTES], rest[TEXT_BYTES], sentence[TEXT_BYTES], what[128];
+    char extra[TEXT_BYTES], rest[TEXT_BYTES], words[TEXT_BYTES], sentence[TEXT_BYTES], what[128];
     fill_in(run, v->extra, extra);
     fill_in(run, v->rest, rest);
     run_configure(run, extra, rest);
@@ -194,7 +230,8 @@ static int judge(struct run *run, const struct verdict *v)
     sentence_of(run->err, sentence);
     snprintf(what, sizeof what, "check ended with %d, not %d", checked, v->code);
     if (v->code >= 0 ? checked != v->code : checked == 0) return wrong(what, run, rest);
-    if (!strstr(sentence, v->words)) return wrong(v->words, run, rest);
+    fill_in(run, v->words, words);
+    if (!strstr(sentence, words)) return wrong(words, run, rest);
     int code = run_command(run, SECONDS, "sluice", "up", "--fresh", run->config, NULL);
     snprintf(what, sizeof what, "check ended with %d, up with %d", checked, code);
     if (code != checked) return wrong(what, run, rest);

@@ -37,6 +37,7 @@ static void receive(const uint8_t *bytes, size_t size)
     struct message m;
     if (message_decode(bytes, size, &m)) return;
     need(message_bytes(&m) == size);
+    need(m.text_bytes <= message_max_text(m.type));
     need(m.text_bytes == 0 || m.text == (const char *)bytes + MESSAGE_HEADER_BYTES);
     need(strnlen(m.name, sizeof m.name) < sizeof m.name);
     uint8_t *again = malloc(size);

@@ -59,6 +59,36 @@ static void failed_replacement_keeps_the_old_file(void **state)
     assert_non_null(strstr(err_text(), path));
 }
 
+/* What a disk refuses for good or for now has a next step; other reasons are for the caller. */
+static void errors_of_the_disk_say_what_next(void **state)
+{
+    (void)state;
+    static const struct {
+        int error, code;
+        const char *says, *hint;
+    } all[] = {{ENOSPC, ERR_NOSPC, "No space left on device (", "; HINT: make room on that disk"},
+               {EDQUOT, ERR_NOSPC, " bytes are free there)", "; HINT: make room on that disk"},
+               {EROFS, ERR_IO, "Read-only", "; HINT: choose a place that can be written"},
+               {EACCES, ERR_IO, "Permission denied", "; HINT: give this user the right"},
+               {EIO, ERR_IO, "Input/output error", ""}};
+    char path[128];
+    snprintf(path, sizeof path, "%s/file", folder);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        errno = all[i].error;
+        assert_int_equal(file_error("cannot write", path), all[i].code);
+        assert_non_null(strstr(err_text(), path));
+        assert_non_null(strstr(err_text(), all[i].says));
+        assert_non_null(strstr(err_text(), all[i].hint));
+        if (!all[i].hint[0]) assert_null(strstr(err_text(), "HINT"));
+    }
+    errno = ENOSPC; /* no folder in the name, and none that is there */
+    assert_int_equal(file_error("cannot write", "file"), ERR_NOSPC);
+    assert_non_null(strstr(err_text(), "bytes are free"));
+    errno = ENOSPC;
+    assert_int_equal(file_error("cannot write", "/nonexistent/file"), ERR_NOSPC);
+    assert_non_null(strstr(err_text(), "device; HINT"));
+}
+
 static void a_file_over_the_limit_is_refused(void **state)
 {
     (void)state;
@@ -209,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_temporary_file_is_none_that_was_there),
         cmocka_unit_test(replaced_file_has_the_new_bytes_and_is_private),
         cmocka_unit_test(failed_replacement_keeps_the_old_file),
+        cmocka_unit_test(errors_of_the_disk_say_what_next),
         cmocka_unit_test(a_file_over_the_limit_is_refused),
         cmocka_unit_test(folders_are_made_with_parents_and_removed_whole),
         cmocka_unit_test(a_held_lock_names_its_holder),

@@ -19,7 +19,7 @@
 
 static const char *const types[] = {"",         "HELLO",  "WELCOME", "DESCRIBE", "STATE",
                                     "END",      "REFUSE", "PING",    "BYE",      "ATTACH",
-                                    "ATTACHED", "GONE",   "REPORT"};
+                                    "ATTACHED", "GONE",   "REPORT",  "ASK",      "TELL"};
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static const struct {
@@ -161,6 +161,45 @@ static void every_flag_is_in_the_document(void **unused)
     }
 }
 
+/* "3,145,728": out[16]. */
+static void with_commas(uint32_t n, char *out)
+{
+    if (n >= 1000000)
+        snprintf(out, 16, "%u,%03u,%03u", n / 1000000, n / 1000 % 1000, n % 1000);
+    else if (n >= 1000)
+        snprintf(out, 16, "%u,%03u", n / 1000, n % 1000);
+    else
+        snprintf(out, 16, "%u", n);
+}
+
+/* The bound on a type's text is what the document says, and only types whose row names a text have
+ * one. */
+static void every_bound_on_text_is_in_the_document(void **unused)
+{
+    (void)unused;
+    char row[4096], number[16], cell[64];
+    const char *table = strstr(document, "| type | text_bytes at most |");
+    assert_non_null(table);
+    const char *end = strstr(table, "\n\n"), *others = strstr(table, "\n| every other | 0 |\n");
+    assert_true(end && others && others < end);
+    for (uint8_t t = 1; t < TYPES; t++) {
+        uint32_t most = message_max_text(t);
+        row_of(t, row, sizeof row);
+        assert_int_equal(has_word(row, "text"), most != 0);
+        if (!most) continue;
+        const char *line = strstr(table, types[t]);
+        with_commas(most, number);
+        snprintf(cell, sizeof cell, " | %s (", number);
+        const char *found = line && line < end ? strstr(line, cell) : NULL;
+        if (!found || found > strchr(line, '\n'))
+            fail_msg("PROTOCOL.md does not say that %s has at most %s bytes of text", types[t],
+                     number);
+    }
+    with_commas(ROW_MAX_WIDTH, number);
+    snprintf(cell, sizeof cell, "all hooks together: 1 to %s |", number);
+    assert_non_null(strstr(document, cell));
+}
+
 static void golden_messages_hold_what_is_named(void **unused)
 {
     (void)unused;
@@ -252,6 +291,7 @@ int main(void)
         cmocka_unit_test(every_type_is_in_the_document),
         cmocka_unit_test(every_row_is_in_the_code),
         cmocka_unit_test(every_flag_is_in_the_document),
+        cmocka_unit_test(every_bound_on_text_is_in_the_document),
         cmocka_unit_test(golden_messages_hold_what_is_named),
         cmocka_unit_test(producer_sends_what_is_named),
     };

@@ -631,6 +631,32 @@ static void another_buffer_is_refused(void **unused)
     producer_free(s.p);
 }
 
+static void a_broken_welcome_is_named(void **unused)
+{
+    (void)unused;
+    static const char cut[] = "{\"version\":1,\"stream\":";
+    struct script s;
+    const char *text;
+    stream(&s, 0, 10);
+    s.now += 6 * second;
+    producer_tick(s.p, s.now);
+    expect(&s, MESSAGE_HELLO);
+    struct message m = {.type = MESSAGE_WELCOME,
+                        .stream = stream_key("s"),
+                        .session = 12,
+                        .epoch = 1,
+                        .next_number = 1,
+                        .text = cut,
+                        .text_bytes = sizeof cut - 1};
+    producer_message(s.p, &m, s.now);
+    assert_int_equal(producer_phase(s.p), PRODUCER_FAILED);
+    assert_int_equal(producer_error(s.p, &text), ERR_FORMAT);
+    print_message("%s\n", text);
+    assert_non_null(strstr(text, "the descriptor in the WELCOME of the sink of stream s: "));
+    assert_non_null(strstr(text, "; HINT: "));
+    producer_free(s.p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -655,6 +681,7 @@ int main(void)
         cmocka_unit_test(live_drain_does_not_wait_for_ever),
         cmocka_unit_test(live_numbers_on),
         cmocka_unit_test(another_buffer_is_refused),
+        cmocka_unit_test(a_broken_welcome_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

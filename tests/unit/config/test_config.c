@@ -231,7 +231,6 @@ static void test_tcp_needs_keys(void **state)
     refuses(NAME, "broker.front=tcp://127.0.0.1:5555", "broker.front", "keygen");
     accepts(keys, "broker.front=tcp://127.0.0.1:5555");
     accepts(keys, "broker.front=tcp://192.168.1.1:5555");
-    accepts(keys, "broker.back=tcp://[fd00::1]:5555");
     accepts(insecure, "broker.front=tcp://127.0.0.1:5555");
     refuses(insecure, "broker.front=tcp://192.168.1.1:5555", "broker.front", "loopback");
     refuses(keys, "broker.front=tcp://localhost:5555", "broker.front", "numbers");
@@ -239,6 +238,16 @@ static void test_tcp_needs_keys(void **state)
     refuses(keys, "broker.front=tcp://*:5555", "broker.front", "numbers");
     refuses(keys, "broker.front=tcp://eth0:5555", "broker.front", "numbers");
     refuses(keys, "broker.front=tcp://10.0.0.1", "broker.front", "port");
+    accepts(keys, "broker.front=tcp://127.0.0.1:5555");
+    accepts(keys, "broker.front=tcp://127.3.2.1:65535");
+    refuses(keys, "broker.front=tcp://localhost:5555", "broker.front",
+            "HINT: tcp://127.0.0.1:5555");
+    refuses(keys, "broker.front=tcp://[::1]:5555", "IPv6", "tcp://127.0.0.1:5555");
+    refuses(keys, "broker.front=tcp://127.0.0.1:0", "port open", "HINT");
+    refuses(keys, "broker.front=tcp://127.0.0.1:65536", "no port from 1 to 65535");
+    refuses(keys, "broker.front=tcp://127.1:5555", "four numbers");
+    refuses(NAME, "broker.http=127.1:5555", "is not an address", "HINT");
+    refuses(keys, "broker.front=ipc:///front", "folder of its own");
 }
 
 static void test_sections(void **state)
@@ -259,7 +268,7 @@ static void test_rows_of_the_buffer(void **state)
     assert_int_equal(config_check_rows(config, 576, 16384), ERR_OK);
     assert_int_equal(config_check_rows(config, 576, 16383), ERR_USAGE);
     assert_int_equal(config_check_rows(config, 8192, 0), ERR_USAGE);
-    assert_int_equal(config_check_rows(config, FRAME_MAX_WIDTH + 1, 0), ERR_USAGE);
+    assert_int_equal(config_check_rows(config, ROW_MAX_WIDTH + 1, 0), ERR_USAGE);
     accepts(NAME, "trainer.min_rows=5000");
     assert_int_equal(config_check_rows(config, 64, 20000), ERR_OK);
     assert_int_equal(config_check_rows(config, 64, 4999), ERR_USAGE);

@@ -235,6 +235,56 @@ static void what_is_not_there_is_told_with_what_is(void **state)
     }
 }
 
+/* Each node fits, the row of both does not: `sluice check` says it, as it opens the engine. */
+static void a_row_wider_than_a_stream_is_told(void **state)
+{
+    (void)state;
+    static const char *const hooks[] = {"ffn_gate-0", "ffn_up-0"};
+    struct tiny tiny = {.architecture = "llama", .layers = 2, .inner = ROW_MAX_WIDTH / 2 + 32};
+    tiny_write(in_folder("wide.gguf"), &tiny);
+    struct engine_options options = options_of(in_folder("wide.gguf"), hooks, 1);
+    struct engine *e = NULL;
+    if (engine_open(&options, &e) != ERR_OK) fail_msg("%s", err_text());
+    assert_int_equal(engine_info(e)->width, ROW_MAX_WIDTH / 2 + 32);
+    engine_close(e);
+    options = options_of(in_folder("wide.gguf"), hooks, 2);
+    assert_int_equal(engine_open(&options, &e), ERR_USAGE);
+    print_message("%s\n", err_text());
+    assert_non_null(strstr(err_text(), "131136 values"));
+    assert_non_null(strstr(err_text(), "HINT: name fewer hooks"));
+}
+
+/* A setting that changes the corpus's hash changes a line that tells of it. */
+static void settings_tell_what_the_hash_is_of(void **state)
+{
+    (void)state;
+    static const char *const hooks[] = {"resid_post.1"};
+    const char *model = tiny_model("llama", 3);
+    struct engine_options o[7];
+    static const char *const lines[] = {"context_tokens: 32\n", "context_tokens: 16\n",
+                                        "text_field: body\n",   "document_separator: %%\n",
+                                        "on_bad_text: fail\n",  "pack: false\n",
+                                        "prepend_bos: false\n"};
+    uint64_t first = 0;
+    for (int i = 0; i < 7; i++) o[i] = options_of(model, hooks, 1);
+    o[1].context_tokens = 16;
+    o[2].text_field = "body";
+    o[3].document_separator = "%%";
+    o[4].on_bad_text = BAD_TEXT_FAIL;
+    o[5].one_document = 1;
+    o[6].prepend_bos = 0;
+    for (int i = 0; i < 7; i++) {
+        struct engine *e;
+        if (engine_open(&o[i], &e) != ERR_OK) fail_msg("%d: %s", i, err_text());
+        const struct engine_info *info = engine_info(e);
+        if (!strstr(info->settings, lines[i])) fail_msg("%d: %s", i, info->settings);
+        assert_non_null(strstr(info->settings, "corpus (how many files): 1\n"));
+        if (i == 0) first = info->corpus_hash;
+        if (i > 0) assert_true(info->corpus_hash != first);
+        engine_close(e);
+    }
+}
+
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, remove_folder)
@@ -245,6 +295,8 @@ int main(void)
         EACH(parallel_parts_add_up),
         EACH(a_module_is_before_the_norm_behind_it),
         EACH(what_is_not_there_is_told_with_what_is),
+        EACH(a_row_wider_than_a_stream_is_told),
+        EACH(settings_tell_what_the_hash_is_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

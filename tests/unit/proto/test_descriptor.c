@@ -118,6 +118,67 @@ static void changed_keys_are_named(void **state)
     assert_int_equal(descriptor_match(&d, &now), ERR_MISMATCH);
 }
 
+/* A hash that differs blames the setting that was changed; else what its engine reads. */
+static void the_setting_behind_a_hash_is_named(void **state)
+{
+    (void)state;
+    static const char told[] = "synthetic.rows: 300\nsynthetic.seed: 1\n";
+    static const struct {
+        const char *engine, *then, *now;
+        uint64_t model_hash, corpus_hash; /* of now; then 5 and 6 */
+        const char *words[3];
+    } all[] = {
+        {"synthetic",
+         told,
+         "synthetic.rows: 400\nsynthetic.seed: 1\n",
+         5,
+         7,
+         {"capture.synthetic.rows has changed", "it was '300'", "now it is '400'"}},
+        {"synthetic",
+         told,
+         "synthetic.seed: 2\nsynthetic.rows: 300\n",
+         8,
+         7,
+         {"capture.synthetic.seed has changed", "it was '1'", "now it is '2'"}},
+        {"synthetic", "", told, 5, 7, {"capture.synthetic.rows or .sequence_rows", "", ""}},
+        {"synthetic", told, "", 8, 7, {"capture.synthetic (the", "", ""}},
+        {"synthetic", told, told, 5, 7, {"capture.synthetic.rows or .sequence_rows", "", ""}},
+        {"files", "", "", 8, 7, {"capture.files (the fingerprint", "", ""}},
+        {"files", "tensor: \n", "tensor: b\n", 8, 7, {"capture.tensor has", "was ''", "is 'b'"}},
+        {"llama", "", "", 5, 7, {"capture.corpus (the fingerprint", "", ""}},
+        {"llama", "", "", 8, 6, {"stream.model (the fingerprint", "", ""}},
+        {"llama", "pack: true\n", "pack: false\n", 5, 7, {"capture.pack has", "'true'", "'false'"}},
+        {"of somebody", "", "", 5, 7, {"the fingerprint of what rows are made of", "", ""}},
+        {"llama", "no line", "nor this", 5, 7, {"capture.corpus (", "", ""}},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct descriptor then = make(), now;
+        strcpy(then.engine, all[i].engine);
+        then.model_hash = 5;
+        then.corpus_hash = 6;
+        now = then;
+        strcpy(then.settings, all[i].then);
+        strcpy(now.settings, all[i].now);
+        assert_int_equal(descriptor_match(&then, &now), ERR_OK); /* they are not compared */
+        now.model_hash = all[i].model_hash;
+        now.corpus_hash = all[i].corpus_hash;
+        now.hook[0].width++; /* what follows is not blamed */
+        assert_int_equal(descriptor_match(&then, &now), ERR_MISMATCH);
+        for (int w = 0; w < 3; w++)
+            if (!strstr(err_text(), all[i].words[w])) fail_msg("%zu: %s", i, err_text());
+    }
+    struct descriptor then = make(), now = make();
+    strcpy(now.engine, "files");
+    strcpy(now.hook[0].name, "files");
+    assert_int_equal(descriptor_match(&then, &now), ERR_MISMATCH);
+    assert_non_null(strstr(err_text(), "capture.engine"));
+    now = make();
+    now.corpus_hash++; /* of an older build: what is known by itself is named */
+    now.context_tokens = 64;
+    assert_int_equal(descriptor_match(&then, &now), ERR_MISMATCH);
+    assert_non_null(strstr(err_text(), "capture.context_tokens"));
+}
+
 /* Every cut of a descriptor, and each with a field taken out or of another type, is refused. */
 static void bad_ones_are_refused(void **state)
 {
@@ -148,6 +209,41 @@ static void bad_ones_are_refused(void **state)
     free(text);
 }
 
+/* Values that are no numbers, or none of those that they stand for. */
+static void bad_values_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *old, *new, *says;
+    } bad[] = {{"0.100000001", "\"no timers\"", "value 0 of \"mean\""},
+               {"0.100000001", "null       ", "value 0 of \"mean\""},
+               {"0.100000001", "1.000000e99", "value 0 of \"mean\""},
+               {"\"scale\":0.5", "\"scale\":1e9", ""},
+               {"\"scale\":0.1234567", "\"scale\":1.2e-99  ", "scale of resid_post.1"},
+               {"\"scale\":0.1234567", "\"scale\":1.2e99   ", "scale of resid_post.1"},
+               {"\"block\"", "\"blokc\"", "policy \"blokc\" is neither"},
+               {"\"width\":3", "\"width\" 3", "no JSON: byte "}};
+    struct descriptor d = make(), back;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *text;
+        size_t bytes;
+        assert_int_equal(strlen(bad[i].old), strlen(bad[i].new));
+        assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_OK);
+        char *at = strstr(text, bad[i].old);
+        assert_non_null(at);
+        memcpy(at, bad[i].new, strlen(bad[i].new));
+        int result = descriptor_decode(text, bytes, &back);
+        free(text);
+        if (!result) descriptor_free(&back);
+        if (!bad[i].says[0]) {
+            assert_int_equal(result, ERR_OK);
+            continue;
+        }
+        if (result != ERR_FORMAT || !strstr(err_text(), bad[i].says))
+            fail_msg("%zu: %s, %s", i, err_str(result), result ? err_text() : "");
+    }
+}
+
 static void preparation_is_told_and_not_compared(void **state)
 {
     (void)state;
@@ -167,18 +263,82 @@ static void preparation_is_told_and_not_compared(void **state)
     descriptor_free(&before);
 }
 
+/* As wide as a row may be, with the longest names and numbers that JSON can make of the fields. */
+static struct descriptor largest(void)
+{
+    struct descriptor d = {.dtype = DTYPE_BF16,
+                           .width = ROW_MAX_WIDTH,
+                           .hooks = ROW_MAX_HOOKS,
+                           .model_hash = UINT64_MAX,
+                           .corpus_hash = UINT64_MAX,
+                           .context_tokens = UINT32_MAX,
+                           .share_count = UINT32_MAX,
+                           .max_norm_ratio = -1.23456789e-300,
+                           .layers_kept = 1 << 20,
+                           .prepared_fve = -1.23456789e-300,
+                           .run = UINT64_MAX,
+                           .rows_a_slab = FRAME_MAX_ROWS,
+                           .measured_rows = INT64_MAX,
+                           .planned_rows = INT64_MAX,
+                           .held_out_one_in = UINT32_MAX};
+    memset(d.stream, 1, sizeof d.stream - 1); /* \u0001 */
+    memset(d.engine, 1, sizeof d.engine - 1);
+    memset(d.model, 1, sizeof d.model - 1);
+    memset(d.precision, 1, sizeof d.precision - 1);
+    memset(d.settings, 1, sizeof d.settings - 1);
+    memset(d.source_precision, 1, sizeof d.source_precision - 1);
+    for (uint32_t h = 0; h < d.hooks; h++) {
+        struct descriptor_hook *hook = &d.hook[h];
+        memset(hook->name, 1, sizeof hook->name - 1);
+        hook->width = ROW_MAX_WIDTH / ROW_MAX_HOOKS;
+        hook->norm_median = hook->norm_limit = -1.23456789e-300;
+        hook->scale = 1.23456789e-38; /* has to be a float32 above 0 */
+    }
+    return d;
+}
+
+/* What the bounds in proto/message.h are held against by the compiler are those of real text. */
+static void the_largest_finds_room_in_its_messages(void **state)
+{
+    (void)state;
+    struct descriptor d = largest(), back;
+    char *text;
+    size_t bytes;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_OK);
+    print_message("unmeasured: %zu bytes of %d\n", bytes, MESSAGE_MAX_HELLO_BYTES);
+    assert_true(bytes <= DESCRIPTOR_MAX_UNMEASURED_BYTES && bytes <= MESSAGE_MAX_HELLO_BYTES);
+    assert_true(bytes > DESCRIPTOR_MAX_UNMEASURED_BYTES * 3 / 4); /* and they bound it closely */
+    assert_int_equal(descriptor_decode(text, bytes, &back), ERR_OK);
+    descriptor_free(&back);
+    free(text);
+    d.measured = 1;
+    d.mean = malloc(ROW_MAX_WIDTH * sizeof *d.mean);
+    for (int i = 0; i < ROW_MAX_WIDTH; i++) d.mean[i] = -1.40129846e-45f;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_OK);
+    print_message("measured: %zu bytes of %d\n", bytes, MESSAGE_MAX_TEXT_BYTES);
+    assert_non_null(strstr(text, "-1.40129846e-45,")); /* no float32 is longer */
+    assert_true(bytes <= DESCRIPTOR_MAX_BYTES && bytes <= MESSAGE_MAX_TEXT_BYTES);
+    assert_true(bytes > DESCRIPTOR_MAX_BYTES * 3u / 4);
+    assert_int_equal(descriptor_decode(text, bytes, &back), ERR_OK);
+    assert_int_equal(descriptor_match(&d, &back), ERR_OK);
+    descriptor_free(&back);
+    free(text);
+    free(d.mean);
+}
+
 static void too_wide_is_said(void **state)
 {
     (void)state;
     struct descriptor d = make();
     char *text;
     size_t bytes;
-    d.width = d.hook[0].width = FRAME_MAX_WIDTH;
+    d.width = d.hook[0].width = ROW_MAX_WIDTH + 1;
     d.hooks = 1;
-    d.mean = malloc(FRAME_MAX_WIDTH * sizeof *d.mean);
-    for (int i = 0; i < FRAME_MAX_WIDTH; i++) d.mean[i] = -1.23456789e-20f;
     assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_LIMIT);
-    free(d.mean);
+    assert_non_null(strstr(err_text(), "stream.hooks"));
+    d = make();
+    d.hooks = ROW_MAX_HOOKS + 1;
+    assert_int_equal(descriptor_encode(&d, &text, &bytes), ERR_LIMIT);
 }
 
 static void held_out_share(void **state)
@@ -195,7 +355,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip),
         cmocka_unit_test(changed_keys_are_named),
+        cmocka_unit_test(the_setting_behind_a_hash_is_named),
         cmocka_unit_test(bad_ones_are_refused),
+        cmocka_unit_test(bad_values_are_told),
+        cmocka_unit_test(the_largest_finds_room_in_its_messages),
         cmocka_unit_test(too_wide_is_said),
         cmocka_unit_test(held_out_share),
         cmocka_unit_test(preparation_is_told_and_not_compared),

@@ -289,7 +289,7 @@ static void lengths_beyond_bounds_or_at_odds_are_refused(void **state)
     make(&m, 24, 16, DTYPE_BF16, CODEC_LZ4);
     assert_int_equal(with_le(&m, 32, 8, 0), ERR_FORMAT); /* number */
     static const uint64_t rows[] = {0, FRAME_MAX_ROWS + 1, 0xffffffffu};
-    static const uint64_t widths[] = {0, FRAME_MAX_WIDTH + 1, 0xffffffffu};
+    static const uint64_t widths[] = {0, ROW_MAX_WIDTH + 1, 0xffffffffu};
     for (int i = 0; i < 3; i++) {
         assert_int_equal(with_le(&m, 44, 4, rows[i]), ERR_LIMIT);
         assert_int_equal(with_le(&m, 48, 4, widths[i]), ERR_LIMIT);
@@ -363,16 +363,16 @@ static void raw_bytes_of_a_frame(void **state)
     assert_int_equal(frame_raw_bytes(1, 1, 4), 0);
     assert_int_equal(frame_raw_bytes(FRAME_MAX_ROWS, 1, DTYPE_INT8), 17 * FRAME_MAX_ROWS + 4);
     assert_int_equal(frame_raw_bytes(FRAME_MAX_ROWS + 1, 1, DTYPE_INT8), 0);
-    assert_int_equal(frame_raw_bytes(1, FRAME_MAX_WIDTH + 1, DTYPE_INT8), 0);
-    assert_int_equal(frame_raw_bytes(FRAME_MAX_ROWS, FRAME_MAX_WIDTH, DTYPE_F32), 0);
-    assert_true(frame_raw_bytes(127, FRAME_MAX_WIDTH, DTYPE_F32) != 0);
-    assert_int_equal(frame_raw_bytes(128, FRAME_MAX_WIDTH, DTYPE_F32), 0);
+    assert_int_equal(frame_raw_bytes(1, ROW_MAX_WIDTH + 1, DTYPE_INT8), 0);
+    assert_int_equal(frame_raw_bytes(FRAME_MAX_ROWS, ROW_MAX_WIDTH, DTYPE_F32), 0);
+    assert_true(frame_raw_bytes(127, ROW_MAX_WIDTH, DTYPE_F32) != 0);
+    assert_int_equal(frame_raw_bytes(128, ROW_MAX_WIDTH, DTYPE_F32), 0);
 }
 
 static void rows_within_is_the_largest_count_that_fits(void **state)
 {
     (void)state;
-    static const uint32_t widths[] = {1, 7, 576, 4096, FRAME_MAX_WIDTH};
+    static const uint32_t widths[] = {1, 7, 576, 4096, ROW_MAX_WIDTH};
     static const size_t limits[] = {0,       1,       100,      4096 - 16 - 128, 262000,
                                     1 << 20, 1 << 26, 1u << 27, SIZE_MAX};
     for (size_t t = 0; t < sizeof dtypes; t++)

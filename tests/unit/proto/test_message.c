@@ -47,9 +47,10 @@ static void every_type_comes_back_as_it_was(void **state)
     for (uint8_t type = MESSAGE_HELLO; type <= MESSAGE_TELL; type++) {
         struct message m = full, back;
         m.type = type;
+        if (!message_max_text(type)) m.text_bytes = 0;
         uint8_t bytes[512];
         size_t size = message_bytes(&m);
-        assert_int_equal(size, 256 + 13);
+        assert_int_equal(size, 256 + m.text_bytes);
         assert_int_equal(message_encode(&m, bytes), ERR_OK);
         assert_int_equal(message_decode(bytes, size, &back), ERR_OK);
         assert_int_equal(back.type, type);
@@ -64,7 +65,8 @@ static void every_type_comes_back_as_it_was(void **state)
         assert_memory_equal(&back.cursor, &m.cursor, sizeof m.cursor);
         assert_memory_equal(&back.totals, &m.totals, sizeof m.totals);
         assert_string_equal(back.name, m.name);
-        assert_int_equal(back.text_bytes, 13);
+        assert_int_equal(back.text_bytes, m.text_bytes);
+        if (!m.text_bytes) continue;
         assert_ptr_equal(back.text, bytes + 256);
         assert_memory_equal(back.text, m.text, 13);
     }
@@ -152,6 +154,52 @@ static void text_lengths_beyond_the_bound_or_the_message_are_refused(void **stat
     struct message m = full;
     m.text_bytes = MESSAGE_MAX_TEXT_BYTES + 1;
     assert_int_equal(message_encode(&m, bytes), ERR_LIMIT);
+}
+
+/* As PROTOCOL.md has them. */
+static const uint32_t most_text[] = {
+    [MESSAGE_HELLO] = 65536, [MESSAGE_WELCOME] = 3145728, [MESSAGE_DESCRIBE] = 3145728,
+    [MESSAGE_STATE] = 0,     [MESSAGE_END] = 0,           [MESSAGE_REFUSE] = 4096,
+    [MESSAGE_PING] = 0,      [MESSAGE_BYE] = 0,           [MESSAGE_ATTACH] = 0,
+    [MESSAGE_ATTACHED] = 0,  [MESSAGE_GONE] = 0,          [MESSAGE_REPORT] = 65536,
+};
+
+/* A message of this type with so much text, as a sender without bounds would write it. */
+static uint8_t *unbounded(uint8_t type, uint32_t text_bytes)
+{
+    struct message m = {.type = type, .name = "x"};
+    uint8_t *bytes = calloc(1, MESSAGE_HEADER_BYTES + (size_t)text_bytes);
+    assert_non_null(bytes);
+    assert_int_equal(message_encode(&m, bytes), ERR_OK);
+    memset(bytes + MESSAGE_HEADER_BYTES, 'x', text_bytes);
+    put_le32(bytes + 192, text_bytes);
+    put_le64(bytes + 200, XXH3_64bits(bytes + MESSAGE_HEADER_BYTES, text_bytes));
+    put_le64(bytes + 248, XXH3_64bits(bytes, 248));
+    return bytes;
+}
+
+static void each_type_has_a_bound_of_its_own(void **state)
+{
+    (void)state;
+    char *text = calloc(1, MESSAGE_MAX_TEXT_BYTES + 1);
+    uint8_t *out = malloc(MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES + 1);
+    assert_true(text && out);
+    for (uint8_t type = MESSAGE_HELLO; type <= MESSAGE_REPORT; type++) {
+        uint32_t most = most_text[type];
+        struct message m = {.type = type, .name = "x", .text = text, .text_bytes = most}, back;
+        assert_int_equal(message_max_text(type), most);
+        assert_int_equal(message_encode(&m, out), ERR_OK);
+        assert_int_equal(message_decode(out, message_bytes(&m), &back), ERR_OK);
+        m.text_bytes++;
+        assert_int_equal(message_encode(&m, out), ERR_LIMIT);
+        uint8_t *bytes = unbounded(type, most + 1);
+        assert_int_equal(refused(bytes, message_bytes(&m)), ERR_LIMIT);
+        free(bytes);
+    }
+    assert_int_equal(message_max_text(0), 0);
+    assert_int_equal(message_max_text(MESSAGE_REPORT + 1), 0);
+    free(text);
+    free(out);
 }
 
 static void names_keep_their_rule(void **state)
@@ -259,6 +307,7 @@ int main(void)
         cmocka_unit_test(unknown_versions_types_and_flags_are_refused),
         cmocka_unit_test(reserved_bytes_must_be_zero),
         cmocka_unit_test(text_lengths_beyond_the_bound_or_the_message_are_refused),
+        cmocka_unit_test(each_type_has_a_bound_of_its_own),
         cmocka_unit_test(names_keep_their_rule),
         cmocka_unit_test(bad_names_on_the_wire_are_refused),
         cmocka_unit_test(frames_are_told_apart_from_messages),

@@ -427,7 +427,7 @@ static void test_sockets_are_private(void **state)
     link_close(router.link);
     for (int i = 0; i < 100; i++) uv_run(&loop, UV_RUN_NOWAIT);
     chmod(path, 0755);
-    assert_int_equal(open_end(&router, LINK_ROUTER, 1, 0, 0), ERR_IO);
+    assert_int_equal(open_end(&router, LINK_ROUTER, 1, 0, 0), ERR_USAGE);
     assert_non_null(strstr(err_text(), "chmod 700"));
     router.link = NULL;
 }

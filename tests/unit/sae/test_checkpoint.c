@@ -168,6 +168,34 @@ static void a_damaged_newest_is_reported_and_the_one_before_used(void **state)
     damage(path, 3);
     assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_CORRUPT);
     assert_int_equal(damaged, 3);
+    print_message("%s\n", err_text()); /* each file, with what is wrong with it */
+    assert_non_null(strstr(err_text(), folder));
+    assert_non_null(strstr(err_text(), "0070.sluice (section 'caller' is damaged)"));
+    assert_non_null(strstr(err_text(), "0060.sluice (100 bytes are too few)"));
+    assert_non_null(strstr(err_text(), "0050.sluice (not a checkpoint)"));
+}
+
+static void many_damaged_ones_leave_room_for_a_hint(void **state)
+{
+    (void)state;
+    struct checkpoint *c;
+    unsigned damaged;
+    char deep[1024], name[201], path[1200];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    snprintf(deep, sizeof deep, "%s", folder);
+    for (int i = 0; i < 3; i++) {
+        snprintf(deep + strlen(deep), sizeof deep - strlen(deep), "/%s", name);
+        assert_int_equal(dir_make(deep, 0700), ERR_OK);
+    }
+    for (int i = 1; i <= 5; i++) {
+        snprintf(path, sizeof path, "%s/checkpoint-%016d.sluice", deep, i);
+        assert_int_equal(file_replace(path, "", 0), ERR_OK);
+    }
+    assert_int_equal(checkpoint_newest(deep, &c, &damaged), ERR_CORRUPT);
+    assert_true(strlen(err_text()) < 760); /* of 1023 */
+    assert_non_null(strstr(err_text(), "0005.sluice (it is empty)"));
+    assert_non_null(strstr(err_text(), "0003.sluice (it is empty) and 2 more"));
 }
 
 static void a_pipe_is_no_checkpoint(void **state)
@@ -186,7 +214,8 @@ static void a_pipe_is_no_checkpoint(void **state)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(symlink("nowhere", path), 0); /* there is one, which can't be read */
     assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_CORRUPT);
-    assert_non_null(strstr(err_text(), path));
+    assert_non_null(strstr(err_text(), folder));
+    assert_non_null(strstr(err_text(), strrchr(path, '/') + 1));
     write_one(4, 9);
     assert_int_equal(symlink("nowhere", path), 0); /* the writer removes those of higher steps */
     assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_OK);
@@ -474,6 +503,7 @@ int main(void)
         TEST(every_truncation_and_bit_flip_is_refused),
         TEST(the_last_ones_are_kept),
         TEST(a_damaged_newest_is_reported_and_the_one_before_used),
+        TEST(many_damaged_ones_leave_room_for_a_hint),
         TEST(a_pipe_is_no_checkpoint),
         TEST(no_checkpoint_is_not_damage),
         TEST(an_aborted_or_failed_writer_leaves_nothing),

@@ -503,6 +503,67 @@ static void wrong_frames_end_their_producer(void **unused)
     finish(&s);
 }
 
+static void expect_words(const struct script *s, const char *words)
+{
+    if (!strstr(last(s)->text, words)) fail_msg("no '%s' in: %s", words, last(s)->text);
+}
+
+/* A descriptor that can't be read: whose, in which message, and what next. */
+static void broken_descriptors_name_their_message(void **unused)
+{
+    (void)unused;
+    static const char newer[] = "{\"version\":7}", cut[] = "{\"version\":1,";
+    struct script s;
+    start(&s, "");
+    struct message m = {.type = MESSAGE_HELLO,
+                        .producer = 1,
+                        .share_count = 2,
+                        .name = "capture-1",
+                        .text = newer,
+                        .text_bytes = sizeof newer - 1};
+    say(&s, 2, m);
+    expect_refused(&s, 2, ERR_VERSION, 0);
+    expect_words(&s, "the descriptor in the HELLO of producer 1, capture-1: ");
+    expect_words(&s, "version 7, this build knows 1; HINT: ");
+    hello(&s, 1, 0, 0);
+    say(&s, 1,
+        (struct message){.type = MESSAGE_DESCRIBE,
+                         .session = s.session[0],
+                         .text = cut,
+                         .text_bytes = sizeof cut - 1});
+    expect_refused(&s, 1, ERR_FORMAT, 0);
+    expect_words(&s, "the descriptor in the DESCRIBE of producer 0: ");
+    expect_words(&s, "no JSON: byte 1");
+    expect_words(&s, "; HINT: ");
+    finish(&s);
+}
+
+/* Of the two that the sink keeps: which, and what next. */
+static void broken_descriptors_name_their_file(void **unused)
+{
+    (void)unused;
+    struct script s;
+    char path[128];
+    start(&s, "");
+    join(&s);
+    desk_free(s.desk);
+    s.desk = NULL;
+    snprintf(path, sizeof path, "%s/run/descriptor.json", s.dir);
+    assert_int_equal(file_replace(path, "{\"version\":7}", 13), 0);
+    struct desk_options o = {.config = s.config, .name = "sink", .life = 9, .say = hear, .arg = &s};
+    assert_int_equal(desk_new(&o, s.now, &s.desk), ERR_VERSION);
+    print_message("%s\n", err_text());
+    assert_non_null(strstr(err_text(), path));
+    assert_non_null(strstr(err_text(), "HINT: move this file away"));
+    assert_int_equal(unlink(path), 0); /* as it says: the buffer's is taken */
+    open_desk(&s);
+    hello(&s, 1, 0, 0);
+    assert_int_equal(last_to(&s, 1)->type, MESSAGE_WELCOME);
+    assert_int_equal(last_to(&s, 1)->flags, 0);
+    assert_int_equal(access(path, F_OK), 0);
+    finish(&s);
+}
+
 static void another_stream_is_refused(void **unused)
 {
     (void)unused;
@@ -514,7 +575,7 @@ static void another_stream_is_refused(void **unused)
     d.model_hash = 5;
     hello_as(&s, 2, 1, 0, &d);
     expect_refused(&s, 2, ERR_MISMATCH, 0);
-    assert_non_null(strstr(last(&s)->text, "stream.model"));
+    assert_non_null(strstr(last(&s)->text, "the model's fingerprint"));
     describe(&d, NULL);
     d.share_count = 3;
     hello_as(&s, 2, 1, 0, &d);
@@ -1325,6 +1386,8 @@ int main(void)
         cmocka_unit_test(credit_is_kept_to),
         cmocka_unit_test(damaged_frames_come_again),
         cmocka_unit_test(wrong_frames_end_their_producer),
+        cmocka_unit_test(broken_descriptors_name_their_message),
+        cmocka_unit_test(broken_descriptors_name_their_file),
         cmocka_unit_test(another_stream_is_refused),
         cmocka_unit_test(the_end),
         cmocka_unit_test(broker_comes_and_goes),

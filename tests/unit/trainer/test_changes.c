@@ -309,7 +309,8 @@ static void refused_in_a_folder_of(size_t bytes, int part)
     const char *said = err_text(), *at = strstr(said, "checkpoint-0000000000000028.sluice");
     if (!at) at = strstr(said, "checkpoint-0000000000000040.sluice");
     if (!at || strstr(at + 1, "checkpoint-0")) fail_msg("not once by name: %s", said);
-    if (!strstr(said, "; HINT: put another checkpoint there, or start over with --fresh"))
+    if (!strstr(said, "; HINT: move it away to go on from the one before, if there is one, or "
+                      "start all of the run over with --fresh"))
         fail_msg("no hint: %s", said);
     if (!strstr(said, part ? "has no section 'descriptor'" : "'trainer' is malformed"))
         fail_msg("no reason: %s", said);
