@@ -47,7 +47,7 @@ static int read_fixed_records(struct draw *d)
     int result = environment_format(&d->e, d->txn, &d->format, d->dir);
     if (result == ERR_OK)
         result = environment_get(&d->e, d->txn, "state", &record, sizeof record, d->dir);
-    if (result == ERR_OK) result = environment_find(&d->e, d->txn, "descriptor", &text, d->dir);
+    if (result == ERR_OK) result = environment_descriptor(&d->e, d->txn, &d->format, &text, d->dir);
     if (result != ERR_OK) return result;
     if (strcmp(d->format.stream, d->stream) != 0)
         return err_set(ERR_MISMATCH, "the buffer in %s belongs to the stream '%s', not to '%s'",

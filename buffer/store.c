@@ -19,8 +19,11 @@
 
 int store_record_put(struct store *s, const char *key, const void *data, size_t bytes)
 {
-    MDB_val k = {strlen(key), (void *)key}, v = {bytes, (void *)data};
-    int rc = mdb_put(s->txn, s->e.meta, &k, &v, 0);
+    MDB_val k = {strlen(key), (void *)key}, v = {bytes + RECORD_SEAL_BYTES, NULL};
+    uint64_t seal = environment_seal(key, data, bytes);
+    int rc = mdb_put(s->txn, s->e.meta, &k, &v, MDB_RESERVE);
+    if (rc == 0) memcpy(v.mv_data, data, bytes);
+    if (rc == 0) memcpy((char *)v.mv_data + bytes, &seal, sizeof seal);
     return rc == 0 ? ERR_OK : environment_error(rc, "cannot write a record of", s->dir);
 }
 
@@ -163,6 +166,7 @@ int store_put(struct store *s, struct slab_header *header, void **raw)
     uint64_t id = state->next_id;
     header->magic_version = SLAB_MAGIC_VERSION;
     header->id = id;
+    header->header_hash = environment_header_hash(header);
     MDB_val key = {sizeof id, &id}, value = {s->format.slab_bytes, NULL};
     int rc = mdb_put(s->txn, s->e.slabs, &key, &value, MDB_RESERVE | MDB_APPEND);
     if (rc == MDB_MAP_FULL) {
@@ -198,6 +202,9 @@ int store_free(struct store *s, const uint64_t *ids, size_t count)
         if (!slab_index_free(&s->index, ids[i], &ref)) continue;
         MDB_val key = {sizeof ids[i], (void *)&ids[i]};
         int rc = mdb_del(s->txn, s->e.slabs, &key, NULL);
+        if (rc == MDB_NOTFOUND)
+            return err_set(ERR_CORRUPT, "the buffer in %s is damaged: slab %llu is gone from it",
+                           s->dir, (unsigned long long)ids[i]);
         if (rc != 0) return environment_error(rc, "cannot free a slab of", s->dir);
         s->pending.state.state.slabs--;
         s->pending.state.state.rows -= ref.rows;
@@ -247,7 +254,7 @@ int store_descriptor_put(struct store *s, const char *text, size_t bytes)
     MDB_val there;
     int result = store_begin(s);
     if (result != ERR_OK) return result;
-    result = environment_find(&s->e, s->txn, "descriptor", &there, s->dir);
+    result = environment_descriptor(&s->e, s->txn, &s->format, &there, s->dir);
     if (result == ERR_OK)
         result = err_set(ERR_EXISTS, "the buffer in %s has its descriptor already", s->dir);
     else if (result == ERR_NOTFOUND)
@@ -266,7 +273,7 @@ int store_descriptor_get(struct store *s, char **text, size_t *bytes)
         int rc = mdb_txn_begin(s->e.env, NULL, MDB_RDONLY, &txn);
         if (rc != 0) return environment_error(rc, "cannot read", s->dir);
     }
-    int result = environment_find(&s->e, txn, "descriptor", &value, s->dir);
+    int result = environment_descriptor(&s->e, txn, &s->format, &value, s->dir);
     if (result == ERR_OK) {
         *text = malloc(value.mv_size + 1);
         if (!*text) {

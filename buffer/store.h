@@ -47,7 +47,8 @@ struct slab_header {
     uint64_t captured_ns;
     uint64_t identities_hash;
     uint64_t raw_hash;
-    uint64_t reserved[3];
+    uint64_t header_hash; /* of all of this but itself; 0: none, as a buffer of version 1 has it */
+    uint64_t reserved[2];
 };
 
 struct store_producer {   /* committed with each slab of that producer */

@@ -129,6 +129,30 @@ static int random_word(uint64_t *word)
     return err_set(ERR_IO, "no random bytes: %s", strerror(errno));
 }
 
+/* A buffer of an older version, whose records have no checksums: written again, with them. */
+static int renew_records(struct store *s)
+{
+    char *text = NULL;
+    size_t bytes;
+    int result = store_descriptor_get(s, &text, &bytes);
+    int has_text = result == ERR_OK;
+    if (result == ERR_OK || result == ERR_NOTFOUND) result = store_begin(s);
+    if (result != ERR_OK) {
+        free(text);
+        return result;
+    }
+    s->format.version = FORMAT_VERSION;
+    result = store_record_put(s, "format", &s->format, sizeof s->format);
+    if (result == ERR_OK && has_text) result = store_record_put(s, "descriptor", text, bytes);
+    for (uint32_t p = 0; p < STORE_MAX_PRODUCERS && result == ERR_OK; p++)
+        if (s->committed.known[p]) result = store_producer_put(s, p, &s->committed.producer[p]);
+    s->state_changed = 1;
+    free(text);
+    if (result == ERR_OK) return store_commit(s);
+    store_abort(s);
+    return result;
+}
+
 /* Write what a new buffer begins with. */
 static int create(struct store *s)
 {
@@ -189,7 +213,8 @@ static int open_files(struct store *s, const struct store_options *options)
     uint64_t slack = f->size_bytes / BUFFER_PAGE_BYTES / 20 / slab_pages;
     if (slack < STORE_SLACK_SLABS) slack = STORE_SLACK_SLABS;
     s->fit = capacity + slack / 2; /* the other half is for small records and broken runs */
-    return result == ERR_OK ? load(s) : result;
+    if (result == ERR_OK) result = load(s);
+    return result == ERR_OK && f->version < FORMAT_VERSION ? renew_records(s) : result;
 }
 
 int store_open(const struct store_options *options, struct store **store)

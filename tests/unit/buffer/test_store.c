@@ -290,7 +290,7 @@ static void another_version_is_refused(void **state)
     assert_int_equal(mdb_put(txn, e.meta, &key, &value, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     environment_close(&e);
-    refuse(&o, ERR_VERSION, "format 2");
+    refuse(&o, ERR_VERSION, "format 3");
 }
 
 static void a_buffer_that_is_too_small_says_how_large_it_must_be(void **state)
