@@ -190,7 +190,8 @@ int draw_arrivals(struct draw *d)
     slab_table_producers(&d->table, d->state.producers);
     int result = take_in_all(d);
     if (result == ERR_OK) result = notice_replaced(d);
-    int look = d->look_for_missing || d->missing > 0;
+    int is_end = d->state.ended && d->table.draws_left == 0;
+    int look = d->look_for_missing || d->missing > 0 || is_end;
     d->look_for_missing = 0;
     if (look) d->missing = 0;
     for (uint32_t p = 0; result == ERR_OK && p < d->table.producers; p++) {

@@ -11,7 +11,6 @@
 #include "buffer/store_parts.h"
 
 #include "base/err.h"
-#include "buffer/verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,9 +318,4 @@ struct slab_ref store_slab(const struct store *s, uint64_t i)
 int store_find(const struct store *s, uint32_t producer, uint64_t number, struct slab_ref *ref)
 {
     return slab_index_find(&s->index, producer, number, ref) ? ERR_OK : ERR_NOTFOUND;
-}
-
-int store_verify(const char *dir, uint64_t *slabs, uint64_t *bad)
-{
-    return verify_in_child(dir, 1, slabs, bad);
 }

@@ -1,12 +1,13 @@
 /*
  * A store's way from a folder to memory and back: what is there is looked at before it is trusted,
  * must be what was asked for, or is made; then the index and the records are read from it. Also the
- * way out: closing cleanly, and setting a damaged buffer aside.
+ * way out: closing cleanly.
  */
 #include "buffer/store_parts.h"
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "buffer/damage.h"
 #include "buffer/verify.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static int read_format(const char *dir, struct format_record *format)
                      : environment_error(rc, "cannot read", dir);
     if (rc == 0) mdb_txn_abort(txn);
     environment_close(&e);
-    return result;
+    return result == ERR_OK ? damage_check(dir, format->run) : result;
 }
 
 static int same(const char *dir, const char *what, uint64_t old, uint64_t new)
@@ -192,6 +193,7 @@ static int open_files(struct store *s, const struct store_options *options)
         result = check_format(&s->format, options);
     }
     int without_syncs = s->durability == DURABILITY_PROCESS;
+    if (fresh) damage_forget(options->dir);           /* it was of another */
     if (result == ERR_OK && (without_syncs || fresh)) /* no data without it: that is damage */
         result = environment_boot_write(s->dir, without_syncs);
     if (result != ERR_OK) return result;
@@ -254,32 +256,4 @@ void store_close(struct store *s)
     if (s->lock >= 0) close(s->lock);
     free(s->dir);
     free(s);
-}
-
-int store_set_aside(const char *dir, char *out, size_t out_bytes)
-{
-    char path[PATH_MAX], from[PATH_MAX], to[PATH_MAX];
-    int lock = -1, made = -1;
-    snprintf(path, sizeof path, "%s/writer.lock", dir);
-    int result = file_lock(path, &lock);
-    if (result != ERR_OK) return result;
-    for (int n = 1; n < 10000 && made != 0; n++) {
-        snprintf(path, sizeof path, "%s.damaged-%d", dir, n);
-        made = mkdir(path, 0700);
-        if (made != 0 && errno != EEXIST) break;
-    }
-    if (made != 0) result = err_set(ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    /* The lock table first: a new environment must never share that of readers of the old one. */
-    const char *names[] = {"lock.mdb", "data.mdb", "boot"};
-    for (int i = 0; result == ERR_OK && i < 3; i++) {
-        if (snprintf(from, sizeof from, "%s/%s", dir, names[i]) >= (int)sizeof from ||
-            snprintf(to, sizeof to, "%s/%s", path, names[i]) >= (int)sizeof to)
-            result = err_set(ERR_IO, "path too long: %s", dir);
-        else if (rename(from, to) != 0 && errno != ENOENT)
-            result = err_set(ERR_IO, "cannot move %s away: %s", from, strerror(errno));
-    }
-    close(lock);
-    if (result == ERR_OK && snprintf(out, out_bytes, "%s", path) >= (int)out_bytes)
-        result = err_set(ERR_LIMIT, "the path %s is too long for its place", path);
-    return result;
 }

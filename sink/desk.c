@@ -593,6 +593,7 @@ struct desk_counters desk_counters(const struct desk *d)
     c.replaced_slabs = k->replaced_slabs;
     c.rewinds = l->rewinds + k->rewinds;
     c.checkpoint_requests = k->checkpoint_requests;
+    c.set_aside = d->ledger.stock.set_aside;
     return c;
 }
 
