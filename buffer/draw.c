@@ -42,10 +42,14 @@ static void leave(struct draw *d)
 }
 
 /* Whether the folder still holds the file that is attached: a sink may have set it aside. */
-static int still_there(const struct draw *d)
+static int still_there(struct draw *d)
 {
     struct stat st;
-    return data_file(d, &st) && st.st_dev == d->device && st.st_ino == d->inode;
+    if (!data_file(d, &st) || st.st_dev != d->device || st.st_ino != d->inode) return 0;
+    if ((uint64_t)st.st_size < d->file_bytes && !d->damage[0] && draw_has_sink(d))
+        snprintf(d->damage, sizeof d->damage, "the data file in %s was cut short", d->dir);
+    d->file_bytes = (uint64_t)st.st_size;
+    return 1;
 }
 
 static int read_fixed_records(struct draw *d)
@@ -98,6 +102,7 @@ static int attach(struct draw *d)
     mdb_txn_reset(d->txn);
     d->device = st.st_dev;
     d->inode = st.st_ino;
+    d->file_bytes = (uint64_t)st.st_size;
     d->full = permutation_of(d->state.rows_a_slab);
     return ERR_OK;
 }

@@ -25,6 +25,7 @@ struct draw {
     struct environment e; /* env NULL: the buffer is gone, or not attached again yet */
     struct format_record format;
     uint64_t device, inode; /* of the data file that is attached */
+    uint64_t file_bytes;    /* of it, when it was looked at last: LMDB never makes it shorter */
     MDB_txn *txn;           /* reset between batches */
     char *descriptor;
     struct store_state state; /* of the buffer, as of the present batch */

@@ -193,17 +193,28 @@ int store_is_spoilt(const struct store *s)
     return s->is_spoilt;
 }
 
+/* A damaged page may lead elsewhere: what is freed there would be written over while it is read. */
+static int is_slab(const struct store *s, uint64_t id, const MDB_val *value)
+{
+    struct slab_header h;
+    if (value->mv_size != s->format.slab_bytes) return 0;
+    memcpy(&h, value->mv_data, sizeof h);
+    return h.magic_version == SLAB_MAGIC_VERSION && h.id == id;
+}
+
 int store_free(struct store *s, const uint64_t *ids, size_t count)
 {
     if (!s->txn) return err_set(ERR_STATE, "no transaction is open");
     for (size_t i = 0; i < count; i++) {
         struct slab_ref ref;
         if (!slab_index_free(&s->index, ids[i], &ref)) continue;
-        MDB_val key = {sizeof ids[i], (void *)&ids[i]};
-        int rc = mdb_del(s->txn, s->e.slabs, &key, NULL);
-        if (rc == MDB_NOTFOUND)
-            return err_set(ERR_CORRUPT, "the buffer in %s is damaged: slab %llu is gone from it",
-                           s->dir, (unsigned long long)ids[i]);
+        MDB_val key = {sizeof ids[i], (void *)&ids[i]}, value;
+        int rc = mdb_get(s->txn, s->e.slabs, &key, &value);
+        if (rc == MDB_NOTFOUND || (rc == 0 && !is_slab(s, ids[i], &value)))
+            return err_set(ERR_CORRUPT,
+                           "the buffer in %s is damaged: slab %llu is not in its place", s->dir,
+                           (unsigned long long)ids[i]);
+        if (rc == 0) rc = mdb_del(s->txn, s->e.slabs, &key, NULL);
         if (rc != 0) return environment_error(rc, "cannot free a slab of", s->dir);
         s->pending.state.state.slabs--;
         s->pending.state.state.rows -= ref.rows;

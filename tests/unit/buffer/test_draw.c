@@ -953,6 +953,61 @@ static void a_batch_is_whole_in_spite_of_damage(void **state)
     tally_free(&t);
 }
 
+/* What was checked once is not where it was any more: one slab's value under the key of another. */
+static void slabs_that_change_places_are_found(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 12, 0, 1);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    for (int i = 0; i < 5; i++) assert_ok(next(draw, BATCH, &t, &b)); /* all are checked */
+    store_close(store);
+    struct opened x = begin_changes(&o);
+    uint64_t from = 3, to = 4;
+    MDB_val key = {sizeof from, &from}, other = {sizeof to, &to}, value;
+    assert_int_equal(mdb_get(x.txn, x.e.slabs, &key, &value), 0);
+    char *copy = malloc(value.mv_size);
+    memcpy(copy, value.mv_data, value.mv_size);
+    value.mv_data = copy;
+    assert_int_equal(mdb_put(x.txn, x.e.slabs, &other, &value, 0), 0);
+    free(copy);
+    end_changes(&x);
+    draw_until_it_waits(draw, &t);
+    assert_non_null(strstr(draw_damage(draw), "slab 4 of producer 0"));
+    make_again(&o);
+    draw_to_the_end(draw, &t);
+    assert_exact(&t, 2);
+    draw_close(draw);
+    tally_free(&t);
+}
+
+/* Nothing is read of a file that has become shorter: pages behind its end are zeros, or a signal. */
+static void a_file_cut_short_under_a_draw_is_found(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 12, 0, 1);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    char path[128];
+    for (int i = 0; i < 5; i++) assert_ok(next(draw, BATCH, &t, &b));
+    store_close(store);
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    assert_int_equal(truncate(path, 20 * 4096), 0);
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    assert_non_null(strstr(draw_damage(draw), "cut short"));
+    make_again(&o);
+    draw_to_the_end(draw, &t);
+    assert_exact(&t, 2);
+    draw_close(draw);
+    tally_free(&t);
+}
+
 /* It comes to an end where there is nothing sound to draw. */
 static void nothing_is_drawn_where_all_is_damaged(void **state)
 {
@@ -1101,6 +1156,8 @@ int main(void)
         test(a_consumer_told_to_stop_needs_nothing_more),
         cmocka_unit_test(damage_is_told_and_waited_out),
         test(a_batch_is_whole_in_spite_of_damage),
+        test(slabs_that_change_places_are_found),
+        test(a_file_cut_short_under_a_draw_is_found),
         test(nothing_is_drawn_where_all_is_damaged),
         test(a_second_damaged_buffer_is_told_as_well),
         test(damage_is_told_where_it_is_found_first),

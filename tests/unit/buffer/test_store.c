@@ -752,6 +752,17 @@ static void a_tree_that_contradicts_the_writer_is_damage(void **state)
     assert_ok(store_begin(store));
     assert_int_equal(store_free(store, &gone, 1), ERR_CORRUPT);
     store_abort(store);
+    uint64_t moved = 3, first = 1;
+    MDB_val from = {sizeof first, &first}, to = {sizeof moved, &moved};
+    assert_int_equal(mdb_txn_begin(store->e.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_get(txn, store->e.slabs, &from, &value), 0);
+    memcpy(slab, value.mv_data, value.mv_size);
+    value.mv_data = slab;
+    assert_int_equal(mdb_put(txn, store->e.slabs, &to, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    assert_ok(store_begin(store));
+    assert_int_equal(store_free(store, &moved, 1), ERR_CORRUPT);
+    store_abort(store);
     assert_ok(store_begin(store));
     assert_int_equal(rig_put(store, &o, 0, 5, 0), ERR_CORRUPT);
     store_close(store);
