@@ -110,12 +110,12 @@ int consumer_state_decode(const void *data, size_t bytes, struct consumer_state 
     memcpy(&head, data, sizeof head);
     if (memcmp(head.magic, state_magic, sizeof head.magic) != 0)
         return err_set(ERR_FORMAT, "not a consumer state: its first bytes are others");
-    if (head.version != STATE_VERSION)
-        return err_set(ERR_VERSION, "consumer state of version %u, this build knows %d",
-                       head.version, STATE_VERSION);
     memcpy(&sum, (const char *)data + bytes - sizeof sum, sizeof sum);
     if (XXH3_64bits(data, bytes - sizeof sum) != sum)
         return err_set(ERR_CHECKSUM, "consumer state: its checksum does not match");
+    if (head.version != STATE_VERSION) /* behind the checksum, which every version has at its end */
+        return err_set(ERR_VERSION, "consumer state of version %u, this build knows %d",
+                       head.version, STATE_VERSION);
     size_t room = bytes - sizeof head - sizeof sum;
     size_t producer_bytes = head.producers * sizeof *state->producer;
     if (head.producers > CONSUMER_MAX_PRODUCERS || producer_bytes > room ||

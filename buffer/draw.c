@@ -2,6 +2,7 @@
 #include "buffer/draw.h"
 
 #include "base/err.h"
+#include "buffer/damage.h"
 #include "buffer/draw_parts.h"
 #include "buffer/verify.h"
 #include "proto/message.h"
@@ -16,7 +17,7 @@
 
 /* ---- the buffer that is attached ---- */
 
-static void detach(struct draw *d)
+void draw_detach(struct draw *d)
 {
     if (d->txn) mdb_txn_abort(d->txn);
     d->txn = NULL;
@@ -33,11 +34,22 @@ static int data_file(const struct draw *d, struct stat *st)
     return stat(path, st) == 0 && st->st_size > 0;
 }
 
+/* Another has taken its place. */
+static void leave(struct draw *d)
+{
+    draw_detach(d);
+    d->damage[0] = '\0';
+}
+
 /* Whether the folder still holds the file that is attached: a sink may have set it aside. */
-static int still_there(const struct draw *d)
+static int still_there(struct draw *d)
 {
     struct stat st;
-    return data_file(d, &st) && st.st_dev == d->device && st.st_ino == d->inode;
+    if (!data_file(d, &st) || st.st_dev != d->device || st.st_ino != d->inode) return 0;
+    if ((uint64_t)st.st_size < d->file_bytes && !d->damage[0] && draw_has_sink(d))
+        snprintf(d->damage, sizeof d->damage, "the data file in %s was cut short", d->dir);
+    d->file_bytes = (uint64_t)st.st_size;
+    return 1;
 }
 
 static int read_fixed_records(struct draw *d)
@@ -47,7 +59,8 @@ static int read_fixed_records(struct draw *d)
     int result = environment_format(&d->e, d->txn, &d->format, d->dir);
     if (result == ERR_OK)
         result = environment_get(&d->e, d->txn, "state", &record, sizeof record, d->dir);
-    if (result == ERR_OK) result = environment_find(&d->e, d->txn, "descriptor", &text, d->dir);
+    if (result == ERR_OK) result = environment_descriptor(&d->e, d->txn, &d->format, &text, d->dir);
+    if (result == ERR_OK && draw_has_sink(d)) result = damage_check(d->dir, d->format.run);
     if (result != ERR_OK) return result;
     if (strcmp(d->format.stream, d->stream) != 0)
         return err_set(ERR_MISMATCH, "the buffer in %s belongs to the stream '%s', not to '%s'",
@@ -89,6 +102,7 @@ static int attach(struct draw *d)
     mdb_txn_reset(d->txn);
     d->device = st.st_dev;
     d->inode = st.st_ino;
+    d->file_bytes = (uint64_t)st.st_size;
     d->full = permutation_of(d->state.rows_a_slab);
     return ERR_OK;
 }
@@ -143,9 +157,28 @@ static int allocate(struct draw *d)
     return result;
 }
 
+/* A buffer that is damaged is left before it was begun. */
+static int first_attach(struct draw *d)
+{
+    uint64_t inode = damage_inode(d->dir);
+    int result = attach(d);
+    if (result != ERR_CORRUPT) return result;
+    if (!draw_has_sink(d))
+        return err_set(ERR_CORRUPT,
+                       "%s; HINT: a replay needs all of it: give it a sound copy, or run the "
+                       "stream again",
+                       err_text());
+    draw_distrust(d, inode, 0);
+    if (!d->distrusted) return err_set(ERR_NOTFOUND, "the buffer in %s is being made anew", d->dir);
+    return err_set(ERR_CORRUPT,
+                   "%s; HINT: the sink sets such a buffer aside and what is still needed is made "
+                   "again; where no sink runs, `sluice up` starts one",
+                   d->damage);
+}
+
 static int open_draw(struct draw *d)
 {
-    int result = attach(d);
+    int result = first_attach(d);
     if (result == ERR_OK) result = check_options(d);
     if (result == ERR_OK) result = allocate(d);
     if (result == ERR_OK && !d->options.replay)
@@ -248,15 +281,20 @@ static int decide(struct draw *d, size_t *rows)
     return ERR_OK;
 }
 
+static int is_sound(const struct draw *d, const struct store_state *s)
+{
+    return s->run == d->format.run && s->producers <= CONSUMER_MAX_PRODUCERS;
+}
+
 static int in_transaction(struct draw *d, struct draw_batch *batch)
 {
     struct state_record record;
     size_t rows = batch->rows;
     int result = environment_get(&d->e, d->txn, "state", &record, sizeof record, d->dir);
+    if (result == ERR_NOTFOUND || (result == ERR_OK && !is_sound(d, &record.state)))
+        return err_set(ERR_CORRUPT, "the buffer in %s has a damaged state record", d->dir);
     if (result != ERR_OK) return result;
     d->state = record.state;
-    if (d->state.producers > CONSUMER_MAX_PRODUCERS)
-        return err_set(ERR_CORRUPT, "the buffer in %s has a damaged state record", d->dir);
     batch->checkpoint_request = d->state.checkpoint_request;
     if (d->finished) return err_set(ERR_NOTFOUND, "this consumer is finished");
     result = draw_arrivals(d);
@@ -292,6 +330,29 @@ static int begin_reading(struct draw *d)
     return mdb_txn_begin(d->e.env, NULL, MDB_RDONLY, &d->txn);
 }
 
+static int read_batch(struct draw *d, struct draw_batch *batch)
+{
+    int rc = begin_reading(d);
+    if (rc != 0) return environment_error(rc, "cannot read", d->dir);
+    int result = in_transaction(d, batch);
+    mdb_txn_reset(d->txn);
+    return draw_check_missing(d, result);
+}
+
+/* Damage ends nothing: what was planned before it was found is handed out, and then that buffer is
+ * left. */
+static int take_batch(struct draw *d, struct draw_batch *batch)
+{
+    if (draw_is_distrusted(d)) return ERR_AGAIN;
+    if (d->damage[0]) return draw_distrust(d, d->inode, d->format.run);
+    uint64_t inode = d->e.env ? d->inode : damage_inode(d->dir);
+    int result = d->e.env ? ERR_OK : attach(d);
+    if (result == ERR_NOTFOUND) return not_yet("the buffer is being made anew");
+    uint64_t run = result == ERR_OK ? d->format.run : 0;
+    if (result == ERR_OK) result = read_batch(d, batch);
+    return result == ERR_CORRUPT && draw_has_sink(d) ? draw_distrust(d, inode, run) : result;
+}
+
 int draw_next(struct draw *d, struct draw_batch *batch)
 {
     if (batch->rows == 0 || batch->rows > d->options.batch_rows)
@@ -299,14 +360,8 @@ int draw_next(struct draw *d, struct draw_batch *batch)
                        d->options.batch_rows);
     d->started = 1;
     batch->checkpoint_request = d->state.checkpoint_request;
-    if (d->e.env && (!d->txn || !still_there(d))) detach(d);
-    int result = d->e.env ? ERR_OK : attach(d);
-    if (result == ERR_NOTFOUND) return not_yet("the buffer is being made anew");
-    if (result != ERR_OK) return result;
-    int rc = begin_reading(d);
-    if (rc != 0) return environment_error(rc, "cannot read", d->dir);
-    result = in_transaction(d, batch);
-    mdb_txn_reset(d->txn);
+    if (d->e.env && (!d->txn || !still_there(d))) leave(d);
+    int result = take_batch(d, batch);
     tell_progress(d, result == ERR_AGAIN);
     return result;
 }

@@ -53,7 +53,8 @@ struct draw;
 
 /* Open a buffer for drawing; waits for nothing. A child looks at the files first (it forks).
  * ERR_NOTFOUND while there is no buffer or no descriptor yet (ask again), ERR_MISMATCH,
- * ERR_VERSION, ERR_CORRUPT. ERR_USAGE: batch_rows over a quarter of the buffer, min_rows more than
+ * ERR_VERSION. ERR_CORRUPT: it is damaged; unless this is a replay its sink has been told
+ * (damage.h) and makes another: ask again. ERR_USAGE: batch_rows over a quarter of the buffer, min_rows more than
  * it holds, reuse 0. ERR_STATE: replay of a stream that has not ended. */
 int draw_open(const struct draw_options *options, struct draw **draw);
 void draw_close(struct draw *draw);
@@ -64,11 +65,17 @@ uint32_t draw_width(const struct draw *draw);
 /* Fill a batch; never sleeps. ERR_AGAIN: fewer than min_rows rows have a draw left and more is
  * coming, or none has, or the buffer is being made anew: wait some milliseconds and ask again
  * (checkpoint_request is valid then too: answer it). ERR_NOTFOUND: the stream has ended and every
- * draw is made. ERR_CORRUPT: a slab's bytes are damaged (text names it). ERR_MISMATCH: a remade
+ * draw is made. ERR_CORRUPT, of a replay alone: bytes are damaged (text names the slab). Elsewhere
+ * the sink is told of damage, and ERR_AGAIN is returned until it has made another buffer, in which
+ * the draw goes on (draw_damage()). ERR_MISMATCH: a remade
  * slab holds other rows than those that were drawn from, or the folder holds another stream's
  * buffer now. ERR_LIMIT: more rows than batch_rows. Errors of held_out. After an error other than
  * ERR_AGAIN and ERR_NOTFOUND the state is not to be kept. */
 int draw_next(struct draw *draw, struct draw_batch *batch);
+
+/* What is wrong with the buffer while another is waited for; "" else. Valid until the next draw_*
+ * call. */
+const char *draw_damage(const struct draw *draw);
 
 /* The state to keep in a checkpoint: valid until the next draw_* call. Between two batches only.
  * NULL: no memory. */

@@ -207,7 +207,8 @@ int draw_arrivals(struct draw *d)
     int result = take_in_all(d);
     if (result == ERR_OK) result = notice_replaced(d);
     uint64_t skipped_before = d->table.rows_skipped, stream_rows = 0;
-    int look = d->look_for_missing || d->missing > 0;
+    int is_end = d->state.ended && d->table.draws_left == 0;
+    int look = d->look_for_missing || d->missing > 0 || is_end;
     d->look_for_missing = 0;
     if (look) d->missing = 0;
     for (uint32_t p = 0; result == ERR_OK && p < d->table.producers; p++) {

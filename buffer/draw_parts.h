@@ -25,6 +25,7 @@ struct draw {
     struct environment e; /* env NULL: the buffer is gone, or not attached again yet */
     struct format_record format;
     uint64_t device, inode; /* of the data file that is attached */
+    uint64_t file_bytes;    /* of it, when it was looked at last: LMDB never makes it shorter */
     MDB_txn *txn;           /* reset between batches */
     char *descriptor;
     struct store_state state; /* of the buffer, as of the present batch */
@@ -34,7 +35,12 @@ struct draw {
     int first_look;       /* nothing was seen yet since it was attached */
     int look_for_missing; /* something happened after which frames may be missing */
     uint64_t missing;
-    uint64_t replaced_slabs; /* as of the last batch */
+    uint64_t missing_since_ns; /* CLOCK_MONOTONIC; 0: none is */
+    char damage[640];          /* what is wrong with the buffer, "": nothing is known to be */
+    uint64_t distrusted;       /* inode of the data file that was left for it; 0: still attached */
+    uint64_t distrusted_run;   /* that buffer's identity; 0: not known */
+    uint64_t told_ns;          /* when its sink was last told */
+    uint64_t replaced_slabs;   /* as of the last batch */
     struct slab_list arrived;
     float *row; /* (width): a held-out row */
     /* of one batch */
@@ -49,6 +55,20 @@ struct draw {
     int progress; /* descriptor of the progress file, -1: none */
     struct consumer_state saved;
 };
+
+/* In draw.c. Let go of the buffer: what is known of its slabs stays. */
+void draw_detach(struct draw *d);
+
+/* In draw_damage.c. Whether somebody mends what is found damaged: not for a replay. */
+int draw_has_sink(const struct draw *d);
+/* Leave the buffer in the data file `inode`, whose identity is `run` (0: not known), for what
+ * d->damage says of it (else err_text()), and tell its sink. Returns ERR_AGAIN. */
+int draw_distrust(struct draw *d, uint64_t inode, uint64_t run);
+/* Whether the damaged buffer is still the one that is there; then its sink is told again. */
+int draw_is_distrusted(struct draw *d);
+/* What came of a look at the buffer, `result`, with slabs missing for so long that it is damage:
+ * ERR_CORRUPT then, else `result`. */
+int draw_check_missing(struct draw *d, int result);
 
 /* In a transaction: the slab's value, checked against its record. ERR_NOTFOUND: it is gone. */
 int draw_lookup(struct draw *d, const struct drawn_slab *slab, const char **raw);

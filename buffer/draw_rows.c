@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "proto/rows.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <xxhash.h>
@@ -14,12 +15,25 @@ enum {
     IDEAL_EVERY = 8, /* batches between two measurements of the ideal */
 };
 
+/* Each time, however often it was checked: LMDB's pages, which lead to it, have no checksum. */
+static int is_slab(const struct draw *d, const struct drawn_slab *slab, const MDB_val *value)
+{
+    struct slab_header h;
+    if (value->mv_size != d->format.slab_bytes) return 0;
+    memcpy(&h, value->mv_data, offsetof(struct slab_header, begin));
+    return h.magic_version == SLAB_MAGIC_VERSION && h.id == slab->id && h.number == slab->number &&
+           h.producer == slab->producer && h.rows == slab->rows;
+}
+
 int draw_lookup(struct draw *d, const struct drawn_slab *slab, const char **raw)
 {
     MDB_val key = {sizeof slab->id, (void *)&slab->id}, value;
     int rc = slab->id ? mdb_get(d->txn, d->e.slabs, &key, &value) : MDB_NOTFOUND;
     if (rc == MDB_NOTFOUND) return ERR_NOTFOUND;
     if (rc != 0) return environment_error(rc, "cannot read a slab of", d->dir);
+    if (!is_slab(d, slab, &value))
+        return err_set(ERR_CORRUPT, "slab %llu of producer %u in %s is not where its key leads",
+                       (unsigned long long)slab->number, slab->producer, d->dir);
     *raw = (const char *)value.mv_data + STORE_SLAB_HEADER_BYTES;
     return ERR_OK;
 }
@@ -29,10 +43,9 @@ int draw_check(struct draw *d, struct drawn_slab *slab, const char *raw)
     struct slab_header h;
     if (slab->checked) return ERR_OK;
     memcpy(&h, raw - STORE_SLAB_HEADER_BYTES, sizeof h);
-    if (h.id != slab->id || h.rows != slab->rows || XXH3_64bits(raw, h.raw_bytes) != h.raw_hash)
+    if (XXH3_64bits(raw, h.raw_bytes) != h.raw_hash)
         return err_set(ERR_CORRUPT,
-                       "slab %llu of producer %u in %s is damaged: its checksum does not match; "
-                       "HINT: stop the pipeline, run 'sluice buffer verify', and start it again",
+                       "slab %llu of producer %u in %s is damaged: its checksum does not match",
                        (unsigned long long)slab->number, slab->producer, d->dir);
     slab->checked = 1;
     return ERR_OK;
@@ -59,6 +72,15 @@ static void lost(struct draw *d, struct drawn_slab *slab)
     if (!d->options.shed) d->look_for_missing = 1;
 }
 
+/* It will come again, in another buffer. Nothing was drawn of it in this one: what was planned of
+ * others is as good as it was, and goes out. */
+static void damaged(struct draw *d, struct drawn_slab *slab)
+{
+    if (!d->damage[0]) snprintf(d->damage, sizeof d->damage, "%s", err_text());
+    slab_table_gone(&d->table, slab, 0);
+    slab_table_fill(&d->table);
+}
+
 /* The next draw of a slab: the next place in its order whose row is not held out. */
 static uint32_t next_row(struct draw *d, struct drawn_slab *slab, const char *raw)
 {
@@ -83,6 +105,10 @@ static int plan_rows(struct draw *d, size_t wanted, size_t *planned)
             continue;
         }
         if (result == ERR_OK) result = draw_check(d, slab, raw);
+        if (result == ERR_CORRUPT && draw_has_sink(d)) {
+            damaged(d, slab);
+            continue;
+        }
         if (result != ERR_OK) return result;
         uint32_t row = next_row(d, slab, raw);
         __builtin_prefetch(raw + row * sizeof(struct row_id));
@@ -177,6 +203,7 @@ int draw_rows(struct draw *d, struct draw_batch *batch, size_t wanted)
     measure_ideal(d, wanted);
     int result = plan_rows(d, wanted, &n);
     if (result != ERR_OK) return result;
+    if (n == 0 && d->damage[0]) return err_set(ERR_CORRUPT, "%s", d->damage);
     if (n == 0) return err_set(ERR_AGAIN, "the slabs of this batch are gone");
     copy_rows(d, batch, n);
     batch->rows = n;

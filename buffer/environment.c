@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <xxhash.h>
 
 static const char format_magic[8] = {'S', 'L', 'U', 'B', 'U', 'F', 'F', '\n'};
 
@@ -25,6 +26,7 @@ int environment_error(int rc, const char *doing, const char *dir)
     const char *hint = "";
     switch (rc) {
     case MDB_NOTFOUND:
+    case ENOENT: /* it was set aside this moment */
         code = ERR_NOTFOUND;
         break;
     case ENOMEM:
@@ -45,6 +47,7 @@ int environment_error(int rc, const char *doing, const char *dir)
     case MDB_INCOMPATIBLE:
     case MDB_CURSOR_FULL:
     case MDB_BAD_VALSIZE:
+    case MDB_KEYEXIST: /* keys only grow: one that is there, or lies behind, is a damaged one */
         code = ERR_CORRUPT;
         break;
     case MDB_VERSION_MISMATCH:
@@ -109,25 +112,52 @@ void environment_close(struct environment *e)
     memset(e, 0, sizeof *e);
 }
 
-int environment_find(const struct environment *e, MDB_txn *txn, const char *key, MDB_val *value,
-                     const char *dir)
+static int find(const struct environment *e, MDB_txn *txn, const char *key, MDB_val *value,
+                const char *dir)
 {
     MDB_val k = {strlen(key), (void *)key};
     int rc = mdb_get(txn, e->meta, &k, value);
     return rc == 0 ? ERR_OK : environment_error(rc, "cannot read a record of", dir);
 }
 
+uint64_t environment_seal(const char *key, const void *data, size_t bytes)
+{
+    return XXH3_64bits_withSeed(data, bytes, XXH3_64bits(key, strlen(key)));
+}
+
+static int check_seal(const char *key, const MDB_val *value, size_t bytes, const char *dir)
+{
+    uint64_t seal;
+    memcpy(&seal, (const char *)value->mv_data + bytes, sizeof seal);
+    if (seal == environment_seal(key, value->mv_data, bytes)) return ERR_OK;
+    return err_set(ERR_CORRUPT, "the record '%s' of the buffer in %s does not match its checksum",
+                   key, dir);
+}
+
 int environment_get(const struct environment *e, MDB_txn *txn, const char *key, void *out,
                     size_t bytes, const char *dir)
 {
     MDB_val value;
-    int result = environment_find(e, txn, key, &value, dir);
+    int result = find(e, txn, key, &value, dir);
     if (result != ERR_OK) return result;
-    if (value.mv_size != bytes)
-        return err_set(ERR_CORRUPT, "the record '%s' of the buffer in %s has %zu bytes, not %zu",
-                       key, dir, value.mv_size, bytes);
-    memcpy(out, value.mv_data, bytes);
-    return ERR_OK;
+    if (value.mv_size == bytes + RECORD_SEAL_BYTES)
+        result = check_seal(key, &value, bytes, dir);
+    else if (value.mv_size != bytes)
+        result = err_set(ERR_CORRUPT, "the record '%s' of the buffer in %s has %zu bytes, not %zu",
+                         key, dir, value.mv_size, bytes + RECORD_SEAL_BYTES);
+    if (result == ERR_OK) memcpy(out, value.mv_data, bytes);
+    return result;
+}
+
+int environment_descriptor(const struct environment *e, MDB_txn *txn,
+                           const struct format_record *format, MDB_val *text, const char *dir)
+{
+    int result = find(e, txn, "descriptor", text, dir);
+    if (result != ERR_OK || format->version < FORMAT_SEALED) return result;
+    if (text->mv_size < RECORD_SEAL_BYTES)
+        return err_set(ERR_CORRUPT, "the buffer in %s has a damaged descriptor", dir);
+    text->mv_size -= RECORD_SEAL_BYTES;
+    return check_seal("descriptor", text, text->mv_size, dir);
 }
 
 int environment_format(const struct environment *e, MDB_txn *txn, struct format_record *format,
@@ -135,20 +165,23 @@ int environment_format(const struct environment *e, MDB_txn *txn, struct format_
 {
     MDB_val value;
     struct format_record f;
-    int result = environment_find(e, txn, "format", &value, dir);
+    int result = find(e, txn, "format", &value, dir);
+    if (result == ERR_OK && value.mv_size == sizeof f + RECORD_SEAL_BYTES)
+        result = check_seal("format", &value, sizeof f, dir);
     if (result != ERR_OK) return result;
     if (value.mv_size < offsetof(struct format_record, width))
         return err_set(ERR_CORRUPT, "the buffer in %s has a damaged format record", dir);
     memcpy(&f, value.mv_data, value.mv_size < sizeof f ? value.mv_size : sizeof f);
     if (memcmp(f.magic, format_magic, sizeof f.magic) != 0)
         return err_set(ERR_CORRUPT, "the file in %s is no buffer of Sluice", dir);
-    if (f.version != FORMAT_VERSION)
+    if (f.version < 1 || f.version > FORMAT_VERSION)
         return err_set(ERR_VERSION,
                        "the buffer in %s has format %u, this build knows %d; HINT: finish with the "
                        "version that made it, or start over with --fresh",
                        dir, f.version, FORMAT_VERSION);
     uint32_t rows = store_rows_a_slab(f.slab_bytes, f.width, (uint8_t)f.dtype);
-    if (value.mv_size != sizeof f || !memchr(f.stream, 0, sizeof f.stream) || rows == 0 ||
+    size_t bytes = sizeof f + (f.version < FORMAT_SEALED ? 0 : RECORD_SEAL_BYTES);
+    if (value.mv_size != bytes || !memchr(f.stream, 0, sizeof f.stream) || rows == 0 ||
         (f.slab_bytes + LMDB_PAGE_HEADER_BYTES) % BUFFER_PAGE_BYTES != 0)
         return err_set(ERR_CORRUPT, "the buffer in %s has a damaged format record", dir);
     *format = f;
@@ -220,6 +253,14 @@ int environment_boot_write(const char *dir, int open_without_syncs)
     return file_replace(path, text, strlen(text));
 }
 
+uint64_t environment_header_hash(const struct slab_header *header)
+{
+    struct slab_header h = *header;
+    h.header_hash = 0;
+    uint64_t hash = XXH3_64bits(&h, sizeof h);
+    return hash ? hash : 1;
+}
+
 int environment_slab_check(const struct format_record *format, uint64_t id, const MDB_val *value,
                            const char *dir)
 {
@@ -228,7 +269,8 @@ int environment_slab_check(const struct format_record *format, uint64_t id, cons
     if (ok) {
         memcpy(&h, value->mv_data, sizeof h);
         size_t raw = frame_raw_bytes(h.rows, h.width, (uint8_t)h.dtype);
-        ok = h.magic_version == SLAB_MAGIC_VERSION && h.id == id && h.number > 0 && h.rows > 0 &&
+        ok = (h.header_hash == 0 || h.header_hash == environment_header_hash(&h)) &&
+             h.magic_version == SLAB_MAGIC_VERSION && h.id == id && h.number > 0 && h.rows > 0 &&
              h.producer < STORE_MAX_PRODUCERS && h.width == format->width &&
              h.dtype == format->dtype && raw == h.raw_bytes && raw > 0 &&
              raw <= format->slab_bytes - STORE_SLAB_HEADER_BYTES;

@@ -8,8 +8,11 @@
  *          "descriptor"   -> JSON, written once
  *          "producer/NNN" -> struct store_producer
  *
- * A record is the struct as it lies in memory: LMDB is local to a host, and its pages are in that
- * host's byte order anyway. Whoever changes one of the structs raises FORMAT_VERSION.
+ * A record is the struct as it lies in memory, and behind it XXH3-64 of it, seeded with that of its
+ * key: LMDB has no checksums, and one bit of a cursor would be other rows. (The struct alone is a
+ * record of version 1.) LMDB is local to a host, and its pages are in that host's byte order anyway.
+ * Whoever changes one of the structs raises FORMAT_VERSION; older ones are still read, and made new
+ * by the first writer that opens them.
  *
  * Beside it, in the file `boot`, stands whether the environment was closed and, if not, under which
  * boot of the machine it was opened without syncs: after a power cut such a file is garbage.
@@ -22,7 +25,9 @@
 #include <lmdb.h>
 
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2,
+    FORMAT_SEALED = 2, /* from this version on every record has its checksum behind it */
+    RECORD_SEAL_BYTES = 8,
     BUFFER_PAGE_BYTES = 4096,
     LMDB_PAGE_HEADER_BYTES = 16,
     STORE_SLACK_SLABS = 8, /* at the least, that the map is larger than the capacity */
@@ -62,12 +67,14 @@ void environment_close(struct environment *e);
 /* Our error for LMDB's or the system's, with a text that says what was being done and where. */
 int environment_error(int rc, const char *doing, const char *dir);
 
-/* A record of meta. ERR_NOTFOUND; ERR_CORRUPT if its length is another. */
+/* A record of meta. ERR_NOTFOUND; ERR_CORRUPT: its length is another, or its checksum. */
 int environment_get(const struct environment *e, MDB_txn *txn, const char *key, void *out,
                     size_t bytes, const char *dir);
-/* The same of any length, in place until the transaction ends. */
-int environment_find(const struct environment *e, MDB_txn *txn, const char *key, MDB_val *value,
-                     const char *dir);
+/* The stream's descriptor, in place until the transaction ends; the same errors. */
+int environment_descriptor(const struct environment *e, MDB_txn *txn,
+                           const struct format_record *format, MDB_val *text, const char *dir);
+/* The checksum that stands behind a record. */
+uint64_t environment_seal(const char *key, const void *data, size_t bytes);
 /* The format, checked: ERR_VERSION, ERR_CORRUPT, ERR_NOTFOUND. */
 int environment_format(const struct environment *e, MDB_txn *txn, struct format_record *format,
                        const char *dir);
@@ -80,8 +87,10 @@ int environment_boot_check(const char *dir);
 /* Note that it is open without syncs under this boot, or closed. Durable when it returns. */
 int environment_boot_write(const char *dir, int open_without_syncs);
 
-/* Check a slab's header against its place and the format, not its payload: ERR_CORRUPT. `value` has
- * been checked to lie within the file. */
+/* A slab header's own checksum, never 0. */
+uint64_t environment_header_hash(const struct slab_header *header);
+/* Check a slab's header against its checksum (where it has one), its place and the format, not its
+ * payload: ERR_CORRUPT. `value` has been checked to lie within the file. */
 int environment_slab_check(const struct format_record *format, uint64_t id, const MDB_val *value,
                            const char *dir);
 

@@ -11,7 +11,6 @@
 #include "buffer/store_parts.h"
 
 #include "base/err.h"
-#include "buffer/verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +18,11 @@
 
 int store_record_put(struct store *s, const char *key, const void *data, size_t bytes)
 {
-    MDB_val k = {strlen(key), (void *)key}, v = {bytes, (void *)data};
-    int rc = mdb_put(s->txn, s->e.meta, &k, &v, 0);
+    MDB_val k = {strlen(key), (void *)key}, v = {bytes + RECORD_SEAL_BYTES, NULL};
+    uint64_t seal = environment_seal(key, data, bytes);
+    int rc = mdb_put(s->txn, s->e.meta, &k, &v, MDB_RESERVE);
+    if (rc == 0) memcpy(v.mv_data, data, bytes);
+    if (rc == 0) memcpy((char *)v.mv_data + bytes, &seal, sizeof seal);
     return rc == 0 ? ERR_OK : environment_error(rc, "cannot write a record of", s->dir);
 }
 
@@ -163,6 +165,7 @@ int store_put(struct store *s, struct slab_header *header, void **raw)
     uint64_t id = state->next_id;
     header->magic_version = SLAB_MAGIC_VERSION;
     header->id = id;
+    header->header_hash = environment_header_hash(header);
     MDB_val key = {sizeof id, &id}, value = {s->format.slab_bytes, NULL};
     int rc = mdb_put(s->txn, s->e.slabs, &key, &value, MDB_RESERVE | MDB_APPEND);
     if (rc == MDB_MAP_FULL) {
@@ -190,14 +193,28 @@ int store_is_spoilt(const struct store *s)
     return s->is_spoilt;
 }
 
+/* A damaged page may lead elsewhere: what is freed there would be written over while it is read. */
+static int is_slab(const struct store *s, uint64_t id, const MDB_val *value)
+{
+    struct slab_header h;
+    if (value->mv_size != s->format.slab_bytes) return 0;
+    memcpy(&h, value->mv_data, sizeof h);
+    return h.magic_version == SLAB_MAGIC_VERSION && h.id == id;
+}
+
 int store_free(struct store *s, const uint64_t *ids, size_t count)
 {
     if (!s->txn) return err_set(ERR_STATE, "no transaction is open");
     for (size_t i = 0; i < count; i++) {
         struct slab_ref ref;
         if (!slab_index_free(&s->index, ids[i], &ref)) continue;
-        MDB_val key = {sizeof ids[i], (void *)&ids[i]};
-        int rc = mdb_del(s->txn, s->e.slabs, &key, NULL);
+        MDB_val key = {sizeof ids[i], (void *)&ids[i]}, value;
+        int rc = mdb_get(s->txn, s->e.slabs, &key, &value);
+        if (rc == MDB_NOTFOUND || (rc == 0 && !is_slab(s, ids[i], &value)))
+            return err_set(ERR_CORRUPT,
+                           "the buffer in %s is damaged: slab %llu is not in its place", s->dir,
+                           (unsigned long long)ids[i]);
+        if (rc == 0) rc = mdb_del(s->txn, s->e.slabs, &key, NULL);
         if (rc != 0) return environment_error(rc, "cannot free a slab of", s->dir);
         s->pending.state.state.slabs--;
         s->pending.state.state.rows -= ref.rows;
@@ -247,7 +264,7 @@ int store_descriptor_put(struct store *s, const char *text, size_t bytes)
     MDB_val there;
     int result = store_begin(s);
     if (result != ERR_OK) return result;
-    result = environment_find(&s->e, s->txn, "descriptor", &there, s->dir);
+    result = environment_descriptor(&s->e, s->txn, &s->format, &there, s->dir);
     if (result == ERR_OK)
         result = err_set(ERR_EXISTS, "the buffer in %s has its descriptor already", s->dir);
     else if (result == ERR_NOTFOUND)
@@ -266,7 +283,7 @@ int store_descriptor_get(struct store *s, char **text, size_t *bytes)
         int rc = mdb_txn_begin(s->e.env, NULL, MDB_RDONLY, &txn);
         if (rc != 0) return environment_error(rc, "cannot read", s->dir);
     }
-    int result = environment_find(&s->e, txn, "descriptor", &value, s->dir);
+    int result = environment_descriptor(&s->e, txn, &s->format, &value, s->dir);
     if (result == ERR_OK) {
         *text = malloc(value.mv_size + 1);
         if (!*text) {
@@ -312,9 +329,4 @@ struct slab_ref store_slab(const struct store *s, uint64_t i)
 int store_find(const struct store *s, uint32_t producer, uint64_t number, struct slab_ref *ref)
 {
     return slab_index_find(&s->index, producer, number, ref) ? ERR_OK : ERR_NOTFOUND;
-}
-
-int store_verify(const char *dir, uint64_t *slabs, uint64_t *bad)
-{
-    return verify_in_child(dir, 1, slabs, bad);
 }

@@ -47,7 +47,8 @@ struct slab_header {
     uint64_t captured_ns;
     uint64_t identities_hash;
     uint64_t raw_hash;
-    uint64_t reserved[3];
+    uint64_t header_hash; /* of all of this but itself; 0: none, as a buffer of version 1 has it */
+    uint64_t reserved[2];
 };
 
 struct store_producer {   /* committed with each slab of that producer */
@@ -100,14 +101,19 @@ int store_check_producers(uint64_t capacity, uint32_t producers);
  * ERR_EXISTS). ERR_USAGE: too small (text: the least size). ERR_MISMATCH: another stream, width,
  * dtype, size or slab size (text: which, old, new). ERR_VERSION: written by another version.
  * ERR_CORRUPT: cannot be trusted (NOSYNC buffer of another boot without a clean close; a damaged
- * file: a child looks at it first, and its death counts as damage); the caller sets it aside with
- * store_set_aside() and opens again. ERR_NOSPC, ERR_IO, ERR_NOMEM. Forks; blocks on the disk. The
+ * file: a child looks at it first, and its death counts as damage; or somebody has reported it:
+ * damage.h); the caller sets it aside with store_set_aside() and opens again. ERR_NOSPC, ERR_IO, ERR_NOMEM. Forks; blocks on the disk. The
  * caller closes it: store_close() aborts an open transaction and marks the buffer clean. */
 int store_open(const struct store_options *options, struct store **store);
 void store_close(struct store *store);
+/* Whether the open buffer was reported as damaged (damage.h): ERR_CORRUPT, the text says by whom
+ * and why. Cheap. The caller closes it and opens it again as above. */
+int store_check(const struct store *store);
+/* Report the open buffer as damaged, for the reason in `why`. ERR_NOSPC, ERR_IO. */
+int store_report(const struct store *store, const char *finder, const char *why);
 /* Move the environment's files out of DIR into a new folder DIR.damaged-N, never overwriting, and
- * write its path to out[]. CONSUMERS/ stays in DIR. ERR_EXISTS while a writer is at work,
- * ERR_IO. */
+ * write its path to out[]; the report that named it goes with it. CONSUMERS/ stays in DIR.
+ * ERR_EXISTS while a writer is at work, ERR_IO. */
 int store_set_aside(const char *dir, char *out, size_t out_bytes);
 
 /* The stream's descriptor (JSON), committed once before the first slab, outside a transaction. put:
@@ -167,8 +173,18 @@ struct slab_ref store_slab(const struct store *store, uint64_t i);
 int store_find(const struct store *store, uint32_t producer, uint64_t number, struct slab_ref *ref);
 
 /* Check the whole file and every slab's checksum, in a child process; a writer may be at work. *bad
- * = slabs that fail. ERR_NOTFOUND, ERR_VERSION, ERR_CORRUPT (also if the child died of it). For
- * `sluice buffer verify` and after damage. */
+ * = slabs that fail. ERR_NOTFOUND, ERR_VERSION, ERR_CORRUPT (also if the child died of it, or if the
+ * buffer was reported before). For `sluice buffer verify`. */
 int store_verify(const char *dir, uint64_t *slabs, uint64_t *bad);
+
+struct store_repair {
+    uint64_t slabs, bad; /* as store_verify() has them */
+    int was_set_aside;
+    char why[512];    /* it was */
+    char where[4096]; /* the folder it lies in now */
+};
+/* Verify, and set aside what cannot be trusted, as a sink would that opens it. ERR_OK: *repair says
+ * what was done. ERR_EXISTS while a writer is at work; ERR_NOTFOUND, ERR_VERSION, ERR_IO. */
+int store_repair(const char *dir, struct store_repair *repair);
 
 #endif

@@ -1,12 +1,13 @@
 /*
  * A store's way from a folder to memory and back: what is there is looked at before it is trusted,
  * must be what was asked for, or is made; then the index and the records are read from it. Also the
- * way out: closing cleanly, and setting a damaged buffer aside.
+ * way out: closing cleanly.
  */
 #include "buffer/store_parts.h"
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "buffer/damage.h"
 #include "buffer/verify.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static int read_format(const char *dir, struct format_record *format)
                      : environment_error(rc, "cannot read", dir);
     if (rc == 0) mdb_txn_abort(txn);
     environment_close(&e);
-    return result;
+    return result == ERR_OK ? damage_check(dir, format->run) : result;
 }
 
 static int same(const char *dir, const char *what, uint64_t old, uint64_t new)
@@ -127,6 +128,30 @@ static int random_word(uint64_t *word)
 {
     if (getrandom(word, sizeof *word, 0) == (ssize_t)sizeof *word) return ERR_OK;
     return err_set(ERR_IO, "no random bytes: %s", strerror(errno));
+}
+
+/* A buffer of an older version, whose records have no checksums: written again, with them. */
+static int renew_records(struct store *s)
+{
+    char *text = NULL;
+    size_t bytes;
+    int result = store_descriptor_get(s, &text, &bytes);
+    int has_text = result == ERR_OK;
+    if (result == ERR_OK || result == ERR_NOTFOUND) result = store_begin(s);
+    if (result != ERR_OK) {
+        free(text);
+        return result;
+    }
+    s->format.version = FORMAT_VERSION;
+    result = store_record_put(s, "format", &s->format, sizeof s->format);
+    if (result == ERR_OK && has_text) result = store_record_put(s, "descriptor", text, bytes);
+    for (uint32_t p = 0; p < STORE_MAX_PRODUCERS && result == ERR_OK; p++)
+        if (s->committed.known[p]) result = store_producer_put(s, p, &s->committed.producer[p]);
+    s->state_changed = 1;
+    free(text);
+    if (result == ERR_OK) return store_commit(s);
+    store_abort(s);
+    return result;
 }
 
 /* Write what a new buffer begins with. */
@@ -168,6 +193,7 @@ static int open_files(struct store *s, const struct store_options *options)
         result = check_format(&s->format, options);
     }
     int without_syncs = s->durability == DURABILITY_PROCESS;
+    if (fresh) damage_forget(options->dir);           /* it was of another */
     if (result == ERR_OK && (without_syncs || fresh)) /* no data without it: that is damage */
         result = environment_boot_write(s->dir, without_syncs);
     if (result != ERR_OK) return result;
@@ -189,7 +215,8 @@ static int open_files(struct store *s, const struct store_options *options)
     uint64_t slack = f->size_bytes / BUFFER_PAGE_BYTES / 20 / slab_pages;
     if (slack < STORE_SLACK_SLABS) slack = STORE_SLACK_SLABS;
     s->fit = capacity + slack / 2; /* the other half is for small records and broken runs */
-    return result == ERR_OK ? load(s) : result;
+    if (result == ERR_OK) result = load(s);
+    return result == ERR_OK && f->version < FORMAT_VERSION ? renew_records(s) : result;
 }
 
 int store_open(const struct store_options *options, struct store **store)
@@ -229,32 +256,4 @@ void store_close(struct store *s)
     if (s->lock >= 0) close(s->lock);
     free(s->dir);
     free(s);
-}
-
-int store_set_aside(const char *dir, char *out, size_t out_bytes)
-{
-    char path[PATH_MAX], from[PATH_MAX], to[PATH_MAX];
-    int lock = -1, made = -1;
-    snprintf(path, sizeof path, "%s/writer.lock", dir);
-    int result = file_lock(path, &lock);
-    if (result != ERR_OK) return result;
-    for (int n = 1; n < 10000 && made != 0; n++) {
-        snprintf(path, sizeof path, "%s.damaged-%d", dir, n);
-        made = mkdir(path, 0700);
-        if (made != 0 && errno != EEXIST) break;
-    }
-    if (made != 0) result = err_set(ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    /* The lock table first: a new environment must never share that of readers of the old one. */
-    const char *names[] = {"lock.mdb", "data.mdb", "boot"};
-    for (int i = 0; result == ERR_OK && i < 3; i++) {
-        if (snprintf(from, sizeof from, "%s/%s", dir, names[i]) >= (int)sizeof from ||
-            snprintf(to, sizeof to, "%s/%s", path, names[i]) >= (int)sizeof to)
-            result = err_set(ERR_IO, "path too long: %s", dir);
-        else if (rename(from, to) != 0 && errno != ENOENT)
-            result = err_set(ERR_IO, "cannot move %s away: %s", from, strerror(errno));
-    }
-    close(lock);
-    if (result == ERR_OK && snprintf(out, out_bytes, "%s", path) >= (int)out_bytes)
-        result = err_set(ERR_LIMIT, "the path %s is too long for its place", path);
-    return result;
 }

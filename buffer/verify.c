@@ -141,11 +141,53 @@ static int count_tree_pages(struct walk *w)
     return ERR_OK;
 }
 
+static int is_producer_key(const MDB_val *key, uint32_t *producer)
+{
+    char name[16], again[16];
+    unsigned p;
+    snprintf(name, sizeof name, "%.*s", (int)key->mv_size, (const char *)key->mv_data);
+    if (sscanf(name, "producer/%u", &p) != 1 || p >= STORE_MAX_PRODUCERS) return 0;
+    environment_producer_key(p, again);
+    *producer = p;
+    return strcmp(name, again) == 0;
+}
+
+static int is_key(const MDB_val *key, const char *name)
+{
+    return key->mv_size == strlen(name) && memcmp(key->mv_data, name, key->mv_size) == 0;
+}
+
+/* A record under another's key would be taken for one that was never written. */
+static int walk_keys(struct walk *w)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int result = ERR_OK;
+    int rc = mdb_cursor_open(w->txn, w->e.meta, &cursor);
+    if (rc != 0) return environment_error(rc, "cannot walk", w->dir);
+    for (rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST); rc == 0 && result == ERR_OK;
+         rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+        uint32_t producer;
+        struct store_producer record;
+        char name[16];
+        if (is_producer_key(&key, &producer)) {
+            environment_producer_key(producer, name);
+            result = environment_get(&w->e, w->txn, name, &record, sizeof record, w->dir);
+        } else if (!is_key(&key, "format") && !is_key(&key, "state") &&
+                   !is_key(&key, "descriptor")) {
+            result = damaged(w, "it has a record that nobody wrote");
+        }
+    }
+    mdb_cursor_close(cursor);
+    if (result == ERR_OK && rc != MDB_NOTFOUND) result = environment_error(rc, "walk", w->dir);
+    return result;
+}
+
 static int walk_records(struct walk *w)
 {
     MDB_val value;
     uint64_t sum = 0;
-    int result = environment_find(&w->e, w->txn, "descriptor", &value, w->dir);
+    int result = environment_descriptor(&w->e, w->txn, &w->format, &value, w->dir);
     if (result == ERR_OK)
         sum = XXH3_64bits(value.mv_data, value.mv_size); /* touch all of it */
     else if (result == ERR_NOTFOUND)
@@ -154,7 +196,7 @@ static int walk_records(struct walk *w)
     struct state_record state;
     if (result == ERR_OK)
         result = environment_get(&w->e, w->txn, "state", &state, sizeof state, w->dir);
-    return result;
+    return result == ERR_OK ? walk_keys(w) : result;
 }
 
 /* A map that no machine has the addresses for: the size in one of the two meta pages is damaged. */

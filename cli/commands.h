@@ -6,7 +6,7 @@
 #include "runtime/options.h"
 
 /* All: results on stdout; ERR_OK, or an error with err_text(). They block for a second or a few,
- * `sweep` as up_run(), `buffer verify` and `check` for as long as reading the buffer, or opening
+ * `sweep` as up_run(), `buffer verify|repair` and `check` for as long as reading the buffer, or opening
  * the model, takes. */
 
 int check_command(const struct options *options, const struct config *config);
@@ -15,6 +15,7 @@ int keygen_command(const struct options *options, const struct config *config);
 int status_command(const struct options *options, const struct config *config);
 int buffer_info_command(const struct options *options, const struct config *config);
 int buffer_verify_command(const struct options *options, const struct config *config);
+int buffer_repair_command(const struct options *options, const struct config *config);
 int consumer_list_command(const struct options *options, const struct config *config);
 int consumer_drop_command(const struct options *options, const struct config *config);
 

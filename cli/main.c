@@ -77,7 +77,15 @@ static const struct command_spec commands[] = {
      .meaning = "what lies in the shuffle buffer"},
     {.name = "buffer verify",
      .action = buffer_verify_command,
-     .meaning = "check every slab of the buffer against its checksum"},
+     .meaning =
+         "check every record and slab of the buffer against its checksum, and say what follows; "
+         "damage is reported to the sink, which sets the buffer aside and has what is still "
+         "needed made again"},
+    {.name = "buffer repair",
+     .action = buffer_repair_command,
+     .meaning =
+         "where no sink runs, do what it would do: verify the buffer, set a damaged one aside "
+         "beside it, and say what the next `sluice up` makes again"},
     {.name = "consumer list",
      .action = consumer_list_command,
      .meaning = "who draws from the buffer, and how far each is"},

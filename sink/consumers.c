@@ -81,6 +81,8 @@ static int poll_state(struct consumers *c, uint32_t i, int *changed)
     struct consumer_state state;
     if (is_same(&seen, &c->seen[i])) return ERR_OK;
     int result = consumer_read(c->dir, c->name[i], &state);
+    if (result == ERR_FORMAT || result == ERR_CHECKSUM)
+        return err_set(ERR_AGAIN, "%s; its trainer writes it again", err_text());
     if (result != ERR_OK && result != ERR_NOTFOUND) return result;
     if (c->states[i]) consumer_state_free(&c->state[i]);
     c->states[i] = result != ERR_OK ? NULL : &c->state[i];
@@ -93,14 +95,18 @@ static int poll_state(struct consumers *c, uint32_t i, int *changed)
 int consumers_poll(struct consumers *c, int *changed)
 {
     int result = ERR_OK;
+    char why[1024];
     *changed = 0;
     for (uint32_t i = 0; i < c->count; i++) {
         struct consumer_progress progress;
-        int one = poll_state(c, i, changed);
-        if (result == ERR_OK) result = one;
         if (!consumer_progress_read(c->dir, c->name[i], &progress)) c->progress[i] = progress;
+        int one = poll_state(c, i, changed);
+        if (result == ERR_OK && one != ERR_OK) {
+            result = one;
+            snprintf(why, sizeof why, "%s", err_text());
+        }
     }
-    return result;
+    return result == ERR_OK ? ERR_OK : err_set(result, "%s", why);
 }
 
 /* ---- asking ---- */

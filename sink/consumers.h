@@ -17,7 +17,8 @@ void consumers_free(struct consumers *consumers);
 
 /* Look at the files; reads those that have changed. *changed: at least one state has. A state that
  * can't be read counts as it was before: its error is returned, the others are read all the
- * same. */
+ * same. ERR_AGAIN: one is damaged; its consumer writes it again, with its next checkpoint, or when
+ * it starts. */
 int consumers_poll(struct consumers *consumers, int *changed);
 
 /* Their states as they are now. Valid until the next poll. */

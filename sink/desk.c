@@ -575,7 +575,6 @@ void desk_tick(struct desk *d, uint64_t now_ns)
         keeper_poll(&d->keeper, now_ns);
     }
     desk_flush(d, now_ns);
-    ledger_open_again(&d->ledger, now_ns);
     if (!ledger_is_open(&d->ledger)) return;
     keeper_replace(&d->keeper, now_ns);
     grant_and_tell(d);
@@ -640,6 +639,7 @@ struct desk_counters desk_counters(const struct desk *d)
     c.replaced_slabs = k->replaced_slabs;
     c.rewinds = l->rewinds + k->rewinds;
     c.checkpoint_requests = k->checkpoint_requests;
+    c.set_aside = d->ledger.stock.set_aside;
     return c;
 }
 

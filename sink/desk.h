@@ -59,6 +59,7 @@ struct desk_counters {
     uint64_t commits, failed_commits, acks;
     double commit_seconds;
     uint64_t freed_slabs, replaced_slabs, rewinds, checkpoint_requests;
+    uint64_t set_aside;          /* buffers that were damaged */
     uint64_t newest_captured_ns; /* 0: nothing was stored yet */
 };
 struct desk_counters desk_counters(const struct desk *desk);

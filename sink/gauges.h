@@ -41,6 +41,8 @@
       "How often a producer had to go back to an earlier frame.")                                  \
     M(REQUESTS, COUNTER, "sluice_sink_checkpoint_requests_total", "times",                         \
       "How often the sink asked consumers for a checkpoint, to be able to free slabs.")            \
+    M(SET_ASIDE, COUNTER, "sluice_buffer_set_aside_total", "buffers",                              \
+      "Damaged buffers that were set aside; what was still needed of them is made again.")         \
     M(BUFFER_SLABS, GAUGE, REPORT(SINK_BUFFER_SLABS), "slabs", "Slabs in the buffer now.")         \
     M(BUFFER_ROWS, GAUGE, "sluice_buffer_rows", "rows", "Rows in the buffer now.")                 \
     M(CAPACITY_SLABS, GAUGE, REPORT(SINK_CAPACITY_SLABS), "slabs",                                 \

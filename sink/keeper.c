@@ -133,10 +133,24 @@ static void request_checkpoint(struct keeper *k, uint64_t now_ns)
     k->counters.checkpoint_requests++;
 }
 
+/* Its producers are told to go back, it is set aside, and another is opened. */
+static void replace_buffer(struct keeper *k, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    log_error("the buffer is damaged: %s", err_text());
+    for (uint32_t p = 0; p < l->sessions.producers; p++)
+        if (l->sessions.session[p].session) k->options.rewound(k->options.arg, p);
+    ledger_give_up_buffer(l, now_ns);
+}
+
 void keeper_poll(struct keeper *k, uint64_t now_ns)
 {
     struct ledger *l = k->options.ledger;
     int changed;
+    if (ledger_is_damaged(l)) replace_buffer(k, now_ns);
+    ledger_reopen(l, now_ns);
+    k->has_news |= l->has_opened; /* the states were read for it: what they cover is freed now */
+    l->has_opened = 0;
     int result = consumers_poll(l->consumers, &changed);
     if (result != ERR_OK && log_allowed(&l->failed))
         log_error("a consumer's state: %s", err_text());

@@ -15,7 +15,7 @@
 
 struct keeper_options {
     struct ledger *ledger; /* outlives the keeper */
-    /* A producer with a session was set back: called while that session is there, which is over
+    /* A producer with a session was set back, or its buffer is made anew: called while that session is there, which is over
      * afterwards. */
     void (*rewound)(void *arg, uint32_t producer);
     /* A producer with a session has its end committed: nobody needs more rows. */
@@ -35,7 +35,7 @@ struct keeper {
 };
 
 /* Look at the consumers' files (each 200 ms or so) and do what follows from them: rewind, free,
- * end the stream, raise ledger.checkpoint_request (published by whoever publishes next). What
+ * end the stream, open a buffer in the place of a damaged one, raise ledger.checkpoint_request (published by whoever publishes next). What
  * fails is noted in the ledger and done again at a later call. */
 void keeper_poll(struct keeper *keeper, uint64_t now_ns);
 /* A live stream never waits: its oldest slabs make room for what comes. Nothing where the policy is

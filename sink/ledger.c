@@ -13,6 +13,8 @@
 #define ROOM_WAIT    (200 * MILLISECONDS)   /* without pages: then trainers must draw on */
 #define GRACE        (15000 * MILLISECONDS) /* after a start producers may still come back */
 
+enum { MOST_IN_VAIN = 3 };
+
 /* ---- trouble ---- */
 
 static void fail_for_good(struct ledger *l, int code)
@@ -33,8 +35,22 @@ void ledger_forget_trouble(struct ledger *l)
     if (!l->intake || !intake_count(l->intake)) l->trouble[0] = 0;
 }
 
+static void distrust(struct ledger *l)
+{
+    char why[512];
+    snprintf(why, sizeof why, "%s", err_text());
+    snprintf(l->trouble, sizeof l->trouble, "%s", why);
+    l->is_distrusted = 1;
+    if (l->stock.store) store_report(l->stock.store, "the sink", why);
+}
+
 void ledger_note_trouble(struct ledger *l, int code, uint64_t now_ns)
 {
+    if (code == ERR_CORRUPT && l->stock.store) {
+        distrust(l);
+        l->retry_ns = now_ns + RETRY_EACH;
+        return;
+    }
     if (!is_of_the_disk(code)) {
         fail_for_good(l, code);
         return;
@@ -266,35 +282,76 @@ int ledger_open(struct ledger *l, const struct descriptor *like, uint64_t now_ns
     if (result == ERR_OK) result = stock_records(&l->stock, l->consumers, &l->sessions, &rewound);
     if (result != ERR_OK) return result;
     l->counters.rewinds += rewound;
-    l->checkpoint_request = store_state(l->stock.store)->checkpoint_request;
-    l->replaced_slabs = store_state(l->stock.store)->replaced_slabs;
+    const struct store_state *state = store_state(l->stock.store);
+    if (l->checkpoint_request < state->checkpoint_request)
+        l->checkpoint_request = state->checkpoint_request;
+    if (l->replaced_slabs < state->replaced_slabs) l->replaced_slabs = state->replaced_slabs;
     struct claims claims = {l->sessions.producers, stock_rows_a_slab(&l->stock), l->is_live};
     result = intake_new(frame_raw_bytes(claims.rows_a_slab, like->width, like->dtype), &claims,
                         &l->intake);
     if (result != ERR_OK) return result;
+    l->wants_open = 0;
+    l->has_opened = 1;
     ledger_count_stored(l);
     ledger_forget_trouble(l);
     ledger_publish(l, now_ns);
     return ERR_OK;
 }
 
-/* A buffer that finds no room to be opened is waited for, as one that finds none for a frame. */
-static int wait_for_room(struct ledger *l, int code, uint64_t now_ns)
+/* ---- a buffer that is damaged ---- */
+
+int ledger_is_damaged(struct ledger *l)
 {
-    if (code != ERR_NOSPC) return code;
-    ledger_show_trouble(l, code);
-    l->retry_ns = now_ns + RETRY_EACH;
-    if (log_allowed(&l->failed))
-        log_event(LOG_ERROR, "the buffer cannot be opened; this waits until it can",
-                  LOG_S("why", l->trouble));
-    return ERR_OK;
+    if (!l->stock.store) return 0;
+    if (!l->is_distrusted) return store_check(l->stock.store) == ERR_CORRUPT;
+    if (store_check(l->stock.store) == ERR_OK)
+        store_report(l->stock.store, "the sink", l->trouble); /* there was no room for it */
+    return store_check(l->stock.store) == ERR_CORRUPT;
 }
 
-void ledger_open_again(struct ledger *l, uint64_t now_ns)
+static void count_in_vain(struct ledger *l)
 {
-    if (ledger_is_open(l) || !l->stock.descriptor.measured || now_ns < l->retry_ns) return;
-    int result = wait_for_room(l, ledger_open(l, &l->stock.descriptor, now_ns), now_ns);
-    if (result != ERR_OK) fail_for_good(l, result);
+    const struct consumer_progress *progress = consumers_progress(l->consumers);
+    uint64_t drawn = l->counters.frames;
+    if (l->config->trainer.consumers.count) drawn = 0;
+    for (uint32_t i = 0; i < l->config->trainer.consumers.count; i++)
+        drawn += progress[i].rows_drawn;
+    l->in_vain = l->in_vain && drawn == l->drawn_rows ? l->in_vain + 1 : 1;
+    l->drawn_rows = drawn;
+}
+
+void ledger_give_up_buffer(struct ledger *l, uint64_t now_ns)
+{
+    for (uint32_t p = 0; p < l->sessions.producers; p++) ledger_end_session(l, p);
+    intake_free(l->intake);
+    l->intake = NULL;
+    stock_close_store(&l->stock);
+    l->is_distrusted = 0;
+    l->wants_open = l->stock.descriptor.measured; /* else the next HELLO opens one */
+    l->retry_ns = l->room_ns = now_ns;
+    l->short_ns = 0;
+    count_in_vain(l);
+    if (l->in_vain <= MOST_IN_VAIN) return;
+    err_set(ERR_CORRUPT,
+            "%u buffers in a row were damaged before a row was drawn of them; HINT: look at the "
+            "disk and the memory of this machine; the buffers lie beside %s",
+            l->in_vain, l->stock.buffer_dir);
+    fail_for_good(l, ERR_CORRUPT);
+}
+
+void ledger_reopen(struct ledger *l, uint64_t now_ns)
+{
+    if (!l->wants_open || ledger_is_open(l) || now_ns < l->retry_ns || l->fatal) return;
+    int result = ledger_open(l, &l->stock.descriptor, now_ns);
+    if (result == ERR_OK) return;
+    if (result == ERR_AGAIN || result == ERR_EXISTS || is_of_the_disk(result)) {
+        l->retry_ns = now_ns + RETRY_EACH / 2;
+        snprintf(l->trouble, sizeof l->trouble, "%s", err_text());
+        if (log_allowed(&l->failed))
+            log_event(LOG_ERROR, "the buffer is not opened yet", LOG_S("why", l->trouble));
+    } else {
+        fail_for_good(l, result);
+    }
 }
 
 int ledger_is_open(const struct ledger *l)
@@ -311,8 +368,10 @@ int ledger_init(struct ledger *l, const struct config *config, uint64_t life, ui
     int result = config_buffer_dir(config, dir);
     if (result == ERR_OK) result = consumers_new(dir, &config->trainer.consumers, &l->consumers);
     if (result == ERR_OK) result = stock_open(&l->stock, config);
-    if (result == ERR_OK && l->stock.store) result = ledger_open(l, &l->stock.descriptor, now_ns);
-    return wait_for_room(l, result, now_ns);
+    if (result != ERR_OK || !l->stock.store) return result;
+    l->wants_open = 1;
+    ledger_reopen(l, now_ns);
+    return l->fatal ? err_set(l->fatal, "%s", l->fatal_text) : ERR_OK;
 }
 
 void ledger_fini(struct ledger *l)

@@ -46,10 +46,15 @@ struct ledger {
     int fatal;         /* an error that there is no going on from; ERR_OK: none */
     char fatal_text[1024];
     struct log_limit failed;
+    int has_opened;      /* a buffer was opened, by whomever; the keeper's to clear */
+    int wants_open;      /* the buffer was closed, or could not be opened yet: ledger_reopen() */
+    int is_distrusted;   /* the sink itself has found the buffer damaged */
+    unsigned in_vain;    /* buffers set aside since a consumer has last drawn a row */
+    uint64_t drawn_rows; /* by all consumers, when the last one was */
 };
 
-/* Opens the buffer, if this stream has one already. `config` outlives it; `life` differs from that
- * of every sink before. Errors of store_open() and config_*(), ERR_NOMEM; ledger_fini() after a
+/* Opens the buffer, if this stream has one already; where a consumer's state is damaged, later
+ * (ledger_reopen). `config` outlives it; `life` differs from that of every sink before. Errors of store_open() and config_*(), ERR_NOMEM; ledger_fini() after a
  * failure too: that closes the buffer cleanly. */
 int ledger_init(struct ledger *ledger, const struct config *config, uint64_t life, uint64_t now_ns);
 void ledger_fini(struct ledger *ledger);
@@ -57,10 +62,20 @@ void ledger_fini(struct ledger *ledger);
 /* Open the buffer for rows like these, if it is not open: every producer's record is taken up, set
  * back to where consumers need it, and the state is published. Errors of stock_prepare(). */
 int ledger_open(struct ledger *ledger, const struct descriptor *like, uint64_t now_ns);
-/* Once a second: open the buffer of a described stream that found no room on the disk at the start.
- * Until then there is trouble (ledger_show_trouble()). */
-void ledger_open_again(struct ledger *ledger, uint64_t now_ns);
 int ledger_is_open(const struct ledger *ledger);
+
+/* ---- a buffer that is damaged ---- */
+
+/* Whether the open buffer cannot be trusted: a consumer's reader has reported it, or a write found
+ * it so. err_text() says why. Reads a small file. */
+int ledger_is_damaged(struct ledger *ledger);
+/* Close it: frames that wait are forgotten, every session is over (whoever has to be told is told
+ * before). ledger_reopen() sets it aside. Where buffer after buffer is damaged and nobody draws a
+ * row meanwhile, that is the end. */
+void ledger_give_up_buffer(struct ledger *ledger, uint64_t now_ns);
+/* Open the buffer again where that is wanted and its time has come; what fails for want of disk, or
+ * of a consumer's state, is noted and tried again at a later call. */
+void ledger_reopen(struct ledger *ledger, uint64_t now_ns);
 
 /* ---- promised ---- */
 
@@ -104,8 +119,8 @@ void ledger_count_stored(struct ledger *ledger);
 
 /* ---- trouble ---- */
 
-/* A write failed (err_text() says why): tried again where it is the disk, else the end. Nothing
- * that was acked depends on it. */
+/* A write failed (err_text() says why): tried again where it is the disk; where it is damage the
+ * buffer is distrusted; else the end. Nothing that was acked depends on it. */
 void ledger_note_trouble(struct ledger *ledger, int code, uint64_t now_ns);
 /* A producer could not be let in for this; nothing is put off for it. */
 void ledger_show_trouble(struct ledger *ledger, int code);

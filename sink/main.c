@@ -161,6 +161,7 @@ static void show_counters(struct metrics *m, const struct desk_counters *c)
     metrics_set(m, GAUGE_REPLACED, (double)c->replaced_slabs);
     metrics_set(m, GAUGE_REWINDS, (double)c->rewinds);
     metrics_set(m, GAUGE_REQUESTS, (double)c->checkpoint_requests);
+    metrics_set(m, GAUGE_SET_ASIDE, (double)c->set_aside);
     if (c->newest_captured_ns)
         metrics_set(m, GAUGE_LAG,
                     ((double)process_wall_ns() - (double)c->newest_captured_ns) / 1e9);

@@ -71,13 +71,23 @@ int stock_open(struct stock *s, const struct config *config)
     if (result != ERR_OK) return blame_file(s, result);
     result = blame_file(s, take_text(s, text, bytes));
     free(text);
+    if (result == ERR_FORMAT) { /* the buffer has it too, and is opened for the first producer */
+        log_warn("%s is damaged and is made again: %s", s->descriptor_file, err_text());
+        return ERR_OK;
+    }
     return result != ERR_OK ? result : stock_prepare(s, &s->descriptor);
+}
+
+void stock_close_store(struct stock *s)
+{
+    if (s->store) store_close(s->store);
+    s->store = NULL;
+    s->was_set_aside = 0;
 }
 
 void stock_close(struct stock *s)
 {
-    if (s->store) store_close(s->store);
-    s->store = NULL;
+    stock_close_store(s);
     descriptor_free(&s->descriptor);
     free(s->text);
     s->text = NULL;
@@ -109,6 +119,7 @@ static int open_store(struct stock *s, const struct descriptor *d)
     log_event(LOG_WARN, "the damaged buffer was set aside; what consumers still need is made again",
               LOG_S("folder", where));
     s->was_set_aside = 1;
+    s->set_aside++;
     return store_open(&options, &s->store);
 }
 
@@ -174,6 +185,22 @@ int stock_describe(struct stock *s, const struct descriptor *asked, const char *
     return result;
 }
 
+/* A record went with the buffer, but this life of the sink knows it: all below its next_number was
+ * stored or covered, and where nobody says what is covered all of it is made again. */
+static int remembered(const struct stock *s, const struct session *session, size_t consumers,
+                      struct store_producer *record)
+{
+    if (record->next_number || !s->was_set_aside || !session->record.epoch) return 0;
+    *record = session->record;
+    if (consumers || s->config->stream.policy == CONFIG_SHED) return 1;
+    record->past_totals.captured_rows -= record->rows;
+    record->rows = 0;
+    record->next_number = 1;
+    record->cursor = (struct cursor){0};
+    record->ended = 0;
+    return 1;
+}
+
 /* Numbers of a live stream are never used twice: after the buffer is lost, go on beyond all that
  * anybody knows of, or may have seen since. Consumers skip what lies between: a full buffer. */
 static int number_beyond(const struct stock *s, const struct consumers *consumers,
@@ -195,9 +222,10 @@ static int records_in_transaction(struct stock *s, const struct consumers *consu
         struct store_producer record = {0};
         int result = store_producer_get(s->store, p, &record);
         if (result != ERR_OK && result != ERR_NOTFOUND) return result;
+        int known = remembered(s, &sessions->session[p], coverage.consumers, &record);
         int changed = is_live ? number_beyond(s, consumers, p, &record)
                               : coverage_rewind(&coverage, s->store, p, &record);
-        if (changed) {
+        if (changed || known) {
             log_event(LOG_WARN,
                       is_live ? "the buffer was lost: what was in it is skipped"
                               : "frames that a consumer needs are not there: they are made again",

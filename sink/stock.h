@@ -20,13 +20,16 @@ struct stock {
     struct descriptor descriptor; /* the committed one; measured = 0: none yet */
     char *text;                   /* the committed descriptor as JSON */
     size_t text_bytes;
-    int was_set_aside;
+    int was_set_aside;  /* the buffer that this one stands for: its records are not known */
+    uint64_t set_aside; /* buffers, in this life */
 };
 
-/* Opens nothing; reads RUN/descriptor.json where there is one and opens the buffer that it is of.
- * ERR_* of store_open(), ERR_FORMAT. stock_close() after a failure too. */
+/* Reads RUN/descriptor.json where there is one and opens the buffer that it is of. Where that file is
+ * missing or damaged nothing is opened yet. ERR_* of store_open(), ERR_FORMAT. stock_close() after a failure too. */
 int stock_open(struct stock *stock, const struct config *config);
 void stock_close(struct stock *stock);
+/* Close the buffer alone: stock_prepare() opens it again, or sets it aside and makes another. */
+void stock_close_store(struct stock *stock);
 
 /* Open the buffer for rows like those of `descriptor`, if it is not open: a damaged one is set
  * aside and made anew. Also checks that the trainer's batch fits. ERR_USAGE, ERR_MISMATCH,
@@ -42,7 +45,7 @@ uint32_t stock_rows_a_slab(const struct stock *stock);
 int stock_describe(struct stock *stock, const struct descriptor *asked, const char *text,
                    size_t bytes);
 
-/* Take up every producer's record, set back to where consumers need it. Commits what it changes;
+/* Take up every producer's record (where the buffer was set aside: as the sessions have it), set back to where consumers need it. Commits what it changes;
  * only then may trainers draw from the buffer.
  * *rewound: producers that have to go back. */
 int stock_records(struct stock *stock, const struct consumers *consumers, struct sessions *sessions,

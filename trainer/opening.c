@@ -3,6 +3,7 @@
 #include "trainer/state.h"
 
 #include "base/err.h"
+#include "proto/message.h"
 #include "runtime/log.h"
 #include "sae/checkpoint.h"
 #include "sae/foretell.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_BUFFER_MS = 100 };
+enum { WAIT_BUFFER_MS = 100, WAIT_DAMAGED_MS = 500 };
 
 static int keep_held_out(void *arg, const struct row_id *id, const float *values)
 {
@@ -45,18 +46,28 @@ static struct draw_options draw_options_of(struct training *t)
     };
 }
 
+int training_draw_open(struct training *t, const struct draw_options *options, struct draw **draw)
+{
+    int result, last = ERR_OK;
+    while ((result = draw_open(options, draw)) == ERR_NOTFOUND || result == ERR_CORRUPT) {
+        if (t->options.replay) return result;
+        if (result != last && result == ERR_CORRUPT)
+            log_error("waiting for another buffer: %s", err_text());
+        else if (result != last)
+            log_event(LOG_INFO, "waiting for the buffer", LOG_S("folder", t->buffer));
+        last = result;
+        if (atomic_load(&t->stop)) return ERR_AGAIN;
+        training_pause(t, result == ERR_CORRUPT ? WAIT_DAMAGED_MS : WAIT_BUFFER_MS);
+    }
+    return result;
+}
+
 /* Wait until there is a buffer with a descriptor, and copy that. ERR_AGAIN: told to stop. */
 static int await_descriptor(struct training *t)
 {
     struct draw_options options = draw_options_of(t);
     struct draw *draw;
-    int result, said = 0;
-    while ((result = draw_open(&options, &draw)) == ERR_NOTFOUND) {
-        if (t->options.replay) return result;
-        if (!said++) log_event(LOG_INFO, "waiting for the buffer", LOG_S("folder", t->buffer));
-        if (atomic_load(&t->stop)) return ERR_AGAIN;
-        training_pause(t, WAIT_BUFFER_MS);
-    }
+    int result = training_draw_open(t, &options, &draw);
     if (result != ERR_OK) return result;
     t->descriptor = strdup(draw_descriptor(draw));
     result = t->descriptor ? ERR_OK : err_set(ERR_NOMEM, "no memory for the descriptor");
@@ -268,11 +279,23 @@ static int open_parts(struct training *t, const struct save *save, const struct 
     if (result == ERR_OK) result = not_mended(open_held_out(t, save));
     if (result == ERR_OK) result = open_history(t, save->steps);
     if (result == ERR_OK && from) result = training_insist_on_place(t, &save->state);
-    if (result == ERR_OK) result = draw_open(&options, &t->draw);
+    if (result == ERR_OK) result = training_draw_open(t, &options, &t->draw);
     if (result == ERR_OK && from) return take_up(t, save, from);
     if (result != ERR_OK) return result;
     const struct consumer_state *state = draw_state(t->draw);
     return state ? training_insist_on_place(t, state) : ERR_NOMEM;
+}
+
+/* By a damaged file beside the buffer the sink knows nothing, and opens no buffer: so it is written
+ * again before one is waited for. Without a checkpoint there is nothing that it could say. */
+static int mend_place(struct training *t, const struct save *save)
+{
+    if (!training_place_is_damaged(t)) return ERR_OK;
+    log_warn("the consumer's place is damaged and is written again from the newest checkpoint: %s",
+             err_text());
+    if (save->state.stream == stream_key(t->config->stream.name))
+        return training_insist_on_place(t, &save->state);
+    return consumer_drop(t->buffer, t->options.consumer);
 }
 
 int training_open(struct training *t)
@@ -286,6 +309,7 @@ int training_open(struct training *t)
         log_event(LOG_WARN, "newest checkpoint is damaged, going on from an older one",
                   LOG_S("why", err_text()), LOG_U("damaged", damaged));
     if (result == ERR_OK && from) result = save_match(&save, t->config);
+    if (result == ERR_OK) result = mend_place(t, &save);
     if (result == ERR_OK) result = await_descriptor(t);
     if (result == ERR_OK) result = from ? take_descriptor(t, &save, from) : check_descriptor(t);
     if (result == ERR_OK) result = open_parts(t, &save, from);

@@ -60,6 +60,8 @@ struct training {
     double evaluation_row_seconds;                   /* what the last one took a row; 0: none yet */
     uint64_t full_disk_ns; /* no checkpoint is tried before: the disk was full */
     uint64_t answered;     /* checkpoint_request of the last checkpoint */
+    int told_damage;       /* the buffer is damaged, and the log says so */
+    uint64_t place_ns;     /* when the file of the consumer's place is looked at next */
     struct training_times times;
     double shuffle_pairs, shuffle_ideal_pairs, shuffle_entropy, shuffle_ideal_entropy; /* sums */
 };
@@ -71,8 +73,9 @@ double training_seconds(const struct training *t);
 
 /* Sleep, but for a stop. */
 void training_pause(struct training *t, unsigned ms);
-/* Sleep until there may be rows again; counted as waiting. */
-void training_wait_rows(struct training *t);
+/* Sleep until there may be rows again; counted as waiting. Where that is because the draw's buffer is
+ * damaged, the log says so, once. */
+void training_wait_rows(struct training *t, const struct draw *draw);
 /* Each hook's values (rows, plan.width) times its scale, in place. */
 void training_scale_rows(const struct training *t, float *values, size_t rows);
 /* Whether to try again what came to `result`: where there is nothing else to do, a full disk is
@@ -80,6 +83,13 @@ void training_scale_rows(const struct training *t, float *values, size_t rows);
 int training_waits_for_room(struct training *t, int result);
 /* Put the consumer's place beside the buffer; a full disk is waited for. ERR_IO, ERR_NOSPC. */
 int training_insist_on_place(struct training *t, const struct consumer_state *state);
+
+/* Whether the consumer's place beside the buffer is there and cannot be read: err_text() says why. */
+int training_place_is_damaged(const struct training *t);
+
+/* draw_open(); waits until there is a buffer, and until a damaged one has been made anew (not for a
+ * replay). ERR_AGAIN: told to stop meanwhile (opening.c). */
+int training_draw_open(struct training *t, const struct draw_options *options, struct draw **draw);
 
 /* Open or resume everything (opening.c). ERR_AGAIN: told to stop meanwhile. ERR_MISMATCH: a key or
  * a file of the consumer's that no second try mends. Blocks until there is a stream. */

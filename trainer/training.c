@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FULL_DISK_MS = 1000, WAIT_ROWS_MS = 5 };
+enum { FULL_DISK_MS = 1000, WAIT_ROWS_MS = 5, LOOK_AT_PLACE_MS = 1000 };
 
 double training_seconds_since(uint64_t begin_ns)
 {
@@ -312,9 +312,46 @@ static int step(struct training *t)
     return ERR_OK;
 }
 
-void training_wait_rows(struct training *t)
+int training_place_is_damaged(const struct training *t)
+{
+    struct consumer_state place;
+    if (t->options.replay) return 0;
+    int result = consumer_read(t->buffer, t->options.consumer, &place);
+    if (result == ERR_OK) consumer_state_free(&place);
+    return result == ERR_FORMAT || result == ERR_CHECKSUM;
+}
+
+/* Where it is damaged, rows may not come before it is written again. */
+static void look_at_place(struct training *t)
+{
+    uint64_t now_ns = process_now_ns();
+    if (now_ns < t->place_ns) return;
+    t->place_ns = now_ns + LOOK_AT_PLACE_MS * UINT64_C(1000000);
+    if (!training_place_is_damaged(t)) return;
+    log_warn("the consumer's place is damaged and is written again: %s", err_text());
+    t->checkpoint_ns = 0;
+}
+
+/* What this life has done is kept at once: what covers more need not be made again. */
+static void tell_damage(struct training *t, const char *damage)
+{
+    if (damage[0] && !t->told_damage) {
+        log_event(LOG_ERROR,
+                  "the buffer is damaged; the sink sets it aside and what is still needed is made "
+                  "again",
+                  LOG_S("why", damage));
+        t->checkpoint_ns = 0;
+    } else if (!damage[0] && t->told_damage) {
+        log_info("another buffer is there: the training goes on");
+    }
+    t->told_damage = damage[0] != 0;
+}
+
+void training_wait_rows(struct training *t, const struct draw *draw)
 {
     uint64_t begin_ns = process_now_ns();
+    tell_damage(t, draw_damage(draw));
+    look_at_place(t);
     training_pause(t, WAIT_ROWS_MS);
     double took = training_seconds_since(begin_ns);
     t->times.waiting += took;
@@ -345,7 +382,7 @@ static int train(struct training *t, int *finished)
         }
         if (result == ERR_AGAIN) {
             result = checkpoint_if_due(t);
-            if (result == ERR_OK) training_wait_rows(t);
+            if (result == ERR_OK) training_wait_rows(t, t->draw);
             continue;
         }
         if (result == ERR_OK) result = step(t);

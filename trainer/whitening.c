@@ -40,7 +40,7 @@ static int read_rows(struct training *t, struct draw *draw, uint64_t wanted, flo
         if (result == ERR_NOTFOUND) return ERR_OK;
         if (result == ERR_AGAIN && atomic_load(&t->stop)) return ERR_AGAIN;
         if (result == ERR_AGAIN)
-            training_wait_rows(t);
+            training_wait_rows(t, draw);
         else if (result != ERR_OK)
             return result;
         if (result == ERR_AGAIN) continue;
@@ -61,7 +61,7 @@ static int measure_rows(struct training *t, const struct draw_options *options, 
     own.held_out = NULL;
     float *values = malloc((size_t)CHUNK_ROWS * t->plan.width * sizeof *values);
     struct row_id *ids = malloc(CHUNK_ROWS * sizeof *ids);
-    int result = values && ids ? draw_open(&own, &draw)
+    int result = values && ids ? training_draw_open(t, &own, &draw)
                                : err_set(ERR_NOMEM, "no memory to measure a covariance");
     if (result == ERR_OK) {
         uint64_t quarter = draw_gauges(draw).capacity_rows / 4;

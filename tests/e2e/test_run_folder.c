@@ -151,6 +151,7 @@ static void fresh_removes_what_the_run_made(void **state)
     assert_int_equal(symlink(at(run, "elsewhere"), at(run, "run/buffer/CONSUMERS/x.state")), 0);
     assert_int_equal(symlink(at(run, "elsewhere/keep"), at(run, "run/log/sink.log.old")), 0);
     put(run, "run/buffer.damaged-1/data.mdb", "damaged\n");
+    put(run, "run/buffer.damaged-1/damage", "why\n");
     put(run, "run/main/checkpoint-0000000000000001.sluice.tmp.abcdef", "torn\n");
     good(run, "--fresh", NULL);
     harness_has(run->err, "--fresh left alone in");

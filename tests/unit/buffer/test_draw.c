@@ -1,6 +1,7 @@
 #include "tests/unit/buffer/rig.h"
 
-#include "buffer/draw.h"
+#include "buffer/damage.h"
+#include "buffer/draw_parts.h"
 #include "buffer/environment.h"
 #include "proto/message.h"
 
@@ -884,7 +885,274 @@ static void a_consumer_told_to_stop_needs_nothing_more(void **state)
 
 /* ---- what is refused ---- */
 
-static void a_damaged_slab_is_named(void **state)
+static void refuse(const struct draw_options *o, int code, const char *text)
+{
+    struct draw *draw;
+    assert_int_equal(draw_open(o, &draw), code);
+    if (!strstr(err_text(), text)) fail_msg("'%s' is not in: %s", text, err_text());
+}
+
+/* As a sink does it, once it knows of the damage. */
+static void make_again(const struct store_options *o)
+{
+    char aside[256];
+    assert_ok(store_set_aside(rig_dir, aside, sizeof aside));
+    store_close(a_stream(o, 12, 0, 1));
+}
+
+struct opened {
+    struct environment e;
+    MDB_txn *txn;
+};
+
+/* While no store is open; a draw may be. */
+static struct opened begin_changes(const struct store_options *o)
+{
+    struct opened x;
+    assert_ok(environment_open_writing(rig_dir, o->size_bytes, DURABILITY_PROCESS, &x.e));
+    assert_int_equal(mdb_txn_begin(x.e.env, NULL, 0, &x.txn), 0);
+    return x;
+}
+
+static void change_byte(struct opened *x, MDB_dbi dbi, MDB_val key, size_t at)
+{
+    MDB_val value;
+    assert_int_equal(mdb_get(x->txn, dbi, &key, &value), 0);
+    char *copy = malloc(value.mv_size);
+    memcpy(copy, value.mv_data, value.mv_size);
+    copy[at] ^= 1;
+    value.mv_data = copy;
+    assert_int_equal(mdb_put(x->txn, dbi, &key, &value, 0), 0);
+    free(copy);
+}
+
+static void end_changes(struct opened *x)
+{
+    assert_int_equal(mdb_txn_commit(x->txn), 0);
+    environment_close(&x->e);
+}
+
+enum kind { PAYLOAD, TWO_PAYLOADS, ALL_PAYLOADS, HEADER, STATE, RECORD, NO_STATE, HIDDEN, KINDS };
+
+static void damage(const struct store_options *o, enum kind kind, uint64_t slabs)
+{
+    struct opened x = begin_changes(o);
+    uint64_t id = slabs;
+    MDB_val key = {sizeof id, &id};
+    for (; kind <= ALL_PAYLOADS && id > 0; id--)
+        if (id == slabs || (kind == TWO_PAYLOADS && id == 3) || kind == ALL_PAYLOADS)
+            change_byte(&x, x.e.slabs, key, STORE_SLAB_HEADER_BYTES + 9000);
+    id = slabs;
+    if (kind == HEADER)
+        change_byte(&x, x.e.slabs, key, offsetof(struct slab_header, begin) + 2);
+    else if (kind == STATE)
+        change_byte(&x, x.e.meta, (MDB_val){5, "state"}, offsetof(struct store_state, ended));
+    else if (kind == RECORD)
+        change_byte(&x, x.e.meta, (MDB_val){12, "producer/000"}, 0);
+    else if (kind == NO_STATE)
+        assert_int_equal(mdb_del(x.txn, x.e.meta, &(MDB_val){5, "state"}, NULL), 0);
+    else if (kind == HIDDEN)
+        assert_int_equal(mdb_del(x.txn, x.e.slabs, &key, NULL), 0);
+    end_changes(&x);
+}
+
+/* Draw on until there is nothing to draw. */
+static void draw_until_it_waits(struct draw *draw, struct tally *t)
+{
+    struct draw_batch b;
+    int result;
+    while ((result = next(draw, BATCH, t, &b)) == ERR_OK) {
+    }
+    if (result != ERR_AGAIN) fail_msg("%s: %s", err_str(result), err_text());
+}
+
+/* Whatever is found, and whoever finds it (a batch, the held-out rows of what is new): what was
+ * drawn until then is known, the sink is told, and the draw goes on in the buffer that comes. */
+static void damage_is_told_and_waited_out(void **state)
+{
+    (void)state;
+    for (int again = 0; again < 2 * KINDS; again++) {
+        enum kind kind = (enum kind)(again % KINDS);
+        int comes_back = again >= KINDS; /* the trainer dies of something else meanwhile */
+        rig_make(NULL);
+        struct store_options o = rig_options();
+        struct store *store = a_stream(&o, 8, 0, 0);
+        struct tally t = tally_of(12 * rig_rows(store));
+        struct draw_options options = draw_defaults(&t);
+        struct draw *draw = open_draw(&options);
+        struct draw_batch b;
+        t.in_any_order = 1;
+        for (int i = 0; i < 5; i++) assert_ok(next(draw, BATCH, &t, &b));
+        rig_fill(store, &o, 0, 9, 13);
+        rig_state(store, 1, 0, 1);
+        store_close(store);
+        damage(&o, kind, 12);
+        draw_until_it_waits(draw, &t);
+        if (kind == HIDDEN) { /* a slab that is counted and not there, for long */
+            assert_string_equal(draw_damage(draw), "");
+            assert_true(draw_gauges(draw).missing_slabs == 1);
+            draw->missing_since_ns = 1;
+            draw_until_it_waits(draw, &t);
+        }
+        assert_true(draw_damage(draw)[0] != 0);
+        assert_int_equal(damage_check(rig_dir, 0), ERR_CORRUPT);
+        assert_non_null(strstr(err_text(), "main"));
+        assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+        if (comes_back) {
+            struct consumer_state s = state_of(draw);
+            draw_close(draw);
+            make_again(&o);
+            draw = open_draw(&options);
+            assert_ok(draw_resume(draw, &s));
+            consumer_state_free(&s);
+        } else {
+            make_again(&o);
+        }
+        draw_to_the_end(draw, &t);
+        assert_string_equal(draw_damage(draw), "");
+        assert_exact(&t, 2);
+        draw_close(draw);
+        tally_free(&t);
+        rig_remove(NULL);
+    }
+}
+
+/* A batch that comes upon a damaged slab is filled from the others. */
+static void a_batch_is_whole_in_spite_of_damage(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 12, 0, 1);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.held_out_one_in = 0;
+    store_close(store);
+    damage(&o, TWO_PAYLOADS, 12);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    assert_ok(next(draw, BATCH, &t, &b));
+    assert_int_equal(b.rows, BATCH);
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    assert_non_null(strstr(draw_damage(draw), "of producer 0"));
+    draw_close(draw);
+    tally_free(&t);
+}
+
+/* What was checked once is not where it was any more: one slab's value under the key of another. */
+static void slabs_that_change_places_are_found(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 12, 0, 1);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    for (int i = 0; i < 5; i++) assert_ok(next(draw, BATCH, &t, &b)); /* all are checked */
+    store_close(store);
+    struct opened x = begin_changes(&o);
+    uint64_t from = 3, to = 4;
+    MDB_val key = {sizeof from, &from}, other = {sizeof to, &to}, value;
+    assert_int_equal(mdb_get(x.txn, x.e.slabs, &key, &value), 0);
+    char *copy = malloc(value.mv_size);
+    memcpy(copy, value.mv_data, value.mv_size);
+    value.mv_data = copy;
+    assert_int_equal(mdb_put(x.txn, x.e.slabs, &other, &value, 0), 0);
+    free(copy);
+    end_changes(&x);
+    draw_until_it_waits(draw, &t);
+    assert_non_null(strstr(draw_damage(draw), "slab 4 of producer 0"));
+    make_again(&o);
+    draw_to_the_end(draw, &t);
+    assert_exact(&t, 2);
+    draw_close(draw);
+    tally_free(&t);
+}
+
+/* Nothing is read of a file that has become shorter: pages behind its end are zeros, or a signal. */
+static void a_file_cut_short_under_a_draw_is_found(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 12, 0, 1);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    char path[128];
+    for (int i = 0; i < 5; i++) assert_ok(next(draw, BATCH, &t, &b));
+    store_close(store);
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    assert_int_equal(truncate(path, 20 * 4096), 0);
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    assert_non_null(strstr(draw_damage(draw), "cut short"));
+    make_again(&o);
+    draw_to_the_end(draw, &t);
+    assert_exact(&t, 2);
+    draw_close(draw);
+    tally_free(&t);
+}
+
+/* It comes to an end where there is nothing sound to draw. */
+static void nothing_is_drawn_where_all_is_damaged(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 12, 0, 1);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.held_out_one_in = 0;
+    store_close(store);
+    damage(&o, ALL_PAYLOADS, 12);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    alarm(20);
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    alarm(0);
+    assert_true(draw_damage(draw)[0] != 0);
+    draw_close(draw);
+    tally_free(&t);
+}
+
+/* Of a buffer that cannot be opened nobody knows the identity: that of the one before is not its. */
+static void a_second_damaged_buffer_is_told_as_well(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 12, 0, 0);
+    struct tally t = tally_of(12 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    char aside[256];
+    assert_ok(next(draw, BATCH, &t, &b));
+    store_close(store);
+    assert_ok(store_set_aside(rig_dir, aside, sizeof aside));
+    store = a_stream(&o, 12, 0, 0);
+    uint64_t run = store_state(store)->run;
+    store_close(store);
+    damage(&o, NO_STATE, 12);
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    assert_int_equal(damage_check(rig_dir, run), ERR_CORRUPT);
+    draw_close(draw);
+    tally_free(&t);
+}
+
+static void damage_is_told_where_it_is_found_first(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    store_close(a_stream(&o, 4, 0, 1));
+    struct draw_options options = draw_defaults(NULL);
+    damage(&o, NO_STATE, 4);
+    for (int i = 0; i < 2; i++) refuse(&options, ERR_CORRUPT, "the sink sets such a buffer aside");
+    assert_int_equal(damage_check(rig_dir, 0), ERR_CORRUPT);
+    make_again(&o);
+    draw_close(open_draw(&options));
+}
+
+/* A replay has no sink, and its folder may be a copy: nothing is written there. */
+static void a_replay_names_the_damaged_slab(void **state)
 {
     (void)state;
     struct store_options o = rig_options();
@@ -892,40 +1160,22 @@ static void a_damaged_slab_is_named(void **state)
     struct tally t = tally_of(10 * rig_rows(store));
     struct draw_options options = draw_defaults(&t);
     options.held_out_one_in = 0;
-    struct draw_batch b;
+    options.replay = 1;
     store_close(store);
-    struct environment e;
-    MDB_txn *txn;
-    uint64_t id = 7;
-    MDB_val key = {sizeof id, &id}, value;
-    assert_ok(environment_open_writing(rig_dir, o.size_bytes, DURABILITY_PROCESS, &e));
-    assert_int_equal(mdb_txn_begin(e.env, NULL, 0, &txn), 0);
-    assert_int_equal(mdb_get(txn, e.slabs, &key, &value), 0);
-    char *copy = malloc(value.mv_size);
-    memcpy(copy, value.mv_data, value.mv_size);
-    copy[9000] ^= 1;
-    MDB_val changed = {value.mv_size, copy};
-    assert_int_equal(mdb_put(txn, e.slabs, &key, &changed, 0), 0);
-    assert_int_equal(mdb_txn_commit(txn), 0);
-    free(copy);
-    environment_close(&e);
+    damage(&o, PAYLOAD, 7);
     struct draw *draw = open_draw(&options);
-    struct draw_batch *batch = &b;
-    *batch = (struct draw_batch){.values = batch_values, .ids = batch_ids, .rows = BATCH};
+    struct draw_batch b;
     int result;
-    while ((result = draw_next(draw, batch)) == ERR_OK) {
+    while ((result = next(draw, BATCH, &t, &b)) == ERR_OK) {
     }
     assert_int_equal(result, ERR_CORRUPT);
     assert_non_null(strstr(err_text(), "slab 7 of producer 0"));
+    assert_ok(damage_check(rig_dir, 0));
     draw_close(draw);
+    damage(&o, NO_STATE, 7);
+    refuse(&options, ERR_CORRUPT, "a sound copy");
+    assert_ok(damage_check(rig_dir, 0));
     tally_free(&t);
-}
-
-static void refuse(const struct draw_options *o, int code, const char *text)
-{
-    struct draw *draw;
-    assert_int_equal(draw_open(o, &draw), code);
-    if (!strstr(err_text(), text)) fail_msg("'%s' is not in: %s", text, err_text());
 }
 
 static void what_cannot_be_drawn_is_refused(void **state)
@@ -991,7 +1241,14 @@ int main(void)
         cmocka_unit_test(short_slabs_that_nobody_saw_are_skipped_to_the_row),
         cmocka_unit_test(numbers_that_a_lost_live_buffer_leaves_out_are_skipped),
         test(a_consumer_told_to_stop_needs_nothing_more),
-        test(a_damaged_slab_is_named),
+        cmocka_unit_test(damage_is_told_and_waited_out),
+        test(a_batch_is_whole_in_spite_of_damage),
+        test(slabs_that_change_places_are_found),
+        test(a_file_cut_short_under_a_draw_is_found),
+        test(nothing_is_drawn_where_all_is_damaged),
+        test(a_second_damaged_buffer_is_told_as_well),
+        test(damage_is_told_where_it_is_found_first),
+        test(a_replay_names_the_damaged_slab),
         test(what_cannot_be_drawn_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

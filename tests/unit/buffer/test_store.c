@@ -10,7 +10,8 @@
 #include <sys/wait.h>
 
 #include "buffer/consumer.h"
-#include "buffer/environment.h"
+#include "buffer/damage.h"
+#include "buffer/store_parts.h"
 
 /* ---- a disk that fails ----
  * LMDB's writes go through these, since the executable's own functions come first. */
@@ -290,7 +291,7 @@ static void another_version_is_refused(void **state)
     assert_int_equal(mdb_put(txn, e.meta, &key, &value, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
     environment_close(&e);
-    refuse(&o, ERR_VERSION, "format 2");
+    refuse(&o, ERR_VERSION, "format 3");
 }
 
 static void a_buffer_that_is_too_small_says_how_large_it_must_be(void **state)
@@ -572,6 +573,260 @@ static void a_lost_record_is_damage(void **state)
         char aside[256];
         assert_ok(store_set_aside(rig_dir, aside, sizeof aside));
     }
+}
+
+/* ---- checksums of what is no payload ---- */
+
+struct opened {
+    struct environment e;
+    MDB_txn *txn;
+};
+
+static struct opened begin_changes(const struct store_options *o)
+{
+    struct opened x;
+    assert_ok(environment_open_writing(rig_dir, o->size_bytes, DURABILITY_PROCESS, &x.e));
+    assert_int_equal(mdb_txn_begin(x.e.env, NULL, 0, &x.txn), 0);
+    return x;
+}
+
+static void end_changes(struct opened *x)
+{
+    assert_int_equal(mdb_txn_commit(x->txn), 0);
+    environment_close(&x->e);
+}
+
+/* One byte of a value, kept in its place. */
+static void change_byte(const struct store_options *o, int is_slab, MDB_val key, size_t at)
+{
+    struct opened x = begin_changes(o);
+    MDB_dbi dbi = is_slab ? x.e.slabs : x.e.meta;
+    MDB_val value;
+    assert_int_equal(mdb_get(x.txn, dbi, &key, &value), 0);
+    assert_true(at < value.mv_size);
+    char *copy = malloc(value.mv_size);
+    memcpy(copy, value.mv_data, value.mv_size);
+    copy[at] ^= 1;
+    value.mv_data = copy;
+    assert_int_equal(mdb_put(x.txn, dbi, &key, &value, 0), 0);
+    free(copy);
+    end_changes(&x);
+}
+
+static void a_flipped_bit_of_any_record_is_damage(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        size_t bytes;
+    } records[] = {{"format", sizeof(struct format_record)},
+                   {"state", sizeof(struct state_record)},
+                   {"producer/001", sizeof(struct store_producer)},
+                   {"descriptor", 7}};
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    assert_ok(store_descriptor_put(store, "{ \"a\" }", 7));
+    rig_fill(store, &o, 1, 1, 4);
+    store_close(store);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t at = 0; at < records[i].bytes + RECORD_SEAL_BYTES; at += 5) {
+            MDB_val key = {strlen(records[i].key), (void *)records[i].key};
+            change_byte(&o, 0, key, at);
+            refuse(&o, ERR_CORRUPT, "checksum");
+            change_byte(&o, 0, key, at);
+        }
+    store = rig_open(&o);
+    assert_int_equal(store_count(store), 3);
+    store_close(store);
+}
+
+static void a_flipped_bit_of_a_slabs_header_is_damage(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 4);
+    store_close(store);
+    uint64_t id = 2;
+    MDB_val key = {sizeof id, &id};
+    for (size_t at = 0; at < STORE_SLAB_HEADER_BYTES; at += 7) {
+        change_byte(&o, 1, key, at);
+        refuse(&o, ERR_CORRUPT, "slab 2 has a damaged header");
+        change_byte(&o, 1, key, at);
+    }
+    store_close(rig_open(&o));
+}
+
+static void a_record_under_another_key_is_damage(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 4);
+    store_close(store);
+    static const char *const keys[] = {"producer/100", "qroducer/000"};
+    for (int i = 0; i < 2; i++) {
+        struct opened x = begin_changes(&o);
+        MDB_val key = {12, "producer/000"}, to = {12, (void *)keys[i]}, value;
+        char copy[1024];
+        assert_int_equal(mdb_get(x.txn, x.e.meta, &key, &value), 0);
+        memcpy(copy, value.mv_data, value.mv_size);
+        value.mv_data = copy;
+        assert_int_equal(mdb_put(x.txn, x.e.meta, &to, &value, 0), 0);
+        end_changes(&x);
+        refuse(&o, ERR_CORRUPT, i == 0 ? "checksum" : "nobody wrote");
+        x = begin_changes(&o);
+        assert_int_equal(mdb_del(x.txn, x.e.meta, &to, NULL), 0);
+        end_changes(&x);
+    }
+    store_close(rig_open(&o));
+}
+
+/* As version 1 wrote them: no checksum behind a record or in a header. */
+static void make_old(const struct store_options *o)
+{
+    static const char *const keys[] = {"format", "state", "descriptor", "producer/000"};
+    struct opened x = begin_changes(o);
+    char copy[16384];
+    for (int i = 0; i < 4; i++) {
+        MDB_val key = {strlen(keys[i]), (void *)keys[i]}, value;
+        assert_int_equal(mdb_get(x.txn, x.e.meta, &key, &value), 0);
+        memcpy(copy, value.mv_data, value.mv_size);
+        if (i == 0) copy[offsetof(struct format_record, version)] = 1;
+        value = (MDB_val){value.mv_size - RECORD_SEAL_BYTES, copy};
+        assert_int_equal(mdb_put(x.txn, x.e.meta, &key, &value, 0), 0);
+    }
+    for (uint64_t id = 1; id <= 3; id++) {
+        MDB_val key = {sizeof id, &id}, value;
+        assert_int_equal(mdb_get(x.txn, x.e.slabs, &key, &value), 0);
+        memcpy(copy, value.mv_data, value.mv_size);
+        memset(copy + offsetof(struct slab_header, header_hash), 0, 8);
+        value.mv_data = copy;
+        assert_int_equal(mdb_put(x.txn, x.e.slabs, &key, &value, 0), 0);
+    }
+    end_changes(&x);
+}
+
+static void a_buffer_of_version_1_is_taken_over(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    char *text;
+    size_t bytes;
+    assert_ok(store_descriptor_put(store, "{}", 2));
+    rig_fill(store, &o, 0, 1, 4);
+    store_close(store);
+    make_old(&o);
+    for (int life = 0; life < 2; life++) {
+        struct store_producer record;
+        store = rig_open(&o);
+        assert_int_equal(store_count(store), 3);
+        assert_ok(store_producer_get(store, 0, &record));
+        assert_int_equal(record.next_number, 4);
+        assert_ok(store_descriptor_get(store, &text, &bytes));
+        assert_string_equal(text, "{}");
+        free(text);
+        store_close(store);
+    }
+    change_byte(&o, 0, (MDB_val){12, "producer/000"}, 3); /* it has its checksum now */
+    refuse(&o, ERR_CORRUPT, "checksum");
+}
+
+/* A tree that says another thing than the writer's index: no disk that might get better. */
+static void a_tree_that_contradicts_the_writer_is_damage(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 4);
+    MDB_txn *txn;
+    uint64_t gone = 2, beyond = 1000;
+    char *slab = calloc(1, store->format.slab_bytes);
+    MDB_val key = {sizeof gone, &gone}, later = {sizeof beyond, &beyond};
+    assert_int_equal(mdb_txn_begin(store->e.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_del(txn, store->e.slabs, &key, NULL), 0);
+    MDB_val value = {store->format.slab_bytes, slab};
+    assert_int_equal(mdb_put(txn, store->e.slabs, &later, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    assert_ok(store_begin(store));
+    assert_int_equal(store_free(store, &gone, 1), ERR_CORRUPT);
+    store_abort(store);
+    uint64_t moved = 3, first = 1;
+    MDB_val from = {sizeof first, &first}, to = {sizeof moved, &moved};
+    assert_int_equal(mdb_txn_begin(store->e.env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_get(txn, store->e.slabs, &from, &value), 0);
+    memcpy(slab, value.mv_data, value.mv_size);
+    value.mv_data = slab;
+    assert_int_equal(mdb_put(txn, store->e.slabs, &to, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    assert_ok(store_begin(store));
+    assert_int_equal(store_free(store, &moved, 1), ERR_CORRUPT);
+    store_abort(store);
+    assert_ok(store_begin(store));
+    assert_int_equal(rig_put(store, &o, 0, 5, 0), ERR_CORRUPT);
+    store_close(store);
+    free(slab);
+}
+
+/* ---- reported, set aside, repaired ---- */
+
+static void what_was_reported_is_not_opened_again(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = rig_open(&o);
+    char aside[256], path[300];
+    rig_fill(store, &o, 0, 1, 4);
+    assert_ok(store_check(store));
+    assert_ok(store_report(store, "main", "slab 2 is bad"));
+    assert_int_equal(store_check(store), ERR_CORRUPT);
+    store_close(store);
+    refuse(&o, ERR_CORRUPT, "slab 2 is bad, as main found");
+    assert_ok(store_set_aside(rig_dir, aside, sizeof aside));
+    snprintf(path, sizeof path, "%s/damage", aside);
+    assert_int_equal(access(path, R_OK), 0); /* so that one can see why */
+    store = rig_open(&o);
+    assert_ok(store_check(store));
+    assert_int_equal(store_count(store), 0);
+    store_close(store);
+    /* One that was left behind means no buffer that comes after it. */
+    assert_ok(damage_report(rig_dir, damage_inode(rig_dir), 0, "main", "bad"));
+    snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
+    assert_int_equal(unlink(path), 0);
+    store = rig_open(&o);
+    snprintf(path, sizeof path, "%s/damage", rig_dir);
+    assert_int_not_equal(access(path, R_OK), 0);
+    store_close(store);
+}
+
+static void repair_does_what_a_sink_would(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store_repair repair;
+    assert_int_equal(store_repair(rig_dir, &repair), ERR_NOTFOUND);
+    struct store *store = rig_open(&o);
+    rig_fill(store, &o, 0, 1, 21);
+    assert_int_equal(store_repair(rig_dir, &repair), ERR_EXISTS);
+    store_close(store);
+    assert_ok(store_repair(rig_dir, &repair));
+    assert_false(repair.was_set_aside);
+    assert_int_equal(repair.slabs, 20);
+    char byte = 0x55;
+    poke(data_bytes() / 2 / 16384 * 16384 + 8000, &byte, 1);
+    assert_ok(store_repair(rig_dir, &repair));
+    assert_true(repair.was_set_aside);
+    assert_non_null(strstr(repair.why, "1 of 20 slabs"));
+    assert_int_equal(access(repair.where, R_OK), 0);
+    assert_int_equal(store_repair(rig_dir, &repair), ERR_NOTFOUND);
+    store = rig_open(&o);
+    assert_int_equal(store_count(store), 0);
+    assert_ok(store_report(store, "main", "slab 2 is bad")); /* what verifying cannot see */
+    store_close(store);
+    assert_ok(store_repair(rig_dir, &repair));
+    assert_true(repair.was_set_aside);
+    assert_non_null(strstr(repair.why, "slab 2 is bad"));
 }
 
 static void set_aside_keeps_the_consumers_and_what_was_there(void **state)
@@ -988,6 +1243,13 @@ int main(void)
         test(a_child_that_dies_means_damage),
         test(a_free_page_that_is_in_use_is_damage),
         test(a_lost_record_is_damage),
+        test(a_flipped_bit_of_any_record_is_damage),
+        test(a_flipped_bit_of_a_slabs_header_is_damage),
+        test(a_record_under_another_key_is_damage),
+        test(a_buffer_of_version_1_is_taken_over),
+        test(a_tree_that_contradicts_the_writer_is_damage),
+        test(what_was_reported_is_not_opened_again),
+        test(repair_does_what_a_sink_would),
         test(set_aside_keeps_the_consumers_and_what_was_there),
         test(verify_finds_a_flipped_byte),
         test(a_full_buffer_takes_no_more_until_some_is_freed),

@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "buffer/consumer.h"
+#include "buffer/damage.h"
+#include "proto/descriptor.h"
 #include "proto/message.h"
 #include "sink/keeper.h"
 
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -169,7 +172,8 @@ static int refuse(struct ledger *l, void *arg)
     return err_set(*(int *)arg, "made to fail");
 }
 
-/* What fails leaves nothing behind; a full disk is waited for, anything else is the end. */
+/* What fails leaves nothing behind; a full disk is waited for, damage is made good, anything else is
+ * the end. */
 static void failure_is_noted(void **unused)
 {
     (void)unused;
@@ -185,10 +189,16 @@ static void failure_is_noted(void **unused)
     assert_int_equal(r.ledger.fatal, ERR_OK);
     ledger_forget_trouble(&r.ledger);
     assert_string_equal(r.ledger.trouble, "");
+    assert_false(ledger_is_damaged(&r.ledger));
     err_set(ERR_CORRUPT, "the file is damaged");
     ledger_note_trouble(&r.ledger, ERR_CORRUPT, r.now);
-    assert_int_equal(r.ledger.fatal, ERR_CORRUPT);
-    assert_string_equal(r.ledger.fatal_text, "the file is damaged");
+    assert_int_equal(r.ledger.fatal, ERR_OK);
+    assert_true(ledger_is_damaged(&r.ledger));
+    assert_non_null(strstr(err_text(), "the file is damaged"));
+    err_set(ERR_INTERNAL, "a slip of ours");
+    ledger_note_trouble(&r.ledger, ERR_INTERNAL, r.now);
+    assert_int_equal(r.ledger.fatal, ERR_INTERNAL);
+    assert_string_equal(r.ledger.fatal_text, "a slip of ours");
     finish(&r);
 }
 
@@ -276,6 +286,133 @@ static void keeper_ends_what_nobody_needs(void **unused)
     finish(&r);
 }
 
+/* ---- a damaged buffer ---- */
+
+/* As a reader does it. */
+static void report(const struct rig *r)
+{
+    const char *dir = r->ledger.stock.buffer_dir;
+    assert_int_equal(damage_report(dir, damage_inode(dir), 0, "c", "slab 9 is damaged"), 0);
+}
+
+static void describe(struct rig *r)
+{
+    struct descriptor d = {.stream = "s", .dtype = DTYPE_F32, .width = WIDTH, .hooks = 1};
+    float mean[WIDTH] = {0};
+    char *out;
+    size_t bytes;
+    d.share_count = 2;
+    d.measured = 1;
+    d.mean = mean;
+    d.shed = r->config->stream.policy == CONFIG_SHED;
+    strcpy(d.hook[0].name, "h");
+    d.hook[0].width = WIDTH;
+    d.hook[0].scale = 1;
+    assert_int_equal(descriptor_encode(&d, &out, &bytes), 0);
+    if (stock_describe(&r->ledger.stock, out, bytes)) fail_msg("%s", err_text());
+    free(out);
+}
+
+/* Ten frames of producer 0, whose record says epoch 3. */
+static void start_with_frames(struct rig *r, const char *policy, const char *consumers)
+{
+    start(r, policy, consumers);
+    describe(r);
+    struct store_producer record = r->ledger.sessions.session[0].record;
+    record.epoch = 3;
+    assert_int_equal(ledger_record(&r->ledger, 0, &record, r->now), 0);
+    sessions_record(&r->ledger.sessions, 0, &record);
+    fill(r, 0, 10);
+    r->ledger.checkpoint_request = 6;
+}
+
+/* What a reader reports is set aside at the next look: sessions are over, and their producers go on
+ * from where a consumer needs them, from the beginning where nobody says what is covered, or, in a
+ * live stream, with numbers that were never used. */
+static void a_reported_buffer_is_replaced(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *policy, *consumers;
+        uint64_t next;
+    } rows[] = {{"block", "c", 5}, {"block", "", 1}, {"shed", "c", 11}, {"shed", "", 11}};
+    for (size_t i = 0; i < 4; i++) {
+        struct rig r;
+        start_with_frames(&r, rows[i].policy, rows[i].consumers);
+        if (rows[i].consumers[0]) write_state(&r, 5, 0);
+        uint64_t run = store_state(r.ledger.stock.store)->run;
+        report(&r);
+        keeper_poll(&r.keeper, r.now);
+        assert_true(ledger_is_open(&r.ledger));
+        assert_true(store_state(r.ledger.stock.store)->run != run);
+        assert_int_equal(store_count(r.ledger.stock.store), 0);
+        assert_int_equal(r.ledger.stock.set_aside, 1);
+        assert_int_equal(r.rewound, 3);
+        assert_true(r.session_when_told != 0);
+        struct store_producer kept;
+        for (uint32_t p = 0; p < 2; p++) assert_int_equal(r.ledger.sessions.session[p].session, 0);
+        assert_int_equal(r.ledger.sessions.session[0].record.next_number, rows[i].next);
+        assert_int_equal(r.ledger.sessions.session[0].record.epoch, 3);
+        assert_int_equal(store_producer_get(r.ledger.stock.store, 0, &kept), 0);
+        assert_int_equal(kept.next_number, rows[i].next);
+        assert_int_equal(kept.epoch, 3);
+        if (strcmp(rows[i].policy, "block") == 0) /* of what is made again nothing counts twice */
+            assert_int_equal(kept.past_totals.captured_rows, kept.rows - 10);
+        assert_true(store_state(r.ledger.stock.store)->checkpoint_request >= 6);
+        keeper_poll(&r.keeper, r.now + second);
+        assert_int_equal(r.ledger.stock.set_aside, 1);
+        finish(&r);
+    }
+}
+
+/* What keeps it from being opened at once is waited for. */
+static void another_buffer_waits_for_the_consumers_place(void **unused)
+{
+    (void)unused;
+    struct rig r;
+    char path[CONFIG_PATH_BYTES + 64];
+    start_with_frames(&r, "block", "c");
+    snprintf(path, sizeof path, "%s/CONSUMERS/c.state", r.ledger.stock.buffer_dir);
+    write_state(&r, 5, 0);
+    assert_int_equal(file_replace(path, "?", 1), 0);
+    report(&r);
+    keeper_poll(&r.keeper, r.now);
+    assert_false(ledger_is_open(&r.ledger));
+    assert_true(r.ledger.trouble[0] != 0);
+    assert_int_equal(r.ledger.fatal, ERR_OK);
+    write_state(&r, 7, 0);
+    keeper_poll(&r.keeper, r.now + second);
+    assert_true(ledger_is_open(&r.ledger));
+    assert_string_equal(r.ledger.trouble, "");
+    assert_int_equal(r.ledger.sessions.session[0].record.next_number, 7);
+    finish(&r);
+}
+
+/* A machine that damages whatever is written would go on for ever. */
+static void damage_without_end_is_the_end(void **unused)
+{
+    (void)unused;
+    struct rig r;
+    int fd;
+    struct consumer_progress progress = {.stream = stream_key("s")};
+    start_with_frames(&r, "block", "c");
+    write_state(&r, 5, 0);
+    assert_int_equal(consumer_progress_open(r.ledger.stock.buffer_dir, "c", &fd), 0);
+    for (int i = 0; i < 12; i++) {
+        if (i < 8) progress.rows_drawn++; /* there is something to show for it */
+        assert_int_equal(consumer_progress_write(fd, &progress), 0);
+        keeper_poll(&r.keeper, r.now += second);
+        if (r.ledger.fatal) break;
+        report(&r);
+        keeper_poll(&r.keeper, r.now += second);
+        if (i < 9) assert_int_equal(r.ledger.fatal, ERR_OK);
+    }
+    assert_int_equal(r.ledger.fatal, ERR_CORRUPT);
+    assert_non_null(strstr(r.ledger.fatal_text, "memory of this machine"));
+    close(fd);
+    finish(&r);
+}
+
 static void keeper_replaces_in_a_live_stream_only(void **unused)
 {
     (void)unused;
@@ -306,6 +443,9 @@ int main(void)
         cmocka_unit_test(keeper_rewinds_for_an_older_checkpoint),
         cmocka_unit_test(keeper_comes_back_to_what_failed),
         cmocka_unit_test(keeper_ends_what_nobody_needs),
+        cmocka_unit_test(a_reported_buffer_is_replaced),
+        cmocka_unit_test(another_buffer_waits_for_the_consumers_place),
+        cmocka_unit_test(damage_without_end_is_the_end),
         cmocka_unit_test(keeper_replaces_in_a_live_stream_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
