@@ -81,7 +81,10 @@ control() {
     cp "$file" "$work/src/$file"
 }
 
-[ $# -gt 0 ] || set -- $(basename -s .sed tests/controls/*.sed)
+if [ $# -eq 0 ]; then
+    mapfile -t all < <(basename -s .sed tests/controls/*.sed)
+    set -- "${all[@]}"
+fi
 for name; do
     [ -f "tests/controls/$name.sed" ] && continue
     echo "controls: there is no tests/controls/$name.sed"
