@@ -22,6 +22,7 @@ may_hold() {
     lz4.h) echo 'proto/*' ;;
     lmdb.h) echo 'buffer/*' ;;
     zmq.h) echo 'runtime/@(link|keys|zap|inner|monitor).c' ;;
+    sanitizer/tsan_interface.h) echo 'runtime/link.c' ;;
     uv.h) echo 'runtime/*' ;;
     microhttpd.h) echo 'runtime/http.c' ;;
     yaml.h) echo 'config/@(yaml|merge).[ch]' ;;

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Runs test programs one after another and counts the cases in what they print: run_tests.sh TEST...
+# TEST:CASES runs those cases alone, where the program takes a pattern.
 # A test is a cmocka program, or a script that prints `ok NAME` and `not ok NAME`. One that dies,
 # runs longer than TEST_SECONDS, or runs no case at all has failed. The whole output of a test is
 # kept beside the programs, and shown where the test failed. The last line is
@@ -22,11 +23,13 @@ esac
 count() { grep -a -c -E "$1" "$2"; }
 
 run_one() {
-    local test=$1 name log status begun ran ok skips bad
+    local test=${1%%:*} cases='' name log status begun ran ok skips bad
+    [ "$test" = "$1" ] || cases=${1#*:}
     name=${test#"$BUILD"/tests/}
     log=$logs/${name//\//-}.log
     begun=$SECONDS
-    timeout --kill-after=10 "$limit_seconds" "${launcher[@]}" "$test" >"$log" 2>&1 </dev/null
+    timeout --kill-after=10 "$limit_seconds" "${launcher[@]}" "$test" ${cases:+"$cases"} >"$log" 2>&1 \
+        </dev/null
     status=$?
     ran=$(count '\[ RUN      \] |^(not )?ok ' "$log")
     ok=$(count '\[       OK \] |^ok ' "$log")

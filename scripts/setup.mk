@@ -1,7 +1,8 @@
 # Set-up, tests, checks and installation. What each target does is in scripts/; the Makefile proper
 # says how programs and tests are built.
-.PHONY: deps model install uninstall test test-run asan tsan fuzz fuzz-run format format-check \
-        check-layers lint quickstart test-interop interop-programs clean
+.PHONY: deps model install uninstall test test-run asan tsan tsan-all tsan-run fuzz fuzz-run \
+        format format-check check-layers lint quickstart test-interop interop-programs clean \
+        test-faults-controls
 
 FUZZ_SECONDS ?= 10
 SETUP_TESTS   = $(wildcard tests/setup/test_*.sh)
@@ -34,8 +35,26 @@ asan: ## unit tests with AddressSanitizer and UBSan
 	@$(REMAKE) -s BUILD=build-asan OPT=-O1 \
 	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' unit-run
 
-tsan: ## unit tests with ThreadSanitizer
-	@$(REMAKE) -s BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread unit-run
+# Unit tests that start threads of ours; the others have one thread, and there is no race to see. Of
+# sae those that compute for minutes here are left to tsan-all: clt, gradients, screen, target,
+# training, weights. llama.cpp's threads (engine) are libgomp's, whose barriers ThreadSanitizer cannot see.
+TSAN_TESTS = base/test_limits cli/test_fetch runtime/test_http runtime/test_link \
+    runtime/test_metrics runtime/test_process sae/test_checkpoint sae/test_encoder sae/test_import \
+    sae/test_model sae/test_parts sae/test_selection sae/test_whiten
+TSAN_STORM = a_buffer_that_is_always_full
+TSAN_MAKE  = $(REMAKE) -s BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread
+
+tsan: ## what has threads, and a storm of kills, with ThreadSanitizer
+	@$(TSAN_MAKE) tsan-run
+tsan-all: ## all unit tests, and the storm, with ThreadSanitizer (long)
+	@$(TSAN_MAKE) tsan-run TSAN_TESTS='$(patsubst $(BUILD)/tests/%,%,$(TESTS))'
+
+tsan-run: $(TSAN_TESTS:%=$(BUILD)/tests/%) $(BUILD)/tests/e2e/test_storm
+	@BUILD=$(BUILD) scripts/run_tsan.sh $(filter-out %/test_storm,$^) \
+	    $(BUILD)/tests/e2e/test_storm:$(TSAN_STORM)
+
+test-faults-controls: ## without a protection its test must fail: all, or CONTROLS="buffer-full ..." (5 minutes)
+	@MAKEFLAGS= BUILD=$(BUILD) scripts/controls.sh $(CONTROLS)
 
 fuzz: ## each fuzzer for FUZZ_SECONDS (clang)
 	@$(REMAKE) -s BUILD=build-fuzz OPT=-O1 CC=clang WARN= \
