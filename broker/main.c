@@ -24,6 +24,7 @@ enum {
 
 struct broker {
     struct process *process;
+    uint64_t stream;
     struct link *front, *back;
     struct routes *routes;
     struct guard *guard;
@@ -230,6 +231,7 @@ static int broker_start(struct process *process)
 {
     struct broker *b = process_state(process);
     b->process = process;
+    b->stream = stream_key(process_config(process)->stream.name);
     int result = open_tables(b);
     if (result == ERR_OK) result = wiring_allow(process_config(process), &b->allow);
     if (result == ERR_OK) result = open_side(b, CONFIG_FRONT, &b->front);
@@ -253,6 +255,13 @@ static void broker_stats(struct process *process)
     if (metrics_json(process_metrics(process), &text, &bytes)) return;
     status_report(b->status, NULL, process_name(process), text, bytes, process_now_ns());
     free(text);
+}
+
+static int broker_ready(struct process *process)
+{
+    struct broker *b = process_state(process);
+    if (routes_sinks(b->routes) || routes_ended(b->routes, b->stream)) return ERR_OK;
+    return err_set(ERR_STATE, "no sink of the stream is there");
 }
 
 static void broker_stop(struct process *process)
@@ -290,6 +299,7 @@ static const struct process_spec broker_process = {
     .state_bytes = sizeof(struct broker),
     .start = broker_start,
     .stats = broker_stats,
+    .ready = broker_ready,
     .stop = broker_stop,
 };
 

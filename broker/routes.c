@@ -448,3 +448,8 @@ uint32_t routes_sinks(const struct routes *r)
 {
     return r->sinks;
 }
+
+int routes_ended(struct routes *r, uint64_t stream)
+{
+    return ended_slot(r, stream) != NULL;
+}

@@ -71,5 +71,7 @@ int routes_lost(struct routes *routes, const struct link_route *peer, struct rou
 
 uint32_t routes_links(const struct routes *routes);
 uint32_t routes_sinks(const struct routes *routes);
+/* Whether the stream's sink has left for good. */
+int routes_ended(struct routes *routes, uint64_t stream);
 
 #endif

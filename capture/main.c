@@ -23,6 +23,7 @@ struct capture {
     int has_room;    /* it was made */
     int shown_phase; /* -1: none yet */
     char shown_text[1024];
+    uint64_t acked_seen; /* rows, when it was last asked whether it is ready */
 };
 
 /* The engine is still computing at exit: its memory must not be torn down under it. */
@@ -172,13 +173,20 @@ static void capture_stats(struct process *process)
     room_show(&c->room, m, GAUGE_DISK_WAITING, process_now_ns());
 }
 
-static int capture_health(struct process *process)
+/* Not while it waits for a session, or for room: unless a frame was acked since. */
+static int capture_ready(struct process *process)
 {
     struct capture *c = process_state(process);
     struct sender_status s;
     sender_status(c->sender, &s);
-    if (s.phase != PRODUCER_ASKING || !s.text[0]) return room_health(&c->room);
-    return err_set(ERR_STATE, "no session: %s", s.text);
+    int has_moved = s.counters.acked_rows != c->acked_seen;
+    c->acked_seen = s.counters.acked_rows;
+    if (s.phase == PRODUCER_ASKING && s.text[0])
+        return err_set(ERR_STATE, "no session: %s", s.text);
+    int is_held = s.phase == PRODUCER_STREAMING && s.in_flight_rows && !s.credit_frames;
+    if (is_held && !has_moved)
+        return err_set(ERR_STATE, "no room in the buffer for what was captured: nothing was taken");
+    return room_health(&c->room);
 }
 
 static void stop_making(struct capture *c)
@@ -221,7 +229,7 @@ static const struct process_spec capture_process = {
     .start = capture_start,
     .drain = capture_drain,
     .stats = capture_stats,
-    .health = capture_health,
+    .ready = capture_ready,
     .stop = capture_stop,
 };
 

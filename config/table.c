@@ -153,7 +153,7 @@ const struct config_option config_options[] = {
     {"capture", "file_sequence_rows", OPTION_COUNT, IN(capture.file_sequence_rows), "512", "rows",
      1, 1 << 20, NULL, "the files engine: rows that count as one sequence"},
     {"capture", "http", OPTION_TEXT, IN(capture.http), "127.0.0.1:0", "", 0, 0, NULL,
-     "address of /metrics and /healthz; port 0: any free one, written to RUN/http; off: none"},
+     "address of /metrics, /healthz and /readyz; port 0: any free one, written to RUN/http; off: none"},
 
     {"capture.synthetic", "features", OPTION_COUNT, IN(capture.synthetic.features), "256", "", 1,
      1 << 24, NULL, "true directions"},
@@ -188,7 +188,7 @@ const struct config_option config_options[] = {
      "true: tcp:// endpoints on loopback without keys, open to every user of this machine; for "
      "tests alone"},
     {"broker", "http", OPTION_TEXT, IN(broker.http), "127.0.0.1:0", "", 0, 0, NULL,
-     "address of /api/status, /metrics and /healthz; port 0: any free one, written "
+     "address of /api/status, /metrics, /healthz and /readyz; port 0: any free one, written "
      "to RUN/http; off: none"},
 
     {"sink", "size", OPTION_BYTES, IN(sink.size_bytes), "2GiB", "bytes", MEBI, 64 * TEBI, NULL,
@@ -203,7 +203,7 @@ const struct config_option config_options[] = {
     {"sink", "window", OPTION_COUNT, IN(sink.window_slabs), "64", "slabs", 1, 1 << 20, NULL,
      "credit of one producer at most"},
     {"sink", "http", OPTION_TEXT, IN(sink.http), "127.0.0.1:0", "", 0, 0, NULL,
-     "address of /metrics and /healthz; port 0: any free one, written to RUN/http; off: none"},
+     "address of /metrics, /healthz and /readyz; port 0: any free one, written to RUN/http; off: none"},
 
     {"trainer", "consumers", OPTION_TEXTS, IN(trainer.consumers), "main", "", 0, 0, NULL,
      "names of all that draw from the buffer; rows are freed when each has finished them. With "
@@ -237,7 +237,7 @@ const struct config_option config_options[] = {
      "whiten rows by the covariance of the first ones, so that no direction is loud; exports have it "
      "folded in"},
     {"trainer", "http", OPTION_TEXT, IN(trainer.http), "127.0.0.1:0", "", 0, 0, NULL,
-     "address of /metrics and /healthz; port 0: any free one, written to RUN/http; off: none"},
+     "address of /metrics, /healthz and /readyz; port 0: any free one, written to RUN/http; off: none"},
 
     {CONFIG_SAES, "name", OPTION_TEXT, IN_SAE(name), "", "", 0, 0, NULL,
      "name in files and metrics; empty: made from arch, features and k; what lists vary is "

@@ -24,11 +24,17 @@
 enum {
     CONNECTIONS = 32,
     CONNECTION_BYTES = 16 << 10,
-    CONNECTION_SECONDS = 10,
+    REQUEST_SECONDS = 10, /* for one, from the first byte to the last of its answer */
     RUNS_A_TURN = 16,
     WAKE_MS = 1000,
     ADDRESS_BYTES = 64,
     PATH_BYTES = 4096,
+};
+
+/* A connection, and when what it is at began: it was accepted, or its last answer has left. */
+struct visit {
+    int fd; /* -1: free */
+    uint64_t since_ms;
 };
 
 struct http {
@@ -40,6 +46,7 @@ struct http {
     char address[ADDRESS_BYTES];
     char address_file[PATH_BYTES]; /* "": none */
     int is_announced;              /* it is ours */
+    struct visit visit[CONNECTIONS];
 };
 
 /* ---- answering ---- */
@@ -51,11 +58,10 @@ static int get_metrics(void *arg, struct http_reply *reply)
     return metrics_text(http->options.metrics, &reply->body, &reply->bytes);
 }
 
-static int get_health(void *arg, struct http_reply *reply)
+static int get_state(const struct http *http, int (*is_ok)(void *arg), struct http_reply *reply)
 {
-    const struct http *http = arg;
     const char *text = "ok";
-    if (http->options.health && http->options.health(http->options.health_arg) != ERR_OK) {
+    if (is_ok && is_ok(http->options.health_arg) != ERR_OK) {
         reply->status = MHD_HTTP_SERVICE_UNAVAILABLE;
         text = err_text();
     }
@@ -69,11 +75,24 @@ static int get_health(void *arg, struct http_reply *reply)
     return ERR_OK;
 }
 
+static int get_health(void *arg, struct http_reply *reply)
+{
+    const struct http *http = arg;
+    return get_state(http, http->options.health, reply);
+}
+
+static int get_ready(void *arg, struct http_reply *reply)
+{
+    const struct http *http = arg;
+    return get_state(http, http->options.ready, reply);
+}
+
 static int find(struct http *http, const char *path, struct http_handler *handler)
 {
     const struct http_handler always[] = {
         {"/metrics", get_metrics, http},
         {"/healthz", get_health, http},
+        {"/readyz", get_ready, http},
     };
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
         if (strcmp(path, always[i].path) == 0) {
@@ -144,13 +163,58 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
         return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only");
     if (!find(arg, path, &handler))
         return send_error(connection, MHD_HTTP_NOT_FOUND,
-                          "no such page; /metrics and /healthz are "
-                          "always there");
+                          "no such page; /metrics, /healthz and /readyz are always there");
     if (handler.get(handler.arg, &reply) != ERR_OK) {
         free(reply.body);
         return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, err_text());
     }
     return send_reply(connection, &reply);
+}
+
+/* ---- connections ---- */
+
+static struct visit *visit_of(struct http *http, int fd)
+{
+    for (int i = 0; i < CONNECTIONS; i++)
+        if (http->visit[i].fd == fd) return &http->visit[i];
+    return NULL;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http *http = arg;
+    (void)context;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int is_new = code == MHD_CONNECTION_NOTIFY_STARTED;
+    struct visit *v = info ? visit_of(http, is_new ? -1 : info->connect_fd) : NULL;
+    if (v) *v = (struct visit){is_new ? info->connect_fd : -1, uv_now(http->poll.loop)};
+}
+
+static void on_answered(void *arg, struct MHD_Connection *connection, void **context,
+                        enum MHD_RequestTerminationCode code)
+{
+    struct http *http = arg;
+    (void)context;
+    (void)code;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct visit *v = info ? visit_of(http, info->connect_fd) : NULL;
+    if (v) v->since_ms = uv_now(http->poll.loop);
+}
+
+/* libmicrohttpd's own limit starts anew with each byte: who sends one every few seconds would keep
+ * its place for ever. */
+static void end_slow(struct http *http)
+{
+    uint64_t now_ms = uv_now(http->poll.loop);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        struct visit *v = &http->visit[i];
+        if (v->fd < 0 || now_ms < v->since_ms + 1000u * http->options.request_seconds) continue;
+        shutdown(v->fd, SHUT_RDWR);
+        v->since_ms = now_ms; /* libmicrohttpd sees the end, and tells of it */
+    }
 }
 
 /* ---- on the loop ---- */
@@ -164,6 +228,7 @@ static void serve(struct http *http)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     int has_timeout = 1;
+    end_slow(http);
     MHD_run(http->daemon);
     for (int i = 0; i < RUNS_A_TURN; i++) {
         MHD_run(http->daemon);
@@ -260,11 +325,12 @@ static int listen_on(struct http *http, int *fd_out)
 
 static int start_daemon(struct http *http, int fd)
 {
-    http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, http,
-                                    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-                                    (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                    (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-                                    (unsigned)CONNECTION_SECONDS, MHD_OPTION_END);
+    http->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL, 0, NULL, NULL, answer, http, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, http->options.request_seconds,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, on_answered,
+        http, MHD_OPTION_END);
     if (!http->daemon) {
         close(fd);
         return err_set(ERR_IO, "cannot serve HTTP at %s", http->address);
@@ -314,6 +380,8 @@ int http_open(uv_loop_t *loop, const struct http_options *options, struct http *
     struct http *http = calloc(1, sizeof *http);
     if (!http) return err_set(ERR_NOMEM, "no memory for HTTP");
     http->options = *options;
+    if (!http->options.request_seconds) http->options.request_seconds = REQUEST_SECONDS;
+    for (int i = 0; i < CONNECTIONS; i++) http->visit[i].fd = -1;
     int fd = -1;
     int result = keep_path(http, options->address_file);
     if (result == ERR_OK) result = listen_on(http, &fd);

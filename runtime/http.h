@@ -1,6 +1,7 @@
 /*
  * HTTP on loopback, on the process's own loop: handlers run on the loop thread, so they need no
- * locks and must not block. GET and HEAD only. /metrics and /healthz are always there.
+ * locks and must not block. GET and HEAD only. /metrics, /healthz and /readyz are
+ * always there.
  */
 #ifndef SLUICE_RUNTIME_HTTP_H
 #define SLUICE_RUNTIME_HTTP_H
@@ -30,9 +31,12 @@ struct http_options {
     const char *address_file; /* where http_announce() writes the bound "127.0.0.1:PORT" (0600);
                                * NULL: nowhere; copied */
     const struct metrics *metrics;
-    /* ERR_OK: healthy. Otherwise /healthz answers 503 with err_text(). NULL: always healthy. */
+    /* ERR_OK: /readyz (/healthz) answers "ok". Otherwise 503 with err_text(). NULL: always. */
+    int (*ready)(void *arg);
     int (*health)(void *arg);
     void *health_arg;
+    unsigned request_seconds; /* a request with its answer takes no longer, or its connection is
+                               * ended; 0: 10 */
     const struct http_handler *handlers; /* outlive http */
     size_t handlers_count;
 };

@@ -179,6 +179,12 @@ void metrics_set_at(struct metrics *m, size_t index, uint32_t series, double val
                                                     memory_order_relaxed, memory_order_relaxed));
 }
 
+double metrics_value(const struct metrics *m, size_t index)
+{
+    const struct series *s = find((struct metrics *)m, index, 0); /* which changes nothing */
+    return s ? to_double(atomic_load_explicit(&s->value, memory_order_relaxed)) : 0;
+}
+
 static void add(struct series *s, double delta)
 {
     uint64_t old = atomic_load_explicit(&s->value, memory_order_relaxed);

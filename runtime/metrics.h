@@ -64,6 +64,8 @@ void metrics_free(struct metrics *metrics);
 void metrics_set(struct metrics *metrics, size_t index, double value);
 /* Counter or gauge += delta. */
 void metrics_add(struct metrics *metrics, size_t index, double delta);
+/* What a gauge or counter without a label is at. */
+double metrics_value(const struct metrics *metrics, size_t index);
 /* Histogram: one observation. */
 void metrics_observe(struct metrics *metrics, size_t index, double value);
 

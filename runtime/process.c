@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "proto/message.h"
 #include "runtime/folder.h"
+#include "runtime/readiness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,6 +63,7 @@ struct process {
     struct metrics *metrics;
     struct http_handler handlers[HANDLERS_MAX];
     struct http *http;
+    struct readiness readiness;
     struct link *report;
     struct log_limit report_limit, announce_limit;
     int draining, finished, code;
@@ -201,6 +203,8 @@ void process_wake_send(struct process_wake *w)
       "Resident pages of mapped files (RssFile). The kernel may take them back.")                  \
     M(CPU, COUNTER, "sluice_process_cpu_seconds_total", "seconds",                                 \
       "Processor time used, user and system.")                                                     \
+    M(UNREADY, GAUGE, "sluice_process_unready_seconds", "seconds",                                 \
+      "For how long it could not do its work; 0: it does. From 60 on /healthz says so.")           \
     M(STARTED, GAUGE, "sluice_process_start_time_seconds", "seconds",                              \
       "When the process started, counted from 1970.")
 
@@ -270,12 +274,27 @@ static void announce(struct process *p)
         process_finish(p, result);
 }
 
+static void look_whether_ready(struct process *p)
+{
+    uint64_t now_ns = process_now_ns();
+    int result = p->spec->ready ? p->spec->ready(p) : ERR_OK;
+    enum readiness_news news = readiness_note(&p->readiness, result, now_ns);
+    metrics_set(p->metrics, p->spec->metrics_count + GAUGE_UNREADY,
+                readiness_seconds(&p->readiness, now_ns));
+    if (news == READINESS_UNWELL)
+        log_event(LOG_ERROR, "not healthy: it could not do its work for a minute",
+                  LOG_S("why", p->readiness.why));
+    else if (news == READINESS_RECOVERED)
+        log_info("healthy again");
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct process *p = tick->data;
     if (p->finished) return;
     measure(p);
     if (p->spec->stats) p->spec->stats(p);
+    look_whether_ready(p);
     if (p->report && send_report(p) != ERR_OK && log_allowed(&p->report_limit))
         log_debug("no report: %s", err_text());
     if (p->http) announce(p);
@@ -385,10 +404,14 @@ static void harden(void)
 #endif
 }
 
+static int ready(void *arg)
+{
+    return readiness_ready(&((struct process *)arg)->readiness, process_now_ns());
+}
+
 static int health(void *arg)
 {
-    struct process *p = arg;
-    return p->spec->health ? p->spec->health(p) : ERR_OK;
+    return readiness_health(&((struct process *)arg)->readiness, process_now_ns());
 }
 
 static int open_http(struct process *p)
@@ -407,6 +430,7 @@ static int open_http(struct process *p)
     struct http_options options = {.address = address,
                                    .address_file = path,
                                    .metrics = p->metrics,
+                                   .ready = ready,
                                    .health = health,
                                    .health_arg = p,
                                    .handlers = p->handlers,

@@ -57,8 +57,10 @@ struct process_spec {
     /* Right after start(), then each second: refresh gauges. The skeleton sends the report
      * afterwards. May be NULL. */
     void (*stats)(struct process *process);
-    /* ERR_OK: healthy; otherwise err_text() tells. May be NULL. */
-    int (*health)(struct process *process);
+    /* ERR_OK: it does its work, or has done some since the last call; otherwise err_text() says why
+     * it can't. Each second, after stats(); /readyz and /healthz (readiness.h) follow from it. May
+     * be NULL. */
+    int (*ready)(struct process *process);
     /* Give back everything; also called where start() failed half-way. */
     void (*stop)(struct process *process);
 };

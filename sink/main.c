@@ -199,12 +199,15 @@ static void sink_stats(struct process *process)
     show_room(s, &g);
 }
 
-static int sink_health(struct process *process)
+static int sink_ready(struct process *process)
 {
     struct sink *s = process_state(process);
     struct desk_gauges g = desk_gauges(s->desk);
     if (g.trouble[0]) return err_set(ERR_IO, "the buffer cannot be written: %s", g.trouble);
-    return g.is_attached ? ERR_OK : err_set(ERR_STATE, "the broker is not there");
+    if (!g.is_attached) return err_set(ERR_STATE, "the broker is not there");
+    if (!g.has_ended && !g.live_producers)
+        return err_set(ERR_STATE, "no producer is there, and the stream has not ended");
+    return ERR_OK;
 }
 
 static void sink_stop(struct process *process)
@@ -231,7 +234,7 @@ static const struct process_spec sink_process = {
     .start = sink_start,
     .drain = sink_drain,
     .stats = sink_stats,
-    .health = sink_health,
+    .ready = sink_ready,
     .stop = sink_stop,
 };
 

@@ -23,10 +23,11 @@ struct trainer {
     struct process_wake *done;
     struct link *reports;
     pthread_t thread;
-    int running;      /* the thread exists */
-    int labelled;     /* the FVE has its names */
-    int result;       /* of the training; valid once `done` was called */
-    char error[1024]; /* its err_text() */
+    int running;       /* the thread exists */
+    int labelled;      /* the FVE has its names */
+    double steps_seen; /* when it was last asked whether it is ready */
+    int result;        /* of the training; valid once `done` was called */
+    char error[1024];  /* its err_text() */
 };
 
 static const char *consumer_of(const struct config *config, const struct options *options)
@@ -157,10 +158,17 @@ static void stats(struct process *process)
     t->labelled = 1;
 }
 
-static int health(struct process *process)
+/* Not while it waits, unless it has trained since. */
+static int ready(struct process *process)
 {
     struct trainer *t = process_state(process);
-    return room_health(&t->room);
+    struct metrics *m = process_metrics(process);
+    double steps = metrics_value(m, GAUGE_STEPS);
+    int has_moved = steps != t->steps_seen;
+    t->steps_seen = steps;
+    int result = room_health(&t->room);
+    if (result != ERR_OK || has_moved || !metrics_value(m, GAUGE_WAITING)) return result;
+    return err_set(ERR_STATE, "no rows to draw: it waits for the sink to store more");
 }
 
 static void stop(struct process *process)
@@ -217,7 +225,7 @@ static const struct process_spec trainer_process = {
     .start = start,
     .drain = drain,
     .stats = stats,
-    .health = health,
+    .ready = ready,
     .stop = stop,
 };
 

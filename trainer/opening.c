@@ -56,9 +56,11 @@ int training_draw_open(struct training *t, const struct draw_options *options, s
         else if (result != last)
             log_event(LOG_INFO, "waiting for the buffer", LOG_S("folder", t->buffer));
         last = result;
+        metrics_set(t->options.metrics, GAUGE_WAITING, 1);
         if (atomic_load(&t->stop)) return ERR_AGAIN;
         training_pause(t, result == ERR_CORRUPT ? WAIT_DAMAGED_MS : WAIT_BUFFER_MS);
     }
+    metrics_set(t->options.metrics, GAUGE_WAITING, 0);
     return result;
 }
 

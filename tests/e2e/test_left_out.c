@@ -289,7 +289,7 @@ static const char small_disk_script[] =
     "mkdir -p $disk && mount -t tmpfs -o size=$bytes,mode=700 tmpfs $disk || exit 9\n"
     "$sluice up $config --set up.progress=true 2>$note.line & up=$!\n"
     "health() { exec 3<>/dev/tcp/$(tr : / <$run/http/$1) || return\n"
-    "  printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3; }\n"
+    "  printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3; }\n"
     "for i in $(seq 300); do grep -q \"$words\" $note.line && break; sleep 0.1; done\n"
     "$sluice status $config >$note.status 2>&1\n"
     "$sluice status --json $config >$note.json 2>&1\n"
