@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 64, TEXT_BYTES = 512 };
+enum { MAX_THREADS = 64, TEXT_BYTES = 512, FILES_RAISED = 1 << 16 };
 
 /* Pages of address space, and of them those of data and stack; 0: nobody knows. */
 static void pages_taken(unsigned long *all, unsigned long *data)
@@ -107,6 +107,26 @@ int limits_files(uint32_t count, const char *what)
                    "cannot have %u more files and sockets open for %s: ulimit -n is %llu, of which "
                    "%llu are taken; HINT: raise that limit (`ulimit -n 1024`)",
                    count, what, limit, taken);
+}
+
+void limits_raise_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    rlim_t most = limit.rlim_max < FILES_RAISED ? limit.rlim_max : FILES_RAISED;
+    if (limit.rlim_cur >= most) return;
+    limit.rlim_cur = most;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+uint32_t limits_files_left(void)
+{
+    unsigned long long limit;
+    long open = files_open();
+    if (!is_set(RLIMIT_NOFILE, &limit)) return UINT32_MAX;
+    if (open < 0 || limit <= (unsigned long long)open) return 0;
+    unsigned long long left = limit - (unsigned long long)open;
+    return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 }
 
 struct gate {

@@ -25,6 +25,13 @@ int limits_threads(uint32_t count, const char *what);
  * it. ERR_USAGE, as no second try changes it: the text names the limit. Reads /proc. */
 int limits_files(uint32_t count, const char *what);
 
+/* Let this process have as many files as the system allows it (`ulimit -Hn`, 65,536 at most): what
+ * it has without asking is often 1,024. */
+void limits_raise_files(void);
+/* Files more that may be open at once beside those that are; UINT32_MAX where nothing says so. Reads
+ * /proc. */
+uint32_t limits_files_left(void);
+
 /* Whether a file may become `bytes` long. ERR_USAGE, as no second try changes it. */
 int limits_file(uint64_t bytes, const char *what);
 

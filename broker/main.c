@@ -3,6 +3,7 @@
  * process reports, for people.
  */
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/streams.h"
 #include "broker/gauges.h"
 #include "broker/guard.h"
@@ -19,7 +20,8 @@
 enum {
     EXPIRE_MS = 1000,
     TO_SINK_MESSAGES = 1 << 16, /* bounded by credit, and by what a link may say (routes.h) */
-    FROM_SINK_MESSAGES = 256,
+    FROM_SINK_MESSAGES = BOUNDS_READ_AHEAD,
+    KEPT_FILES = 16, /* for all but connections */
 };
 
 struct broker {
@@ -188,6 +190,20 @@ static void expire(void *arg)
     while (routes_expire(b->routes, process_now_ns(), &gone)) tell_gone(b, &gone);
 }
 
+/* As many as the configuration has use for, or as the descriptors of this process last for: without
+ * any, libzmq aborts. One of each is a stranger's that is being turned away. */
+static uint32_t most_peers(const struct config *config)
+{
+    uint32_t left = limits_files_left(), wanted = bounds_peers(config);
+    uint32_t room = left > KEPT_FILES ? (left - KEPT_FILES) / 2 : 0;
+    if (room >= wanted) return wanted;
+    log_event(LOG_WARN,
+              "fewer connections than might come are taken, as files are limited; raise ulimit -n",
+              LOG_U("connections", room ? room : 1), LOG_U("wanted", wanted),
+              LOG_U("files_left", left));
+    return room ? room : 1;
+}
+
 static int open_side(struct broker *b, enum config_socket socket, struct link **link)
 {
     const struct config *config = process_config(b->process);
@@ -197,7 +213,7 @@ static int open_side(struct broker *b, enum config_socket socket, struct link **
             is_front ? bounds_message_bytes(config) : MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES,
         .send_high_water = is_front ? BOUNDS_ANSWERS : TO_SINK_MESSAGES,
         .receive_high_water = is_front ? BOUNDS_READ_AHEAD : FROM_SINK_MESSAGES,
-        .max_peers = is_front ? bounds_peers(config) : BOUNDS_STRANGERS,
+        .max_peers = is_front ? most_peers(config) : BOUNDS_SINKS,
         .linger_ms = 200,
         .on_message = is_front ? from_producer : from_sink,
         .arg = b,
@@ -223,7 +239,7 @@ static int open_tables(struct broker *b)
         return err_set(ERR_IO, "the system gives no random numbers");
     int result = routes_new(life, peers, &b->routes);
     if (result == ERR_OK)
-        result = guard_new(2 * (peers + BOUNDS_STRANGERS), burst_points(config), &b->guard);
+        result = guard_new(2 * (peers + BOUNDS_SINKS), burst_points(config), &b->guard);
     return result == ERR_OK ? status_new(config->stream.name, &b->status) : result;
 }
 

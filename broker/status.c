@@ -14,6 +14,8 @@ static const uint64_t gone_ns = UINT64_C(600000000000); /* is no longer shown */
 static const double waiting_share = 0.1; /* of the time: a producer that waits for room */
 static const double full_share = 0.1;    /* of the slabs free: a buffer that is full */
 
+enum { FRAME_BYTES = 256 }; /* of a process in the document, beside its report and rates */
+
 struct reporter {
     char name[MESSAGE_NAME_BYTES]; /* "": free */
     struct link_route from;        /* of no bytes: this process */
@@ -110,8 +112,29 @@ static json_t *before(const struct reporter *r)
     return r->report ? json_loads(r->report, 0, NULL) : NULL;
 }
 
-static int keep(struct reporter *r, const struct link_route *from, const char *name,
-                const json_t *report, json_t *rates, uint64_t now_ns)
+static size_t bytes_of(const struct reporter *r)
+{
+    return r->name[0] ? strlen(r->report) + (r->rates ? strlen(r->rates) : 0) + FRAME_BYTES : 0;
+}
+
+/* All that is kept fits in one message: those silent for longest make room for `bytes` more. */
+static void make_room(struct status *s, size_t bytes)
+{
+    for (;;) {
+        size_t all = bytes + FRAME_BYTES;
+        struct reporter *oldest = NULL;
+        for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
+            struct reporter *r = &s->reporter[i];
+            all += bytes_of(r);
+            if (r->name[0] && (!oldest || r->reported_ns < oldest->reported_ns)) oldest = r;
+        }
+        if (all <= MESSAGE_MAX_TEXT_BYTES || !oldest) return;
+        forget(oldest);
+    }
+}
+
+static int keep(struct status *s, struct reporter *r, const struct link_route *from,
+                const char *name, const json_t *report, json_t *rates, uint64_t now_ns)
 {
     struct reporter kept = {.report = text_of(report),
                             .rates = rates ? text_of(rates) : NULL,
@@ -126,6 +149,7 @@ static int keep(struct reporter *r, const struct link_route *from, const char *n
     strncpy(kept.name, name, sizeof kept.name - 1);
     if (from) kept.from = *from;
     forget(r);
+    make_room(s, bytes_of(&kept));
     *r = kept;
     return ERR_OK;
 }
@@ -145,7 +169,7 @@ int status_report(struct status *s, const struct link_route *from, const char *n
     double seconds = (double)(now_ns - r->reported_ns) / 1e9;
     json_t *old = before(r);
     json_t *rates = old && seconds > 0 ? rates_between(old, report, seconds) : NULL;
-    int result = keep(r, from, name, report, rates, now_ns);
+    int result = keep(s, r, from, name, report, rates, now_ns);
     json_decref(old);
     json_decref(rates);
     json_decref(report);

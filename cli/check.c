@@ -197,15 +197,18 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
     bytes_line("buffer on disk, at most", (double)config->sink.size_bytes);
     bytes_line("a producer's unacked frames, at most", (double)config->capture.retained_bytes);
     bytes_line("frames in broker and sink, each", (double)frames_under_way(config, s));
-    bytes_line("a broker that is flooded, at most", (double)bounds_broker_bytes(config));
+    bytes_line("memory of the broker, at most", (double)bounds_broker_bytes(config));
+    bytes_line("memory of the sink, at most", (double)bounds_sink_bytes(config, s->slab_bytes));
+    bytes_line("memory of a capture, at most", (double)bounds_capture_bytes(config, s->slab_bytes));
     bytes_line("memory of a trainer, about", (double)s->trainer_bytes);
     if (s->whiten_bytes) bytes_line("  of it to whiten, about", (double)s->whiten_bytes);
     bytes_line("a checkpoint, about", (double)s->checkpoint_bytes);
     snprintf(ratio, sizeof ratio, "%.2f", (double)s->checkpoint_bytes / share);
     text_line("checkpoint bytes a stream byte", ratio);
     printf(
-        "\nCapture, broker and sink hold these frames; beside them come the model and the engine's "
-        "own (capture) and\nsome 10 MiB a process: docs/SPEED.md has what was measured.\n");
+        "\nThese are caps, whatever peers send: without floods, broker and sink take a fraction "
+        "(docs/SPEED.md has what\nwas measured). Beside a capture's comes the model, and what the "
+        "engine computes in. Pages of the buffer's file\nare the kernel's to take back.\n");
     if ((double)s->checkpoint_bytes > share)
         printf("\nWARNING: checkpoints would write more than the stream itself; HINT: raise "
                "sink.size or sink.checkpoint_share\n");

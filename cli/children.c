@@ -74,6 +74,7 @@ static void become(const struct children *c, const struct child *child)
     if (null >= 0) dup2(null, STDIN_FILENO);
     snprintf(text, sizeof text, "%d", c->parent_read);
     setenv("SLUICE_PARENT_FD", text, 1);
+    setenv("SLUICE_LOG_FILE", child->log_file, 1);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -15,6 +15,7 @@ off_t tail_size(const char *path)
 static size_t read_tail(const char *path, off_t from, char *block)
 {
     off_t size = tail_size(path);
+    if (from > size) from = 0; /* another file has begun since (runtime/log.h) */
     int cut_short = size - from > TAIL_BYTES;
     FILE *file = fopen(path, "re");
     if (!file) return 0;

@@ -432,6 +432,7 @@ int up_run(const struct options *options, const struct config *config, up_report
     up = (struct up){.options = options, .config = config, .report = report};
     umask(077);
     const char *fresh = options_get(options, "fresh");
+    limits_raise_files();
     int lock, result = limits_files(LEAST_FILES, "sluice up");
     if (result == ERR_OK) result = part_parse(config, options_get(options, "only"), &up.part);
     if (result == ERR_OK && (fresh || !report_finished(config)))

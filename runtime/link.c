@@ -49,6 +49,7 @@ enum {
     RECONNECT_MAX_MS = 1000,
     REFUSED_MS = 1000, /* after it somebody who was refused asks again */
     TCP_MAXRT_MS = 10000,
+    BACKLOG = 16,        /* connections that may come at once, before max_peers is looked at */
     HANDSHAKE_MS = 3000, /* a connection that says nothing is ended after it */
     MAX_PARTS = 2,
     ENDPOINT_BYTES = 512,
@@ -232,6 +233,7 @@ static int set_options(struct link *link)
                  set_int(link->socket, ZMQ_SNDHWM, send_high_water) != 0 ||
                  set_int(link->socket, ZMQ_RCVHWM, receive_high_water) != 0 ||
                  set_int(link->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) != 0 ||
+                 set_int(link->socket, ZMQ_BACKLOG, BACKLOG) != 0 ||
                  set_int(link->socket, ZMQ_LINGER, o->linger_ms) != 0 ||
                  set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) != 0 ||
                  set_int(link->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) != 0 ||

@@ -2,11 +2,15 @@
 
 #include "base/err.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,7 +21,15 @@ static struct {
     char process[64];
     enum log_level level;
     int colour;
-} state = {.process = "sluice", .level = LOG_INFO};
+    char file[PATH_MAX];  /* that stderr goes to; "": it is not ours to begin anew */
+    pthread_mutex_t lock; /* over what follows */
+    double lines;         /* that may be written at once */
+    uint64_t filled_ns;   /* when that was counted */
+    uint64_t left_out;
+} state = {.process = "sluice",
+           .level = LOG_INFO,
+           .lock = PTHREAD_MUTEX_INITIALIZER,
+           .lines = LOG_LINES_AT_ONCE};
 
 static const char *const names[] = {"debug", "info", "warn", "error"};
 static const char *const colours[] = {"\033[2m", "", "\033[33m", "\033[31m"};
@@ -26,6 +38,8 @@ void log_open(const char *process, enum log_level level)
 {
     const char *no_colour = getenv("NO_COLOR");
     snprintf(state.process, sizeof state.process, "%s", process);
+    const char *file = getenv("SLUICE_LOG_FILE");
+    snprintf(state.file, sizeof state.file, "%s", file ? file : "");
     state.level = level;
     state.colour = isatty(STDERR_FILENO) && !(no_colour && no_colour[0]);
 }
@@ -124,9 +138,8 @@ static void put_prefix(struct line *line, enum log_level level)
     put_text(line, text);
 }
 
-void log_write(enum log_level level, const char *msg, const struct log_field *fields)
+static void write_line(enum log_level level, const char *msg, const struct log_field *fields)
 {
-    if (level < state.level) return;
     struct line line = {.used = 0};
     put_prefix(&line, level);
     put_value(&line, msg);
@@ -135,6 +148,62 @@ void log_write(enum log_level level, const char *msg, const struct log_field *fi
     /* One write a line keeps lines whole; a stderr that is gone is nobody's failure. */
     ssize_t ignored = write(STDERR_FILENO, line.text, line.used);
     (void)ignored;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Whether one line more may be written: *left_out were not, since the last one. */
+static int may_write(uint64_t *left_out)
+{
+    uint64_t now = now_ns();
+    pthread_mutex_lock(&state.lock);
+    if (state.filled_ns) state.lines += (double)(now - state.filled_ns) / 1e9 * LOG_LINES_A_SECOND;
+    if (state.lines > LOG_LINES_AT_ONCE) state.lines = LOG_LINES_AT_ONCE;
+    state.filled_ns = now;
+    int may = state.lines >= 1;
+    state.lines -= may;
+    state.left_out += !may;
+    *left_out = may ? state.left_out : 0;
+    if (may) state.left_out = 0;
+    pthread_mutex_unlock(&state.lock);
+    return may;
+}
+
+/* The file has grown: it is kept as FILE.old, and what is written goes into a new one. */
+static void begin_anew(void)
+{
+    char old[PATH_MAX + 8];
+    struct stat st, now;
+    if (!state.file[0] || fstat(STDERR_FILENO, &st) != 0 || st.st_size < LOG_FILE_BYTES) return;
+    if (lstat(state.file, &now) != 0 || now.st_ino != st.st_ino || now.st_dev != st.st_dev) return;
+    snprintf(old, sizeof old, "%s.old", state.file);
+    if (rename(state.file, old) != 0) return;
+    int fd =
+        open(state.file, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) return;
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
+void log_write(enum log_level level, const char *msg, const struct log_field *fields)
+{
+    uint64_t left_out = 0;
+    if (level < state.level) return;
+    if (level > LOG_DEBUG && !may_write(&left_out)) return;
+    pthread_mutex_lock(&state.lock);
+    begin_anew();
+    pthread_mutex_unlock(&state.lock);
+    if (left_out) {
+        const struct log_field lines[] = {LOG_U("lines", left_out), {.type = LOG_END_FIELD}};
+        write_line(LOG_WARN, "lines were left out: there were too many at once", lines);
+    }
+    write_line(level, msg, fields);
 }
 
 void log_printf(enum log_level level, const char *fmt, ...)
@@ -150,9 +219,7 @@ void log_printf(enum log_level level, const char *fmt, ...)
 
 int log_allowed(struct log_limit *limit)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    uint64_t ns = now_ns();
     if (limit->last_ns && ns - limit->last_ns < 1000000000u) {
         limit->held_back++;
         return 0;

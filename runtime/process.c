@@ -30,7 +30,7 @@ enum {
     HANDLERS_MAX = 16,
     LINK_THREADS = 2, /* that ZeroMQ starts; where it cannot, it aborts */
     LEAST_BYTES = 16 << 20,
-    LEAST_FILES = 28, /* of a broker before anybody connects; where ZeroMQ gets none, it aborts */
+    LEAST_FILES = 44, /* of a broker before anybody connects; where ZeroMQ gets none, it aborts */
 };
 
 struct process_timer {
@@ -456,6 +456,7 @@ static int open_all(struct process *p)
     p->state = calloc(1, p->spec->state_bytes ? p->spec->state_bytes : 1);
     if (!p->state) return err_set(ERR_NOMEM, "no memory");
     uint32_t peers = p->config->capture.producers + p->config->trainer.consumers.count;
+    limits_raise_files();
     int result = limits_files(LEAST_FILES + peers, "this process");
     if (result != ERR_OK) return result;
     if (uv_loop_init(&p->loop) != 0) return err_set(ERR_IO, "no event loop");

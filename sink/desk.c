@@ -29,7 +29,7 @@ struct desk {
     int wants_attach;
     uint64_t broker_ns, poll_ns, store_ns;
     uint64_t ended_ns; /* when the stream was seen to have ended; 0: it has not */
-    struct log_limit dropped;
+    struct log_limit dropped, refused, frame_refused;
 };
 
 /* ---- saying ---- */
@@ -223,8 +223,9 @@ static void on_hello(struct desk *d, uint32_t link, const struct message *m, uin
     int result = answer_hello(d, link, m, &own, now_ns);
     ledger_show_trouble(&d->ledger, result);
     if (result != ERR_OK) {
-        log_event(LOG_WARN, "producer refused", LOG_U("producer", m->producer),
-                  LOG_S("why", err_text()));
+        if (log_allowed(&d->refused))
+            log_event(LOG_WARN, "producer refused", LOG_U("producer", m->producer),
+                      LOG_S("why", err_text()), LOG_U("suppressed", d->refused.suppressed));
         say_refuse(d, link, 0, result, passes(result), err_text());
     }
     descriptor_free(&own);
@@ -531,7 +532,9 @@ static void answer_refused(struct desk *d, const struct intake_result *result, u
         struct session *s = &d->ledger.sessions.session[p];
         if (!result->refused[p] || !s->session) continue;
         d->counters.refused_frames++;
-        log_event(LOG_WARN, "frame refused", LOG_U("producer", p), LOG_S("why", result->why));
+        if (log_allowed(&d->frame_refused))
+            log_event(LOG_WARN, "frame refused", LOG_U("producer", p), LOG_S("why", result->why),
+                      LOG_U("suppressed", d->frame_refused.suppressed));
         intake_drop(d->ledger.intake, p);
         s->expected = s->record.next_number;
         if (result->refused[p] != ERR_CHECKSUM)

@@ -39,6 +39,28 @@ uint64_t bounds_broker_bytes(const struct config *c)
     /* Beside what was read ahead, ZeroMQ reads one more and one is being looked at. */
     uint64_t in = peers * (BOUNDS_READ_AHEAD + 1) * bounds_message_bytes(c);
     uint64_t on_the_way = producers * c->sink.window_slabs * (slab_bytes(c) + MESSAGE_HEADER_BYTES);
-    uint64_t reports = 8 << 20;
-    return PROCESS_BYTES + in + on_the_way + reports;
+    uint64_t back = BOUNDS_SINKS * (BOUNDS_READ_AHEAD + 1) *
+                    ((uint64_t)MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES);
+    uint64_t reports = 2 * MESSAGE_MAX_TEXT_BYTES; /* kept, and told at once */
+    return PROCESS_BYTES + in + on_the_way + back + reports;
+}
+
+/* What credit lets all producers have under way, acked or not. */
+static uint64_t window_bytes(const struct config *c, uint64_t slab)
+{
+    return c->sink.window_slabs * (slab + MESSAGE_HEADER_BYTES);
+}
+
+uint64_t bounds_sink_bytes(const struct config *c, uint64_t slab)
+{
+    /* What the broker lets through of a producer: a HELLO, a DESCRIBE and some PINGs each second,
+     * until a silent sink is taken off after 15 seconds. */
+    uint64_t said = 15 * (bounds_peers(c) * (uint64_t)MESSAGE_MAX_HELLO_BYTES +
+                          c->capture.producers * (uint64_t)MESSAGE_MAX_TEXT_BYTES);
+    return PROCESS_BYTES + c->capture.producers * window_bytes(c, slab) + said + 2 * slab;
+}
+
+uint64_t bounds_capture_bytes(const struct config *c, uint64_t slab)
+{
+    return PROCESS_BYTES + c->capture.retained_bytes + 4 * slab + MESSAGE_MAX_TEXT_BYTES;
 }

@@ -1,6 +1,6 @@
 /*
- * What a pipeline's broker takes at most, by its configuration: so many connections, and of each so
- * many messages of such a size. The broker keeps to it, and `sluice check` tells it.
+ * What a pipeline's processes take at most, by its configuration. Of the broker: so many connections,
+ * and of each so many messages of such a size. They keep to it, and `sluice check` tells it.
  */
 #ifndef SLUICE_WIRING_BOUNDS_H
 #define SLUICE_WIRING_BOUNDS_H
@@ -12,14 +12,19 @@ enum {
     BOUNDS_ANSWERS = 256,    /* messages to a connection that does not read */
     BOUNDS_LEAST_SLABS = 64, /* of a buffer, and rows of a slab: STORE_LEAST_* */
     BOUNDS_LEAST_ROWS = 16,
+    BOUNDS_SINKS = 8,      /* connections at the back: a sink, its next life, and some */
     BOUNDS_STRANGERS = 16, /* connections beside those of the processes and their next lives */
 };
 
 /* A message from a producer: of a frame as large as a slab can be, or of a descriptor. */
 uint64_t bounds_message_bytes(const struct config *config);
-/* Connections at one side. */
+/* Connections at the front. */
 uint32_t bounds_peers(const struct config *config);
-/* Memory of a broker while every connection floods it, in all. */
+/* Memory of a process, in all but pages of mapped files, whatever its peers send: of the broker while
+ * every connection floods it; of the sink, with slabs of `slab_bytes`; of a capture beside the model
+ * and what the engine computes in. */
 uint64_t bounds_broker_bytes(const struct config *config);
+uint64_t bounds_sink_bytes(const struct config *config, uint64_t slab_bytes);
+uint64_t bounds_capture_bytes(const struct config *config, uint64_t slab_bytes);
 
 #endif

@@ -1,6 +1,7 @@
 /* Reports kept and shown; rates from counters; the bottleneck named. */
 #include "base/err.h"
 #include "broker/status.h"
+#include "proto/message.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -85,6 +86,28 @@ static void is_bounded(void **state)
     status_free(s);
 }
 
+/* However much is reported, the document finds room in one message. */
+static void fits_in_a_message(void **state)
+{
+    (void)state;
+    struct status *s;
+    char name[32], *text = malloc(70000), *document;
+    size_t bytes;
+    assert_int_equal(status_new("s", &s), 0);
+    for (int i = 0; i < 200; i++) {
+        int n = sprintf(text, "{\"a_total\":%d", i);
+        for (int k = 0; n < 65000; k++) n += sprintf(text + n, ",\"key_%d_total\":%d", k, k + i);
+        strcpy(text + n, "}");
+        snprintf(name, sizeof name, "p-%d", i % 100);
+        report(s, name, text, (uint64_t)(i + 1) * second);
+    }
+    assert_int_equal(status_json(s, 201 * second, &document, &bytes), ERR_OK);
+    assert_in_range(bytes, MESSAGE_MAX_TEXT_BYTES / 2, MESSAGE_MAX_TEXT_BYTES);
+    free(document);
+    free(text);
+    status_free(s);
+}
+
 /* Who floods under many names fills the page with none but its first. */
 static void one_name_for_each_connection(void **state)
 {
@@ -144,6 +167,7 @@ int main(void)
         cmocka_unit_test(shows_reports_and_rates),
         cmocka_unit_test(refuses_what_is_no_report),
         cmocka_unit_test(is_bounded),
+        cmocka_unit_test(fits_in_a_message),
         cmocka_unit_test(one_name_for_each_connection),
         cmocka_unit_test(names_the_bottleneck),
     };
