@@ -111,7 +111,14 @@ static int give_up(struct child *child, int code, const char *why)
     return err_set(code, "%s ended with %s%s", child->name, how, why);
 }
 
-static int mourn(struct children *c, struct child *child, int64_t now_ms, uint64_t progress)
+/* Whether it is known that nothing has moved since the oldest of its deaths. */
+static int is_in_vain(const struct child *child, const struct child_progress *progress)
+{
+    return child->role == PROCESS_BROKER || progress->answers > child->at_first.answers;
+}
+
+static int mourn(struct children *c, struct child *child, int64_t now_ms,
+                 const struct child_progress *progress)
 {
     int clean = WIFEXITED(child->status) && WEXITSTATUS(child->status) == 0;
     int usage = WIFEXITED(child->status) && WEXITSTATUS(child->status) == 2;
@@ -124,16 +131,16 @@ static int mourn(struct children *c, struct child *child, int64_t now_ms, uint64
     if (WIFEXITED(child->status) && WEXITSTATUS(child->status) == PROCESS_EXIT_FINAL)
         return give_up(child, ERR_FORMAT, "; no second try would mend that");
     if (!c->restart) return give_up(child, ERR_STATE, ", and up.restart is false");
-    if (progress != child->progress_at_first) {
+    if (progress->moved != child->at_first.moved) {
         child->deaths = 0;
         child->back_off_ms = CHILD_BACK_OFF_MS;
     }
-    if (child->deaths == 0) child->progress_at_first = progress;
+    if (child->deaths == 0) child->at_first = *progress;
     for (int i = CHILD_DEATHS - 1; i > 0; i--) child->death_ms[i] = child->death_ms[i - 1];
     child->death_ms[0] = now_ms;
     child->deaths++;
     child->restarts++;
-    if (child->deaths >= CHILD_DEATHS &&
+    if (child->deaths >= CHILD_DEATHS && is_in_vain(child, progress) &&
         now_ms - child->death_ms[CHILD_DEATHS - 1] <= CHILD_DEATHS_MS)
         return give_up(child, ERR_STATE,
                        ", five times within a minute and nothing moved meanwhile");
@@ -144,7 +151,7 @@ static int mourn(struct children *c, struct child *child, int64_t now_ms, uint64
     return ERR_OK;
 }
 
-int children_tend(struct children *c, int64_t now_ms, uint64_t progress)
+int children_tend(struct children *c, int64_t now_ms, const struct child_progress *progress)
 {
     int result = ERR_OK;
     for (size_t i = 0; i < c->count && result == ERR_OK; i++) {

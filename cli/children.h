@@ -30,6 +30,12 @@ enum child_phase {
     CHILD_GIVEN_UP
 };
 
+/* What is known of the pipeline as a whole. */
+struct child_progress {
+    uint64_t moved;   /* any number that changes when rows move */
+    uint64_t answers; /* how often that was told: without an answer nobody knows it */
+};
+
 struct child {
     char name[64]; /* "capture-0" */
     enum process_kind role;
@@ -43,7 +49,7 @@ struct child {
     unsigned deaths;                  /* since the last progress */
     unsigned restarts, restarts_told; /* told: to a person, the caller's to keep */
     int64_t death_ms[CHILD_DEATHS];   /* the last ones, newest first */
-    uint64_t progress_at_first;       /* `progress` at the oldest of them */
+    struct child_progress at_first;   /* at the oldest of them */
     int64_t start_ms, back_off_ms;
 };
 
@@ -63,9 +69,11 @@ void children_fini(struct children *children);
 int children_add(struct children *children, enum process_kind role, const char *name,
                  const char *const *arguments, const char *log_file, int keeps_stdin);
 
-/* Reap the dead and start what is due. `progress` is any number that changes when the pipeline
- * moves. ERR_OK, or the error to end the run with: err_text() names the child. Never blocks. */
-int children_tend(struct children *children, int64_t now_ms, uint64_t progress);
+/* Reap the dead and start what is due. A child that dies again and again is given up where nothing
+ * moved meanwhile; while nobody could tell, as the broker doesn't answer, it is not, unless it is
+ * the broker itself. ERR_OK, or the error to end the run with: err_text() names the child. Never
+ * blocks. */
+int children_tend(struct children *children, int64_t now_ms, const struct child_progress *progress);
 
 /* Start one again, in half a second, that ended with 0 though there is work left: somebody else
  * told it to end. Nothing where it did not end so. */

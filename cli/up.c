@@ -230,14 +230,16 @@ static int look(struct up *up, int64_t at_ms)
     return 1;
 }
 
-/* Any number that changes when rows move, for the judgement of deaths. */
-static uint64_t moved(const struct up *up)
+/* What is known, for the judgement of deaths. */
+static struct child_progress progress_of(const struct up *up)
 {
     const struct snapshot *s = &up->progress.last;
-    if (up->progress.snapshots == 0) return 0;
+    struct child_progress p = {.answers = up->progress.snapshots};
+    if (p.answers == 0) return p;
     double sum =
         (s->stored_rows > 0 ? s->stored_rows : 0) + (s->trained_rows > 0 ? s->trained_rows : 0);
-    return (uint64_t)sum;
+    p.moved = (uint64_t)sum;
+    return p;
 }
 
 /* ---- ending ---- */
@@ -266,7 +268,7 @@ static void drain(struct up *up)
     children_signal(&up->children, PROCESS_CAPTURE, SIGTERM);
     children_signal(&up->children, PROCESS_TRAINER, SIGTERM);
     while (running(up) > 0) {
-        children_tend(&up->children, now_ms(), 0);
+        children_tend(&up->children, now_ms(), &(struct child_progress){0});
         if (!told_sink && (children_running(&up->children, PROCESS_CAPTURE) == 0 ||
                            now_ms() > begin_ms + CAPTURE_DRAIN_MS)) {
             children_signal(&up->children, PROCESS_SINK, SIGTERM);
@@ -359,7 +361,8 @@ static int watch(struct up *up)
 {
     int result = ERR_OK;
     while (result == ERR_OK && signals == up->asked) {
-        result = children_tend(&up->children, now_ms(), moved(up));
+        struct child_progress progress = progress_of(up);
+        result = children_tend(&up->children, now_ms(), &progress);
         tell_restarts(up, now_ms());
         int looked = look(up, now_ms());
         if (result == ERR_OK && (looked || all_ended(up))) revive(up);

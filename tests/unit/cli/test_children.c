@@ -23,6 +23,8 @@ static void rest(void)
     nanosleep(&(struct timespec){0, 2000000}, NULL);
 }
 
+static uint64_t answers; /* the broker tells how far all is, each time it is asked */
+
 static struct child *add(enum process_kind role, const char *script)
 {
     const char *arguments[] = {"/bin/sh", "-c", script, NULL};
@@ -36,7 +38,7 @@ static int tend_while(struct child *child, enum child_phase phase, int64_t now_m
 {
     int result = ERR_OK;
     for (int i = 0; i < 2000 && child->phase == phase && result == ERR_OK; i++) {
-        result = children_tend(&children, now_ms, progress);
+        result = children_tend(&children, now_ms, &(struct child_progress){progress, ++answers});
         rest();
     }
     assert_int_not_equal(child->phase, phase);
@@ -53,7 +55,9 @@ static void pauses_grow_and_the_fifth_death_is_the_last(void **state)
         assert_int_equal(tend_while(child, CHILD_RUNNING, now_ms, 7), ERR_OK);
         assert_int_equal(child->phase, CHILD_WAITING);
         assert_int_equal(child->start_ms - now_ms, CHILD_BACK_OFF_MS << (death - 1));
-        assert_int_equal(children_tend(&children, child->start_ms - 1, 7), ERR_OK);
+        assert_int_equal(
+            children_tend(&children, child->start_ms - 1, &(struct child_progress){7, ++answers}),
+            ERR_OK);
         assert_int_equal(child->phase, CHILD_WAITING); /* not before its time */
         now_ms = child->start_ms;
     }
@@ -61,6 +65,29 @@ static void pauses_grow_and_the_fifth_death_is_the_last(void **state)
     assert_int_equal(tend_while(child, CHILD_RUNNING, now_ms, 7), ERR_STATE);
     assert_int_equal(child->phase, CHILD_GIVEN_UP);
     assert_non_null(strstr(err_text(), "exit code 1"));
+}
+
+/* While the broker doesn't answer, nobody knows that nothing moved; of the broker itself all do. */
+static void without_an_answer_nobody_is_given_up(void **state)
+{
+    (void)state;
+    const struct child_progress silence = {7, 3};
+    struct child *sink = add(PROCESS_SINK, "exit 1"), *broker = add(PROCESS_BROKER, "exit 1");
+    int result = ERR_OK;
+    int64_t now_ms = 1000;
+    for (int i = 0; i < 20000 && result == ERR_OK; i++) {
+        result = children_tend(&children, now_ms, &silence);
+        now_ms += 5;
+        rest();
+    }
+    assert_int_equal(result, ERR_STATE);
+    assert_int_equal(broker->phase, CHILD_GIVEN_UP);
+    assert_true(sink->restarts >= CHILD_DEATHS - 1);
+    for (int i = 0; i < 200 && sink->restarts < 2 * CHILD_DEATHS; i++) {
+        children_tend(&children, now_ms += CHILD_BACK_OFF_MAX_MS / 8, &silence);
+        rest();
+    }
+    assert_int_not_equal(sink->phase, CHILD_GIVEN_UP);
 }
 
 static void progress_forgives(void **state)
@@ -147,7 +174,7 @@ static void who_ends_well_is_done_until_revived(void **state)
     children_revive(&children, PROCESS_TRAINER, 5000); /* another role */
     assert_int_equal(capture->phase, CHILD_DONE);
     children_revive(&children, PROCESS_CAPTURE, 5000);
-    children_tend(&children, 5000 + CHILD_REVIVE_MS - 1, 0);
+    children_tend(&children, 5000 + CHILD_REVIVE_MS - 1, &(struct child_progress){0});
     assert_int_equal(capture->phase, CHILD_WAITING);
     tend_while(capture, CHILD_WAITING, 5000 + CHILD_REVIVE_MS, 0);
     tend_while(capture, CHILD_RUNNING, 5000 + CHILD_REVIVE_MS, 0);
@@ -162,7 +189,7 @@ static void while_stopping_nothing_is_started(void **state)
     tend_while(sink, CHILD_RUNNING, 0, 0);
     assert_int_equal(sink->phase, CHILD_WAITING);
     children.stopping = 1;
-    children_tend(&children, 1000000, 0);
+    children_tend(&children, 1000000, &(struct child_progress){0});
     assert_int_equal(sink->phase, CHILD_DONE);
 }
 
@@ -223,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CHILD(pauses_grow_and_the_fifth_death_is_the_last),
+        CHILD(without_an_answer_nobody_is_given_up),
         CHILD(progress_forgives),
         CHILD(rare_deaths_are_forgiven_too_and_pauses_have_an_end),
         CHILD(bad_usage_is_never_tried_again),
