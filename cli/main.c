@@ -12,8 +12,8 @@
 static const struct option_spec up_options[] = {
     {"fresh", NULL, "remove what an earlier run of this stream left, and start over"},
     {"only", "PROCESS",
-     "start this host's part alone: broker, sink, capture, trainer, or several, divided by commas "
-     "(sink and trainer go together)"},
+     "start this host's part alone: broker, sink, capture (or capture-1, one of several), trainer, "
+     "divided by commas; sink and trainer go together"},
 };
 enum { SWEEP_OPTIONS = 1, UP_OPTIONS = sizeof up_options / sizeof up_options[0] };
 static const struct option_spec keygen_options[] = {

@@ -140,8 +140,10 @@ static int add_all(struct up *up)
         enum process_kind kind = (enum process_kind)k;
         uint32_t count = up->part.has[kind] ? processes_count(up->config, kind) : 0;
         for (uint32_t i = 0; i < count && result == ERR_OK; i++) {
-            char which[16];
-            result = add(up, kind, processes_which(up->config, kind, i, which));
+            char buffer[16], name[128];
+            const char *which = processes_which(up->config, kind, i, buffer);
+            processes_name(kind, which, name, sizeof name);
+            if (part_has(&up->part, kind, name)) result = add(up, kind, which);
         }
     }
     return result;
@@ -320,10 +322,9 @@ static int is_cut_off(struct up *up)
 static void revive_trainers(struct up *up)
 {
     struct children *c = &up->children;
-    const struct config_list *consumers = &up->config->trainer.consumers;
-    for (size_t i = 0, consumer = 0; i < c->count; i++) {
+    for (size_t i = 0; i < c->count; i++) {
         if (c->child[i].role != PROCESS_TRAINER) continue;
-        const char *name = consumers->item[consumer++]; /* they were added in this order */
+        const char *name = processes_which_of(c->child[i].name);
         if (c->child[i].phase == CHILD_DONE && !report_consumer_finished(up->config, name))
             child_revive(&c->child[i], now_ms());
     }

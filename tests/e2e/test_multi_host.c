@@ -88,6 +88,7 @@ static void configure(struct run *run)
              "broker: { keys: %s/keys, front: \"tcp://%s:7101\", back: \"tcp://%s:7102\" }\n"
              "capture:\n"
              "  engine: synthetic\n"
+             "  producers: 2\n"
              "  measure_contexts: 4\n"
              "  synthetic: { features: 64, width: 64, l0: 4, rows: %d, sequence_rows: 64 }\n"
              "sink: { size: 32MiB }\n"
@@ -111,25 +112,50 @@ static pid_t start_a(struct run *run)
                      run->config, "--only", "broker,sink,trainer", NULL);
 }
 
-static pid_t start_b(struct run *run, const char *keys)
+/* One of the two producers, each with a run folder of its own. */
+static pid_t start_b(struct run *run, const char *keys, const char *producer)
 {
     char sluice[HARNESS_PATH_BYTES], folder[HARNESS_PATH_BYTES + 64],
         secrets[HARNESS_PATH_BYTES + 64];
     run_program("sluice", sluice);
-    snprintf(folder, sizeof folder, "stream.run_dir=%s/run-b", run->dir);
+    snprintf(folder, sizeof folder, "stream.run_dir=%s/%s", run->dir, producer);
     snprintf(secrets, sizeof secrets, "broker.keys=%s/%s", run->dir, keys);
-    return run_start(run, "up-b", "/usr/bin/env", "ip", "netns", "exec", host_b, sluice, "up",
-                     run->config, "--only", "capture", "--set", folder, "--set", secrets, NULL);
+    return run_start(run, producer, "/usr/bin/env", "ip", "netns", "exec", host_b, sluice, "up",
+                     run->config, "--only", producer, "--set", folder, "--set", secrets, NULL);
 }
 
 /* Both hosts end well; else what they said is shown. */
-static void await_end(struct run *run, pid_t a, pid_t b)
+static void await_end(struct run *run, pid_t a, const pid_t b[2])
 {
-    int code_a = run_wait(a, 180), code_b = run_wait(b, 60);
-    if (code_a == 0 && code_b == 0) return;
-    char *said_a = run_text(run, "../up-a.out", NULL), *said_b = run_text(run, "../up-b.out", NULL);
-    fail_msg("exit codes %d and %d; %s\n%s", code_a, code_b, said_a ? said_a : "",
-             said_b ? said_b : "");
+    static const char *const names[] = {"../up-a.out", "../capture-0.out", "../capture-1.out"};
+    int code[] = {run_wait(a, 180), run_wait(b[0], 60), run_wait(b[1], 60)}, failed = 0;
+    for (int i = 0; i < 3; i++) {
+        if (code[i] == 0) continue;
+        char *said = run_text(run, names[i], NULL);
+        print_message("%s: exit code %d; %s\n", names[i], code[i], said ? said : "");
+        free(said);
+        failed = 1;
+    }
+    assert_false(failed);
+}
+
+static void start_both(struct run *run, pid_t b[2])
+{
+    b[0] = start_b(run, "keys/beta", "capture-0");
+    b[1] = start_b(run, "keys/beta", "capture-1");
+}
+
+/* What the broker on the other host tells this one. */
+static void status_is_told(struct run *run)
+{
+    char sluice[HARNESS_PATH_BYTES], secrets[HARNESS_PATH_BYTES + 64];
+    run_program("sluice", sluice);
+    snprintf(secrets, sizeof secrets, "broker.keys=%s/keys/beta", run->dir);
+    assert_int_equal(run_command(run, 20, "/usr/bin/env", "ip", "netns", "exec", host_b, sluice,
+                                 "status", run->config, "--set", secrets, NULL),
+                     0);
+    harness_has(run->out, "trainer-main");
+    harness_has(run->out, "capture-1");
 }
 
 static void exact_over_a_bad_cable(void **state)
@@ -137,8 +163,10 @@ static void exact_over_a_bad_cable(void **state)
     struct run *run = *state;
     configure(run);
     both("numgen random mod 100 < 5 drop");
-    pid_t a = start_a(run), b = start_b(run, "keys/beta");
+    pid_t a = start_a(run), b[2];
+    start_both(run, b);
     run_await_drawn(run, "main", 40000, 60);
+    status_is_told(run);
     for (int i = 0; i < 3; i++) {
         uint64_t drawn = run_drawn(run, "main");
         rules(host_a, "ip protocol tcp reject with tcp reset");
@@ -161,11 +189,12 @@ static void let_in_without_a_restart(void **state)
     configure(run);
     snprintf(path, sizeof path, "%s/keys/allow", run->dir);
     shell("cp %s %s.all && grep -v '^beta ' %s.all >%s", path, path, path, path);
-    pid_t a = start_a(run), b = start_b(run, "keys/beta");
+    pid_t a = start_a(run), b[2];
+    start_both(run, b);
     run_await_process(run, "capture-0", 30);
     harness_sleep(5);
     assert_int_equal(run_drawn(run, "main"), 0);
-    text = run_text(run, "../run-b/log/capture-0.log", NULL);
+    text = run_text(run, "../capture-0/log/capture-0.log", NULL);
     assert_non_null(text);
     harness_has(text, "not in its allow-list");
     free(text);
