@@ -16,6 +16,9 @@ static const struct option_spec up_options[] = {
      "divided by commas; sink and trainer go together"},
 };
 enum { SWEEP_OPTIONS = 1, UP_OPTIONS = sizeof up_options / sizeof up_options[0] };
+static const struct option_spec only_options[] = {
+    {"only", "PROCESS", "of this host's part alone, as `up --only` starts it"},
+};
 static const struct option_spec keygen_options[] = {
     {"for", "NAME", "keys for another host's processes, in KEYS/NAME, to be copied there"},
     {"roles", "ROLES",
@@ -51,7 +54,9 @@ static const struct command_spec commands[] = {
      .options_count = SWEEP_OPTIONS},
     {.name = "check",
      .action = check_command,
-     .meaning = "validate a pipeline without running it, and show its sizes"},
+     .meaning = "validate a pipeline without running it, and show its sizes",
+     .options = only_options,
+     .options_count = 1},
     {.name = "keygen",
      .action = keygen_command,
      .meaning = "make the keys that tcp endpoints need, in broker.keys",
