@@ -36,7 +36,7 @@ struct end {
 static uv_loop_t loop;
 static struct link_hub *hub;
 static char folder[] = "/tmp/sluice-link-XXXXXX", endpoint[100];
-static struct end router, dealer;
+static struct end router, dealer, second;
 static pthread_t loop_thread;
 
 static void on_message(void *arg, struct link *link, struct link_message *message)
@@ -100,7 +100,8 @@ static int tear_down(void **state)
     (void)state;
     link_close(router.link);
     link_close(dealer.link);
-    router.link = dealer.link = NULL;
+    link_close(second.link);
+    router.link = dealer.link = second.link = NULL;
     uv_run(&loop, UV_RUN_DEFAULT);
     link_hub_close(hub);
     uv_run(&loop, UV_RUN_DEFAULT);
@@ -219,7 +220,7 @@ static void test_slow_reader_is_bounded(void **state)
     (void)state;
     uint64_t sent = 0;
     static uint8_t block[64 << 10];
-    struct end second = {0};
+    second = (struct end){0};
     assert_int_equal(open_end(&router, LINK_ROUTER, 1, 10, 1), ERR_OK);
     assert_int_equal(open_end(&dealer, LINK_DEALER, 0, 10, 1), ERR_OK);
     while (sent < 100000 && link_send(dealer.link, NULL, NULL, 0, block, sizeof block) == ERR_OK)
@@ -435,7 +436,6 @@ static void test_sockets_are_private(void **state)
 static void test_live_socket_is_not_stolen(void **state)
 {
     (void)state;
-    struct end second;
     assert_int_equal(open_end(&router, LINK_ROUTER, 1, 0, 0), ERR_OK);
     assert_int_equal(open_end(&second, LINK_ROUTER, 1, 0, 0), ERR_EXISTS);
     assert_non_null(strstr(err_text(), endpoint + 6));
@@ -483,7 +483,6 @@ static void test_locked_socket_is_not_taken(void **state)
 static void test_tcp(void **state)
 {
     (void)state;
-    struct end second;
     strcpy(endpoint, "tcp://127.0.0.1:0");
     assert_int_equal(open_end(&router, LINK_ROUTER, 1, 0, 0), ERR_OK);
     strcpy(endpoint, link_endpoint(router.link));
