@@ -14,6 +14,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { TEMPORARY_TRIES = 100 };
+
 /* " (4096 bytes are free there)" of the disk that `path` would lie on; "": not known. */
 static void free_room(const char *path, char *out, size_t bytes)
 {
@@ -37,6 +39,7 @@ int file_error(const char *what, const char *path)
     if (is_full) hint = "; HINT: make room on that disk, or choose a place on another";
     if (error == EROFS)
         hint = "; HINT: choose a place that can be written, or mount that disk for writing";
+    if (error == ELOOP) hint = "; HINT: a symbolic link is not followed here: remove it";
     if (error == EACCES || error == EPERM)
         hint = "; HINT: give this user the right to, or choose another place";
     return err_set(is_full ? ERR_NOSPC : ERR_IO, "%s %s: %s%s%s", what, path, strerror(error), room,
@@ -65,6 +68,34 @@ int dir_make(const char *path, unsigned mode)
     return ERR_OK;
 }
 
+int file_read_from(int fd, const char *path, size_t limit_bytes, char **data, size_t *size)
+{
+    size_t used = 0;
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return err_set(ERR_IO, "%s is not a regular file", path);
+    if ((uint64_t)st.st_size > limit_bytes)
+        return err_set(ERR_LIMIT, "%s has %lld bytes, more than the %zu allowed here", path,
+                       (long long)st.st_size, limit_bytes);
+    char *block = malloc((size_t)st.st_size + 1);
+    if (!block) return err_set(ERR_NOMEM, "no memory to read %s", path);
+    while (used < (size_t)st.st_size) {
+        ssize_t n = read(fd, block + used, (size_t)st.st_size - used);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            int result = file_error("cannot read", path);
+            free(block);
+            return result;
+        }
+        if (n == 0) break;
+        used += (size_t)n;
+    }
+    block[used] = '\0';
+    *data = block;
+    *size = used;
+    return ERR_OK;
+}
+
 int file_read(const char *path, size_t limit_bytes, char **data, size_t *size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
@@ -73,44 +104,9 @@ int file_read(const char *path, size_t limit_bytes, char **data, size_t *size)
         file_error("cannot open", path);
         return missing ? ERR_NOTFOUND : ERR_IO;
     }
-    int result = ERR_OK;
-    char *block = NULL;
-    size_t used = 0;
-    struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        result = err_set(ERR_IO, "%s is not a regular file", path);
-        goto out;
-    }
-    if ((uint64_t)st.st_size > limit_bytes) {
-        result = err_set(ERR_LIMIT, "%s has %lld bytes, more than the %zu allowed here", path,
-                         (long long)st.st_size, limit_bytes);
-        goto out;
-    }
-    block = malloc((size_t)st.st_size + 1);
-    if (!block) {
-        result = err_set(ERR_NOMEM, "no memory to read %s", path);
-        goto out;
-    }
-    while (used < (size_t)st.st_size) {
-        ssize_t n = read(fd, block + used, (size_t)st.st_size - used);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            result = file_error("cannot read", path);
-            goto out;
-        }
-        if (n == 0) break;
-        used += (size_t)n;
-    }
-    block[used] = '\0';
-out:
+    int result = file_read_from(fd, path, limit_bytes, data, size);
     close(fd);
-    if (result != ERR_OK) {
-        free(block);
-        return result;
-    }
-    *data = block;
-    *size = used;
-    return ERR_OK;
+    return result;
 }
 
 static int write_all(int fd, const char *data, size_t size)
@@ -162,34 +158,59 @@ int dir_remove(const char *path)
     return ERR_OK;
 }
 
-int file_temporary(const char *path, char *temporary, int *fd)
+/* Somebody who looks for leftovers may have removed it before it was locked, or be about to. Where the
+ * disk knows no locks nobody removes it either. */
+static int is_kept(int fd)
 {
-    int length = snprintf(temporary, PATH_MAX, "%s.tmp.XXXXXX", path);
-    if (length < 0 || length >= PATH_MAX) return err_set(ERR_IO, "path too long: %s", path);
-    *fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600, and never a file that is there */
-    return *fd >= 0 ? ERR_OK : file_error("cannot create", path);
+    struct stat st;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return 0;
+    return fstat(fd, &st) != 0 || st.st_nlink > 0;
 }
 
-int file_replace(const char *path, const void *data, size_t size)
+int file_temporary(const char *path, char *temporary, int *fd)
+{
+    for (int i = 0; i < TEMPORARY_TRIES; i++) {
+        int length = snprintf(temporary, PATH_MAX, "%s.tmp.XXXXXX", path);
+        if (length < 0 || length >= PATH_MAX) return err_set(ERR_IO, "path too long: %s", path);
+        *fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600, and never a file that is there */
+        if (*fd < 0) return file_error("cannot create", path);
+        if (is_kept(*fd)) return ERR_OK;
+        unlink(temporary);
+        close(*fd);
+    }
+    return err_set(ERR_IO, "cannot create %s: it is removed each time", temporary);
+}
+
+/* FAT and some others cannot refuse to replace. */
+static int place(const char *temporary, const char *path, unsigned flags)
+{
+    int failed = renameat2(AT_FDCWD, temporary, AT_FDCWD, path, flags);
+    return failed && flags && errno == EINVAL ? rename(temporary, path) : failed;
+}
+
+static int put_in_place(const char *path, const void *data, size_t size, unsigned flags)
 {
     char temporary[PATH_MAX];
     int fd, code = file_temporary(path, temporary, &fd);
     if (code != ERR_OK) return code;
-    int failed = write_all(fd, data, size) != 0 || fsync(fd) != 0;
-    if (failed) code = file_error("cannot write", path);
-    if (close(fd) != 0 && !failed) {
-        failed = 1;
-        code = file_error("cannot close", path);
-    }
-    if (!failed && rename(temporary, path) != 0) {
-        failed = 1;
-        code = file_error("cannot rename into place", path);
-    }
-    if (failed) {
-        unlink(temporary);
-        return code;
-    }
-    return dir_sync_of(path);
+    if (write_all(fd, data, size) != 0 || fsync(fd) != 0)
+        code = file_error("cannot write", path);
+    else if (place(temporary, path, flags) != 0)
+        code = errno == EEXIST ? err_set(ERR_EXISTS, "%s is there already", path)
+                               : file_error("cannot rename into place", path);
+    if (code != ERR_OK) unlink(temporary);
+    close(fd); /* what was synced is on the disk, whatever this says */
+    return code == ERR_OK ? dir_sync_of(path) : code;
+}
+
+int file_replace(const char *path, const void *data, size_t size)
+{
+    return put_in_place(path, data, size, 0);
+}
+
+int file_create(const char *path, const void *data, size_t size)
+{
+    return put_in_place(path, data, size, RENAME_NOREPLACE);
 }
 
 /* What a lock says: nothing yet, or a process. pid[bytes] gets it; 0: the file is something

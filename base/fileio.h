@@ -21,14 +21,21 @@ int dir_make(const char *path, unsigned mode);
  * ERR_NOMEM. */
 int file_read(const char *path, size_t limit_bytes, char **data, size_t *size);
 
+/* The same of a file that is open; `path` is for the texts. The descriptor stays the caller's. */
+int file_read_from(int fd, const char *path, size_t limit_bytes, char **data, size_t *size);
+
 /* Replace `path` so that a reader sees the old or the new bytes whole, after a power cut too:
  * temporary file in the same folder (mode 0600), write, fsync, rename, fsync of the folder.
  * ERR_NOSPC, ERR_IO; on failure the old file stays and the temporary one is removed. */
 int file_replace(const char *path, const void *data, size_t size);
 
+/* The same where nothing may be there yet. ERR_EXISTS: something is, and stays. */
+int file_create(const char *path, const void *data, size_t size);
+
 /* A new file beside `path`, whose name is path with ".tmp." and six characters, written into
- * temporary[PATH_MAX]: open for writing, mode 0600. It never is one that was there. ERR_NOSPC,
- * ERR_IO. */
+ * temporary[PATH_MAX]: open for writing, mode 0600. It never is one that was there. It is locked
+ * until it is closed, so that nobody takes it for a dead process's (leftover.h): rename it before.
+ * ERR_NOSPC, ERR_IO. */
 int file_temporary(const char *path, char *temporary, int *fd);
 
 /* fsync the folder that holds `path`, so that a rename or creation in it is durable. ERR_IO. */

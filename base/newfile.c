@@ -87,14 +87,12 @@ int newfile_commit(struct newfile *file)
 {
     if (!file->failed) put_gathered(file);
     if (!file->failed && fsync(file->fd) != 0) io_error(file, "cannot sync");
-    if (close(file->fd) != 0 && !file->failed) io_error(file, "cannot close");
     if (!file->failed && rename(file->temporary, file->path) != 0)
         io_error(file, "cannot rename into place");
     int result = file->failed;
-    if (result != ERR_OK)
-        unlink(file->temporary);
-    else
-        result = dir_sync_of(file->path);
+    if (result != ERR_OK) unlink(file->temporary);
+    close(file->fd); /* after the rename: till then it is locked, and nobody's leftover */
+    if (result == ERR_OK) result = dir_sync_of(file->path);
     free(file);
     return result;
 }
@@ -102,7 +100,7 @@ int newfile_commit(struct newfile *file)
 void newfile_abort(struct newfile *file)
 {
     if (!file) return;
-    close(file->fd);
     unlink(file->temporary);
+    close(file->fd);
     free(file);
 }

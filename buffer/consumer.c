@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -175,7 +176,8 @@ static int make_folder(const char *buffer_dir)
     char folder[PATH_MAX];
     if (snprintf(folder, sizeof folder, "%s/CONSUMERS", buffer_dir) >= (int)sizeof folder)
         return err_set(ERR_IO, "path too long: %s", buffer_dir);
-    return dir_make(folder, 0700);
+    int result = own_make(buffer_dir, 1); /* on another disk, maybe */
+    return result == ERR_OK ? own_make(folder, 0) : result;
 }
 
 int consumer_write(const char *buffer_dir, const struct consumer_state *state)
@@ -196,7 +198,7 @@ int consumer_read(const char *buffer_dir, const char *name, struct consumer_stat
     char path[PATH_MAX], *data;
     size_t bytes;
     int result = path_of(buffer_dir, name, ".state", path);
-    if (result == ERR_OK) result = file_read(path, STATE_MAX_BYTES, &data, &bytes);
+    if (result == ERR_OK) result = own_read(path, STATE_MAX_BYTES, &data, &bytes);
     if (result != ERR_OK) return result;
     result = consumer_state_decode(data, bytes, state);
     free(data);
@@ -275,10 +277,7 @@ int consumer_progress_open(const char *buffer_dir, const char *name, int *fd)
     char path[PATH_MAX];
     int result = path_of(buffer_dir, name, ".progress", path);
     if (result == ERR_OK) result = make_folder(buffer_dir);
-    if (result != ERR_OK) return result;
-    *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (*fd < 0) return err_set(ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    return ERR_OK;
+    return result == ERR_OK ? own_open(path, O_WRONLY | O_CREAT, fd) : result;
 }
 
 int consumer_progress_write(int fd, const struct consumer_progress *progress)
@@ -299,7 +298,7 @@ int consumer_progress_read(const char *buffer_dir, const char *name,
     char path[PATH_MAX], *data;
     size_t bytes;
     int result = path_of(buffer_dir, name, ".progress", path);
-    if (result == ERR_OK) result = file_read(path, 4096, &data, &bytes);
+    if (result == ERR_OK) result = own_read(path, 4096, &data, &bytes);
     if (result != ERR_OK) return result;
     struct progress_record record;
     if (bytes == 0)

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -29,7 +30,7 @@ uint64_t damage_inode(const char *dir)
     char path[PATH_MAX];
     struct stat st;
     if (snprintf(path, sizeof path, "%s/data.mdb", dir) >= (int)sizeof path) return 0;
-    return stat(path, &st) == 0 ? st.st_ino : 0;
+    return lstat(path, &st) == 0 ? st.st_ino : 0;
 }
 
 int damage_report(const char *dir, uint64_t inode, uint64_t run, const char *finder,
@@ -56,7 +57,7 @@ int damage_check(const char *dir, uint64_t run)
     char path[PATH_MAX], *text;
     size_t bytes;
     struct report r;
-    if (path_of(dir, path) != ERR_OK || file_read(path, REPORT_BYTES, &text, &bytes) != ERR_OK)
+    if (path_of(dir, path) != ERR_OK || own_read(path, REPORT_BYTES, &text, &bytes) != ERR_OK)
         return ERR_OK;
     int is_meant = parse(text, &r) && r.inode != 0 && r.inode == damage_inode(dir) &&
                    (r.run == 0 || run == 0 || r.run == run);

@@ -27,11 +27,19 @@ void draw_detach(struct draw *d)
     d->first_look = d->look_for_missing = 1;
 }
 
+static uint64_t lock_file(const struct draw *d)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/lock.mdb", d->dir);
+    return lstat(path, &st) == 0 ? st.st_ino : 0;
+}
+
 static int data_file(const struct draw *d, struct stat *st)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/data.mdb", d->dir);
-    return stat(path, st) == 0 && st->st_size > 0;
+    return lstat(path, st) == 0 && st->st_size > 0;
 }
 
 /* Another has taken its place. */
@@ -41,11 +49,13 @@ static void leave(struct draw *d)
     d->damage[0] = '\0';
 }
 
-/* Whether the folder still holds the file that is attached: a sink may have set it aside. */
+/* Whether the folder still holds the files that are attached: a sink may have set them aside. By
+ * another table of readers a sink that is started now would not see us. */
 static int still_there(struct draw *d)
 {
     struct stat st;
     if (!data_file(d, &st) || st.st_dev != d->device || st.st_ino != d->inode) return 0;
+    if (draw_has_sink(d) && lock_file(d) != d->lock_inode) return 0;
     if ((uint64_t)st.st_size < d->file_bytes && !d->damage[0] && draw_has_sink(d))
         snprintf(d->damage, sizeof d->damage, "the data file in %s was cut short", d->dir);
     d->file_bytes = (uint64_t)st.st_size;
@@ -102,6 +112,7 @@ static int attach(struct draw *d)
     mdb_txn_reset(d->txn);
     d->device = st.st_dev;
     d->inode = st.st_ino;
+    d->lock_inode = lock_file(d);
     d->file_bytes = (uint64_t)st.st_size;
     d->full = permutation_of(d->state.rows_a_slab);
     return ERR_OK;
@@ -302,9 +313,21 @@ static int in_transaction(struct draw *d, struct draw_batch *batch)
     return result == ERR_OK ? draw_rows(d, batch, rows) : result;
 }
 
+/* With the folder its file may be gone: nobody would read what is written to one without a name. */
+static void keep_progress(struct draw *d)
+{
+    struct stat st;
+    if (d->options.replay || (d->progress >= 0 && fstat(d->progress, &st) == 0 && st.st_nlink > 0))
+        return;
+    if (d->progress >= 0) close(d->progress);
+    d->progress = -1;
+    (void)consumer_progress_open(d->dir, d->consumer, &d->progress); /* a hint, tried again */
+}
+
 static void tell_progress(struct draw *d, int waiting)
 {
     struct timespec now;
+    keep_progress(d);
     if (d->progress < 0) return;
     clock_gettime(CLOCK_REALTIME, &now);
     struct consumer_progress p = {

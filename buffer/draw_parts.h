@@ -26,6 +26,7 @@ struct draw {
     struct format_record format;
     uint64_t device, inode; /* of the data file that is attached */
     uint64_t file_bytes;    /* of it, when it was looked at last: LMDB never makes it shorter */
+    uint64_t lock_inode;    /* of the table of readers that we are counted in */
     MDB_txn *txn;           /* reset between batches */
     char *descriptor;
     struct store_state state; /* of the buffer, as of the present batch */

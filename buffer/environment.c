@@ -2,15 +2,20 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 #include <xxhash.h>
+
+enum { LOCK_BYTES = 8192 }; /* what LMDB makes for its 126 readers */
 
 static const char format_magic[8] = {'S', 'L', 'U', 'B', 'U', 'F', 'F', '\n'};
 
@@ -62,12 +67,91 @@ int environment_error(int rc, const char *doing, const char *dir)
     return err_set(code, "%s the buffer in %s: %s%s", doing, dir, mdb_strerror(rc), hint);
 }
 
+/* LMDB follows links. `writing`: their bytes are changed. */
+static int check_file(const char *dir, const char *name, int writing)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
+        return err_set(ERR_IO, "path too long: %s", dir);
+    if (lstat(path, &st) != 0) return ERR_OK; /* it is made, or missed by LMDB */
+    if (S_ISLNK(st.st_mode)) return own_refuse_link(path);
+    if (!S_ISREG(st.st_mode)) return err_set(ERR_USAGE, "%s is not a regular file", path);
+    return writing ? own_judge("file", path, &st) : ERR_OK;
+}
+
+/* LMDB maps it and writes there: on a full disk a hole in it would be a SIGBUS. */
+static int give_lock_its_room(const char *dir)
+{
+    char path[PATH_MAX];
+    int fd;
+    if (snprintf(path, sizeof path, "%s/lock.mdb", dir) >= (int)sizeof path)
+        return err_set(ERR_IO, "path too long: %s", dir);
+    int result = own_open(path, O_RDWR | O_CREAT, &fd);
+    if (result != ERR_OK) return result;
+    errno = posix_fallocate(fd, 0, LOCK_BYTES);
+    if (errno == ENOSPC || errno == EDQUOT) result = file_error("cannot make room for", path);
+    close(fd);
+    return result;
+}
+
+static int prepare_files(const char *dir, int writing)
+{
+    int result = check_file(dir, "data.mdb", writing);
+    if (result == ERR_OK) result = check_file(dir, "lock.mdb", writing);
+    return result == ERR_OK && writing ? give_lock_its_room(dir) : result;
+}
+
+static int look(const char *dir, const char *name, struct stat *st)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path) return -1;
+    return lstat(path, st);
+}
+
+int environment_know(const char *dir, struct environment_files *files)
+{
+    struct stat data, lock;
+    if (look(dir, "data.mdb", &data) != 0 || look(dir, "lock.mdb", &lock) != 0)
+        return err_set(ERR_CORRUPT, "the buffer in %s was removed while it was opened", dir);
+    *files =
+        (struct environment_files){data.st_dev, data.st_ino, lock.st_ino, (uint64_t)data.st_size};
+    return ERR_OK;
+}
+
+/* 1: the same; 0: another, or none; a disk that does not answer says nothing. */
+static int is_same(const char *dir, const char *name, dev_t device, ino_t inode, struct stat *st)
+{
+    if (look(dir, name, st) != 0) return errno != ENOENT && errno != ENOTDIR ? -1 : 0;
+    return st->st_dev == device && st->st_ino == inode;
+}
+
+int environment_in_place(const char *dir, struct environment_files *files)
+{
+    struct stat data, lock;
+    int same = is_same(dir, "data.mdb", files->device, files->data, &data);
+    if (same == 0)
+        return err_set(ERR_CORRUPT, "the data file in %s was removed or replaced while it was open",
+                       dir);
+    if (same > 0 && (uint64_t)data.st_size < files->bytes)
+        return err_set(ERR_CORRUPT, "the data file in %s was cut short while it was open", dir);
+    if (same > 0) files->bytes = (uint64_t)data.st_size;
+    if (is_same(dir, "lock.mdb", files->device, files->lock, &lock) == 0)
+        return err_set(ERR_CORRUPT,
+                       "the lock table in %s was removed or replaced while it was open, so that "
+                       "readers who come are not seen",
+                       dir);
+    return ERR_OK;
+}
+
 static int environment_open(const char *dir, uint64_t map_bytes, unsigned flags,
                             struct environment *e)
 {
     MDB_txn *txn = NULL;
     unsigned creating = flags & MDB_RDONLY ? 0 : MDB_CREATE;
     memset(e, 0, sizeof *e);
+    int files = prepare_files(dir, !(flags & MDB_RDONLY));
+    if (files != ERR_OK) return files;
     int rc = mdb_env_create(&e->env);
     if (rc == 0) rc = mdb_env_set_maxdbs(e->env, 2);
     if (rc == 0 && map_bytes) rc = mdb_env_set_mapsize(e->env, map_bytes);
@@ -101,7 +185,7 @@ int environment_open_reading(const char *dir, struct environment *e)
     char path[PATH_MAX];
     struct stat st;
     snprintf(path, sizeof path, "%s/data.mdb", dir);
-    if (stat(path, &st) != 0 || st.st_size == 0)
+    if (lstat(path, &st) != 0 || st.st_size == 0)
         return err_set(ERR_NOTFOUND, "there is no buffer in %s", dir);
     return environment_open(dir, 0, MDB_RDONLY, e);
 }
@@ -225,9 +309,9 @@ int environment_boot_check(const char *dir)
     struct stat st;
     size_t bytes;
     snprintf(path, sizeof path, "%s/data.mdb", dir);
-    if (stat(path, &st) != 0 || st.st_size == 0) return ERR_OK;
+    if (lstat(path, &st) != 0 || st.st_size == 0) return ERR_OK;
     snprintf(path, sizeof path, "%s/boot", dir);
-    int result = file_read(path, 256, &text, &bytes);
+    int result = own_read(path, 256, &text, &bytes);
     if (result == ERR_NOTFOUND)
         return err_set(ERR_CORRUPT, "the buffer in %s lacks the file that says how it was closed",
                        dir);

@@ -23,6 +23,7 @@
 #include "buffer/store.h"
 
 #include <lmdb.h>
+#include <sys/types.h>
 
 enum {
     FORMAT_VERSION = 2,
@@ -56,9 +57,23 @@ struct environment {
     MDB_dbi slabs, meta;
 };
 
+/* Its two files, to be looked at again while they are open. */
+struct environment_files {
+    dev_t device;
+    ino_t data, lock;
+    uint64_t bytes; /* of the data */
+};
+
+/* Which they are, right after an environment was opened in `dir`. ERR_CORRUPT: one is not there. */
+int environment_know(const char *dir, struct environment_files *files);
+/* Whether the same two are there, and the data has not become shorter (files->bytes follows it).
+ * ERR_CORRUPT, with a text, where not: what was removed, replaced or cut short is not to be written
+ * or read on. Looks at two files. */
+int environment_in_place(const char *dir, struct environment_files *files);
+
 /* Open, with the databases. Writing: creates what is missing, map of map_bytes, syncs as durability
- * says. Reading: map as the file says. The caller closes it. ERR_NOTFOUND: nothing there yet
- * (reading). Errors as environment_error() maps them. */
+ * says. Reading: map as the file says. The caller closes it. Follows no link. ERR_NOTFOUND: nothing
+ * there yet (reading). ERR_USAGE: one of its files is a link, or (writing) somebody else's. Errors as environment_error() maps them. */
 int environment_open_writing(const char *dir, uint64_t map_bytes, enum durability durability,
                              struct environment *e);
 int environment_open_reading(const char *dir, struct environment *e);

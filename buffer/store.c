@@ -35,6 +35,8 @@ int store_begin(struct store *s)
         int result = store_reopen(s);
         if (result != ERR_OK) return result;
     }
+    int place = environment_in_place(s->dir, &s->files);
+    if (place != ERR_OK) return place;
     int rc = mdb_txn_begin(s->e.env, NULL, 0, &s->txn);
     if (rc != 0) {
         s->txn = NULL;

@@ -108,7 +108,7 @@ int store_open(const struct store_options *options, struct store **store);
 void store_close(struct store *store);
 /* Whether the open buffer was reported as damaged (damage.h): ERR_CORRUPT, the text says by whom
  * and why. Cheap. The caller closes it and opens it again as above. */
-int store_check(const struct store *store);
+int store_check(struct store *store);
 /* Report the open buffer as damaged, for the reason in `why`. ERR_NOSPC, ERR_IO. */
 int store_report(const struct store *store, const char *finder, const char *why);
 /* Move the environment's files out of DIR into a new folder DIR.damaged-N, never overwriting, and

@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 #include "buffer/damage.h"
 #include "buffer/verify.h"
 
@@ -18,9 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int store_check(const struct store *s)
+int store_check(struct store *s)
 {
-    return damage_check(s->dir, s->format.run);
+    int result = environment_in_place(s->dir, &s->files);
+    return result == ERR_OK ? damage_check(s->dir, s->format.run) : result;
 }
 
 int store_report(const struct store *s, const char *finder, const char *why)
@@ -46,8 +48,15 @@ static int make_folder(const char *dir, char path[PATH_MAX])
         if (made != 0 && errno != EEXIST) break;
     }
     if (made == 0) return ERR_OK;
-    return err_set(errno == ENOSPC ? ERR_NOSPC : ERR_IO, "cannot create %s: %s", path,
-                   strerror(errno));
+    return file_error("cannot create folder", path);
+}
+
+static int is_there(const char *dir, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path &&
+           lstat(path, &st) == 0;
 }
 
 /* With the writer's lock held. The lock table first: a new environment must never share that of
@@ -56,13 +65,16 @@ static int move_files(const char *dir, char path[PATH_MAX])
 {
     char from[PATH_MAX], to[PATH_MAX];
     static const char *const names[] = {"lock.mdb", "data.mdb", "boot", "damage"};
-    int result = make_folder(dir, path);
-    for (int i = 0; result == ERR_OK && i < 4; i++) {
+    int any = 0;
+    for (int i = 0; i < 4; i++) any |= is_there(dir, names[i]);
+    int result = any ? make_folder(dir, path) : ERR_OK;
+    if (!any) path[0] = '\0';
+    for (int i = 0; any && result == ERR_OK && i < 4; i++) {
         if (snprintf(from, sizeof from, "%s/%s", dir, names[i]) >= (int)sizeof from ||
             snprintf(to, sizeof to, "%s/%s", path, names[i]) >= (int)sizeof to)
             result = err_set(ERR_IO, "path too long: %s", dir);
         else if (rename(from, to) != 0 && errno != ENOENT)
-            result = err_set(ERR_IO, "cannot move %s away: %s", from, strerror(errno));
+            result = file_error("cannot move away", from);
     }
     return result;
 }
@@ -71,7 +83,8 @@ int store_set_aside(const char *dir, char *out, size_t out_bytes)
 {
     char path[PATH_MAX];
     int lock = -1;
-    int result = lock_writer(dir, &lock);
+    int result = own_make(dir, 1); /* all of it may be gone */
+    if (result == ERR_OK) result = lock_writer(dir, &lock);
     if (result != ERR_OK) return result;
     result = move_files(dir, path);
     close(lock);

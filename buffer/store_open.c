@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 #include "buffer/damage.h"
 #include "buffer/verify.h"
 
@@ -76,10 +77,29 @@ static int load(struct store *s)
 int store_reopen(struct store *s)
 {
     environment_close(&s->e);
-    int result = environment_open_writing(s->dir, s->format.size_bytes, s->durability, &s->e);
+    int result = environment_in_place(s->dir, &s->files);
+    if (result == ERR_OK)
+        result = environment_open_writing(s->dir, s->format.size_bytes, s->durability, &s->e);
     if (result == ERR_OK) result = load(s);
     if (result != ERR_OK) environment_close(&s->e);
     return result;
+}
+
+/* Readers may still be counted in a lock table whose data is gone: no other buffer shares it. */
+static int is_half_gone(const char *dir)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/lock.mdb", dir);
+    return !damage_inode(dir) && lstat(path, &st) == 0;
+}
+
+/* Of a buffer that could not be made: by itself it would look like one whose data is gone. */
+static void remove_lone_lock(const char *dir)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/lock.mdb", dir);
+    if (!damage_inode(dir)) unlink(path);
 }
 
 /* The format of the buffer that is there, ERR_NOTFOUND if none is. */
@@ -88,7 +108,8 @@ static int read_format(const char *dir, struct format_record *format)
     uint64_t slabs, bad;
     struct environment e;
     MDB_txn *txn;
-    int result = environment_boot_check(dir);
+    int result = is_half_gone(dir) ? err_set(ERR_CORRUPT, "the data file in %s was removed", dir)
+                                   : environment_boot_check(dir);
     if (result == ERR_OK) result = verify_in_child(dir, 0, &slabs, &bad);
     if (result == ERR_OK) result = environment_open_reading(dir, &e);
     if (result != ERR_OK) return result;
@@ -199,7 +220,10 @@ static int open_files(struct store *s, const struct store_options *options)
     if (result != ERR_OK) return result;
     const struct format_record *f = &s->format;
     result = environment_open_writing(s->dir, f->size_bytes, s->durability, &s->e);
-    if (result != ERR_OK) return result;
+    if (result != ERR_OK) {
+        if (fresh) remove_lone_lock(s->dir);
+        return result;
+    }
     int dead;
     mdb_reader_check(s->e.env, &dead);
     if (s->durability == DURABILITY_POWER) {
@@ -208,6 +232,7 @@ static int open_files(struct store *s, const struct store_options *options)
         if (rc != 0) return environment_error(rc, "cannot sync", s->dir);
         result = environment_boot_write(s->dir, 0);
     }
+    if (result == ERR_OK) result = environment_know(s->dir, &s->files);
     if (result == ERR_OK && fresh) result = create(s);
     uint64_t capacity = store_slab_capacity(f->size_bytes, f->slab_bytes, f->width);
     if (result == ERR_OK) result = slab_index_init(&s->index, capacity);
@@ -233,7 +258,7 @@ int store_open(const struct store_options *options, struct store **store)
     }
     s->lock = -1;
     s->durability = options->durability;
-    int result = dir_make(options->dir, 0700);
+    int result = own_make(options->dir, 1);
     if (result == ERR_OK) result = file_lock(path, &s->lock);
     if (result == ERR_OK) result = open_files(s, options);
     if (result != ERR_OK) {

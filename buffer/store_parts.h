@@ -26,6 +26,7 @@ struct store {
     enum durability durability;
     int lock;
     struct environment e; /* env NULL: a reopen failed, the next begin tries again */
+    struct environment_files files;
     struct format_record format;
     MDB_txn *txn;
     int state_changed;

@@ -206,7 +206,7 @@ static int map_is_absurd(const char *dir)
     char path[PATH_MAX];
     uint64_t size, absurd = 0;
     snprintf(path, sizeof path, "%s/data.mdb", dir);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     for (off_t page = 0; page < 2; page++)
         if (pread(fd, &size, sizeof size, page * BUFFER_PAGE_BYTES + MAP_SIZE_AT) == sizeof size)
             absurd |= size >> 46;
@@ -239,7 +239,7 @@ static int walk_all(struct walk *w, int checksums)
         w->info.me_last_txnid == mdb_txn_id(w->txn) && after.me_last_txnid == w->info.me_last_txnid;
     if (!still) w->info.me_last_pgno = w->info.me_mapsize / BUFFER_PAGE_BYTES;
     snprintf(path, sizeof path, "%s/data.mdb", w->dir);
-    if (stat(path, &st) != 0) return err_set(ERR_IO, "cannot stat %s: %s", path, strerror(errno));
+    if (lstat(path, &st) != 0) return err_set(ERR_IO, "cannot stat %s: %s", path, strerror(errno));
     w->file_pages = (uint64_t)st.st_size / BUFFER_PAGE_BYTES;
     w->seen = calloc(1, w->info.me_last_pgno / 8 + 1);
     if (!w->seen) return err_set(ERR_NOMEM, "no memory to check the buffer in %s", w->dir);

@@ -1,10 +1,11 @@
 #include "capture/teller.h"
 
 #include "base/err.h"
-#include "base/fileio.h"
+#include "base/own.h"
 #include "capture/judge.h"
 #include "capture/tally.h"
 #include "runtime/log.h"
+#include "runtime/ours.h"
 #include "runtime/process.h"
 
 #include <inttypes.h>
@@ -180,9 +181,9 @@ static void note_written(struct teller *t, int rc)
         room_short(t->room, t->run_config->run_dir, 0, err_text());
     else
         room_found(t->room); /* it lacks something else */
-    if (log_allowed(&t->unwritten))
-        log_event(LOG_WARN, "the count of what is left out cannot be kept",
-                  LOG_S("why", err_text()));
+    if (!log_allowed(&t->unwritten)) return;
+    log_event(LOG_WARN, "the count of what is left out cannot be kept", LOG_S("why", err_text()));
+    if (rc == ERR_NOSPC) ours_sweep(t->run_config); /* for the next try */
 }
 
 static int open_tally(struct teller *t, uint64_t run)
@@ -190,7 +191,7 @@ static int open_tally(struct teller *t, uint64_t run)
     char dir[CONFIG_PATH_BYTES], path[CONFIG_PATH_BYTES + 32];
     int result = config_capture_dir(t->run_config, dir);
     if (result != ERR_OK) return result;
-    note_written(t, dir_make(dir, 0700));
+    note_written(t, own_make(dir, 0));
     path_of_tally(t, path, sizeof path);
     tell_farthest(t, run);
     return tally_open(path, run, &t->tally);

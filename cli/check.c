@@ -2,6 +2,7 @@
 #include "buffer/store.h"
 
 #include "base/err.h"
+#include "base/own.h"
 #include "cli/commands.h"
 #include "cli/preflight.h"
 #include "cli/preparation.h"
@@ -234,5 +235,9 @@ int check_command(const struct options *options, const struct config *config)
     preparation_print(&probe.forecast);
     fputs(sizes.warning, stdout);
     warn_of_disk(config);
+    char parents[512];
+    if (own_parents(config->run_dir, parents, sizeof parents) == ERR_OK && parents[0])
+        printf("\nWARNING: %s; HINT: choose another stream.run_dir where they are not trusted\n",
+               parents);
     return ERR_OK;
 }

@@ -10,6 +10,7 @@
 #include "wiring/processes.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +63,8 @@ int consumer_list_command(const struct options *options, const struct config *co
     for (uint32_t i = 0; i < config->trainer.consumers.count; i++)
         print_one(config, status, buffer, config->trainer.consumers.item[i]);
     snprintf(folder, sizeof folder, "%s/CONSUMERS", buffer);
-    DIR *dir = opendir(folder);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
         char name[256];

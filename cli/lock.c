@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 #include "runtime/folder.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@ static long holder(const char *path)
 {
     char *text;
     size_t bytes;
-    if (file_read(path, 64, &text, &bytes) != ERR_OK) return 0;
+    if (own_read(path, 64, &text, &bytes) != ERR_OK) return 0;
     long pid = strtol(text, NULL, 10);
     free(text);
     return pid;

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 #include "cli/remarks.h"
 #include "cli/report.h"
 
@@ -131,11 +132,10 @@ static int read_point(char **column, struct outcomes *all)
  * the trainer writes it, below a line of these names, any of which an autoencoder may have too. */
 static int read_history(const char *path, struct outcomes *all)
 {
-    FILE *in = fopen(path, "re");
-    if (!in)
-        return err_set(ERR_NOTFOUND,
-                       "cannot read %s: %s; HINT: `sluice up` shows the results without it", path,
-                       strerror(errno));
+    FILE *in;
+    if (own_stream(path, &in) != ERR_OK)
+        return err_set(ERR_NOTFOUND, "%s; HINT: `sluice up` shows the results without it",
+                       err_text());
     char *line = NULL, *column[COLUMNS];
     size_t room = 0;
     int result = ERR_OK, head = 1;

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 #include "buffer/consumer.h"
 #include "cli/progress.h"
 #include "cli/remarks.h"
@@ -198,7 +199,7 @@ int report_summary(const struct config *config, const char *consumer, json_t **s
     char path[CONFIG_PATH_BYTES], *data;
     size_t bytes;
     int result = summary_path(config, consumer, path);
-    if (result == ERR_OK) result = file_read(path, SUMMARY_LIMIT_BYTES, &data, &bytes);
+    if (result == ERR_OK) result = own_read(path, SUMMARY_LIMIT_BYTES, &data, &bytes);
     if (result != ERR_OK) return result;
     *summary = json_loadb(data, bytes, 0, NULL);
     free(data);

@@ -1,5 +1,8 @@
 #include "cli/tail.h"
 
+#include "base/err.h"
+#include "base/own.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
@@ -8,7 +11,7 @@ enum { TAIL_BYTES = 8192 };
 off_t tail_size(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 ? st.st_size : 0;
+    return lstat(path, &st) == 0 ? st.st_size : 0;
 }
 
 /* The file's last bytes after `from`, beginning with a whole line, without the last line's end. */
@@ -17,8 +20,8 @@ static size_t read_tail(const char *path, off_t from, char *block)
     off_t size = tail_size(path);
     if (from > size) from = 0; /* another file has begun since (runtime/log.h) */
     int cut_short = size - from > TAIL_BYTES;
-    FILE *file = fopen(path, "re");
-    if (!file) return 0;
+    FILE *file;
+    if (own_stream(path, &file) != ERR_OK) return 0;
     fseeko(file, cut_short ? size - TAIL_BYTES : from, SEEK_SET);
     size_t n = fread(block, 1, TAIL_BYTES, file);
     fclose(file);

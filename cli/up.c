@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/limits.h"
+#include "base/own.h"
 #include "cli/children.h"
 #include "cli/disk.h"
 #include "cli/fresh.h"
@@ -12,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/tail.h"
+#include "runtime/site.h"
 #include "wiring/source.h"
 
 #include <errno.h>
@@ -46,6 +48,8 @@ struct up {
     struct children children;
     struct ask *ask; /* the broker */
     struct progress progress;
+    struct site site;
+    int is_gone; /* what it is at work in */
     int64_t started_ms, line_ms, look_ms;
     int line_every_ms; /* 0: none */
     int terminal;      /* progress rewrites one line */
@@ -101,8 +105,8 @@ static int log_path(const struct up *up, const char *name, char *out)
     int result = config_log_file(up->config, name, out);
     if (result != ERR_OK) return result;
     snprintf(old, sizeof old, "%s.old", out);
-    if (stat(out, &st) == 0 && st.st_size > LOG_KEEP_BYTES && rename(out, old) != 0)
-        return err_set(ERR_IO, "cannot rename %s: %s", out, strerror(errno));
+    if (lstat(out, &st) == 0 && st.st_size > LOG_KEEP_BYTES && rename(out, old) != 0)
+        return file_error("cannot rename", out);
     return ERR_OK;
 }
 
@@ -230,6 +234,23 @@ static int look(struct up *up, int64_t at_ms)
     }
     show_line(up, at_ms);
     return 1;
+}
+
+static int is_one_waiting(const struct up *up)
+{
+    for (size_t i = 0; i < up->children.count; i++)
+        if (up->children.child[i].phase == CHILD_WAITING) return 1;
+    return 0;
+}
+
+/* Before what became of the processes, which come to the same end by it. */
+static int judge_site(struct up *up, int result, int looked)
+{
+    if (result == ERR_OK && looked) result = site_check(&up->site);
+    if (result == ERR_OK && !is_one_waiting(up)) return ERR_OK;
+    int gone = site_check_now(&up->site);
+    up->is_gone = gone != ERR_OK;
+    return up->is_gone ? gone : result;
 }
 
 /* What is known, for the judgement of deaths. */
@@ -364,8 +385,9 @@ static int watch(struct up *up)
     while (result == ERR_OK && signals == up->asked) {
         struct child_progress progress = progress_of(up);
         result = children_tend(&up->children, now_ms(), &progress);
-        tell_restarts(up, now_ms());
         int looked = look(up, now_ms());
+        result = judge_site(up, result, looked);
+        if (!up->is_gone) tell_restarts(up, now_ms());
         if (result == ERR_OK && (looked || all_ended(up))) revive(up);
         if (result == ERR_OK && all_ended(up)) break;
         if (result == ERR_OK) poll(NULL, 0, TICK_MS);
@@ -382,6 +404,7 @@ static int conclude(struct up *up, int result)
     end_line(up);
     if (stopped && result == ERR_OK) fprintf(stderr, "sluice: stopping; once more: at once\n");
     drain(up);
+    if (up->is_gone) return err_set(result, "%s", text);
     if (result != ERR_OK) return blame(up, result, text);
     if (stopped && !report_finished(up->config)) {
         report_left_out(up->config, stderr);
@@ -413,7 +436,11 @@ static int run(struct up *up)
 {
     char log_dir[CONFIG_PATH_BYTES + 8];
     snprintf(log_dir, sizeof log_dir, "%s/log", up->config->run_dir);
-    int result = dir_make(log_dir, 0700);
+    char parents[512];
+    if (own_parents(up->config->run_dir, parents, sizeof parents) == ERR_OK && parents[0])
+        fprintf(stderr, "sluice: WARNING: %s\n", parents);
+    int result = site_open(&up->site, up->config);
+    if (result == ERR_OK) result = own_make(log_dir, 0);
     if (result == ERR_OK) result = children_init(&up->children, up->config->up.restart);
     if (result != ERR_OK) return result;
     result = add_all(up);
@@ -427,6 +454,7 @@ static int run(struct up *up)
     }
     children_fini(&up->children);
     ask_close(up->ask);
+    site_close(&up->site);
     return result;
 }
 
@@ -434,6 +462,7 @@ int up_run(const struct options *options, const struct config *config, up_report
 {
     static struct up up; /* large */
     up = (struct up){.options = options, .config = config, .report = report};
+    site_init(&up.site);
     umask(077);
     const char *fresh = options_get(options, "fresh");
     limits_raise_files();

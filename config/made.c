@@ -1,6 +1,7 @@
 #include "config/made.h"
 
 #include "base/err.h"
+#include "base/leftover.h"
 #include "proto/message.h"
 
 #include <dirent.h>
@@ -10,8 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 enum { PATH_BYTES = 1024, DEPTH_MAX = 16 };
 
@@ -143,10 +142,9 @@ static int matches_file(const struct config *config, const char *const *patterns
     char whole[PATH_BYTES];
     if (matches(config, patterns, path)) return 1;
     snprintf(whole, sizeof whole, "%s", path);
-    char *temporary = strstr(whole, ".tmp.");
-    if (!temporary || strspn(temporary + 5, LETTERS) != 6 || temporary[11]) return 0;
-    *temporary = '\0';
-    return matches(config, patterns, whole);
+    size_t length = leftover_name(whole);
+    whole[length] = '\0';
+    return length && matches(config, patterns, whole);
 }
 
 int made_name_taken(const char *name)
@@ -161,6 +159,7 @@ struct walk {
     const struct config_list *consumers;
     int (*visit)(void *arg, const struct made_entry *entry);
     void *arg;
+    int goes_elsewhere; /* and tells folders before what they hold */
 };
 
 static int is_consumer(const struct walk *w, const char *name)
@@ -181,21 +180,41 @@ static const char *below_consumer(const struct walk *w, const char *path)
     return path[length] ? path + length + 1 : path + length;
 }
 
-static enum made_kind kind_of(const struct walk *w, const char *path, mode_t mode)
+static enum made_kind wanted(const struct walk *w, const char *path)
 {
     const char *below = below_consumer(w, path);
-    if (S_ISDIR(mode)) {
-        int made = below ? !below[0] || matches(w->config, consumer_folders, below)
-                         : matches(w->config, folders, path);
-        return made ? MADE_FOLDER : MADE_FOREIGN;
-    }
-    if (!S_ISREG(mode) && !S_ISSOCK(mode)) return MADE_FOREIGN;
-    int made = below ? below[0] && matches_file(w->config, consumer_files, below)
+    int folder = below ? !below[0] || matches(w->config, consumer_folders, below)
+                       : matches(w->config, folders, path);
+    if (folder) return MADE_FOLDER;
+    int file = below ? below[0] && matches_file(w->config, consumer_files, below)
                      : matches_file(w->config, files, path);
-    return made ? MADE_FILE : MADE_FOREIGN;
+    return file ? MADE_FILE : MADE_FOREIGN;
+}
+
+static enum made_kind kind_of(enum made_kind wanted, mode_t mode)
+{
+    if (S_ISDIR(mode)) return wanted == MADE_FOLDER ? wanted : MADE_FOREIGN;
+    if (S_ISREG(mode) || S_ISSOCK(mode)) return wanted == MADE_FILE ? wanted : MADE_FOREIGN;
+    return MADE_FOREIGN;
+}
+
+/* The folders that may be links to other disks. */
+static int may_be_elsewhere(const struct walk *w, const char *path)
+{
+    return w->goes_elsewhere && !strchr(path, '/') &&
+           (strcmp(path, "buffer") == 0 || is_consumer(w, path));
 }
 
 static int visit_all(const struct walk *w, int fd, const char *above, int depth);
+
+static int visit_inner(const struct walk *w, const struct made_entry *entry, int flags, int depth)
+{
+    int inner = openat(entry->folder, entry->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
+    if (inner < 0 && errno == ENOENT && w->goes_elsewhere) return ERR_OK; /* gone meanwhile */
+    if (inner < 0)
+        return err_set(ERR_IO, "cannot read the folder %s: %s", entry->path, strerror(errno));
+    return visit_all(w, inner, entry->path, depth + 1);
+}
 
 static int visit_one(const struct walk *w, int fd, const char *above, const char *name, int depth)
 {
@@ -203,16 +222,14 @@ static int visit_one(const struct walk *w, int fd, const char *above, const char
     struct stat st;
     int n = snprintf(path, sizeof path, "%s%s%s", above, above[0] ? "/" : "", name);
     if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return ERR_OK; /* gone meanwhile */
-    struct made_entry entry = {.folder = fd, .name = name, .path = path};
-    entry.kind = n < (int)sizeof path ? kind_of(w, path, st.st_mode) : MADE_FOREIGN;
-    if (entry.kind == MADE_FOLDER) {
-        int inner = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (inner < 0)
-            return err_set(ERR_IO, "cannot read the folder %s: %s", path, strerror(errno));
-        int result = visit_all(w, inner, path, depth + 1);
-        if (result != ERR_OK) return result;
-    }
-    return w->visit(w->arg, &entry);
+    struct made_entry entry = {.folder = fd, .name = name, .path = path, .wanted = MADE_FOREIGN};
+    if (n < (int)sizeof path) entry.wanted = wanted(w, path);
+    int follow = S_ISLNK(st.st_mode) && may_be_elsewhere(w, path) && fstatat(fd, name, &st, 0) == 0;
+    entry.kind = kind_of(entry.wanted, st.st_mode);
+    int result = w->goes_elsewhere ? w->visit(w->arg, &entry) : ERR_OK;
+    if (result == ERR_OK && entry.kind == MADE_FOLDER)
+        result = visit_inner(w, &entry, follow ? 0 : O_NOFOLLOW, depth);
+    return result == ERR_OK && !w->goes_elsewhere ? w->visit(w->arg, &entry) : result;
 }
 
 /* Takes `fd`. */
@@ -232,13 +249,26 @@ static int visit_all(const struct walk *w, int fd, const char *above, int depth)
     return result;
 }
 
-int made_walk(const struct config *config, const struct config_list *consumers,
-              int (*visit)(void *arg, const struct made_entry *entry), void *arg)
+static int walk(const struct walk *w)
 {
-    struct walk w = {config, consumers, visit, arg};
+    const struct config *config = w->config;
     int fd = open(config->run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) return ERR_OK;
     if (fd < 0)
         return err_set(ERR_IO, "cannot read the folder %s: %s", config->run_dir, strerror(errno));
-    return visit_all(&w, fd, "", 0);
+    return visit_all(w, fd, "", 0);
+}
+
+int made_walk(const struct config *config, const struct config_list *consumers,
+              int (*visit)(void *arg, const struct made_entry *entry), void *arg)
+{
+    struct walk w = {config, consumers, visit, arg, 0};
+    return walk(&w);
+}
+
+int made_walk_everywhere(const struct config *config, const struct config_list *consumers,
+                         int (*visit)(void *arg, const struct made_entry *entry), void *arg)
+{
+    struct walk w = {config, consumers, visit, arg, 1};
+    return walk(&w);
 }

@@ -16,9 +16,10 @@ enum made_kind {
 
 struct made_entry {
     enum made_kind kind;
-    int folder;       /* descriptor of the folder that it lies in, for unlinkat() */
-    const char *name; /* in that folder */
-    const char *path; /* below the run's folder: "log/broker.log" */
+    int folder;            /* descriptor of the folder that it lies in, for unlinkat() */
+    const char *name;      /* in that folder */
+    const char *path;      /* below the run's folder: "log/broker.log" */
+    enum made_kind wanted; /* what a run makes under this name, whatever lies there */
 };
 
 /* Call `visit` for everything below the run's folder: what a folder holds before the folder itself.
@@ -28,6 +29,11 @@ struct made_entry {
  * is not there has nothing in it. */
 int made_walk(const struct config *config, const struct config_list *consumers,
               int (*visit)(void *arg, const struct made_entry *entry), void *arg);
+
+/* The same for whoever writes there, before it does: where the buffer's folder or a consumer's is a
+ * link to another disk it is entered; and a folder comes before what it holds. */
+int made_walk_everywhere(const struct config *config, const struct config_list *consumers,
+                         int (*visit)(void *arg, const struct made_entry *entry), void *arg);
 
 /* The names in a run's folder that no consumer may have. */
 int made_name_taken(const char *name);

@@ -2,9 +2,11 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 #include "config/made.h"
 #include "proto/descriptor.h"
 #include "proto/message.h"
+#include "runtime/ours.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -52,7 +54,7 @@ static int marker_write(const struct claim *c)
     n += snprintf(text + n, sizeof text - (size_t)n,
                   "\nThis folder was made by a run of Sluice. `sluice up --fresh` removes what the "
                   "run has made in it, and nothing else.\n");
-    return file_replace(path, text, (size_t)n);
+    return file_create(path, text, (size_t)n);
 }
 
 /* The rest of the line that begins with `word` and a space into out[bytes]; 0: there is none. */
@@ -100,11 +102,18 @@ static int marker_check(const struct claim *c)
     char path[PATH_MAX], *text;
     size_t bytes;
     int result = marker_path(c, path);
-    if (result == ERR_OK) result = file_read(path, MARKER_BYTES_MAX, &text, &bytes);
+    if (result == ERR_OK) result = own_read(path, MARKER_BYTES_MAX, &text, &bytes);
     if (result != ERR_OK) return result;
     result = marker_judge(c, text);
     free(text);
     return result;
+}
+
+/* Another process may be just as far. */
+static int mark(const struct claim *c)
+{
+    int result = marker_write(c);
+    return result == ERR_EXISTS ? marker_check(c) : result;
 }
 
 /* ---- folders without one ---- */
@@ -173,7 +182,7 @@ static int is_of_stream(const struct config *config)
     size_t bytes;
     struct descriptor d;
     if (snprintf(path, sizeof path, "%s/descriptor.json", config->run_dir) >= (int)sizeof path ||
-        file_read(path, MESSAGE_MAX_TEXT_BYTES, &text, &bytes) != ERR_OK)
+        own_read(path, MESSAGE_MAX_TEXT_BYTES, &text, &bytes) != ERR_OK)
         return 0;
     int is = descriptor_decode(text, bytes, &d) == ERR_OK;
     free(text);
@@ -198,7 +207,7 @@ static int mark_consumer(void *arg, const struct made_entry *entry)
     if (entry->kind != MADE_FOLDER || strchr(entry->path, '/') || made_name_taken(entry->path))
         return ERR_OK;
     int result = claim_of(arg, entry->path, &c);
-    return result == ERR_OK ? marker_write(&c) : result;
+    return result == ERR_OK ? mark(&c) : result;
 }
 
 /* Consumers first: whoever is interrupted finds an old run again. */
@@ -206,7 +215,7 @@ static int take_over(const struct claim *c)
 {
     struct config config = *c->config; /* for its name and place alone */
     int result = made_walk(&config, NULL, mark_consumer, &config);
-    return result == ERR_OK ? marker_write(c) : result;
+    return result == ERR_OK ? mark(c) : result;
 }
 
 /* ---- claiming ---- */
@@ -220,27 +229,9 @@ static int cannot(const struct claim *c, const char *what)
                            : "set stream.run_dir to one that can be written");
 }
 
-/* Through one of these a run would write into a folder that carries no marker. Of `buffer` and of
- * consumers' folders links are followed: these are what other disks are for. */
-static int refuse_links(const struct claim *c)
-{
-    static const char *const names[] = {"log", "http", "ipc", "capture"};
-    char path[PATH_MAX];
-    struct stat st;
-    for (size_t i = 0; !c->consumer && i < sizeof names / sizeof names[0]; i++) {
-        int n = snprintf(path, sizeof path, "%s/%s", c->path, names[i]);
-        if (n >= (int)sizeof path || lstat(path, &st) != 0 || !S_ISLNK(st.st_mode)) continue;
-        return err_set(ERR_USAGE,
-                       "%s is a symbolic link, and a run writes through none: nothing was touched; "
-                       "HINT: remove the link, or make stream.run_dir itself a link",
-                       path);
-    }
-    return ERR_OK;
-}
-
-/* What the folder is: ERR_OK: marked; ERR_NOTFOUND: not there; ERR_AGAIN: to be marked; ERR_STATE:
- * left by an older version; else refused. */
-static int judge(const struct claim *c)
+/* Whose the files in the folder are: ERR_OK: marked; ERR_NOTFOUND: not there; ERR_AGAIN: to be
+ * marked; ERR_STATE: left by an older version; else refused. */
+static int judge_contents(const struct claim *c)
 {
     char file[PATH_MAX] = "";
     struct stat st;
@@ -252,13 +243,23 @@ static int judge(const struct claim *c)
         return err_set(ERR_USAGE, "%s is there and is not a folder; HINT: choose another %s",
                        c->path, c->consumer ? "name in trainer.consumers" : "stream.run_dir");
     int result = marker_check(c);
-    if (result == ERR_OK) return refuse_links(c);
     if (result != ERR_NOTFOUND) return result;
     int fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return cannot(c, "read");
     if (!holds_file(fd, c->path, 0, file)) return ERR_AGAIN;
     if (marker_check(c) == ERR_OK) return ERR_OK; /* somebody has just marked it */
     return is_old_run(c, file) ? ERR_STATE : refuse_foreign(c, file);
+}
+
+/* The same, and that nobody else could have put there what lies in it. */
+static int judge(const struct claim *c)
+{
+    int result = c->consumer ? ERR_OK : own_parents(c->path, NULL, 0);
+    if (result == ERR_OK) result = own_folder(c->path, 1);
+    if (result == ERR_OK) result = judge_contents(c);
+    if (result != ERR_OK && result != ERR_AGAIN && result != ERR_STATE) return result;
+    int ours = ours_check(c->config, c->consumer);
+    return ours == ERR_OK ? result : ours;
 }
 
 static int claim(const struct config *config, const char *consumer)
@@ -268,11 +269,11 @@ static int claim(const struct config *config, const char *consumer)
     if (result != ERR_OK) return result;
     result = judge(&c);
     if (result == ERR_NOTFOUND) {
-        result = dir_make(c.path, 0700);
+        result = consumer ? own_make(c.path, 1) : dir_make(c.path, 0700);
         if (result != ERR_OK) return result;
         result = judge(&c);
     }
-    if (result == ERR_AGAIN) return marker_write(&c);
+    if (result == ERR_AGAIN) return mark(&c);
     return result == ERR_STATE ? take_over(&c) : result;
 }
 

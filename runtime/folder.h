@@ -7,6 +7,10 @@
  *
  * The marker says the stream's name (and the consumer's): two streams cannot share a folder.
  *
+ * What carries the marker must also be this user's alone, with all that lies in it under a name of
+ * made.h (ours.h), and everybody must not be able to swap it for another: folders above that
+ * everybody may write have the sticky bit.
+ *
  * A folder that a run of Sluice 0.1.0 left has no marker. It is taken over, and marked, where its
  * descriptor.json is one of the same stream and everything else in it has a name that a run gives
  * (made.h; the truth file of the configuration, too). One foreign file, or link, and it is refused.
@@ -19,8 +23,8 @@
 #define FOLDER_MARKER "sluice.run"
 
 /* The run's folder is there, and marked as this stream's: made, marked or taken over where that may
- * be. Before anything else is done in it. ERR_USAGE: it is a file, or somebody else's, or log,
- * http, ipc or capture in it is a symbolic link; ERR_MISMATCH: another stream's; ERR_VERSION: a
+ * be. Before anything else is done in it. ERR_USAGE: it is a file, or somebody else's, or
+ * something in it is a symbolic link, another user's, or open to everybody's writing; ERR_MISMATCH: another stream's; ERR_VERSION: a
  * newer marker; ERR_IO, ERR_NOSPC, ERR_LIMIT. */
 int folder_claim(const struct config *config);
 /* The same for RUN/NAME of a consumer. */

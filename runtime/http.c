@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 #include "config/address.h"
 #include "runtime/metrics.h"
 
@@ -357,7 +358,7 @@ int http_announce(struct http *http)
     char line[ADDRESS_BYTES + 1], folder[PATH_BYTES];
     if (!slash || http->is_announced) return ERR_OK;
     snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-    int result = dir_make(folder, 0700);
+    int result = own_make(folder, 0);
     if (result != ERR_OK) return result;
     int n = snprintf(line, sizeof line, "%s\n", http->address);
     result = file_replace(path, line, (size_t)n);

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -264,10 +265,10 @@ static int put(const char *path, const char *text, size_t bytes)
     if (rc) return rc;
     ssize_t n = write(fd, text, bytes);
     if (n >= 0 && n < (ssize_t)bytes) errno = ENOSPC;
-    rc = n == (ssize_t)bytes ? ERR_OK : write_failed(other);
-    if (close(fd) != 0 && !rc) rc = write_failed(other);
+    rc = n == (ssize_t)bytes ? ERR_OK : write_failed(path);
     if (!rc && rename(other, path) != 0) rc = write_failed(path);
     if (rc) unlink(other);
+    close(fd); /* till here it is locked, and nobody's leftover */
     return rc;
 }
 
@@ -279,7 +280,7 @@ int left_out_write(const struct config *config, uint32_t producer, const struct 
     json_decref(object);
     if (!text) return err_set(ERR_NOMEM, "no memory to tell what was left out");
     int result = config_capture_dir(config, dir);
-    if (result == ERR_OK) result = dir_make(dir, 0700);
+    if (result == ERR_OK) result = own_make(dir, 0);
     if (result == ERR_OK) result = path_of(config, producer, path);
     if (result == ERR_OK) result = put(path, text, strlen(text));
     free(text);
@@ -291,7 +292,7 @@ int left_out_read(const struct config *config, uint32_t producer, struct left_ou
     char path[PATH_ROOM], *text;
     size_t bytes;
     int result = path_of(config, producer, path);
-    if (result == ERR_OK) result = file_read(path, FILE_LIMIT_BYTES, &text, &bytes);
+    if (result == ERR_OK) result = own_read(path, FILE_LIMIT_BYTES, &text, &bytes);
     if (result != ERR_OK) return result;
     json_t *object = json_loadb(text, bytes, 0, NULL);
     free(text);

@@ -8,7 +8,9 @@
 #include "base/limits.h"
 #include "proto/message.h"
 #include "runtime/folder.h"
+#include "runtime/ours.h"
 #include "runtime/readiness.h"
+#include "runtime/site.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +32,7 @@ enum {
     HANDLERS_MAX = 16,
     LINK_THREADS = 2, /* that ZeroMQ starts; where it cannot, it aborts */
     LEAST_BYTES = 16 << 20,
-    LEAST_FILES = 44, /* of a broker before anybody connects; where ZeroMQ gets none, it aborts */
+    LEAST_FILES = 45, /* of a broker before anybody connects; where ZeroMQ gets none, it aborts */
 };
 
 struct process_timer {
@@ -68,6 +70,8 @@ struct process {
     struct log_limit report_limit, announce_limit;
     int draining, finished, code;
     int has_parent;
+    struct site site;
+    struct site_socket socket[2]; /* that a broker serves */
 };
 
 /* ---- what the process can ask for ---- */
@@ -133,6 +137,8 @@ static void tell_error(int code)
 void process_finish(struct process *p, int code)
 {
     if (code != ERR_OK) {
+        int gone = site_check_now(&p->site);
+        if (gone != ERR_OK) code = gone;
         tell_error(code);
         if (p->code == ERR_OK) p->code = code;
     }
@@ -268,6 +274,7 @@ static int send_report(struct process *p)
 static void announce(struct process *p)
 {
     int result = http_announce(p->http);
+    if (result == ERR_NOSPC) ours_sweep(p->config); /* for the next try */
     if (result == ERR_NOSPC && log_allowed(&p->announce_limit))
         log_warn("the address of the page is not written, as the disk is full: %s", err_text());
     else if (result != ERR_OK && result != ERR_NOSPC)
@@ -288,10 +295,23 @@ static void look_whether_ready(struct process *p)
         log_info("healthy again");
 }
 
+/* What it is at work in; who serves no socket looks at none. */
+static int look_at_site(struct process *p)
+{
+    int result = site_check(&p->site);
+    for (int i = 0; i < 2 && result == ERR_OK; i++) result = site_check_socket(&p->socket[i]);
+    return result;
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct process *p = tick->data;
     if (p->finished) return;
+    int result = look_at_site(p);
+    if (result != ERR_OK) {
+        process_finish(p, result);
+        return;
+    }
     measure(p);
     if (p->spec->stats) p->spec->stats(p);
     look_whether_ready(p);
@@ -322,6 +342,30 @@ static void on_signal(int number)
     uv_async_send(&running->signalled);
 }
 
+/* Memory that is a file's, and the file has no more bytes there. Nothing can be trusted any more, so
+ * the line was made ready before. */
+static char bus_line[320];
+
+static void on_bus(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    (void)info;
+    say_and_exit(bus_line, strlen(bus_line));
+}
+
+static void handle_bus(const struct process *p)
+{
+    struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_RESETHAND};
+    snprintf(bus_line, sizeof bus_line,
+             "level=error process=%.63s msg=\"SIGBUS: a file that is open as memory (the buffer's "
+             "data.mdb or lock.mdb, a checkpoint, a model) was cut short, or its disk is full or "
+             "fails; stopped at once: what is damaged is found at the next start\"\n",
+             p->name);
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
+}
+
 static void begin_drain(struct process *p, const char *why)
 {
     if (p->draining || p->finished) return;
@@ -350,6 +394,7 @@ static void handle_signals(struct process *p)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    handle_bus(p);
 }
 
 /* ---- the parent's pipe: its end is the parent's death ---- */
@@ -442,13 +487,28 @@ static int open_http(struct process *p)
 }
 
 /* A broker alone may have nothing to write into the run's folder. */
-static int claim_folder(const struct process *p)
+static int claim_folder(struct process *p)
 {
     const struct config *c = p->config;
     int broker = strcmp(p->spec->section, "broker") == 0;
     int elsewhere = broker && c->broker.front[0] && c->broker.back[0];
-    return elsewhere && strcmp(config_http(c, p->spec->section), "off") == 0 ? ERR_OK
-                                                                             : folder_claim(c);
+    if (elsewhere && strcmp(config_http(c, p->spec->section), "off") == 0) return ERR_OK;
+    int result = folder_claim(c);
+    if (result == ERR_OK) ours_sweep(c);
+    return result == ERR_OK ? site_open(&p->site, c) : result;
+}
+
+/* What a broker serves below the run's folder, or elsewhere. */
+static int know_sockets(struct process *p)
+{
+    char endpoint[CONFIG_PATH_BYTES];
+    int result = ERR_OK;
+    for (int i = 0; i < 2 && strcmp(p->spec->section, "broker") == 0 && result == ERR_OK; i++) {
+        result = config_endpoint(p->config, i ? CONFIG_BACK : CONFIG_FRONT, endpoint);
+        if (result == ERR_OK && strncmp(endpoint, "ipc://", 6) == 0)
+            snprintf(p->socket[i].path, sizeof p->socket[i].path, "%s", endpoint + 6);
+    }
+    return result;
 }
 
 static int open_all(struct process *p)
@@ -469,6 +529,7 @@ static int open_all(struct process *p)
     if (result == ERR_OK) result = limits_threads(LINK_THREADS, "ZeroMQ");
     if (result == ERR_OK) result = limits_memory(LEAST_BYTES, "the process itself");
     if (result == ERR_OK) result = claim_folder(p);
+    if (result == ERR_OK) result = know_sockets(p);
     if (result == ERR_OK) result = link_hub_open(&p->loop, &p->hub);
     if (result == ERR_OK) result = open_metrics(p);
     if (result == ERR_OK) result = open_http(p);
@@ -507,6 +568,7 @@ static void close_all(struct process *p)
     metrics_free(p->metrics);
     free(p->table);
     free(p->state);
+    site_close(&p->site);
     config_free(p->config);
 }
 
@@ -592,6 +654,7 @@ int process_main(const struct process_spec *spec, int argc, char **argv)
 {
     struct process p = {.spec = spec};
     int done = 0;
+    site_init(&p.site);
     if (prepare(&p, argc, argv, &done) != ERR_OK) {
         config_free(p.config);
         return complain(spec, 2);

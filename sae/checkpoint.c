@@ -1,6 +1,7 @@
 #include "sae/checkpoint.h"
 
 #include "base/err.h"
+#include "base/leftover.h"
 #include "base/newfile.h"
 
 #include <dirent.h>
@@ -75,6 +76,34 @@ static int file_path(char *path, size_t bytes, const char *dir, uint64_t step)
     return ERR_OK;
 }
 
+/* Step of a checkpoint's file name; -1 if it is something else. */
+static int64_t step_of(const char *name)
+{
+    unsigned long long step;
+    int end = 0;
+    if (sscanf(name, "checkpoint-%16llu.sluice%n", &step, &end) != 1) return -1;
+    if (end != (int)strlen("checkpoint-0000000000000000.sluice") || name[end]) return -1;
+    return step <= INT64_MAX ? (int64_t)step : -1;
+}
+
+static int is_leftover(const char *name)
+{
+    char whole[NAME_MAX + 1];
+    size_t length = leftover_name(name);
+    snprintf(whole, sizeof whole, "%.*s", (int)length, name);
+    return length && step_of(whole) >= 0;
+}
+
+/* Temporary files of writers that died in the middle: a checkpoint's room is a checkpoint. */
+static void remove_leftovers(const char *dir)
+{
+    DIR *folder = opendir(dir);
+    if (!folder) return;
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (is_leftover(entry->d_name)) leftover_remove(dirfd(folder), entry->d_name);
+    closedir(folder);
+}
+
 int checkpoint_begin(const char *dir, uint64_t step, struct checkpoint_writer **out)
 {
     char path[PATH_MAX];
@@ -82,6 +111,7 @@ int checkpoint_begin(const char *dir, uint64_t step, struct checkpoint_writer **
     if (result != ERR_OK) return result;
     struct checkpoint_writer *writer = calloc(1, sizeof *writer);
     if (!writer) return err_set(ERR_NOMEM, "no memory to write a checkpoint");
+    remove_leftovers(dir);
     result = newfile_begin(path, &writer->file);
     if (result != ERR_OK) {
         free(writer);
@@ -127,16 +157,6 @@ int checkpoint_put(struct checkpoint_writer *writer, const char *name, const voi
     return writer->failed;
 }
 
-/* Step of a checkpoint's file name; -1 if it is something else. */
-static int64_t step_of(const char *name)
-{
-    unsigned long long step;
-    int end = 0;
-    if (sscanf(name, "checkpoint-%16llu.sluice%n", &step, &end) != 1) return -1;
-    if (end != (int)strlen("checkpoint-0000000000000000.sluice") || name[end]) return -1;
-    return step <= INT64_MAX ? (int64_t)step : -1;
-}
-
 static int falling(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -177,23 +197,11 @@ static int list(const char *dir, uint64_t **steps, size_t *count)
     return ERR_OK;
 }
 
-/* Temporary files of writers that died in the middle. */
-static void remove_leftovers(const char *dir)
-{
-    DIR *folder = opendir(dir);
-    if (!folder) return;
-    for (struct dirent *entry; (entry = readdir(folder));)
-        if (strncmp(entry->d_name, "checkpoint-", 11) == 0 && strstr(entry->d_name, ".sluice.tmp."))
-            unlinkat(dirfd(folder), entry->d_name, 0);
-    closedir(folder);
-}
-
 static int prune(const char *dir, uint64_t newest, unsigned keep)
 {
     uint64_t *steps;
     size_t count;
     char path[PATH_MAX];
-    remove_leftovers(dir);
     int result = list(dir, &steps, &count);
     if (result != ERR_OK) return result;
     unsigned kept = 0;
@@ -291,11 +299,13 @@ int checkpoint_parse(const void *data, size_t bytes, struct checkpoint **out)
     return result;
 }
 
-int checkpoint_open(const char *path, struct checkpoint **out)
+static int open_file(const char *path, int flags, struct checkpoint **out)
 {
     struct stat st;
     void *map = MAP_FAILED;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
+    /* A pipe is refused, not waited for. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
+    if (fd < 0 && errno == ELOOP) return err_set(ERR_FORMAT, "%s: it is a symbolic link", path);
     if (fd < 0)
         return err_set(errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot open %s: %s", path,
                        strerror(errno));
@@ -317,6 +327,11 @@ int checkpoint_open(const char *path, struct checkpoint **out)
     c->map_bytes = (size_t)st.st_size;
     *out = c;
     return ERR_OK;
+}
+
+int checkpoint_open(const char *path, struct checkpoint **out)
+{
+    return open_file(path, 0, out);
 }
 
 /* A name that leads nowhere is damage, too: no checkpoint at all would mean to begin anew. */
@@ -364,7 +379,7 @@ int checkpoint_newest(const char *dir, struct checkpoint **out, unsigned *damage
     result = ERR_NOTFOUND;
     for (size_t i = 0; i < count && result != ERR_OK; i++) {
         result = file_path(path, sizeof path, dir, steps[i]);
-        if (result == ERR_OK) result = checkpoint_open(path, out);
+        if (result == ERR_OK) result = open_file(path, O_NOFOLLOW, out);
         if (result == ERR_OK) break;
         if (!is_damage(result)) break;
         if (++*damaged == 1) snprintf(first_damage, sizeof first_damage, "%s", err_text());

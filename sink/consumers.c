@@ -63,7 +63,7 @@ static struct seen look(const struct consumers *c, uint32_t i)
     struct stat st;
     struct seen seen = {0};
     snprintf(path, sizeof path, "%s/CONSUMERS/%s.state", c->dir, c->name[i]);
-    if (stat(path, &st)) return seen;
+    if (lstat(path, &st)) return seen;
     seen.inode = st.st_ino;
     seen.modified = st.st_mtim;
     return seen;

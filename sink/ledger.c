@@ -1,6 +1,7 @@
 #include "sink/ledger.h"
 
 #include "base/err.h"
+#include "runtime/ours.h"
 #include "sink/credit.h"
 
 #include <stdio.h>
@@ -58,6 +59,7 @@ void ledger_note_trouble(struct ledger *l, int code, uint64_t now_ns)
     l->counters.failed_commits++;
     l->retry_ns = now_ns + RETRY_EACH;
     snprintf(l->trouble, sizeof l->trouble, "%s", err_text());
+    if (code == ERR_NOSPC) ours_sweep(l->config);
     if (log_allowed(&l->failed))
         log_event(LOG_ERROR, "the buffer cannot be written; nothing is acked until it can",
                   LOG_S("why", l->trouble), LOG_U("frames_waiting", intake_count(l->intake)));
@@ -325,7 +327,7 @@ void ledger_give_up_buffer(struct ledger *l, uint64_t now_ns)
     for (uint32_t p = 0; p < l->sessions.producers; p++) ledger_end_session(l, p);
     intake_free(l->intake);
     l->intake = NULL;
-    stock_close_store(&l->stock);
+    stock_give_up(&l->stock);
     l->is_distrusted = 0;
     l->wants_open = l->stock.descriptor.measured; /* else the next HELLO opens one */
     l->retry_ns = l->room_ns = now_ns;
@@ -347,6 +349,7 @@ void ledger_reopen(struct ledger *l, uint64_t now_ns)
     if (result == ERR_AGAIN || result == ERR_EXISTS || is_of_the_disk(result)) {
         l->retry_ns = now_ns + RETRY_EACH / 2;
         snprintf(l->trouble, sizeof l->trouble, "%s", err_text());
+        if (result == ERR_NOSPC) ours_sweep(l->config);
         if (log_allowed(&l->failed))
             log_event(LOG_ERROR, "the buffer is not opened yet", LOG_S("why", l->trouble));
     } else {
@@ -368,6 +371,13 @@ int ledger_init(struct ledger *l, const struct config *config, uint64_t life, ui
     int result = config_buffer_dir(config, dir);
     if (result == ERR_OK) result = consumers_new(dir, &config->trainer.consumers, &l->consumers);
     if (result == ERR_OK) result = stock_open(&l->stock, config);
+    if (result == ERR_NOSPC && l->stock.descriptor.measured) { /* waited for, as later on */
+        ledger_show_trouble(l, result);
+        log_event(LOG_ERROR, "the buffer is not opened yet", LOG_S("why", l->trouble));
+        l->retry_ns = now_ns + RETRY_EACH / 2;
+        l->wants_open = 1;
+        return ERR_OK;
+    }
     if (result != ERR_OK || !l->stock.store) return result;
     l->wants_open = 1;
     ledger_reopen(l, now_ns);

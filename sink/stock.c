@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/fileio.h"
+#include "base/own.h"
 #include "proto/message.h"
 #include "runtime/log.h"
 
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { OPEN_TRIES = 3 };
 
 static int take_text(struct stock *s, const char *text, size_t bytes)
 {
@@ -66,7 +69,7 @@ int stock_open(struct stock *s, const struct config *config)
         return err_set(ERR_LIMIT, "stream.run_dir is too long a path");
     char *text;
     size_t bytes;
-    result = file_read(s->descriptor_file, MESSAGE_MAX_TEXT_BYTES, &text, &bytes);
+    result = own_read(s->descriptor_file, MESSAGE_MAX_TEXT_BYTES, &text, &bytes);
     if (result == ERR_NOTFOUND) return ERR_OK;
     if (result != ERR_OK) return blame_file(s, result);
     result = blame_file(s, take_text(s, text, bytes));
@@ -85,6 +88,12 @@ void stock_close_store(struct stock *s)
     s->was_set_aside = 0;
 }
 
+void stock_give_up(struct stock *s)
+{
+    stock_close_store(s);
+    s->is_given_up = 1;
+}
+
 void stock_close(struct stock *s)
 {
     stock_close_store(s);
@@ -98,6 +107,23 @@ uint32_t stock_rows_a_slab(const struct stock *s)
     return store_state(s->store)->rows_a_slab;
 }
 
+static int set_aside(struct stock *s)
+{
+    char where[CONFIG_PATH_BYTES];
+    if (!s->is_given_up) log_error("the buffer cannot be trusted: %s", err_text());
+    int result = store_set_aside(s->buffer_dir, where, sizeof where);
+    if (result != ERR_OK) return result;
+    s->is_given_up = 0;
+    log_event(LOG_WARN,
+              where[0] ? "the damaged buffer was set aside; what consumers still need is made again"
+                       : "nothing is left of the buffer; what consumers still need is made again",
+              LOG_S("folder", where));
+    s->was_set_aside = 1;
+    s->set_aside++;
+    return ERR_OK;
+}
+
+/* A reader that came in the middle of it may have left a table of readers of its own. */
 static int open_store(struct stock *s, const struct descriptor *d)
 {
     const struct config_sink *c = &s->config->sink;
@@ -110,17 +136,12 @@ static int open_store(struct stock *s, const struct descriptor *d)
         .dtype = d->dtype,
         .durability = c->durability == CONFIG_POWER ? DURABILITY_POWER : DURABILITY_PROCESS,
     };
-    int result = store_open(&options, &s->store);
-    if (result != ERR_CORRUPT) return result;
-    char where[CONFIG_PATH_BYTES];
-    log_error("the buffer cannot be trusted: %s", err_text());
-    result = store_set_aside(s->buffer_dir, where, sizeof where);
-    if (result != ERR_OK) return result;
-    log_event(LOG_WARN, "the damaged buffer was set aside; what consumers still need is made again",
-              LOG_S("folder", where));
-    s->was_set_aside = 1;
-    s->set_aside++;
-    return store_open(&options, &s->store);
+    int result = s->is_given_up ? ERR_CORRUPT : store_open(&options, &s->store);
+    for (int i = 0; result == ERR_CORRUPT && i < OPEN_TRIES; i++) {
+        result = set_aside(s);
+        if (result == ERR_OK) result = store_open(&options, &s->store);
+    }
+    return result;
 }
 
 /* The descriptor in the store and the one in the file are one: here the file's is put back where it

@@ -20,6 +20,7 @@ struct stock {
     struct descriptor descriptor; /* the committed one; measured = 0: none yet */
     char *text;                   /* the committed descriptor as JSON */
     size_t text_bytes;
+    int is_given_up;    /* what lies there is set aside, whatever it looks like */
     int was_set_aside;  /* the buffer that this one stands for: its records are not known */
     uint64_t set_aside; /* buffers, in this life */
 };
@@ -30,6 +31,9 @@ int stock_open(struct stock *stock, const struct config *config);
 void stock_close(struct stock *stock);
 /* Close the buffer alone: stock_prepare() opens it again, or sets it aside and makes another. */
 void stock_close_store(struct stock *stock);
+/* The same of one that was found damaged, removed or replaced: stock_prepare() sets aside what lies
+ * there, and makes another. */
+void stock_give_up(struct stock *stock);
 
 /* Open the buffer for rows like those of `descriptor`, if it is not open: a damaged one is set
  * aside and made anew. Also checks that the trainer's batch fits. ERR_USAGE, ERR_MISMATCH,

@@ -1,6 +1,7 @@
 #include "trainer/held_out.h"
 
 #include "base/err.h"
+#include "base/own.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -144,17 +145,14 @@ int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t
 {
     struct held_out *h = calloc(1, sizeof *h);
     if (!h) return err_set(ERR_NOMEM, "no memory for the held-out rows");
-    int result = ERR_OK;
+    int result = own_open(path, O_RDWR | O_CREAT, &h->fd);
     h->width = width;
     h->scale = scale;
     h->limit_rows = limit_rows > rows ? limit_rows : rows;
     h->path = strdup(path);
     h->hash = XXH3_createState();
-    h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (!h->path || !h->hash)
+    if (result == ERR_OK && (!h->path || !h->hash))
         result = err_set(ERR_NOMEM, "no memory for the held-out rows");
-    else if (h->fd < 0)
-        result = write_error(h);
     if (result == ERR_OK) result = make_pending_room(h);
     if (result == ERR_OK) XXH3_64bits_reset(h->hash);
     if (result == ERR_OK) result = has_rows(h, rows);

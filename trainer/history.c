@@ -1,6 +1,7 @@
 #include "trainer/history.h"
 
 #include "base/err.h"
+#include "base/own.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,8 +59,9 @@ static void keep(struct history *h, FILE *in, uint64_t steps)
 
 static int take_up(struct history *h, uint64_t steps)
 {
-    FILE *in = steps > 0 ? fopen(h->path, "re") : NULL;
-    if (steps > 0 && !in) return err_set(ERR_IO, "cannot read %s: %s", h->path, strerror(errno));
+    FILE *in = NULL;
+    int result = steps > 0 ? own_stream(h->path, &in) : ERR_OK;
+    if (result != ERR_OK) return result;
     if (in) keep(h, in, steps);
     if (in) fclose(in);
     if (ftruncate(h->fd, (off_t)h->written) != 0) return write_error(h);
@@ -74,12 +76,8 @@ int history_open(const char *path, uint64_t steps, struct history **history)
     struct history *h = calloc(1, sizeof *h);
     if (!h) return err_set(ERR_NOMEM, "no memory for %s", path);
     h->path = strdup(path);
-    h->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    int result = ERR_OK;
-    if (!h->path)
-        result = err_set(ERR_NOMEM, "no memory for %s", path);
-    else if (h->fd < 0)
-        result = write_error(h);
+    int result = own_open(path, O_RDWR | O_CREAT, &h->fd);
+    if (result == ERR_OK && !h->path) result = err_set(ERR_NOMEM, "no memory for %s", path);
     if (result == ERR_OK) result = take_up(h, steps);
     if (result != ERR_OK) {
         history_close(h);

@@ -49,8 +49,10 @@ static struct draw_options draw_options_of(struct training *t)
 int training_draw_open(struct training *t, const struct draw_options *options, struct draw **draw)
 {
     int result, last = ERR_OK;
-    while ((result = draw_open(options, draw)) == ERR_NOTFOUND || result == ERR_CORRUPT) {
-        if (t->options.replay) return result;
+    while ((result = draw_open(options, draw)) == ERR_NOTFOUND || result == ERR_CORRUPT ||
+           result == ERR_NOSPC) {
+        if (result == ERR_NOSPC && training_waits_for_room(t, result)) continue;
+        if (t->options.replay || result == ERR_NOSPC) return result;
         if (result != last && result == ERR_CORRUPT)
             log_error("waiting for another buffer: %s", err_text());
         else if (result != last)

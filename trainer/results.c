@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/json_put.h"
+#include "base/own.h"
 #include "runtime/log.h"
 #include "trainer/metadata.h"
 #include "trainer/seen.h"
@@ -111,6 +112,19 @@ static void remarks(const struct training *t, uint32_t i, json_t *object)
 }
 
 /* One layout into DIR/export/NAME/LAYOUT; its place and the lines that load it into `list`. */
+/* Folders of the run, which its own files go into: made one by one, through no link. */
+static int make_folders(const struct training *t, uint32_t i, const char *layout)
+{
+    char folder[CONFIG_PATH_BYTES + 160];
+    const char *sae = t->config->trainer.saes[i].name;
+    snprintf(folder, sizeof folder, "%s/export", t->dir);
+    int result = own_make(folder, 0);
+    snprintf(folder, sizeof folder, "%s/export/%s", t->dir, sae);
+    if (result == ERR_OK) result = own_make(folder, 0);
+    snprintf(folder, sizeof folder, "%s/export/%s/%s", t->dir, sae, layout);
+    return result == ERR_OK ? own_make(folder, 0) : result;
+}
+
 static int export_one(const struct training *t, uint32_t i, const struct seen *seen,
                       const struct export_layout *layout, json_t *metadata, json_t *list)
 {
@@ -125,7 +139,8 @@ static int export_one(const struct training *t, uint32_t i, const struct seen *s
     char folder[CONFIG_PATH_BYTES + 160], *python = NULL;
     snprintf(folder, sizeof folder, "%s/export/%s/%s", t->dir, t->config->trainer.saes[i].name,
              layout->name);
-    int result = layout->write(sae_view(t->sae[i]), &options, folder);
+    int result = make_folders(t, i, layout->name);
+    if (result == ERR_OK) result = layout->write(sae_view(t->sae[i]), &options, folder);
     if (result == ERR_OK) result = layout->python(sae_view(t->sae[i]), &options, folder, &python);
     if (result != ERR_OK) return result;
     json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "layout", layout->name, "folder",

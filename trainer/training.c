@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "runtime/folder.h"
 #include "runtime/log.h"
+#include "runtime/ours.h"
 #include "runtime/process.h"
 #include "sae/checkpoint.h"
 #include "trainer/gauges.h"
@@ -49,7 +50,8 @@ static int claim_role(struct training *t)
 {
     char path[CONFIG_PATH_BYTES + 32];
     snprintf(path, sizeof path, "%s/trainer.lock", t->dir);
-    int result = file_lock(path, &t->role);
+    int result = folder_claim_consumer(t->config, t->options.consumer);
+    if (result == ERR_OK) result = file_lock(path, &t->role);
     if (result != ERR_EXISTS) return result;
     return err_set(result,
                    "another trainer is at work as consumer '%s' (%s); HINT: stop that one, or give "
@@ -78,8 +80,8 @@ int training_new(const struct training_options *options, struct training **train
     } else if (result == ERR_OK) {
         result = config_buffer_dir(t->config, t->buffer);
     }
-    if (result == ERR_OK) result = folder_claim_consumer(t->config, options->consumer);
     if (result == ERR_OK) result = claim_role(t);
+    if (result == ERR_NOSPC) result = ERR_OK; /* training_run() waits for the room */
     if (result != ERR_OK) {
         training_free(t);
         return result;
@@ -156,6 +158,7 @@ int training_waits_for_room(struct training *t, int result)
     tell_room(t, result, 0);
     if (result != ERR_NOSPC || atomic_load(&t->stop)) return 0;
     log_warn("waiting for room on the disk: %s", err_text());
+    if (ours_sweep(t->config) > 0) return 1;
     training_pause(t, FULL_DISK_MS);
     return 1;
 }
@@ -220,6 +223,7 @@ static int checkpoint_if_due(struct training *t)
     tell_room(t, result, checkpoint_bytes(t));
     if (result != ERR_NOSPC) return result;
     log_warn("no checkpoint, as the disk is full: %s", err_text());
+    if (ours_sweep(t->config) > 0) return ERR_OK; /* it is tried again at once */
     t->full_disk_ns = now_ns + FULL_DISK_MS * UINT64_C(1000000);
     return ERR_OK;
 }
@@ -402,10 +406,19 @@ static int insist(struct training *t, int (*work)(struct training *t))
     return result;
 }
 
+/* ERR_AGAIN: told to stop before there was room. */
+static int insist_on_role(struct training *t)
+{
+    if (t->role >= 0) return ERR_OK;
+    int result = insist(t, claim_role);
+    return result == ERR_NOSPC ? ERR_AGAIN : result;
+}
+
 int training_run(struct training *t)
 {
     t->started_ns = process_now_ns();
-    int result = training_open(t);
+    int result = insist_on_role(t);
+    if (result == ERR_OK) result = training_open(t);
     if (result == ERR_AGAIN) return ERR_OK;
     if (result != ERR_OK) return result;
     t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);

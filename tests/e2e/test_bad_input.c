@@ -550,6 +550,13 @@ static const char full_start_script[] =
     "code=$?; cp -r $folder $folder.kept && umount $folder && cp -r $folder.kept/. $folder\n"
     "exit $code\n";
 
+static const char full_disk_pipeline[] =
+    "capture:\n"
+    "  engine: synthetic\n"
+    "  synthetic: { features: 64, width: 64, l0: 4, rows: 800000, sequence_rows: 64 }\n"
+    "sink: { size: 16MiB }\n"
+    "trainer: { batch_rows: 256, checkpoint_seconds: 1, saes: [ { name: rows, arch: count } ] }\n";
+
 static void a_disk_that_is_full_at_a_resume(void **state)
 {
     struct run *run = *state;
@@ -558,14 +565,7 @@ static void a_disk_that_is_full_at_a_resume(void **state)
         print_message("this machine lets nobody mount a small disk\n");
         skip();
     }
-    run_configure(
-        run, "",
-        "capture:\n"
-        "  engine: synthetic\n"
-        "  synthetic: { features: 64, width: 64, l0: 4, rows: 800000, sequence_rows: 64 }\n"
-        "sink: { size: 16MiB }\n"
-        "trainer: { batch_rows: 256, checkpoint_seconds: 1, saes: [ { name: rows, arch: count } ] "
-        "}\n");
+    run_configure(run, "", full_disk_pipeline);
     run_write(run, "full.sh", full_start_script);
     snprintf(script, sizeof script, "%s/full.sh", run->dir);
     snprintf(err, sizeof err, "%s/second", run->dir);
@@ -576,6 +576,73 @@ static void a_disk_that_is_full_at_a_resume(void **state)
     if (code != 0) fail_msg("exit code %d: %s", code, said ? said : run->err);
     harness_has_not(said, "started again");
     harness_has(said, "is full");
+    free(said);
+    assert_true(run_counts_are(run, "main", 800000, 1));
+}
+
+/* A small file system at $1 of $2, with what a run left there when it was killed: a checkpoint that
+ * was never finished takes most of it, other temporary files lie beside it. Nobody makes room. */
+static const char leftover_script[] =
+    "folder=$1 bytes=$2 seconds=$3 err=$4; shift 4\n"
+    "mkdir -p $folder && mount -t tmpfs -o size=$bytes,mode=700 tmpfs $folder || exit 9\n"
+    "timeout -s INT $seconds \"$@\" >/dev/null 2>&1\n"
+    "left=\"main/summary.json.tmp.aaaaaa buffer/CONSUMERS/main.state.tmp.aaaaaa\"\n"
+    "left=\"$left descriptor.json.tmp.aaaaaa http/sink.tmp.aaaaaa buffer/boot.tmp.aaaaaa\"\n"
+    "for f in $left main/mine.tmp.aaaaaa; do echo half >$folder/$f; done\n"
+    "dd if=/dev/zero of=$folder/main/checkpoint-0000000000000009.sluice.tmp.aaaaaa bs=4k \\\n"
+    "  2>/dev/null\n"
+    "\"$@\" 2>$err; code=$?\n"
+    "for f in $left; do [ ! -e $folder/$f ] || { echo $f is left; code=8; }; done\n"
+    "[ -e $folder/main/mine.tmp.aaaaaa ] || code=7\n"
+    "cp -r $folder $folder.kept && umount $folder && cp -r $folder.kept/. $folder\n"
+    "exit $code\n";
+
+static void what_killed_processes_left_makes_room(void **state)
+{
+    struct run *run = *state;
+    char script[HARNESS_PATH_BYTES + 64], err[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
+    if (system("unshare -rm true 2>/dev/null") != 0) skip();
+    run_configure(run, "", full_disk_pipeline);
+    run_write(run, "left.sh", leftover_script);
+    snprintf(script, sizeof script, "%s/left.sh", run->dir);
+    snprintf(err, sizeof err, "%s/second", run->dir);
+    run_program("sluice", sluice);
+    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state,
+                           "64m", "4", err, sluice, "up", run->config, NULL);
+    char *said = run_text(run, "../second", NULL);
+    if (code != 0) fail_msg("exit code %d: %s%s", code, run->out, said ? said : run->err);
+    harness_has_not(said, "started again");
+    free(said);
+    assert_true(run_counts_are(run, "main", 800000, 1));
+}
+
+/* A consumer's folder, its lock and the buffer are not there yet, and the disk is full. */
+static const char full_first_script[] =
+    "folder=$1 seconds=$2 err=$3; shift 3\n"
+    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
+    "timeout -s INT $seconds \"$@\" >/dev/null 2>&1\n"
+    "rm -r $folder/main $folder/buffer $folder/capture $folder/http\n"
+    "dd if=/dev/zero of=$folder/fill bs=4k 2>/dev/null\n"
+    "{ sleep 8; rm $folder/fill; } &\n"
+    "\"$@\" 2>$err\n"
+    "code=$?; cp -r $folder $folder.kept && umount $folder && cp -r $folder.kept/. $folder\n"
+    "exit $code\n";
+
+static void a_disk_that_is_full_before_anything_is_made(void **state)
+{
+    struct run *run = *state;
+    char script[HARNESS_PATH_BYTES + 64], err[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
+    if (system("unshare -rm true 2>/dev/null") != 0) skip();
+    run_configure(run, "", full_disk_pipeline);
+    run_write(run, "full.sh", full_first_script);
+    snprintf(script, sizeof script, "%s/full.sh", run->dir);
+    snprintf(err, sizeof err, "%s/second", run->dir);
+    run_program("sluice", sluice);
+    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state, "3",
+                           err, sluice, "up", run->config, NULL);
+    char *said = run_text(run, "../second", NULL);
+    if (code != 0) fail_msg("exit code %d: %s", code, said ? said : run->err);
+    harness_has_not(said, "started again");
     free(said);
     assert_true(run_counts_are(run, "main", 800000, 1));
 }
@@ -645,6 +712,8 @@ int main(int argc, char **argv)
         BAD(a_full_disk_of_the_trainer),
         BAD(a_full_disk_of_the_exports),
         BAD(a_disk_that_is_full_at_a_resume),
+        BAD(what_killed_processes_left_makes_room),
+        BAD(a_disk_that_is_full_before_anything_is_made),
         BAD(a_read_only_disk_at_start),
     };
     return cmocka_run_group_tests_name("bad input", tests, NULL, NULL);

@@ -36,5 +36,11 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
     chmod 644 "$work/run.yaml"
     check starts_for_another_user says "sluice" as_nobody "$work/tree/sluice" --version
     check runs_for_another_user says "is finished" as_nobody "$work/tree/sluice" up "$work/run.yaml"
+    check nobody_runs_in_the_folder_of_another fails_saying "belongs to user 65534, and this is user 0" \
+        env XDG_STATE_HOME="$work/state" "$work/tree/sluice" up "$work/run.yaml" --fresh
+    chown 0:0 "$work/state/sluice/other"
+    chmod 755 "$work/state/sluice/other"
+    check nobody_runs_in_the_folder_of_root fails_saying "belongs to user 0, and this is user 65534" \
+        as_nobody "$work/tree/sluice" up "$work/run.yaml"
 fi
 finish

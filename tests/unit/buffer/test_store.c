@@ -794,6 +794,9 @@ static void what_was_reported_is_not_opened_again(void **state)
     assert_ok(damage_report(rig_dir, damage_inode(rig_dir), 0, "main", "bad"));
     snprintf(path, sizeof path, "%s/data.mdb", rig_dir);
     assert_int_equal(unlink(path), 0);
+    refuse(&o, ERR_CORRUPT, "the data file in"); /* its table of readers is still there */
+    snprintf(path, sizeof path, "%s/lock.mdb", rig_dir);
+    assert_int_equal(unlink(path), 0);
     store = rig_open(&o);
     snprintf(path, sizeof path, "%s/damage", rig_dir);
     assert_int_not_equal(access(path, R_OK), 0);

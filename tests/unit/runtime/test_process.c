@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -128,6 +129,19 @@ static void check_hardening(void)
         mark('d');
 }
 
+/* A file is cut short that is open as memory; stderr is the pipe of marks. */
+static void touch_what_is_gone(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/cut", folder);
+    int fd = open(path, O_RDWR | O_CREAT, 0600);
+    if (ftruncate(fd, 4096) != 0) return;
+    volatile char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED || ftruncate(fd, 0) != 0) return;
+    dup2(marks_fd[1], STDERR_FILENO);
+    map[0] = 1;
+}
+
 static int start(struct process *p)
 {
     struct state *s = process_state(p);
@@ -135,6 +149,7 @@ static int start(struct process *p)
     mark('S');
     if (strcmp(mode(p), "fail") == 0) return err_set(ERR_IO, "cannot do it");
     if (strcmp(mode(p), "usage") == 0) return err_set(ERR_USAGE, "wrong");
+    if (strcmp(mode(p), "cut") == 0) touch_what_is_gone();
     if (strcmp(mode(p), "report") == 0) return open_report(p, s);
     if (strcmp(mode(p), "harden") == 0) check_hardening();
     if (strcmp(mode(p), "wake") == 0) {
@@ -296,6 +311,43 @@ static void test_failures(void **state)
     made("SX");
 }
 
+static void test_cut_short(void **state)
+{
+    (void)state;
+    char said[512] = "";
+    assert_int_equal(ended(launch_run("cut")), 1);
+    assert_int_equal(wait_mark(), 'S');
+    assert_true(read(marks_fd[0], said, sizeof said - 1) > 0);
+    assert_non_null(strstr(said, "msg=\"SIGBUS: a file that is open as"));
+    assert_int_equal(said[strlen(said) - 1], '\n');
+}
+
+static pid_t launch_watched(const char *m)
+{
+    return launch_all(1, (const char *const[]){file, "--set", run_dir, "--mode", m, NULL});
+}
+
+/* No second try mends that: 3 tells the parent. */
+static void test_folder_gone(void **state)
+{
+    (void)state;
+    char marker[128], other[160];
+    for (int moved = 0; moved < 2; moved++) {
+        snprintf(marker, sizeof marker, "%s/run/sluice.run", folder);
+        snprintf(other, sizeof other, "%s.other", marker);
+        pid_t pid = launch_watched("wait");
+        assert_int_equal(wait_mark(), 'S');
+        assert_int_equal(moved ? rename(marker, other) : unlink(marker), 0);
+        alarm(10);
+        assert_int_equal(ended(pid), PROCESS_EXIT_FINAL);
+        alarm(0);
+        while (wait_mark() != 'X') continue;
+        if (access(marker, F_OK) == 0) fail_msg("it was made again");
+        snprintf(other, sizeof other, "%s/run", folder);
+        assert_int_equal(dir_remove(other), ERR_OK);
+    }
+}
+
 static void test_usage(void **state)
 {
     (void)state;
@@ -434,6 +486,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_done),
         T(test_failures),
+        T(test_cut_short),
+        T(test_folder_gone),
         T(test_usage),
         T(test_signals_drain),
         T(test_second_signal_stops_at_once),

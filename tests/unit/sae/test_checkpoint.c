@@ -132,7 +132,7 @@ static void the_last_ones_are_kept(void **state)
     uint64_t there[] = {30, 40}, gone[] = {10, 20, 99};
     path_of(path, 99);
     assert_int_equal(file_replace(path, "of a run that was taken back", 28), ERR_OK);
-    snprintf(leftover, sizeof leftover, "%s.tmp.1", path);
+    snprintf(leftover, sizeof leftover, "%s.tmp.a1B2c3", path);
     assert_int_equal(file_replace(leftover, "half", 4), ERR_OK);
     for (uint64_t step = 10; step <= 40; step += 10) write_one(step, 2);
     for (int i = 0; i < 2; i++) {
@@ -212,9 +212,10 @@ static void a_pipe_is_no_checkpoint(void **state)
     assert_int_equal(file_read(path, 100, &data, &bytes), ERR_IO);
     alarm(0);
     assert_int_equal(unlink(path), 0);
-    assert_int_equal(symlink("nowhere", path), 0); /* there is one, which can't be read */
+    assert_int_equal(symlink("nowhere", path), 0); /* there is one, which is not read */
     assert_int_equal(checkpoint_newest(folder, &c, &damaged), ERR_CORRUPT);
     assert_non_null(strstr(err_text(), folder));
+    assert_non_null(strstr(err_text(), "(it is a symbolic link)"));
     assert_non_null(strstr(err_text(), strrchr(path, '/') + 1));
     write_one(4, 9);
     assert_int_equal(symlink("nowhere", path), 0); /* the writer removes those of higher steps */

@@ -64,6 +64,8 @@ static void start(struct rig *r, const char *policy, const char *consumers)
     r->now = 1000 * second;
     strcpy(r->dir, "/tmp/sluice-ledger-XXXXXX");
     assert_non_null(mkdtemp(r->dir));
+    snprintf(text, sizeof text, "%s/run", r->dir); /* as whoever claims it makes it */
+    assert_int_equal(dir_make(text, 0700), ERR_OK);
     int n = snprintf(text, sizeof text,
                      "stream: { name: s, dtype: f32, policy: %s, run_dir: %s/run }\n"
                      "capture: { engine: synthetic, producers: 2, synthetic: { width: 64 } }\n"
