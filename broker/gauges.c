@@ -8,6 +8,7 @@ const char *const broker_drops[BROKER_DROPS] = {
     [ROUTES_NO_CREDIT] = "no_credit",
     [ROUTES_NO_LINK] = "no_link",
     [ROUTES_TOO_SOON] = "too_soon",
+    [ROUTES_REPEATED] = "repeated",
     [ROUTES_NOT_ALLOWED] = "not_allowed",
     [BROKER_FLOOD] = "flood",
     [BROKER_UNSENDABLE] = "unsendable",

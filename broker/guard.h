@@ -1,7 +1,7 @@
 /*
  * How much each peer may ask of the broker. A peer has a balance of points, which grows with time up
- * to a bound. Each message that is not a frame in credit costs one, and one more for each 4 KiB: what
- * a client that keeps to the protocol says in a minute costs less than a hundredth of what it may.
+ * to a bound. Each message that is not a frame in credit costs one, and one more for each 4 KiB; a
+ * client that keeps to the protocol says a few points' worth each second.
  * Who has none left floods. No sockets, no clock.
  */
 #ifndef SLUICE_BROKER_GUARD_H

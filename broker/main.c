@@ -71,23 +71,22 @@ static void take_report(struct broker *b, const struct link_route *from, const s
         count_drop(b, ROUTES_MALFORMED);
 }
 
-static void tell_status(struct broker *b, struct link *link, const struct link_route *to)
+/* Who is charged: with keys all connections of a client together, so that it gains nothing by
+ * connecting again. */
+static struct link_route account_of(const struct link_route *from, const char *name)
 {
-    struct message m = {.type = MESSAGE_TELL};
-    char *text;
-    size_t bytes;
-    if (status_json(b->status, process_now_ns(), &text, &bytes)) return;
-    m.text = text;
-    m.text_bytes = (uint32_t)bytes;
-    if (send_to(link, to, 0, &m)) count_drop(b, BROKER_UNSENDABLE); /* it asks again */
-    free(text);
+    uint64_t key = name[0] ? stream_key(name) : 0;
+    struct link_route account = {.bytes = sizeof key};
+    if (!name[0]) return *from;
+    memcpy(account.id, &key, sizeof key);
+    return account;
 }
 
 /* Whether the sender is past what any client of the protocol says: its connection is over then. */
-static int floods(struct broker *b, struct link_message *message, const struct link_route *from,
-                  size_t bytes)
+static int floods(struct broker *b, struct link_message *message, const char *name, size_t bytes)
 {
-    if (guard_allows(b->guard, from, bytes, process_now_ns())) return 0;
+    struct link_route account = account_of(link_message_route(message), name);
+    if (guard_allows(b->guard, &account, bytes, process_now_ns())) return 0;
     metrics_add_at(process_metrics(b->process), GAUGE_DROPPED, BROKER_FLOOD, 1);
     metrics_add(process_metrics(b->process), GAUGE_SHUT, 1);
     if (log_allowed(&b->flood))
@@ -95,6 +94,21 @@ static int floods(struct broker *b, struct link_message *message, const struct l
                   LOG_U("suppressed", b->flood.suppressed));
     link_message_shut(message);
     return 1;
+}
+
+/* The answer costs its own bytes: a question is small. */
+static void tell_status(struct broker *b, struct link *link, struct link_message *message,
+                        const char *name, uint64_t number)
+{
+    struct message m = {.type = MESSAGE_TELL, .session = number};
+    char *text;
+    size_t bytes;
+    if (status_json(b->status, process_now_ns(), &text, &bytes)) return;
+    m.text = text;
+    m.text_bytes = (uint32_t)bytes;
+    if (!floods(b, message, name, bytes) && send_to(link, link_message_route(message), 0, &m))
+        count_drop(b, BROKER_UNSENDABLE); /* it asks again */
+    free(text);
 }
 
 static void count_forward(struct broker *b, int is_frame, size_t bytes)
@@ -111,7 +125,7 @@ static void from_producer(void *arg, struct link *link, struct link_message *mes
     size_t bytes;
     const uint8_t *data = link_data(message, link_parts(message) - 1, &bytes);
     const struct link_route *from = link_message_route(message);
-    const char *name;
+    const char *name = "";
     int is_frame = message_is_frame(data, bytes);
     if (link_parts(message) == 1) {
         routes_from_producer(b->routes, from, link_message_roles(link, message, &name), data, bytes,
@@ -121,10 +135,10 @@ static void from_producer(void *arg, struct link *link, struct link_message *mes
         v.drop = ROUTES_MALFORMED;
     }
     int is_in_credit = is_frame && v.forward == ROUTES_TO_SINK;
-    if (!is_in_credit && floods(b, message, from, bytes)) return;
+    if (!is_in_credit && floods(b, message, name, bytes)) return;
     if (v.drop) count_drop(b, v.drop);
     if (v.is_report) take_report(b, from, &v.report);
-    if (v.is_ask) tell_status(b, link, from);
+    if (v.is_ask) tell_status(b, link, message, name, v.ask_number);
     if (v.has_answer) send_to(link, from, 0, &v.answer);
     if (v.forward != ROUTES_TO_SINK) return;
     if (link_forward(b->back, &v.route, &v.link, sizeof v.link, message, 0))
@@ -156,7 +170,7 @@ static void from_sink(void *arg, struct link *link, struct link_message *message
     const char *name;
     routes_from_sink(b->routes, from, link_message_roles(link, message, &name),
                      link_number(message), data, bytes, process_now_ns(), &v);
-    if (v.forward != ROUTES_TO_PRODUCER && floods(b, message, from, bytes)) return;
+    if (v.forward != ROUTES_TO_PRODUCER && floods(b, message, name, bytes)) return;
     if (v.drop) count_drop(b, v.drop);
     if (v.is_report) take_report(b, from, &v.report);
     if (v.has_answer) send_to(link, from, v.link, &v.answer);

@@ -15,6 +15,7 @@ struct route_link {
     uint64_t stream;
     uint64_t session; /* 0: none */
     uint64_t credit;
+    uint64_t sent; /* highest number that went on in this session */
     uint64_t heard_ns;
     uint64_t hello_ns; /* when one was passed on that is not answered; 0: none is */
     int is_measuring;  /* DESCRIBE may come */
@@ -219,10 +220,14 @@ static void on_frame(struct routes *r, const struct link_route *from, const uint
     struct message about = {.stream = h.stream, .session = h.session, .producer = h.producer};
     struct route_link *l = in_session(r, from, &about, now_ns, v);
     if (!l) return;
-    if (h.number > l->credit)
+    if (h.number > l->credit) {
         v->drop = ROUTES_NO_CREDIT;
-    else
+    } else if (h.number <= l->sent) {
+        v->drop = ROUTES_REPEATED;
+    } else {
+        l->sent = h.number;
         to_sink(r, l, v);
+    }
 }
 
 static void on_describe(struct routes *r, struct route_link *l, uint64_t now_ns,
@@ -272,6 +277,7 @@ void routes_from_producer(struct routes *r, const struct link_route *from, uint3
         break;
     case MESSAGE_ASK:
         v->is_ask = 1;
+        v->ask_number = m.session;
         break;
     case MESSAGE_HELLO:
         on_hello(r, from, &m, now_ns, v);
@@ -355,10 +361,12 @@ static void learn(struct route_link *l, const struct message *m)
     if (m->type == MESSAGE_WELCOME) {
         l->session = m->session;
         l->credit = m->credit;
+        l->sent = m->next_number ? m->next_number - 1 : 0;
         /* It may describe until its next HELLO: the WELCOME that ends the measuring may be lost. */
         if (m->flags & MESSAGE_MEASURE) l->is_measuring = 1;
     } else if (m->type == MESSAGE_STATE && m->session == l->session) {
         l->credit = m->credit;
+        if ((m->flags & MESSAGE_RESYNC) && m->next_number) l->sent = m->next_number - 1;
     } else if (m->type == MESSAGE_REFUSE && (!m->session || m->session == l->session)) {
         l->session = 0;
     }

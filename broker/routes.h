@@ -4,8 +4,8 @@
  *
  * Holds:
  * - A frame is forwarded only in the session, and up to the credit, that the sink last told its
- * link; so what the broker may have under way is bounded by what sinks have room for, and it needs
- * no queue of its own.
+ *   link, and once, unless the sink asks for it again; so what the broker may have under way is
+ *   bounded by what sinks have room for, and it needs no queue of its own.
  * - The broker knows nothing that it can't learn again: after a restart its life differs, producers
  *   and sinks are told, and open new sessions.
  */
@@ -24,7 +24,8 @@ enum routes_drop {              /* why a message went nowhere */
                    ROUTES_NO_SESSION,
                    ROUTES_NO_CREDIT,
                    ROUTES_NO_LINK,
-                   ROUTES_TOO_SOON,    /* the same was said just now and is not answered yet */
+                   ROUTES_TOO_SOON, /* the same was said just now and is not answered yet */
+                   ROUTES_REPEATED, /* a frame that went on already, and nobody asked for again */
                    ROUTES_NOT_ALLOWED, /* its key has not the role */
                    ROUTES_DROPS,
 };
@@ -38,7 +39,8 @@ struct routes_verdict {
     struct message answer;   /* its text is static */
     int is_report;           /* `report` is a MESSAGE_REPORT */
     struct message report;
-    int is_ask; /* a MESSAGE_ASK */
+    int is_ask;          /* a MESSAGE_ASK */
+    uint64_t ask_number; /* to be told with the answer */
 };
 
 struct routes;

@@ -128,7 +128,7 @@ static void make_room(struct status *s, size_t bytes)
             all += bytes_of(r);
             if (r->name[0] && (!oldest || r->reported_ns < oldest->reported_ns)) oldest = r;
         }
-        if (all <= MESSAGE_MAX_TEXT_BYTES || !oldest) return;
+        if (all <= MESSAGE_MAX_TELL_BYTES || !oldest) return;
         forget(oldest);
     }
 }

@@ -198,7 +198,7 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
     bytes_line("buffer on disk, at most", (double)config->sink.size_bytes);
     bytes_line("a producer's unacked frames, at most", (double)config->capture.retained_bytes);
     bytes_line("frames in broker and sink, each", (double)frames_under_way(config, s));
-    bytes_line("memory of the broker, at most", (double)bounds_broker_bytes(config));
+    bytes_line("memory of the broker, at most", (double)bounds_broker_bytes(config, width));
     bytes_line("memory of the sink, at most", (double)bounds_sink_bytes(config, s->slab_bytes));
     bytes_line("memory of a capture, at most", (double)bounds_capture_bytes(config, s->slab_bytes));
     bytes_line("memory of a trainer, about", (double)s->trainer_bytes);

@@ -35,7 +35,10 @@ static int make_client(const char *file, const char *allow, const char *name, ui
     struct keys_pair pair;
     int result = keys_make(&pair);
     if (result == ERR_OK) result = keys_write_pair(file, name, &pair);
-    if (result == ERR_OK) result = keys_allow_add(allow, name, roles, pair.public_key);
+    if (result == ERR_OK) {
+        result = keys_allow_add(allow, name, roles, pair.public_key);
+        if (result != ERR_OK) unlink(file); /* nobody would let it in */
+    }
     explicit_bzero(&pair, sizeof pair);
     return result;
 }
@@ -49,7 +52,10 @@ static int make_broker(const struct config *config)
     if (result == ERR_OK) result = keys_make(&pair);
     if (result != ERR_OK) return result;
     result = keys_write_pair(file, "broker", &pair);
-    if (result == ERR_OK) result = keys_write_public(public_file, "broker", pair.public_key);
+    if (result == ERR_OK) {
+        result = keys_write_public(public_file, "broker", pair.public_key);
+        if (result != ERR_OK) unlink(file);
+    }
     explicit_bzero(&pair, sizeof pair);
     return result;
 }
@@ -68,13 +74,16 @@ static int first_keys(const struct config *config, const char *allow)
     return ERR_OK;
 }
 
+/* One that is there already is fine, where it is the broker's. */
 static int copy_public(const struct config *config, const char *folder)
 {
-    char from[CONFIG_PATH_BYTES], to[CONFIG_PATH_BYTES + 16], key[KEYS_TEXT_BYTES];
+    char from[CONFIG_PATH_BYTES], to[CONFIG_PATH_BYTES + 16];
+    char key[KEYS_TEXT_BYTES], there[KEYS_TEXT_BYTES];
     int result = security_file(config, KEYS_BROKER_PUBLIC, from);
     if (result == ERR_OK) result = keys_read_public(from, key);
     if (result != ERR_OK) return result;
     snprintf(to, sizeof to, "%s/" KEYS_BROKER_PUBLIC, folder);
+    if (keys_read_public(to, there) == ERR_OK && strcmp(there, key) == 0) return ERR_OK;
     return keys_write_public(to, "broker", key);
 }
 

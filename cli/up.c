@@ -33,6 +33,7 @@ enum {
     LINE_MS = 1000,
     PIPED_LINE_MS = 10000,   /* where nobody looks at a terminal */
     DRAIN_MS = 12000,        /* after which a child is killed: its own limit is ten seconds */
+    LINGER_MS = 5000,        /* beyond the three seconds that the sink itself does */
     CAPTURE_DRAIN_MS = 6000, /* which the sink waits for captures to leave */
     LOG_KEEP_BYTES = 8 << 20,
     LOG_LINES = 8,
@@ -326,13 +327,32 @@ static int blame(const struct up *up, int result, const char *text)
     return err_set(result, "%s", text);
 }
 
+static int has_all_captures(const struct up *up)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < up->children.count; i++)
+        count += up->children.child[i].role == PROCESS_CAPTURE;
+    return count == processes_count(up->config, PROCESS_CAPTURE);
+}
+
+/* Captures of other hosts hear of the end from the sink, and after it from the broker. */
+static void linger(struct up *up)
+{
+    int64_t until_ms = now_ms() + LINGER_MS;
+    if (has_all_captures(up) || !up->part.has[PROCESS_SINK]) return;
+    while (now_ms() < until_ms && signals == up->asked) {
+        children_tend(&up->children, now_ms(), &(struct child_progress){0});
+        poll(NULL, 0, TICK_MS);
+    }
+}
+
 /* All captures have ended with 0, and for some seconds the sink has said that the stream has
  * not. */
 static int is_cut_off(struct up *up)
 {
     const struct snapshot *s = &up->progress.last;
-    if (children_left(&up->children, PROCESS_CAPTURE) > 0 || up->progress.snapshots == 0 ||
-        s->sinks == 0 || !(s->ended_producers < s->producers)) {
+    if (!has_all_captures(up) || children_left(&up->children, PROCESS_CAPTURE) > 0 ||
+        up->progress.snapshots == 0 || s->sinks == 0 || !(s->ended_producers < s->producers)) {
         up->cut_off_looks = 0;
         return 0;
     }
@@ -403,6 +423,7 @@ static int conclude(struct up *up, int result)
     up->asked = signals;
     end_line(up);
     if (stopped && result == ERR_OK) fprintf(stderr, "sluice: stopping; once more: at once\n");
+    if (!stopped && result == ERR_OK) linger(up);
     drain(up);
     if (up->is_gone) return err_set(result, "%s", text);
     if (result != ERR_OK) return blame(up, result, text);

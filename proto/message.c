@@ -55,8 +55,9 @@ uint32_t message_max_text(uint8_t type)
     switch (type) {
     case MESSAGE_WELCOME:
     case MESSAGE_DESCRIBE:
-    case MESSAGE_TELL:
         return MESSAGE_MAX_TEXT_BYTES;
+    case MESSAGE_TELL:
+        return MESSAGE_MAX_TELL_BYTES;
     case MESSAGE_HELLO:
         return MESSAGE_MAX_HELLO_BYTES;
     case MESSAGE_REPORT:

@@ -37,8 +37,8 @@ enum { MESSAGE_NAME_BYTES = 64 }; /* names: 1 to 63 of [A-Za-z0-9._-], NUL-padde
 
 /* Bounds on the text, by type (message_max_text()). */
 enum {
-    MESSAGE_MAX_TEXT_BYTES =
-        3 << 20, /* WELCOME, DESCRIBE: a descriptor that may be measured; TELL */
+    MESSAGE_MAX_TEXT_BYTES = 3 << 20,    /* WELCOME, DESCRIBE: a descriptor that may be measured */
+    MESSAGE_MAX_TELL_BYTES = 512 << 10,  /* TELL */
     MESSAGE_MAX_HELLO_BYTES = 64 << 10,  /* HELLO: one that is not */
     MESSAGE_MAX_REPORT_BYTES = 64 << 10, /* REPORT */
     MESSAGE_MAX_REFUSE_BYTES = 4 << 10,  /* REFUSE: a sentence */

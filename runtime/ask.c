@@ -15,6 +15,7 @@ struct ask {
     struct link_hub *hub;
     struct link *link;
     int is_late;
+    uint64_t number; /* of the last question: an answer to one before is of no use */
     char *text;
     size_t bytes;
 };
@@ -26,7 +27,7 @@ static void on_message(void *arg, struct link *link, struct link_message *messag
     size_t bytes;
     const uint8_t *data = link_data(message, link_parts(message) - 1, &bytes);
     (void)link;
-    if (message_decode(data, bytes, &m) || m.type != MESSAGE_TELL) return;
+    if (message_decode(data, bytes, &m) || m.type != MESSAGE_TELL || m.session != a->number) return;
     free(a->text);
     a->text = malloc((size_t)m.text_bytes + 1);
     if (!a->text) return;
@@ -83,7 +84,7 @@ void ask_close(struct ask *a)
 
 static int send_question(struct ask *a)
 {
-    struct message m = {.type = MESSAGE_ASK};
+    struct message m = {.type = MESSAGE_ASK, .session = ++a->number};
     uint8_t data[MESSAGE_HEADER_BYTES];
     int result = message_encode(&m, data);
     if (result == ERR_OK) result = link_send(a->link, NULL, NULL, 0, data, sizeof data);

@@ -15,7 +15,8 @@ struct ask;
 int ask_open(struct link_options options, struct ask **ask);
 void ask_close(struct ask *ask); /* NULL is fine */
 
-/* Ask and wait. The caller frees *text (NUL-terminated). ERR_AGAIN: no answer in time; ERR_NOMEM. */
+/* Ask and wait. The caller frees *text (NUL-terminated). ERR_AGAIN: no answer in time, or no memory
+ * for it. */
 int ask_status(struct ask *ask, int timeout_ms, char **text, size_t *bytes);
 
 #endif

@@ -245,9 +245,12 @@ static int take_line(const char *path, unsigned number, char *line, struct list 
     if (!roles || !key || strtok_r(NULL, " \t\r", &state))
         return err_set(ERR_FORMAT, "%s:%u: a line is NAME ROLES KEY", path, number);
     if (!message_name_ok(name))
-        return err_set(ERR_FORMAT, "%s:%u: '%.70s' is not a name", path, number, name);
-    if (keys_roles_parse(roles, &c.roles))
-        return err_set(ERR_FORMAT, "%s:%u: %s", path, number, err_text());
+        return err_set(ERR_FORMAT, "%s:%u: the first word is not a name", path, number);
+    if (keys_roles_parse(roles, &c.roles)) /* a word may be a key that went astray: none is shown */
+        return err_set(ERR_FORMAT,
+                       "%s:%u: the second word is not a role, or several divided by commas: "
+                       "produce, sink, report, status",
+                       path, number);
     if (!is_key(key))
         return err_set(ERR_FORMAT, "%s:%u: the key of %s is no public key of 40 characters", path,
                        number, name);
@@ -282,6 +285,7 @@ static int has_changed(const struct stat *a, const struct stat *b)
 {
     return a->st_ino != b->st_ino || a->st_dev != b->st_dev || a->st_size != b->st_size ||
            a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec ||
+           a->st_ctim.tv_sec != b->st_ctim.tv_sec || a->st_ctim.tv_nsec != b->st_ctim.tv_nsec ||
            a->st_mode != b->st_mode || a->st_uid != b->st_uid;
 }
 
@@ -368,6 +372,13 @@ int keys_allow_add(const char *path, const char *name, uint32_t roles, const cha
                              "%s has a client of the name %s already; HINT: another name, or take "
                              "its line out first",
                              path, name);
+    for (uint32_t i = 0; i < list->count && result == ERR_OK; i++)
+        if (strcmp(list->client[i].key, public_key) == 0)
+            result = err_set(ERR_EXISTS, "%s has this key already, as that of %s", path,
+                             list->client[i].name);
+    if (result == ERR_OK && list->count == KEYS_MAX_CLIENTS)
+        result = err_set(ERR_LIMIT, "%s has %d clients already, which is the most", path,
+                         KEYS_MAX_CLIENTS);
     free(list);
     if (result != ERR_OK) return result;
     char text[64], line[256];

@@ -49,6 +49,7 @@ enum {
     RECONNECT_MAX_MS = 1000,
     REFUSED_MS = 1000, /* after it somebody who was refused asks again */
     TCP_MAXRT_MS = 10000,
+    KEEPALIVE_SECONDS = 20,
     BACKLOG = 16,        /* connections that may come at once, before max_peers is looked at */
     HANDSHAKE_MS = 3000, /* a connection that says nothing is ended after it */
     MAX_PARTS = 2,
@@ -234,6 +235,11 @@ static int set_options(struct link *link)
                  set_int(link->socket, ZMQ_RCVHWM, receive_high_water) != 0 ||
                  set_int(link->socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) != 0 ||
                  set_int(link->socket, ZMQ_BACKLOG, BACKLOG) != 0 ||
+                 /* A host that lost its power keeps no place. */
+                 set_int(link->socket, ZMQ_TCP_KEEPALIVE, 1) != 0 ||
+                 set_int(link->socket, ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_SECONDS) != 0 ||
+                 set_int(link->socket, ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_SECONDS / 4) != 0 ||
+                 set_int(link->socket, ZMQ_TCP_KEEPALIVE_CNT, 4) != 0 ||
                  set_int(link->socket, ZMQ_LINGER, o->linger_ms) != 0 ||
                  set_int(link->socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) != 0 ||
                  set_int(link->socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS) != 0 ||
@@ -260,10 +266,12 @@ static int secure_client(struct link *link, const struct link_security *s)
 
 static int secure_server(struct link *link, const struct link_security *s)
 {
+    char domain[ZAP_DOMAIN_BYTES];
+    zap_domain(s->roles, domain);
     link->allow = s->allow;
     return set_int(link->socket, ZMQ_CURVE_SERVER, 1) != 0 ||
            set_text(link->socket, ZMQ_CURVE_SECRETKEY, s->own.secret) != 0 ||
-           set_text(link->socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN_NAME) != 0 ||
+           set_text(link->socket, ZMQ_ZAP_DOMAIN, domain) != 0 ||
            set_int(link->socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) != 0;
 }
 
@@ -278,14 +286,15 @@ static int has_int(void *socket, int option, int value)
  * set is read back before anything is bound. */
 static int is_secure(struct link *link)
 {
-    char domain[32] = "";
+    char domain[ZAP_DOMAIN_BYTES] = "", wanted[ZAP_DOMAIN_BYTES];
     size_t bytes = sizeof domain;
     void *socket = link->socket;
     if (!has_int(socket, ZMQ_MECHANISM, ZMQ_CURVE)) return 0;
     if (!link->options.bind) return 1;
+    zap_domain(link->options.security->roles, wanted);
     return has_int(socket, ZMQ_CURVE_SERVER, 1) && has_int(socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) &&
            zmq_getsockopt(socket, ZMQ_ZAP_DOMAIN, domain, &bytes) == 0 &&
-           strcmp(domain, ZAP_DOMAIN_NAME) == 0 && link->hub->zap && link->allow;
+           strcmp(domain, wanted) == 0 && link->hub->zap && link->allow;
 }
 
 static int refuse_plain_tcp(const struct link *link)
@@ -318,12 +327,22 @@ static int secure(struct link *link)
 
 /* ---- connections ---- */
 
+/* ZeroMQ sees the end, tells of it and closes. It may have done so before, and the number be that of
+ * another connection, which then connects again; never of one that listens. */
+static void end_connection(int fd)
+{
+    int listens = 1;
+    socklen_t bytes = sizeof listens;
+    if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 && !listens)
+        shutdown(fd, SHUT_RDWR);
+}
+
 /* One above the bound is ended at once: where the descriptors of this process run out, libzmq aborts
  * it. (zmq_unbind() would end all that are there.) */
 static void bound_peers(struct link *link, int fd)
 {
     if (link->peers <= link->options.max_peers) return;
-    shutdown(fd, SHUT_RDWR); /* ZeroMQ sees the end, and tells of it */
+    end_connection(fd);
     if (log_allowed(&link->told))
         log_event(LOG_WARN, "as many connections as may be: another one was ended",
                   LOG_S("endpoint", link->endpoint), LOG_U("connections", link->peers - 1),
@@ -331,11 +350,28 @@ static void bound_peers(struct link *link, int fd)
 }
 
 /* ZeroMQ does not come back to a server that has refused it. */
+static void after_send(struct link *link);
 static void on_retry(uv_timer_t *timer)
 {
     struct link *link = timer->data;
     zmq_disconnect(link->socket, link->endpoint);
-    zmq_connect(link->socket, link->endpoint);
+    if (zmq_connect(link->socket, link->endpoint) != 0)
+        uv_timer_start(&link->retry, on_retry, REFUSED_MS, 0);
+    after_send(link); /* these, too, may have swallowed an edge */
+}
+
+static void tell_refusal(struct link *link, enum monitor_event event)
+{
+    const char *text = "the broker does not let us in: our key is not in its allow-list, or has no "
+                       "role on this side";
+    if (!log_allowed(&link->told)) return;
+    if (event == MONITOR_BROKEN)
+        text = "no common security with the broker: one side has keys, and the other has none";
+    if (event == MONITOR_LOST)
+        text = "the broker ended a connection before it began: it stops or is full, or its key is "
+               "not the one in broker.pub";
+    log_event(LOG_WARN, text, LOG_S("endpoint", link->endpoint),
+              LOG_U("suppressed", link->told.suppressed));
 }
 
 static void on_connection(void *arg, enum monitor_event event, int fd)
@@ -344,16 +380,12 @@ static void on_connection(void *arg, enum monitor_event event, int fd)
     if (event == MONITOR_ACCEPTED) link->peers++;
     if (event == MONITOR_ENDED && link->peers > 0) link->peers--;
     if (event == MONITOR_ACCEPTED) bound_peers(link, fd);
-    if (link->options.bind) return;
-    if (event != MONITOR_UNKNOWN && event != MONITOR_BROKEN) return;
-    if (link->open_handles > 0) uv_timer_start(&link->retry, on_retry, REFUSED_MS, 0);
-    if (!log_allowed(&link->told)) return;
-    log_event(LOG_WARN,
-              event == MONITOR_UNKNOWN
-                  ? "the broker does not let us in: our key is not in its allow-list"
-                  : "no common security with the broker: its key is not the one that we have, or "
-                    "one side has none",
-              LOG_S("endpoint", link->endpoint), LOG_U("suppressed", link->told.suppressed));
+    if (link->options.bind || !link->open_handles) return;
+    if (event == MONITOR_READY) uv_timer_stop(&link->retry);
+    if (event == MONITOR_UNKNOWN || event == MONITOR_BROKEN)
+        uv_timer_start(&link->retry, on_retry, REFUSED_MS, 0);
+    if (event == MONITOR_UNKNOWN || event == MONITOR_BROKEN || event == MONITOR_LOST)
+        tell_refusal(link, event);
 }
 
 static int watch_connections(struct link *link)
@@ -597,8 +629,7 @@ uint32_t link_message_roles(const struct link *link, const struct link_message *
 
 void link_message_shut(const struct link_message *message)
 {
-    int fd = zmq_msg_get(&message->part[0], ZMQ_SRCFD);
-    if (fd >= 0) shutdown(fd, SHUT_RDWR); /* ZeroMQ sees the end, and closes it */
+    end_connection(zmq_msg_get(&message->part[0], ZMQ_SRCFD));
 }
 
 struct link_message *link_keep(struct link_message *message)

@@ -39,6 +39,7 @@ void link_hub_close(struct link_hub *hub);
 struct link_security {
     struct keys_pair own;
     char server[KEYS_TEXT_BYTES];   /* to connect: the other side's public key */
+    uint32_t roles;                 /* to bind: of these one is needed to come in at all */
     const struct keys_allow *allow; /* to bind: who may come in; until unguard */
 };
 

@@ -158,14 +158,14 @@ static uint64_t now_ns(void)
 }
 
 /* Whether one line more may be written: *left_out were not, since the last one. */
-static int may_write(uint64_t *left_out)
+static int may_write(enum log_level level, uint64_t *left_out)
 {
     uint64_t now = now_ns();
     pthread_mutex_lock(&state.lock);
     if (state.filled_ns) state.lines += (double)(now - state.filled_ns) / 1e9 * LOG_LINES_A_SECOND;
     if (state.lines > LOG_LINES_AT_ONCE) state.lines = LOG_LINES_AT_ONCE;
     state.filled_ns = now;
-    int may = state.lines >= 1;
+    int may = state.lines >= (level == LOG_ERROR ? -LOG_ERRORS_KEPT : 1);
     state.lines -= may;
     state.left_out += !may;
     *left_out = may ? state.left_out : 0;
@@ -177,15 +177,18 @@ static int may_write(uint64_t *left_out)
 /* The file has grown: it is kept as FILE.old, and what is written goes into a new one. */
 static void begin_anew(void)
 {
-    char old[PATH_MAX + 8];
+    char old[PATH_MAX + 8], new[PATH_MAX + 8];
     struct stat st, now;
     if (!state.file[0] || fstat(STDERR_FILENO, &st) != 0 || st.st_size < LOG_FILE_BYTES) return;
     if (lstat(state.file, &now) != 0 || now.st_ino != st.st_ino || now.st_dev != st.st_dev) return;
     snprintf(old, sizeof old, "%s.old", state.file);
-    if (rename(state.file, old) != 0) return;
-    int fd =
-        open(state.file, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) return;
+    snprintf(new, sizeof new, "%s.new", state.file);
+    int fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) return; /* it grows on, and the next line tries again */
+    if (rename(state.file, old) != 0 || rename(new, state.file) != 0) {
+        close(fd);
+        return;
+    }
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
     close(fd);
@@ -195,7 +198,7 @@ void log_write(enum log_level level, const char *msg, const struct log_field *fi
 {
     uint64_t left_out = 0;
     if (level < state.level) return;
-    if (level > LOG_DEBUG && !may_write(&left_out)) return;
+    if (level > LOG_DEBUG && !may_write(level, &left_out)) return;
     pthread_mutex_lock(&state.lock);
     begin_anew();
     pthread_mutex_unlock(&state.lock);

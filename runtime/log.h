@@ -4,7 +4,8 @@
  * one.
  *
  * A process writes LOG_LINES_A_SECOND lines on the long run, and a few hundred at once: what is more
- * is left out and counted, whoever caused it. Where SLUICE_LOG_FILE names the file that stderr goes
+ * is left out and counted, whoever caused it (lines of the level debug are not: who asks for them
+ * wants them). Where SLUICE_LOG_FILE names the file that stderr goes
  * to (`sluice up` sets it), the file becomes FILE.old, and another one begins, at LOG_FILE_BYTES.
  *
  *     time=2025-01-01T12:00:00.000Z level=info process=sink msg="frame refused" producer=1
@@ -16,6 +17,7 @@
 #include <stdint.h>
 
 enum { LOG_LINES_A_SECOND = 50, LOG_LINES_AT_ONCE = 500, LOG_FILE_BYTES = 8 << 20 };
+enum { LOG_ERRORS_KEPT = 200 }; /* lines for errors, which no flood of other lines takes */
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "runtime/inner.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@ enum { PARTS = 2, PART_BYTES = 256 };
 static const int watched = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED |
                            ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                            ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+
+static atomic_uint monitors;
 
 struct monitor {
     void *watched; /* the socket */
@@ -37,8 +40,11 @@ static void tell(struct monitor *m, uint16_t event, int32_t value)
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         m->told(m->arg, MONITOR_UNKNOWN, -1);
         break;
-    default:
+    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         m->told(m->arg, MONITOR_BROKEN, -1);
+        break;
+    default:
+        m->told(m->arg, MONITOR_LOST, -1);
         break;
     }
 }
@@ -67,7 +73,8 @@ int monitor_open(void *context, struct uv_loop_s *loop, void *socket,
     int none = 0;
     if (!m) return err_set(ERR_NOMEM, "no memory to watch connections");
     *m = (struct monitor){.watched = socket, .told = told, .arg = arg};
-    snprintf(address, sizeof address, "inproc://monitor-%p", (void *)m);
+    /* A name of its own: ZeroMQ forgets one that is over when it comes to it. */
+    snprintf(address, sizeof address, "inproc://monitor-%u", atomic_fetch_add(&monitors, 1));
     void *reader = zmq_socket(context, ZMQ_PAIR);
     /* Without a bound: an event that finds no room would stop ZeroMQ's thread. */
     if (!reader || zmq_setsockopt(reader, ZMQ_RCVHWM, &none, sizeof none) != 0 ||

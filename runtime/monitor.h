@@ -13,7 +13,8 @@ enum monitor_event {
     MONITOR_ENDED,    /* fd: that of one that was accepted, or made */
     MONITOR_READY,    /* a handshake has succeeded */
     MONITOR_UNKNOWN,  /* the other side does not take our key: it is not in its list */
-    MONITOR_BROKEN,   /* a handshake has failed: no common security, another server's key */
+    MONITOR_BROKEN,   /* the other side speaks another security; ZeroMQ does not come back to it */
+    MONITOR_LOST,     /* the connection ended within the handshake; ZeroMQ comes back to it */
 };
 
 /* Watch `socket` until monitor_close(). `told` is called on the loop. ERR_IO, ERR_NOMEM. */

@@ -4,6 +4,7 @@
 #include "runtime/inner.h"
 #include "runtime/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -35,7 +36,8 @@ static void answer(void *socket, const struct request *r, const char *status, co
                    const char *user)
 {
     zmq_send_const(socket, "1.0", 3, ZMQ_SNDMORE);
-    zmq_send(socket, r->part[PART_REQUEST], (size_t)r->bytes[PART_REQUEST], ZMQ_SNDMORE);
+    int request = r->bytes[PART_REQUEST] < PART_BYTES ? r->bytes[PART_REQUEST] : PART_BYTES - 1;
+    zmq_send(socket, r->part[PART_REQUEST], (size_t)request, ZMQ_SNDMORE);
     zmq_send(socket, status, strlen(status), ZMQ_SNDMORE);
     zmq_send(socket, text, strlen(text), ZMQ_SNDMORE);
     zmq_send(socket, user, strlen(user), ZMQ_SNDMORE);
@@ -45,9 +47,21 @@ static void answer(void *socket, const struct request *r, const char *status, co
 static int is_well_formed(const struct request *r, int parts)
 {
     return parts == PARTS && strcmp(r->part[PART_VERSION], "1.0") == 0 &&
-           strcmp(r->part[PART_DOMAIN], ZAP_DOMAIN_NAME) == 0 &&
            strcmp(r->part[PART_MECHANISM], "CURVE") == 0 &&
            r->bytes[PART_CREDENTIALS] == KEY_BINARY_BYTES && r->bytes[PART_REQUEST] < PART_BYTES;
+}
+
+static const char domain_format[] = "sluice-%u";
+
+void zap_domain(uint32_t roles, char *out)
+{
+    snprintf(out, ZAP_DOMAIN_BYTES, domain_format, roles);
+}
+
+static uint32_t roles_of(const char *domain)
+{
+    unsigned roles;
+    return sscanf(domain, domain_format, &roles) == 1 ? roles : 0;
 }
 
 static void judge(struct zap *zap, void *socket, const struct request *r, int parts)
@@ -55,15 +69,17 @@ static void judge(struct zap *zap, void *socket, const struct request *r, int pa
     char key[KEYS_TEXT_BYTES] = "";
     if (is_well_formed(r, parts))
         zmq_z85_encode(key, (const uint8_t *)r->part[PART_CREDENTIALS], KEY_BINARY_BYTES);
-    if (key[0] && keys_allow_roles(zap->allow, key, NULL)) {
+    if (key[0] && (keys_allow_roles(zap->allow, key, NULL) & roles_of(r->part[PART_DOMAIN]))) {
         answer(socket, r, "200", "OK", key);
         return;
     }
-    answer(socket, r, "400", "not in the allow-list", "");
+    answer(socket, r, "400", "not in the allow-list, or without a role here", "");
     if (log_allowed(&zap->refused))
-        log_event(LOG_WARN, "connection refused: its key is not in the allow-list",
-                  LOG_S("address", r->part[PART_ADDRESS]), LOG_S("key", key),
-                  LOG_U("suppressed", zap->refused.suppressed));
+        log_event(
+            LOG_WARN,
+            "connection refused: its key is not in the allow-list, or has no role on this side",
+            LOG_S("address", r->part[PART_ADDRESS]), LOG_S("key", key),
+            LOG_U("suppressed", zap->refused.suppressed));
 }
 
 static void on_readable(void *arg, void *socket)

@@ -10,7 +10,10 @@
 struct uv_loop_s;
 struct zap;
 
-#define ZAP_DOMAIN_NAME "sluice"
+enum { ZAP_DOMAIN_BYTES = 32 };
+
+/* The domain of a socket at which a key needs one of these roles, into out[ZAP_DOMAIN_BYTES]. */
+void zap_domain(uint32_t roles, char *out);
 
 /* `allow` outlives it. ERR_IO, ERR_NOMEM. */
 int zap_open(void *context, struct uv_loop_s *loop, const struct keys_allow *allow,

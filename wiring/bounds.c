@@ -33,7 +33,13 @@ uint32_t bounds_peers(const struct config *c)
     return 2 * (c->capture.producers + c->trainer.consumers.count) + BOUNDS_STRANGERS;
 }
 
-uint64_t bounds_broker_bytes(const struct config *c)
+/* A WELCOME's descriptor: a number for each value of a row, beside hooks and names. */
+static uint64_t descriptor_bytes(uint32_t width)
+{
+    return least(MESSAGE_MAX_TEXT_BYTES, MESSAGE_MAX_HELLO_BYTES + (uint64_t)20 * width);
+}
+
+uint64_t bounds_broker_bytes(const struct config *c, uint32_t width)
 {
     uint64_t producers = c->capture.producers, peers = bounds_peers(c);
     /* Beside what was read ahead, ZeroMQ reads one more and one is being looked at. */
@@ -41,8 +47,8 @@ uint64_t bounds_broker_bytes(const struct config *c)
     uint64_t on_the_way = producers * c->sink.window_slabs * (slab_bytes(c) + MESSAGE_HEADER_BYTES);
     uint64_t back = BOUNDS_SINKS * (BOUNDS_READ_AHEAD + 1) *
                     ((uint64_t)MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES);
-    uint64_t reports = 2 * MESSAGE_MAX_TEXT_BYTES; /* kept, and told at once */
-    return PROCESS_BYTES + in + on_the_way + back + reports;
+    uint64_t out = peers * BOUNDS_ANSWERS * most(MESSAGE_MAX_TELL_BYTES, descriptor_bytes(width));
+    return PROCESS_BYTES + in + out + on_the_way + back + 2 * MESSAGE_MAX_TELL_BYTES;
 }
 
 /* What credit lets all producers have under way, acked or not. */

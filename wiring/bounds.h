@@ -9,7 +9,7 @@
 
 enum {
     BOUNDS_READ_AHEAD = 4,   /* messages of a connection that wait in the broker */
-    BOUNDS_ANSWERS = 256,    /* messages to a connection that does not read */
+    BOUNDS_ANSWERS = 16,     /* messages to a connection that does not read */
     BOUNDS_LEAST_SLABS = 64, /* of a buffer, and rows of a slab: STORE_LEAST_* */
     BOUNDS_LEAST_ROWS = 16,
     BOUNDS_SINKS = 8,      /* connections at the back: a sink, its next life, and some */
@@ -21,9 +21,9 @@ uint64_t bounds_message_bytes(const struct config *config);
 /* Connections at the front. */
 uint32_t bounds_peers(const struct config *config);
 /* Memory of a process, in all but pages of mapped files, whatever its peers send: of the broker while
- * every connection floods it; of the sink, with slabs of `slab_bytes`; of a capture beside the model
+ * every connection floods it, with rows of `width` values; of the sink, with slabs of `slab_bytes`; of a capture beside the model
  * and what the engine computes in. */
-uint64_t bounds_broker_bytes(const struct config *config);
+uint64_t bounds_broker_bytes(const struct config *config, uint32_t width);
 uint64_t bounds_sink_bytes(const struct config *config, uint64_t slab_bytes);
 uint64_t bounds_capture_bytes(const struct config *config, uint64_t slab_bytes);
 

@@ -37,7 +37,9 @@ int security_of(const struct config *config, enum config_socket socket, int bind
     options->security = NULL;
     options->insecure_tcp = config->broker.insecure_tcp;
     if (result != ERR_OK || !address_is_tcp(endpoint) || !config->broker.keys[0]) return result;
-    *security = (struct link_security){.allow = allow};
+    uint32_t roles =
+        socket == CONFIG_BACK ? KEYS_SINK | KEYS_REPORT : KEYS_PRODUCE | KEYS_REPORT | KEYS_STATUS;
+    *security = (struct link_security){.allow = allow, .roles = roles};
     result = binds ? read_server(config, security) : read_client(config, security);
     if (result == ERR_OK) options->security = security;
     return result == ERR_NOTFOUND ? ERR_USAGE : result;

@@ -123,7 +123,7 @@ static const struct flood floods[] = {
     {"frames", 0, 0, 0, 1},
     {"junk", 255, 0, 0, 1},
     {"reports at the back", MESSAGE_REPORT, 1 << 20, 1, 1},
-    {"attaching", MESSAGE_PING, 0, 1, 1},
+    {"pings at the back", MESSAGE_PING, 0, 1, 1},
     {"junk at the back", 255, 0, 1, 1},
 };
 enum { FLOODS = sizeof floods / sizeof floods[0] };
@@ -202,7 +202,7 @@ static void is_withstood(struct run *run, const struct flood *f)
                   (unsigned long long)(broker >> 20), (unsigned long long)(sink >> 20));
     if (code != 0) fail_msg("%s: exit code %d", f->name, code);
     assert_true(run_counts_are(run, "main", ROWS, 1));
-    assert_true(broker < bounds_broker_bytes(config));
+    assert_true(broker < bounds_broker_bytes(config, 64));
     /* The map of its buffer is among it. */
     assert_true(sink < bounds_sink_bytes(config, 256 << 10) + config->sink.size_bytes);
     logs_are_small(run);

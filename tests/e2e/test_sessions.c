@@ -313,7 +313,10 @@ static void start_world(uint64_t seed, double loss)
     rng_seed(&w.rng, seed);
     w.now = 1000000000000;
     strcpy(w.dir, "/tmp/sluice-sessions-XXXXXX");
+    char run[64];
     assert_non_null(mkdtemp(w.dir));
+    snprintf(run, sizeof run, "%s/run", w.dir); /* as whoever claims it makes it */
+    assert_int_equal(dir_make(run, 0700), ERR_OK);
     int n = snprintf(text, sizeof text,
                      "stream: { name: s, dtype: f32, run_dir: %s/run }\n"
                      "capture: { engine: synthetic, producers: %d, synthetic: { width: %d } }\n"

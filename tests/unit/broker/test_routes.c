@@ -320,6 +320,39 @@ static void hellos_wait_for_their_answer(void **state)
     routes_free(n.r);
 }
 
+/* Credit bounds how much is under way only where no frame goes twice unasked. */
+static void frames_go_on_once(void **state)
+{
+    (void)state;
+    struct net n;
+    uint32_t link = set_up(&n);
+    for (uint64_t number = 1; number <= 3; number++) {
+        frame(&n, &anna, 5, number);
+        assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+        frame(&n, &anna, 5, number);
+        assert_int_equal(n.v.drop, ROUTES_REPEATED);
+    }
+    struct message back_to_2 = of(MESSAGE_STATE, 5);
+    back_to_2.credit = 3;
+    back_to_2.next_number = 2;
+    back(&n, &sink, link, back_to_2); /* what is acked is not asked for again */
+    frame(&n, &anna, 5, 2);
+    assert_int_equal(n.v.drop, ROUTES_REPEATED);
+    back_to_2.flags = MESSAGE_RESYNC;
+    back(&n, &sink, link, back_to_2);
+    frame(&n, &anna, 5, 1);
+    assert_int_equal(n.v.drop, ROUTES_REPEATED);
+    frame(&n, &anna, 5, 2);
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    struct message again = of(MESSAGE_WELCOME, 6);
+    again.credit = 3;
+    again.next_number = 1;
+    back(&n, &sink, link, again);
+    frame(&n, &anna, 6, 1);
+    assert_int_equal(n.v.forward, ROUTES_TO_SINK);
+    routes_free(n.r);
+}
+
 static void descriptions_only_where_asked_for(void **state)
 {
     (void)state;
@@ -359,6 +392,7 @@ int main(void)
         cmocka_unit_test(roles_bound_what_is_said),
         cmocka_unit_test(hellos_wait_for_their_answer),
         cmocka_unit_test(descriptions_only_where_asked_for),
+        cmocka_unit_test(frames_go_on_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,7 +102,7 @@ static void fits_in_a_message(void **state)
         report(s, name, text, (uint64_t)(i + 1) * second);
     }
     assert_int_equal(status_json(s, 201 * second, &document, &bytes), ERR_OK);
-    assert_in_range(bytes, MESSAGE_MAX_TEXT_BYTES / 2, MESSAGE_MAX_TEXT_BYTES);
+    assert_in_range(bytes, MESSAGE_MAX_TELL_BYTES / 2, MESSAGE_MAX_TELL_BYTES);
     free(document);
     free(text);
     status_free(s);

@@ -548,7 +548,8 @@ static struct link_security of_client(const struct keys_pair *own)
 
 static void open_guarded(void)
 {
-    struct link_security s = {.own = server_keys, .allow = allow};
+    struct link_security s = {
+        .own = server_keys, .roles = KEYS_PRODUCE | KEYS_REPORT, .allow = allow};
     strcpy(endpoint, "tcp://127.0.0.1:0");
     assert_int_equal(open_secure(&router, 1, &s), ERR_OK);
     strcpy(endpoint, link_endpoint(router.link));
@@ -566,7 +567,7 @@ static void end_guarded(void)
 /* For some time nothing may come. */
 static void nothing_comes(void)
 {
-    for (int i = 0; i < 3000; i++) turn();
+    for (int i = 0; i < 10000; i++) turn();
     assert_int_equal(router.received, 0);
 }
 
@@ -602,6 +603,14 @@ static void test_others_do_not(void **state)
     nothing_comes();
     link_close(dealer.link);
     assert_int_equal(open_end(&dealer, LINK_DEALER, 0, 0, 0), ERR_OK); /* no key at all */
+    send_number(&dealer, NULL, 1);
+    nothing_comes();
+    link_close(dealer.link);
+    assert_int_equal(keys_allow_add(allow_path, "watcher", KEYS_STATUS, other_keys.public_key), 0);
+    int code;
+    assert_int_equal(keys_allow_refresh(allow, &code), 1); /* in the list, with no role here */
+    s = of_client(&other_keys);
+    assert_int_equal(open_secure(&dealer, 0, &s), ERR_OK);
     send_number(&dealer, NULL, 1);
     nothing_comes();
     link_close(dealer.link);
