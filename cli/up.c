@@ -433,7 +433,6 @@ int up_run(const struct options *options, const struct config *config, up_report
 {
     static struct up up; /* large */
     up = (struct up){.options = options, .config = config, .report = report};
-    umask(077);
     const char *fresh = options_get(options, "fresh");
     limits_raise_files();
     int lock, result = limits_files(LEAST_FILES, "sluice up");
