@@ -2,12 +2,15 @@
 #include "runtime/log.h"
 
 #include "base/err.h"
+#include "base/fileio.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 /* cmocka wants the above first */
 #include <cmocka.h>
@@ -94,6 +97,99 @@ static void test_limit(void **state)
     assert_int_equal(limit.suppressed, 100);
 }
 
+/* ---- its file ---- */
+
+static char folder[64], file[96], old[128];
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/sluice-log-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(file, sizeof file, "%s/x.log", folder);
+    snprintf(old, sizeof old, "%s.old", file);
+    return setenv("SLUICE_LOG_FILE", file, 1);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    unsetenv("SLUICE_LOG_FILE");
+    return dir_remove(folder);
+}
+
+/* stderr goes to the file, which has so many bytes already. */
+static void log_to_file(off_t bytes)
+{
+    fflush(stderr);
+    saved = dup(STDERR_FILENO);
+    pipe_fd[0] = dup(STDOUT_FILENO);
+    int fd = open(file, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, bytes), 0);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+    log_open("x", LOG_INFO);
+}
+
+static void end_file(void)
+{
+    dup2(saved, STDERR_FILENO);
+    dup2(pipe_fd[0], STDOUT_FILENO);
+    close(saved);
+    close(pipe_fd[0]);
+}
+
+static off_t bytes_of(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static void test_a_new_file(void **state)
+{
+    (void)state;
+    struct stat st;
+    fflush(stdout);
+    log_to_file(LOG_FILE_BYTES - 1);
+    log_info("one"); /* there is room for it */
+    off_t before = bytes_of(old);
+    log_info("two");
+    end_file();
+    assert_int_equal(before, -1);
+    assert_true(bytes_of(old) > LOG_FILE_BYTES);
+    assert_in_range(bytes_of(file), 20, 200);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    /* What lies there now is another's: it is left alone. */
+    log_to_file(LOG_FILE_BYTES);
+    assert_int_equal(unlink(old), 0);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(symlink("/nowhere", file), 0);
+    log_info("three");
+    end_file();
+    assert_int_equal(bytes_of(old), -1);
+}
+
+static void test_a_flood_of_lines(void **state)
+{
+    (void)state;
+    char *text;
+    size_t bytes, lines = 0;
+    fflush(stdout);
+    log_to_file(0);
+    for (int i = 0; i < 5000; i++) log_warn("flood");
+    usleep(100000);
+    log_warn("after it");
+    end_file();
+    assert_int_equal(file_read(file, 1 << 20, &text, &bytes), ERR_OK);
+    for (const char *p = text; (p = strchr(p, '\n')); p++) lines++;
+    assert_in_range(lines, LOG_LINES_AT_ONCE - 100, LOG_LINES_AT_ONCE + 100);
+    assert_non_null(strstr(text, "lines were left out"));
+    assert_non_null(strstr(text, "after it"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +197,8 @@ int main(void)
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test_setup_teardown(test_a_new_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_lines, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
