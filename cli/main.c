@@ -3,6 +3,7 @@
 #include "base/streams.h"
 #include "cli/commands.h"
 #include "cli/up.h"
+#include "runtime/harden.h"
 #include "runtime/log.h"
 #include "sae/sae.h"
 
@@ -126,6 +127,7 @@ static int act(const struct options *options)
 {
     struct config *config;
     const struct command_spec *command = options->command;
+    harden(); /* `check` and `up` open models and corpora, too */
     if (command && command->reads_weights && !options->print_config && !options->check)
         return command->action(options, NULL);
     int result = config_load(options->file, options->sets, options->sets_count, &config);

@@ -484,7 +484,6 @@ int up_run(const struct options *options, const struct config *config, up_report
     static struct up up; /* large */
     up = (struct up){.options = options, .config = config, .report = report};
     site_init(&up.site);
-    umask(077);
     const char *fresh = options_get(options, "fresh");
     limits_raise_files();
     int lock, result = limits_files(LEAST_FILES, "sluice up");

@@ -24,16 +24,19 @@ static void folder_of(const char *path, char *folder)
 static int judge_folder(const char *folder)
 {
     struct stat st;
-    if (lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-        (st.st_mode & 077) == 0)
-        return ERR_OK;
+    if (lstat(folder, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return err_set(ERR_USAGE,
+                       "%s, for sockets, is a link or belongs to another user: whoever serves one "
+                       "there would get the rows; HINT: give the endpoint a folder of its own",
+                       folder);
+    if ((st.st_mode & 077) == 0) return ERR_OK;
     return err_set(ERR_USAGE,
                    "the folder %s for sockets can be entered by others; HINT: chmod 700 it, or put "
                    "the socket into a folder of its own",
                    folder);
 }
 
-static int prepare_folder(const char *path)
+int claim_folder(const char *path)
 {
     char folder[CLAIM_PATH_BYTES];
     folder_of(path, folder);
@@ -101,7 +104,7 @@ int claim_socket(const char *path, int *lock)
 {
     char file[CLAIM_PATH_BYTES];
     int result = check_length(path);
-    if (result == ERR_OK) result = prepare_folder(path);
+    if (result == ERR_OK) result = claim_folder(path);
     if (result != ERR_OK) return result;
     snprintf(file, sizeof file, "%s.lock", path);
     result = file_lock(file, lock);

@@ -66,7 +66,8 @@ static int open_own(const char *path, mode_t forbidden, int *out)
                          path);
     else if (st.st_mode & forbidden)
         result = err_set(ERR_USAGE, "%s can be %s by others (mode %03o); HINT: chmod 600 %s", path,
-                         forbidden & 044 ? "read" : "written", (unsigned)st.st_mode & 0777, path);
+                         forbidden & st.st_mode & 044 ? "read" : "written",
+                         (unsigned)st.st_mode & 0777, path);
     if (result == ERR_OK && st.st_size > FILE_BYTES_MAX)
         result = err_set(ERR_LIMIT, "%s has more than %d bytes", path, FILE_BYTES_MAX);
     if (result != ERR_OK)
@@ -89,8 +90,14 @@ static int read_own(const char *path, mode_t forbidden, char **text)
         free(block);
         return err_set(ERR_IO, "cannot read %s: %s", path, strerror(errno));
     }
-    *text = block;
-    return ERR_OK;
+    if (strlen(block) == (size_t)n) {
+        *text = block;
+        return ERR_OK;
+    }
+    explicit_bzero(block, FILE_BYTES_MAX);
+    free(block);
+    return err_set(ERR_FORMAT, "%s is no text: there is a zero byte in it; HINT: copy it anew",
+                   path);
 }
 
 static void forget(char *text)
@@ -197,6 +204,9 @@ int keys_roles_parse(const char *text, uint32_t *roles)
             if (strlen(roles_named[i].name) == length &&
                 strncmp(p, roles_named[i].name, length) == 0)
                 role = roles_named[i].role;
+        if (!role && length >= KEY_CHARACTERS) /* not told either */
+            return err_set(ERR_USAGE, "where roles belong stands a longer word; roles are produce, "
+                                      "sink, report and status, divided by commas");
         if (!role)
             return err_set(ERR_USAGE,
                            "'%.*s' is not a role; roles are produce, sink, report and status, "
@@ -338,6 +348,15 @@ uint32_t keys_allow_roles(const struct keys_allow *allow, const char *public_key
     return 0;
 }
 
+static int too_many(const char *path)
+{
+    return err_set(
+        ERR_LIMIT,
+        "%s takes no more clients: %d, in %d bytes, is the most; HINT: take lines out of "
+        "those that are gone",
+        path, KEYS_MAX_CLIENTS, FILE_BYTES_MAX);
+}
+
 static int append_line(const char *path, const char *line)
 {
     char *old = NULL;
@@ -354,10 +373,25 @@ static int append_line(const char *path, const char *line)
     const char *end = length && old[length - 1] != '\n' ? "\n" : "";
     char *text = NULL;
     int n = asprintf(&text, "%s%s%s", old, end, line);
-    result = n < 0 ? err_set(ERR_NOMEM, "no memory") : file_replace(path, text, (size_t)n);
+    result = n < 0                ? err_set(ERR_NOMEM, "no memory")
+             : n > FILE_BYTES_MAX ? too_many(path)
+                                  : file_replace(path, text, (size_t)n);
     if (n >= 0) free(text);
     forget(old);
     return result;
+}
+
+/* The list with it could be read again. */
+static int may_be_added(const char *path, const struct list *list, const char *name,
+                        const char *key)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (strcmp(list->client[i].name, name) == 0 || strcmp(list->client[i].key, key) == 0)
+            return err_set(ERR_EXISTS,
+                           "%s has a client of the name %s, or of its key, already; HINT: another "
+                           "name, or take its line out first",
+                           path, name);
+    return list->count < KEYS_MAX_CLIENTS ? ERR_OK : too_many(path);
 }
 
 int keys_allow_add(const char *path, const char *name, uint32_t roles, const char *public_key)
@@ -366,19 +400,7 @@ int keys_allow_add(const char *path, const char *name, uint32_t roles, const cha
     if (!list) return err_set(ERR_NOMEM, "no memory for the allow-list");
     int result = read_list(path, list);
     if (result == ERR_NOTFOUND) result = ERR_OK;
-    for (uint32_t i = 0; i < list->count && result == ERR_OK; i++)
-        if (strcmp(list->client[i].name, name) == 0)
-            result = err_set(ERR_EXISTS,
-                             "%s has a client of the name %s already; HINT: another name, or take "
-                             "its line out first",
-                             path, name);
-    for (uint32_t i = 0; i < list->count && result == ERR_OK; i++)
-        if (strcmp(list->client[i].key, public_key) == 0)
-            result = err_set(ERR_EXISTS, "%s has this key already, as that of %s", path,
-                             list->client[i].name);
-    if (result == ERR_OK && list->count == KEYS_MAX_CLIENTS)
-        result = err_set(ERR_LIMIT, "%s has %d clients already, which is the most", path,
-                         KEYS_MAX_CLIENTS);
+    if (result == ERR_OK) result = may_be_added(path, list, name, public_key);
     free(list);
     if (result != ERR_OK) return result;
     char text[64], line[256];

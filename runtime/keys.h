@@ -67,7 +67,7 @@ uint32_t keys_allow_count(const struct keys_allow *allow);
 uint32_t keys_allow_roles(const struct keys_allow *allow, const char *public_key,
                           const char **name);
 /* Add a client at the end of the list, which is made (0600) where there is none. ERR_EXISTS: the
- * name is in it already. Errors as above. */
+ * name or the key is in it already. ERR_LIMIT: there are as many as may be. Errors as above. */
 int keys_allow_add(const char *path, const char *name, uint32_t roles, const char *public_key);
 
 #endif

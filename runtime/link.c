@@ -401,6 +401,8 @@ static int attach(struct link *link)
     const char *endpoint = link->options.endpoint;
     int ipc = strncmp(endpoint, "ipc://", 6) == 0;
     if (!link->options.bind) {
+        int mine = ipc ? claim_folder(endpoint + 6) : ERR_OK;
+        if (mine != ERR_OK) return mine;
         if (zmq_connect(link->socket, endpoint) != 0)
             return zmq_error("cannot connect to", endpoint);
         return ERR_OK;

@@ -67,10 +67,11 @@ struct link_options {
 };
 
 /* Open a socket. A bound ipc endpoint makes its folder (0700) and takes a lock beside the socket,
- * so that a stale socket is replaced and a live one is not stolen. A tcp endpoint has CURVE, and
- * where it is bound a ZAP handler with its domain enforced; else it is not opened. ERR_EXISTS: the
- * address is in use (text: by whom). ERR_USAGE: malformed, or tcp without security. ERR_STATE: the
- * security could not be had. ERR_IO, ERR_NOMEM. */
+ * so that a stale socket is replaced and a live one is not stolen; who connects makes the folder or
+ * finds it ours alone. A tcp endpoint has CURVE, and where it is bound a ZAP handler with its domain
+ * enforced; else it is not opened. ERR_EXISTS: the address is in use (text: by whom). ERR_USAGE:
+ * malformed, tcp without security, or a folder that others have or enter. ERR_STATE: the security
+ * could not be had. ERR_IO, ERR_NOMEM. */
 int link_open(struct link_hub *hub, const struct link_options *options, struct link **link);
 /* The endpoint as bound ("tcp://127.0.0.1:40123" for port 0) or as given. */
 const char *link_endpoint(const struct link *link);

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "proto/message.h"
 #include "runtime/folder.h"
+#include "runtime/harden.h"
 #include "runtime/ours.h"
 #include "runtime/readiness.h"
 #include "runtime/site.h"
@@ -19,8 +20,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -437,17 +436,6 @@ static int watch_parent(struct process *p)
 }
 
 /* ---- opening and closing ---- */
-
-/* Activations and text pass through here: no core, no reading by others, no file for others. */
-static void harden(void)
-{
-    struct rlimit none = {0, 0};
-    umask(077);
-    setrlimit(RLIMIT_CORE, &none);
-#ifndef __SANITIZE_ADDRESS__ /* the leak checker must be able to trace its own process */
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
 
 static int ready(void *arg)
 {

@@ -184,6 +184,58 @@ static void broken_lists_name_the_line(void **state)
     assert_int_equal(keys_allow_open(list, &allow), ERR_USAGE);
 }
 
+/* What is added is read again, or refused: a list that is too long would shut all out. */
+static void a_list_is_not_made_too_long(void **state)
+{
+    (void)state;
+    struct keys_pair a;
+    struct keys_allow *allow;
+    static char comments[(64 << 10) - 20];
+    char name[16];
+    int result = ERR_OK;
+    for (int i = 0; i < KEYS_MAX_CLIENTS && result == ERR_OK; i++) {
+        keys_make(&a);
+        snprintf(name, sizeof name, "c%d", i);
+        result = keys_allow_add(list, name, KEYS_REPORT, a.public_key);
+    }
+    assert_int_equal(result, ERR_OK);
+    assert_int_equal(keys_allow_add(list, "other", KEYS_REPORT, a.public_key), ERR_EXISTS);
+    keys_make(&a);
+    assert_int_equal(keys_allow_add(list, "more", KEYS_REPORT, a.public_key), ERR_LIMIT);
+    assert_int_equal(keys_allow_open(list, &allow), ERR_OK);
+    assert_int_equal(keys_allow_count(allow), KEYS_MAX_CLIENTS);
+    keys_allow_close(allow);
+    memset(comments, '#', sizeof comments - 1);
+    put(list, comments);
+    assert_int_equal(keys_allow_add(list, "more", KEYS_REPORT, a.public_key), ERR_LIMIT);
+    assert_int_equal(file_replace(list, "# a\0\n", 5), ERR_OK);
+    assert_int_equal(keys_allow_add(list, "more", KEYS_REPORT, a.public_key), ERR_FORMAT);
+    said("zero byte");
+}
+
+/* Whoever mistakes the columns, or the file, finds no key in the log. */
+static void no_error_tells_a_key(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"%s produce %s", "a %s produce",  "a produce %s more", "%s",
+                                        "secret %s",     "name secret %s"};
+    struct keys_pair a;
+    struct keys_allow *allow;
+    keys_make(&a);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char text[512];
+        snprintf(text, sizeof text, lines[i], a.secret, a.public_key);
+        put(list, text);
+        int result = keys_allow_open(list, &allow);
+        if (result == ERR_OK) { /* what looks like a public key is taken for one */
+            keys_allow_close(allow);
+            continue;
+        }
+        assert_int_equal(result, ERR_FORMAT);
+        if (strstr(err_text(), a.secret)) fail_msg("a secret in an error: %s", err_text());
+    }
+}
+
 static void roles_have_names(void **state)
 {
     (void)state;
@@ -201,8 +253,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(pairs_come_back),     T(no_key_that_others_may_have), T(lists_say_who_may_what),
-        T(a_list_that_changes), T(broken_lists_name_the_line),  T(roles_have_names),
+        T(pairs_come_back),      T(no_key_that_others_may_have), T(lists_say_who_may_what),
+        T(a_list_that_changes),  T(broken_lists_name_the_line),  T(roles_have_names),
+        T(no_error_tells_a_key), T(a_list_is_not_made_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -433,6 +433,31 @@ static void test_sockets_are_private(void **state)
     router.link = NULL;
 }
 
+/* A folder that somebody else made, or may enter, may hold somebody else's socket. */
+static void test_nothing_is_said_to_others(void **state)
+{
+    (void)state;
+    char path[128], aside[128];
+    snprintf(path, sizeof path, "%s/ipc", folder);
+    snprintf(aside, sizeof aside, "%s/aside", folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_int_equal(open_end(&dealer, LINK_DEALER, 0, 0, 0), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "chmod 700"));
+    assert_int_equal(rename(path, aside), 0);
+    assert_int_equal(symlink(aside, path), 0);
+    assert_int_equal(chmod(aside, 0700), 0);
+    assert_int_equal(open_end(&dealer, LINK_DEALER, 0, 0, 0), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "belongs to another user"));
+    dealer.link = NULL;
+    if (geteuid() != 0) return;
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    assert_int_equal(open_end(&dealer, LINK_DEALER, 0, 0, 0), ERR_USAGE);
+    assert_int_equal(open_end(&router, LINK_ROUTER, 1, 0, 0), ERR_USAGE);
+    router.link = dealer.link = NULL;
+}
+
 static void test_live_socket_is_not_stolen(void **state)
 {
     (void)state;
@@ -746,6 +771,7 @@ int main(void)
         T(test_close_inside_the_callback),
         T(test_message_bound),
         T(test_sockets_are_private),
+        T(test_nothing_is_said_to_others),
         T(test_live_socket_is_not_stolen),
         T(test_foreign_socket_is_not_stolen),
         T(test_locked_socket_is_not_taken),
