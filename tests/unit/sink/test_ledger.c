@@ -309,7 +309,7 @@ static void describe(struct rig *r)
     d.hook[0].width = WIDTH;
     d.hook[0].scale = 1;
     assert_int_equal(descriptor_encode(&d, &out, &bytes), 0);
-    if (stock_describe(&r->ledger.stock, out, bytes)) fail_msg("%s", err_text());
+    if (stock_describe(&r->ledger.stock, &d, out, bytes)) fail_msg("%s", err_text());
     free(out);
 }
 
