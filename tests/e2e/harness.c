@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -156,12 +157,15 @@ static size_t collect(char **argv, const char *program, va_list args)
     return n;
 }
 
+/* Whatever ends the test ends what it started, whose own children then end by themselves. */
 static pid_t start(char **argv, int out, int err)
 {
+    pid_t self = getpid();
     pid_t pid = fork();
     if (pid < 0) fail_msg("cannot fork: %s", strerror(errno));
     if (pid > 0) return pid;
     int null = open("/dev/null", O_RDONLY);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != self) _exit(127);
     setpgid(0, 0);
     dup2(null, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
