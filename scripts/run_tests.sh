@@ -82,7 +82,8 @@ end() {
 alone=()
 for test; do
     name=${test%%:*}
-    if grep -qs "^${name#"$BUILD"/tests/}:" "$alone_list"; then
+    name=${name#"$BUILD"/tests/}
+    if grep -qs -e "^$name:" -e "^$BUILD/$name:" "$alone_list"; then
         alone+=("$test")
         continue
     fi

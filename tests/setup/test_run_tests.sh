@@ -10,7 +10,8 @@ script() {
     printf '#!/bin/bash\n%s\n' "$2" >"$work/$1"
     chmod +x "$work/$1"
 }
-run() { TEST_SECONDS=1 scripts/run_tests.sh "${@/#/$work/}"; }
+run() { TEST_SECONDS=60 scripts/run_tests.sh "${@/#/$work/}"; }
+run_for_a_second() { TEST_SECONDS=1 scripts/run_tests.sh "${@/#/$work/}"; }
 
 cmocka_case() { printf 'echo "[ RUN      ] %s"; echo "[  %s ] %s"\n' "$2" "$1" "$2"; }
 script good "$(cmocka_case '     OK' one; cmocka_case '     OK' two)"
@@ -27,7 +28,7 @@ check plain_script says '2 passed, 0 failed' run ours
 check a_failure fails_saying '1 passed, 1 failed' run half
 check a_skip says '1 passed, 0 failed, 1 skipped' run skips
 check death fails_saying '1 passed, 1 failed' run dies
-check hanging fails_saying '0 passed, 1 failed' run hangs
+check hanging fails_saying '0 passed, 1 failed' run_for_a_second hangs
 check silence fails_saying '0 passed, 1 failed' run silent
 check failure_after_the_cases fails_saying '1 passed, 1 failed' run late_failure
 check sums fails_saying '6 passed, 2 failed' run good half dies ours
@@ -51,12 +52,16 @@ at_once() {
     TEST_JOBS=$1 TEST_SECONDS=$2 scripts/run_tests.sh "${@:3}"
 }
 pair=("$work/meets_1" "$work/meets_2")
-check two_at_once says '2 passed, 0 failed' at_once 2 5 "${pair[@]}"
+check two_at_once says '2 passed, 0 failed' at_once 2 60 "${pair[@]}"
 check one_at_a_time fails_saying '0 passed, 2 failed' at_once 1 1 "${pair[@]}"
-check not_alone_by_itself fails_saying 'failed: '"$work/is_alone" at_once 3 5 "${pair[@]}" "$work/is_alone"
+check not_alone_by_itself fails_saying 'failed: '"$work/is_alone" at_once 3 60 "${pair[@]}" "$work/is_alone"
 echo "$work/is_alone: it says so" >"$work/list"
+echo "$work/$work/is_alone: with this build it says so" >"$work/list_of_build"
+as_listed_for_the_build() { TEST_ALONE=$work/list_of_build at_once "$@"; }
 as_listed() { TEST_ALONE=$work/list at_once "$@"; }
-check what_the_list_names_runs_alone says '3 passed, 0 failed' as_listed 3 5 "$work/is_alone" "${pair[@]}"
+check what_the_list_names_runs_alone says '3 passed, 0 failed' as_listed 3 60 "$work/is_alone" "${pair[@]}"
+check or_names_for_this_build says '3 passed, 0 failed' \
+    as_listed_for_the_build 3 60 "$work/is_alone" "${pair[@]}"
 
 # Which test failed, and what it said, whatever others say meanwhile.
 for i in 1 2; do
@@ -64,7 +69,7 @@ for i in 1 2; do
 done
 in_one_piece() {
     local said
-    said=$(TEST_JOBS=2 TEST_SECONDS=5 scripts/run_tests.sh "$work"/slow_failure_{1,2} "$work/good")
+    said=$(TEST_JOBS=2 TEST_SECONDS=60 scripts/run_tests.sh "$work"/slow_failure_{1,2} "$work/good")
     grep -qxF "failed: $(grep -o "$work/slow_failure_." <<<"$said" | awk '!seen[$0]++' | paste -sd' ')" <<<"$said" ||
         { echo "$said"; return 1; }
     grep -qx '2 passed, 2 failed' <<<"$said" || { echo "$said"; return 1; }
@@ -76,7 +81,7 @@ check what_each_says_is_in_one_piece in_one_piece
 
 script works 'for ((i = 0; i < 150000; i++)); do :; done; echo "ok a"'
 script sleeps 'sleep 0.5; echo "ok a"'
-seconds_of() { TEST_SECONDS=9 scripts/run_tests.sh "$1" | sed -n -E 's/^ok .* cases +([0-9.]+) s +([0-9.]+) s of processor$/\1 \2/p'; }
+seconds_of() { TEST_SECONDS=60 scripts/run_tests.sh "$1" | sed -n -E 's/^ok .* cases +([0-9.]+) s +([0-9.]+) s of processor$/\1 \2/p'; }
 tells_seconds() {
     local wall processor
     read -r wall processor < <(seconds_of "$work/works")
@@ -88,7 +93,7 @@ check seconds_of_wall_and_processor tells_seconds
 for i in {1..10}; do script quick_$i 'echo "ok a"'; done
 slowest_first() {
     local said seconds
-    said=$(TEST_SECONDS=9 scripts/run_tests.sh "$work"/quick_{1..10} "$work/sleeps" | sed -n '/^the slowest/,$p')
+    said=$(TEST_SECONDS=60 scripts/run_tests.sh "$work"/quick_{1..10} "$work/sleeps" | sed -n '/^the slowest/,$p')
     seconds=$(sed -n -E 's/.* cases +([0-9.]+) s .*/\1/p' <<<"$said")
     [ "$(wc -w <<<"$seconds")" -eq 10 ] && sort -rnc <<<"$seconds" && grep -qF "$work/sleeps" <<<"$said" && return
     echo "$said"
@@ -113,6 +118,7 @@ listed_tests_are_there() {
     local name reason
     while IFS=: read -r name reason; do
         case $name in '' | '#'*) continue ;; esac
+        name=${name#build-*san/}
         [ -n "$reason" ] || { echo "$name: no reason"; return 1; }
         [ -e "tests/unit/$name.c" ] || [ -e "tests/$name.c" ] || [ -e "$name" ] ||
             { echo "tests/alone.txt: there is no $name"; return 1; }
