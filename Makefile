@@ -11,6 +11,8 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 OPT     ?= -O2
+# Sanitizers and fuzzers name functions and lines: less (-g1) compiles in two thirds of the time.
+SYMBOLS := -g
 BUILD   ?= build
 
 include scripts/layers.mk
@@ -27,7 +29,7 @@ uses_fuzz  := $(rooms)
 WARN   := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
           -Wvla -Wformat=2 -Wno-format-nonliteral -Werror
 SAN    ?=
-CFLAGS  = -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(OPT) -g $(WARN) -fno-omit-frame-pointer \
+CFLAGS  = -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(OPT) $(SYMBOLS) $(WARN) -fno-omit-frame-pointer \
           -ffp-contract=off -DSLUICE_VERSION='"$(VERSION)"' $(SAN) $(EXTRA_CFLAGS)
 LDFLAGS = $(SAN) $(EXTRA_LDFLAGS)
 

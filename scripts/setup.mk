@@ -9,8 +9,9 @@ SETUP_TESTS   = $(wildcard tests/setup/test_*.sh)
 INTEROP       = $(patsubst tests/interop/%.c,$(BUILD)/tests/interop/%,$(wildcard tests/interop/*.c))
 FUZZERS       = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES       = $(shell git ls-files '*.c' '*.h')
-# Makes that a target runs say what they do, not where they are.
-REMAKE        = $(MAKE) --no-print-directory
+# Makes that a target runs say what they do, not where they are, and build on every processor unless
+# they were told on how many.
+REMAKE        = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 deps: ## install Debian's packages and build llama.cpp into the cache (root or sudo)
 	@scripts/deps.sh
@@ -25,24 +26,29 @@ quickstart: deps model ## set up, build, and train an SAE on a real model (6 to 
 test: deps model ## set up, build, and run all tests but those that need Python's peers
 	@$(REMAKE) -s test-run
 
+# The longest begin first, so that none is left over at the end with a processor idle beside it.
+LONGEST  = e2e/test_storm engine/test_llama e2e/test_row_identity engine/test_prepare
+in_order = $(filter $(LONGEST:%=$(BUILD)/tests/%),$(1)) $(filter-out $(LONGEST:%=$(BUILD)/tests/%),$(1))
+
 test-run: all $(TESTS) $(E2E) $(BUILD)/tests/bench/bench_stream
-	@BUILD=$(BUILD) scripts/run_tests.sh $(SETUP_TESTS) $(TESTS) $(E2E)
+	@BUILD=$(BUILD) scripts/run_tests.sh $(call in_order,$(E2E) $(SETUP_TESTS) $(TESTS))
 
 unit-run: $(TESTS)
-	@BUILD=$(BUILD) scripts/run_tests.sh $(TESTS)
+	@BUILD=$(BUILD) scripts/run_tests.sh $(call in_order,$(TESTS))
 
 asan: ## unit tests with AddressSanitizer and UBSan
-	@$(REMAKE) -s BUILD=build-asan OPT=-O1 \
+	@$(REMAKE) -s BUILD=build-asan OPT=-O1 SYMBOLS=-g1 \
 	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' unit-run
 
-# Unit tests that start threads of ours; the others have one thread, and there is no race to see. Of
-# sae those that compute for minutes here are left to tsan-all: clt, gradients, screen, target,
-# training, weights. llama.cpp's threads (engine) are libgomp's, whose barriers ThreadSanitizer cannot see.
-TSAN_TESTS = base/test_limits cli/test_fetch runtime/test_http runtime/test_link \
+# Unit tests that start threads of ours, and HTTP; the others have one thread, and there is no race to
+# see. Of sae those that compute for minutes here are left to tsan-all: clt, gradients, screen, target,
+# training, weights. llama.cpp's threads (engine) are libgomp's, whose barriers ThreadSanitizer cannot
+# see; the thread that tries a model is ours (llama_faults). The storm runs those of capture and trainer.
+TSAN_TESTS = base/test_limits engine/test_llama_faults runtime/test_http runtime/test_link \
     runtime/test_metrics runtime/test_process sae/test_checkpoint sae/test_encoder sae/test_import \
     sae/test_model sae/test_parts sae/test_selection sae/test_whiten
 TSAN_STORM = a_buffer_that_is_always_full
-TSAN_MAKE  = $(REMAKE) -s BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread
+TSAN_MAKE  = $(REMAKE) -s BUILD=build-tsan OPT=-O1 SYMBOLS=-g1 SAN=-fsanitize=thread
 
 tsan: ## what has threads, and a storm of kills, with ThreadSanitizer
 	@$(TSAN_MAKE) tsan-run
@@ -50,14 +56,14 @@ tsan-all: ## all unit tests, and the storm, with ThreadSanitizer (long)
 	@$(TSAN_MAKE) tsan-run TSAN_TESTS='$(patsubst $(BUILD)/tests/%,%,$(TESTS))'
 
 tsan-run: $(TSAN_TESTS:%=$(BUILD)/tests/%) $(BUILD)/tests/e2e/test_storm
-	@BUILD=$(BUILD) scripts/run_tsan.sh $(filter-out %/test_storm,$^) \
-	    $(BUILD)/tests/e2e/test_storm:$(TSAN_STORM)
+	@BUILD=$(BUILD) scripts/run_tsan.sh $(BUILD)/tests/e2e/test_storm:$(TSAN_STORM) \
+	    $(filter-out %/test_storm,$^)
 
 test-faults-controls: ## without a protection its test must fail: all, or CONTROLS="buffer-full ..." (5 minutes)
 	@MAKEFLAGS= BUILD=$(BUILD) scripts/controls.sh $(CONTROLS)
 
 fuzz: ## each fuzzer for FUZZ_SECONDS (clang)
-	@$(REMAKE) -s BUILD=build-fuzz OPT=-O1 CC=clang WARN= \
+	@$(REMAKE) -s BUILD=build-fuzz OPT=-O1 SYMBOLS=-g1 CC=clang WARN= \
 	    SAN='-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined' fuzz-run
 
 fuzz-run: $(FUZZERS)

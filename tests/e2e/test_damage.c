@@ -98,36 +98,50 @@ static void flip(const struct data *d, size_t at)
     assert_int_equal(pwrite(d->fd, &byte, 1, (off_t)at), 1);
 }
 
-/* Where the value of the slab begins that was stored last: it cannot have been freed yet. */
-static size_t newest_slab(const struct data *d)
+/* Where the value of the slab begins that was stored last, and its number (0: none is stored). It
+ * cannot have been freed yet. */
+static size_t newest_slab_of(const struct data *d, uint64_t *id)
 {
-    uint64_t newest = 0;
     size_t found = 0;
+    *id = 0;
     for (size_t at = HEAD; at + sizeof(struct slab_header) < d->size; at += PAGE) {
         struct slab_header h;
         memcpy(&h, d->bytes + at, sizeof h);
-        if (h.magic_version != SLAB_MAGIC_VERSION || h.id <= newest) continue;
-        newest = h.id;
+        if (h.magic_version != SLAB_MAGIC_VERSION || h.id <= *id) continue;
+        *id = h.id;
         found = at;
     }
     return found;
 }
 
-/* Wait until the buffer is full, or all is in it. The trainer was held long before that, so that it
- * has not seen what came last. */
-static void await_quiet(const struct run *run)
+static size_t newest_slab(const struct data *d)
+{
+    uint64_t id;
+    return newest_slab_of(d, &id);
+}
+
+static uint64_t newest_id(const struct run *run)
+{
+    uint64_t id;
+    if (!is_there(run, "buffer/data.mdb")) return 0;
+    struct data d = data_open(run);
+    newest_slab_of(&d, &id);
+    data_close(&d);
+    return id;
+}
+
+/* Wait until the buffer is full, or all is in it; the number of the slab that came last. */
+static uint64_t await_quiet(const struct run *run)
 {
     double until = harness_seconds() + 60;
-    size_t last = 0;
+    uint64_t last = 0;
     for (int same = 0; same < 8; harness_sleep(0.1)) {
         if (harness_seconds() > until) fail_msg("the buffer does not fill");
-        if (!is_there(run, "buffer/data.mdb")) continue;
-        struct data d = data_open(run);
-        size_t newest = newest_slab(&d);
+        uint64_t newest = newest_id(run);
         same = newest && newest == last ? same + 1 : 0;
         last = newest;
-        data_close(&d);
     }
+    return last;
 }
 
 /* Every copy of a record, the present one among them. */
@@ -267,14 +281,20 @@ static void fail_with_logs(const struct run *run, const char *what)
     fail_msg("%s", what);
 }
 
-/* From the start, or once it has drawn a few rows. */
+/* From the start, or once it has drawn a few rows. What came last into the buffer came while it was
+ * held, so that it has not seen it: a buffer that was full before is let run on a little. */
 static pid_t hold_trainer(struct run *run, uint64_t drawn)
 {
     pid_t trainer = run_await_process(run, "trainer-main", 20);
     if (drawn) run_await_drawn(run, "main", drawn, 40);
-    kill(trainer, SIGSTOP);
-    await_quiet(run);
-    return trainer;
+    for (double until = harness_seconds() + 60; harness_seconds() < until; harness_sleep(0.05)) {
+        kill(trainer, SIGSTOP);
+        uint64_t before = newest_id(run);
+        if (await_quiet(run) > before) return trainer;
+        kill(trainer, SIGCONT);
+    }
+    fail_with_logs(run, "nothing comes into the buffer while the trainer is held");
+    return 0;
 }
 
 static void let_go(struct run *run, pid_t up)

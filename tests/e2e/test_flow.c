@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/options.h"
 #include "proto/rows.h"
+#include "tests/e2e/fetch.h"
 #include "tests/e2e/harness.h"
 
 #include <setjmp.h>
@@ -251,6 +252,24 @@ static void await_streaming(const struct run *run)
     }
 }
 
+/* Until the buffer was full and has replaced what was there: how long that takes depends, too. */
+static void await_replaced(const struct run *run)
+{
+    static const char name[] = "\nsluice_buffer_replaced_slabs_total ";
+    unsigned long replaced = 0;
+    for (double until = harness_seconds() + 60; !replaced; harness_sleep(0.05)) {
+        size_t bytes;
+        char *address = run_text(run, "http/sink", &bytes), *page = NULL;
+        if (harness_seconds() > until) fail_msg("no slab is replaced after 60 s");
+        if (!address) continue;
+        address[strcspn(address, "\n")] = '\0';
+        if (fetch(address, "/metrics", 2000, &page, &bytes) == 0 && strstr(page, name))
+            replaced = strtoul(strstr(page, name) + strlen(name), NULL, 10);
+        free(page);
+        free(address);
+    }
+}
+
 /* A live run into a buffer far too small: much is shed, and every row is accounted for. */
 static void shed_adds_up(void **state)
 {
@@ -290,8 +309,7 @@ static void a_live_producer_leaves(void **state)
     start(run, &broker);
     start(run, &sink);
     start(run, &capture);
-    await_streaming(run);
-    harness_sleep(0.5);
+    await_replaced(run);
     kill(sink.pid, SIGSTOP);
     harness_sleep(0.3);
     kill(capture.pid, SIGTERM);
@@ -313,7 +331,7 @@ static void a_live_run_is_stopped(void **state)
     struct store_producer p;
     configure(run, "policy: shed", 1, "8MiB", "", ENDLESS);
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
-    harness_sleep(2);
+    await_replaced(run);
     kill(up, SIGINT);
     assert_int_equal(run_wait(up, 20), 0);
     account_of(run, &p);

@@ -408,8 +408,10 @@ static void the_corpus_hash_covers_what_shapes_contexts(void **state)
     assert_true(hash[4] == hash[0]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    engine_threads_passive(argv); /* another test may have the cores */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(several_sequences_in_a_batch_are_those_of_single_runs),
         cmocka_unit_test(a_context_longer_than_a_pass_is_the_same_context),

@@ -312,8 +312,10 @@ static void a_context_of_one_document_is_taken_up_again(void **state)
     expect_seekable(&options, 7, 1e-6);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    engine_threads_passive(argv); /* another test may have the cores */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_texts_are_the_same_rows_in_every_form),
         cmocka_unit_test(the_same_texts_are_the_same_rows_packed_and_wide),

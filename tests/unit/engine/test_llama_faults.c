@@ -101,8 +101,10 @@ static void an_abort_is_an_exit(void **state)
     assert_non_null(strstr(said, "level=error msg=\"llama.cpp failed inside"));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    engine_threads_passive(argv); /* another test may have the cores */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_graph_computes_must_be_what_was_submitted),
         cmocka_unit_test(an_abort_is_an_exit),

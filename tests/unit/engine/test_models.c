@@ -260,8 +260,10 @@ static void long_words_are_tokenized(void **state)
     free(text);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    engine_threads_passive(argv); /* another test may have the cores */
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, remove_folder)
     const struct CMUnitTest tests[] = {
         EACH(an_undeclared_token_is_an_ordinary_one),

@@ -285,8 +285,10 @@ static void settings_tell_what_the_hash_is_of(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    engine_threads_passive(argv); /* another test may have the cores */
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, remove_folder)
     const struct CMUnitTest tests[] = {
         EACH(names_mean_points),

@@ -1,6 +1,7 @@
 /* Prepared models and the folder that keeps them. */
 #include "tests/unit/engine/support.h"
 
+#include "engine/engine.h"
 #include "engine/llama_prepare.h"
 
 #include <dirent.h>
@@ -159,8 +160,10 @@ static void what_is_no_model_is_told(void **state)
     assert_int_equal(prepare_file(path, 0, PLENTY, &p), ERR_FORMAT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    engine_threads_passive(argv); /* another test may have the cores */
 #define EACH(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         EACH(it_is_made_once_and_cut_above_the_hook),

@@ -393,8 +393,10 @@ static void what_was_foretold_is_enough(void **state)
     assert_true(largest <= f.prepared_bytes);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    engine_threads_passive(argv); /* another test may have the cores */
 #define EACH(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         EACH(gemma2_keeps_its_layers),
