@@ -236,7 +236,7 @@ static int open_side(struct broker *b, enum config_socket socket, struct link **
 /* A window of frames whose session is over meanwhile costs an honest producer no more than this. */
 static uint64_t burst_points(const struct config *config)
 {
-    uint64_t frame = 1 + bounds_message_bytes(config) / GUARD_POINT_BYTES;
+    uint64_t frame = 1 + bounds_frame_bytes(config) / GUARD_POINT_BYTES;
     return GUARD_POINTS + config->sink.window_slabs * frame;
 }
 

@@ -149,7 +149,7 @@ static void most_reports_are_not_read(void **state)
 static void junk_ends_a_connection_soon(void **state)
 {
     double dropped = dropped_meanwhile(*state, &floods[7], "malformed");
-    assert_true(dropped >= 0 && dropped < 100);
+    assert_true(dropped >= 0 && dropped < 60);
 }
 
 static int stranger(const struct run *run, const char *side)
