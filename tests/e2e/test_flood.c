@@ -128,7 +128,8 @@ static double dropped_meanwhile(struct run *run, const struct attack *f, const c
 {
     char name[128];
     run_configure(run, "", pipeline);
-    pid_t up = run_start(run, "up", "sluice", "up", run->config, "--fresh", NULL);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, "--fresh", "--set",
+                         "capture.synthetic.rows=1000000000000", NULL);
     run_await_drawn(run, "main", 1000, 40);
     begin_flood(run, f);
     harness_sleep(2);
