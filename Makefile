@@ -114,3 +114,4 @@ unit: $(TESTS) ## build and run the unit tests
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 -include scripts/setup.mk
 -include tests/e2e/rules.mk
+-include tests/bench/rules.mk

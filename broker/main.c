@@ -21,7 +21,9 @@ enum {
     EXPIRE_MS = 1000,
     TO_SINK_MESSAGES = 1 << 16, /* bounded by credit, and by what a link may say (routes.h) */
     FROM_SINK_MESSAGES = BOUNDS_READ_AHEAD,
-    KEPT_FILES = 16, /* for all but connections */
+    KEPT_FILES = 16,     /* for all but connections */
+    TURN_MESSAGES = 16,  /* of one side, before the other has a turn: a flood waits as others do */
+    MALFORMED_COSTS = 8, /* times what its bytes would */
 };
 
 struct broker {
@@ -67,7 +69,9 @@ static void tell_gone(struct broker *b, const struct routes_gone *gone)
 
 static void take_report(struct broker *b, const struct link_route *from, const struct message *m)
 {
-    if (status_report(b->status, from, m->name, m->text, m->text_bytes, process_now_ns()))
+    if (!guard_reads_report(b->guard, from, process_now_ns()))
+        count_drop(b, ROUTES_TOO_SOON);
+    else if (status_report(b->status, from, m->name, m->text, m->text_bytes, process_now_ns()))
         count_drop(b, ROUTES_MALFORMED);
 }
 
@@ -82,11 +86,16 @@ static struct link_route account_of(const struct link_route *from, const char *n
     return account;
 }
 
-/* Whether the sender is past what any client of the protocol says: its connection is over then. */
-static int floods(struct broker *b, struct link_message *message, const char *name, size_t bytes)
+/* Whether the sender is past what any client of the protocol says: its connection is over then.
+ * What is passed on to a sink is bounded by routes.h. */
+static int floods(struct broker *b, struct link_message *message, const char *name,
+                  const struct routes_verdict *v, size_t bytes)
 {
+    size_t charged = v->forward == ROUTES_TO_SINK  ? 0
+                     : v->drop == ROUTES_MALFORMED ? MALFORMED_COSTS * bytes
+                                                   : bytes;
     struct link_route account = account_of(link_message_route(message), name);
-    if (guard_allows(b->guard, &account, bytes, process_now_ns())) return 0;
+    if (guard_allows(b->guard, &account, charged, process_now_ns())) return 0;
     metrics_add_at(process_metrics(b->process), GAUGE_DROPPED, BROKER_FLOOD, 1);
     metrics_add(process_metrics(b->process), GAUGE_SHUT, 1);
     if (log_allowed(&b->flood))
@@ -106,7 +115,9 @@ static void tell_status(struct broker *b, struct link *link, struct link_message
     if (status_json(b->status, process_now_ns(), &text, &bytes)) return;
     m.text = text;
     m.text_bytes = (uint32_t)bytes;
-    if (!floods(b, message, name, bytes) && send_to(link, link_message_route(message), 0, &m))
+    struct link_route account = account_of(link_message_route(message), name);
+    guard_charge(b->guard, &account, bytes, process_now_ns());
+    if (send_to(link, link_message_route(message), 0, &m))
         count_drop(b, BROKER_UNSENDABLE); /* it asks again */
     free(text);
 }
@@ -135,7 +146,7 @@ static void from_producer(void *arg, struct link *link, struct link_message *mes
         v.drop = ROUTES_MALFORMED;
     }
     int is_in_credit = is_frame && v.forward == ROUTES_TO_SINK;
-    if (!is_in_credit && floods(b, message, name, bytes)) return;
+    if (!is_in_credit && floods(b, message, name, &v, bytes)) return;
     if (v.drop) count_drop(b, v.drop);
     if (v.is_report) take_report(b, from, &v.report);
     if (v.is_ask) tell_status(b, link, message, name, v.ask_number);
@@ -170,7 +181,7 @@ static void from_sink(void *arg, struct link *link, struct link_message *message
     const char *name;
     routes_from_sink(b->routes, from, link_message_roles(link, message, &name),
                      link_number(message), data, bytes, process_now_ns(), &v);
-    if (v.forward != ROUTES_TO_PRODUCER && floods(b, message, name, bytes)) return;
+    if (v.forward != ROUTES_TO_PRODUCER && floods(b, message, name, &v, bytes)) return;
     if (v.drop) count_drop(b, v.drop);
     if (v.is_report) take_report(b, from, &v.report);
     if (v.has_answer) send_to(link, from, v.link, &v.answer);
@@ -228,6 +239,7 @@ static int open_side(struct broker *b, enum config_socket socket, struct link **
         .send_high_water = is_front ? BOUNDS_ANSWERS : TO_SINK_MESSAGES,
         .receive_high_water = is_front ? BOUNDS_READ_AHEAD : FROM_SINK_MESSAGES,
         .max_peers = is_front ? most_peers(config) : BOUNDS_SINKS,
+        .budget_messages = TURN_MESSAGES,
         .linger_ms = 200,
         .on_message = is_front ? from_producer : from_sink,
         .arg = b,
@@ -240,7 +252,7 @@ static int open_side(struct broker *b, enum config_socket socket, struct link **
 /* A window of frames whose session is over meanwhile costs an honest producer no more than this. */
 static uint64_t burst_points(const struct config *config)
 {
-    uint64_t frame = 1 + bounds_message_bytes(config) / GUARD_POINT_BYTES;
+    uint64_t frame = 1 + bounds_frame_bytes(config) / GUARD_POINT_BYTES;
     return GUARD_POINTS + config->sink.window_slabs * frame;
 }
 
@@ -248,12 +260,14 @@ static int open_tables(struct broker *b)
 {
     const struct config *config = process_config(b->process);
     uint32_t peers = bounds_peers(config);
+    struct guard_options guard = {.max_peers = 2 * (peers + BOUNDS_SINKS),
+                                  .bursts = 2 * (config->capture.producers + 1),
+                                  .burst_points = burst_points(config)};
     uint64_t life;
     if (getrandom(&life, sizeof life, 0) != sizeof life)
         return err_set(ERR_IO, "the system gives no random numbers");
     int result = routes_new(life, peers, &b->routes);
-    if (result == ERR_OK)
-        result = guard_new(2 * (peers + BOUNDS_SINKS), burst_points(config), &b->guard);
+    if (result == ERR_OK) result = guard_new(&guard, &b->guard);
     return result == ERR_OK ? status_new(config->stream.name, &b->status) : result;
 }
 

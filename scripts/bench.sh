@@ -53,6 +53,15 @@ sort -n "$work/ratios" | awk '{ r[NR] = $1 }
 echo "== stream (codec none, 256 KiB frames, durability process)"
 "$build/tests/bench/bench_stream" "$build" "${BENCH_STREAM_GIB:-4}"
 
+echo "== transports (the same stream over ipc, tcp and tcp with CURVE, in turns)"
+"$build/tests/bench/bench_transport" "$build" "${BENCH_TRANSPORT_GIB:-1}"
+
+echo "== beside a flood (frames stored per second; aim: half of the rate without)"
+"$build/tests/bench/bench_flood" "$build"
+
+echo "== after kill -9 (seconds until rows move again)"
+"$build/tests/bench/bench_recovery" | grep 'median of'
+
 echo "== draw (2 GB buffer, D 576, bf16, batch 4096)"
 "$build/tests/bench/bench_draw"
 

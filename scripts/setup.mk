@@ -120,7 +120,7 @@ $(LLAMA_USERS): $(BUILD)/llama.flags
 $(LLAMA_USERS): | $(BUILD)/lib/llama.copied
 
 .PHONY: bench bench-run bench-peers bench-programs
-bench: deps model ## measure the figures of docs/SPEED.md and print them (10 minutes, quiet machine)
+bench: deps model ## measure the figures of docs/SPEED.md and print them (20 minutes, quiet machine)
 	@$(REMAKE) bench-run
 bench-run: bench-programs
 	BUILD=$(BUILD) scripts/bench.sh

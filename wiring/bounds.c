@@ -23,6 +23,11 @@ static uint64_t slab_bytes(const struct config *c)
     return most(USUAL_SLAB_BYTES, least(c->sink.size_bytes / BOUNDS_LEAST_SLABS, widest));
 }
 
+uint64_t bounds_frame_bytes(const struct config *c)
+{
+    return MESSAGE_HEADER_BYTES + slab_bytes(c);
+}
+
 uint64_t bounds_message_bytes(const struct config *c)
 {
     return MESSAGE_HEADER_BYTES + most(slab_bytes(c), MESSAGE_MAX_TEXT_BYTES);

@@ -16,6 +16,8 @@ enum {
     BOUNDS_STRANGERS = 16, /* connections beside those of the processes and their next lives */
 };
 
+/* A frame as large as a slab can be. */
+uint64_t bounds_frame_bytes(const struct config *config);
 /* A message from a producer: of a frame as large as a slab can be, or of a descriptor. */
 uint64_t bounds_message_bytes(const struct config *config);
 /* Connections at the front. */

@@ -2,6 +2,7 @@
 
 #include "base/fileio.h"
 #include "buffer/consumer.h"
+#include "tests/e2e/fetch.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -361,6 +362,24 @@ void run_await_drawn(const struct run *run, const char *consumer, uint64_t rows,
                      seconds);
         harness_sleep(0.01);
     }
+}
+
+double run_metric(const struct run *run, const char *process, const char *name)
+{
+    char below[128], line[256], *page = NULL;
+    double value = -1;
+    snprintf(below, sizeof below, "http/%s", process);
+    snprintf(line, sizeof line, "\n%s ", name);
+    char *address = run_text(run, below, NULL);
+    if (address) address[strcspn(address, "\r\n")] = '\0';
+    size_t bytes;
+    if (address && fetch(address, "/metrics", 2000, &page, &bytes) == 0) {
+        const char *at = strstr(page, line);
+        if (at) value = strtod(at + strlen(line), NULL);
+        free(page);
+    }
+    free(address);
+    return value;
 }
 
 int run_counts_are(const struct run *run, const char *consumer, uint64_t rows, unsigned reuse)

@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "proto/message.h"
-#include "runtime/link.h"
+#include "tests/e2e/attack.h"
 #include "tests/e2e/harness.h"
 #include "wiring/bounds.h"
 
@@ -19,13 +19,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include <cmocka.h>
 
-enum { ROWS = 600000, ATTACKERS = 4, LARGE = 1 << 20 };
+enum { ROWS = 600000, ATTACKERS = 4 };
 
 static const char pipeline[] =
     "capture:\n"
@@ -39,119 +37,29 @@ static const char pipeline[] =
     "  eval_rows: 2000\n"
     "  saes: [ { name: rows, arch: count } ]\n";
 
-/* ---- attackers ---- */
-
-static size_t make_message(uint8_t type, size_t text_bytes, uint8_t *out)
-{
-    char *text = malloc(text_bytes + 1);
-    struct message m = {.type = type, .stream = stream_key("test"), .session = 7};
-    if (message_max_text(type) < text_bytes) text_bytes = message_max_text(type);
-    memset(text, ' ', text_bytes); /* of a report: many small values */
-    for (size_t n = 1, k = 0; n + 16 < text_bytes; k++)
-        n += (size_t)sprintf(text + n, "\"%zx\":%zu,", k, k);
-    text[0] = '{';
-    if (text_bytes) memcpy(text + text_bytes - 6, "\"z\":1}", 6);
-    strcpy(m.name, "flood");
-    m.share_count = 1;
-    m.text = text;
-    m.text_bytes = (uint32_t)text_bytes;
-    if (message_encode(&m, out)) _exit(3);
-    size_t bytes = message_bytes(&m);
-    free(text);
-    return bytes;
-}
-
-/* A frame in no session, with a good header. */
-static size_t make_frame(uint8_t *out)
-{
-    static uint8_t raw[1 << 18];
-    struct frame_header h = {.stream = stream_key("test"),
-                             .session = 7,
-                             .number = 1,
-                             .epoch = 1,
-                             .rows = 1000,
-                             .width = 64,
-                             .dtype = DTYPE_BF16};
-    if (frame_seal(&h, raw, out + FRAME_HEADER_BYTES, NULL)) _exit(3);
-    frame_encode(&h, out);
-    return FRAME_HEADER_BYTES + h.packed_bytes;
-}
-
-static size_t make_junk(uint8_t *out)
-{
-    memset(out, 'j', LARGE);
-    return LARGE;
-}
-
-static void nothing(void *arg, struct link *link, struct link_message *message)
-{
-    (void)arg;
-    (void)link;
-    (void)message;
-}
-
-/* Send the same for ever, as fast as it goes; answers are read where `reads` says so. */
-static void attack(const char *endpoint, const uint8_t *data, size_t bytes, int reads)
-{
-    uv_loop_t loop;
-    struct link_hub *hub;
-    struct link *link;
-    struct link_options options = {
-        .kind = LINK_DEALER, .endpoint = endpoint, .on_message = nothing};
-    uv_loop_init(&loop);
-    if (link_hub_open(&loop, &hub) || link_open(hub, &options, &link)) _exit(4);
-    for (;;) {
-        if (link_send(link, NULL, NULL, 0, data, bytes)) usleep(200);
-        if (reads) uv_run(&loop, UV_RUN_NOWAIT);
-    }
-}
-
-struct flood {
-    const char *name;
-    uint8_t type; /* 0: a frame; 255: junk */
-    size_t text_bytes;
-    int at_the_back, reads;
-};
-
-static const struct flood floods[] = {
+static const struct attack floods[] = {
     {"reports", MESSAGE_REPORT, 1 << 20, 0, 1},
     {"hellos", MESSAGE_HELLO, 1 << 20, 0, 1},
     {"hellos that read no answer", MESSAGE_HELLO, 100, 0, 0},
     {"questions that read no answer", MESSAGE_ASK, 0, 0, 0},
     {"descriptions", MESSAGE_DESCRIBE, 1 << 20, 0, 1},
     {"pings", MESSAGE_PING, 0, 0, 1},
-    {"frames", 0, 0, 0, 1},
-    {"junk", 255, 0, 0, 1},
+    {"frames", ATTACK_FRAME, 0, 0, 1},
+    {"junk", ATTACK_JUNK, 0, 0, 1},
     {"reports at the back", MESSAGE_REPORT, 1 << 20, 1, 1},
     {"pings at the back", MESSAGE_PING, 0, 1, 1},
-    {"junk at the back", 255, 0, 1, 1},
+    {"junk at the back", ATTACK_JUNK, 0, 1, 1},
 };
 enum { FLOODS = sizeof floods / sizeof floods[0] };
 
 static pid_t attackers[ATTACKERS];
 
-static void begin_flood(const struct run *run, const struct flood *f)
+static void begin_flood(const struct run *run, const struct attack *f)
 {
-    static uint8_t data[MESSAGE_HEADER_BYTES + (4 << 20)];
     char endpoint[HARNESS_PATH_BYTES + 64];
-    size_t bytes = f->type == 0     ? make_frame(data)
-                   : f->type == 255 ? make_junk(data)
-                                    : make_message(f->type, f->text_bytes, data);
     snprintf(endpoint, sizeof endpoint, "ipc://%s/ipc/%s", run->state,
              f->at_the_back ? "back" : "front");
-    for (int i = 0; i < ATTACKERS; i++) {
-        attackers[i] = fork();
-        if (attackers[i] == 0) attack(endpoint, data, bytes, f->reads);
-    }
-}
-
-static void end_flood(void)
-{
-    for (int i = 0; i < ATTACKERS; i++)
-        if (attackers[i] > 0) kill(attackers[i], SIGKILL);
-    for (int i = 0; i < ATTACKERS; i++)
-        if (attackers[i] > 0) waitpid(attackers[i], NULL, 0);
-    memset(attackers, 0, sizeof attackers);
+    attack_begin(f, endpoint, ATTACKERS, attackers);
 }
 
 /* ---- what must hold ---- */
@@ -181,7 +89,7 @@ static void logs_are_small(const struct run *run)
     }
 }
 
-static void is_withstood(struct run *run, const struct flood *f)
+static void is_withstood(struct run *run, const struct attack *f)
 {
     struct config *config;
     uint64_t broker = 0, sink = 0;
@@ -196,7 +104,7 @@ static void is_withstood(struct run *run, const struct flood *f)
         if (s > sink) sink = s;
         harness_sleep(0.1);
     }
-    end_flood();
+    attack_end(ATTACKERS, attackers);
     int code = run_wait(up, 120);
     print_message("%s: broker %llu MiB, sink %llu MiB\n", f->name,
                   (unsigned long long)(broker >> 20), (unsigned long long)(sink >> 20));
@@ -212,6 +120,37 @@ static void is_withstood(struct run *run, const struct flood *f)
 static void floods_are_withstood(void **state)
 {
     for (int i = 0; i < FLOODS; i++) is_withstood(*state, &floods[i]);
+}
+
+/* Beside what they cost in memory, they cost little time: a report is read as often as the protocol has
+ * it, and who says what is no message is shut before a hundredth of what a client may say. */
+static double dropped_meanwhile(struct run *run, const struct attack *f, const char *reason)
+{
+    char name[128];
+    run_configure(run, "", pipeline);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, "--fresh", "--set",
+                         "capture.synthetic.rows=1000000000000", NULL);
+    run_await_drawn(run, "main", 1000, 40);
+    begin_flood(run, f);
+    harness_sleep(2);
+    attack_end(ATTACKERS, attackers);
+    snprintf(name, sizeof name, "sluice_broker_dropped_messages_total{reason=\"%s\"}", reason);
+    double dropped = run_metric(run, "broker", name);
+    kill(up, SIGTERM);
+    run_wait(up, 60);
+    print_message("%s: %.0f dropped, %s\n", f->name, dropped, reason);
+    return dropped;
+}
+
+static void most_reports_are_not_read(void **state)
+{
+    assert_true(dropped_meanwhile(*state, &floods[0], "too_soon") > 50);
+}
+
+static void junk_ends_a_connection_soon(void **state)
+{
+    double dropped = dropped_meanwhile(*state, &floods[7], "malformed");
+    assert_true(dropped >= 0 && dropped < 60);
 }
 
 static int stranger(const struct run *run, const char *side)
@@ -253,7 +192,7 @@ static void connections_are_withstood(void **state)
 
 static int tear_down(void **state)
 {
-    end_flood();
+    attack_end(ATTACKERS, attackers);
     return run_tear_down(state);
 }
 
@@ -262,6 +201,8 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(floods_are_withstood, run_set_up, tear_down),
+        cmocka_unit_test_setup_teardown(most_reports_are_not_read, run_set_up, tear_down),
+        cmocka_unit_test_setup_teardown(junk_ends_a_connection_soon, run_set_up, tear_down),
         cmocka_unit_test_setup_teardown(connections_are_withstood, run_set_up, tear_down),
     };
     if (argc > 1) cmocka_set_test_filter(argv[1]);
