@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 600000, ATTACKERS = 4 };
+enum { LONG_ROWS = 4000000, ROWS = 600000, ATTACKERS = 4 };
 
 static const char pipeline[] =
     "capture:\n"
@@ -174,8 +174,9 @@ static void connections_are_withstood(void **state)
     struct rlimit mine = {512, limit.rlim_max};
     char sluice[HARNESS_PATH_BYTES], command[3 * HARNESS_PATH_BYTES];
     run_program("sluice", sluice);
-    snprintf(command, sizeof command, "ulimit -n %d && exec %s up %s", (int)few.rlim_cur, sluice,
-             run->config);
+    snprintf(command, sizeof command,
+             "ulimit -n %d && exec %s up --set capture.synthetic.rows=%d %s", (int)few.rlim_cur,
+             sluice, LONG_ROWS, run->config);
     pid_t up = run_start(run, "up", "/bin/sh", "-c", command, NULL);
     setrlimit(RLIMIT_NOFILE, &mine);
     run_await_drawn(run, "main", 1000, 40);
@@ -186,7 +187,7 @@ static void connections_are_withstood(void **state)
         if (fds[i] >= 0) close(fds[i]);
     assert_int_equal(run_process(run, "broker"), broker); /* it has not died */
     if (run_wait(up, 120) != 0) fail_msg("sluice up failed");
-    assert_true(run_counts_are(run, "main", ROWS, 1));
+    assert_true(run_counts_are(run, "main", LONG_ROWS, 1));
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
