@@ -2,6 +2,7 @@
  * What bad input gets: a message that says what, where and what to do next, and exit code 2 (usage,
  * configuration) or 1 (at run time); and nothing is lost that was acked.
  */
+#include "buffer/environment.h"
 #include "tests/e2e/harness.h"
 
 #include <arpa/inet.h>
@@ -442,11 +443,14 @@ static void a_buffer_of_another_version(void **state)
     assert_non_null(data);
     assert_non_null(file);
     int changed = 0;
-    for (size_t i = 0; i + 12 < bytes; i++) {
+    for (size_t i = 0; i + sizeof(struct format_record) + sizeof(uint64_t) < bytes; i++) {
         if (memcmp(data + i, "SLUBUFF\n", 8) != 0) continue;
-        uint32_t version = 99;
-        fseek(file, (long)i + 8, SEEK_SET);
-        fwrite(&version, sizeof version, 1, file);
+        uint32_t version = 99; /* as that version would have written it */
+        memcpy(data + i + 8, &version, sizeof version);
+        uint64_t seal = environment_seal("format", data + i, sizeof(struct format_record));
+        fseek(file, (long)i, SEEK_SET);
+        fwrite(data + i, sizeof(struct format_record), 1, file);
+        fwrite(&seal, sizeof seal, 1, file);
         changed++;
     }
     fclose(file);
