@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 400000, REUSE = 2, PATH_ROOM = HARNESS_PATH_BYTES + 64 };
+enum { ROWS = 900000, REUSE = 2, PATH_ROOM = HARNESS_PATH_BYTES + 64 };
 static const double notice_seconds = 8; /* two looks, one a second, on a busy machine */
 
 static void configure(struct run *run)
@@ -27,7 +27,7 @@ static void configure(struct run *run)
         "capture:\n"
         "  engine: synthetic\n"
         "  measure_contexts: 4\n"
-        "  synthetic: { features: 64, width: 64, l0: 4, rows: 400000, sequence_rows: 64 }\n"
+        "  synthetic: { features: 64, width: 64, l0: 4, rows: 900000, sequence_rows: 64 }\n"
         "sink: { size: 32MiB }\n"
         "trainer: { reuse: 2, batch_rows: 256, min_rows: 5000, checkpoint_seconds: 1,\n"
         "  eval_rows: 2000, saes: [ { name: rows, arch: count } ] }\n");
