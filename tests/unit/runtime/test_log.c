@@ -15,7 +15,7 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
-static int saved, pipe_fd[2];
+static int saved, saved_out, pipe_fd[2];
 static char line[8192];
 
 static void capture(void)
@@ -119,7 +119,9 @@ static void into_a_file(void)
     snprintf(path, sizeof path, "%s/x.log", folder);
     snprintf(old, sizeof old, "%s.old", path);
     setenv("SLUICE_LOG_FILE", path, 1);
+    fflush(stdout);
     saved = dup(STDERR_FILENO);
+    saved_out = dup(STDOUT_FILENO); /* a new file is both */
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, STDERR_FILENO);
     close(fd);
@@ -129,7 +131,9 @@ static void into_a_file(void)
 static void out_of_it(void)
 {
     dup2(saved, STDERR_FILENO);
+    dup2(saved_out, STDOUT_FILENO);
     close(saved);
+    close(saved_out);
     unsetenv("SLUICE_LOG_FILE");
     log_open("x", LOG_INFO);
 }
