@@ -97,6 +97,10 @@ static int keys_for(const struct config *config, const char *allow, const char *
                        "--for: '%.80s' is not a name: 1 to 63 letters, digits, dots, dashes and "
                        "underscores",
                        name);
+    if (strcmp(name, KEYS_ALLOW) == 0 || strcmp(name, KEYS_BROKER) == 0 ||
+        strcmp(name, KEYS_BROKER_PUBLIC) == 0 || strcmp(name, KEYS_CLIENT) == 0)
+        return err_set(ERR_USAGE, "--for: '%s' is a file of the folder of keys; HINT: another name",
+                       name);
     int result = keys_roles_parse(roles_text, &roles);
     if (result != ERR_OK) return err_set(result, "--roles: %s", err_text());
     result = security_file(config, name, folder);

@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/snapshot.h"
+#include "config/address.h"
 #include "proto/report.h"
 #include "runtime/left_out.h"
 
@@ -135,6 +136,12 @@ static int not_running(const struct options *options, const struct config *confi
 {
     char buffer[CONFIG_PATH_BYTES], text[512], rows[32];
     snprintf(text, sizeof text, "%s", why);
+    if (address_is_tcp(config->broker.front)) /* it may run on another host */
+        return err_set(
+            ERR_STATE,
+            "nothing is heard from the broker at %s (%s); HINT: is it started there, and "
+            "is this host's key in its allow-list, with the role status?",
+            config->broker.front, text);
     int result = lock_check(config);
     if (result == ERR_EXISTS)
         return err_set(ERR_STATE, "%s; its broker does not answer (%s)", err_text(), text);

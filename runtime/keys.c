@@ -53,11 +53,13 @@ static int open_own(const char *path, mode_t forbidden, int *out)
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
-        return err_set(err_of_file(errno), "cannot read the key file %s: %s%s", path,
-                       strerror(errno),
-                       errno == ENOENT ? "; HINT: `sluice keygen FILE` makes the keys of a pipeline"
-                       : errno == ELOOP ? "; HINT: put the file itself there, not a link"
-                                        : "");
+        return err_set(
+            err_of_file(errno), "cannot read the key file %s: %s%s", path, strerror(errno),
+            errno == ENOENT  ? "; HINT: `sluice keygen FILE` makes the keys, on the "
+                               "broker's host; elsewhere copy what `keygen --for NAME` made "
+                               "there, and say --only"
+            : errno == ELOOP ? "; HINT: put the file itself there, not a link"
+                             : "");
     int result = ERR_OK;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         result = err_set(ERR_USAGE, "%s is not a regular file", path);

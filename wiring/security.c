@@ -5,11 +5,26 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int security_file(const struct config *config, const char *file, char *out)
 {
     int n = snprintf(out, CONFIG_PATH_BYTES, "%s/%s", config->broker.keys, file);
     return n < CONFIG_PATH_BYTES ? ERR_OK : err_set(ERR_LIMIT, "broker.keys: the path is too long");
+}
+
+/* Who may write the folder may put other keys into it. */
+static int check_folder(const struct config *config)
+{
+    const char *path = config->broker.keys;
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) return ERR_OK; /* told with the file */
+    if (st.st_uid == geteuid() && !(st.st_mode & 022)) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "the folder of keys %s is another user's, or others may write it (mode %03o); "
+                   "HINT: chmod 700 it, or make keys anew in another",
+                   path, (unsigned)st.st_mode & 0777);
 }
 
 static int read_server(const struct config *config, struct link_security *s)
@@ -40,6 +55,8 @@ int security_of(const struct config *config, enum config_socket socket, int bind
     uint32_t roles =
         socket == CONFIG_BACK ? KEYS_SINK | KEYS_REPORT : KEYS_PRODUCE | KEYS_REPORT | KEYS_STATUS;
     *security = (struct link_security){.allow = allow, .roles = roles};
+    result = check_folder(config);
+    if (result != ERR_OK) return result;
     result = binds ? read_server(config, security) : read_client(config, security);
     if (result == ERR_OK) options->security = security;
     return result == ERR_NOTFOUND ? ERR_USAGE : result;
