@@ -1,8 +1,8 @@
 /*
- * How much each peer may ask of the broker. A peer has a balance of points, which grows with time up
- * to a bound. Each message that is not a frame in credit costs one, and one more for each 4 KiB; a
- * client that keeps to the protocol says a few points' worth each second.
- * Who has none left floods.
+ * How much each peer may ask of the broker. A peer has a balance of points, which grows with time
+ * up to a bound. Each message that is not a frame in credit costs one, and one more for each 4 KiB;
+ * a client that keeps to the protocol says a few points' worth each second. Who has none left
+ * floods.
  *
  * Who floods may come back as somebody new. So a new peer begins with little, and what it may say
  * beyond that at once is only there for some, and after them for one in ten seconds. A balance that
@@ -38,7 +38,8 @@ void guard_free(struct guard *guard);
 
 /* Charge the peer for a message of so many bytes: 1: it had the points; 0: it floods. */
 int guard_allows(struct guard *guard, const struct link_route *peer, size_t bytes, uint64_t now_ns);
-/* Charge it for so many bytes that it has asked for and gets; its next message may find nothing left. */
+/* Charge it for so many bytes that it has asked for and gets; its next message may find nothing
+ * left. */
 void guard_charge(struct guard *guard, const struct link_route *peer, size_t bytes,
                   uint64_t now_ns);
 /* Whether a report of the peer is to be read: reading one costs far more than its bytes. */

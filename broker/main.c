@@ -20,15 +20,13 @@
 enum {
     EXPIRE_MS = 1000,
     TO_SINK_MESSAGES = 1 << 16, /* bounded by credit, and by what a link may say (routes.h) */
-    FROM_SINK_MESSAGES = BOUNDS_READ_AHEAD,
-    KEPT_FILES = 16,     /* for all but connections */
+    KEPT_FILES = 16,            /* for all but connections */
     TURN_MESSAGES = 16,  /* of one side, before the other has a turn: a flood waits as others do */
     MALFORMED_COSTS = 8, /* times what its bytes would */
 };
 
 struct broker {
     struct process *process;
-    uint64_t stream;
     struct link *front, *back;
     struct routes *routes;
     struct guard *guard;
@@ -216,7 +214,7 @@ static void expire(void *arg)
 }
 
 /* As many as the configuration has use for, or as the descriptors of this process last for: without
- * any, libzmq aborts. One of each is a stranger's that is being turned away. */
+ * any, libzmq aborts. Half of them are for connections that are about to be ended. */
 static uint32_t most_peers(const struct config *config)
 {
     uint32_t left = limits_files_left(), wanted = bounds_peers(config);
@@ -237,7 +235,7 @@ static int open_side(struct broker *b, enum config_socket socket, struct link **
         .max_message_bytes =
             is_front ? bounds_message_bytes(config) : MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES,
         .send_high_water = is_front ? BOUNDS_ANSWERS : TO_SINK_MESSAGES,
-        .receive_high_water = is_front ? BOUNDS_READ_AHEAD : FROM_SINK_MESSAGES,
+        .receive_high_water = BOUNDS_READ_AHEAD,
         .max_peers = is_front ? most_peers(config) : BOUNDS_SINKS,
         .budget_messages = TURN_MESSAGES,
         .linger_ms = 200,
@@ -275,7 +273,6 @@ static int broker_start(struct process *process)
 {
     struct broker *b = process_state(process);
     b->process = process;
-    b->stream = stream_key(process_config(process)->stream.name);
     int result = open_tables(b);
     if (result == ERR_OK) result = wiring_allow(process_config(process), &b->allow);
     if (result == ERR_OK) result = open_side(b, CONFIG_FRONT, &b->front);
@@ -304,7 +301,8 @@ static void broker_stats(struct process *process)
 static int broker_ready(struct process *process)
 {
     struct broker *b = process_state(process);
-    if (routes_sinks(b->routes) || routes_ended(b->routes, b->stream)) return ERR_OK;
+    uint64_t stream = stream_key(process_config(process)->stream.name);
+    if (routes_sinks(b->routes) || routes_ended(b->routes, stream)) return ERR_OK;
     return err_set(ERR_STATE, "no sink of the stream is there");
 }
 

@@ -42,7 +42,6 @@ struct routes {
 int routes_new(uint64_t life, uint32_t max_links, struct routes **routes)
 {
     struct routes *r = calloc(1, sizeof *r);
-    if (max_links > ROUTES_MAX_LINKS) max_links = ROUTES_MAX_LINKS;
     if (r) r->link = calloc(max_links, sizeof *r->link);
     if (!r || !r->link) {
         free(r);

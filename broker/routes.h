@@ -15,7 +15,7 @@
 #include "proto/message.h"
 #include "runtime/link.h"
 
-enum { ROUTES_MAX_LINKS = 4096, ROUTES_MAX_SINKS = 64 };
+enum { ROUTES_MAX_SINKS = 64 };
 
 enum routes_drop {              /* why a message went nowhere */
                    ROUTES_KEPT, /* it did not: forwarded, answered or taken */
@@ -45,8 +45,8 @@ struct routes_verdict {
 
 struct routes;
 
-/* `life` differs from that of every broker before; at most `max_links` producers at once (bounded by
- * ROUTES_MAX_LINKS). ERR_NOMEM. */
+/* `life` differs from that of every broker before; at most `max_links` producers at once.
+ * ERR_NOMEM. */
 int routes_new(uint64_t life, uint32_t max_links, struct routes **routes);
 void routes_free(struct routes *routes);
 

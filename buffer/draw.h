@@ -54,8 +54,8 @@ struct draw;
 /* Open a buffer for drawing; waits for nothing. A child looks at the files first (it forks).
  * ERR_NOTFOUND while there is no buffer or no descriptor yet (ask again), ERR_MISMATCH,
  * ERR_VERSION. ERR_CORRUPT: it is damaged; unless this is a replay its sink has been told
- * (damage.h) and makes another: ask again. ERR_USAGE: batch_rows over a quarter of the buffer, min_rows more than
- * it holds, reuse 0. ERR_STATE: replay of a stream that has not ended. */
+ * (damage.h) and makes another: ask again. ERR_USAGE: batch_rows over a quarter of the buffer,
+ * min_rows more than it holds, reuse 0. ERR_STATE: replay of a stream that has not ended. */
 int draw_open(const struct draw_options *options, struct draw **draw);
 void draw_close(struct draw *draw);
 

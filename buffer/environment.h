@@ -10,9 +10,9 @@
  *
  * A record is the struct as it lies in memory, and behind it XXH3-64 of it, seeded with that of its
  * key: LMDB has no checksums, and one bit of a cursor would be other rows. (The struct alone is a
- * record of version 1.) LMDB is local to a host, and its pages are in that host's byte order anyway.
- * Whoever changes one of the structs raises FORMAT_VERSION; older ones are still read, and made new
- * by the first writer that opens them.
+ * record of version 1.) LMDB is local to a host, and its pages are in that host's byte order
+ * anyway. Whoever changes one of the structs raises FORMAT_VERSION; older ones are still read, and
+ * made new by the first writer that opens them.
  *
  * Beside it, in the file `boot`, stands whether the environment was closed and, if not, under which
  * boot of the machine it was opened without syncs: after a power cut such a file is garbage.
@@ -73,7 +73,8 @@ int environment_in_place(const char *dir, struct environment_files *files);
 
 /* Open, with the databases. Writing: creates what is missing, map of map_bytes, syncs as durability
  * says. Reading: map as the file says. The caller closes it. Follows no link. ERR_NOTFOUND: nothing
- * there yet (reading). ERR_USAGE: one of its files is a link, or (writing) somebody else's. Errors as environment_error() maps them. */
+ * there yet (reading). ERR_USAGE: one of its files is a link, or (writing) somebody else's. Errors
+ * as environment_error() maps them. */
 int environment_open_writing(const char *dir, uint64_t map_bytes, enum durability durability,
                              struct environment *e);
 int environment_open_reading(const char *dir, struct environment *e);

@@ -102,8 +102,9 @@ int store_check_producers(uint64_t capacity, uint32_t producers);
  * dtype, size or slab size (text: which, old, new). ERR_VERSION: written by another version.
  * ERR_CORRUPT: cannot be trusted (NOSYNC buffer of another boot without a clean close; a damaged
  * file: a child looks at it first, and its death counts as damage; or somebody has reported it:
- * damage.h); the caller sets it aside with store_set_aside() and opens again. ERR_NOSPC, ERR_IO, ERR_NOMEM. Forks; blocks on the disk. The
- * caller closes it: store_close() aborts an open transaction and marks the buffer clean. */
+ * damage.h); the caller sets it aside with store_set_aside() and opens again. ERR_NOSPC, ERR_IO,
+ * ERR_NOMEM. Forks; blocks on the disk. The caller closes it: store_close() aborts an open
+ * transaction and marks the buffer clean. */
 int store_open(const struct store_options *options, struct store **store);
 void store_close(struct store *store);
 /* Whether the open buffer was reported as damaged (damage.h): ERR_CORRUPT, the text says by whom
@@ -173,8 +174,8 @@ struct slab_ref store_slab(const struct store *store, uint64_t i);
 int store_find(const struct store *store, uint32_t producer, uint64_t number, struct slab_ref *ref);
 
 /* Check the whole file and every slab's checksum, in a child process; a writer may be at work. *bad
- * = slabs that fail. ERR_NOTFOUND, ERR_VERSION, ERR_CORRUPT (also if the child died of it, or if the
- * buffer was reported before). For `sluice buffer verify`. */
+ * = slabs that fail. ERR_NOTFOUND, ERR_VERSION, ERR_CORRUPT (also if the child died of it, or if
+ * the buffer was reported before). For `sluice buffer verify`. */
 int store_verify(const char *dir, uint64_t *slabs, uint64_t *bad);
 
 struct store_repair {

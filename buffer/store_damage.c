@@ -1,8 +1,8 @@
 /*
  * A buffer that cannot be trusted: looked at, reported, set aside.
  *
- * Holds: nothing is removed. What is set aside stays whole in a folder of its own; consumers' states
- * stay where they are, as what they still need is made again.
+ * Holds: nothing is removed. What is set aside stays whole in a folder of its own; consumers'
+ * states stay where they are, as what they still need is made again.
  */
 #include "buffer/store_parts.h"
 

@@ -109,7 +109,8 @@ static void print_again(const struct config *config, const char *dir)
     for (uint32_t i = 0; i < consumers->count; i++) print_needs(dir, consumers->item[i]);
 }
 
-/* What verifying found, told to the sink too: it sets the buffer aside at once, or when it starts. */
+/* What verifying found, told to the sink too: it sets the buffer aside at once, or when it starts.
+ * */
 static int report(const struct config *config, const char *dir, uint64_t inode, const char *why)
 {
     int told = damage_report(dir, inode, 0, "`sluice buffer verify`", why);

@@ -6,8 +6,8 @@
 #include "runtime/options.h"
 
 /* All: results on stdout; ERR_OK, or an error with err_text(). They block for a second or a few,
- * `sweep` as up_run(), `buffer verify|repair` and `check` for as long as reading the buffer, or opening
- * the model, takes. */
+ * `sweep` as up_run(), `buffer verify|repair` and `check` for as long as reading the buffer, or
+ * opening the model, takes. */
 
 int check_command(const struct options *options, const struct config *config);
 int sweep_command(const struct options *options, const struct config *config);

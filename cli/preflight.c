@@ -1,6 +1,7 @@
 #include "cli/preflight.h"
 
 #include "base/err.h"
+#include "config/address.h"
 #include "runtime/claim.h"
 #include "runtime/folder.h"
 #include "sae/sae.h"
@@ -48,8 +49,9 @@ static int check_socket(const struct config *config, enum config_socket socket)
     char endpoint[CONFIG_PATH_BYTES];
     const char *key = socket == CONFIG_FRONT ? "front" : "back";
     int result = config_endpoint(config, socket, endpoint);
-    if (result != ERR_OK || strncmp(endpoint, "ipc://", 6) != 0) return result;
-    result = claim_check(endpoint + 6);
+    const char *path = result == ERR_OK ? address_socket_path(endpoint) : NULL;
+    if (!path) return result;
+    result = claim_check(path);
     return result == ERR_OK ? ERR_OK : config_fail(config, "broker", key, err_text());
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/limits.h"
+#include "config/address.h"
 #include "proto/report.h"
 #include "runtime/left_out.h"
 #include "wiring/processes.h"
@@ -34,9 +35,10 @@ static int is_there(const struct config *config)
 {
     char endpoint[CONFIG_PATH_BYTES];
     int result = config_endpoint(config, CONFIG_FRONT, endpoint);
-    if (result != ERR_OK || strncmp(endpoint, "ipc://", 6) != 0) return result;
-    if (access(endpoint + 6, F_OK) == 0) return ERR_OK;
-    return err_set(ERR_NOTFOUND, "there is no socket %s", endpoint + 6);
+    if (result != ERR_OK) return result;
+    const char *path = address_socket_path(endpoint);
+    if (!path || access(path, F_OK) == 0) return ERR_OK;
+    return err_set(ERR_NOTFOUND, "there is no socket %s", path);
 }
 
 int snapshot_ask(const struct config *config, struct ask *ask, json_t **status)

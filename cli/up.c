@@ -387,8 +387,8 @@ static void revive(struct up *up)
     if (left > 0) children_revive(c, PROCESS_BROKER, now_ms());
 }
 
-/* Captures and trainers end by themselves. Where this host has none of them, the sink does; a broker
- * alone serves until it is told to stop. */
+/* Captures and trainers end by themselves. Where this host has none of them, the sink does; a
+ * broker alone serves until it is told to stop. */
 static int all_ended(const struct up *up)
 {
     int has_ends = up->part.has[PROCESS_CAPTURE] || up->part.has[PROCESS_TRAINER];

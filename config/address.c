@@ -95,7 +95,8 @@ static int check_host(const char *endpoint, const char *host, size_t length, con
 
 int address_endpoint_check(const char *endpoint, int may_choose_port)
 {
-    if (strncmp(endpoint, "ipc://", 6) == 0) return check_path(endpoint, endpoint + 6);
+    const char *path = address_socket_path(endpoint);
+    if (path) return check_path(endpoint, path);
     if (!address_is_tcp(endpoint))
         return err_set(ERR_USAGE,
                        "'%.80s' is not an endpoint; HINT: ipc:///absolute/path or "
@@ -118,6 +119,11 @@ int address_endpoint_check(const char *endpoint, int may_choose_port)
 int address_is_tcp(const char *endpoint)
 {
     return strncmp(endpoint, "tcp://", 6) == 0;
+}
+
+const char *address_socket_path(const char *endpoint)
+{
+    return strncmp(endpoint, "ipc://", 6) == 0 ? endpoint + 6 : NULL;
 }
 
 int address_is_beyond_loopback(const char *endpoint)

@@ -15,9 +15,9 @@
  * longer than a local connect does. */
 int claim_socket(const char *path, int *lock);
 
-/* The folder of the socket at `path` is there, made (0700) where it was not, and no other user's, nor
- * open to others: so whoever serves or will serve the socket is of this user. For who connects: in
- * a folder such as /tmp somebody else may have made it first. ERR_USAGE, ERR_IO. */
+/* The folder of the socket at `path` is there, made (0700) where it was not, and no other user's,
+ * nor open to others: so whoever serves or will serve the socket is of this user. For who connects:
+ * in a folder such as /tmp somebody else may have made it first. ERR_USAGE, ERR_IO. */
 int claim_folder(const char *path);
 
 /* Whether claim_socket() would find a place for it, as far as that can be told without making

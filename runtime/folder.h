@@ -23,9 +23,9 @@
 #define FOLDER_MARKER "sluice.run"
 
 /* The run's folder is there, and marked as this stream's: made, marked or taken over where that may
- * be. Before anything else is done in it. ERR_USAGE: it is a file, or somebody else's, or
- * something in it is a symbolic link, another user's, or open to everybody's writing; ERR_MISMATCH: another stream's; ERR_VERSION: a
- * newer marker; ERR_IO, ERR_NOSPC, ERR_LIMIT. */
+ * be. Before anything else is done in it. ERR_USAGE: it is a file, or somebody else's, or something
+ * in it is a symbolic link, another user's, or open to everybody's writing; ERR_MISMATCH: another
+ * stream's; ERR_VERSION: a newer marker; ERR_IO, ERR_NOSPC, ERR_LIMIT. */
 int folder_claim(const struct config *config);
 /* The same for RUN/NAME of a consumer. */
 int folder_claim_consumer(const struct config *config, const char *consumer);

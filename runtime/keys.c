@@ -70,8 +70,6 @@ static int open_own(const char *path, mode_t forbidden, int *out)
         result = err_set(ERR_USAGE, "%s can be %s by others (mode %03o); HINT: chmod 600 %s", path,
                          forbidden & st.st_mode & 044 ? "read" : "written",
                          (unsigned)st.st_mode & 0777, path);
-    if (result == ERR_OK && st.st_size > FILE_BYTES_MAX)
-        result = err_set(ERR_LIMIT, "%s has more than %d bytes", path, FILE_BYTES_MAX);
     if (result != ERR_OK)
         close(fd);
     else
@@ -79,33 +77,24 @@ static int open_own(const char *path, mode_t forbidden, int *out)
     return result;
 }
 
-/* The whole file, with a NUL behind it; the caller clears and frees it. */
-static int read_own(const char *path, mode_t forbidden, char **text)
+static void forget(char *text, size_t bytes)
+{
+    if (text) explicit_bzero(text, bytes);
+    free(text);
+}
+
+/* The whole file, a text of *bytes; the caller forget()s it. */
+static int read_own(const char *path, mode_t forbidden, char **text, size_t *bytes)
 {
     int fd = -1, result = open_own(path, forbidden, &fd);
     if (result != ERR_OK) return result;
-    char *block = calloc(1, FILE_BYTES_MAX + 1);
-    ssize_t n = block ? read(fd, block, FILE_BYTES_MAX) : 0;
+    result = file_read_from(fd, path, FILE_BYTES_MAX, text, bytes);
     close(fd);
-    if (!block) return err_set(ERR_NOMEM, "no memory to read %s", path);
-    if (n < 0) {
-        free(block);
-        return err_set(ERR_IO, "cannot read %s: %s", path, strerror(errno));
-    }
-    if (strlen(block) == (size_t)n) {
-        *text = block;
-        return ERR_OK;
-    }
-    explicit_bzero(block, FILE_BYTES_MAX);
-    free(block);
+    if (result != ERR_OK || strlen(*text) == *bytes) return result;
+    forget(*text, *bytes);
+    *text = NULL;
     return err_set(ERR_FORMAT, "%s is no text: there is a zero byte in it; HINT: copy it anew",
                    path);
-}
-
-static void forget(char *text)
-{
-    if (text) explicit_bzero(text, FILE_BYTES_MAX);
-    free(text);
 }
 
 /* The word behind "\nWORD " up to the line's end, where it is a key. */
@@ -122,22 +111,14 @@ static int key_of(const char *text, const char *word, char out[KEYS_TEXT_BYTES])
     return is_key(out);
 }
 
-static int write_new(const char *path, mode_t mode, const char *text)
+static int write_new(const char *path, const char *text)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    if (fd < 0 && errno == EEXIST)
-        return err_set(ERR_EXISTS,
-                       "%s is there already, and no key is ever replaced; HINT: move "
-                       "it away first: whoever uses it can connect no longer",
-                       path);
-    if (fd < 0) return err_set(ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    size_t bytes = strlen(text);
-    int failed = write(fd, text, bytes) != (ssize_t)bytes || fsync(fd) != 0;
-    int code = errno == ENOSPC || errno == EDQUOT ? ERR_NOSPC : ERR_IO;
-    if (failed) err_set(code, "cannot write %s: %s", path, strerror(errno));
-    close(fd);
-    if (failed) unlink(path);
-    return failed ? code : dir_sync_of(path);
+    int result = file_create(path, text, strlen(text));
+    if (result != ERR_EXISTS) return result;
+    return err_set(ERR_EXISTS,
+                   "%s is there already, and no key is ever replaced; HINT: move it away first: "
+                   "whoever uses it can connect no longer",
+                   path);
 }
 
 int keys_write_pair(const char *path, const char *name, const struct keys_pair *pair)
@@ -145,7 +126,7 @@ int keys_write_pair(const char *path, const char *name, const struct keys_pair *
     char text[512];
     snprintf(text, sizeof text, "%s\nname %s\npublic %s\nsecret %s\n", pair_first_line, name,
              pair->public_key, pair->secret);
-    int result = write_new(path, 0600, text);
+    int result = write_new(path, text);
     explicit_bzero(text, sizeof text);
     return result;
 }
@@ -154,7 +135,7 @@ int keys_write_public(const char *path, const char *name, const char *public_key
 {
     char text[512];
     snprintf(text, sizeof text, "%s\nname %s\npublic %s\n", public_first_line, name, public_key);
-    return write_new(path, 0600, text);
+    return write_new(path, text);
 }
 
 static int begins(const char *text, const char *first_line)
@@ -166,7 +147,8 @@ static int begins(const char *text, const char *first_line)
 int keys_read_pair(const char *path, struct keys_pair *pair)
 {
     char *text = NULL, derived[KEYS_TEXT_BYTES] = "";
-    int result = read_own(path, 077, &text);
+    size_t bytes = 0;
+    int result = read_own(path, 077, &text, &bytes);
     if (result != ERR_OK) return result;
     if (!begins(text, pair_first_line) || !key_of(text, "public", pair->public_key) ||
         !key_of(text, "secret", pair->secret))
@@ -176,21 +158,22 @@ int keys_read_pair(const char *path, struct keys_pair *pair)
                          "the two keys in %s are no pair: it was changed; HINT: copy it anew, or "
                          "make another by `sluice keygen`",
                          path);
-    forget(text);
+    forget(text, bytes);
     return result;
 }
 
 int keys_read_public(const char *path, char out[KEYS_TEXT_BYTES])
 {
     char *text = NULL;
-    int result = read_own(path, 022, &text);
+    size_t bytes = 0;
+    int result = read_own(path, 022, &text, &bytes);
     if (result != ERR_OK) return result;
     if (!begins(text, public_first_line) || !key_of(text, "public", out))
         result = err_set(ERR_FORMAT,
                          "%s is not a public key of Sluice; HINT: copy " KEYS_BROKER_PUBLIC
                          " from the broker's host",
                          path);
-    forget(text);
+    forget(text, bytes);
     return result;
 }
 
@@ -281,15 +264,16 @@ static int take_line(const char *path, unsigned number, char *line, struct list 
 static int read_list(const char *path, struct list *list)
 {
     char *text = NULL;
+    size_t bytes = 0;
     unsigned number = 0;
     *list = (struct list){0};
-    int result = read_own(path, 022, &text);
+    int result = read_own(path, 022, &text, &bytes);
     for (char *line = text, *next; result == ERR_OK && line; line = next) {
         next = strchr(line, '\n');
         if (next) *next++ = '\0';
         result = take_line(path, ++number, line, list);
     }
-    forget(text);
+    forget(text, bytes);
     return result;
 }
 
@@ -362,6 +346,7 @@ static int too_many(const char *path)
 static int append_line(const char *path, const char *line)
 {
     char *old = NULL;
+    size_t length = 0;
     struct stat st;
     if (lstat(path, &st) != 0 && errno == ENOENT) {
         static const char head[] = "# Who may connect to the broker: NAME ROLES PUBLIC-KEY\n";
@@ -369,9 +354,8 @@ static int append_line(const char *path, const char *line)
         snprintf(text, sizeof text, "%s%s", head, line);
         return file_replace(path, text, strlen(text));
     }
-    int result = read_own(path, 022, &old);
+    int result = read_own(path, 022, &old, &length);
     if (result != ERR_OK) return result;
-    size_t length = strlen(old);
     const char *end = length && old[length - 1] != '\n' ? "\n" : "";
     char *text = NULL;
     int n = asprintf(&text, "%s%s%s", old, end, line);
@@ -379,7 +363,7 @@ static int append_line(const char *path, const char *line)
              : n > FILE_BYTES_MAX ? too_many(path)
                                   : file_replace(path, text, (size_t)n);
     if (n >= 0) free(text);
-    forget(old);
+    forget(old, length);
     return result;
 }
 

@@ -13,6 +13,7 @@
 #include "config/address.h"
 #include "proto/frame.h"
 #include "runtime/claim.h"
+#include "runtime/curve.h"
 #include "runtime/log.h"
 #include "runtime/monitor.h"
 #include "runtime/zap.h"
@@ -27,10 +28,6 @@
 #include <uv.h>
 #include <zmq.h>
 
-/* libzmq 4.3 takes it; its header names it for drafts alone. */
-#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
-#define ZMQ_ZAP_ENFORCE_DOMAIN 93
-#endif
 /* ZeroMQ orders a send before the return of its buffer, with atomics that ThreadSanitizer does not
  * see in a library that was built without it; so that is said to it here. */
 #ifdef __SANITIZE_THREAD__
@@ -252,51 +249,6 @@ static int set_options(struct link *link)
 
 /* ---- security ---- */
 
-static int set_text(void *socket, int option, const char *text)
-{
-    return zmq_setsockopt(socket, option, text, strlen(text));
-}
-
-static int secure_client(struct link *link, const struct link_security *s)
-{
-    return set_text(link->socket, ZMQ_CURVE_SERVERKEY, s->server) != 0 ||
-           set_text(link->socket, ZMQ_CURVE_PUBLICKEY, s->own.public_key) != 0 ||
-           set_text(link->socket, ZMQ_CURVE_SECRETKEY, s->own.secret) != 0;
-}
-
-static int secure_server(struct link *link, const struct link_security *s)
-{
-    char domain[ZAP_DOMAIN_BYTES];
-    zap_domain(s->roles, domain);
-    link->allow = s->allow;
-    return set_int(link->socket, ZMQ_CURVE_SERVER, 1) != 0 ||
-           set_text(link->socket, ZMQ_CURVE_SECRETKEY, s->own.secret) != 0 ||
-           set_text(link->socket, ZMQ_ZAP_DOMAIN, domain) != 0 ||
-           set_int(link->socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) != 0;
-}
-
-static int has_int(void *socket, int option, int value)
-{
-    int now = -1;
-    size_t bytes = sizeof now;
-    return zmq_getsockopt(socket, option, &now, &bytes) == 0 && now == value;
-}
-
-/* CURVE lets everybody in where the domain is empty, not enforced, or nobody answers ZAP: what was
- * set is read back before anything is bound. */
-static int is_secure(struct link *link)
-{
-    char domain[ZAP_DOMAIN_BYTES] = "", wanted[ZAP_DOMAIN_BYTES];
-    size_t bytes = sizeof domain;
-    void *socket = link->socket;
-    if (!has_int(socket, ZMQ_MECHANISM, ZMQ_CURVE)) return 0;
-    if (!link->options.bind) return 1;
-    zap_domain(link->options.security->roles, wanted);
-    return has_int(socket, ZMQ_CURVE_SERVER, 1) && has_int(socket, ZMQ_ZAP_ENFORCE_DOMAIN, 1) &&
-           zmq_getsockopt(socket, ZMQ_ZAP_DOMAIN, domain, &bytes) == 0 &&
-           strcmp(domain, wanted) == 0 && link->hub->zap && link->allow;
-}
-
 static int refuse_plain_tcp(const struct link *link)
 {
     return err_set(ERR_USAGE,
@@ -306,29 +258,34 @@ static int refuse_plain_tcp(const struct link *link)
                    link->endpoint);
 }
 
+static int guard_socket(struct link *link, const struct link_security *s)
+{
+    struct link_hub *hub = link->hub;
+    int result = ERR_OK;
+    if (!s->allow) return err_set(ERR_STATE, "there is no allow-list");
+    if (!hub->zap) result = zap_open(hub->context, hub->loop, s->allow, &hub->zap);
+    link->allow = s->allow;
+    return result == ERR_OK ? curve_server(link->socket, s) : result;
+}
+
 static int secure(struct link *link)
 {
     const struct link_security *s = link->options.security;
-    int result = ERR_OK;
-    if (strncmp(link->endpoint, "tcp://", 6) != 0) return ERR_OK;
+    if (!address_is_tcp(link->endpoint)) return ERR_OK;
     if (!s)
         return link->options.insecure_tcp && !address_is_beyond_loopback(link->endpoint)
                    ? ERR_OK
                    : refuse_plain_tcp(link);
-    if (link->options.bind && !link->hub->zap)
-        result = zap_open(link->hub->context, link->hub->loop, s->allow, &link->hub->zap);
-    if (result != ERR_OK) return result;
-    int failed = link->options.bind ? secure_server(link, s) : secure_client(link, s);
-    if (failed || !is_secure(link))
-        return err_set(ERR_STATE, "%s cannot be encrypted and guarded (CURVE, ZAP): %s",
-                       link->endpoint, failed ? zmq_strerror(errno) : "it did not take hold");
-    return ERR_OK;
+    int result = link->options.bind ? guard_socket(link, s) : curve_client(link->socket, s);
+    if (result != ERR_STATE) return result;
+    return err_set(ERR_STATE, "%s cannot be encrypted and guarded (CURVE, ZAP): %s", link->endpoint,
+                   err_text());
 }
 
 /* ---- connections ---- */
 
-/* ZeroMQ sees the end, tells of it and closes. It may have done so before, and the number be that of
- * another connection, which then connects again; never of one that listens. */
+/* ZeroMQ sees the end, tells of it and closes. It may have done so before, and the number be that
+ * of another connection, which then connects again; never of one that listens. */
 static void end_connection(int fd)
 {
     int listens = 1;
@@ -337,8 +294,8 @@ static void end_connection(int fd)
         shutdown(fd, SHUT_RDWR);
 }
 
-/* One above the bound is ended at once: where the descriptors of this process run out, libzmq aborts
- * it. (zmq_unbind() would end all that are there.) */
+/* One above the bound is ended at once: where the descriptors of this process run out, libzmq
+ * aborts it. (zmq_unbind() would end all that are there.) */
 static void bound_peers(struct link *link, int fd)
 {
     if (link->peers <= link->options.max_peers) return;
@@ -349,8 +306,9 @@ static void bound_peers(struct link *link, int fd)
                   LOG_U("suppressed", link->told.suppressed));
 }
 
-/* ZeroMQ does not come back to a server that has refused it. */
 static void after_send(struct link *link);
+
+/* ZeroMQ does not come back to a server that has refused it. */
 static void on_retry(uv_timer_t *timer)
 {
     struct link *link = timer->data;
@@ -399,15 +357,15 @@ static int watch_connections(struct link *link)
 static int attach(struct link *link)
 {
     const char *endpoint = link->options.endpoint;
-    int ipc = strncmp(endpoint, "ipc://", 6) == 0;
+    const char *path = address_socket_path(endpoint);
     if (!link->options.bind) {
-        int mine = ipc ? claim_folder(endpoint + 6) : ERR_OK;
+        int mine = path ? claim_folder(path) : ERR_OK;
         if (mine != ERR_OK) return mine;
         if (zmq_connect(link->socket, endpoint) != 0)
             return zmq_error("cannot connect to", endpoint);
         return ERR_OK;
     }
-    int result = ipc ? claim_socket(endpoint + 6, &link->lock) : ERR_OK;
+    int result = path ? claim_socket(path, &link->lock) : ERR_OK;
     if (result != ERR_OK) return result;
     if (zmq_bind(link->socket, endpoint) != 0) {
         if (errno != EADDRINUSE) return zmq_error("cannot bind", endpoint);

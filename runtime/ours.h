@@ -12,8 +12,8 @@
 #include "config/config.h"
 
 /* Look at the run's folder and at all in it that has a name of made.h; consumer: the folder of one
- * more consumer than those of the configuration counts (NULL: none). Changes nothing. ERR_USAGE: the
- * text names what it is, its owner or its mode, and what to do. ERR_IO, ERR_LIMIT. */
+ * more consumer than those of the configuration counts (NULL: none). Changes nothing. ERR_USAGE:
+ * the text names what it is, its owner or its mode, and what to do. ERR_IO, ERR_LIMIT. */
 int ours_check(const struct config *config, const char *consumer);
 
 /* Remove temporary files of processes that died, of the names that a run gives, in a folder that

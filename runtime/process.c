@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/limits.h"
+#include "config/address.h"
 #include "proto/message.h"
 #include "runtime/folder.h"
 #include "runtime/harden.h"
@@ -493,8 +494,8 @@ static int know_sockets(struct process *p)
     int result = ERR_OK;
     for (int i = 0; i < 2 && strcmp(p->spec->section, "broker") == 0 && result == ERR_OK; i++) {
         result = config_endpoint(p->config, i ? CONFIG_BACK : CONFIG_FRONT, endpoint);
-        if (result == ERR_OK && strncmp(endpoint, "ipc://", 6) == 0)
-            snprintf(p->socket[i].path, sizeof p->socket[i].path, "%s", endpoint + 6);
+        const char *path = result == ERR_OK ? address_socket_path(endpoint) : NULL;
+        if (path) snprintf(p->socket[i].path, sizeof p->socket[i].path, "%s", path);
     }
     return result;
 }

@@ -46,7 +46,8 @@ int checkpoint_open(const char *path, struct checkpoint **checkpoint);
 /* Open the newest intact one of a folder. *damaged = newer ones that are not, and err_text() then
  * says what is wrong with the first of them. ERR_NOTFOUND: no folder, or none in it; ERR_CORRUPT:
  * there are some, none intact: the text has the folder, and the name and fault of each (three at
- * most), and leaves the hint to the caller. A file of another version is an error (ERR_VERSION), not damage. */
+ * most), and leaves the hint to the caller. A file of another version is an error (ERR_VERSION),
+ * not damage. */
 int checkpoint_newest(const char *dir, struct checkpoint **checkpoint, unsigned *damaged);
 void checkpoint_close(struct checkpoint *checkpoint);
 

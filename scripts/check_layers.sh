@@ -21,7 +21,7 @@ may_hold() {
     xxhash.h) echo '@(@(proto|buffer|engine|sae)/*|trainer/held_out.c)' ;;
     lz4.h) echo 'proto/*' ;;
     lmdb.h) echo 'buffer/*' ;;
-    zmq.h) echo 'runtime/@(link|keys|zap|inner|monitor).c' ;;
+    zmq.h) echo 'runtime/@(link|curve|keys|zap|inner|monitor).c' ;;
     sanitizer/tsan_interface.h) echo 'runtime/link.c' ;;
     uv.h) echo 'runtime/*' ;;
     microhttpd.h) echo 'runtime/http.c' ;;

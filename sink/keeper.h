@@ -15,8 +15,8 @@
 
 struct keeper_options {
     struct ledger *ledger; /* outlives the keeper */
-    /* A producer with a session was set back, or its buffer is made anew: called while that session is there, which is over
-     * afterwards. */
+    /* A producer with a session was set back, or its buffer is made anew: called while that session
+     * is there, which is over afterwards. */
     void (*rewound)(void *arg, uint32_t producer);
     /* A producer with a session has its end committed: nobody needs more rows. */
     void (*stopped)(void *arg, uint32_t producer);
@@ -34,9 +34,10 @@ struct keeper {
     struct keeper_counters counters;
 };
 
-/* Look at the consumers' files (each 200 ms or so) and do what follows from them: rewind, free,
- * end the stream, open a buffer in the place of a damaged one, raise ledger.checkpoint_request (published by whoever publishes next). What
- * fails is noted in the ledger and done again at a later call. */
+/* Look at the consumers' files (each 200 ms or so) and do what follows from them: rewind, free, end
+ * the stream, open a buffer in the place of a damaged one, raise ledger.checkpoint_request
+ * (published by whoever publishes next). What fails is noted in the ledger and done again at a
+ * later call. */
 void keeper_poll(struct keeper *keeper, uint64_t now_ns);
 /* A live stream never waits: its oldest slabs make room for what comes. Nothing where the policy is
  * block. The buffer is open. */

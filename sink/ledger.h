@@ -54,8 +54,9 @@ struct ledger {
 };
 
 /* Opens the buffer, if this stream has one already; where a consumer's state is damaged, later
- * (ledger_reopen). `config` outlives it; `life` differs from that of every sink before. Errors of store_open() and config_*(), ERR_NOMEM; ledger_fini() after a
- * failure too: that closes the buffer cleanly. */
+ * (ledger_reopen). `config` outlives it; `life` differs from that of every sink before. Errors of
+ * store_open() and config_*(), ERR_NOMEM; ledger_fini() after a failure too: that closes the buffer
+ * cleanly. */
 int ledger_init(struct ledger *ledger, const struct config *config, uint64_t life, uint64_t now_ns);
 void ledger_fini(struct ledger *ledger);
 

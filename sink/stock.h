@@ -25,8 +25,9 @@ struct stock {
     uint64_t set_aside; /* buffers, in this life */
 };
 
-/* Reads RUN/descriptor.json where there is one and opens the buffer that it is of. Where that file is
- * missing or damaged nothing is opened yet. ERR_* of store_open(), ERR_FORMAT. stock_close() after a failure too. */
+/* Reads RUN/descriptor.json where there is one and opens the buffer that it is of. Where that file
+ * is missing or damaged nothing is opened yet. ERR_* of store_open(), ERR_FORMAT. stock_close()
+ * after a failure too. */
 int stock_open(struct stock *stock, const struct config *config);
 void stock_close(struct stock *stock);
 /* Close the buffer alone: stock_prepare() opens it again, or sets it aside and makes another. */
@@ -44,14 +45,14 @@ int stock_prepare(struct stock *stock, const struct descriptor *descriptor);
 uint32_t stock_rows_a_slab(const struct stock *stock);
 
 /* Commit the stream's descriptor: run and rows_a_slab are filled in. It must agree with `asked`,
- * what the producer that measured it was let in with: ERR_MISMATCH. ERR_STATE (there is one), ERR_IO,
- * ... */
+ * what the producer that measured it was let in with: ERR_MISMATCH. ERR_STATE (there is one),
+ * ERR_IO, ... */
 int stock_describe(struct stock *stock, const struct descriptor *asked, const char *text,
                    size_t bytes);
 
-/* Take up every producer's record (where the buffer was set aside: as the sessions have it), set back to where consumers need it. Commits what it changes;
- * only then may trainers draw from the buffer.
- * *rewound: producers that have to go back. */
+/* Take up every producer's record (where the buffer was set aside: as the sessions have it), set
+ * back to where consumers need it. Commits what it changes; only then may trainers draw from the
+ * buffer. *rewound: producers that have to go back. */
 int stock_records(struct stock *stock, const struct consumers *consumers, struct sessions *sessions,
                   uint32_t *rewound);
 

@@ -44,22 +44,23 @@ static uint64_t descriptor_bytes(uint32_t width)
     return least(MESSAGE_MAX_TEXT_BYTES, MESSAGE_MAX_HELLO_BYTES + (uint64_t)20 * width);
 }
 
-uint64_t bounds_broker_bytes(const struct config *c, uint32_t width)
-{
-    uint64_t producers = c->capture.producers, peers = bounds_peers(c);
-    /* Beside what was read ahead, ZeroMQ reads one more and one is being looked at. */
-    uint64_t in = peers * (BOUNDS_READ_AHEAD + 1) * bounds_message_bytes(c);
-    uint64_t on_the_way = producers * c->sink.window_slabs * (slab_bytes(c) + MESSAGE_HEADER_BYTES);
-    uint64_t back = BOUNDS_SINKS * (BOUNDS_READ_AHEAD + 1) *
-                    ((uint64_t)MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES);
-    uint64_t out = peers * BOUNDS_ANSWERS * most(MESSAGE_MAX_TELL_BYTES, descriptor_bytes(width));
-    return PROCESS_BYTES + in + out + on_the_way + back + 2 * MESSAGE_MAX_TELL_BYTES;
-}
-
 /* What credit lets all producers have under way, acked or not. */
 static uint64_t window_bytes(const struct config *c, uint64_t slab)
 {
-    return c->sink.window_slabs * (slab + MESSAGE_HEADER_BYTES);
+    uint64_t frames = (uint64_t)c->capture.producers * c->sink.window_slabs;
+    return frames * (slab + MESSAGE_HEADER_BYTES);
+}
+
+uint64_t bounds_broker_bytes(const struct config *c, uint32_t width)
+{
+    uint64_t peers = bounds_peers(c);
+    /* Beside what was read ahead, ZeroMQ reads one more and one is being looked at. */
+    uint64_t in = peers * (BOUNDS_READ_AHEAD + 1) * bounds_message_bytes(c);
+    uint64_t back = BOUNDS_SINKS * (BOUNDS_READ_AHEAD + 1) *
+                    ((uint64_t)MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES);
+    uint64_t out = peers * BOUNDS_ANSWERS * most(MESSAGE_MAX_TELL_BYTES, descriptor_bytes(width));
+    return PROCESS_BYTES + in + out + window_bytes(c, slab_bytes(c)) + back +
+           2 * MESSAGE_MAX_TELL_BYTES;
 }
 
 uint64_t bounds_sink_bytes(const struct config *c, uint64_t slab)
@@ -68,7 +69,7 @@ uint64_t bounds_sink_bytes(const struct config *c, uint64_t slab)
      * until a silent sink is taken off after 15 seconds. */
     uint64_t said = 15 * (bounds_peers(c) * (uint64_t)MESSAGE_MAX_HELLO_BYTES +
                           c->capture.producers * (uint64_t)MESSAGE_MAX_TEXT_BYTES);
-    return PROCESS_BYTES + c->capture.producers * window_bytes(c, slab) + said + 2 * slab;
+    return PROCESS_BYTES + window_bytes(c, slab) + said + 2 * slab;
 }
 
 uint64_t bounds_capture_bytes(const struct config *c, uint64_t slab)

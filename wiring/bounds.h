@@ -22,9 +22,9 @@ uint64_t bounds_frame_bytes(const struct config *config);
 uint64_t bounds_message_bytes(const struct config *config);
 /* Connections at the front. */
 uint32_t bounds_peers(const struct config *config);
-/* Memory of a process, in all but pages of mapped files, whatever its peers send: of the broker while
- * every connection floods it, with rows of `width` values; of the sink, with slabs of `slab_bytes`; of a capture beside the model
- * and what the engine computes in. */
+/* Memory of a process, in all but pages of mapped files, whatever its peers send: of the broker
+ * while every connection floods it, with rows of `width` values; of the sink, with slabs of
+ * `slab_bytes`; of a capture beside the model and what the engine computes in. */
 uint64_t bounds_broker_bytes(const struct config *config, uint32_t width);
 uint64_t bounds_sink_bytes(const struct config *config, uint64_t slab_bytes);
 uint64_t bounds_capture_bytes(const struct config *config, uint64_t slab_bytes);

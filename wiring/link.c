@@ -1,6 +1,7 @@
 #include "wiring/link.h"
 
 #include "base/err.h"
+#include "config/address.h"
 #include "wiring/security.h"
 
 #include <string.h>
@@ -18,8 +19,7 @@ static int open_link(struct process *process, enum config_socket socket,
         result = security_of(config, socket, options.bind, allow, &security, &options);
     if (result == ERR_OK) result = link_open(process_hub(process), &options, link);
     explicit_bzero(&security, sizeof security);
-    if (result == ERR_OK && options.insecure_tcp && !options.security &&
-        strncmp(endpoint, "tcp://", 6) == 0)
+    if (result == ERR_OK && options.insecure_tcp && !options.security && address_is_tcp(endpoint))
         log_event(LOG_WARN,
                   "broker.insecure_tcp is on: every user of this machine can take part in the "
                   "stream, read it, and end it",

@@ -1,8 +1,9 @@
 /*
  * How soon rows move again after kill -9 of a process of a running `sluice up`: from the kill until
  * the next process of that name is there and rows move through it: for the trainer until it draws,
- * for the others until the sink stores a frame. Rows of the synthetic engine, the architecture `count`, a checkpoint each
- * second. Each process in turn; two seconds of work lie between two kills.
+ * for the others until the sink stores a frame. Rows of the synthetic engine, the architecture
+ * `count`, a checkpoint each second. Each process in turn; two seconds of work lie between two
+ * kills.
  *
  *   bench_recovery [TIMES]      default: 5 of each
  */
@@ -50,7 +51,8 @@ static void wait_on(double until)
     harness_sleep(0.005);
 }
 
-/* What was under way at the kill is not counted: growth is waited for once the new process is there. */
+/* What was under way at the kill is not counted: growth is waited for once the new process is
+ * there. */
 static double recovery(const struct run *run, int process)
 {
     pid_t old = run_process(run, processes[process]), now;

@@ -1,4 +1,5 @@
-/* Clients that say more than they may: processes that send one message for ever, as fast as it goes. */
+/* Clients that say more than they may: processes that send one message for ever, as fast as it
+ * goes. */
 #ifndef SLUICE_TESTS_E2E_ATTACK_H
 #define SLUICE_TESTS_E2E_ATTACK_H
 
@@ -17,7 +18,8 @@ struct attack {
     int reads;       /* answers are read */
 };
 
-/* Start so many processes, their ids into attackers[count]. They end with this process at the latest. */
+/* Start so many processes, their ids into attackers[count]. They end with this process at the
+ * latest. */
 void attack_begin(const struct attack *attack, const char *endpoint, int count, pid_t *attackers);
 /* Kill them and wait for them; attackers[] is 0 afterwards. */
 void attack_end(int count, pid_t *attackers);

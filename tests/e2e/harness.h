@@ -67,8 +67,8 @@ uint64_t run_drawn(const struct run *run, const char *consumer);
 /* Wait until it has drawn so many. */
 void run_await_drawn(const struct run *run, const char *consumer, uint64_t rows, double seconds);
 
-/* The value of a line of a process's /metrics, given its name with its label, as there; -1: it cannot
- * be had now. */
+/* The value of a line of a process's /metrics, given its name with its label, as there; -1: it
+ * cannot be had now. */
 double run_metric(const struct run *run, const char *process, const char *name);
 
 /* Whether every counter of a finished `count` run equals `reuse`, and counted and held-out rows are

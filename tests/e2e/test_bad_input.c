@@ -561,34 +561,42 @@ static const char full_disk_pipeline[] =
     "sink: { size: 16MiB }\n"
     "trainer: { batch_rows: 256, checkpoint_seconds: 1, saes: [ { name: rows, arch: count } ] }\n";
 
-static void a_disk_that_is_full_at_a_resume(void **state)
+/* `sluice up` in a script with a small disk of its own at $1, which runs it for $2 seconds, does what
+ * it does to the disk, and runs it again, with what that says in $3: it must end well and lose no
+ * child. What it said; the caller frees. */
+static char *up_again_on_a_small_disk(struct run *run, const char *text, const char *seconds)
 {
-    struct run *run = *state;
     char script[HARNESS_PATH_BYTES + 64], err[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
     if (system("unshare -rm true 2>/dev/null") != 0) {
         print_message("this machine lets nobody mount a small disk\n");
         skip();
     }
     run_configure(run, "", full_disk_pipeline);
-    run_write(run, "full.sh", full_start_script);
-    snprintf(script, sizeof script, "%s/full.sh", run->dir);
+    run_write(run, "disk.sh", text);
+    snprintf(script, sizeof script, "%s/disk.sh", run->dir);
     snprintf(err, sizeof err, "%s/second", run->dir);
     run_program("sluice", sluice);
-    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state, "4",
-                           err, sluice, "up", run->config, NULL);
+    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state,
+                           seconds, err, sluice, "up", run->config, NULL);
     char *said = run_text(run, "../second", NULL);
-    if (code != 0) fail_msg("exit code %d: %s", code, said ? said : run->err);
+    if (code != 0) fail_msg("exit code %d: %s%s", code, run->out, said ? said : run->err);
     harness_has_not(said, "started again");
-    harness_has(said, "is full");
-    free(said);
     assert_true(run_counts_are(run, "main", 800000, 1));
+    return said;
 }
 
-/* A small file system at $1 of $2, with what a run left there when it was killed: a checkpoint that
+static void a_disk_that_is_full_at_a_resume(void **state)
+{
+    char *said = up_again_on_a_small_disk(*state, full_start_script, "4");
+    harness_has(said, "is full");
+    free(said);
+}
+
+/* A small file system at $1, with what a run left there when it was killed: a checkpoint that
  * was never finished takes most of it, other temporary files lie beside it. Nobody makes room. */
 static const char leftover_script[] =
-    "folder=$1 bytes=$2 seconds=$3 err=$4; shift 4\n"
-    "mkdir -p $folder && mount -t tmpfs -o size=$bytes,mode=700 tmpfs $folder || exit 9\n"
+    "folder=$1 seconds=$2 err=$3; shift 3\n"
+    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
     "timeout -s INT $seconds \"$@\" >/dev/null 2>&1\n"
     "left=\"main/summary.json.tmp.aaaaaa buffer/CONSUMERS/main.state.tmp.aaaaaa\"\n"
     "left=\"$left descriptor.json.tmp.aaaaaa http/sink.tmp.aaaaaa buffer/boot.tmp.aaaaaa\"\n"
@@ -603,21 +611,8 @@ static const char leftover_script[] =
 
 static void what_killed_processes_left_makes_room(void **state)
 {
-    struct run *run = *state;
-    char script[HARNESS_PATH_BYTES + 64], err[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
-    if (system("unshare -rm true 2>/dev/null") != 0) skip();
-    run_configure(run, "", full_disk_pipeline);
-    run_write(run, "left.sh", leftover_script);
-    snprintf(script, sizeof script, "%s/left.sh", run->dir);
-    snprintf(err, sizeof err, "%s/second", run->dir);
-    run_program("sluice", sluice);
-    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state,
-                           "64m", "4", err, sluice, "up", run->config, NULL);
-    char *said = run_text(run, "../second", NULL);
-    if (code != 0) fail_msg("exit code %d: %s%s", code, run->out, said ? said : run->err);
-    harness_has_not(said, "started again");
+    char *said = up_again_on_a_small_disk(*state, leftover_script, "4");
     free(said);
-    assert_true(run_counts_are(run, "main", 800000, 1));
 }
 
 /* A consumer's folder, its lock and the buffer are not there yet, and the disk is full. */
@@ -634,21 +629,8 @@ static const char full_first_script[] =
 
 static void a_disk_that_is_full_before_anything_is_made(void **state)
 {
-    struct run *run = *state;
-    char script[HARNESS_PATH_BYTES + 64], err[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
-    if (system("unshare -rm true 2>/dev/null") != 0) skip();
-    run_configure(run, "", full_disk_pipeline);
-    run_write(run, "full.sh", full_first_script);
-    snprintf(script, sizeof script, "%s/full.sh", run->dir);
-    snprintf(err, sizeof err, "%s/second", run->dir);
-    run_program("sluice", sluice);
-    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state, "3",
-                           err, sluice, "up", run->config, NULL);
-    char *said = run_text(run, "../second", NULL);
-    if (code != 0) fail_msg("exit code %d: %s", code, said ? said : run->err);
-    harness_has_not(said, "started again");
+    char *said = up_again_on_a_small_disk(*state, full_first_script, "3");
     free(said);
-    assert_true(run_counts_are(run, "main", 800000, 1));
 }
 
 /* Every process, by itself: which path, and what next. */
