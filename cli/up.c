@@ -31,6 +31,7 @@
 enum {
     TICK_MS = 50,
     LINE_MS = 1000,
+    SILENT_SECONDS = 5,      /* of a broker that is asked each second */
     PIPED_LINE_MS = 10000,   /* where nobody looks at a terminal */
     DRAIN_MS = 12000,        /* after which a child is killed: its own limit is ten seconds */
     LINGER_MS = 5000,        /* beyond the three seconds that the sink itself does */
@@ -183,6 +184,17 @@ static void starting_line(const struct up *up, double seconds, char *out, size_t
              message[0] ? message : "...");
 }
 
+/* What must be seen first: a full disk, or that the numbers are old. */
+static void fill_notice(struct up *up, double seconds)
+{
+    struct progress *p = &up->progress;
+    double silent_seconds = seconds - p->last_seconds;
+    if (disk_notice(up->config, &p->last, p->notice, sizeof p->notice)) return;
+    if (silent_seconds >= SILENT_SECONDS)
+        snprintf(p->notice, sizeof p->notice, "no answer from the broker for %.0f s",
+                 silent_seconds);
+}
+
 static void show_line(struct up *up, int64_t at_ms)
 {
     char line[2048];
@@ -190,7 +202,7 @@ static void show_line(struct up *up, int64_t at_ms)
     if (!up->line_every_ms || at_ms < up->line_ms) return;
     up->line_ms = at_ms + up->line_every_ms;
     const struct snapshot *s = &up->progress.last;
-    disk_notice(up->config, s, up->progress.notice, sizeof up->progress.notice);
+    fill_notice(up, seconds);
     if (up->progress.snapshots == 0 || !(s->life_rows > 0 || s->trained_rows > 0))
         starting_line(up, seconds, line, sizeof line);
     else

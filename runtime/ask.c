@@ -96,6 +96,7 @@ int ask_status(struct ask *a, int timeout_ms, char **text, size_t *bytes)
     int result = send_question(a);
     if (result != ERR_OK) return result;
     a->is_late = 0;
+    uv_update_time(&a->loop); /* nobody ran it since the last question: the time is that of then */
     uv_timer_start(&a->timer, on_timer, (uint64_t)timeout_ms, 0);
     while (!a->text && !a->is_late) uv_run(&a->loop, UV_RUN_DEFAULT);
     uv_timer_stop(&a->timer);
