@@ -4,6 +4,7 @@
 #include "capture/cutter.h"
 #include "capture/measure.h"
 #include "capture/teller.h"
+#include "wiring/bounds.h"
 #include "wiring/source.h"
 
 #include <inttypes.h>
@@ -15,7 +16,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static const size_t measure_limit_bytes = (size_t)256 << 20;
 static const uint64_t shed_flush_ns = UINT64_C(1000000000); /* a live row waits no longer */
 
 struct maker {
@@ -104,7 +104,7 @@ static int next_batch(struct maker *m, struct engine_batch *batch)
 
 static int fill_measure(struct maker *m, uint64_t generation)
 {
-    int result = measure_new(m->own.width, measure_limit_bytes, &m->measure);
+    int result = measure_new(m->own.width, BOUNDS_MEASURED_BYTES, &m->measure);
     while (result == ERR_OK && measure_wants(m->measure, m->config->capture.measure_contexts)) {
         struct engine_batch batch;
         if (!is_current(m, generation)) return ERR_STATE;

@@ -200,7 +200,8 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
     bytes_line("frames in broker and sink, each", (double)frames_under_way(config, s));
     bytes_line("memory of the broker, at most", (double)bounds_broker_bytes(config, width));
     bytes_line("memory of the sink, at most", (double)bounds_sink_bytes(config, s->slab_bytes));
-    bytes_line("memory of a capture, at most", (double)bounds_capture_bytes(config, s->slab_bytes));
+    bytes_line("memory of a capture, at most",
+               (double)bounds_capture_bytes(config, width, s->slab_bytes));
     bytes_line("memory of a trainer, about", (double)s->trainer_bytes);
     if (s->whiten_bytes) bytes_line("  of it to whiten, about", (double)s->whiten_bytes);
     bytes_line("a checkpoint, about", (double)s->checkpoint_bytes);

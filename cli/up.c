@@ -13,6 +13,8 @@
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/tail.h"
+#include "config/address.h"
+#include "runtime/link.h"
 #include "runtime/site.h"
 #include "wiring/source.h"
 
@@ -39,6 +41,7 @@ enum {
     LOG_KEEP_BYTES = 8 << 20,
     LOG_LINES = 8,
     LEAST_FILES = 32,  /* of this process: a lock, pipes, folders in each other, ZeroMQ */
+    PROBE_THREADS = 2, /* of ZeroMQ */
     CUT_OFF_LOOKS = 4, /* status reports lag by a second or two */
 };
 
@@ -465,6 +468,18 @@ static void prepare_terminal(struct up *up)
     up->started_ms = now_ms();
 }
 
+/* Otherwise our sink and captures would serve the other's stream, till our broker has failed. */
+static int broker_finds_its_addresses(const struct up *up)
+{
+    int result = limits_threads(PROBE_THREADS, "ZeroMQ");
+    for (enum config_socket s = CONFIG_FRONT; s <= CONFIG_BACK && result == ERR_OK; s++) {
+        char endpoint[CONFIG_PATH_BYTES];
+        result = config_endpoint(up->config, s, endpoint);
+        if (result == ERR_OK && address_is_tcp(endpoint)) result = link_address_is_free(endpoint);
+    }
+    return result;
+}
+
 static int run(struct up *up)
 {
     char log_dir[CONFIG_PATH_BYTES + 8];
@@ -477,6 +492,7 @@ static int run(struct up *up)
     if (result == ERR_OK) result = children_init(&up->children, up->config->up.restart);
     if (result != ERR_OK) return result;
     result = add_all(up);
+    if (result == ERR_OK && up->part.has[PROCESS_BROKER]) result = broker_finds_its_addresses(up);
     if (result == ERR_OK) result = snapshot_open(up->config, &up->ask);
     if (result == ERR_OK) {
         answer_signals(on_signal);

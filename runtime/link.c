@@ -354,6 +354,25 @@ static int watch_connections(struct link *link)
                         &link->monitor);
 }
 
+static int bind_to(void *socket, const char *endpoint)
+{
+    if (zmq_bind(socket, endpoint) == 0) return ERR_OK;
+    if (errno != EADDRINUSE) return zmq_error("cannot bind", endpoint);
+    return err_set(ERR_EXISTS,
+                   "the address %s is in use by another program; HINT: another port, or leave the "
+                   "endpoint out for a socket in the run's folder",
+                   endpoint);
+}
+
+int link_address_is_free(const char *endpoint)
+{
+    void *context = zmq_ctx_new(), *socket = context ? zmq_socket(context, ZMQ_ROUTER) : NULL;
+    int result = socket ? bind_to(socket, endpoint) : zmq_error("no socket for", endpoint);
+    if (socket) zmq_close(socket);
+    while (context && zmq_ctx_term(context) != 0 && errno == EINTR) continue;
+    return result;
+}
+
 static int attach(struct link *link)
 {
     const char *endpoint = link->options.endpoint;
@@ -366,15 +385,8 @@ static int attach(struct link *link)
         return ERR_OK;
     }
     int result = path ? claim_socket(path, &link->lock) : ERR_OK;
+    if (result == ERR_OK) result = bind_to(link->socket, endpoint);
     if (result != ERR_OK) return result;
-    if (zmq_bind(link->socket, endpoint) != 0) {
-        if (errno != EADDRINUSE) return zmq_error("cannot bind", endpoint);
-        return err_set(ERR_EXISTS,
-                       "the address %s is in use by another program; HINT: another "
-                       "port, or leave the endpoint out for a socket in the run's "
-                       "folder",
-                       endpoint);
-    }
     size_t bytes = sizeof link->endpoint;
     if (zmq_getsockopt(link->socket, ZMQ_LAST_ENDPOINT, link->endpoint, &bytes) != 0)
         return zmq_error("cannot tell the address of", endpoint);

@@ -105,6 +105,10 @@ int link_send_owned(struct link *link, const struct link_route *route, const voi
 int link_forward(struct link *link, const struct link_route *route, const void *prefix,
                  size_t prefix_bytes, struct link_message *message, uint32_t part);
 
+/* Whether a tcp endpoint could be bound now: binds it, and lets it go, within milliseconds. Nobody
+ * should connect meanwhile. ERR_EXISTS: another program has it. ERR_IO: it cannot be bound. */
+int link_address_is_free(const char *endpoint);
+
 struct link_counters {
     uint64_t received_messages, received_bytes, sent_messages, sent_bytes;
     uint64_t malformed;     /* received with no data part or more than two: dropped */

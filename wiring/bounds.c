@@ -2,7 +2,12 @@
 
 #include "proto/message.h"
 
-enum { USUAL_SLAB_BYTES = 256 << 10, IDENTITY_BYTES = 64, PROCESS_BYTES = 24 << 20 };
+enum {
+    USUAL_SLAB_BYTES = 256 << 10,
+    IDENTITY_BYTES = 64,
+    HELD_ROW_BYTES = 128, /* its identity and its place in the corpus */
+    PROCESS_BYTES = 24 << 20
+};
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -72,7 +77,17 @@ uint64_t bounds_sink_bytes(const struct config *c, uint64_t slab)
     return PROCESS_BYTES + window_bytes(c, slab) + said + 2 * slab;
 }
 
-uint64_t bounds_capture_bytes(const struct config *c, uint64_t slab)
+/* Contexts are known in advance where a model reads them; elsewhere a sequence has any length. */
+static uint64_t measured_bytes(const struct config *c, uint32_t width)
 {
-    return PROCESS_BYTES + c->capture.retained_bytes + 4 * slab + MESSAGE_MAX_TEXT_BYTES;
+    uint64_t contexts = (uint64_t)c->capture.measure_contexts + c->capture.batch_contexts;
+    uint64_t row = (uint64_t)width * sizeof(float) + HELD_ROW_BYTES;
+    if (c->capture.engine != CONFIG_LLAMA) return BOUNDS_MEASURED_BYTES;
+    return least(BOUNDS_MEASURED_BYTES, contexts * c->capture.context_tokens * row);
+}
+
+uint64_t bounds_capture_bytes(const struct config *c, uint32_t width, uint64_t slab)
+{
+    return PROCESS_BYTES + measured_bytes(c, width) + c->capture.retained_bytes + 4 * slab +
+           MESSAGE_MAX_TEXT_BYTES;
 }

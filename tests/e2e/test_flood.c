@@ -122,6 +122,39 @@ static void floods_are_withstood(void **state)
     for (int i = 0; i < FLOODS; i++) is_withstood(*state, &floods[i]);
 }
 
+/* Whatever it is told to measure, and with a sink that reads nothing and so leaves all frames with
+ * the capture. */
+static void a_capture_keeps_to_its_memory(void **state)
+{
+    static const char wide[] =
+        "capture: { engine: synthetic, retained: 48MiB, measure_contexts: 65536,\n"
+        "           synthetic: { features: 64, width: 4096, rows: 1000000000 } }\n"
+        "sink: { size: 512MiB, slab: 1MiB, window: 64 }\n"
+        "trainer: { batch_rows: 64, saes: [ { name: rows, arch: count } ] }\n";
+    const uint64_t slab = 1 << 20, dictionary = 64 * 4096 * sizeof(float);
+    struct run *run = *state;
+    struct config *config;
+    uint64_t most = 0;
+    run_configure(run, "dtype: f32", wide);
+    assert_int_equal(config_load(run->config, NULL, 0, &config), ERR_OK);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    run_await_drawn(run, "main", 64, 40);
+    pid_t sink = run_process(run, "sink");
+    assert_int_equal(kill(sink, SIGSTOP), 0);
+    for (int i = 0; i < 50; i++) {
+        most = most_memory(run, "capture-0");
+        harness_sleep(0.1);
+    }
+    kill(sink, SIGCONT);
+    kill(up, SIGINT);
+    assert_int_equal(run_wait(up, 60), 0);
+    print_message("capture: %llu MiB of %llu\n", (unsigned long long)(most >> 20),
+                  (unsigned long long)(bounds_capture_bytes(config, 4096, slab) >> 20));
+    assert_true(most > BOUNDS_MEASURED_BYTES / 2 + config->capture.retained_bytes / 2);
+    assert_true(most < bounds_capture_bytes(config, 4096, slab) + dictionary);
+    config_free(config);
+}
+
 /* Beside what they cost in memory, they cost little time: a report is read as often as the protocol has
  * it, and who says what is no message is shut before a hundredth of what a client may say. */
 static double dropped_meanwhile(struct run *run, const struct attack *f, const char *reason)
@@ -201,6 +234,7 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_capture_keeps_to_its_memory, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(floods_are_withstood, run_set_up, tear_down),
         cmocka_unit_test_setup_teardown(most_reports_are_not_read, run_set_up, tear_down),
         cmocka_unit_test_setup_teardown(junk_ends_a_connection_soon, run_set_up, tear_down),
