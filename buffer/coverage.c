@@ -55,7 +55,7 @@ int coverage_rewind(const struct coverage *c, const struct store *store, uint32_
     }
     if (!found || (fresh && least.lowest == 1 && epoch == 0)) return 0;
     uint64_t rows =
-        (least.lowest - 1) * store_state(store)->rows_a_slab; /* all but a last are full */
+        (least.lowest - 1) * store_state(store)->rows_per_slab; /* all but a last are full */
     if (!fresh) record->past_totals.captured_rows -= record->rows - rows;
     record->rows = rows;
     record->next_number = least.lowest;

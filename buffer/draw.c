@@ -114,7 +114,7 @@ static int attach(struct draw *d)
     d->inode = st.st_ino;
     d->lock_inode = lock_file(d);
     d->file_bytes = (uint64_t)st.st_size;
-    d->full = permutation_of(d->state.rows_a_slab);
+    d->full = permutation_of(d->state.rows_per_slab);
     return ERR_OK;
 }
 
@@ -132,7 +132,7 @@ static uint64_t most_active(const struct draw *d)
 static int check_options(struct draw *d)
 {
     struct draw_options *o = &d->options;
-    uint64_t capacity_rows = d->state.slab_capacity * d->state.rows_a_slab;
+    uint64_t capacity_rows = d->state.slab_capacity * d->state.rows_per_slab;
     if (o->reuse == 0) return err_set(ERR_USAGE, "reuse 0 draws nothing; HINT: trainer.reuse: 1");
     if (o->batch_rows == 0) o->batch_rows = (uint32_t)(capacity_rows / 4);
     if (o->batch_rows > capacity_rows / 4)
@@ -439,6 +439,6 @@ struct draw_gauges draw_gauges(const struct draw *d)
         .rows_drawn = d->table.rows_drawn,
         .rows_held_out = d->table.rows_held_out,
         .rows_skipped = d->table.rows_skipped,
-        .capacity_rows = d->state.slab_capacity * d->state.rows_a_slab,
+        .capacity_rows = d->state.slab_capacity * d->state.rows_per_slab,
     };
 }

@@ -181,7 +181,7 @@ static int count_missing(struct draw *d, uint32_t producer, uint64_t next_number
         }
         /* Replaced before it was ever seen, or while this consumer was away. How many rows it had
          * can't be told any more: a full slab's are counted, until settle_skipped(). */
-        int result = slab_table_pass_over(t, producer, n, d->state.rows_a_slab);
+        int result = slab_table_pass_over(t, producer, n, d->state.rows_per_slab);
         if (result != ERR_OK) return result;
     }
     return ERR_OK;

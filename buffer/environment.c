@@ -263,7 +263,7 @@ int environment_format(const struct environment *e, MDB_txn *txn, struct format_
                        "the buffer in %s has format %u, this build knows %d; HINT: finish with the "
                        "version that made it, or start over with --fresh",
                        dir, f.version, FORMAT_VERSION);
-    uint32_t rows = store_rows_a_slab(f.slab_bytes, f.width, (uint8_t)f.dtype);
+    uint32_t rows = store_rows_per_slab(f.slab_bytes, f.width, (uint8_t)f.dtype);
     size_t bytes = sizeof f + (f.version < FORMAT_SEALED ? 0 : RECORD_SEAL_BYTES);
     if (value.mv_size != bytes || !memchr(f.stream, 0, sizeof f.stream) || rows == 0 ||
         (f.slab_bytes + LMDB_PAGE_HEADER_BYTES) % BUFFER_PAGE_BYTES != 0)

@@ -69,7 +69,7 @@ struct store_state {             /* read by trainers with each batch */
     uint64_t slab_capacity;
     uint64_t slabs; /* stored now */
     uint64_t rows;  /* stored now */
-    uint32_t rows_a_slab;
+    uint32_t rows_per_slab;
     uint32_t producers;      /* declared */
     uint32_t more_is_coming; /* a slab is free and a live producer holds credit for it */
     uint32_t ended;          /* the stream has ended: all declared producers have */
@@ -80,9 +80,9 @@ struct store;
 
 /* Slab size for a buffer: 256 KiB class, smaller for small buffers (at least 64 slabs), larger
  * where a slab would not hold 16 rows; k x 4096 - 16 bytes. 0 if no size satisfies both. Also what
- * a producer must cut its frames to: store_rows_a_slab(). */
+ * a producer must cut its frames to: store_rows_per_slab(). */
 uint32_t store_slab_bytes(uint64_t size_bytes, uint32_t width, uint8_t dtype);
-uint32_t store_rows_a_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype);
+uint32_t store_rows_per_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype);
 /* Slabs that a buffer of this size takes: what is left of the data file, which never grows past
  * size_bytes, after the descriptor, the trees and slack: 5 %, 8 slabs at the least. 0 where nothing
  * is left. */

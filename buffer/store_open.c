@@ -182,8 +182,8 @@ static int create(struct store *s)
         .state = {.run = s->format.run,
                   .slab_capacity = store_slab_capacity(s->format.size_bytes, s->format.slab_bytes,
                                                        s->format.width),
-                  .rows_a_slab = store_rows_a_slab(s->format.slab_bytes, s->format.width,
-                                                   (uint8_t)s->format.dtype)},
+                  .rows_per_slab = store_rows_per_slab(s->format.slab_bytes, s->format.width,
+                                                       (uint8_t)s->format.dtype)},
         .next_id = 1,
     };
     int rc = mdb_txn_begin(s->e.env, NULL, 0, &s->txn);

@@ -9,7 +9,7 @@ _Static_assert(STORE_SLAB_HEADER_BYTES + STORE_LEAST_ROWS * (16 + 4 * (uint64_t)
 
 enum { CLASS_PAGES = 64, LARGEST_PAGES = FRAME_MAX_RAW_BYTES / BUFFER_PAGE_BYTES };
 
-uint32_t store_rows_a_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype)
+uint32_t store_rows_per_slab(uint32_t slab_bytes, uint32_t width, uint8_t dtype)
 {
     if (slab_bytes <= STORE_SLAB_HEADER_BYTES) return 0;
     return frame_rows_within(slab_bytes - STORE_SLAB_HEADER_BYTES, width, dtype);
@@ -30,7 +30,7 @@ uint64_t store_slab_capacity(uint64_t size_bytes, uint32_t slab_bytes, uint32_t 
     if (slack < STORE_SLACK_SLABS * slab_pages) slack = STORE_SLACK_SLABS * slab_pages;
     if (pages <= kept + slack) return 0;
     uint64_t slabs = (pages - kept - slack) / slab_pages;
-    /* 26 bytes a slab in leaves that may be half full, twice over while a commit copies them. */
+    /* 26 bytes per slab in leaves that may be half full, twice over while a commit copies them. */
     uint64_t tree_pages = slabs * 4 / 150;
     uint64_t lost = (tree_pages + slab_pages - 1) / slab_pages;
     return slabs > lost ? slabs - lost : 0;
@@ -43,7 +43,7 @@ uint32_t store_slab_bytes(uint64_t size_bytes, uint32_t width, uint8_t dtype)
         uint32_t bytes = pages * BUFFER_PAGE_BYTES - LMDB_PAGE_HEADER_BYTES;
         if (pages > CLASS_PAGES && best) break;
         if (store_slab_capacity(size_bytes, bytes, width) < STORE_LEAST_SLABS) break;
-        if (store_rows_a_slab(bytes, width, dtype) >= STORE_LEAST_ROWS) best = bytes;
+        if (store_rows_per_slab(bytes, width, dtype) >= STORE_LEAST_ROWS) best = bytes;
     }
     return best;
 }
@@ -63,7 +63,7 @@ int store_slab_choose(const struct store_options *o, uint32_t *slab_bytes)
                        (unsigned long long)(least >> 20) + 1);
     }
     if ((bytes + LMDB_PAGE_HEADER_BYTES) % BUFFER_PAGE_BYTES != 0 ||
-        store_rows_a_slab(bytes, o->width, o->dtype) == 0)
+        store_rows_per_slab(bytes, o->width, o->dtype) == 0)
         return err_set(
             ERR_USAGE,
             "a slab of %u bytes is not k x 4096 - 16 or does not hold a row; HINT: leave "

@@ -10,8 +10,8 @@ struct cutter {
     struct cutter_options options;
     struct frame_totals totals;
     uint32_t rows;
-    struct row_id *ids; /* (rows_a_slab) */
-    float *values;      /* (rows_a_slab, width) */
+    struct row_id *ids; /* (rows_per_slab) */
+    float *values;      /* (rows_per_slab, width) */
     struct cursor begin, end;
     size_t raw_bytes; /* of a whole frame */
     void *raw;        /* a raw payload, where it has to be packed afterwards */
@@ -20,16 +20,16 @@ struct cutter {
 
 int cutter_new(const struct cutter_options *options, struct cutter **cutter)
 {
-    size_t raw = frame_raw_bytes(options->rows_a_slab, options->width, options->dtype);
+    size_t raw = frame_raw_bytes(options->rows_per_slab, options->width, options->dtype);
     if (!raw)
-        return err_set(ERR_LIMIT, "%u rows of %u values make no frame", options->rows_a_slab,
+        return err_set(ERR_LIMIT, "%u rows of %u values make no frame", options->rows_per_slab,
                        options->width);
     struct cutter *c = calloc(1, sizeof *c);
     if (!c) return err_set(ERR_NOMEM, "no memory for the cutter of frames");
     c->options = *options;
     c->raw_bytes = raw;
-    c->ids = malloc(options->rows_a_slab * sizeof *c->ids);
-    c->values = malloc((size_t)options->rows_a_slab * options->width * sizeof *c->values);
+    c->ids = malloc(options->rows_per_slab * sizeof *c->ids);
+    c->values = malloc((size_t)options->rows_per_slab * options->width * sizeof *c->values);
     c->raw = options->codec == CODEC_NONE ? NULL : malloc(raw);
     c->scratch = malloc(frame_scratch_bytes(raw));
     if (!c->ids || !c->values || !c->scratch || (options->codec != CODEC_NONE && !c->raw)) {
@@ -90,7 +90,7 @@ uint32_t cutter_rows(const struct cutter *c)
 
 int cutter_full(const struct cutter *c)
 {
-    return c->rows == c->options.rows_a_slab;
+    return c->rows == c->options.rows_per_slab;
 }
 
 int cutter_seal(struct cutter *c, uint64_t captured_ns, struct frame_header *header,

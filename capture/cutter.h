@@ -1,5 +1,5 @@
 /*
- * Rows into frames of exactly `rows_a_slab` rows: cut by size only, never by time, so that under
+ * Rows into frames of exactly `rows_per_slab` rows: cut by size only, never by time, so that under
  * `block` a frame's identities are a pure function of the corpus, the settings and its number.
  *
  * Holds: the running totals in a frame's header are those up to the frame's last row, so that
@@ -14,7 +14,7 @@
 struct cutter_options {
     uint64_t stream; /* stream_key */
     uint32_t producer;
-    uint32_t rows_a_slab;
+    uint32_t rows_per_slab;
     uint32_t width;
     uint8_t dtype;
     uint8_t codec;
@@ -40,7 +40,7 @@ void cutter_add(struct cutter *cutter, const struct row_id *id, const float *val
 void cutter_leave_out(struct cutter *cutter, enum filter_verdict verdict);
 
 uint32_t cutter_rows(const struct cutter *cutter); /* waiting to be cut */
-int cutter_full(const struct cutter *cutter);      /* rows_a_slab are waiting */
+int cutter_full(const struct cutter *cutter);      /* rows_per_slab are waiting */
 
 /* Cut what waits (at least one row) into a frame: payload into `payload` (cutter_payload_bytes()),
  * everything in the header but epoch, session and number, and shed_rows. */

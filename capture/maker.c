@@ -225,7 +225,7 @@ static int prepare(struct maker *m, const struct producer_order *order)
     struct cutter_options options = {
         .stream = stream_key(m->config->stream.name),
         .producer = m->producer,
-        .rows_a_slab = m->descriptor->rows_a_slab,
+        .rows_per_slab = m->descriptor->rows_per_slab,
         .width = m->descriptor->width,
         .dtype = m->descriptor->dtype,
         .codec = (uint8_t)m->config->stream.codec,
@@ -238,7 +238,7 @@ static int prepare(struct maker *m, const struct producer_order *order)
     m->number = order->number;
     /* Under block every frame but the last is full, so the number tells how many rows were kept. */
     m->kept_rows = m->descriptor->shed ? teller_kept_rows(m->teller)
-                                       : (order->number - 1) * m->descriptor->rows_a_slab;
+                                       : (order->number - 1) * m->descriptor->rows_per_slab;
     pthread_mutex_lock(&m->lock);
     m->counters.planned_rows = m->descriptor->planned_rows;
     pthread_mutex_unlock(&m->lock);

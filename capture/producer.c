@@ -178,9 +178,9 @@ static void stop_here(struct producer *p, uint64_t next_number)
 static int open_window(struct producer *p)
 {
     const struct descriptor *d = &p->descriptor;
-    size_t payload = frame_packed_bound(frame_raw_bytes(d->rows_a_slab, d->width, d->dtype));
+    size_t payload = frame_packed_bound(frame_raw_bytes(d->rows_per_slab, d->width, d->dtype));
     if (p->options.codec == CODEC_NONE)
-        payload = frame_raw_bytes(d->rows_a_slab, d->width, d->dtype);
+        payload = frame_raw_bytes(d->rows_per_slab, d->width, d->dtype);
     size_t frames = p->options.retained_bytes / (FRAME_HEADER_BYTES + payload + 1);
     if (frames < LEAST_FRAMES) frames = LEAST_FRAMES;
     if (frames > MOST_FRAMES) frames = MOST_FRAMES;
@@ -197,7 +197,7 @@ static int take_descriptor(struct producer *p, const struct message *m)
                        "the descriptor in the WELCOME of the sink of stream %s: %.500s; HINT: run "
                        "the same build of Sluice on both sides",
                        p->options.stream, err_text());
-    if (!d.rows_a_slab || !d.measured != !!(m->flags & MESSAGE_MEASURE)) {
+    if (!d.rows_per_slab || !d.measured != !!(m->flags & MESSAGE_MEASURE)) {
         result = err_set(
             ERR_FORMAT,
             "the descriptor in the WELCOME of the sink of stream %s is not complete; HINT: run "

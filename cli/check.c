@@ -24,7 +24,7 @@ _Static_assert((int)BOUNDS_LEAST_SLABS == (int)STORE_LEAST_SLABS &&
                "the broker expects slabs as the store makes them");
 
 struct sizes {
-    uint64_t slab_bytes, rows_a_slab, slabs, buffer_rows;
+    uint64_t slab_bytes, rows_per_slab, slabs, buffer_rows;
     uint64_t trainer_bytes, checkpoint_bytes;
     uint64_t shared_bytes; /* of the SAE that needs most */
     uint64_t whiten_bytes; /* of the trainer's; 0: rows are not whitened */
@@ -60,9 +60,9 @@ static int buffer_sizes(const struct config *config, uint32_t width, struct size
     int result = store_slab_choose(&options, &slab_bytes);
     if (result != ERR_OK) return result;
     s->slab_bytes = slab_bytes;
-    s->rows_a_slab = store_rows_a_slab(slab_bytes, width, options.dtype);
+    s->rows_per_slab = store_rows_per_slab(slab_bytes, width, options.dtype);
     s->slabs = store_slab_capacity(options.size_bytes, slab_bytes, width);
-    s->buffer_rows = s->slabs * s->rows_a_slab;
+    s->buffer_rows = s->slabs * s->rows_per_slab;
     if (config->trainer.consumers.count) result = config_check_rows(config, width, s->buffer_rows);
     return result == ERR_OK ? store_check_producers(s->slabs, config->capture.producers) : result;
 }
@@ -191,8 +191,8 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
 {
     double share = config->sink.checkpoint_share * (double)(s->slabs * s->slab_bytes);
     char ratio[64];
-    number_line("values a row", width);
-    number_line("rows a slab", (double)s->rows_a_slab);
+    number_line("values per row", width);
+    number_line("rows per slab", (double)s->rows_per_slab);
     number_line("slabs", (double)s->slabs);
     number_line("rows in the buffer", (double)s->buffer_rows);
     bytes_line("buffer on disk, at most", (double)config->sink.size_bytes);
@@ -206,7 +206,7 @@ static void print_sizes(const struct config *config, uint32_t width, const struc
     if (s->whiten_bytes) bytes_line("  of it to whiten, about", (double)s->whiten_bytes);
     bytes_line("a checkpoint, about", (double)s->checkpoint_bytes);
     snprintf(ratio, sizeof ratio, "%.2f", (double)s->checkpoint_bytes / share);
-    text_line("checkpoint bytes a stream byte", ratio);
+    text_line("checkpoint bytes per stream byte", ratio);
     printf(
         "\nThese are caps, whatever peers send: without floods, broker and sink take a fraction "
         "(docs/SPEED.md has what\nwas measured). Beside a capture's comes the model, and what the "

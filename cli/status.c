@@ -26,7 +26,7 @@ static void row(const char *what, double number, double rate, const char *unit)
     if (isnan(rate))
         printf("  %-22s %16s %s\n", what, text, unit);
     else
-        printf("  %-22s %16s %s, %s a second\n", what, text, unit, speed);
+        printf("  %-22s %16s %s, %s per second\n", what, text, unit, speed);
 }
 
 static double rate_of(const json_t *status, enum report_id metric)

@@ -63,7 +63,7 @@ static int find_hook(const struct llama_hooks *hooks, const char *node, uint32_t
 
 /* ---- probe ---- */
 
-/* Values a row, if the node is float32 with one row a token; 0 otherwise. */
+/* Values per row, if the node is float32 with one row per token; 0 otherwise. */
 static uint32_t width_of(const struct ggml_tensor *t, uint32_t rows)
 {
     if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t)) return 0;

@@ -98,7 +98,7 @@ static json_t *descriptor_json(const struct descriptor *d)
         json_object_set_new(root, "source_precision", json_string(d->source_precision));
     if (d->layers_kept) json_object_set_new(root, "layers_kept", json_integer(d->layers_kept));
     if (d->prepared_fve != 0) json_object_set_new(root, "prepared_fve", json_real(d->prepared_fve));
-    json_object_set_new(root, "rows_a_slab", json_integer(d->rows_a_slab));
+    json_object_set_new(root, "rows_per_slab", json_integer(d->rows_per_slab));
     if (d->measured) {
         json_object_set_new(root, "measured_rows", json_integer((json_int_t)d->measured_rows));
         json_object_set_new(root, "planned_rows", json_integer((json_int_t)d->planned_rows));
@@ -111,10 +111,11 @@ static json_t *descriptor_json(const struct descriptor *d)
 int descriptor_encode(const struct descriptor *d, char **text, size_t *bytes)
 {
     if (d->width > ROW_MAX_WIDTH || d->hooks > ROW_MAX_HOOKS)
-        return err_set(ERR_LIMIT,
-                       "stream descriptor: %u values a row in %u hooks, a stream has at most %d in "
-                       "%d; HINT: name fewer in stream.hooks",
-                       d->width, d->hooks, ROW_MAX_WIDTH, ROW_MAX_HOOKS);
+        return err_set(
+            ERR_LIMIT,
+            "stream descriptor: %u values per row in %u hooks, a stream has at most %d in "
+            "%d; HINT: name fewer in stream.hooks",
+            d->width, d->hooks, ROW_MAX_WIDTH, ROW_MAX_HOOKS);
     json_t *root = descriptor_json(d);
     if (!root) return err_set(ERR_NOMEM, "no memory for a stream descriptor");
     *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
@@ -224,7 +225,7 @@ static void take_hooks(struct reader *r, struct descriptor *d)
     if (!r->rc && width != d->width)
         r->rc =
             err_set(ERR_FORMAT,
-                    "stream descriptor: its hooks have %" PRIu64 " values a row, its width is %u",
+                    "stream descriptor: its hooks have %" PRIu64 " values per row, its width is %u",
                     width, d->width);
 }
 
@@ -291,7 +292,7 @@ static void take_all(struct reader *r, struct descriptor *d)
     d->max_norm_ratio = take_real(r, "max_norm_ratio");
     take_preparation(r, d);
     d->run = take_hash(r, "run");
-    d->rows_a_slab = (uint32_t)take_integer(r, "rows_a_slab", 0, FRAME_MAX_ROWS);
+    d->rows_per_slab = (uint32_t)take_integer(r, "rows_per_slab", 0, FRAME_MAX_ROWS);
     if (!d->measured) return;
     d->measured_rows = take_integer(r, "measured_rows", 0, INT64_MAX);
     d->planned_rows = take_integer(r, "planned_rows", 0, INT64_MAX);
@@ -486,9 +487,9 @@ int descriptor_match(const struct descriptor *committed, const struct descriptor
     if (result == ERR_OK)
         result = match_number("capture.max_norm_ratio", a->max_norm_ratio, b->max_norm_ratio);
     if (result == ERR_OK && b->run) result = match_hash("the run of this stream", a->run, b->run);
-    if (result == ERR_OK && b->rows_a_slab)
-        result = match_number("the rows of a slab (sink.size or sink.slab)", a->rows_a_slab,
-                              b->rows_a_slab);
+    if (result == ERR_OK && b->rows_per_slab)
+        result = match_number("the rows of a slab (sink.size or sink.slab)", a->rows_per_slab,
+                              b->rows_per_slab);
     return result;
 }
 

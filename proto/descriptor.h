@@ -71,8 +71,8 @@ struct descriptor {
                             1: they are the same; 0: unknown */
 
     /* Given by the sink. */
-    uint64_t run;         /* random identity of this run's stream; 0 in a HELLO */
-    uint32_t rows_a_slab; /* rows of every frame but the last; 0 in a HELLO */
+    uint64_t run;           /* random identity of this run's stream; 0 in a HELLO */
+    uint32_t rows_per_slab; /* rows of every frame but the last; 0 in a HELLO */
 
     /* Measured. */
     int measured;             /* whether what follows, and the hooks' measured fields, is there */

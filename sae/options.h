@@ -120,7 +120,7 @@ struct sae_options {
                         * inputs a row has in order, then their outputs; others: 1 */
     uint32_t skip;      /* transcoder: 1: a linear map of what goes in is added to what comes out */
     uint32_t features;  /* F; clt: of all layers, the same number of each, layer by layer */
-    uint32_t k;         /* topk: active features a row; batchtopk, matryoshka: on average */
+    uint32_t k;         /* topk: active features per row; batchtopk, matryoshka: on average */
     uint32_t levels;    /* matryoshka: nested prefixes, each half of the next; the last is F */
     double lambda;      /* l1, jumprelu, gated: sparsity coefficient at full strength */
     double lambda_ramp; /* the same: share of planned steps over which it rises from 0 */

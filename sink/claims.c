@@ -8,14 +8,14 @@
 int claims_place(const struct claims *c, const struct store_producer *record,
                  const struct frame_header *h)
 {
-    uint64_t whole = (h->number - 1) * c->rows_a_slab;
+    uint64_t whole = (h->number - 1) * c->rows_per_slab;
     if (c->is_live || record->rows == whole) return ERR_OK;
     return err_set(
         ERR_MISMATCH,
         "frame %" PRIu64 " of producer %u comes behind a short one: the frames before it "
         "have %" PRIu64 " rows, not %" PRIu64 "; HINT: under `block` only the last frame "
         "of a producer may have fewer than %u rows",
-        h->number, h->producer, record->rows, whole, c->rows_a_slab);
+        h->number, h->producer, record->rows, whole, c->rows_per_slab);
 }
 
 int claims_rows(const struct claims *c, const struct frame_header *h, const void *raw)

@@ -11,9 +11,9 @@
 #include "buffer/store.h"
 
 struct claims {
-    uint32_t producers;   /* of the stream: the share of each is i of so many */
-    uint32_t rows_a_slab; /* of a whole frame */
-    int is_live;          /* policy shed */
+    uint32_t producers;     /* of the stream: the share of each is i of so many */
+    uint32_t rows_per_slab; /* of a whole frame */
+    int is_live;            /* policy shed */
 };
 
 /* Whether a frame may follow what is recorded of its producer: under `block` none comes behind a

@@ -155,7 +155,7 @@ static int welcome_to_measure(struct desk *d, uint32_t producer, struct descript
 {
     char *text;
     size_t bytes;
-    own->rows_a_slab = stock_rows_a_slab(&d->ledger.stock);
+    own->rows_per_slab = stock_rows_per_slab(&d->ledger.stock);
     own->run = store_state(d->ledger.stock.store)->run;
     int result = descriptor_encode(own, &text, &bytes);
     if (result != ERR_OK) return result;
@@ -248,7 +248,7 @@ static void on_describe(struct desk *d, uint32_t producer, const struct message 
     }
     if (is_new) ledger_forget_trouble(&d->ledger);
     log_event(LOG_INFO, "stream described", LOG_U("width", d->ledger.stock.descriptor.width),
-              LOG_U("rows_a_slab", d->ledger.stock.descriptor.rows_a_slab),
+              LOG_U("rows_per_slab", d->ledger.stock.descriptor.rows_per_slab),
               LOG_U("planned_rows", d->ledger.stock.descriptor.planned_rows));
     s->is_measuring = 0;
     ledger_grant(&d->ledger);
@@ -457,9 +457,9 @@ static int check_frame(const struct desk *d, uint32_t producer, const struct fra
     if (h->width != own->width || h->dtype != own->dtype)
         return err_set(ERR_MISMATCH, "frame %" PRIu64 " has rows of width %u, dtype %u, not %u, %u",
                        h->number, h->width, h->dtype, own->width, own->dtype);
-    if (h->rows > own->rows_a_slab)
+    if (h->rows > own->rows_per_slab)
         return err_set(ERR_MISMATCH, "frame %" PRIu64 " has %u rows, a slab holds %u", h->number,
-                       h->rows, own->rows_a_slab);
+                       h->rows, own->rows_per_slab);
     return ERR_OK;
 }
 
@@ -667,9 +667,9 @@ struct desk_gauges desk_gauges(const struct desk *d)
     g.slabs = state->slabs;
     g.rows = state->rows;
     g.capacity_slabs = store_capacity(d->ledger.stock.store);
-    g.capacity_rows = g.capacity_slabs * state->rows_a_slab;
+    g.capacity_rows = g.capacity_slabs * state->rows_per_slab;
     g.planned_rows = d->ledger.stock.descriptor.planned_rows;
-    g.slab_bytes = frame_raw_bytes(state->rows_a_slab, d->ledger.stock.descriptor.width,
+    g.slab_bytes = frame_raw_bytes(state->rows_per_slab, d->ledger.stock.descriptor.width,
                                    d->ledger.stock.descriptor.dtype);
     g.has_ended = (int)state->ended;
     g.more_is_coming = (int)state->more_is_coming;

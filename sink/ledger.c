@@ -288,8 +288,8 @@ int ledger_open(struct ledger *l, const struct descriptor *like, uint64_t now_ns
     if (l->checkpoint_request < state->checkpoint_request)
         l->checkpoint_request = state->checkpoint_request;
     if (l->replaced_slabs < state->replaced_slabs) l->replaced_slabs = state->replaced_slabs;
-    struct claims claims = {l->sessions.producers, stock_rows_a_slab(&l->stock), l->is_live};
-    result = intake_new(frame_raw_bytes(claims.rows_a_slab, like->width, like->dtype), &claims,
+    struct claims claims = {l->sessions.producers, stock_rows_per_slab(&l->stock), l->is_live};
+    result = intake_new(frame_raw_bytes(claims.rows_per_slab, like->width, like->dtype), &claims,
                         &l->intake);
     if (result != ERR_OK) return result;
     l->wants_open = 0;

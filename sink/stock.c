@@ -19,7 +19,7 @@ static int take_text(struct stock *s, const char *text, size_t bytes)
     int result = descriptor_decode(text, bytes, &d);
     if (result != ERR_OK) return result;
     char *copy = strndup(text, bytes);
-    if (!copy || !d.measured || !d.rows_a_slab) {
+    if (!copy || !d.measured || !d.rows_per_slab) {
         result = copy ? err_set(ERR_FORMAT, "the stream's descriptor is not complete")
                       : err_set(ERR_NOMEM, "no memory for the stream's descriptor");
         free(copy);
@@ -102,9 +102,9 @@ void stock_close(struct stock *s)
     s->text = NULL;
 }
 
-uint32_t stock_rows_a_slab(const struct stock *s)
+uint32_t stock_rows_per_slab(const struct stock *s)
 {
-    return store_state(s->store)->rows_a_slab;
+    return store_state(s->store)->rows_per_slab;
 }
 
 static int set_aside(struct stock *s)
@@ -164,14 +164,14 @@ int stock_prepare(struct stock *s, const struct descriptor *d)
     int result = open_store(s, d);
     if (result == ERR_OK) result = take_descriptor(s);
     if (result == ERR_OK && s->descriptor.measured &&
-        s->descriptor.rows_a_slab != stock_rows_a_slab(s))
+        s->descriptor.rows_per_slab != stock_rows_per_slab(s))
         result = err_set(ERR_MISMATCH,
                          "the stream's frames have %u rows, the buffer's slabs %u; HINT: restore "
                          "sink.size and sink.slab, or start over with --fresh",
-                         s->descriptor.rows_a_slab, stock_rows_a_slab(s));
+                         s->descriptor.rows_per_slab, stock_rows_per_slab(s));
     if (result == ERR_OK && s->config->trainer.consumers.count)
-        result =
-            config_check_rows(s->config, d->width, store_capacity(s->store) * stock_rows_a_slab(s));
+        result = config_check_rows(s->config, d->width,
+                                   store_capacity(s->store) * stock_rows_per_slab(s));
     if (result == ERR_OK)
         result = store_check_producers(store_capacity(s->store), s->config->capture.producers);
     if (result != ERR_OK && s->store) {
@@ -195,7 +195,7 @@ int stock_describe(struct stock *s, const struct descriptor *asked, const char *
         return result;
     }
     d.run = store_state(s->store)->run;
-    d.rows_a_slab = stock_rows_a_slab(s);
+    d.rows_per_slab = stock_rows_per_slab(s);
     result = descriptor_encode(&d, &full, &full_bytes);
     descriptor_free(&d);
     if (result == ERR_OK) result = take_text(s, full, full_bytes);

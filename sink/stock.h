@@ -42,9 +42,9 @@ void stock_give_up(struct stock *stock);
 int stock_prepare(struct stock *stock, const struct descriptor *descriptor);
 
 /* Rows of a slab of the open buffer. */
-uint32_t stock_rows_a_slab(const struct stock *stock);
+uint32_t stock_rows_per_slab(const struct stock *stock);
 
-/* Commit the stream's descriptor: run and rows_a_slab are filled in. It must agree with `asked`,
+/* Commit the stream's descriptor: run and rows_per_slab are filled in. It must agree with `asked`,
  * what the producer that measured it was let in with: ERR_MISMATCH. ERR_STATE (there is one),
  * ERR_IO, ... */
 int stock_describe(struct stock *stock, const struct descriptor *asked, const char *text,

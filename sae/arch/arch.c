@@ -23,7 +23,7 @@ int arch_check(const struct sae_options *o)
     if (result != ERR_OK || !arch->room) return result;
     arch->room(o, &room);
     if (room.active > INT32_MAX || room.aux > INT32_MAX)
-        return err_set(ERR_USAGE, "batch_rows times active features a row is beyond 2^31; HINT: "
+        return err_set(ERR_USAGE, "batch_rows times active features per row is beyond 2^31; HINT: "
                                   "take a smaller batch");
     return ERR_OK;
 }

@@ -46,7 +46,7 @@ static int put_slabs(struct store *store, const struct store_options *o, uint64_
 {
     int result = store_begin(store);
     for (uint64_t number = from; result == ERR_OK && number < to; number++) {
-        uint32_t rows = store_state(store)->rows_a_slab;
+        uint32_t rows = store_state(store)->rows_per_slab;
         void *raw;
         struct slab_header h = {.number = number, .epoch = 1, .rows = rows, .width = o->width};
         h.dtype = o->dtype;

@@ -7,7 +7,7 @@
  * one, "all anon_shared_mib=N", the largest sum at one moment. File pages are a program's code and
  * the resident part of what it maps. Exits as COMMAND does.
  *
- * The processes are those of one session, looked up in /proc five times a second.
+ * The processes are those of one session, looked up in /proc five times per second.
  */
 #include <ctype.h>
 #include <dirent.h>

@@ -1,5 +1,5 @@
 /*
- * What the wire costs: bytes a row, raw and packed, and GB/s (of raw bytes, one thread) of laying
+ * What the wire costs: bytes per row, raw and packed, and GB/s (of raw bytes, one thread) of laying
  * rows out, sealing, checking with unpacking, and reading rows back, for each dtype and codec; and
  * what the dtype keeps of the rows (FVE of the rows read back against those that went in).
  *

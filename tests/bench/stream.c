@@ -108,7 +108,7 @@ static int describe(struct bench *b)
 static int make_frame(const struct descriptor *d, struct frame_header *header, uint8_t **payload)
 {
     struct cutter_options options = {.stream = stream_key("bench"),
-                                     .rows_a_slab = d->rows_a_slab,
+                                     .rows_per_slab = d->rows_per_slab,
                                      .width = WIDTH,
                                      .dtype = DTYPE_BF16,
                                      .codec = CODEC_NONE};
@@ -119,7 +119,7 @@ static int make_frame(const struct descriptor *d, struct frame_header *header, u
     if (rc) return rc;
     *payload = malloc(cutter_payload_bytes(cutter));
     rng_seed(&rng, 1);
-    for (uint32_t r = 0; r < d->rows_a_slab; r++) {
+    for (uint32_t r = 0; r < d->rows_per_slab; r++) {
         struct row_id id = {.sequence = r / 511, .position = r % 511 + 1, .token = 7};
         struct cursor at = {.sequence = id.sequence, .position = id.position}, after = at;
         for (int i = 0; i < WIDTH; i++) x[i] = (float)rng_normal(&rng);

@@ -1,6 +1,6 @@
 /*
  * The stream with rows made beforehand: from one producer, a process of the bench's own, through the
- * real broker and the real sink to committed slabs. Frames of 256 KiB (576 values a row, bf16), codec
+ * real broker and the real sink to committed slabs. Frames of 256 KiB (576 values per row, bf16), codec
  * none, durability process. The producer declares each slab finished as soon as it is acked, so the
  * sink frees as it goes; nothing is drawn. Each frame has a number of its own but the same rows.
  */

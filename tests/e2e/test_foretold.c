@@ -46,12 +46,13 @@ static void a_slab_holds_what_was_foretold(void **state)
 {
     struct run *run = *state;
     run_configure(run, "", pipeline);
-    double rows = foretold(run, "rows a slab", NULL);
+    double rows = foretold(run, "rows per slab", NULL);
     if (run_command(run, SECONDS, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
     char *text = run_text(run, "descriptor.json", NULL);
     json_t *descriptor = json_loads(text ? text : "", 0, NULL);
     assert_non_null(descriptor);
-    assert_true(rows > 0 && rows == json_number_value(json_object_get(descriptor, "rows_a_slab")));
+    assert_true(rows > 0 &&
+                rows == json_number_value(json_object_get(descriptor, "rows_per_slab")));
     json_decref(descriptor);
     free(text);
 }

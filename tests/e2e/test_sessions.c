@@ -158,7 +158,7 @@ static void make_frame(uint32_t i, struct maker *k)
 {
     struct window_frame *f = producer_take(k->p);
     if (!f) return;
-    uint32_t rows = producer_descriptor(k->p)->rows_a_slab;
+    uint32_t rows = producer_descriptor(k->p)->rows_per_slab;
     struct row_id *ids = calloc(rows, sizeof *ids);
     float *x = calloc((size_t)rows * WIDTH, sizeof *x);
     for (uint32_t r = 0; r < rows; r++) ids[r] = (struct row_id){k->next * PRODUCERS + i, r, i};

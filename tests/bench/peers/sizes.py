@@ -1,4 +1,4 @@
-"""Cost against size: rows a second of topk's step for F from 1,024 to 131,072, beside the encoder's
+"""Cost against size: rows per second of topk's step for F from 1,024 to 131,072, beside the encoder's
 product alone: one call of BLAS, in turns with our steps."""
 import statistics
 
@@ -9,7 +9,7 @@ from results import keep, load, machine, table
 import plot
 
 SIZES = tuple(1 << power for power in range(10, 18))
-# Rows a second of the peers at these widths fall as 1 / F; above, they need more memory than a
+# Rows per second of the peers at these widths fall as 1 / F; above, they need more memory than a
 # small machine has.
 LARGEST = {"SAELens": 65536, "dictionary_learning": 65536, "sparsify": 131072}
 SECONDS = 12  # for the steps of one size, about

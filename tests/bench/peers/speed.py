@@ -1,4 +1,4 @@
-"""Rows a second of a trainer's step alone, and what its process takes of memory."""
+"""Rows per second of a trainer's step alone, and what its process takes of memory."""
 import statistics
 
 from common import AMX, BATCH, K, RATE, run_child, say

@@ -92,7 +92,7 @@ static inline struct cursor rig_cursor(uint32_t producer, uint64_t row)
 /* Rows of every slab but a stream's last. */
 static inline uint32_t rig_rows(const struct store *store)
 {
-    return store_state(store)->rows_a_slab;
+    return store_state(store)->rows_per_slab;
 }
 
 /* (txn) Put frame `number` of a producer, with `rows` rows (0: a full slab); says what store_put

@@ -40,7 +40,7 @@ struct world {
     struct store *store;
     struct trainer trainer[MAX_CONSUMERS];
     size_t trainers;
-    uint64_t producers, rows_a_slab, rows; /* rows: of one producer */
+    uint64_t producers, rows_per_slab, rows; /* rows: of one producer */
     struct told {
         uint64_t frames_made, requests, rewinds;
     } told; /* by the sink */
@@ -118,7 +118,7 @@ static int put_frame(struct world *w, uint32_t producer, struct store_producer *
     int last = number == FRAMES;
     int result = rig_put(w->store, &w->options, producer, number, last ? LAST_ROWS : 0);
     if (result != ERR_OK && result != ERR_EXISTS) return result;
-    uint64_t next_row = last ? w->rows : number * w->rows_a_slab;
+    uint64_t next_row = last ? w->rows : number * w->rows_per_slab;
     w->told.frames_made += result == ERR_OK;
     record->next_number = number + 1;
     record->cursor = rig_cursor(producer, next_row);
@@ -163,7 +163,7 @@ static void sink_step(struct world *w)
         while (room && frames-- > 0 && record.next_number <= FRAMES) {
             if (coverage_finished(&c, p, record.next_number)) {
                 uint64_t n = record.next_number++;
-                record.cursor = rig_cursor(p, n == FRAMES ? w->rows : n * w->rows_a_slab);
+                record.cursor = rig_cursor(p, n == FRAMES ? w->rows : n * w->rows_per_slab);
                 record.ended = n == FRAMES;
                 continue;
             }
@@ -363,8 +363,8 @@ static struct world world_of(uint64_t seed, uint64_t producers, size_t trainers,
     struct world w = {.options = rig_options(), .producers = producers, .trainers = trainers};
     w.options.size_bytes = 1 << 20;
     w.options.slab_bytes = 4096 - 16;
-    w.rows_a_slab = store_rows_a_slab(w.options.slab_bytes, RIG_WIDTH, DTYPE_F32);
-    w.rows = (FRAMES - 1) * w.rows_a_slab + LAST_ROWS;
+    w.rows_per_slab = store_rows_per_slab(w.options.slab_bytes, RIG_WIDTH, DTYPE_F32);
+    w.rows = (FRAMES - 1) * w.rows_per_slab + LAST_ROWS;
     w.reuse = reuse;
     rng_seed(&w.rng, seed);
     for (size_t i = 0; i < trainers; i++) {

@@ -323,11 +323,11 @@ static void slab_sizes_follow_the_buffer(void **state)
                 uint64_t capacity = store_slab_capacity(size, bytes, widths[w]);
                 assert_true(capacity >= STORE_LEAST_SLABS);
                 assert_true(capacity * (bytes + 16) <= size / 100 * 95);
-                uint32_t rows = store_rows_a_slab(bytes, widths[w], dtype);
+                uint32_t rows = store_rows_per_slab(bytes, widths[w], dtype);
                 assert_true(rows >= STORE_LEAST_ROWS);
                 /* Larger than 256 KiB only where that would not hold 16 rows. */
                 if (bytes > 64 * 4096)
-                    assert_true(store_rows_a_slab(64 * 4096 - 16, widths[w], dtype) < 16);
+                    assert_true(store_rows_per_slab(64 * 4096 - 16, widths[w], dtype) < 16);
                 if (size >= 64 << 20 && widths[w] <= 576) assert_int_equal(bytes, 64 * 4096 - 16);
             }
 }

@@ -1,4 +1,4 @@
-/* Frames are cut at exactly rows_a_slab kept rows, and their totals add up at each of them. */
+/* Frames are cut at exactly rows_per_slab kept rows, and their totals add up at each of them. */
 #include "capture/cutter.h"
 #include "proto/rows.h"
 
@@ -16,7 +16,7 @@ static struct cutter *make(uint8_t codec)
     struct cutter *c;
     struct cutter_options o = {.stream = 7,
                                .producer = 2,
-                               .rows_a_slab = SLAB,
+                               .rows_per_slab = SLAB,
                                .width = WIDTH,
                                .dtype = DTYPE_BF16,
                                .codec = codec};

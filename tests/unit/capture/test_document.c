@@ -232,7 +232,7 @@ static void producer_sends_what_is_named(void **unused)
     char *text;
     size_t bytes;
     d.share_count = 2;
-    d.rows_a_slab = 16;
+    d.rows_per_slab = 16;
     strcpy(d.hook[0].name, "h");
     d.hook[0].width = 1;
     d.hook[0].scale = 1;

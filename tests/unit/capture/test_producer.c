@@ -79,7 +79,7 @@ static void welcome(struct script *s, uint32_t flags, uint64_t session, uint32_t
 {
     char *text;
     size_t bytes;
-    s->d.rows_a_slab = SLAB;
+    s->d.rows_per_slab = SLAB;
     s->d.measured = !(flags & MESSAGE_MEASURE);
     assert_int_equal(descriptor_encode(&s->d, &text, &bytes), 0);
     struct message m = {.type = MESSAGE_WELCOME,
@@ -172,7 +172,7 @@ static void measures_first(void **unused)
     assert_int_equal(send.message.session, 6);
     welcome(&s, 0, 6, 1, 1, 8);
     assert_int_equal(producer_order(s.p).task, PRODUCER_MAKE);
-    assert_int_equal(producer_descriptor(s.p)->rows_a_slab, SLAB);
+    assert_int_equal(producer_descriptor(s.p)->rows_per_slab, SLAB);
     producer_free(s.p);
 }
 

@@ -31,7 +31,7 @@ static void put_stream(struct checkpoint_writer *writer)
                            .context_tokens = 8,
                            .share_count = 1,
                            .run = 1,
-                           .rows_a_slab = 4,
+                           .rows_per_slab = 4,
                            .measured = 1,
                            .mean = mean,
                            .measured_rows = 10};

@@ -32,7 +32,7 @@ static struct descriptor make(void)
         .share_count = 2,
         .max_norm_ratio = 10,
         .run = 9,
-        .rows_a_slab = 100,
+        .rows_per_slab = 100,
         .measured = 1,
         .mean = mean,
         .measured_rows = 1000,
@@ -98,7 +98,7 @@ static void changed_keys_are_named(void **state)
         {{"precision", "f32", "q32"}, offsetof(struct descriptor, precision), 'q'},
         {{"hooks", "resid_post.1", "Xesid_post.1"}, offsetof(struct descriptor, hook), 'X'},
         {{"keep_sinks", "false", "true"}, offsetof(struct descriptor, keep_sinks), 1},
-        {{"rows_a_slab", "", ""}, 0, 0},
+        {{"rows_per_slab", "", ""}, 0, 0},
     };
     for (size_t i = 0; i + 1 < sizeof changes / sizeof *changes; i++) {
         struct descriptor now = make();
@@ -110,11 +110,11 @@ static void changed_keys_are_named(void **state)
     }
     struct descriptor now = make(); /* what a producer does not know yet is no difference */
     now.run = 0;
-    now.rows_a_slab = 0;
+    now.rows_per_slab = 0;
     now.measured = 0;
     now.planned_rows = 0;
     assert_int_equal(descriptor_match(&d, &now), 0);
-    now.rows_a_slab = 101;
+    now.rows_per_slab = 101;
     assert_int_equal(descriptor_match(&d, &now), ERR_MISMATCH);
 }
 
@@ -190,7 +190,7 @@ static void bad_ones_are_refused(void **state)
     for (size_t n = 0; n < bytes; n++) assert_int_not_equal(descriptor_decode(text, n, &back), 0);
     static const char *const keys[] = {
         "version",    "stream",       "hooks",       "width",  "dtype",          "engine",
-        "model_hash", "corpus_hash",  "share_count", "policy", "max_norm_ratio", "rows_a_slab",
+        "model_hash", "corpus_hash",  "share_count", "policy", "max_norm_ratio", "rows_per_slab",
         "scale",      "planned_rows", "norm_limit",  "run",    "precision",      "prepends_bos",
     };
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
@@ -277,7 +277,7 @@ static struct descriptor largest(void)
                            .layers_kept = 1 << 20,
                            .prepared_fve = -1.23456789e-300,
                            .run = UINT64_MAX,
-                           .rows_a_slab = FRAME_MAX_ROWS,
+                           .rows_per_slab = FRAME_MAX_ROWS,
                            .measured_rows = INT64_MAX,
                            .planned_rows = INT64_MAX,
                            .held_out_one_in = UINT32_MAX};

@@ -39,7 +39,7 @@ struct script {
     uint64_t now, life;
     struct said said[SAID]; /* a ring: the last ones */
     uint64_t count;
-    uint32_t rows_a_slab;
+    uint32_t rows_per_slab;
     uint64_t session[2], credit[2], next[2];
     uint32_t epoch[2];
     uint64_t uncounted; /* frames that are not in the totals of the producers' present life */
@@ -69,7 +69,7 @@ static void hear(void *arg, uint32_t link, const struct message *m)
     if (m->type == MESSAGE_WELCOME) {
         struct descriptor d;
         assert_int_equal(descriptor_decode(m->text, m->text_bytes, &d), 0);
-        s->rows_a_slab = d.rows_a_slab;
+        s->rows_per_slab = d.rows_per_slab;
         descriptor_free(&d);
     }
 }
@@ -263,7 +263,7 @@ static void send_spoilt(struct script *s, uint32_t link, uint32_t producer, uint
 
 static void send(struct script *s, uint32_t link, uint32_t producer, uint64_t number)
 {
-    send_spoilt(s, link, producer, number, s->rows_a_slab, WHOLE);
+    send_spoilt(s, link, producer, number, s->rows_per_slab, WHOLE);
 }
 
 static void ping(struct script *s, uint32_t link)
@@ -472,7 +472,7 @@ static void damaged_frames_come_again(void **unused)
     start(&s, "");
     join(&s);
     send(&s, 1, 0, 1);
-    send_spoilt(&s, 1, 0, 2, s.rows_a_slab, SPOIL_PAYLOAD);
+    send_spoilt(&s, 1, 0, 2, s.rows_per_slab, SPOIL_PAYLOAD);
     send(&s, 1, 0, 3);
     desk_flush(s.desk, s.now);
     assert_int_equal(desk_gauges(s.desk).slabs, 1);
@@ -493,14 +493,14 @@ static void wrong_frames_end_their_producer(void **unused)
     join(&s);
     hello(&s, 2, 1, 0);
     send(&s, 1, 0, 1);
-    send_spoilt(&s, 1, 0, 2, s.rows_a_slab, NOT_FINITE);
+    send_spoilt(&s, 1, 0, 2, s.rows_per_slab, NOT_FINITE);
     send(&s, 2, 1, 1);
     desk_flush(s.desk, s.now);
     expect_refused(&s, 1, ERR_FORMAT, 0);
     expect_state(&s, 2, 0, 2); /* the other one's frame is not touched by it */
     assert_int_equal(desk_gauges(s.desk).slabs, 2);
     hello(&s, 1, 0, 0);
-    send_spoilt(&s, 1, 0, 2, s.rows_a_slab + 1, WHOLE);
+    send_spoilt(&s, 1, 0, 2, s.rows_per_slab + 1, WHOLE);
     expect_refused(&s, 1, ERR_MISMATCH, 0);
     finish(&s);
 }
@@ -772,7 +772,7 @@ static void goes_back(void **unused)
     expect_state(&s, 1, 0, 6);
     assert_int_equal(desk_counters(s.desk).known_frames, 1);
     assert_int_equal(desk_gauges(s.desk).slabs, 4);
-    send_spoilt(&s, 1, 0, 6, s.rows_a_slab, OTHER_ROWS);
+    send_spoilt(&s, 1, 0, 6, s.rows_per_slab, OTHER_ROWS);
     desk_flush(s.desk, s.now);
     expect_refused(&s, 1, ERR_MISMATCH, 0);
     finish(&s);
@@ -832,7 +832,7 @@ static void what_is_made_again_is_counted_once(void **unused)
         expect_state(&s, 1, 0, 9);
         assert_int_equal(desk_counters(s.desk).known_frames, 2);
         const struct store_producer *r = &desk_sessions(s.desk)->session[0].record;
-        assert_int_equal(r->rows, 8 * s.rows_a_slab);
+        assert_int_equal(r->rows, 8 * s.rows_per_slab);
         assert_int_equal(r->totals.captured_rows + r->past_totals.captured_rows, r->rows);
         finish(&s);
     }
@@ -858,7 +858,7 @@ static void lost_buffer_is_made_again(void **unused)
     assert_int_equal(last(&s)->m.flags, 0); /* what was measured is still known */
     assert_int_equal(last(&s)->m.next_number, 4);
     assert_int_equal(last(&s)->m.cursor.position, 4);
-    assert_int_equal(desk_sessions(s.desk)->session[0].record.rows, 3 * s.rows_a_slab);
+    assert_int_equal(desk_sessions(s.desk)->session[0].record.rows, 3 * s.rows_per_slab);
     snprintf(path, sizeof path, "%s/run/descriptor.json", s.dir);
     assert_int_equal(unlink(path), 0); /* the new buffer knows it as well */
     restart(&s);
@@ -1193,7 +1193,7 @@ static void rows_of_another_share_are_refused(void **unused)
     join(&s);
     hello(&s, 2, 1, 0);
     send(&s, 1, 0, 1);
-    send_spoilt(&s, 1, 0, 2, s.rows_a_slab, OTHER_SHARE);
+    send_spoilt(&s, 1, 0, 2, s.rows_per_slab, OTHER_SHARE);
     send(&s, 2, 1, 1);
     desk_flush(s.desk, s.now);
     expect_refused(&s, 1, ERR_MISMATCH, 0);
@@ -1216,7 +1216,7 @@ static void nothing_comes_behind_a_short_frame(void **unused)
         start(&s, "");
         join(&s);
         send(&s, 1, 0, 1);
-        send_spoilt(&s, 1, 0, 2, s.rows_a_slab - 1, WHOLE);
+        send_spoilt(&s, 1, 0, 2, s.rows_per_slab - 1, WHOLE);
         if (how > 0) desk_flush(s.desk, s.now);
         if (how > 1) {
             restart(&s);
@@ -1226,7 +1226,7 @@ static void nothing_comes_behind_a_short_frame(void **unused)
         desk_flush(s.desk, s.now);
         expect_refused(&s, 1, ERR_MISMATCH, 0);
         assert_int_equal(desk_sessions(s.desk)->session[0].record.next_number, 3);
-        assert_int_equal(desk_gauges(s.desk).rows, 2 * s.rows_a_slab - 1);
+        assert_int_equal(desk_gauges(s.desk).rows, 2 * s.rows_per_slab - 1);
         hello(&s, 1, 0, 1); /* it may still end */
         end(&s, 1, 3);
         expect_state(&s, 1, MESSAGE_ENDED, 3);

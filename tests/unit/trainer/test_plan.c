@@ -45,7 +45,7 @@ static char *describe(uint64_t planned_rows, uint32_t one_in, int measured)
                            .context_tokens = 8,
                            .share_count = 1,
                            .run = 1,
-                           .rows_a_slab = 4,
+                           .rows_per_slab = 4,
                            .measured = measured,
                            .mean = mean,
                            .measured_rows = 10,

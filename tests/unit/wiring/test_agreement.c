@@ -91,7 +91,7 @@ static char *describe(const struct streams *s)
                            .context_tokens = 8,
                            .share_count = 1,
                            .run = 1,
-                           .rows_a_slab = 4,
+                           .rows_per_slab = 4,
                            .measured = 1,
                            .mean = mean,
                            .measured_rows = 10};
