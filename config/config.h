@@ -209,6 +209,8 @@ int config_truth_file(const struct config *config, char *out);
 
 /* The model's file: stream.model where it is a path, else CACHE/models/NAME.gguf. ERR_USAGE. */
 int config_model_path(const struct config *config, char *out);
+/* The same of a name that was given elsewhere; `key` is what the error calls it. */
+int config_model_named(const char *model, const char *key, char *out);
 /* The corpus as files, folders and patterns: a name that `make model` put into the cache becomes
  * CACHE/corpus/NAME* , "~" is expanded, "-", folders and patterns stay. ERR_USAGE names what is
  * missing.

@@ -133,17 +133,16 @@ static int is_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-int config_model_path(const struct config *config, char *out)
+int config_model_named(const char *model, const char *key, char *out)
 {
-    const char *model = config->stream.model;
     char cache[CONFIG_PATH_BYTES];
     if (strchr(model, '/') || is_file(model)) {
         int result = join(out, "%s", model);
         if (result != ERR_OK || is_file(out)) return result;
         return err_set(ERR_USAGE,
-                       "stream.model: there is no file %s; HINT: give the path of a GGUF file, or "
+                       "%s: there is no file %s; HINT: give the path of a GGUF file, or "
                        "the name of a model that `make model` fetched (smollm2)",
-                       model);
+                       key, model);
     }
     int result = config_cache_dir(cache);
     size_t length = strlen(model);
@@ -152,9 +151,14 @@ int config_model_path(const struct config *config, char *out)
         result = join(out, "%s/models/%s%s", cache, model, has_end ? "" : ".gguf");
     if (result != ERR_OK || is_file(out)) return result;
     return err_set(ERR_USAGE,
-                   "stream.model: '%s' is neither a file here nor %s; HINT: `make model` fetches "
+                   "%s: '%s' is neither a file here nor %s; HINT: `make model` fetches "
                    "smollm2, or give the path of a GGUF file",
-                   model, out);
+                   key, model, out);
+}
+
+int config_model_path(const struct config *config, char *out)
+{
+    return config_model_named(config->stream.model, "stream.model", out);
 }
 
 static int append(struct config_list *list, const char *text)

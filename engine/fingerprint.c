@@ -21,6 +21,11 @@ uint64_t fingerprint_add_u64(uint64_t hash, uint64_t value)
     return XXH3_64bits_withSeed(&value, sizeof value, hash);
 }
 
+uint64_t fingerprint_add(uint64_t hash, const void *data, size_t bytes)
+{
+    return XXH3_64bits_withSeed(data, bytes, hash);
+}
+
 uint64_t fingerprint_add_text(uint64_t hash, const char *text)
 {
     return XXH3_64bits_withSeed(text, strlen(text) + 1, hash);

@@ -4,6 +4,7 @@
 #ifndef SLUICE_ENGINE_FINGERPRINT_H
 #define SLUICE_ENGINE_FINGERPRINT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Files above this size are sampled by fingerprint_file(..., FINGERPRINT_SAMPLED, ...): their size
@@ -18,7 +19,8 @@ enum fingerprint_depth { FINGERPRINT_WHOLE, FINGERPRINT_SAMPLED };
 int fingerprint_file(const char *path, enum fingerprint_depth depth, const char *cache_dir,
                      uint64_t *hash);
 
-/* Fold text and numbers into a fingerprint, in order. */
+/* Fold bytes, text and numbers into a fingerprint, in order. */
+uint64_t fingerprint_add(uint64_t hash, const void *data, size_t bytes);
 uint64_t fingerprint_add_text(uint64_t hash, const char *text);
 uint64_t fingerprint_add_u64(uint64_t hash, uint64_t value);
 

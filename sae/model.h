@@ -25,6 +25,12 @@ int model_open(const struct checkpoint *checkpoint, const char *name, struct poo
                struct model *model);
 void model_close(struct model *model);
 
+struct export_options;
+/* Fold what the options tell of scale and whitening into the weights, as an export does: it takes raw
+ * rows from then on. Features, and which are active, stay as they are; a feature's value becomes
+ * that of its export. ERR_NOMEM; the model is then as it was. */
+int model_fold(struct model *model, const struct export_options *options);
+
 /* What an export takes. */
 struct sae_view model_view(const struct model *model);
 

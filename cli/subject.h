@@ -1,0 +1,34 @@
+/* The SAE that a command looks at, as a person names it. */
+#ifndef SLUICE_CLI_SUBJECT_H
+#define SLUICE_CLI_SUBJECT_H
+
+#include "inspect/subject.h"
+#include "runtime/options.h"
+
+/* The options that all these commands have; SUBJECT_OPTIONS of them. */
+#define SUBJECT_OPTION_SPECS                                                                       \
+    {"sae", "NAME", "of several autoencoders this one; the first unless told"},                    \
+        {"consumer", "NAME",                                                                       \
+         "of several consumers this one's; the first declared one unless told"},                   \
+        {"model", "MODEL",                                                                         \
+         "the GGUF file of the model, or its name (smollm2), where the SAE does not tell it"},     \
+        {"hook", "HOOK", "the hook that the SAE sees, where its folder does not tell it"},         \
+    {                                                                                              \
+        "threads", "N", "threads to compute with; all cores unless told"                           \
+    }
+enum { SUBJECT_OPTIONS = 5 };
+
+/* options->file: a configuration, a run's folder, a checkpoint or a folder of them (cli/saved.h), or
+ * a folder that SAELens, sparsify or `sluice export` wrote. ERR_USAGE: there is none, or no such
+ * SAE in it, or its hook is not told; else as saved_open(), import_open(). On success the caller
+ * ends with subject_close(). Blocks on the disk. */
+int subject_open(const struct options *options, struct subject *subject);
+
+/* The model's file: --model, else what the SAE tells, into out[SUBJECT_PATH_BYTES]. ERR_USAGE: there
+ * is none, or no such file. */
+int subject_model(const struct options *options, const struct subject *subject, char *out);
+
+/* The number of --threads, or of the cores. ERR_USAGE. */
+int subject_threads(const struct options *options, uint32_t *threads);
+
+#endif
