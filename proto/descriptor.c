@@ -98,7 +98,7 @@ static json_t *descriptor_json(const struct descriptor *d)
         json_object_set_new(root, "source_precision", json_string(d->source_precision));
     if (d->layers_kept) json_object_set_new(root, "layers_kept", json_integer(d->layers_kept));
     if (d->prepared_fve != 0) json_object_set_new(root, "prepared_fve", json_real(d->prepared_fve));
-    json_object_set_new(root, "rows_per_slab", json_integer(d->rows_per_slab));
+    json_object_set_new(root, "rows_a_slab", json_integer(d->rows_per_slab));
     if (d->measured) {
         json_object_set_new(root, "measured_rows", json_integer((json_int_t)d->measured_rows));
         json_object_set_new(root, "planned_rows", json_integer((json_int_t)d->planned_rows));
@@ -292,7 +292,7 @@ static void take_all(struct reader *r, struct descriptor *d)
     d->max_norm_ratio = take_real(r, "max_norm_ratio");
     take_preparation(r, d);
     d->run = take_hash(r, "run");
-    d->rows_per_slab = (uint32_t)take_integer(r, "rows_per_slab", 0, FRAME_MAX_ROWS);
+    d->rows_per_slab = (uint32_t)take_integer(r, "rows_a_slab", 0, FRAME_MAX_ROWS);
     if (!d->measured) return;
     d->measured_rows = take_integer(r, "measured_rows", 0, INT64_MAX);
     d->planned_rows = take_integer(r, "planned_rows", 0, INT64_MAX);

@@ -72,7 +72,8 @@ struct descriptor {
 
     /* Given by the sink. */
     uint64_t run;           /* random identity of this run's stream; 0 in a HELLO */
-    uint32_t rows_per_slab; /* rows of every frame but the last; 0 in a HELLO */
+    uint32_t rows_per_slab; /* rows of every frame but the last; 0 in a HELLO. Its key is
+                             * `rows_a_slab`, as files of older builds have it */
 
     /* Measured. */
     int measured;             /* whether what follows, and the hooks' measured fields, is there */

@@ -51,8 +51,7 @@ static void a_slab_holds_what_was_foretold(void **state)
     char *text = run_text(run, "descriptor.json", NULL);
     json_t *descriptor = json_loads(text ? text : "", 0, NULL);
     assert_non_null(descriptor);
-    assert_true(rows > 0 &&
-                rows == json_number_value(json_object_get(descriptor, "rows_per_slab")));
+    assert_true(rows > 0 && rows == json_number_value(json_object_get(descriptor, "rows_a_slab")));
     json_decref(descriptor);
     free(text);
 }

@@ -98,7 +98,7 @@ static void changed_keys_are_named(void **state)
         {{"precision", "f32", "q32"}, offsetof(struct descriptor, precision), 'q'},
         {{"hooks", "resid_post.1", "Xesid_post.1"}, offsetof(struct descriptor, hook), 'X'},
         {{"keep_sinks", "false", "true"}, offsetof(struct descriptor, keep_sinks), 1},
-        {{"rows_per_slab", "", ""}, 0, 0},
+        {{"rows_a_slab", "", ""}, 0, 0},
     };
     for (size_t i = 0; i + 1 < sizeof changes / sizeof *changes; i++) {
         struct descriptor now = make();
@@ -190,7 +190,7 @@ static void bad_ones_are_refused(void **state)
     for (size_t n = 0; n < bytes; n++) assert_int_not_equal(descriptor_decode(text, n, &back), 0);
     static const char *const keys[] = {
         "version",    "stream",       "hooks",       "width",  "dtype",          "engine",
-        "model_hash", "corpus_hash",  "share_count", "policy", "max_norm_ratio", "rows_per_slab",
+        "model_hash", "corpus_hash",  "share_count", "policy", "max_norm_ratio", "rows_a_slab",
         "scale",      "planned_rows", "norm_limit",  "run",    "precision",      "prepends_bos",
     };
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
