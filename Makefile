@@ -99,7 +99,7 @@ $(BUILD)/tests/$(1)/%: tests/$(2)/%.c $(BUILD)/flags $(call libraries,$(uses_$(1
 endef
 $(foreach d,$(rooms),$(eval $(call test_rule,$(d),unit/$(d))))
 # Tests make models with llama.cpp's own writer (tests/tiny_models.h).
-$(BUILD)/tests/engine/% $(BUILD)/tests/e2e/%: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
+$(BUILD)/tests/engine/% $(BUILD)/tests/inspect/% $(BUILD)/tests/e2e/%: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(eval $(call test_rule,e2e,e2e))
 $(eval $(call test_rule,bench,bench))
 # sae/cpu/blas.c loads OpenBLAS when it is needed; some benches call it themselves.

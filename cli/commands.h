@@ -19,8 +19,9 @@ int buffer_repair_command(const struct options *options, const struct config *co
 int consumer_list_command(const struct options *options, const struct config *config);
 int consumer_drop_command(const struct options *options, const struct config *config);
 
-/* `export`: FILE need not be a configuration, so it opens what it is given itself: `config` is
+/* FILE need not be a configuration, so these open what they are given themselves: `config` is
  * NULL. */
 int export_command(const struct options *options, const struct config *config);
+int trace_command(const struct options *options, const struct config *config);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/streams.h"
 #include "cli/commands.h"
+#include "cli/subject.h"
 #include "cli/up.h"
 #include "runtime/harden.h"
 #include "runtime/log.h"
@@ -42,6 +43,19 @@ static const struct option_spec export_options[] = {
     {"consumer", "NAME", "of several consumers this one's; the first declared one unless told"},
 };
 
+static const struct option_spec trace_options[] = {
+    SUBJECT_OPTION_SPECS,
+    {"prompt", "TEXT", "the text whose tokens are told"},
+    {"next", "TEXT", "which features push towards this as the next token"},
+    {"prompts", "FILE", "a prompt per line: which features tell these ..."},
+    {"against", "FILE", "... from these"},
+    {"top", "N", "features that are told: 3 for each token, else 20"},
+    {"shuffles", "N", "of the permutation test, 1000 unless told"},
+    {"seed", "N", "of its shuffles, 0 unless told"},
+    {"html", "FILE", "write the prompt as a page that needs nothing else"},
+    {"json", NULL, "print JSON"},
+};
+
 static const struct command_spec commands[] = {
     {.name = "up",
      .action = up_command,
@@ -78,6 +92,13 @@ static const struct command_spec commands[] = {
                 "on; FILE may be a checkpoint, a folder of checkpoints, or a run's folder, too",
      .options = export_options,
      .options_count = 3},
+    {.name = "trace",
+     .action = trace_command,
+     .reads_weights = 1,
+     .meaning = "which features fire at a prompt's tokens, tell two sets of prompts apart, or push "
+                "towards a next token; FILE as of export, or a folder of SAELens or sparsify",
+     .options = trace_options,
+     .options_count = sizeof trace_options / sizeof *trace_options},
     {.name = "buffer info",
      .action = buffer_info_command,
      .meaning = "what lies in the shuffle buffer"},

@@ -19,6 +19,7 @@
 enum {
     PASS_TOKENS = 512,         /* tokens of one pass through the graph; more is slower */
     PASS_TOKENS_OUTPUTS = 128, /* where all outputs must be asked for: each is a row of logits */
+    PIECE_BYTES = 1024,        /* of a token's text, at most */
     PROBE_TOKENS = 13,         /* odd, so that no other dimension is mistaken for it */
 };
 
@@ -280,6 +281,21 @@ int llama_runner_tokenize(void *arg, const char *text, size_t size, const int32_
     return ERR_OK;
 }
 
+size_t llama_runner_text(const struct llama_runner *r, int32_t token, char *out, size_t bytes)
+{
+    char piece[PIECE_BYTES];
+    out[0] = '\0';
+    if (!has_tokenizer(r) || token < 0 || token >= llama_vocab_n_tokens(r->vocab)) return 0;
+    llama_guard_enter();
+    int32_t n = llama_token_to_piece(r->vocab, token, piece, sizeof piece, 0, true);
+    llama_guard_leave();
+    if (n <= 0) return n < 0 ? (size_t)-n : 0;
+    size_t copied = (size_t)n < bytes ? (size_t)n : bytes - 1;
+    memcpy(out, piece, copied);
+    out[copied] = '\0';
+    return (size_t)n;
+}
+
 int32_t llama_runner_tokens(const struct llama_runner *r)
 {
     return llama_vocab_n_tokens(r->vocab);
@@ -357,6 +373,8 @@ static int try_all(struct llama_trial *trial, void *arg, void *answer)
     if (!values) return err_set(ERR_NOMEM, "no memory for rows of a trial");
     snprintf(facts->precision, sizeof facts->precision, "%s", r->precision);
     facts->layers = llama_model_n_layer(r->model);
+    int32_t trained = llama_model_n_ctx_train(r->model);
+    facts->context_tokens = trained > 0 ? (uint32_t)trained : 0;
     facts->has_tokenizer = has_tokenizer(r);
     return llama_runner_run(r, tokens, options.context_tokens, values);
 }

@@ -32,6 +32,7 @@ struct llama_facts {
     struct llama_hooks hooks; /* with widths */
     char precision[64];       /* llama_runner_precision() */
     int32_t layers;
+    uint32_t context_tokens; /* that it was trained with; 0: it does not tell */
     int has_tokenizer;
 };
 
@@ -57,6 +58,11 @@ int llama_runner_run(struct llama_runner *runner, const int32_t *tokens, uint32_
  * ERR_USAGE: the model has no tokenizer. */
 int llama_runner_tokenize(void *arg, const char *text, size_t size, const int32_t **tokens,
                           size_t *count);
+
+/* The text of a token, as bytes that need not be whole characters, NUL-terminated in out[bytes]; a
+ * special token's is its name. Gives its length without the NUL, as if it fitted; 0: no such token,
+ * or one without text. Nothing is written beyond `bytes`. */
+size_t llama_runner_text(const struct llama_runner *runner, int32_t token, char *out, size_t bytes);
 
 /* Tokens of its vocabulary, 0 to so many less one; 0 where it has none. */
 int32_t llama_runner_tokens(const struct llama_runner *runner);

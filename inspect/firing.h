@@ -1,0 +1,34 @@
+/* Which features fire at each token of a text. */
+#ifndef SLUICE_INSPECT_FIRING_H
+#define SLUICE_INSPECT_FIRING_H
+
+#include "engine/llama_player.h"
+#include "inspect/subject.h"
+
+struct firing {         /* all owned */
+    uint32_t count;     /* tokens, a BOS in front among them */
+    int32_t *tokens;    /* (count) */
+    uint8_t *left_out;  /* (count): special tokens and position 0, on which no SAE was trained
+                         * unless told */
+    float *rows;        /* (count, subject->width) raw */
+    struct pairs pairs; /* of each token */
+};
+
+/* A text's tokens, with BOS in front where the SAE's rows had it (where it does not tell: as the
+ * model's file says). *tokens is malloc'ed. ERR_USAGE: not UTF-8, no token, or more than `most`;
+ * ERR_NOMEM. */
+int firing_tokens(const struct subject *subject, struct llama_runner *runner, const char *text,
+                  uint32_t most, int32_t **tokens, uint32_t *count);
+
+/* Run a text through the model and the SAE. `hooks` are those the player was opened with: the
+ * subject's, in its order. Errors of firing_tokens(), llama_player_feed() and subject_encode(). The
+ * caller ends with firing_free(). Blocks while the model runs. */
+int firing_make(struct subject *subject, struct llama_player *player,
+                const struct llama_hooks *hooks, const char *text, uint32_t most,
+                struct firing *firing);
+void firing_free(struct firing *firing);
+
+/* The subject's hooks, as the engine takes them. ERR_USAGE: a name that is none. */
+int firing_hooks(const struct subject *subject, struct llama_hooks *hooks);
+
+#endif
