@@ -28,7 +28,8 @@ may_hold() {
     yaml.h) echo 'config/@(yaml|merge).[ch]' ;;
     llama.h | ggml*.h | gguf.h) echo 'engine/llama*.c' ;;
     cblas.h) echo 'sae/cpu/blas.c' ;;
-    zlib.h | zstd.h | zstd_errors.h | bzlib.h | lzma.h) echo 'engine/unpack_*.c' ;;
+    zlib.h) echo '@(engine/unpack_*|inspect/deflate).c' ;;
+    zstd.h | zstd_errors.h | bzlib.h | lzma.h) echo 'engine/unpack_*.c' ;;
     zip.h) echo 'engine/npz.c' ;;
     esac
 }
