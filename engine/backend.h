@@ -20,6 +20,9 @@ struct backend {
     void (*documents_counted)(const void *state, struct engine_documents *documents);
     int (*count_rows)(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
                       void *arg);
+    /* Both NULL: tokens have no text. */
+    int32_t (*tokens)(const void *state);
+    size_t (*token_text)(const void *state, int32_t token, char *out, size_t bytes);
     int (*seek)(void *state, const struct cursor *cursor);
     int (*next)(void *state, struct engine_batch *batch);
     void (*close)(void *state);

@@ -133,6 +133,17 @@ int engine_count_rows(struct engine *engine, uint64_t *rows,
     return engine->backend->count_rows(engine->state, rows, progress, arg);
 }
 
+int32_t engine_tokens(const struct engine *engine)
+{
+    return engine->backend->tokens ? engine->backend->tokens(engine->state) : 0;
+}
+
+size_t engine_token_text(const struct engine *engine, int32_t token, char *out, size_t bytes)
+{
+    if (!engine->backend->token_text) return 0;
+    return engine->backend->token_text(engine->state, token, out, bytes);
+}
+
 int engine_seek(struct engine *engine, const struct cursor *cursor)
 {
     if (!engine->info.resumable)

@@ -131,6 +131,12 @@ int engine_forecast(const struct engine_options *options, struct engine_forecast
 int engine_count_rows(struct engine *engine, uint64_t *rows,
                       void (*progress)(void *arg, uint64_t tokens), void *arg);
 
+/* Tokens of the model's vocabulary, 0 to so many less one; 0: tokens have no text (an engine without
+ * a model, or a model without a tokenizer). */
+int32_t engine_tokens(const struct engine *engine);
+/* A token's text, as llama_runner_text() tells it; 0: it has none. */
+size_t engine_token_text(const struct engine *engine, int32_t token, char *out, size_t bytes);
+
 /* Go on from `cursor`. The row at cursor comes first in the next batch (its context is computed
  * again). ERR_STATE if the engine is not resumable, ERR_MISMATCH if the corpus ends before it. */
 int engine_seek(struct engine *engine, const struct cursor *cursor);

@@ -301,6 +301,18 @@ static int count_rows(void *state, uint64_t *rows, void (*progress)(void *arg, u
     return result;
 }
 
+static int32_t tokens(const void *state)
+{
+    const struct llama_state *s = state;
+    return llama_runner_tokens(s->runner);
+}
+
+static size_t token_text(const void *state, int32_t token, char *out, size_t bytes)
+{
+    const struct llama_state *s = state;
+    return llama_runner_text(s->runner, token, out, bytes);
+}
+
 static int seek(void *state, const struct cursor *cursor)
 {
     struct llama_state *s = state;
@@ -386,6 +398,8 @@ const struct backend backend_llama = {
     .documents = documents,
     .documents_counted = documents_counted,
     .count_rows = count_rows,
+    .tokens = tokens,
+    .token_text = token_text,
     .seek = seek,
     .next = next,
     .close = close_llama,

@@ -38,6 +38,7 @@ json_t *index_facts_json(const struct index_facts *f)
     json_put_text(o, "precision", f->precision);
     put_hash(o, "model_hash", f->model_hash);
     put_hash(o, "corpus_hash", f->corpus_hash);
+    put_hash(o, "settings_hash", f->settings_hash);
     json_put_count(o, "context_tokens", f->context_tokens);
     json_put_count(o, "features", f->features);
     json_put_count(o, "rows", f->rows);
@@ -119,6 +120,7 @@ static int take_all(const json_t *o, struct index_facts *f)
            take_text(o, "precision", f->precision, sizeof f->precision) &&
            take_hash(o, "model_hash", &f->model_hash) &&
            take_hash(o, "corpus_hash", &f->corpus_hash) &&
+           take_hash(o, "settings_hash", &f->settings_hash) &&
            take_count32(o, "context_tokens", UINT32_MAX, &f->context_tokens) &&
            take_count32(o, "features", INDEX_MOST_FEATURES, &f->features) &&
            take_count(o, "rows", UINT32_MAX, &f->rows) &&

@@ -23,6 +23,7 @@ struct index_facts {
     char hook[ROW_MAX_HOOKS][64];
     char model[SUBJECT_NAME_BYTES], precision[32]; /* that made the rows */
     uint64_t model_hash, corpus_hash;
+    uint64_t settings_hash; /* of what else shapes it: survey_settings() */
     uint32_t context_tokens;
     uint32_t features;
     uint64_t rows, kept_rows;           /* read; not left out */

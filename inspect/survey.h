@@ -1,0 +1,33 @@
+/*
+ * The making of a feature index: gather rows, sort what fired by feature, write a sheet of each. A
+ * survey that was ended at any moment, by kill -9 too, goes on where it was when it is begun again,
+ * and ends with the same bytes as one that was not.
+ *
+ * Working files lie in FOLDER/work, which is removed at the end; they have 8 bytes for each feature
+ * that fires at a row, three times while it sorts, and 32 for each row.
+ */
+#ifndef SLUICE_INSPECT_SURVEY_H
+#define SLUICE_INSPECT_SURVEY_H
+
+#include "engine/engine.h"
+#include "inspect/subject.h"
+
+struct survey_options {
+    const char *folder;
+    uint64_t most_rows;           /* 0: all */
+    uint64_t memory_bytes;        /* to sort in: sorter.h */
+    int keep_special, keep_first; /* rows of special tokens, and of position 0 */
+    double commit_seconds;        /* work that a kill may cost, at most about */
+    /* Now and then: `what` is under way, `done` of `all` (0: not known). May be NULL. */
+    void (*progress)(void *arg, const char *what, uint64_t done, uint64_t all);
+    void *arg;
+};
+
+/* Make the index, or go on with it; *was_there: it was finished before. ERR_USAGE: the folder holds
+ * something else; ERR_MISMATCH: it holds an index of another SAE, corpus or other options;
+ * ERR_EXISTS: somebody is making it; ERR_CORRUPT, ERR_LIMIT, ERR_NOMEM, ERR_NOSPC, ERR_IO, and errors
+ * of the engine. Blocks for as long as the model takes. */
+int survey_make(struct subject *subject, struct engine *engine,
+                const struct survey_options *options, int *was_there);
+
+#endif
