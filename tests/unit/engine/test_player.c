@@ -136,7 +136,6 @@ static void tokens_may_come_one_by_one(void **state)
             most = fmax(most, fabs((double)logits[v] -
                                    (double)whole.logits[(size_t)i * whole.vocabulary + v]));
     }
-    assert_int_equal(llama_player_tokens(player), 20);
     if (most > 0.02) fail_msg("logits differ by %g", most);
     free(whole.logits);
     llama_player_close(player);
