@@ -22,6 +22,7 @@ int consumer_drop_command(const struct options *options, const struct config *co
 /* FILE need not be a configuration, so these open what they are given themselves: `config` is
  * NULL. */
 int export_command(const struct options *options, const struct config *config);
+int eval_command(const struct options *options, const struct config *config);
 int trace_command(const struct options *options, const struct config *config);
 
 #endif

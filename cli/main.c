@@ -43,6 +43,17 @@ static const struct option_spec export_options[] = {
     {"consumer", "NAME", "of several consumers this one's; the first declared one unless told"},
 };
 
+static const struct option_spec eval_options[] = {
+    SUBJECT_OPTION_SPECS,
+    {"corpus", "PATH",
+     "text that it is evaluated on, or its name; a configuration's own, else `corpus`, unless "
+     "told"},
+    {"tokens", "N", "of the corpus, 16384 unless told; whole contexts"},
+    {"context", "N", "tokens of a context, 128 unless told"},
+    {"splice-first", NULL,
+     "splice position 0 as well, as SAEBench does; trainings leave it out unless told"},
+    {"json", NULL, "print JSON"},
+};
 static const struct option_spec trace_options[] = {
     SUBJECT_OPTION_SPECS,
     {"prompt", "TEXT", "the text whose tokens are told"},
@@ -92,6 +103,15 @@ static const struct command_spec commands[] = {
                 "on; FILE may be a checkpoint, a folder of checkpoints, or a run's folder, too",
      .options = export_options,
      .options_count = 3},
+    {.name = "eval",
+     .action = eval_command,
+     .reads_weights = 1,
+     .arguments = "MORE",
+     .arguments_max = OPTIONS_MAX_ARGUMENTS,
+     .meaning = "how true autoencoders are to the model: cross-entropy and KL with their "
+                "reconstruction spliced in, L0, FVE, dead features; FILE and MORE as of trace",
+     .options = eval_options,
+     .options_count = sizeof eval_options / sizeof *eval_options},
     {.name = "trace",
      .action = trace_command,
      .reads_weights = 1,

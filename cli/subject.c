@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "cli/saved.h"
 #include "config/config.h"
+#include "engine/llama_whole.h"
 #include "sae/cpu/pool.h"
 #include "sae/import/import.h"
 
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 
 enum { MOST_THREADS = 1024 };
+static const uint64_t prepared_bytes = UINT64_C(8) << 30; /* capture.cache_size, unless told */
 
 int subject_threads(const struct options *options, uint32_t *threads)
 {
@@ -211,7 +213,7 @@ int subject_open(const struct options *options, struct subject *subject)
     return ERR_OK;
 }
 
-int subject_model(const struct options *options, const struct subject *subject, char *out)
+static int source_of(const struct options *options, const struct subject *subject, char *out)
 {
     const char *told = options_get(options, "model");
     if (told) return config_model_named(told, "--model", out);
@@ -221,4 +223,34 @@ int subject_model(const struct options *options, const struct subject *subject, 
     int result = config_model_named(subject->model_file, "the SAE's model", out);
     if (result != ERR_OK) return err_set(result, "%s; or --model FILE.gguf", err_text());
     return ERR_OK;
+}
+
+static void tell_making(void *arg, const char *file, uint64_t bytes)
+{
+    (void)arg;
+    fprintf(stderr, "sluice: making a form of the model that runs faster, %.1f MB, once: %s\n",
+            (double)bytes / 1e6, file);
+}
+
+static void tell(void *arg, int is_warning, const char *sentence)
+{
+    (void)arg;
+    if (is_warning) fprintf(stderr, "sluice: WARNING: %s\n", sentence);
+}
+
+int subject_model(const struct options *options, const struct subject *subject, char *out)
+{
+    char source[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
+    struct engine_watch watch = {tell_making, tell, NULL};
+    uint32_t threads;
+    int result = source_of(options, subject, source);
+    if (result != ERR_OK) return result;
+    if (options_get(options, "exact-model")) {
+        snprintf(out, SUBJECT_PATH_BYTES, "%s", source);
+        return ERR_OK;
+    }
+    result = subject_threads(options, &threads);
+    if (result == ERR_OK) result = config_cache_dir(cache);
+    if (result != ERR_OK) return result;
+    return llama_whole(source, cache, prepared_bytes, threads, &watch, out, SUBJECT_PATH_BYTES);
 }

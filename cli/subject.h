@@ -5,7 +5,7 @@
 #include "inspect/subject.h"
 #include "runtime/options.h"
 
-/* The options that all these commands have; SUBJECT_OPTIONS of them. */
+/* The options that all these commands have. */
 #define SUBJECT_OPTION_SPECS                                                                       \
     {"sae", "NAME", "of several autoencoders this one; the first unless told"},                    \
         {"consumer", "NAME",                                                                       \
@@ -13,10 +13,11 @@
         {"model", "MODEL",                                                                         \
          "the GGUF file of the model, or its name (smollm2), where the SAE does not tell it"},     \
         {"hook", "HOOK", "the hook that the SAE sees, where its folder does not tell it"},         \
+        {"exact-model", NULL,                                                                      \
+         "run the model's file as it is; else a form that runs faster is made once and kept"},     \
     {                                                                                              \
         "threads", "N", "threads to compute with; all cores unless told"                           \
     }
-enum { SUBJECT_OPTIONS = 5 };
 
 /* options->file: a configuration, a run's folder, a checkpoint or a folder of them (cli/saved.h), or
  * a folder that SAELens, sparsify or `sluice export` wrote. ERR_USAGE: there is none, or no such
@@ -24,8 +25,9 @@ enum { SUBJECT_OPTIONS = 5 };
  * ends with subject_close(). Blocks on the disk. */
 int subject_open(const struct options *options, struct subject *subject);
 
-/* The model's file: --model, else what the SAE tells, into out[SUBJECT_PATH_BYTES]. ERR_USAGE: there
- * is none, or no such file. */
+/* The model's file that is to run: of --model, else of what the SAE tells; itself with --exact-model,
+ * else the form of it that runs fastest, which is made the first time, and told on stderr. Writes
+ * out[SUBJECT_PATH_BYTES]. ERR_USAGE: there is none, or no such file; errors of llama_whole(). */
 int subject_model(const struct options *options, const struct subject *subject, char *out);
 
 /* The number of --threads, or of the cores. ERR_USAGE. */

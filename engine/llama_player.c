@@ -234,11 +234,6 @@ const float *llama_player_logits(const struct llama_player *p)
     return llama_get_logits_ith(p->context, -1);
 }
 
-uint32_t llama_player_tokens(const struct llama_player *p)
-{
-    return p->tokens;
-}
-
 struct llama_runner *llama_player_runner(const struct llama_player *p)
 {
     return p->runner;

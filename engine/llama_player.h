@@ -40,8 +40,6 @@ int llama_player_feed(struct llama_player *player, const int32_t *tokens, uint32
                       const struct llama_player_watch *watch);
 /* Of the token after the last that was fed: (vocabulary). Valid until the next call. */
 const float *llama_player_logits(const struct llama_player *player);
-/* Tokens of the sequence so far. */
-uint32_t llama_player_tokens(const struct llama_player *player);
 
 /* To tokenize, and for what is known of the vocabulary. Lives as long as the player. */
 struct llama_runner *llama_player_runner(const struct llama_player *player);

@@ -30,10 +30,10 @@ struct attributions {
 };
 
 /* Of a text that fired so (`hook` is the SAE's in the player's list) and a token. Only the `most`
- * features with the largest direct effects, and as many of those with the largest values over all
- * tokens, are ablated, since each takes a pass of the whole text. ERR_USAGE: no such token, or the
- * SAE does not write into the residual stream; ERR_NOMEM; errors of llama_player_feed(). free() `of`.
- */
+ * features with the largest direct effects, and as many of the others with the largest values over all
+ * tokens, are ablated: each takes a pass of the whole text. The caller frees `of`. ERR_USAGE: no such
+ * token, or the SAE does not write into the residual stream; ERR_NOMEM; errors of
+ * llama_player_feed(). */
 int attribution_make(struct subject *subject, struct lens *lens, uint32_t hook,
                      const struct firing *firing, int32_t token, uint32_t most,
                      struct attributions *attributions);

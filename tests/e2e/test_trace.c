@@ -26,7 +26,8 @@ static int set_up(void **state)
 }
 
 #define TRACE(run, ...)                                                                            \
-    run_command(run, SECONDS, "sluice", "trace", sae, "--model", model, __VA_ARGS__, NULL)
+    run_command(run, SECONDS, "sluice", "trace", sae, "--model", model, "--exact-model",           \
+                __VA_ARGS__, NULL)
 
 static void must(struct run *run, int code)
 {

@@ -11,6 +11,7 @@
 
 #include "sae/checkpoint.h"
 #include "sae/cpu/pool.h"
+#include "sae/export/export.h"
 #include "sae/model.h"
 
 #include "helper.h"
@@ -92,6 +93,46 @@ static void features_are_those_of_the_training(void **state)
     }
 }
 
+/* With the scale folded in, raw rows have the features that scaled rows had, and what comes out is
+ * what came out, raw. */
+static void a_folded_one_takes_raw_rows(void **state)
+{
+    enum { OUT = ROWS * WIDTH };
+    (void)state;
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        float x[OUT], raw[OUT], scale[WIDTH], out[OUT], raw_out[OUT];
+        struct sae *sae = trained(kind, x);
+        struct checkpoint *checkpoint = saved(sae);
+        struct model model, folded;
+        struct pairs pairs, raw_pairs;
+        struct export_options options = {.scale = scale};
+        for (int i = 0; i < WIDTH; i++) scale[i] = 2.5F;
+        for (int i = 0; i < OUT; i++) raw[i] = x[i] / scale[0];
+        assert_int_equal(model_open(checkpoint, "sae.0", pool, &model), ERR_OK);
+        assert_int_equal(model_open(checkpoint, "sae.0", pool, &folded), ERR_OK);
+        assert_int_equal(model_fold(&folded, &options), ERR_OK);
+        assert_int_equal(encoder_pairs(model.encoder, x, ROWS, &pairs), ERR_OK);
+        assert_int_equal(encoder_pairs(folded.encoder, raw, ROWS, &raw_pairs), ERR_OK);
+        encoder_decode(model.encoder, x, &pairs, out);
+        encoder_decode(folded.encoder, raw, &raw_pairs, raw_out);
+        double most = 0, size = 0;
+        for (size_t i = 0; i < (size_t)ROWS * sae_out_width(model.encoder->options); i++) {
+            most = fmax(most, fabs((double)out[i] - (double)raw_out[i] * 2.5));
+            size = fmax(size, fabs((double)out[i]));
+        }
+        if (pairs.count != raw_pairs.count || !(most < 1e-4 * size))
+            fail_msg("%s: %llu and %llu features, off by %g of %g", sae_arch_name(kinds[kind].arch),
+                     (unsigned long long)pairs.count, (unsigned long long)raw_pairs.count, most,
+                     size);
+        pairs_free(&pairs);
+        pairs_free(&raw_pairs);
+        model_close(&model);
+        model_close(&folded);
+        checkpoint_close(checkpoint);
+        sae_free(sae);
+    }
+}
+
 static void what_is_not_there_is_told(void **state)
 {
     (void)state;
@@ -146,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(features_are_those_of_the_training),
+        cmocka_unit_test(a_folded_one_takes_raw_rows),
         cmocka_unit_test(what_is_not_there_is_told),
         cmocka_unit_test(damaged_weights_are_refused),
     };

@@ -1,0 +1,195 @@
+#include "inspect/evaluation.h"
+
+#include "base/err.h"
+#include "sae/cpu/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_BYTES = 256 };
+
+struct evaluation {
+    struct subject *subject;
+    struct llama_player *player;
+    uint32_t vocabulary, context_tokens;
+    int splices_first; /* position 0 is a row like others */
+
+    /* Of the context under way. */
+    const int32_t *tokens;
+    uint32_t count;
+    enum fidelity_way way;
+    uint8_t *special;      /* (context_tokens): special tokens, and what keeps its row with them */
+    float *rows, *made;    /* (context_tokens, width): x and x' */
+    float *clean, *logits; /* (context_tokens, vocabulary): of the model, of a pass */
+    double *log_sum;       /* (context_tokens): of clean */
+    struct fidelity_prediction *prediction; /* (context_tokens) */
+};
+
+int evaluation_open(struct subject *subject, struct llama_player *player,
+                    const struct llama_hooks *hooks, uint32_t context_tokens, int splices_first,
+                    struct evaluation **evaluation)
+{
+    int result = subject_is_dictionary(subject, "eval");
+    for (uint32_t h = 0; h < subject->hooks && result == ERR_OK; h++)
+        if (hooks->hook[h].width != subject->hook_width[h])
+            result = err_set(ERR_USAGE,
+                             "%s has rows of %u values at %s, and the model has %u; HINT: --model, "
+                             "the model that it was trained on",
+                             subject->name, subject->hook_width[h], subject->hook[h],
+                             hooks->hook[h].width);
+    if (result != ERR_OK) return result;
+    struct evaluation *e = calloc(1, sizeof *e);
+    if (!e) return err_set(ERR_NOMEM, "no memory to evaluate");
+    size_t n = context_tokens;
+    e->subject = subject;
+    e->player = player;
+    e->context_tokens = context_tokens;
+    e->splices_first = splices_first;
+    e->vocabulary = (uint32_t)llama_runner_tokens(llama_player_runner(player));
+    e->special = malloc(n);
+    e->rows = malloc(n * subject->width * sizeof *e->rows);
+    e->made = malloc(n * subject->width * sizeof *e->made);
+    e->clean = malloc(n * e->vocabulary * sizeof *e->clean);
+    e->logits = malloc(n * e->vocabulary * sizeof *e->logits);
+    e->log_sum = malloc(n * sizeof *e->log_sum);
+    e->prediction = malloc(n * sizeof *e->prediction);
+    if (!e->special || !e->rows || !e->made || !e->clean || !e->logits || !e->log_sum ||
+        !e->prediction) {
+        evaluation_close(e);
+        return err_set(ERR_NOMEM, "no memory for the logits of %u tokens; HINT: lower --context",
+                       context_tokens);
+    }
+    *evaluation = e;
+    return ERR_OK;
+}
+
+void evaluation_close(struct evaluation *e)
+{
+    if (!e) return;
+    free(e->special);
+    free(e->rows);
+    free(e->made);
+    free(e->clean);
+    free(e->logits);
+    free(e->log_sum);
+    free(e->prediction);
+    free(e);
+}
+
+/* ---- a pass ---- */
+
+/* A hook's part of a row. */
+static float *part(const struct evaluation *e, float *rows, uint32_t row, uint32_t hook)
+{
+    size_t at = 0;
+    for (uint32_t h = 0; h < hook; h++) at += e->subject->hook_width[h];
+    return rows + (size_t)row * e->subject->width + at;
+}
+
+static int edit(void *arg, uint32_t hook, uint32_t first, uint32_t rows, float *values)
+{
+    struct evaluation *e = arg;
+    size_t width = e->subject->hook_width[hook];
+    for (uint32_t r = 0; r < rows; r++) {
+        float *value = values + r * width;
+        if (e->way == FIDELITY_CLEAN)
+            memcpy(part(e, e->rows, first + r, hook), value, width * sizeof *value);
+        else if (e->way == FIDELITY_ZERO)
+            memset(value, 0, width * sizeof *value);
+        else if (!e->special[first + r])
+            memcpy(value, part(e, e->made, first + r, hook), width * sizeof *value);
+    }
+    return ERR_OK;
+}
+
+static int keep_logits(void *arg, uint32_t first, uint32_t rows, const float *logits)
+{
+    struct evaluation *e = arg;
+    float *to = e->way == FIDELITY_CLEAN ? e->clean : e->logits;
+    memcpy(to + (size_t)first * e->vocabulary, logits,
+           (size_t)rows * e->vocabulary * sizeof *logits);
+    return ERR_OK;
+}
+
+/* What token `item` predicts, by the logits of this pass. */
+static void compare(void *arg, uint32_t item, uint32_t thread)
+{
+    struct evaluation *e = arg;
+    const float *clean = e->clean + (size_t)item * e->vocabulary;
+    const float *logits = e->logits + (size_t)item * e->vocabulary;
+    struct fidelity_prediction *p = &e->prediction[item];
+    int32_t next = e->tokens[item + 1];
+    (void)thread;
+    if (e->special[item]) return;
+    if (e->way != FIDELITY_CLEAN) {
+        fidelity_compare(clean, e->log_sum[item], logits, e->vocabulary, next, &p->ce[e->way],
+                         &p->kl[e->way]);
+        return;
+    }
+    e->log_sum[item] = fidelity_log_sum(clean, e->vocabulary);
+    p->ce[FIDELITY_CLEAN] = e->log_sum[item] - (double)clean[next];
+    p->kl[FIDELITY_CLEAN] = 0;
+}
+
+static int pass(struct evaluation *e, enum fidelity_way way)
+{
+    struct llama_player_watch watch = {edit, keep_logits, e};
+    e->way = way;
+    llama_player_clear(e->player);
+    int result = llama_player_feed(e->player, e->tokens, e->count, &watch);
+    if (result == ERR_OK && e->count > 1) pool_run(e->subject->pool, compare, e, e->count - 1);
+    return result;
+}
+
+/* ---- a context ---- */
+
+static enum fidelity_class class_of(const struct evaluation *e, uint32_t i)
+{
+    char text[TEXT_BYTES];
+    size_t n = llama_runner_text(llama_player_runner(e->player), e->tokens[i], text, sizeof text);
+    return fidelity_class_of(text, n < sizeof text ? n : sizeof text - 1);
+}
+
+static int add_rows(struct evaluation *e, const struct pairs *pairs, struct fidelity *f)
+{
+    int result = ERR_OK;
+    size_t width = e->subject->width;
+    for (uint32_t i = 0; i < e->count && result == ERR_OK; i++) {
+        if (e->special[i]) continue;
+        uint64_t begin = pairs->start[i];
+        result = fidelity_add_row(f, i, class_of(e, i), e->rows + i * width, e->made + i * width,
+                                  pairs->feature + begin, pairs->start[i + 1] - begin);
+    }
+    return result;
+}
+
+static int reconstruct(struct evaluation *e, struct fidelity *f)
+{
+    struct pairs pairs;
+    int result = subject_encode(e->subject, e->rows, e->count, &pairs);
+    if (result != ERR_OK) return result;
+    subject_decode(e->subject, e->rows, &pairs, e->made);
+    result = add_rows(e, &pairs, f);
+    pairs_free(&pairs);
+    return result;
+}
+
+int evaluation_add(struct evaluation *e, const int32_t *tokens, uint32_t count, struct fidelity *f)
+{
+    if (count > e->context_tokens)
+        return err_set(ERR_LIMIT, "a context of %u tokens where %u are the most", count,
+                       e->context_tokens);
+    e->tokens = tokens;
+    e->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        e->special[i] =
+            (uint8_t)((i == 0 && !e->splices_first) ||
+                      llama_runner_is_special(llama_player_runner(e->player), tokens[i]));
+    int result = pass(e, FIDELITY_CLEAN);
+    if (result == ERR_OK) result = reconstruct(e, f);
+    if (result == ERR_OK) result = pass(e, FIDELITY_SPLICED);
+    if (result == ERR_OK) result = pass(e, FIDELITY_ZERO);
+    for (uint32_t i = 0; i + 1 < count && result == ERR_OK; i++)
+        if (!e->special[i]) fidelity_add_prediction(f, i, class_of(e, i), &e->prediction[i]);
+    return result;
+}
