@@ -213,7 +213,7 @@ int subject_open(const struct options *options, struct subject *subject)
     return ERR_OK;
 }
 
-static int source_of(const struct options *options, const struct subject *subject, char *out)
+int subject_source(const struct options *options, const struct subject *subject, char *out)
 {
     const char *told = options_get(options, "model");
     if (told) return config_model_named(told, "--model", out);
@@ -243,7 +243,7 @@ int subject_model(const struct options *options, const struct subject *subject, 
     char source[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
     struct engine_watch watch = {tell_making, tell, NULL};
     uint32_t threads;
-    int result = source_of(options, subject, source);
+    int result = subject_source(options, subject, source);
     if (result != ERR_OK) return result;
     if (options_get(options, "exact-model")) {
         snprintf(out, SUBJECT_PATH_BYTES, "%s", source);

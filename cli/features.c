@@ -1,0 +1,296 @@
+/* `sluice features`: what a feature index tells. */
+#include "cli/features.h"
+
+#include "base/err.h"
+#include "base/json_put.h"
+#include "cli/commands.h"
+#include "cli/shown.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void features_token(const struct features *x, int64_t token, char *out)
+{
+    size_t bytes;
+    const char *text = index_token(&x->index, token, &bytes);
+    if (text && bytes)
+        shown_text(text, bytes, out, FEATURES_TEXT_BYTES);
+    else
+        snprintf(out, FEATURES_TEXT_BYTES, "#%" PRId64, token);
+}
+
+void features_label(const struct features *x, uint32_t feature, char *out, size_t bytes)
+{
+    const char *text = labels_of(&x->labels, feature);
+    out[0] = '\0';
+    if (text) shown_text(text, strlen(text), out, bytes);
+}
+
+static int open_index(const struct options *options, struct features *x)
+{
+    *x = (struct features){0};
+    int result = index_open(options->file, &x->index);
+    if (result != ERR_OK) return result;
+    result = labels_read(options->file, x->index.facts.features, &x->labels);
+    if (result != ERR_OK) index_close(&x->index);
+    x->json = options_get(options, "json") != NULL;
+    x->colour = shown_colour(stdout);
+    return result;
+}
+
+static void close_index(struct features *x)
+{
+    labels_free(&x->labels);
+    index_close(&x->index);
+}
+
+static int which(const struct features *x, const char *text, uint32_t *feature)
+{
+    char *end;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || n >= x->index.facts.features)
+        return err_set(ERR_USAGE, "%s has no feature %.40s; HINT: it has 0 to %u", x->index.folder,
+                       text, x->index.facts.features - 1);
+    *feature = (uint32_t)n;
+    return ERR_OK;
+}
+
+static void print_json(json_t *object)
+{
+    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
+    putchar('\n');
+    json_decref(object);
+}
+
+/* ---- lines ---- */
+
+static double density(const struct features *x, uint32_t f)
+{
+    return (double)x->index.entry[f].rows / (double)x->index.facts.kept_rows;
+}
+
+static void print_line(const struct features *x, uint32_t f)
+{
+    const struct index_entry *e = &x->index.entry[f];
+    char token[FEATURES_TEXT_BYTES] = "", label[LABELS_MOST_BYTES + 1];
+    if (e->token >= 0) features_token(x, e->token, token);
+    features_label(x, f, label, sizeof label);
+    printf("%8u %10.4f%% %10.4g %10.4g  %-20s  %s\n", f, 100 * density(x, f), (double)e->largest,
+           (double)e->mean, token, label);
+}
+
+/* The token's text as it is where that is UTF-8, else as a person sees it. */
+static void put_token(const struct features *x, json_t *o, int64_t token)
+{
+    size_t bytes;
+    const char *text = index_token(&x->index, token, &bytes);
+    char shown[FEATURES_TEXT_BYTES];
+    json_t *value = text ? json_stringn(text, bytes) : NULL;
+    if (!value && text) {
+        features_token(x, token, shown);
+        value = json_string(shown);
+    }
+    json_put(o, "text", value ? value : json_null());
+}
+
+static json_t *line_json(const struct features *x, uint32_t f)
+{
+    const struct index_entry *e = &x->index.entry[f];
+    json_t *o = json_object();
+    json_put_count(o, "feature", f);
+    json_put_count(o, "rows", e->rows);
+    json_put_number(o, "density", density(x, f));
+    json_put_number(o, "largest", (double)e->largest);
+    json_put_number(o, "mean", (double)e->mean);
+    json_put(o, "token", e->token >= 0 ? json_integer(e->token) : json_null());
+    put_token(x, o, e->token);
+    json_put_text(o, "label", labels_of(&x->labels, f));
+    return o;
+}
+
+static void print_lines(const struct features *x, const uint32_t *feature, size_t count)
+{
+    if (x->json) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < count; i++) json_array_append_new(list, line_json(x, feature[i]));
+        print_json(list);
+        return;
+    }
+    printf("%8s %11s %10s %10s  %-20s  %s\n", "feature", "density", "largest", "mean",
+           "strongest token", "label");
+    for (size_t i = 0; i < count; i++) print_line(x, feature[i]);
+}
+
+/* ---- list ---- */
+
+static const struct index_entry *sorted_by; /* qsort() passes nothing to its comparison */
+
+static int by_feature(uint32_t a, uint32_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int by_density(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    uint64_t m = sorted_by[x].rows, n = sorted_by[y].rows;
+    return m != n ? (m < n ? 1 : -1) : by_feature(x, y);
+}
+
+static int by_largest(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    float m = sorted_by[x].largest, n = sorted_by[y].largest;
+    return m != n ? (m < n ? 1 : -1) : by_feature(x, y);
+}
+
+static int list(const struct features *x, const char *sort, uint32_t top)
+{
+    uint32_t features = x->index.facts.features;
+    int is_by_largest = strcmp(sort, "largest") == 0;
+    uint32_t *all = malloc(((size_t)features + 1) * sizeof *all);
+    if (!all) return err_set(ERR_NOMEM, "no memory for a list");
+    for (uint32_t f = 0; f < features; f++) all[f] = f;
+    sorted_by = x->index.entry;
+    if (strcmp(sort, "feature") != 0)
+        qsort(all, features, sizeof *all, is_by_largest ? by_largest : by_density);
+    print_lines(x, all, top && top < features ? top : features);
+    free(all);
+    return ERR_OK;
+}
+
+int features_list_command(const struct options *options, const struct config *config)
+{
+    struct features x;
+    const char *sort = options_get(options, "sort");
+    long long top;
+    (void)config;
+    if (!sort) sort = "density";
+    if (strcmp(sort, "density") != 0 && strcmp(sort, "largest") != 0 &&
+        strcmp(sort, "feature") != 0)
+        return err_set(ERR_USAGE, "--sort %.40s is not density, largest or feature", sort);
+    int result = options_number(options, "top", 0, INDEX_MOST_FEATURES, 20, &top);
+    if (result == ERR_OK) result = open_index(options, &x);
+    if (result != ERR_OK) return result;
+    result = list(&x, sort, (uint32_t)top);
+    close_index(&x);
+    return result;
+}
+
+/* ---- show, neighbours ---- */
+
+static int open_sheet(const struct options *options, struct features *x, uint32_t *feature,
+                      json_t **sheet)
+{
+    int result = open_index(options, x);
+    if (result != ERR_OK) return result;
+    result = which(x, options->arguments[0], feature);
+    if (result == ERR_OK) result = index_sheet(&x->index, *feature, sheet);
+    if (result != ERR_OK) close_index(x);
+    return result;
+}
+
+int features_show_command(const struct options *options, const struct config *config)
+{
+    struct features x;
+    uint32_t feature;
+    json_t *sheet;
+    long long contexts;
+    (void)config;
+    int result = options_number(options, "contexts", 0, 1000, 8, &contexts);
+    if (result == ERR_OK) result = open_sheet(options, &x, &feature, &sheet);
+    if (result != ERR_OK) return result;
+    if (x.json) {
+        json_put_text(sheet, "label", labels_of(&x.labels, feature));
+        print_json(json_incref(sheet));
+    } else {
+        features_print_sheet(&x, sheet, (uint32_t)contexts);
+    }
+    json_decref(sheet);
+    close_index(&x);
+    return ERR_OK;
+}
+
+int features_neighbours_command(const struct options *options, const struct config *config)
+{
+    struct features x;
+    uint32_t feature;
+    json_t *sheet;
+    (void)config;
+    int result = open_sheet(options, &x, &feature, &sheet);
+    if (result != ERR_OK) return result;
+    if (x.json)
+        print_json(json_pack("{s:I, s:O, s:O}", "feature", (json_int_t)feature, "together",
+                             json_object_get(sheet, "together"), "alike",
+                             json_object_get(sheet, "alike")));
+    else
+        features_print_neighbours(&x, sheet);
+    json_decref(sheet);
+    close_index(&x);
+    return ERR_OK;
+}
+
+/* ---- search, label ---- */
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static int holds(const char *text, size_t bytes, const char *part)
+{
+    size_t n = strlen(part);
+    for (size_t at = 0; text && at + n <= bytes; at++) {
+        size_t i = 0;
+        while (i < n && lower(text[at + i]) == lower(part[i])) i++;
+        if (i == n) return 1;
+    }
+    return 0;
+}
+
+static int search(const struct features *x, const char *part)
+{
+    uint32_t features = x->index.facts.features, count = 0;
+    uint32_t *found = malloc(((size_t)features + 1) * sizeof *found);
+    if (!found) return err_set(ERR_NOMEM, "no memory for a list");
+    for (uint32_t f = 0; f < features; f++) {
+        size_t bytes = 0;
+        const char *label = labels_of(&x->labels, f);
+        const char *token = index_token(&x->index, x->index.entry[f].token, &bytes);
+        if ((label && holds(label, strlen(label), part)) || holds(token, bytes, part))
+            found[count++] = f;
+    }
+    sorted_by = x->index.entry;
+    qsort(found, count, sizeof *found, by_density);
+    print_lines(x, found, count);
+    free(found);
+    return ERR_OK;
+}
+
+int features_search_command(const struct options *options, const struct config *config)
+{
+    struct features x;
+    (void)config;
+    if (!options->arguments[0][0]) return err_set(ERR_USAGE, "there is nothing to search for");
+    int result = open_index(options, &x);
+    if (result != ERR_OK) return result;
+    result = search(&x, options->arguments[0]);
+    close_index(&x);
+    return result;
+}
+
+int features_label_command(const struct options *options, const struct config *config)
+{
+    struct features x;
+    uint32_t feature;
+    (void)config;
+    int result = open_index(options, &x);
+    if (result != ERR_OK) return result;
+    result = which(&x, options->arguments[0], &feature);
+    if (result == ERR_OK)
+        result = labels_set(options->file, x.index.facts.features, feature, options->arguments[1]);
+    close_index(&x);
+    return result;
+}

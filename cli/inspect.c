@@ -1,0 +1,215 @@
+/* `sluice inspect`: a feature index of an SAE, out of one pass over a corpus. */
+#include "base/err.h"
+#include "cli/commands.h"
+#include "cli/subject.h"
+#include "inspect/index_facts.h"
+#include "inspect/survey.h"
+#include "wiring/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { USUAL_TOKENS = 1000000, USUAL_CONTEXT = 512, MOST_CONTEXT = 1 << 20 };
+static const uint64_t usual_memory_bytes = UINT64_C(1) << 30;
+static const uint64_t cache_bytes = UINT64_C(8) << 30; /* capture.cache_size, unless told */
+
+struct job {
+    const struct options *options;
+    struct subject subject;
+    struct survey_options survey;
+    uint32_t context_tokens;
+    /* Where rows come from: a configuration, or a model and a corpus. */
+    struct config *config;
+    struct source *source;
+    struct engine *own, *engine;
+    struct config_list corpus;
+};
+
+/* ---- options ---- */
+
+static int parse_memory(const char *text, uint64_t *bytes)
+{
+    static const struct {
+        const char *name;
+        int shift;
+    } units[] = {{"", 0}, {"B", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+    char *end;
+    *bytes = usual_memory_bytes;
+    if (!text) return ERR_OK;
+    unsigned long long n = strtoull(text, &end, 10);
+    for (size_t i = 0; *text >= '0' && *text <= '9' && i < sizeof units / sizeof *units; i++)
+        if (strcasecmp(end, units[i].name) == 0 && n <= UINT64_MAX >> 1 >> units[i].shift) {
+            *bytes = (uint64_t)n << units[i].shift;
+            return ERR_OK;
+        }
+    return err_set(ERR_USAGE, "--memory %.40s is no size, such as 512MiB", text);
+}
+
+static int is_configuration(const char *file)
+{
+    size_t length = strlen(file);
+    return length > 5 && strcmp(file + length - 5, ".yaml") == 0;
+}
+
+/* ---- rows ---- */
+
+static void tell_making(void *arg, const char *file, uint64_t bytes)
+{
+    (void)arg;
+    fprintf(stderr, "sluice: preparing the model, %.1f MB, once: %s\n", (double)bytes / 1e6, file);
+}
+
+static void tell(void *arg, int is_warning, const char *sentence)
+{
+    (void)arg;
+    if (is_warning) fprintf(stderr, "sluice: WARNING: %s\n", sentence);
+}
+
+static const struct engine_watch watch = {tell_making, tell, NULL};
+
+/* The configuration's rows, all of them by one, with the hooks that the SAE sees. */
+static int open_config(struct job *job)
+{
+    const struct options *o = job->options;
+    char *hooks[ROW_MAX_HOOKS];
+    int result = config_load(o->file, o->sets, o->sets_count, &job->config);
+    if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
+    struct config *c = job->config;
+    struct config_list own = c->stream.hooks;
+    for (uint32_t h = 0; h < job->subject.hooks; h++) hooks[h] = job->subject.hook[h];
+    if (c->capture.engine == CONFIG_LLAMA)
+        c->stream.hooks = (struct config_list){hooks, job->subject.hooks};
+    c->capture.producers = 1;
+    job->survey.keep_special = c->capture.keep_special;
+    job->survey.keep_first = c->capture.keep_sinks;
+    result = source_needs(c);
+    if (result == ERR_OK) result = source_open(c, 0, &watch, &job->source);
+    c->stream.hooks = own;
+    if (result == ERR_OK) job->engine = source_engine(job->source);
+    return result;
+}
+
+static int open_model(struct job *job, const char *model, const char *cache, uint32_t threads)
+{
+    const char *hooks[ROW_MAX_HOOKS];
+    for (uint32_t h = 0; h < job->subject.hooks; h++) hooks[h] = job->subject.hook[h];
+    struct engine_options options = {
+        .kind = ENGINE_LLAMA,
+        .hooks = hooks,
+        .hooks_count = job->subject.hooks,
+        .share_count = 1,
+        .model_file = model,
+        .cache_dir = cache,
+        .cache_limit_bytes = cache_bytes,
+        .exact_model = options_get(job->options, "exact-model") != NULL,
+        .watch = watch,
+        .corpus = (const char *const *)job->corpus.item,
+        .corpus_count = job->corpus.count,
+        .text_field = "text",
+        .context_tokens = job->context_tokens,
+        .batch_contexts = 1,
+        .threads = threads,
+        .prepend_bos = job->subject.prepends_bos,
+    };
+    int result = source_error(engine_open(&options, &job->own));
+    job->engine = job->own;
+    return result;
+}
+
+static int open_corpus(struct job *job)
+{
+    const char *told = options_get(job->options, "corpus");
+    char *list[1] = {(char *)(told ? told : "corpus")};
+    struct config named = {.capture.corpus = {list, 1}};
+    char model[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
+    uint32_t threads;
+    int result = subject_source(job->options, &job->subject, model);
+    if (result == ERR_OK) result = config_corpus(&named, &job->corpus);
+    if (result == ERR_OK) result = config_cache_dir(cache);
+    if (result == ERR_OK) result = subject_threads(job->options, &threads);
+    return result == ERR_OK ? open_model(job, model, cache, threads) : result;
+}
+
+/* ---- progress ---- */
+
+struct clock {
+    const char *what;
+    uint64_t first;
+    time_t begun, told;
+};
+
+static void progress(void *arg, const char *what, uint64_t done, uint64_t all)
+{
+    struct clock *c = arg;
+    int terminal = isatty(STDERR_FILENO);
+    time_t now = time(NULL);
+    if (c->what != what) *c = (struct clock){what, done, now, now};
+    if (now - c->begun < 2 || now == c->told) return;
+    c->told = now;
+    fprintf(stderr, "%s%" PRIu64, terminal ? "\r" : "", done);
+    if (all) fprintf(stderr, " of %" PRIu64, all);
+    fprintf(stderr, " %s, %.0f per second%s", what,
+            (double)(done - c->first) / (double)(now - c->begun), terminal ? "\033[K" : "\n");
+}
+
+/* ---- the whole ---- */
+
+static int take_options(struct job *job)
+{
+    const struct options *o = job->options;
+    long long tokens, context;
+    int told = job->subject.context_tokens ? (int)job->subject.context_tokens : USUAL_CONTEXT;
+    int result = options_number(o, "tokens", 0, UINT32_MAX, USUAL_TOKENS, &tokens);
+    if (result == ERR_OK) result = options_number(o, "context", 2, MOST_CONTEXT, told, &context);
+    if (result == ERR_OK)
+        result = parse_memory(options_get(o, "memory"), &job->survey.memory_bytes);
+    if (result != ERR_OK) return result;
+    job->survey.most_rows = (uint64_t)tokens;
+    job->survey.folder = o->arguments[0];
+    job->context_tokens = (uint32_t)context;
+    return ERR_OK;
+}
+
+static int make(struct job *job)
+{
+    struct clock clock = {0};
+    struct index_facts facts;
+    int was_there;
+    job->survey.commit_seconds = 5;
+    job->survey.progress = progress;
+    job->survey.arg = &clock;
+    int result = survey_make(&job->subject, job->engine, &job->survey, &was_there);
+    if (clock.what && clock.told != clock.begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    if (result == ERR_OK) result = index_facts_read(job->survey.folder, &facts);
+    if (result != ERR_OK) return result;
+    printf("%s: %u features of %s over %" PRIu64 " tokens, %" PRIu64 " of them kept%s\n",
+           job->survey.folder, facts.features, job->subject.name, facts.rows, facts.kept_rows,
+           was_there ? "; it was there already" : "");
+    return ERR_OK;
+}
+
+int inspect_command(const struct options *options, const struct config *config)
+{
+    struct job job = {.options = options};
+    (void)config;
+    int result = subject_open(options, &job.subject);
+    if (result != ERR_OK) return result;
+    result = take_options(&job);
+    if (result == ERR_OK && is_configuration(options->file) && !options_get(options, "corpus") &&
+        !options_get(options, "model"))
+        result = open_config(&job);
+    else if (result == ERR_OK)
+        result = open_corpus(&job);
+    if (result == ERR_OK) result = make(&job);
+    source_close(job.source);
+    if (job.own) engine_close(job.own);
+    if (job.config) config_free(job.config);
+    config_list_free(&job.corpus);
+    subject_close(&job.subject);
+    return result;
+}
