@@ -47,7 +47,7 @@ static int parse_memory(const char *text, uint64_t *bytes)
             *bytes = (uint64_t)n << units[i].shift;
             return ERR_OK;
         }
-    return err_set(ERR_USAGE, "--memory %.40s is no size, such as 512MiB", text);
+    return err_set(ERR_USAGE, "--memory %.40s is no size; HINT: 512MiB", text);
 }
 
 static int is_configuration(const char *file)
@@ -85,8 +85,6 @@ static int open_config(struct job *job)
     if (c->capture.engine == CONFIG_LLAMA)
         c->stream.hooks = (struct config_list){hooks, job->subject.hooks};
     c->capture.producers = 1;
-    job->survey.keep_special = c->capture.keep_special;
-    job->survey.keep_first = c->capture.keep_sinks;
     result = source_needs(c);
     if (result == ERR_OK) result = source_open(c, 0, &watch, &job->source);
     c->stream.hooks = own;

@@ -174,10 +174,13 @@ static int take_checkpoint(const struct saved *saved, const char *name, struct s
     s->model_hash = d->model_hash;
     s->prepends_bos = d->prepends_bos;
     s->context_tokens = d->context_tokens;
+    s->keeps_special = d->keep_special;
+    s->keeps_first = d->keep_sinks;
     s->hooks = view.hooks;
     for (uint32_t h = 0; h < view.hooks; h++) {
         snprintf(s->hook[h], sizeof s->hook[h], "%s", d->hook[view.place[h]].name);
         s->hook_width[h] = view.values[h];
+        s->hook_limit[h] = d->hook[view.place[h]].norm_limit;
     }
     return ERR_OK;
 }

@@ -35,10 +35,18 @@ static int check(const struct subject *s, const struct engine_info *info)
     return ERR_OK;
 }
 
-static int is_finite(const float *values, uint32_t width)
+/* Whether the SAE was trained on such a row. */
+static int is_known(const struct subject *s, uint8_t flags, const float *values)
 {
-    for (uint32_t i = 0; i < width; i++)
-        if (!isfinite(values[i])) return 0;
+    if ((flags & ENGINE_ROW_SPECIAL) && !s->keeps_special) return 0;
+    if ((flags & ENGINE_ROW_FIRST) && !s->keeps_first) return 0;
+    for (uint32_t h = 0; h < s->hooks; h++) {
+        double square = 0, limit = s->hook_limit[h];
+        for (uint32_t i = 0; i < s->hook_width[h]; i++)
+            square += (double)values[i] * (double)values[i];
+        if (!isfinite(square) || (limit > 0 && square > limit * limit)) return 0;
+        values += s->hook_width[h];
+    }
     return 1;
 }
 
@@ -48,15 +56,13 @@ static void take_row(struct gather *g, const struct engine_batch *batch, size_t 
     uint32_t width = g->subject->width;
     const float *from = batch->values + i * width;
     float *to = g->values + (size_t)g->rows * width;
-    int special = batch->flags[i] & ENGINE_ROW_SPECIAL, first = batch->flags[i] & ENGINE_ROW_FIRST;
-    int out = (special && !g->options->keep_special) || (first && !g->options->keep_first) ||
-              !is_finite(from, width);
-    if (out)
-        memset(to, 0, width * sizeof *to);
-    else
+    int known = is_known(g->subject, batch->flags[i], from);
+    if (known)
         memcpy(to, from, width * sizeof *to);
+    else
+        memset(to, 0, width * sizeof *to);
     g->id[g->rows] = batch->ids[i];
-    g->is_left_out[g->rows++] = (uint8_t)out;
+    g->is_left_out[g->rows++] = (uint8_t)!known;
 }
 
 static int add_block(struct gather *g, const struct cursor *next)

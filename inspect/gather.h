@@ -1,5 +1,7 @@
 /*
- * The pass: rows of an engine through an SAE into records.
+ * The pass: rows of an engine through an SAE into records. Rows that the SAE was not trained on (special
+ * tokens, position 0, norms above its limit) and rows that are not finite are left out: nothing fires
+ * at them.
  *
  * Holds: rows are encoded in blocks that begin at multiples of GATHER_ROWS of the row's number, and a
  * cursor is kept at the end of a block alone, so that a value is the same bits whether or not the pass
@@ -16,8 +18,7 @@
 enum { GATHER_ROWS = 256 };
 
 struct gather_options {
-    uint64_t most_rows;           /* 0: all */
-    int keep_special, keep_first; /* rows of special tokens, and of position 0 */
+    uint64_t most_rows; /* 0: all */
     /* After each block: the counts and cursor in `state` are of what was added. Anything but ERR_OK
      * ends the pass. */
     int (*after)(void *arg, struct records *records, const struct survey_state *state);

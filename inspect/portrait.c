@@ -10,7 +10,7 @@ enum {
     DRAWN = PORTRAIT_SAMPLES + CANDIDATES,
 };
 
-struct drawn { /* a sequence's context with its lot */
+struct drawn { /* a context of a sequence, with the sequence's lot */
     uint64_t lot;
     struct context context;
 };
@@ -61,9 +61,8 @@ static uint32_t part_of(float value, float largest, uint32_t parts)
     return part < parts ? part : parts - 1;
 }
 
-static void offer_sample(struct painter *p, const struct context *c)
+static void offer_sample(struct painter *p, uint32_t i, const struct context *c)
 {
-    uint32_t i = part_of(c->value, p->portrait->largest, PORTRAIT_INTERVALS);
     uint64_t lot = hash_words(0, p->feature, p->view->row[c->row].sequence, 0);
     struct drawn *drawn = p->drawn[i];
     uint32_t at = p->draws[i];
@@ -76,17 +75,22 @@ static void offer_sample(struct painter *p, const struct context *c)
     drawn[at] = (struct drawn){lot, *c};
 }
 
-/* Each sequence's largest hit, the first of equals. */
+/* Of a sequence: its largest hit, and in each interval the largest; the first of equals. */
 static void offer_all(struct painter *p, const struct hit *hits, uint64_t count)
 {
     const struct record_row *row = p->view->row;
     for (uint64_t i = 0; i < count;) {
         uint64_t sequence = row[hits[i].row].sequence;
-        struct context c = {hits[i].row, hits[i].value};
-        for (; i < count && row[hits[i].row].sequence == sequence; i++)
-            if (hits[i].value > c.value) c = (struct context){hits[i].row, hits[i].value};
-        offer_best(p, &c);
-        offer_sample(p, &c);
+        struct context best = {0, 0}, of[PORTRAIT_INTERVALS] = {{0, 0}};
+        for (; i < count && row[hits[i].row].sequence == sequence; i++) {
+            struct context c = {hits[i].row, hits[i].value};
+            uint32_t k = part_of(c.value, p->portrait->largest, PORTRAIT_INTERVALS);
+            if (c.value > best.value) best = c;
+            if (c.value > of[k].value) of[k] = c;
+        }
+        offer_best(p, &best);
+        for (uint32_t k = 0; k < PORTRAIT_INTERVALS; k++)
+            if (of[k].value > 0) offer_sample(p, k, &of[k]);
     }
 }
 

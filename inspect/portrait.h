@@ -1,7 +1,7 @@
 /*
  * What a feature looks like over a corpus: how often and how much it fires, where it fires most, and
- * examples of where it fires less. One sequence gives one context, and texts that are the same give
- * one, so that duplicates don't fill the lists.
+ * examples of where it fires less. In a list one sequence has one context, and texts that are the same
+ * have one in all of them, so that duplicates don't fill the lists.
  */
 #ifndef SLUICE_INSPECT_PORTRAIT_H
 #define SLUICE_INSPECT_PORTRAIT_H
@@ -17,7 +17,7 @@ enum {
     PORTRAIT_BINS = 40,     /* of the histogram, equal parts of 0 to the largest value */
 };
 
-struct context { /* the row that fires most in its sequence */
+struct context { /* a row, with those around it */
     uint32_t row;
     float value;
 };
@@ -30,7 +30,8 @@ struct portrait {
     struct context top[PORTRAIT_TOP]; /* largest first; ties: the earlier row */
     uint32_t tops;
     uint64_t interval_rows[PORTRAIT_INTERVALS];
-    /* Drawn evenly among the interval's sequences, by a hash; none that is among `top`. */
+    /* Drawn evenly among the sequences that have one in the interval, by a hash: of each the largest
+     * there. None that is among `top`. */
     struct context sample[PORTRAIT_INTERVALS][PORTRAIT_SAMPLES];
     uint32_t samples[PORTRAIT_INTERVALS];
 };

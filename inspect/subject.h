@@ -24,7 +24,10 @@ struct subject {
     uint32_t hooks;                /* that it sees or writes, in its order */
     char hook[ROW_MAX_HOOKS][64];  /* resid_post.15; of a transcoder in, then out */
     uint32_t hook_width[ROW_MAX_HOOKS];
-    uint32_t width;                      /* of all hooks together: of a row that is encoded */
+    double
+        hook_limit[ROW_MAX_HOOKS];  /* rows with a larger norm were left out; 0: no limit is told */
+    int keeps_special, keeps_first; /* it was trained on special tokens, on position 0 */
+    uint32_t width;                 /* of all hooks together: of a row that is encoded */
     char model_file[SUBJECT_PATH_BYTES]; /* GGUF; "": not told */
     char precision[32];                  /* that its rows were made in; "": not told */
     uint64_t model_hash;                 /* of the model that made them; 0: not told */

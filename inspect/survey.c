@@ -63,11 +63,8 @@ static int after_block(void *arg, struct records *records, const struct survey_s
 static int gather(struct survey *s)
 {
     struct records records;
-    struct gather_options options = {.most_rows = s->options->most_rows,
-                                     .keep_special = s->options->keep_special,
-                                     .keep_first = s->options->keep_first,
-                                     .after = after_block,
-                                     .arg = s};
+    struct gather_options options = {
+        .most_rows = s->options->most_rows, .after = after_block, .arg = s};
     int result = records_open(s->work, s->state.rows, s->state.fired, &records);
     if (result != ERR_OK) return result;
     result = gather_run(s->subject, s->engine, &options, &records, &s->state);
@@ -174,9 +171,11 @@ static void identify(struct survey *s)
 {
     const struct engine_info *info = engine_info(s->engine);
     uint64_t hash = fingerprint_add_u64(INDEX_VERSION, s->options->most_rows);
-    hash = fingerprint_add_u64(hash, !!s->options->keep_special * 2U + !!s->options->keep_first);
-    for (uint32_t h = 0; h < s->subject->hooks; h++)
+    hash = fingerprint_add_u64(hash, !!s->subject->keeps_special * 2U + !!s->subject->keeps_first);
+    for (uint32_t h = 0; h < s->subject->hooks; h++) {
         hash = fingerprint_add_text(hash, s->subject->hook[h]);
+        hash = fingerprint_add(hash, &s->subject->hook_limit[h], sizeof s->subject->hook_limit[h]);
+    }
     s->state = (struct survey_state){.fingerprint = s->subject->fingerprint,
                                      .model_hash = info->model_hash,
                                      .corpus_hash = info->corpus_hash,

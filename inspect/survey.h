@@ -14,10 +14,9 @@
 
 struct survey_options {
     const char *folder;
-    uint64_t most_rows;           /* 0: all */
-    uint64_t memory_bytes;        /* to sort in: sorter.h */
-    int keep_special, keep_first; /* rows of special tokens, and of position 0 */
-    double commit_seconds;        /* work that a kill may cost, at most about */
+    uint64_t most_rows;    /* 0: all */
+    uint64_t memory_bytes; /* to sort in: sorter.h */
+    double commit_seconds; /* work that a kill may cost, at most about */
     /* Now and then: `what` is under way, `done` of `all` (0: not known). May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t all);
     void *arg;

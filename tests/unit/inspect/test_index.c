@@ -21,8 +21,7 @@ static int make_index(void **state)
     int was_there;
     snprintf(made, sizeof made, "%s", in_folder("made"));
     known_subject(1, &s);
-    struct survey_options options = {
-        .folder = made, .memory_bytes = 1 << 24, .keep_first = 1, .commit_seconds = 1};
+    struct survey_options options = {.folder = made, .memory_bytes = 1 << 24, .commit_seconds = 1};
     int result = survey_make(&s, engine, &options, &was_there);
     subject_close(&s);
     engine_close(engine);

@@ -1,0 +1,177 @@
+/* `sluice inspect` and `sluice features` as a user calls them, on a tiny model and an SAE in SAELens's
+ * layout. */
+#include "sae/export/export.h"
+#include "tests/e2e/harness.h"
+#include "tests/unit/inspect/tiny_subject.h"
+
+#include <jansson.h>
+
+enum { SECONDS = 60 };
+
+static char sae[2 * HARNESS_PATH_BYTES], model[2 * HARNESS_PATH_BYTES];
+static char corpus[2 * HARNESS_PATH_BYTES], made[2 * HARNESS_PATH_BYTES];
+
+static int set_up(void **state)
+{
+    if (run_set_up(state) != 0) return -1;
+    struct run *run = *state;
+    struct tiny tiny = {.architecture = "llama", .layers = TINY_LAYERS};
+    struct subject subject;
+    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    snprintf(sae, sizeof sae, "%s/sae", run->dir);
+    snprintf(model, sizeof model, "%s/tiny.gguf", run->dir);
+    snprintf(corpus, sizeof corpus, "%s/corpus.txt", run->dir);
+    snprintf(made, sizeof made, "%s/index", run->dir);
+    tiny_write(model, &tiny);
+    char *text = make_text(3, 600);
+    /* escapes among the words: a terminal's title, colours, an 8-bit control */
+    char *all = malloc(strlen(text) + 200);
+    sprintf(all, "\033]0;title\007 \033[31m \xc2\x9b%s", text);
+    for (size_t i = 400; i + 20 < strlen(all); i += 211) all[i] = '\033';
+    run_write(run, "corpus.txt", all);
+    free(text);
+    free(all);
+    tiny_subject("resid_post.1", &subject);
+    int result = export_saelens(model_view(&subject.model), &options, sae);
+    subject_close(&subject);
+    return result;
+}
+
+static void must(struct run *run, int code)
+{
+    if (code != 0) fail_msg("exit code %d: %s", code, run->err);
+}
+
+static void refused(struct run *run, int code, int wanted, const char *words)
+{
+    if (code != wanted) fail_msg("exit code %d where '%s' was to come: %s", code, words, run->err);
+    harness_has(run->err, words);
+    harness_has(run->err, "HINT");
+}
+
+static int inspect(struct run *run, const char *to)
+{
+    return run_command(run, SECONDS, "sluice", "inspect", sae, to, "--model", model,
+                       "--exact-model", "--corpus", corpus, "--context", "64", NULL);
+}
+
+#define FEATURES(run, word, ...)                                                                   \
+    run_command(run, SECONDS, "sluice", "features", word, made, __VA_ARGS__, NULL)
+
+static json_t *answer(struct run *run)
+{
+    json_t *json = json_loads(run->out, 0, NULL);
+    if (!json) fail_msg("no JSON: %s", run->out);
+    return json;
+}
+
+/* What a terminal would obey. */
+static void is_plain(const char *text)
+{
+    assert_null(strchr(text, '\033'));
+    assert_null(strchr(text, '\007'));
+    assert_null(strstr(text, "\xc2\x9b"));
+}
+
+static void an_index_is_made_and_told(void **state)
+{
+    struct run *run = *state;
+    must(run, inspect(run, made));
+    harness_has(run->out, "24 features");
+    must(run, FEATURES(run, "list", "--json", "--top", "0"));
+    json_t *list = answer(run);
+    assert_int_equal(json_array_size(list), TINY_FEATURES);
+    double before = 2;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        double density = json_number_value(json_object_get(o, "density"));
+        assert_true(density > 0 && density <= before);
+        before = density;
+    }
+    json_decref(list);
+    must(run, FEATURES(run, "show", "3", "--json"));
+    json_t *sheet = answer(run);
+    assert_int_equal(json_integer_value(json_object_get(sheet, "feature")), 3);
+    assert_true(json_array_size(json_object_get(sheet, "top")) > 4);
+    json_decref(sheet);
+    must(run, FEATURES(run, "neighbours", "3", "--json"));
+    json_t *near = answer(run);
+    assert_true(json_array_size(json_object_get(near, "together")) > 0);
+    assert_true(json_array_size(json_object_get(near, "alike")) > 0);
+    json_decref(near);
+    must(run, inspect(run, made));
+    harness_has(run->out, "there already");
+}
+
+static void nothing_of_a_corpus_runs(void **state)
+{
+    struct run *run = *state;
+    char feature[16];
+    must(run, inspect(run, made));
+    must(run, FEATURES(run, "list", "--top", "0"));
+    is_plain(run->out);
+    int escapes = 0, gaps = 0;
+    for (int f = 0; f < TINY_FEATURES; f++) {
+        snprintf(feature, sizeof feature, "%d", f);
+        must(run, FEATURES(run, "show", feature, "--contexts", "100"));
+        is_plain(run->out);
+        escapes += strstr(run->out, "\\x1b") != NULL;
+        gaps += strstr(run->out, "[...]") != NULL;
+        must(run, FEATURES(run, "neighbours", feature));
+        is_plain(run->out);
+    }
+    assert_true(escapes > 0);
+    assert_true(gaps > 0);
+}
+
+static void labels_are_shown_and_found(void **state)
+{
+    struct run *run = *state;
+    must(run, inspect(run, made));
+    must(run, FEATURES(run, "label", "5", "Says hello"));
+    must(run, FEATURES(run, "search", "HELLO"));
+    harness_has(run->out, "Says hello");
+    must(run, FEATURES(run, "show", "5"));
+    harness_has(run->out, "feature 5 of sae: Says hello");
+    must(run, FEATURES(run, "label", "5", ""));
+    must(run, FEATURES(run, "search", "HELLO"));
+    harness_has_not(run->out, "hello");
+    refused(run, FEATURES(run, "label", "24", "x"), 2, "0 to 23");
+    run_write(run, "index/labels.tsv", "4\t\033[31mred\n");
+    must(run, FEATURES(run, "list", "--top", "0"));
+    is_plain(run->out);
+    harness_has(run->out, "\\x1b[31mred");
+}
+
+static void what_is_wrong_is_told(void **state)
+{
+    struct run *run = *state;
+    char other[2 * HARNESS_PATH_BYTES];
+    must(run, inspect(run, made));
+    refused(run, FEATURES(run, "show", "24"), 2, "0 to 23");
+    refused(run, FEATURES(run, "show", "x"), 2, "0 to 23");
+    refused(run, FEATURES(run, "show", "18446744073709551619"), 2, "0 to 23");
+    refused(run, run_command(run, SECONDS, "sluice", "features", "list", run->dir, NULL), 2,
+            "is no feature index");
+    refused(run, inspect(run, run->dir), 2, "is no feature index");
+    run_write(run, "corpus.txt", "other words, of which there are enough for a context or two\n");
+    refused(run, inspect(run, made), 2, "another corpus");
+    run_write(run, "index/features.table", "short");
+    refused(run, FEATURES(run, "list", "--json"), 1, "features.table has 5 bytes");
+    snprintf(other, sizeof other, "%s/other", run->dir);
+    refused(run,
+            run_command(run, SECONDS, "sluice", "inspect", sae, other, "--model", model, "--memory",
+                        "lots", NULL),
+            2, "--memory");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_index_is_made_and_told, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(nothing_of_a_corpus_runs, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(labels_are_shown_and_found, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_wrong_is_told, set_up, run_tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
