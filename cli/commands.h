@@ -23,6 +23,7 @@ int consumer_drop_command(const struct options *options, const struct config *co
  * NULL. */
 int export_command(const struct options *options, const struct config *config);
 int eval_command(const struct options *options, const struct config *config);
+int steer_command(const struct options *options, const struct config *config);
 int trace_command(const struct options *options, const struct config *config);
 
 #endif
