@@ -73,6 +73,21 @@ static const struct option_spec show_options[] = {
     {"json", NULL, "print JSON"},
 };
 static const struct option_spec json_options[] = {{"json", NULL, "print JSON"}};
+static const struct option_spec steer_options[] = {
+    SUBJECT_OPTION_SPECS,
+    {"prompt", "TEXT", "the text that goes on"},
+    {"features", "N=TIMESx",
+     "hold a feature at so many times its largest activation, or at a value (123=30); several "
+     "divided by commas"},
+    {"max", "N=VALUE", "the largest activations of these features, divided by commas"},
+    {"additive", NULL, "add the value whatever the feature has, as a control vector does"},
+    {"positions", "WHICH",
+     "all (unless told; but position 0 and special tokens), generated, or A-B"},
+    {"tokens", "N", "to generate, 60 unless told"},
+    {"temperature", "T", "0.7 unless told; 0: always the likeliest token"},
+    {"seed", "N", "of both texts, 0 unless told"},
+    {"json", NULL, "print JSON"},
+};
 static const struct option_spec trace_options[] = {
     SUBJECT_OPTION_SPECS,
     {"prompt", "TEXT", "the text whose tokens are told"},
@@ -131,6 +146,13 @@ static const struct command_spec commands[] = {
                 "reconstruction spliced in, L0, FVE, dead features; FILE and MORE as of trace",
      .options = eval_options,
      .options_count = sizeof eval_options / sizeof *eval_options},
+    {.name = "steer",
+     .action = steer_command,
+     .reads_weights = 1,
+     .meaning = "what the model says with features clamped, beside what it says by itself; FILE as "
+                "of trace",
+     .options = steer_options,
+     .options_count = sizeof steer_options / sizeof *steer_options},
     {.name = "trace",
      .action = trace_command,
      .reads_weights = 1,

@@ -230,21 +230,22 @@ int subject_source(const struct options *options, const struct subject *subject,
 
 static void tell_making(void *arg, const char *file, uint64_t bytes)
 {
-    (void)arg;
+    *(int *)arg = 1;
     fprintf(stderr, "sluice: making a form of the model that runs faster, %.1f MB, once: %s\n",
             (double)bytes / 1e6, file);
 }
 
+/* What another type changes is told once, when it is made. */
 static void tell(void *arg, int is_warning, const char *sentence)
 {
-    (void)arg;
-    if (is_warning) fprintf(stderr, "sluice: WARNING: %s\n", sentence);
+    if (is_warning && *(int *)arg) fprintf(stderr, "sluice: WARNING: %s\n", sentence);
 }
 
 int subject_model(const struct options *options, const struct subject *subject, char *out)
 {
     char source[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
-    struct engine_watch watch = {tell_making, tell, NULL};
+    int is_made = 0;
+    struct engine_watch watch = {tell_making, tell, &is_made};
     uint32_t threads;
     int result = subject_source(options, subject, source);
     if (result != ERR_OK) return result;

@@ -28,6 +28,7 @@ static void take_out(const struct pass *p, uint32_t first, uint32_t rows, float 
     const float *direction = subject_direction(p->subject, p->without);
     uint32_t width = p->subject->width;
     for (uint32_t r = 0; r < rows; r++) {
+        if (p->firing->left_out[first + r]) continue;
         float value = value_at(&p->firing->pairs, first + r, p->without);
         for (uint32_t i = 0; i < width && value != 0; i++)
             values[(size_t)r * width + i] -= value * direction[i];
@@ -89,7 +90,7 @@ static struct fired *collect(const struct firing *firing, uint32_t features, siz
     struct fired *all = calloc(features, sizeof *all);
     if (!all) return NULL;
     for (uint64_t row = 0; row < p->rows; row++)
-        for (uint64_t i = p->start[row]; i < p->start[row + 1]; i++) {
+        for (uint64_t i = p->start[row]; i < p->start[row + 1] && !firing->left_out[row]; i++) {
             struct fired *f = &all[p->feature[i]];
             f->fires++;
             f->sum += (double)p->value[i];

@@ -5,7 +5,8 @@
  *            residual stream, the final norm held where it is (inspect/lens.h). What later layers
  *            make of it is not in it; earlier tokens have none.
  *   ablated  how much the logit falls when the feature's part is taken out of the rows of all tokens
- *            and the model goes on from there: x - f_i W_dec,i, the error of the SAE kept.
+ *            and the model goes on from there: x - f_i W_dec,i, the error of the SAE kept. Special
+ *            tokens and position 0 keep their rows, and what fires there does not count.
  *
  * Logits are told less their mean over the vocabulary.
  */

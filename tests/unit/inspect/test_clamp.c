@@ -1,0 +1,209 @@
+/* Clamped features, by rows and in a model that goes on. */
+#include "inspect/generation.h"
+#include "tests/unit/inspect/tiny_subject.h"
+
+enum { ROWS = 40 };
+
+static float rows[ROWS * TINY_WIDTH], steered[ROWS * TINY_WIDTH];
+
+static void make_rows(void)
+{
+    struct rng rng;
+    rng_seed(&rng, 12);
+    for (int i = 0; i < ROWS * TINY_WIDTH; i++) rows[i] = (float)rng_normal(&rng);
+    memcpy(steered, rows, sizeof rows);
+}
+
+static struct clamps of(struct subject *s, const char *text, const char *largest)
+{
+    struct clamps c = {.subject = s, .last = UINT32_MAX};
+    if (clamp_parse(text, &c) != ERR_OK) fail_msg("%s", err_text());
+    if (largest && clamp_parse_largest(largest, &c) != ERR_OK) fail_msg("%s", err_text());
+    return c;
+}
+
+static float *value_of(const struct pairs *p, uint64_t row, uint32_t feature)
+{
+    for (uint64_t i = p->start[row]; i < p->start[row + 1]; i++)
+        if (p->feature[i] == feature) return &p->value[i];
+    return NULL;
+}
+
+/* x + (c - f_i) W_dec,i is SAE(x) with f_i replaced, and the error. */
+static void a_clamp_keeps_the_error(void **state)
+{
+    struct subject s;
+    struct pairs pairs;
+    float made[ROWS * TINY_WIDTH], replaced[ROWS * TINY_WIDTH];
+    int replacements = 0;
+    (void)state;
+    tiny_subject("resid_post.1", &s);
+    make_rows();
+    struct clamps c = of(&s, "3=2x", "3=1.5");
+    assert_int_equal(clamp_rows(&c, 0, ROWS, steered), ERR_OK);
+    assert_int_equal(c.steered_rows, ROWS);
+    assert_int_equal(subject_encode(&s, rows, ROWS, &pairs), ERR_OK);
+    subject_decode(&s, rows, &pairs, made);
+    for (uint64_t r = 0; r < ROWS; r++) {
+        float *value = value_of(&pairs, r, 3);
+        if (value) *value = 3;
+        replacements += value != NULL;
+    }
+    assert_true(replacements > 5);
+    subject_decode(&s, rows, &pairs, replaced);
+    for (uint64_t r = 0; r < ROWS; r++)
+        for (size_t i = r * TINY_WIDTH; value_of(&pairs, r, 3) && i < (r + 1) * TINY_WIDTH; i++) {
+            double should = (double)replaced[i] + ((double)rows[i] - (double)made[i]);
+            if (!(fabs(should - (double)steered[i]) < 1e-4))
+                fail_msg("row %d: %g, not %g", (int)r, (double)steered[i], should);
+        }
+    pairs_free(&pairs);
+    subject_close(&s);
+}
+
+/* To the value that it has already: nothing changes, but for the last bits of a value that was
+ * computed beside other rows. */
+static void a_clamp_to_what_is_changes_nothing(void **state)
+{
+    struct subject s;
+    struct pairs pairs;
+    (void)state;
+    tiny_subject("resid_post.1", &s);
+    make_rows();
+    assert_int_equal(subject_encode(&s, rows, ROWS, &pairs), ERR_OK);
+    for (uint64_t r = 0; r < ROWS; r++) {
+        struct clamps c = {.subject = &s, .last = UINT32_MAX, .count = 1};
+        uint64_t at = pairs.start[r];
+        if (at == pairs.start[r + 1]) continue;
+        c.clamp[0] = (struct clamp){pairs.feature[at], 1, (double)pairs.value[at]};
+        assert_int_equal(clamp_rows(&c, 0, 1, steered + r * TINY_WIDTH), ERR_OK);
+        assert_true(c.moved < 1e-5 && c.steered_rows == 1);
+    }
+    for (int i = 0; i < ROWS * TINY_WIDTH; i++)
+        assert_true(fabs((double)rows[i] - (double)steered[i]) < 1e-5);
+    pairs_free(&pairs);
+    subject_close(&s);
+}
+
+static void an_addition_is_one_whatever_is_there(void **state)
+{
+    struct subject s;
+    (void)state;
+    tiny_subject("resid_post.1", &s);
+    make_rows();
+    struct clamps c = of(&s, "3=2.5,9=-1", NULL);
+    c.adds = 1;
+    assert_int_equal(clamp_rows(&c, 0, ROWS, steered), ERR_OK);
+    const float *a = subject_direction(&s, 3), *b = subject_direction(&s, 9);
+    for (int r = 0; r < ROWS; r++)
+        for (int i = 0; i < TINY_WIDTH; i++) {
+            double by = (double)steered[r * TINY_WIDTH + i] - (double)rows[r * TINY_WIDTH + i];
+            assert_true(fabs(by - (2.5 * (double)a[i] - (double)b[i])) < 1e-5);
+        }
+    subject_close(&s);
+}
+
+/* Positions that are not told, and rows that are spared, keep what they have; those that are steered
+ * are counted. */
+static void only_what_is_told_is_steered(void **state)
+{
+    struct subject s;
+    uint8_t spared[ROWS + 10] = {0};
+    (void)state;
+    tiny_subject("resid_post.1", &s);
+    make_rows();
+    struct clamps c = of(&s, "3=50", NULL);
+    c.first = 15;
+    c.last = 30;
+    spared[20] = 1;
+    c.spared = spared;
+    assert_int_equal(clamp_rows(&c, 10, ROWS, steered), ERR_OK);
+    assert_int_equal(c.steered_rows, 15);
+    for (int r = 0; r < ROWS; r++) {
+        int is = memcmp(rows + r * TINY_WIDTH, steered + r * TINY_WIDTH, TINY_WIDTH * 4) != 0;
+        assert_int_equal(is, r + 10 >= 15 && r + 10 <= 30 && r + 10 != 20);
+    }
+    subject_close(&s);
+}
+
+static void what_is_told_is_read(void **state)
+{
+    static const char *const wrong[] = {"",      "3",       "3=",    "3=x",
+                                        "=4x",   "3=4x,",   "-1=2",  "3=4y",
+                                        "3=nan", "3=1,3=2", "3=inf", "99999999999=1"};
+    struct clamps c = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (clamp_parse(wrong[i], &c) != ERR_USAGE) fail_msg("'%s' is taken", wrong[i]);
+    assert_int_equal(clamp_parse("3=4x,7=-2.5", &c), ERR_OK);
+    assert_int_equal(c.count, 2);
+    assert_true(isnan(c.clamp[0].largest) && clamp_value(&c.clamp[1]) == -2.5);
+    assert_int_equal(clamp_parse_largest("8=1", &c), ERR_USAGE);
+    assert_int_equal(clamp_parse_largest("3=0", &c), ERR_USAGE);
+    assert_int_equal(clamp_parse_largest("3=-1", &c), ERR_USAGE);
+    assert_int_equal(clamp_parse_largest("3=6", &c), ERR_OK);
+    assert_true(clamp_value(&c.clamp[0]) == 24);
+}
+
+/* ---- texts ---- */
+
+static const int32_t prompt[] = {TINY_BOS, 't', 'h', 'e', ' ', 'c', 'a', 't'};
+enum { PROMPT = sizeof prompt / sizeof *prompt, TOKENS = 24 };
+
+static struct generation generate(struct subject *s, struct llama_player *player,
+                                  struct clamps *clamps, double temperature, uint64_t seed)
+{
+    struct generation g;
+    struct generation_options o = {prompt, PROMPT, TOKENS, temperature, seed};
+    int result = generation_make(&o, s, player, clamps, &g);
+    if (result != ERR_OK) fail_msg("%s", err_text());
+    assert_true(g.count > 0 && g.count <= TOKENS);
+    assert_int_equal(g.norms_count, PROMPT - 1 + g.count - 1);
+    return g;
+}
+
+static int same(const struct generation *a, const struct generation *b)
+{
+    return a->count == b->count && memcmp(a->tokens, b->tokens, a->count * 4) == 0;
+}
+
+static void seeds_and_clamps_make_texts(void **state)
+{
+    struct subject s;
+    struct llama_hooks hooks;
+    (void)state;
+    tiny_subject("resid_post.1", &s);
+    struct llama_player *player = tiny_player("llama", "resid_post.1", &hooks);
+    struct clamps none = {.subject = &s, .last = UINT32_MAX}, strong = of(&s, "3=60", NULL);
+    struct generation a = generate(&s, player, NULL, 1, 5), b = generate(&s, player, NULL, 1, 5),
+                      c = generate(&s, player, NULL, 1, 6), d = generate(&s, player, &none, 1, 5),
+                      e = generate(&s, player, &strong, 1, 5);
+    assert_true(same(&a, &b) && same(&a, &d) && a.nats == b.nats && a.nats > 0);
+    assert_false(same(&a, &c));
+    assert_false(same(&a, &e));
+    assert_int_equal(strong.steered_rows, PROMPT + e.count - 1);
+    assert_int_equal(none.steered_rows, 0);
+    struct generation f = generate(&s, player, NULL, 0, 1), g = generate(&s, player, NULL, 0, 2);
+    assert_true(same(&f, &g)); /* the likeliest, whatever the seed */
+    double median = generation_median_norm(&a);
+    uint32_t below = 0;
+    for (uint32_t i = 0; i < a.norms_count; i++) below += a.norms[i] < median;
+    assert_true(below <= a.norms_count / 2 && below + 1 >= a.norms_count / 2);
+    struct generation *all[] = {&a, &b, &c, &d, &e, &f, &g};
+    for (size_t i = 0; i < 7; i++) generation_free(all[i]);
+    llama_player_close(player);
+    subject_close(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_clamp_keeps_the_error),
+        cmocka_unit_test(a_clamp_to_what_is_changes_nothing),
+        cmocka_unit_test(an_addition_is_one_whatever_is_there),
+        cmocka_unit_test(only_what_is_told_is_steered),
+        cmocka_unit_test(what_is_told_is_read),
+        cmocka_unit_test(seeds_and_clamps_make_texts),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
