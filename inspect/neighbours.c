@@ -49,25 +49,24 @@ uint32_t neighbours_together(const struct record_view *v, const struct sorted *s
 
 /* ---- directions ---- */
 
-int neighbours_ready(const struct subject *subject)
+int neighbours_norms(const struct subject *s, float *inverse)
 {
-    return blas_open(pool_threads(subject->pool));
+    uint32_t width = s->model.encoder->width;
+    for (uint32_t f = 0; f < subject_features(s); f++) {
+        const float *d = subject_direction(s, f);
+        double square = 0;
+        for (uint32_t i = 0; i < width; i++) square += (double)d[i] * (double)d[i];
+        inverse[f] = square > 0 ? (float)(1 / sqrt(square)) : 0;
+    }
+    return blas_open(pool_threads(s->pool));
 }
 
 struct product {
     const struct subject *subject;
+    const float *inverse;
     uint32_t first, count;
     float *out;
 };
-
-static double inverse_norm(const struct subject *s, uint32_t f)
-{
-    const float *d = subject_direction(s, f);
-    uint32_t width = s->model.encoder->width;
-    double square = 0;
-    for (uint32_t i = 0; i < width; i++) square += (double)d[i] * (double)d[i];
-    return square > 0 ? 1 / sqrt(square) : 0;
-}
 
 static void multiply(void *arg, uint32_t item, uint32_t thread)
 {
@@ -76,22 +75,18 @@ static void multiply(void *arg, uint32_t item, uint32_t thread)
     uint32_t begin = item * TILE, n = features - begin < TILE ? features - begin : TILE;
     struct blas_matrix a = {subject_direction(p->subject, p->first), (int)width, 0};
     struct blas_matrix b = {subject_direction(p->subject, begin), (int)width, 1};
-    double own[NEIGHBOURS_BLOCK];
     (void)thread;
     blas_sgemm((int)p->count, (int)n, (int)width, 1, a, b, 0, p->out + begin, (int)features);
-    for (uint32_t i = 0; i < p->count; i++) own[i] = inverse_norm(p->subject, p->first + i);
-    for (uint32_t g = 0; g < n; g++) {
-        double other = inverse_norm(p->subject, begin + g);
-        for (uint32_t i = 0; i < p->count; i++) {
-            float *at = p->out + (size_t)i * features + begin + g;
-            *at = (float)((double)*at * own[i] * other);
-        }
+    for (uint32_t i = 0; i < p->count; i++) {
+        float *row = p->out + (size_t)i * features + begin, own = p->inverse[p->first + i];
+        for (uint32_t g = 0; g < n; g++) row[g] = row[g] * own * p->inverse[begin + g];
     }
 }
 
-void neighbours_cosines(const struct subject *subject, uint32_t first, uint32_t count, float *out)
+void neighbours_cosines(const struct subject *subject, const float *inverse, uint32_t first,
+                        uint32_t count, float *out)
 {
-    struct product p = {subject, first, count, out};
+    struct product p = {subject, inverse, first, count, out};
     pool_run(subject->pool, multiply, &p, (subject_features(subject) + TILE - 1) / TILE);
 }
 
@@ -99,8 +94,11 @@ uint32_t neighbours_alike(const float *cosines, uint32_t feature, uint32_t featu
                           struct neighbour *out)
 {
     uint32_t count = 0;
-    for (uint32_t g = 0; g < features; g++)
-        if (g != feature && cosines[g] > 0)
-            count = offer(out, count, (struct neighbour){g, 0, (double)cosines[g]});
+    float least = 0; /* that a list which is full still takes */
+    for (uint32_t g = 0; g < features; g++) {
+        if (!(cosines[g] > least) || g == feature) continue;
+        count = offer(out, count, (struct neighbour){g, 0, (double)cosines[g]});
+        if (count == NEIGHBOURS) least = (float)out[count - 1].score;
+    }
     return count;
 }

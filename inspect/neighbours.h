@@ -32,17 +32,19 @@ uint32_t neighbours_together(const struct record_view *view, const struct sorted
                              uint32_t feature, uint32_t features, uint64_t kept_rows,
                              uint32_t *counter, uint32_t *touched, struct neighbour *out);
 
+/* Get ready for neighbours_cosines(): 1 / norm of each direction into inverse (features), 0 of one that
+ * is 0. Errors of blas_open(). */
+int neighbours_norms(const struct subject *subject, float *inverse);
+
 /* Cosines of the directions of features first to first + count, at most NEIGHBOURS_BLOCK, with all:
  * out (count, features), by the subject's threads. They are the same bits for the same `first` and
- * `count`, whatever the threads. blas_open() before. */
-void neighbours_cosines(const struct subject *subject, uint32_t first, uint32_t count, float *out);
+ * `count`, whatever the threads. neighbours_norms() before. */
+void neighbours_cosines(const struct subject *subject, const float *inverse, uint32_t first,
+                        uint32_t count, float *out);
 
 /* Of one feature's row of them (features), the largest first (ties: the lower feature); those above
  * 0, without itself. */
 uint32_t neighbours_alike(const float *cosines, uint32_t feature, uint32_t features,
                           struct neighbour *out);
-
-/* Get ready for neighbours_cosines(). Errors of blas_open(). */
-int neighbours_ready(const struct subject *subject);
 
 #endif

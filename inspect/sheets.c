@@ -21,6 +21,7 @@ struct sheets {
     uint64_t kept_rows;
     uint32_t features, first;
     float *cosines;    /* (NEIGHBOURS_BLOCK, features) */
+    float *inverse;    /* (features) */
     uint32_t *scratch; /* (threads, 2, features) */
     struct made made[NEIGHBOURS_BLOCK];
 };
@@ -28,8 +29,6 @@ struct sheets {
 int sheets_open(const struct subject *subject, const struct record_view *view,
                 const struct sorted *sorted, uint64_t kept_rows, struct sheets **sheets)
 {
-    int result = neighbours_ready(subject);
-    if (result != ERR_OK) return result;
     struct sheets *s = calloc(1, sizeof *s);
     if (!s) return err_set(ERR_NOMEM, "no memory for features' sheets");
     s->subject = subject;
@@ -39,19 +38,23 @@ int sheets_open(const struct subject *subject, const struct record_view *view,
     s->features = subject_features(subject);
     s->cosines = malloc((size_t)NEIGHBOURS_BLOCK * s->features * sizeof *s->cosines);
     s->scratch = calloc((size_t)pool_threads(subject->pool) * 2 * s->features, sizeof *s->scratch);
-    if (!s->cosines || !s->scratch) {
+    s->inverse = malloc(s->features * sizeof *s->inverse);
+    int result =
+        s->cosines && s->scratch && s->inverse
+            ? neighbours_norms(subject, s->inverse)
+            : err_set(ERR_NOMEM, "no memory for the neighbours of %u features", s->features);
+    if (result != ERR_OK)
         sheets_close(s);
-        return err_set(ERR_NOMEM, "no memory for the neighbours of %u features",
-                       subject_features(subject));
-    }
-    *sheets = s;
-    return ERR_OK;
+    else
+        *sheets = s;
+    return result;
 }
 
 void sheets_close(struct sheets *s)
 {
     if (!s) return;
     free(s->cosines);
+    free(s->inverse);
     free(s->scratch);
     free(s);
 }
@@ -94,7 +97,7 @@ int sheets_add(struct sheets *s, struct index_writer *writer)
     uint32_t count = left < NEIGHBOURS_BLOCK ? left : NEIGHBOURS_BLOCK;
     int result = ERR_OK;
     s->first = writer->features;
-    neighbours_cosines(s->subject, s->first, count, s->cosines);
+    neighbours_cosines(s->subject, s->inverse, s->first, count, s->cosines);
     pool_run(s->subject->pool, make, s, count);
     for (uint32_t i = 0; i < count; i++) {
         if (!s->made[i].packed) result = err_set(ERR_NOMEM, "no memory for features' sheets");
