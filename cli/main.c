@@ -79,6 +79,7 @@ static const struct option_spec steer_options[] = {
     {"features", "N=TIMESx",
      "hold a feature at so many times its largest activation, or at a value (123=30); several "
      "divided by commas"},
+    {"index", "DIR", "the feature index that knows the largest activations"},
     {"max", "N=VALUE", "the largest activations of these features, divided by commas"},
     {"additive", NULL, "add the value whatever the feature has, as a control vector does"},
     {"positions", "WHICH",

@@ -5,6 +5,7 @@
 #include "cli/shown.h"
 #include "cli/subject.h"
 #include "inspect/generation.h"
+#include "inspect/index.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -29,15 +30,43 @@ struct steering {
 
 /* ---- what is asked for ---- */
 
+/* The largest activations that an index of this SAE has seen, of those that nobody told. */
+static int read_index(struct steering *s, const char *folder)
+{
+    struct clamps *c = &s->clamps;
+    struct index index;
+    int result = index_open(folder, &index);
+    if (result != ERR_OK) return result;
+    if (index.facts.fingerprint != s->subject.fingerprint)
+        result = err_set(ERR_USAGE,
+                         "%s is the index of another SAE than %s; HINT: `sluice inspect` makes "
+                         "this one's",
+                         folder, s->subject.name);
+    for (uint32_t i = 0; i < c->count && result == ERR_OK; i++) {
+        uint32_t f = c->clamp[i].feature;
+        if (!isnan(c->clamp[i].largest) || f >= index.facts.features) continue;
+        if (index.entry[f].largest > 0)
+            c->clamp[i].largest = (double)index.entry[f].largest;
+        else
+            result = err_set(ERR_USAGE,
+                             "feature %u never fires in %s; HINT: --max %u=ACTIVATION, or another "
+                             "feature",
+                             f, folder, f);
+    }
+    index_close(&index);
+    return result;
+}
+
 static int read_clamps(struct steering *s)
 {
     const char *features = options_get(s->options, "features");
-    const char *largest = options_get(s->options, "max");
+    const char *largest = options_get(s->options, "max"), *index = options_get(s->options, "index");
     struct clamps *c = &s->clamps;
     if (!features)
         return err_set(ERR_USAGE, "no feature to steer; HINT: --features 123=4x --max 123=7.5");
     int result = clamp_parse(features, c);
     if (result == ERR_OK && largest) result = clamp_parse_largest(largest, c);
+    if (result == ERR_OK && index) result = read_index(s, index);
     for (uint32_t i = 0; i < c->count && result == ERR_OK; i++) {
         uint32_t f = c->clamp[i].feature;
         if (f >= subject_features(&s->subject))
@@ -47,7 +76,7 @@ static int read_clamps(struct steering *s)
             result =
                 err_set(ERR_USAGE,
                         "feature %u: how many times its largest activation is told, and not "
-                        "what that is; HINT: --max %u=ACTIVATION (`sluice trace` tells values), "
+                        "what that is; HINT: --index DIR of `sluice inspect`, --max %u=ACTIVATION, "
                         "or an absolute value: --features %u=30",
                         f, f, f);
     }

@@ -103,6 +103,35 @@ static void an_index_is_made_and_told(void **state)
     harness_has(run->out, "there already");
 }
 
+/* Times of the largest activation are those of the index; another SAE's is refused. */
+static void an_index_tells_how_strong(void **state)
+{
+    struct run *run = *state;
+    char other[2 * HARNESS_PATH_BYTES];
+    must(run, inspect(run, made));
+    must(run, FEATURES(run, "show", "3", "--json"));
+    json_t *sheet = answer(run);
+    double largest = json_number_value(json_object_get(sheet, "largest"));
+    json_decref(sheet);
+#define STEER(of)                                                                                  \
+    run_command(run, SECONDS, "sluice", "steer", of, "--model", model, "--exact-model",            \
+                "--prompt", "the", "--tokens", "4", "--features", "3=2x", "--index", made,         \
+                "--json", NULL)
+    must(run, STEER(sae));
+    json_t *json = answer(run), *one = json_array_get(json_object_get(json, "features"), 0);
+    double value = json_number_value(json_object_get(one, "value"));
+    if (!(fabs(value - 2 * largest) < 1e-4 * largest)) fail_msg("%g, not %g", value, 2 * largest);
+    json_decref(json);
+    struct subject subject;
+    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    snprintf(other, sizeof other, "%s/other", run->dir);
+    tiny_subject("resid_post.1", &subject);
+    subject.model.encoder->w.w_enc[5] += 1;
+    assert_int_equal(export_saelens(model_view(&subject.model), &options, other), ERR_OK);
+    subject_close(&subject);
+    refused(run, STEER(other), 2, "is the index of another SAE");
+}
+
 static void nothing_of_a_corpus_runs(void **state)
 {
     struct run *run = *state;
@@ -169,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_index_is_made_and_told, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(an_index_tells_how_strong, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(nothing_of_a_corpus_runs, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(labels_are_shown_and_found, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_told, set_up, run_tear_down),
