@@ -86,7 +86,7 @@ static int run_contexts(const struct job *job, struct evaluation *e, struct cont
         tell_progress(v, job, begun, v->tokens >= job->tokens);
     }
     fidelity_end_batch(&v->fidelity);
-    if (v->fidelity.all.predictions) return ERR_OK;
+    if (v->fidelity.all.with_next) return ERR_OK;
     return err_set(ERR_USAGE, "the corpus has no token that predicts another; HINT: --corpus PATH");
 }
 
@@ -219,6 +219,7 @@ static void put_sums(json_t *o, const struct fidelity_sums *s)
     double rows = (double)s->rows;
     json_put_count(o, "rows", s->rows);
     json_put_count(o, "predictions", s->predictions);
+    json_put_count(o, "predictions_with_next", s->with_next);
     json_put_number(o, "ce_clean", fidelity_ce(s, FIDELITY_CLEAN));
     json_put_number(o, "ce_spliced", fidelity_ce(s, FIDELITY_SPLICED));
     json_put_number(o, "ce_zero", fidelity_ce(s, FIDELITY_ZERO));

@@ -23,6 +23,13 @@ struct evaluation {
     float *clean, *logits; /* (context_tokens, vocabulary): of the model, of a pass */
     double *log_sum;       /* (context_tokens): of clean */
     struct fidelity_prediction *prediction; /* (context_tokens) */
+
+    /* With 0 in place of the whole residual stream nothing is left of the tokens: the logits of a
+     * position are the same in every context. Two contexts tell whether it is so. */
+    enum { UNKNOWN, SAME, DIFFERENT } zeros;
+    float *zero_logits; /* (zero_count, vocabulary) of the context_tokens, of the first context */
+    int32_t *zero_tokens;
+    uint32_t zero_count;
 };
 
 int evaluation_open(struct subject *subject, struct llama_player *player,
@@ -53,8 +60,10 @@ int evaluation_open(struct subject *subject, struct llama_player *player,
     e->logits = malloc(n * e->vocabulary * sizeof *e->logits);
     e->log_sum = malloc(n * sizeof *e->log_sum);
     e->prediction = malloc(n * sizeof *e->prediction);
-    if (!e->special || !e->rows || !e->made || !e->clean || !e->logits || !e->log_sum ||
-        !e->prediction) {
+    e->zero_logits = malloc(n * e->vocabulary * sizeof *e->zero_logits);
+    e->zero_tokens = malloc(n * sizeof *e->zero_tokens);
+    if (!e->zero_logits || !e->zero_tokens || !e->special || !e->rows || !e->made || !e->clean ||
+        !e->logits || !e->log_sum || !e->prediction) {
         evaluation_close(e);
         return err_set(ERR_NOMEM, "no memory for the logits of %u tokens; HINT: lower --context",
                        context_tokens);
@@ -73,10 +82,12 @@ void evaluation_close(struct evaluation *e)
     free(e->logits);
     free(e->log_sum);
     free(e->prediction);
+    free(e->zero_logits);
+    free(e->zero_tokens);
     free(e);
 }
 
-/* ---- a pass ---- */
+/* ---- what the model computes ---- */
 
 /* A hook's part of a row. */
 static float *part(const struct evaluation *e, float *rows, uint32_t row, uint32_t hook)
@@ -111,14 +122,39 @@ static int keep_logits(void *arg, uint32_t first, uint32_t rows, const float *lo
     return ERR_OK;
 }
 
+/* ---- zeros ---- */
+
+static int reuses_zeros(const struct evaluation *e)
+{
+    return e->way == FIDELITY_ZERO && e->zeros == SAME && e->count <= e->zero_count;
+}
+
+/* After a pass of zeros that was run. */
+static void learn_zeros(struct evaluation *e)
+{
+    size_t both = e->count < e->zero_count ? e->count : e->zero_count;
+    size_t logits_bytes = both * e->vocabulary * sizeof *e->logits;
+    if (e->zeros != UNKNOWN) return;
+    if (e->zero_count == 0) {
+        e->zero_count = e->count;
+        memcpy(e->zero_tokens, e->tokens, e->count * sizeof *e->tokens);
+        memcpy(e->zero_logits, e->logits, e->count * (size_t)e->vocabulary * sizeof *e->logits);
+    } else if (memcmp(e->zero_tokens, e->tokens, both * sizeof *e->tokens) != 0) {
+        e->zeros = memcmp(e->zero_logits, e->logits, logits_bytes) == 0 ? SAME : DIFFERENT;
+    }
+}
+
+/* ---- a pass ---- */
+
 /* What token `item` predicts, by the logits of this pass. */
 static void compare(void *arg, uint32_t item, uint32_t thread)
 {
     struct evaluation *e = arg;
     const float *clean = e->clean + (size_t)item * e->vocabulary;
-    const float *logits = e->logits + (size_t)item * e->vocabulary;
+    const float *changed = reuses_zeros(e) ? e->zero_logits : e->logits;
+    const float *logits = changed + (size_t)item * e->vocabulary;
     struct fidelity_prediction *p = &e->prediction[item];
-    int32_t next = e->tokens[item + 1];
+    int32_t next = item + 1 < e->count ? e->tokens[item + 1] : -1;
     (void)thread;
     if (e->special[item]) return;
     if (e->way != FIDELITY_CLEAN) {
@@ -127,17 +163,22 @@ static void compare(void *arg, uint32_t item, uint32_t thread)
         return;
     }
     e->log_sum[item] = fidelity_log_sum(clean, e->vocabulary);
-    p->ce[FIDELITY_CLEAN] = e->log_sum[item] - (double)clean[next];
+    p->has_next = next >= 0;
+    p->ce[FIDELITY_CLEAN] = p->has_next ? e->log_sum[item] - (double)clean[next] : 0;
     p->kl[FIDELITY_CLEAN] = 0;
 }
 
 static int pass(struct evaluation *e, enum fidelity_way way)
 {
     struct llama_player_watch watch = {edit, keep_logits, e};
+    int result = ERR_OK;
     e->way = way;
-    llama_player_clear(e->player);
-    int result = llama_player_feed(e->player, e->tokens, e->count, &watch);
-    if (result == ERR_OK && e->count > 1) pool_run(e->subject->pool, compare, e, e->count - 1);
+    if (!reuses_zeros(e)) {
+        llama_player_clear(e->player);
+        result = llama_player_feed(e->player, e->tokens, e->count, &watch);
+        if (result == ERR_OK && way == FIDELITY_ZERO) learn_zeros(e);
+    }
+    if (result == ERR_OK) pool_run(e->subject->pool, compare, e, e->count);
     return result;
 }
 
@@ -189,7 +230,7 @@ int evaluation_add(struct evaluation *e, const int32_t *tokens, uint32_t count, 
     if (result == ERR_OK) result = reconstruct(e, f);
     if (result == ERR_OK) result = pass(e, FIDELITY_SPLICED);
     if (result == ERR_OK) result = pass(e, FIDELITY_ZERO);
-    for (uint32_t i = 0; i + 1 < count && result == ERR_OK; i++)
+    for (uint32_t i = 0; i < count && result == ERR_OK; i++)
         if (!e->special[i]) fidelity_add_prediction(f, i, class_of(e, i), &e->prediction[i]);
     return result;
 }

@@ -19,7 +19,8 @@ int evaluation_open(struct subject *subject, struct llama_player *player,
                     const struct llama_hooks *hooks, uint32_t context_tokens, int splices_first,
                     struct evaluation **evaluation);
 /* Run a context of at most context_tokens, and add what it gives. Errors of llama_player_feed() and
- * subject_encode(). Blocks while the model runs, three times. */
+ * subject_encode(). Blocks while the model runs, three times; twice where 0 was found to give the
+ * same in every context. */
 int evaluation_add(struct evaluation *evaluation, const int32_t *tokens, uint32_t count,
                    struct fidelity *fidelity);
 void evaluation_close(struct evaluation *evaluation);

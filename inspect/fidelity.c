@@ -66,6 +66,7 @@ static void add_sums(struct fidelity_sums *s, const struct fidelity_sums *one)
 {
     s->rows += one->rows;
     s->predictions += one->predictions;
+    s->with_next += one->with_next;
     s->cosine += one->cosine;
     s->norm_ratio += one->norm_ratio;
     s->error += one->error;
@@ -131,8 +132,8 @@ void fidelity_end_batch(struct fidelity *f)
 void fidelity_add_prediction(struct fidelity *f, uint32_t position, enum fidelity_class class,
                              const struct fidelity_prediction *p)
 {
-    struct fidelity_sums one = {.predictions = 1};
-    memcpy(one.ce, p->ce, sizeof one.ce);
+    struct fidelity_sums one = {.predictions = 1, .with_next = p->has_next != 0};
+    if (p->has_next) memcpy(one.ce, p->ce, sizeof one.ce);
     memcpy(one.kl, p->kl, sizeof one.kl);
     add_everywhere(f, position, class, &one);
 }
@@ -163,7 +164,7 @@ void fidelity_compare(const float *model, double log_sum, const float *changed, 
         mean += p * ((double)model[v] - (double)changed[v]);
         weight += p;
     }
-    *ce = changed_sum - (double)changed[next];
+    *ce = next < 0 ? 0 : changed_sum - (double)changed[next];
     *kl = mean / weight - log_sum + changed_sum;
 }
 
@@ -209,7 +210,7 @@ uint32_t fidelity_dead(const struct fidelity *f)
 
 double fidelity_ce(const struct fidelity_sums *s, enum fidelity_way way)
 {
-    return over(s->ce[way], (double)s->predictions);
+    return over(s->ce[way], (double)s->with_next);
 }
 
 double fidelity_kl(const struct fidelity_sums *s, enum fidelity_way way)

@@ -11,8 +11,9 @@
  *   SAEBench's      1 - E|e|^2 / (S - (S / D)^2), S = E|x|^2: what it calls explained_variance, and
  *                   is no explained variance
  *
- * Rows of special tokens are in no sum, and predictions that are made at them neither; the last
- * token of a context predicts nothing. (So does SAEBench's core.) No model, no clock.
+ * Rows of special tokens are in no sum, and predictions that are made at them neither. The last token
+ * of a context has a KL, and no CE, since nothing is known to follow it. (So does SAEBench's core.) No
+ * model, no clock.
  */
 #ifndef SLUICE_INSPECT_FIDELITY_H
 #define SLUICE_INSPECT_FIDELITY_H
@@ -32,9 +33,10 @@ enum { FIDELITY_POSITIONS = 16 }; /* group p: positions 2^p - 1 and on, below 2^
 enum fidelity_way { FIDELITY_CLEAN, FIDELITY_SPLICED, FIDELITY_ZERO, FIDELITY_WAYS };
 
 struct fidelity_sums { /* of some rows */
-    uint64_t rows, predictions;
-    double cosine, norm_ratio; /* of x' and x; sums over rows */
-    double error, square;      /* |e|^2, |x|^2 */
+    uint64_t rows;
+    uint64_t predictions, with_next; /* distributions that were compared; that have a CE, too */
+    double cosine, norm_ratio;       /* of x' and x; sums over rows */
+    double error, square;            /* |e|^2, |x|^2 */
     double ce[FIDELITY_WAYS], kl[FIDELITY_WAYS];
 };
 
@@ -66,15 +68,17 @@ int fidelity_add_row(struct fidelity *f, uint32_t position, enum fidelity_class 
 /* The batch of rows so far has ended: its mean is known. Call it once more at the end. */
 void fidelity_end_batch(struct fidelity *f);
 
-/* What a prediction gave under one way: the sums of `prediction` (below). */
 struct fidelity_prediction {
+    int has_next; /* 0: ce is of nothing */
     double ce[FIDELITY_WAYS], kl[FIDELITY_WAYS];
 };
+/* What a prediction gave, at a position of its context. */
 void fidelity_add_prediction(struct fidelity *f, uint32_t position, enum fidelity_class class,
                              const struct fidelity_prediction *prediction);
 
 /* Of logits (vocabulary) of the model and of the changed one: the cross-entropy of `next` under the
- * changed one, and KL(model || changed). `log_sum` is that of the model's, of fidelity_log_sum(). */
+ * changed one (-1: none; 0), and KL(model || changed). `log_sum` is that of the model's, of
+ * fidelity_log_sum(). */
 double fidelity_log_sum(const float *logits, uint32_t vocabulary);
 void fidelity_compare(const float *model, double log_sum, const float *changed, uint32_t vocabulary,
                       int32_t next, double *ce, double *kl);

@@ -33,14 +33,10 @@ def ours(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def theirs(ours):
-    from transformers import AutoModelForCausalLM
-
+def theirs(ours, hugging_face):
     ids, _ = ours
-    model = AutoModelForCausalLM.from_pretrained(
-        MODEL.parent, gguf_file=MODEL.name, dtype=torch.float32, attn_implementation="eager"
-    )
-    layer, seen = model.model.layers[LAYER], {name: [] for name in MODULES}
+    layer, seen = hugging_face.model.layers[LAYER], {name: [] for name in MODULES}
+    hooks = []
 
     def note(name, takes_input):
         def hook(module, given, out):
@@ -51,11 +47,13 @@ def theirs(ours):
 
     for name, module in MODULES.items():
         target = getattr(layer, module) if module else layer
-        target.register_forward_hook(note(name, "layernorm" in module))
+        hooks.append(target.register_forward_hook(note(name, "layernorm" in module)))
     with torch.no_grad():
         for sequence in numpy.unique(ids["sequence"]):
             tokens = ids["token"][ids["sequence"] == sequence]
-            model(torch.from_numpy(tokens.astype(numpy.int64))[None])
+            hugging_face(torch.from_numpy(tokens.astype(numpy.int64))[None])
+    for hook in hooks:
+        hook.remove()
     return {name: torch.cat(parts) for name, parts in seen.items()}
 
 

@@ -39,20 +39,17 @@ def ours(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def theirs(ours):
+def theirs(ours, hugging_face):
     """Hugging Face's rows for the same tokens, in the same order."""
-    from transformers import AutoModelForCausalLM
-
     ids, _ = ours
-    model = AutoModelForCausalLM.from_pretrained(
-        MODEL.parent, gguf_file=MODEL.name, dtype=torch.float32, attn_implementation="eager"
-    )
     seen = []
-    model.model.layers[LAYER].register_forward_hook(lambda module, given, out: seen.append(out))
+    layer = hugging_face.model.layers[LAYER]
+    hook = layer.register_forward_hook(lambda module, given, out: seen.append(out))
     with torch.no_grad():
         for sequence in numpy.unique(ids["sequence"]):
             tokens = ids["token"][ids["sequence"] == sequence]
-            model(torch.from_numpy(tokens.astype(numpy.int64))[None])
+            hugging_face(torch.from_numpy(tokens.astype(numpy.int64))[None])
+    hook.remove()
     return torch.cat([out.reshape(-1, WIDTH) for out in seen])
 
 

@@ -32,9 +32,8 @@ struct setting {
     struct fidelity fidelity;
 };
 
-static void open_all(struct setting *s, int is_identity, int splices_first)
+static void open_at(struct setting *s, const char *hook, int is_identity, int splices_first)
 {
-    const char *hook = "resid_post.1";
     struct tiny tiny = {.architecture = "llama", .layers = TINY_LAYERS};
     char path[256];
     tiny_subject(hook, &s->subject);
@@ -49,6 +48,11 @@ static void open_all(struct setting *s, int is_identity, int splices_first)
         ERR_OK);
     assert_int_equal(fidelity_new(TINY_WIDTH, subject_features(&s->subject), &s->fidelity), ERR_OK);
     for (int i = 0; i < CONTEXT; i++) tokens[i] = i % 20 == 7 ? TINY_BOS : 'a' + i * 5 % 26;
+}
+
+static void open_all(struct setting *s, int is_identity, int splices_first)
+{
+    open_at(s, "resid_post.1", is_identity, splices_first);
 }
 
 static void close_all(struct setting *s)
@@ -75,8 +79,8 @@ static void an_identity_changes_nothing(void **state)
     close_all(&s);
 }
 
-/* Special tokens are in no sum, nor is position 0 unless it is spliced; the last token predicts
- * nothing. */
+/* Special tokens are in no sum, nor is position 0 unless it is spliced; nothing is known to follow the
+ * last token. */
 static void what_leaves_the_means(void **state)
 {
     (void)state;
@@ -85,7 +89,8 @@ static void what_leaves_the_means(void **state)
         open_all(&s, 0, splices);
         assert_int_equal(evaluation_add(s.evaluation, tokens, CONTEXT, &s.fidelity), ERR_OK);
         assert_int_equal(s.fidelity.all.rows, CONTEXT - 3 - !splices);
-        assert_int_equal(s.fidelity.all.predictions, CONTEXT - 3 - !splices - 1);
+        assert_int_equal(s.fidelity.all.predictions, CONTEXT - 3 - !splices);
+        assert_int_equal(s.fidelity.all.with_next, CONTEXT - 3 - !splices - 1);
         close_all(&s);
     }
 }
@@ -182,12 +187,73 @@ static void all_ways_are_what_they_say(void **state)
     close_all(&s);
 }
 
+/* ---- several contexts ---- */
+
+enum { SEVERAL = 5 };
+
+/* Context `which`: all are as long, but the last. */
+static uint32_t of_context(int which, int32_t *out)
+{
+    for (int i = 0; i < CONTEXT; i++)
+        out[i] = i % 20 == 7 ? TINY_BOS : 'a' + (i * (5 + 2 * which) + which) % 26;
+    return which + 1 < SEVERAL ? CONTEXT : CONTEXT / 2;
+}
+
+/* CE with 0 in place of the hook, over contexts `from` to `to`, by one evaluation. */
+static double zero_ce(const char *hook, int from, int to)
+{
+    struct setting s;
+    int32_t context[CONTEXT];
+    open_at(&s, hook, 0, 0);
+    for (int which = from; which < to; which++) {
+        uint32_t count = of_context(which, context);
+        assert_int_equal(evaluation_add(s.evaluation, context, count, &s.fidelity), ERR_OK);
+    }
+    double sum = s.fidelity.all.ce[FIDELITY_ZERO];
+    close_all(&s);
+    return sum;
+}
+
+/* Of the whole stream 0 is computed once, of a part of it in each context: the numbers are those of
+ * contexts that are evaluated alone. */
+static void zeros_are_those_of_each_context(void **state)
+{
+    static const char *const hooks[] = {"resid_post.1", "mlp_out.1"};
+    (void)state;
+    for (size_t h = 0; h < 2; h++) {
+        double alone = 0, together = zero_ce(hooks[h], 0, SEVERAL);
+        for (int which = 0; which < SEVERAL; which++) alone += zero_ce(hooks[h], which, which + 1);
+        if (!(fabs(together - alone) < 1e-6))
+            fail_msg("%s: CE %.8f in one, %.8f alone", hooks[h], together, alone);
+    }
+}
+
+/* The second context's tokens say whether 0 gives the same everywhere; with the first one's own they
+ * would say nothing. */
+static void the_same_context_again_says_nothing_of_zeros(void **state)
+{
+    struct setting s;
+    int32_t context[CONTEXT];
+    (void)state;
+    open_at(&s, "mlp_out.1", 0, 0);
+    double sum = 0;
+    for (int i = 0; i < 4; i++) {
+        uint32_t count = of_context(i / 2, context);
+        assert_int_equal(evaluation_add(s.evaluation, context, count, &s.fidelity), ERR_OK);
+        if (i % 2 == 0) sum += 2 * zero_ce("mlp_out.1", i / 2, i / 2 + 1);
+    }
+    assert_true(fabs(s.fidelity.all.ce[FIDELITY_ZERO] - sum) < 1e-6);
+    close_all(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_identity_changes_nothing),
         cmocka_unit_test(what_leaves_the_means),
         cmocka_unit_test(all_ways_are_what_they_say),
+        cmocka_unit_test(zeros_are_those_of_each_context),
+        cmocka_unit_test(the_same_context_again_says_nothing_of_zeros),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

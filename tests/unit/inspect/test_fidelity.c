@@ -130,11 +130,14 @@ static void what_is_recovered(void **state)
     (void)state;
     assert_int_equal(fidelity_new(WIDTH, FEATURES, &f), ERR_OK);
     assert_true(isnan(fidelity_ce_recovered(&f.all)) && isnan(fidelity_fve(&f)));
-    struct fidelity_prediction p = {{3, 4, 11}, {0, 0.5, 5}};
+    struct fidelity_prediction p = {1, {3, 4, 11}, {0, 0.5, 5}}, last = {0, {0}, {0, 2, 20}};
     fidelity_add_prediction(&f, 3, FIDELITY_MARK, &p);
     fidelity_add_prediction(&f, 4, FIDELITY_MARK, &p);
     near(fidelity_ce_recovered(&f.all), 7.0 / 8);
     near(fidelity_kl_recovered(&f.all), 0.9);
+    fidelity_add_prediction(&f, 5, FIDELITY_MARK, &last);
+    near(fidelity_kl(&f.all, FIDELITY_SPLICED), 1);
+    near(fidelity_kl(&f.all, FIDELITY_ZERO), 10);
     near(fidelity_ce(&f.by_class[FIDELITY_MARK], FIDELITY_ZERO), 11);
     assert_int_equal(f.by_class[FIDELITY_WORD].predictions, 0);
     fidelity_free(&f);
@@ -151,7 +154,7 @@ static void positions_have_their_groups(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct fidelity f;
-        struct fidelity_prediction p = {{1, 1, 1}, {0, 0, 0}};
+        struct fidelity_prediction p = {1, {1, 1, 1}, {0, 0, 0}};
         assert_int_equal(fidelity_new(WIDTH, FEATURES, &f), ERR_OK);
         fidelity_add_prediction(&f, all[i].position, FIDELITY_MARK, &p);
         assert_int_equal(f.by_position[all[i].group].predictions, 1);
