@@ -52,6 +52,7 @@ static const struct option_spec eval_options[] = {
     {"context", "N", "tokens of a context, 128 unless told"},
     {"splice-first", NULL,
      "splice position 0 as well, as SAEBench does; trainings leave it out unless told"},
+    {"brief", NULL, "print one line for each, not the parts"},
     {"json", NULL, "print JSON"},
 };
 static const struct option_spec inspect_options[] = {
@@ -66,6 +67,11 @@ static const struct option_spec inspect_options[] = {
 static const struct option_spec list_options[] = {
     {"sort", "BY", "density (unless told), largest or feature"},
     {"top", "N", "features that are told, 20 unless told; 0: all"},
+    {"json", NULL, "print JSON"},
+};
+static const struct option_spec best_options[] = {
+    {"top", "N", "features that are told, 5 unless told"},
+    {"contexts", "N", "contexts that are told of each, 3 unless told"},
     {"json", NULL, "print JSON"},
 };
 static const struct option_spec show_options[] = {
@@ -178,6 +184,12 @@ static const struct command_spec commands[] = {
      .meaning = "the features of an index, a line each; here and below, FILE is its folder",
      .options = list_options,
      .options_count = sizeof list_options / sizeof *list_options},
+    {.name = "features best",
+     .action = features_best_command,
+     .reads_weights = 1,
+     .meaning = "a few features that are worth a first look, by a rule that is told",
+     .options = best_options,
+     .options_count = sizeof best_options / sizeof *best_options},
     {.name = "features show",
      .action = features_show_command,
      .reads_weights = 1,
