@@ -64,6 +64,12 @@ static const struct option_spec inspect_options[] = {
     {"context", "N", "tokens of a context; as the SAE tells, else 512, unless told"},
     {"memory", "SIZE", "memory to sort in, such as 512MiB; 1GiB unless told"},
 };
+static const struct option_spec browse_options[] = {
+    {"address", "ADDRESS", "where to serve, 127.0.0.1:0 (any free port) unless told"},
+    {"single-file", "HTML", "serve nothing: write a page of some features that needs nothing else"},
+    {"features", "LIST", "which, such as 12,345"},
+    SUBJECT_OPTION_SPECS,
+};
 static const struct option_spec list_options[] = {
     {"sort", "BY", "density (unless told), largest or feature"},
     {"top", "N", "features that are told, 20 unless told; 0: all"},
@@ -178,6 +184,16 @@ static const struct command_spec commands[] = {
          "how often, beside which others; run again, it goes on; FILE as of trace",
      .options = inspect_options,
      .options_count = sizeof inspect_options / sizeof *inspect_options},
+    {.name = "browse",
+     .action = browse_command,
+     .reads_weights = 1,
+     .arguments = "SAE",
+     .arguments_max = 1,
+     .meaning =
+         "show a feature index (FILE, its folder) in a web browser, for this user alone; with "
+         "SAE, the run, checkpoint or folder that it is of, texts are run through the model",
+     .options = browse_options,
+     .options_count = sizeof browse_options / sizeof *browse_options},
     {.name = "features list",
      .action = features_list_command,
      .reads_weights = 1,
