@@ -7,13 +7,12 @@
 #include "cli/commands.h"
 #include "cli/subject.h"
 #include "inspect/firing.h"
+#include "runtime/loop.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 enum { MOST_TOKENS = 512, TOKEN_FEATURES = 20 };
 
@@ -121,31 +120,6 @@ static int read_text(void *arg, const char *text, json_t **answer)
 
 /* ---- serving ---- */
 
-static void on_signal(uv_signal_t *signal, int number)
-{
-    (void)number;
-    uv_stop(signal->loop);
-}
-
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle)) uv_close(handle, NULL);
-}
-
-static void run(uv_loop_t *loop)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    uv_signal_t signals[3];
-    for (int i = 0; i < 3; i++) {
-        uv_signal_init(loop, &signals[i]);
-        uv_signal_start(&signals[i], on_signal, numbers[i]);
-    }
-    uv_run(loop, UV_RUN_DEFAULT);
-    for (int i = 0; i < 3; i++) close_handle((uv_handle_t *)&signals[i], NULL);
-    uv_run(loop, UV_RUN_NOWAIT);
-}
-
 static int serve(const struct options *options, const struct index *index)
 {
     struct reader reader = {.options = *options, .index = index};
@@ -157,10 +131,11 @@ static int serve(const struct options *options, const struct index *index)
                                  .arg = &reader,
                                  .cannot_read = no_sae};
     struct server *server;
-    uv_loop_t loop;
+    struct uv_loop_s *loop;
     if (has_sae) reader.options.file = options->arguments[0];
-    if (uv_loop_init(&loop) != 0) return err_set(ERR_IO, "no event loop");
-    int result = server_open(&loop, &how, &server);
+    int result = loop_open(&loop);
+    if (result != ERR_OK) return result;
+    result = server_open(loop, &how, &server);
     if (result == ERR_OK) {
         printf("%s\n", server_address(server));
         fflush(stdout);
@@ -168,12 +143,10 @@ static int serve(const struct options *options, const struct index *index)
             fprintf(stderr, "The first text that is pasted opens the model. Ctrl-C ends this.\n");
         else
             fprintf(stderr, "%s Ctrl-C ends this.\n", no_sae);
-        run(&loop);
+        loop_run(loop);
         server_close(server);
     }
-    uv_walk(&loop, close_handle, NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    uv_loop_close(&loop);
+    loop_close(loop);
     close_reader(&reader);
     return result;
 }

@@ -9,6 +9,7 @@
 #include "inspect/survey.h"
 
 #include <math.h>
+#include <sys/wait.h>
 
 static char made[256];
 static const char *const files[] = {"index.json", "features.table", "features.data"};
@@ -279,6 +280,30 @@ static void labels_are_kept(void **state)
     assert_int_equal(labels_set(made, 96, 7, "\xff"), ERR_USAGE);
 }
 
+/* Who sets one reads them all and writes them all: none may be lost between. */
+static void none_is_lost_of_many_hands(void **state)
+{
+    enum { HANDS = 4, EACH = 20 };
+    struct labels l;
+    int status;
+    (void)state;
+    for (uint32_t hand = 0; hand < HANDS; hand++) {
+        if (fork() != 0) continue;
+        int result = ERR_OK;
+        for (uint32_t i = 0; i < EACH && result == ERR_OK; i++)
+            result = labels_set(made, 96, hand * EACH + i, "x");
+        _exit(result);
+    }
+    for (int hand = 0; hand < HANDS; hand++) {
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(labels_read(made, 96, &l), ERR_OK);
+    assert_int_equal(l.count, HANDS * EACH);
+    labels_free(&l);
+    store("labels.tsv", "", 0);
+}
+
 static void wrong_labels_are_told(void **state)
 {
     static const char *const wrong[] = {"3 three\n", "96\tx\n", "-1\tx\n", "x\ty\n",
@@ -309,6 +334,7 @@ int main(void)
         cmocka_unit_test(what_was_left_out_is_a_gap),
         cmocka_unit_test(a_text_is_told_once),
         cmocka_unit_test(labels_are_kept),
+        cmocka_unit_test(none_is_lost_of_many_hands),
         cmocka_unit_test(wrong_labels_are_told),
     };
     return cmocka_run_group_tests(tests, make_index, remove_folder);
