@@ -169,6 +169,7 @@ static int take_options(struct job *job)
     if (result != ERR_OK) return result;
     job->survey.most_rows = (uint64_t)tokens;
     job->survey.folder = o->arguments[0];
+    job->survey.keeps_records = options_get(o, "keep-records") != NULL;
     job->context_tokens = (uint32_t)context;
     return ERR_OK;
 }
