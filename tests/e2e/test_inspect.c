@@ -1,5 +1,6 @@
 /* `sluice inspect` and `sluice features` as a user calls them, on a tiny model and an SAE in SAELens's
  * layout. */
+#include "inspect/index_facts.h"
 #include "sae/export/export.h"
 #include "tests/e2e/harness.h"
 #include "tests/unit/inspect/tiny_subject.h"
@@ -99,6 +100,9 @@ static void an_index_is_made_and_told(void **state)
     assert_true(json_array_size(json_object_get(near, "together")) > 0);
     assert_true(json_array_size(json_object_get(near, "alike")) > 0);
     json_decref(near);
+    struct index_facts facts;
+    assert_int_equal(index_facts_read(made, &facts), ERR_OK);
+    assert_string_equal(facts.model, "tiny.gguf");
     must(run, inspect(run, made));
     harness_has(run->out, "there already");
 }
