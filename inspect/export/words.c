@@ -18,20 +18,37 @@ static size_t character(const char *text, size_t size)
     return 0;
 }
 
+/* Bytes of a character that is cut off, or 1: what one U+FFFD stands for, as in tokenizers. */
+static size_t broken(const char *text, size_t size)
+{
+    for (size_t n = size < CHARACTER_BYTES - 1 ? size : CHARACTER_BYTES - 1; n > 1; n--) {
+        char whole[CHARACTER_BYTES];
+        memset(whole, '\x80', sizeof whole);
+        memcpy(whole, text, n);
+        for (size_t end = n + 1; end <= CHARACTER_BYTES; end++)
+            if (character(whole, end) == end) return n;
+    }
+    return 1;
+}
+
 static json_t *mended(const char *text, size_t size, enum words_bytes bytes)
 {
     char *out = malloc(size * CHARACTER_BYTES + 1);
     size_t used = 0;
     for (size_t at = 0; out && at < size;) {
         size_t n = character(text + at, size - at);
-        if (n)
+        if (n) {
             memcpy(out + used, text + at, n);
-        else if (bytes == WORDS_HEX)
-            snprintf(out + used, CHARACTER_BYTES + 1, "\\x%02x", (unsigned char)text[at]);
-        else
+            used += n;
+        } else if (bytes == WORDS_HEX) {
+            n = 1;
+            used += (size_t)sprintf(out + used, "\\x%02x", (unsigned char)text[at]);
+        } else {
+            n = broken(text + at, size - at);
             memcpy(out + used, "\xef\xbf\xbd", 3);
-        used += n ? n : bytes == WORDS_HEX ? CHARACTER_BYTES : 3;
-        at += n ? n : 1;
+            used += 3;
+        }
+        at += n;
     }
     json_t *json = out ? json_stringn(out, used) : NULL;
     free(out);
