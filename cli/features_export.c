@@ -4,6 +4,7 @@
 #include "base/json_put.h"
 #include "cli/commands.h"
 #include "cli/place.h"
+#include "engine/utf8.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,6 +107,9 @@ static int take_names(struct job *job)
     job->export.set = job->set;
     job->export.layer = (int)layer;
     job->export.with_pages = options_get(job->options, "pages") != NULL;
+    if (!utf8_valid(job->set, strlen(job->set)) ||
+        !utf8_valid(job->export.model, strlen(job->export.model)))
+        return err_set(ERR_USAGE, "--name and --model-name are no UTF-8");
     if (result == ERR_OK && job->export.with_pages &&
         job->layout->write != features_export_circuit_tracer)
         return err_set(ERR_USAGE, "--pages is for circuit-tracer alone");

@@ -94,11 +94,12 @@ static json_t *bare(const struct pages *p, uint32_t feature)
 {
     const struct index *index = p->x->index;
     const struct index_entry *e = &index->entry[feature];
+    uint64_t kept = index->facts.kept_rows;
     return json_pack("{s:s, s:I, s:[], s:[], s:[], s:f, s:f, s:[], s:[], s:f}", "transcoder_id",
                      p->x->set, "index", (json_int_t)feature, "examples_quantiles", "top_logits",
                      "bottom_logits", "act_min", 0.0, "act_max", (double)e->largest,
                      "quantile_values", "histogram", "activation_frequency",
-                     (double)e->rows / (double)index->facts.kept_rows);
+                     kept ? (double)e->rows / (double)kept : 0.0);
 }
 
 static int put_logits(const struct pages *p, json_t *o, const json_t *sheet, int likelier)

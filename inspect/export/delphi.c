@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/safetensors.h"
 #include "inspect/export/put.h"
+#include "inspect/export/words.h"
 #include "inspect/kept.h"
 
 #include <inttypes.h>
@@ -124,10 +125,11 @@ static int count_pairs(struct cache *c)
  * them: an empty file would be refused. */
 static void take_split(const struct cache *c, uint32_t first, struct split *s)
 {
+    uint64_t most = c->x->split_pairs ? c->x->split_pairs : SPLIT_PAIRS;
     uint32_t features = c->x->index->facts.features;
     *s = (struct split){.first = first, .last = first, .pairs = c->count[first]};
     for (uint32_t f = first + 1; f < features; f++) {
-        if (s->pairs && c->count[f] && s->pairs + c->count[f] > SPLIT_PAIRS) break;
+        if (s->pairs && c->count[f] && s->pairs + c->count[f] > most) break;
         s->pairs += c->count[f];
         s->last = f;
     }
@@ -214,10 +216,11 @@ static int write_label(const struct cache *c, const char *folder, uint32_t featu
 {
     char name[FEATURES_NAME_BYTES + 32];
     const char *label = labels_of(c->x->labels, feature);
-    json_t *json = label && label[0] ? json_string(label) : NULL;
+    if (!label || !label[0]) return ERR_OK;
+    json_t *json = words_text(label, strlen(label), WORDS_REPLACED);
     char *text = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
     json_decref(json);
-    if (!text) return ERR_OK; /* none, or no UTF-8 */
+    if (!text) return err_set(ERR_NOMEM, "no memory for an export");
     snprintf(name, sizeof name, "%s_latent%u.txt", c->module, feature);
     int result = put_bytes(folder, name, text, strlen(text));
     free(text);

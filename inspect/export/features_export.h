@@ -23,6 +23,8 @@ struct features_export { /* all borrowed */
     const char *set;   /* what it is to call the SAE */
     int layer;         /* -1: as the hooks' names tell */
     int with_pages;    /* circuit-tracer: a file for each feature, too, for its local server */
+    uint64_t
+        split_pairs; /* delphi: pairs of a file at most, where a feature has no more; 0: 4 Mi */
     /* Now and then. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t all);
     void *arg;

@@ -82,8 +82,9 @@ static json_t *explanations(const struct upload *u, uint32_t feature)
     size_t bytes = label ? strlen(label) : 0;
     if (bytes > MOST_LABEL_BYTES) bytes = utf8_boundary(label, MOST_LABEL_BYTES);
     if (bytes == 0) return list;
-    json_array_append_new(list, json_pack("{s:o, s:n, s:n}", "text", json_stringn(label, bytes),
-                                          "methodName", "modelName"));
+    json_array_append_new(list, json_pack("{s:o, s:n, s:n}", "text",
+                                          words_text(label, bytes, WORDS_REPLACED), "methodName",
+                                          "modelName"));
     return list;
 }
 

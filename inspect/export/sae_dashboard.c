@@ -35,7 +35,8 @@ static json_t *activations(const struct dashboard *d, const json_t *sheet)
 {
     json_t *list = json_array(), *context;
     const json_t *intervals = json_object_get(sheet, "intervals");
-    double kept = (double)d->x->index->facts.kept_rows;
+    uint64_t rows = d->x->index->facts.kept_rows;
+    double kept = rows ? (double)rows : 1;
     size_t k;
     json_array_foreach(json_object_get(sheet, "top"), k, context)
         json_array_append_new(list, activation(d, context, -1, words_number(sheet, "largest"), -1));

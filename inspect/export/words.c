@@ -31,7 +31,7 @@ static size_t broken(const char *text, size_t size)
     return 1;
 }
 
-static json_t *mended(const char *text, size_t size, enum words_bytes bytes)
+json_t *words_text(const char *text, size_t size, enum words_bytes bytes)
 {
     char *out = malloc(size * CHARACTER_BYTES + 1);
     size_t used = 0;
@@ -60,7 +60,7 @@ json_t *words_token(const struct index *index, int64_t token, enum words_bytes b
     size_t size;
     char number[24];
     const char *text = index_token(index, token, &size);
-    if (text && size) return mended(text, size, bytes);
+    if (text && size) return words_text(text, size, bytes);
     snprintf(number, sizeof number, "#%" PRId64, token);
     return json_string(number);
 }
@@ -115,6 +115,9 @@ int words_promoted(const struct index *index, const json_t *sheet, int likelier,
     qsort(sorted, count, sizeof *sorted, by_logit);
     for (i = 0; i < count && json_array_size(texts) < most; i++) {
         o = sorted[likelier ? i : count - 1 - i];
+        if (!json_is_number(json_object_get(o, "logit")) ||
+            !json_is_integer(json_object_get(o, "token")))
+            continue; /* of no sheet of ours */
         double logit = words_number(o, "logit");
         if (likelier ? !(logit > 0) : !(logit < 0)) break;
         json_array_append_new(

@@ -12,6 +12,8 @@ enum words_bytes {
     WORDS_HEX,      /* \xe2, which circuit-tracer's page joins to characters again */
 };
 
+/* A text, bytes that are no UTF-8 (and NUL, which databases refuse) as told. NULL: no memory. */
+json_t *words_text(const char *text, size_t size, enum words_bytes bytes);
 /* A token's text; "#12" where it is empty or the vocabulary is not known. NULL: no memory. */
 json_t *words_token(const struct index *index, int64_t token, enum words_bytes bytes);
 
