@@ -302,9 +302,9 @@ static const struct {
     {{.sequence = 1, .position = 0, .token = 1}, 1, {0}, {2}},
     {{.sequence = 1, .position = 1, .token = 2}, 0, {0}, {0}},
     {{.sequence = 1, .position = 40, .token = 3}, 0, {0}, {0}}, /* beyond a row of the matrix */
-    {{.sequence = 2, .position = 3, .token = 4}, 0, {0}, {0}},
-    {{.sequence = 2, .position = 4, .token = 4}, 0, {0}, {0}},
-    {{.sequence = 2, .position = 3, .token = 7}, 0, {0}, {0}}, /* it begins again */
+    {{.sequence = 2, .position = 41, .token = 4}, 0, {0}, {0}},
+    {{.sequence = 2, .position = 42, .token = 4}, 0, {0}, {0}},
+    {{.sequence = 2, .position = 41, .token = 7}, 0, {0}, {0}}, /* it begins again */
 };
 
 static void write_records(uint32_t fewer)
@@ -360,8 +360,8 @@ static void nothing_is_joined_in_a_cache(void **state)
     tokens[0] = 5, tokens[2] = 6, tokens[4] = 7;
     tokens[COLUMNS] = 1, tokens[COLUMNS + 1] = 2;
     tokens[2 * COLUMNS + 8] = 3;
-    tokens[3 * COLUMNS + 3] = tokens[3 * COLUMNS + 4] = 4;
-    tokens[4 * COLUMNS + 3] = 7;
+    tokens[3 * COLUMNS + 9] = tokens[3 * COLUMNS + 10] = 4;
+    tokens[4 * COLUMNS + 9] = 7;
     tensor_is("0_2.safetensors", "locations", all, 9);
     tensor_is("0_2.safetensors", "tokens", tokens, 5 * COLUMNS);
     /* in two files, feature 1, which has nothing, with the first */
