@@ -332,6 +332,23 @@ static void records_are_kept(void **state)
     index_close(&x);
 }
 
+/* As after a kill between that and the writing of index.json. */
+static void records_are_kept_again(void **state)
+{
+    char where[256], work[256];
+    (void)state;
+    snprintf(where, sizeof where, "%s", in_folder("again"));
+    snprintf(work, sizeof work, "%s", in_folder("again/work"));
+    assert_int_equal(dir_make(work, 0700), ERR_OK);
+    write_text("again/work/rows", "old");
+    write_text("again/work/fired", "old");
+    assert_int_equal(kept_make(where, work), ERR_OK);
+    write_text("again/work/rows", "new"); /* another file of that name */
+    if (kept_make(where, work) != ERR_OK) fail_msg("%s", err_text());
+    same_file("again/work", "again/records", "rows");
+    same_file("again/work", "again/records", "fired");
+}
+
 static void killed_at_random_it_ends_the_same(void **state)
 {
     struct rng rng;
@@ -456,6 +473,7 @@ int main(void)
         cmocka_unit_test(memory_and_threads_change_nothing),
         cmocka_unit_test(nothing_is_made_twice),
         cmocka_unit_test(records_are_kept),
+        cmocka_unit_test(records_are_kept_again),
         cmocka_unit_test(killed_at_random_it_ends_the_same),
         cmocka_unit_test(what_is_no_index_is_left_alone),
         cmocka_unit_test(anothers_index_is_left_alone),
