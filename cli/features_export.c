@@ -22,6 +22,7 @@ struct job {
     char set[SUBJECT_NAME_BYTES];
     struct place place;
     uint32_t *features;
+    uint64_t count, written; /* features of all indexes */
 };
 
 /* ---- which features ---- */
@@ -194,20 +195,20 @@ static void say_next(const struct job *job)
 
 static void say(const struct job *job)
 {
-    const struct features_export *x = &job->export;
+    size_t indexes = job->options->arguments_count;
     if (!options_get(job->options, "json")) {
-        printf("%s: %zu features of %s for %s, %" PRIu64 " of which fire\n", job->place.dir,
-               x->count, job->index.facts.name, job->layout->name, x->written);
+        printf("%s: %" PRIu64 " features of %s%s for %s, %" PRIu64 " of which fire\n",
+               job->place.dir, job->count, job->set, indexes > 1 ? " and others" : "",
+               job->layout->name, job->written);
         say_next(job);
         return;
     }
     json_t *o = json_object();
     json_put_text(o, "folder", job->place.dir);
     json_put_text(o, "layout", job->layout->name);
-    json_put_text(o, "sae", x->set);
-    json_put_text(o, "model_name", x->model);
-    json_put_count(o, "features", x->count);
-    json_put_count(o, "firing_features", x->written);
+    json_put_count(o, "indexes", indexes);
+    json_put_count(o, "features", job->count);
+    json_put_count(o, "firing_features", job->written);
     json_dumpf(o, stdout, JSON_INDENT(1));
     putchar('\n');
     json_decref(o);
@@ -215,34 +216,59 @@ static void say(const struct job *job)
 
 /* ---- the whole ---- */
 
-static int write_it(struct job *job)
+static int write_one(struct job *job)
 {
     struct clock clock = {0};
-    job->export.features = job->features;
-    job->export.progress = progress;
-    job->export.arg = &clock;
-    int result = place_begin(&job->place);
-    if (result == ERR_OK) result = job->layout->write(&job->export, job->place.folder);
+    struct features_export *x = &job->export;
+    x->count = x->written = 0;
+    x->progress = progress;
+    x->arg = &clock;
+    int result = take_names(job);
+    if (result == ERR_OK) result = choose(job);
+    x->features = job->features;
+    if (result == ERR_OK) result = job->layout->write(x, job->place.folder);
     if (clock.told != clock.begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
-    result = place_end(&job->place, result);
-    if (result == ERR_OK) say(job);
+    job->count += x->count;
+    job->written += x->written;
+    free(job->features);
+    job->features = NULL;
     return result;
+}
+
+static int open_one(struct job *job, const char *folder)
+{
+    int result = index_open(folder, &job->index);
+    if (result != ERR_OK) return result;
+    result = labels_read(folder, job->index.facts.features, &job->labels);
+    if (result == ERR_OK) result = write_one(job);
+    labels_free(&job->labels);
+    index_close(&job->index);
+    return result;
+}
+
+/* FILE, and those behind DIR. */
+static int write_all(struct job *job)
+{
+    const struct options *o = job->options;
+    int result = place_begin(&job->place);
+    for (size_t i = 0; i < o->arguments_count && result == ERR_OK; i++) {
+        job->export.is_last = i + 1 == o->arguments_count;
+        result = open_one(job, i == 0 ? o->file : o->arguments[i]);
+    }
+    return place_end(&job->place, result);
 }
 
 int features_export_command(const struct options *options, const struct config *config)
 {
-    struct job job = {.options = options};
+    struct job job = {.options = options, .export.layers = json_object()};
     (void)config;
     int result = take_layout(&job);
+    if (result == ERR_OK && options->arguments_count > 1 && !job.layout->takes_several)
+        result = err_set(ERR_USAGE, "%s has files of one index; HINT: export each into a folder",
+                         job.layout->name);
     if (result == ERR_OK) result = place_check(options->arguments[0], &job.place);
-    if (result == ERR_OK) result = index_open(options->file, &job.index);
-    if (result != ERR_OK) return result;
-    result = labels_read(options->file, job.index.facts.features, &job.labels);
-    if (result == ERR_OK) result = take_names(&job);
-    if (result == ERR_OK) result = choose(&job);
-    if (result == ERR_OK) result = write_it(&job);
-    free(job.features);
-    labels_free(&job.labels);
-    index_close(&job.index);
+    if (result == ERR_OK) result = write_all(&job);
+    if (result == ERR_OK) say(&job);
+    json_decref(job.export.layers);
     return result;
 }

@@ -229,11 +229,12 @@ static const struct command_spec commands[] = {
     {.name = "features export",
      .action = features_export_command,
      .reads_weights = 1,
-     .arguments = "DIR",
+     .arguments = "DIR MORE",
      .arguments_min = 1,
-     .arguments_max = 1,
-     .meaning = "write an index into DIR for sae-dashboard, neuronpedia, delphi or circuit-tracer; "
-                "docs/EXPLORE.md goes on from there",
+     .arguments_max = OPTIONS_MAX_ARGUMENTS,
+     .meaning =
+         "write an index into DIR for sae-dashboard, neuronpedia, delphi or circuit-tracer; "
+         "delphi and circuit-tracer take MORE indexes, of other layers; docs/EXPLORE.md goes on",
      .options = features_export_options,
      .options_count = sizeof features_export_options / sizeof *features_export_options},
     {.name = "buffer info",

@@ -184,21 +184,40 @@ static int take(void *arg, const json_t *sheet)
     return add_page(p, page, 1);
 }
 
-static int write_index(const struct pages *p, const char *bin)
+static int write_index(const struct pages *p)
 {
-    char layer[16];
     void *packed;
     size_t bytes;
-    snprintf(layer, sizeof layer, "%u", p->layer);
-    json_t *o = json_pack("{s:{s:s, s:O}}", layer, "filename", bin, "offsets", p->offsets);
-    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
-    json_decref(o);
+    char *text = json_dumps(p->x->layers, JSON_COMPACT);
     if (!text) return err_set(ERR_NOMEM, "no memory for an export");
     int result = deflate_gzip(text, strlen(text), &packed, &bytes);
     free(text);
     if (result != ERR_OK) return result;
     result = put_bytes(p->folder, "index.json.gz", packed, bytes);
     free(packed);
+    return result;
+}
+
+/* The layer's place in the index of all. */
+static int add_layer(const struct pages *p, const char *layer, const char *bin)
+{
+    json_t *o = json_pack("{s:s, s:O}", "filename", bin, "offsets", p->offsets);
+    if (json_object_set_new(p->x->layers, layer, o) == 0) return ERR_OK;
+    return err_set(ERR_NOMEM, "no memory for an export");
+}
+
+/* A number that was told would give features of several layers the numbers of one. */
+static int layer_of(struct pages *p, char *layer, size_t bytes)
+{
+    struct features_export by_name = *p->x;
+    by_name.layer = -1;
+    int result = features_export_layer(&by_name, &p->layer);
+    if (result != ERR_OK && p->x->layer >= 0 && p->x->index->facts.hooks == 1)
+        result = features_export_layer(p->x, &p->layer);
+    snprintf(layer, bytes, "%u", p->layer);
+    if (result == ERR_OK && json_object_get(p->x->layers, layer))
+        return err_set(ERR_USAGE, "two indexes are of layer %s; HINT: export them into two folders",
+                       layer);
     return result;
 }
 
@@ -219,13 +238,14 @@ static int write_bin(struct pages *p, const char *bin)
 int features_export_circuit_tracer(struct features_export *x, const char *folder)
 {
     struct pages p = {.x = x, .offsets = json_array()};
-    char bin[32];
-    int result = features_export_layer(x, &p.layer);
+    char bin[32], layer[16];
+    int result = layer_of(&p, layer, sizeof layer);
     if (result == ERR_OK) result = put_folder(folder, "features", p.folder);
     if (result == ERR_OK && x->with_pages) result = put_folder(folder, "pages", p.singles);
-    snprintf(bin, sizeof bin, "layer_%u.bin", p.layer);
+    snprintf(bin, sizeof bin, "layer_%s.bin", layer);
     if (result == ERR_OK) result = write_bin(&p, bin);
-    if (result == ERR_OK) result = write_index(&p, bin);
+    if (result == ERR_OK) result = add_layer(&p, layer, bin);
+    if (result == ERR_OK && x->is_last) result = write_index(&p);
     json_decref(p.offsets);
     return result;
 }

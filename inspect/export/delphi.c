@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { COLUMNS_UNIT = 32, MOST_COLUMNS = 1 << 20, SPLIT_PAIRS = 1 << 22, PLACE_NUMBERS = 3 };
 
@@ -238,10 +239,15 @@ static int write_labels(const struct cache *c, const char *folder)
 
 static int write_cache(struct cache *c, const char *folder)
 {
-    char name[FEATURES_NAME_BYTES + 16];
+    char name[FEATURES_NAME_BYTES + 16], config[PUT_PATH_BYTES + 16];
     features_export_module(&c->x->index->facts, c->module);
     snprintf(name, sizeof name, "latents/%s", c->module);
     int result = put_folder(folder, name, c->folder);
+    snprintf(config, sizeof config, "%s/config.json", c->folder);
+    if (result == ERR_OK && access(config, F_OK) == 0)
+        return err_set(ERR_USAGE,
+                       "two indexes are of the hook %s; HINT: export them into two folders",
+                       c->module);
     if (result == ERR_OK) result = make_matrix(c);
     if (result == ERR_OK) result = count_pairs(c);
     if (result == ERR_OK) result = write_splits(c);

@@ -7,10 +7,10 @@
 #include <string.h>
 
 const struct features_layout features_layouts[FEATURES_LAYOUTS] = {
-    {"sae-dashboard", features_export_sae_dashboard},
-    {"neuronpedia", features_export_neuronpedia},
-    {"delphi", features_export_delphi},
-    {"circuit-tracer", features_export_circuit_tracer},
+    {"sae-dashboard", 0, features_export_sae_dashboard},
+    {"neuronpedia", 0, features_export_neuronpedia},
+    {"delphi", 1, features_export_delphi},
+    {"circuit-tracer", 1, features_export_circuit_tracer},
 };
 
 const struct features_layout *features_layout(const char *name)

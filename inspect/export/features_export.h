@@ -23,19 +23,24 @@ struct features_export { /* all borrowed */
     const char *set;   /* what it is to call the SAE */
     int layer;         /* -1: as the hooks' names tell */
     int with_pages;    /* circuit-tracer: a file for each feature, too, for its local server */
-    uint64_t
-        split_pairs; /* delphi: pairs of a file at most, where a feature has no more; 0: 4 Mi */
+    /* circuit-tracer has a file for all layers: what goes into it, an object that the caller makes,
+     * and decrefs after the last. */
+    json_t *layers;
+    int is_last; /* no other index goes into the folder */
+    /* delphi: pairs of a file at most, where a feature has no more; 0: 4 Mi. */
+    uint64_t split_pairs;
     /* Now and then. May be NULL. */
     void (*progress)(void *arg, uint64_t done, uint64_t all);
     void *arg;
     uint64_t written; /* out: features that have examples */
 };
 
-/* One line each. `write` fills the folder, which is there and empty: nothing is synced. Errors of
- * index_sheet(), and ERR_USAGE: the layout has no place for this index; ERR_NOMEM, ERR_NOSPC,
- * ERR_IO. */
+/* One line each. `write` fills the folder, which is there and empty, or holds what it wrote of another
+ * layer where `takes_several`: nothing is synced. Errors of index_sheet(), and ERR_USAGE: the layout
+ * has no place for this index; ERR_NOMEM, ERR_NOSPC, ERR_IO. */
 struct features_layout {
     const char *name;
+    int takes_several;
     int (*write)(struct features_export *x, const char *folder);
 };
 extern const struct features_layout features_layouts[FEATURES_LAYOUTS];

@@ -212,6 +212,36 @@ static void an_index_leaves_for_other_tools(void **state)
     assert_true(is_there(run, "e/features/index.json.gz") && !is_there(run, "e/pages"));
 }
 
+/* Of two layers in one folder, and never of one layer twice. */
+static void several_layers_leave_together(void **state)
+{
+    struct run *run = *state;
+    struct subject subject;
+    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.0"};
+    char first[2 * HARNESS_PATH_BYTES], out[2 * HARNESS_PATH_BYTES];
+    must(run, inspect(run, made));
+    snprintf(sae, sizeof sae, "%s/sae0", run->dir);
+    snprintf(first, sizeof first, "%s/index0", run->dir);
+    snprintf(out, sizeof out, "%s/out", run->dir);
+    tiny_subject("resid_post.0", &subject);
+    assert_int_equal(export_saelens(model_view(&subject.model), &options, sae), ERR_OK);
+    subject_close(&subject);
+    must(run, inspect(run, first));
+#define BOTH(layout, more)                                                                         \
+    run_command(run, SECONDS, "sluice", "features", "export", made, out, more, "--to", layout, NULL)
+    refused(run, BOTH("circuit-tracer", made), 2, "two indexes are of layer 1");
+    refused(run, BOTH("neuronpedia", first), 2, "of one index");
+    must(run, BOTH("circuit-tracer", first));
+    harness_has(run->out, "48 features");
+    assert_true(is_there(run, "out/features/layer_0.bin"));
+    assert_true(is_there(run, "out/features/layer_1.bin"));
+    run_command(run, SECONDS, "/bin/sh", "-c", "gzip -dc <\"$0\"/features/index.json.gz", out,
+                NULL);
+    json_t *layers = answer(run);
+    assert_int_equal(json_object_size(layers), 2);
+    json_decref(layers);
+}
+
 /* What is there stays, and what is half made goes. */
 static void an_export_is_whole_or_not_there(void **state)
 {
@@ -268,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_of_a_corpus_runs, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(labels_are_shown_and_found, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(an_index_leaves_for_other_tools, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(several_layers_leave_together, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(an_export_is_whole_or_not_there, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_told, set_up, run_tear_down),
     };

@@ -136,7 +136,10 @@ static uint64_t export_to(const char *layout)
     const char *out = in_folder(layout);
     assert_int_equal(dir_make(out, 0700), ERR_OK);
     x.with_pages = strcmp(layout, "circuit-tracer") == 0;
+    x.layers = json_object();
+    x.is_last = 1;
     if (features_layout(layout)->write(&x, out) != ERR_OK) fail_msg("%s", err_text());
+    json_decref(x.layers);
     return x.written;
 }
 
