@@ -25,7 +25,7 @@ enum {
 struct job {
     const struct options *options;
     uint32_t threads, context_tokens, tokens;
-    int splices_first, json;
+    int splices_first, json, is_brief;
     struct config_list corpus; /* owned */
 };
 
@@ -205,8 +205,8 @@ static void print_all(const struct job *job, const struct verdict *v, size_t cou
     printf("%" PRIu64 " tokens in contexts of %u, %s of the model in %s\n\n", v->tokens,
            job->context_tokens, v->hook, v->precision);
     print_table(v, count);
-    print_variances(v, count);
-    for (size_t i = 0; i < count; i++) print_groups(&v[i]);
+    if (!job->is_brief) print_variances(v, count);
+    for (size_t i = 0; i < count && !job->is_brief; i++) print_groups(&v[i]);
     printf(
         "\nCE: cross-entropy of the next token, in nats; spliced: with the reconstruction in place "
         "of\nthe rows; zero: with 0. Special tokens%s keep their rows and are in no mean%s\n",
@@ -287,6 +287,7 @@ static int read_job(const struct options *options, struct job *job)
     long long tokens, context;
     *job = (struct job){.options = options};
     job->json = options_get(options, "json") != NULL;
+    job->is_brief = options_get(options, "brief") != NULL;
     job->splices_first = options_get(options, "splice-first") != NULL;
     int result = options_number(options, "tokens", 2, UINT32_MAX, 16384, &tokens);
     if (result == ERR_OK)

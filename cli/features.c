@@ -28,7 +28,7 @@ void features_label(const struct features *x, uint32_t feature, char *out, size_
     if (text) shown_text(text, strlen(text), out, bytes);
 }
 
-static int open_index(const struct options *options, struct features *x)
+int features_open(const struct options *options, struct features *x)
 {
     *x = (struct features){0};
     int result = index_open(options->file, &x->index);
@@ -40,7 +40,7 @@ static int open_index(const struct options *options, struct features *x)
     return result;
 }
 
-static void close_index(struct features *x)
+void features_close(struct features *x)
 {
     labels_free(&x->labels);
     index_close(&x->index);
@@ -172,10 +172,10 @@ int features_list_command(const struct options *options, const struct config *co
         strcmp(sort, "feature") != 0)
         return err_set(ERR_USAGE, "--sort %.40s is not density, largest or feature", sort);
     int result = options_number(options, "top", 0, INDEX_MOST_FEATURES, 20, &top);
-    if (result == ERR_OK) result = open_index(options, &x);
+    if (result == ERR_OK) result = features_open(options, &x);
     if (result != ERR_OK) return result;
     result = list(&x, sort, (uint32_t)top);
-    close_index(&x);
+    features_close(&x);
     return result;
 }
 
@@ -184,11 +184,11 @@ int features_list_command(const struct options *options, const struct config *co
 static int open_sheet(const struct options *options, struct features *x, uint32_t *feature,
                       json_t **sheet)
 {
-    int result = open_index(options, x);
+    int result = features_open(options, x);
     if (result != ERR_OK) return result;
     result = which(x, options->arguments[0], feature);
     if (result == ERR_OK) result = index_sheet(&x->index, *feature, sheet);
-    if (result != ERR_OK) close_index(x);
+    if (result != ERR_OK) features_close(x);
     return result;
 }
 
@@ -209,7 +209,7 @@ int features_show_command(const struct options *options, const struct config *co
         features_print_sheet(&x, sheet, (uint32_t)contexts);
     }
     json_decref(sheet);
-    close_index(&x);
+    features_close(&x);
     return ERR_OK;
 }
 
@@ -228,7 +228,7 @@ int features_neighbours_command(const struct options *options, const struct conf
     else
         features_print_neighbours(&x, sheet);
     json_decref(sheet);
-    close_index(&x);
+    features_close(&x);
     return ERR_OK;
 }
 
@@ -274,10 +274,10 @@ int features_search_command(const struct options *options, const struct config *
     struct features x;
     (void)config;
     if (!options->arguments[0][0]) return err_set(ERR_USAGE, "there is nothing to search for");
-    int result = open_index(options, &x);
+    int result = features_open(options, &x);
     if (result != ERR_OK) return result;
     result = search(&x, options->arguments[0]);
-    close_index(&x);
+    features_close(&x);
     return result;
 }
 
@@ -286,11 +286,11 @@ int features_label_command(const struct options *options, const struct config *c
     struct features x;
     uint32_t feature;
     (void)config;
-    int result = open_index(options, &x);
+    int result = features_open(options, &x);
     if (result != ERR_OK) return result;
     result = which(&x, options->arguments[0], &feature);
     if (result == ERR_OK)
         result = labels_set(options->file, x.index.facts.features, feature, options->arguments[1]);
-    close_index(&x);
+    features_close(&x);
     return result;
 }

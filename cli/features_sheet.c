@@ -77,18 +77,31 @@ static void print_histogram(const json_t *sheet, double largest)
     }
 }
 
+static void print_head(const struct features *x, const json_t *sheet, const char *of)
+{
+    uint32_t f = (uint32_t)json_integer_value(json_object_get(sheet, "feature"));
+    char label[LABELS_MOST_BYTES + 1];
+    features_label(x, f, label, sizeof label);
+    printf("feature %u%s%s%s\n", f, of, label[0] ? ": " : "", label);
+    printf("fires at %.4f%% of %" PRIu64 " tokens, %.4g at most, %.4g in the mean\n",
+           100 * number(sheet, "density"), x->index.facts.kept_rows, number(sheet, "largest"),
+           number(sheet, "mean"));
+}
+
+void features_print_strongest(const struct features *x, const json_t *sheet, uint32_t contexts)
+{
+    print_head(x, sheet, "");
+    print_contexts(x, json_object_get(sheet, "top"), number(sheet, "largest"), contexts);
+}
+
 void features_print_sheet(const struct features *x, const json_t *sheet, uint32_t contexts)
 {
     const json_t *intervals = json_object_get(sheet, "intervals"), *o;
     double largest = number(sheet, "largest");
-    uint32_t f = (uint32_t)json_integer_value(json_object_get(sheet, "feature"));
-    char label[LABELS_MOST_BYTES + 1], name[SUBJECT_NAME_BYTES];
-    features_label(x, f, label, sizeof label);
+    char name[SUBJECT_NAME_BYTES], of[SUBJECT_NAME_BYTES + 8];
     shown_text(x->index.facts.name, strlen(x->index.facts.name), name, sizeof name);
-    printf("feature %u of %s%s%s\n", f, name, label[0] ? ": " : "", label);
-    printf("fires at %.4f%% of %" PRIu64 " tokens, %.4g at most, %.4g in the mean\n",
-           100 * number(sheet, "density"), x->index.facts.kept_rows, largest,
-           number(sheet, "mean"));
+    snprintf(of, sizeof of, " of %s", name);
+    print_head(x, sheet, of);
     if (!(largest > 0)) return;
     print_histogram(sheet, largest);
     printf("\nstrongest\n");

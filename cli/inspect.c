@@ -1,5 +1,6 @@
 /* `sluice inspect`: a feature index of an SAE, out of one pass over a corpus. */
 #include "base/err.h"
+#include "browse/page.h"
 #include "cli/commands.h"
 #include "cli/subject.h"
 #include "inspect/index_facts.h"
@@ -185,6 +186,7 @@ static int make(struct job *job)
     job->survey.arg = &clock;
     int result = survey_make(&job->subject, job->engine, &job->survey, &was_there);
     if (clock.what && clock.told != clock.begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    if (result == ERR_OK) result = page_write(job->survey.folder);
     if (result == ERR_OK) result = index_facts_read(job->survey.folder, &facts);
     if (result != ERR_OK) return result;
     printf("%s: %u features of %s over %" PRIu64 " tokens, %" PRIu64 " of them kept%s\n",

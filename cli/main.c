@@ -52,6 +52,7 @@ static const struct option_spec eval_options[] = {
     {"context", "N", "tokens of a context, 128 unless told"},
     {"splice-first", NULL,
      "splice position 0 as well, as SAEBench does; trainings leave it out unless told"},
+    {"brief", NULL, "print one line for each, not the parts"},
     {"json", NULL, "print JSON"},
 };
 static const struct option_spec inspect_options[] = {
@@ -66,9 +67,20 @@ static const struct option_spec inspect_options[] = {
      "keep every row and what fired at it in INDEX/records, as `features export --to delphi` "
      "needs"},
 };
+static const struct option_spec browse_options[] = {
+    {"address", "ADDRESS", "where to serve, 127.0.0.1:0 (any free port) unless told"},
+    {"single-file", "HTML", "serve nothing: write a page of some features that needs nothing else"},
+    {"features", "LIST", "which, such as 12,345"},
+    SUBJECT_OPTION_SPECS,
+};
 static const struct option_spec list_options[] = {
     {"sort", "BY", "density (unless told), largest or feature"},
     {"top", "N", "features that are told, 20 unless told; 0: all"},
+    {"json", NULL, "print JSON"},
+};
+static const struct option_spec best_options[] = {
+    {"top", "N", "features that are told, 5 unless told"},
+    {"contexts", "N", "contexts that are told of each, 3 unless told"},
     {"json", NULL, "print JSON"},
 };
 static const struct option_spec show_options[] = {
@@ -185,12 +197,28 @@ static const struct command_spec commands[] = {
          "how often, beside which others; run again, it goes on; FILE as of trace",
      .options = inspect_options,
      .options_count = sizeof inspect_options / sizeof *inspect_options},
+    {.name = "browse",
+     .action = browse_command,
+     .reads_weights = 1,
+     .arguments = "SAE",
+     .arguments_max = 1,
+     .meaning =
+         "show a feature index (FILE, its folder) in a web browser, for this user alone; with "
+         "SAE, the run, checkpoint or folder that it is of, texts are run through the model",
+     .options = browse_options,
+     .options_count = sizeof browse_options / sizeof *browse_options},
     {.name = "features list",
      .action = features_list_command,
      .reads_weights = 1,
      .meaning = "the features of an index, a line each; here and below, FILE is its folder",
      .options = list_options,
      .options_count = sizeof list_options / sizeof *list_options},
+    {.name = "features best",
+     .action = features_best_command,
+     .reads_weights = 1,
+     .meaning = "a few features that are worth a first look, by a rule that is told",
+     .options = best_options,
+     .options_count = sizeof best_options / sizeof *best_options},
     {.name = "features show",
      .action = features_show_command,
      .reads_weights = 1,

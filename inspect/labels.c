@@ -5,10 +5,14 @@
 #include "base/own.h"
 #include "engine/utf8.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 enum { MOST_FILE_BYTES = 1 << 28 };
 
@@ -111,7 +115,7 @@ static int check_text(const char *text)
                    LABELS_MOST_BYTES);
 }
 
-int labels_set(const char *folder, uint32_t features, uint32_t feature, const char *text)
+static int set(const char *folder, uint32_t features, uint32_t feature, const char *text)
 {
     struct labels l;
     char path[4096], *data = NULL;
@@ -133,5 +137,18 @@ int labels_set(const char *folder, uint32_t features, uint32_t feature, const ch
     snprintf(path, sizeof path, "%.4000s/labels.tsv", folder);
     if (result == ERR_OK) result = file_replace(path, data, bytes);
     free(data);
+    return result;
+}
+
+/* Who sets a label reads them all and writes them all: one after another. */
+int labels_set(const char *folder, uint32_t features, uint32_t feature, const char *text)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), locked = -1;
+    if (fd >= 0)
+        while ((locked = flock(fd, LOCK_EX)) != 0 && errno == EINTR) {
+        }
+    int result = locked == 0 ? set(folder, features, feature, text)
+                             : err_set(ERR_IO, "cannot lock %s: %s", folder, strerror(errno));
+    if (fd >= 0) close(fd);
     return result;
 }

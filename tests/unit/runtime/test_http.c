@@ -64,8 +64,8 @@ static int get_broken(void *arg, struct http_reply *reply)
 }
 
 static const struct http_handler handlers[] = {
-    {"/api/status", get_status, "{\"a\":1}"},
-    {"/broken", get_broken, NULL},
+    {.path = "/api/status", .get = get_status, .arg = "{\"a\":1}"},
+    {.path = "/broken", .get = get_broken},
 };
 
 static int open_at(const char *address, struct http **out)

@@ -1,0 +1,24 @@
+#!/bin/bash
+# Train an SAE, and look at it: quickstart.sh FILE INDEX_TOKENS EVAL_TOKENS. FILE's name is its stream's.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+file=$1 index_tokens=$2 eval_tokens=$3
+sluice=${BUILD:-build}/sluice
+run=${XDG_STATE_HOME:-$HOME/.local/state}/sluice/$(basename "$file" .yaml)
+begun=$SECONDS
+
+step() { printf '\n== %s\n\n$ sluice %s\n' "$1" "${*:2}" && "$sluice" "${@:2}"; }
+
+step "1 of 4: train it while the model runs" up "$file"
+step "2 of 4: where does each feature fire?" inspect "$file" "$run/index" --tokens "$index_tokens"
+step "3 of 4: how true is it to the model?" eval "$file" --tokens "$eval_tokens" --brief
+step "4 of 4: five features worth a first look" features best "$run/index"
+
+cat <<END
+
+All of it took $(((SECONDS - begun) / 60)) minutes $(((SECONDS - begun) % 60)) seconds. Go on with
+
+  $sluice features show $run/index FEATURE      a feature's contexts and neighbours
+  $sluice trace $file --prompt TEXT             what fires in a text of yours
+  $sluice steer $file --index $run/index --features FEATURE=2x --prompt TEXT
+END
