@@ -31,6 +31,7 @@ int features_show_command(const struct options *options, const struct config *co
 int features_neighbours_command(const struct options *options, const struct config *config);
 int features_search_command(const struct options *options, const struct config *config);
 int features_label_command(const struct options *options, const struct config *config);
+int features_export_command(const struct options *options, const struct config *config);
 int steer_command(const struct options *options, const struct config *config);
 int trace_command(const struct options *options, const struct config *config);
 

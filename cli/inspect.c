@@ -29,6 +29,9 @@ struct job {
     struct source *source;
     struct engine *own, *engine;
     struct config_list corpus;
+    /* An engine keeps the options that it was opened with, so what they point to stays. */
+    char model[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
+    const char *hooks[ROW_MAX_HOOKS];
 };
 
 /* ---- options ---- */
@@ -93,17 +96,16 @@ static int open_config(struct job *job)
     return result;
 }
 
-static int open_model(struct job *job, const char *model, const char *cache, uint32_t threads)
+static int open_model(struct job *job, uint32_t threads)
 {
-    const char *hooks[ROW_MAX_HOOKS];
-    for (uint32_t h = 0; h < job->subject.hooks; h++) hooks[h] = job->subject.hook[h];
+    for (uint32_t h = 0; h < job->subject.hooks; h++) job->hooks[h] = job->subject.hook[h];
     struct engine_options options = {
         .kind = ENGINE_LLAMA,
-        .hooks = hooks,
+        .hooks = job->hooks,
         .hooks_count = job->subject.hooks,
         .share_count = 1,
-        .model_file = model,
-        .cache_dir = cache,
+        .model_file = job->model,
+        .cache_dir = job->cache,
         .cache_limit_bytes = cache_bytes,
         .exact_model = options_get(job->options, "exact-model") != NULL,
         .watch = watch,
@@ -125,13 +127,12 @@ static int open_corpus(struct job *job)
     const char *told = options_get(job->options, "corpus");
     char *list[1] = {(char *)(told ? told : "corpus")};
     struct config named = {.capture.corpus = {list, 1}};
-    char model[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
     uint32_t threads;
-    int result = subject_source(job->options, &job->subject, model);
+    int result = subject_source(job->options, &job->subject, job->model);
     if (result == ERR_OK) result = config_corpus(&named, &job->corpus);
-    if (result == ERR_OK) result = config_cache_dir(cache);
+    if (result == ERR_OK) result = config_cache_dir(job->cache);
     if (result == ERR_OK) result = subject_threads(job->options, &threads);
-    return result == ERR_OK ? open_model(job, model, cache, threads) : result;
+    return result == ERR_OK ? open_model(job, threads) : result;
 }
 
 /* ---- progress ---- */
@@ -170,6 +171,7 @@ static int take_options(struct job *job)
     if (result != ERR_OK) return result;
     job->survey.most_rows = (uint64_t)tokens;
     job->survey.folder = o->arguments[0];
+    job->survey.keeps_records = options_get(o, "keep-records") != NULL;
     job->context_tokens = (uint32_t)context;
     return ERR_OK;
 }

@@ -63,6 +63,9 @@ static const struct option_spec inspect_options[] = {
     {"tokens", "N", "rows that are read at most, 1000000 unless told; 0: all"},
     {"context", "N", "tokens of a context; as the SAE tells, else 512, unless told"},
     {"memory", "SIZE", "memory to sort in, such as 512MiB; 1GiB unless told"},
+    {"keep-records", NULL,
+     "keep every row and what fired at it in INDEX/records, as `features export --to delphi` "
+     "needs"},
 };
 static const struct option_spec browse_options[] = {
     {"address", "ADDRESS", "where to serve, 127.0.0.1:0 (any free port) unless told"},
@@ -85,6 +88,16 @@ static const struct option_spec show_options[] = {
     {"json", NULL, "print JSON"},
 };
 static const struct option_spec json_options[] = {{"json", NULL, "print JSON"}};
+static const struct option_spec features_export_options[] = {
+    {"to", "LAYOUT",
+     "sae-dashboard, neuronpedia, delphi (of an index with --keep-records) or circuit-tracer"},
+    {"features", "LIST", "these alone, as 5,17,100-199; all unless told"},
+    {"model-name", "NAME", "what the other tool calls the model; the model's file unless told"},
+    {"name", "NAME", "what it is to call the SAE; the index's name for it unless told"},
+    {"layer", "N", "the layer to show it at; as the hook's name tells unless told"},
+    {"pages", NULL, "circuit-tracer: a file for each feature, too, for its local server"},
+    {"json", NULL, "print JSON"},
+};
 static const struct option_spec steer_options[] = {
     SUBJECT_OPTION_SPECS,
     {"prompt", "TEXT", "the text that goes on"},
@@ -241,6 +254,17 @@ static const struct command_spec commands[] = {
      .arguments_max = 2,
      .meaning =
          "call a feature TEXT, in the index's labels.tsv; an empty one takes its label away"},
+    {.name = "features export",
+     .action = features_export_command,
+     .reads_weights = 1,
+     .arguments = "DIR MORE",
+     .arguments_min = 1,
+     .arguments_max = OPTIONS_MAX_ARGUMENTS,
+     .meaning =
+         "write an index into DIR for sae-dashboard, neuronpedia, delphi or circuit-tracer; "
+         "delphi and circuit-tracer take MORE indexes, of other layers; docs/EXPLORE.md goes on",
+     .options = features_export_options,
+     .options_count = sizeof features_export_options / sizeof *features_export_options},
     {.name = "buffer info",
      .action = buffer_info_command,
      .meaning = "what lies in the shuffle buffer"},

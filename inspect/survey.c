@@ -5,6 +5,7 @@
 #include "engine/fingerprint.h"
 #include "inspect/gather.h"
 #include "inspect/index_facts.h"
+#include "inspect/kept.h"
 #include "inspect/sheets.h"
 #include "inspect/survey_folder.h"
 #include "inspect/vocabulary.h"
@@ -128,6 +129,8 @@ static int write_facts(struct survey *s, struct index_facts *facts)
     facts->kept_rows = s->state.kept_rows;
     facts->data_bytes = s->state.data_bytes;
     int result = vocabulary_write(s->options->folder, s->engine, facts);
+    if (result == ERR_OK && s->options->keeps_records)
+        result = kept_make(s->options->folder, s->work);
     return result == ERR_OK ? index_facts_write(s->options->folder, facts) : result;
 }
 
@@ -189,6 +192,11 @@ int survey_make(struct subject *subject, struct engine *engine,
     int lock;
     identify(&s);
     int result = survey_folder_open(options->folder, &s.state, was_there, s.work, &lock);
+    if (result == ERR_OK && *was_there && options->keeps_records && !kept_is_there(options->folder))
+        return err_set(ERR_MISMATCH,
+                       "%s holds this index without its records: it was left as it is; HINT: name "
+                       "another folder, or remove this one",
+                       options->folder);
     if (result != ERR_OK || *was_there) return result;
     clock_gettime(CLOCK_MONOTONIC, &s.committed);
     result = run(&s);

@@ -16,6 +16,7 @@ struct survey_options {
     const char *folder;
     uint64_t most_rows;    /* 0: all */
     uint64_t memory_bytes; /* to sort in: sorter.h */
+    int keeps_records;     /* kept.h */
     double commit_seconds; /* work that a kill may cost, at most about */
     /* Now and then: `what` is under way, `done` of `all` (0: not known). May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t all);
@@ -23,7 +24,8 @@ struct survey_options {
 };
 
 /* Make the index, or go on with it; *was_there: it was finished before. ERR_USAGE: the folder holds
- * something else; ERR_MISMATCH: it holds an index of another SAE, corpus or other options;
+ * something else; ERR_MISMATCH: it holds an index of another SAE, corpus or other options,
+ * or one without the records that are to be kept;
  * ERR_EXISTS: somebody is making it; ERR_CORRUPT, ERR_LIMIT, ERR_NOMEM, ERR_NOSPC, ERR_IO, and errors
  * of the engine. Blocks for as long as the model takes. */
 int survey_make(struct subject *subject, struct engine *engine,

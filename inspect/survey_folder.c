@@ -14,9 +14,15 @@
 /* Names of an index, finished or not. */
 static int is_known(const char *name)
 {
-    static const char *const names[] = {
-        ".",         "..", "work", "features.table", "index.json", "features.data", "tokens.table",
-        "labels.tsv"};
+    static const char *const names[] = {".",
+                                        "..",
+                                        "work",
+                                        "features.table",
+                                        "index.json",
+                                        "features.data",
+                                        "tokens.table",
+                                        "labels.tsv",
+                                        "records"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return 1;
     return leftover_name(name) > 0;

@@ -1,5 +1,6 @@
 /* `sluice inspect` and `sluice features` as a user calls them, on a tiny model and an SAE in SAELens's
  * layout. */
+#include "inspect/index_facts.h"
 #include "sae/export/export.h"
 #include "tests/e2e/harness.h"
 #include "tests/unit/inspect/tiny_subject.h"
@@ -99,6 +100,9 @@ static void an_index_is_made_and_told(void **state)
     assert_true(json_array_size(json_object_get(near, "together")) > 0);
     assert_true(json_array_size(json_object_get(near, "alike")) > 0);
     json_decref(near);
+    struct index_facts facts;
+    assert_int_equal(index_facts_read(made, &facts), ERR_OK);
+    assert_string_equal(facts.model, "tiny.gguf");
     must(run, inspect(run, made));
     harness_has(run->out, "there already");
 }
@@ -172,6 +176,98 @@ static void labels_are_shown_and_found(void **state)
     harness_has(run->out, "\\x1b[31mred");
 }
 
+static int export_to(struct run *run, const char *layout, const char *to, const char *option,
+                     const char *value)
+{
+    char out[2 * HARNESS_PATH_BYTES];
+    snprintf(out, sizeof out, "%s/%s", run->dir, to);
+    return run_command(run, SECONDS, "sluice", "features", "export", made, out, "--to", layout,
+                       option, value, NULL);
+}
+
+static int is_there(const struct run *run, const char *name)
+{
+    char path[3 * HARNESS_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", run->dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static void an_index_leaves_for_other_tools(void **state)
+{
+    struct run *run = *state;
+    must(run, run_command(run, SECONDS, "sluice", "inspect", sae, made, "--model", model,
+                          "--exact-model", "--corpus", corpus, "--context", "64", "--keep-records",
+                          NULL));
+    must(run, export_to(run, "sae-dashboard", "a", NULL, NULL));
+    harness_has(run->out, "convert-saedashboard-to-neuronpedia-export.py");
+    must(run, export_to(run, "neuronpedia", "b", "--features", "3,5-6"));
+    harness_has(run->out, "3 features of sae for neuronpedia");
+    must(run, export_to(run, "delphi", "c/d", "--name", "x"));
+    must(run, export_to(run, "circuit-tracer", "e", "--json", NULL));
+    json_t *told = answer(run);
+    assert_int_equal(json_integer_value(json_object_get(told, "features")), TINY_FEATURES);
+    json_decref(told);
+    assert_true(is_there(run, "a/batch-0.json") && is_there(run, "b/batch-0.json"));
+    assert_true(is_there(run, "c/d/latents/layers.1/config.json"));
+    assert_true(is_there(run, "e/features/index.json.gz") && !is_there(run, "e/pages"));
+}
+
+/* Of two layers in one folder, and never of one layer twice. */
+static void several_layers_leave_together(void **state)
+{
+    struct run *run = *state;
+    struct subject subject;
+    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.0"};
+    char first[2 * HARNESS_PATH_BYTES], out[2 * HARNESS_PATH_BYTES];
+    must(run, inspect(run, made));
+    snprintf(sae, sizeof sae, "%s/sae0", run->dir);
+    snprintf(first, sizeof first, "%s/index0", run->dir);
+    snprintf(out, sizeof out, "%s/out", run->dir);
+    tiny_subject("resid_post.0", &subject);
+    assert_int_equal(export_saelens(model_view(&subject.model), &options, sae), ERR_OK);
+    subject_close(&subject);
+    must(run, inspect(run, first));
+#define BOTH(layout, more)                                                                         \
+    run_command(run, SECONDS, "sluice", "features", "export", made, out, more, "--to", layout, NULL)
+    refused(run, BOTH("circuit-tracer", made), 2, "two indexes are of layer 1");
+    refused(run, BOTH("neuronpedia", first), 2, "of one index");
+    must(run, BOTH("circuit-tracer", first));
+    harness_has(run->out, "48 features");
+    assert_true(is_there(run, "out/features/layer_0.bin"));
+    assert_true(is_there(run, "out/features/layer_1.bin"));
+    run_command(run, SECONDS, "/bin/sh", "-c", "gzip -dc <\"$0\"/features/index.json.gz", out,
+                NULL);
+    json_t *layers = answer(run);
+    assert_int_equal(json_object_size(layers), 2);
+    json_decref(layers);
+}
+
+/* What is there stays, and what is half made goes. */
+static void an_export_is_whole_or_not_there(void **state)
+{
+    struct run *run = *state;
+    char program[HARNESS_PATH_BYTES], command[8 * HARNESS_PATH_BYTES];
+    must(run, inspect(run, made));
+    refused(run, export_to(run, "neuronpedia", "index", NULL, NULL), 2, "not an empty folder");
+    refused(run, export_to(run, "word", "a", NULL, NULL), 2, "circuit-tracer");
+    refused(run, export_to(run, "delphi", "a", NULL, NULL), 2, "--keep-records");
+    refused(run, export_to(run, "neuronpedia", "a", "--features", "5-"), 2, "0 to 23");
+    refused(run, export_to(run, "neuronpedia", "a", "--features", "24"), 2, "0 to 23");
+    refused(run, export_to(run, "neuronpedia", "a", "--features", "7-6"), 2, "0 to 23");
+    refused(run, export_to(run, "neuronpedia", "a", "--features", ""), 2, "0 to 23");
+    assert_int_equal(export_to(run, "neuronpedia", "a", "--name", "\xff"), 2);
+    assert_int_equal(export_to(run, "neuronpedia", "a", "--pages", NULL), 2);
+    run_program("sluice", program);
+    snprintf(command, sizeof command,
+             "trap '' XFSZ; ulimit -f 8; exec %s features export %s %s/a --to neuronpedia", program,
+             made, run->dir);
+    assert_int_equal(run_command(run, SECONDS, "/bin/sh", "-c", command, NULL), 1);
+    harness_has(run->err, "batch-0.json");
+    snprintf(command, sizeof command, "ls %s | grep -c '^a'", run->dir);
+    run_command(run, SECONDS, "/bin/sh", "-c", command, NULL);
+    assert_string_equal(run->out, "0\n");
+}
+
 static void what_is_wrong_is_told(void **state)
 {
     struct run *run = *state;
@@ -201,6 +297,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_index_tells_how_strong, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(nothing_of_a_corpus_runs, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(labels_are_shown_and_found, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(an_index_leaves_for_other_tools, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(several_layers_leave_together, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(an_export_is_whole_or_not_there, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_told, set_up, run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
