@@ -1,8 +1,10 @@
 /* `sluice inspect`: a feature index of an SAE, out of one pass over a corpus. */
 #include "base/err.h"
 #include "cli/commands.h"
+#include "cli/lens.h"
 #include "cli/subject.h"
 #include "inspect/index_facts.h"
+#include "inspect/promotes.h"
 #include "inspect/survey.h"
 #include "wiring/source.h"
 
@@ -18,8 +20,16 @@ enum { USUAL_TOKENS = 1000000, USUAL_CONTEXT = 512, MOST_CONTEXT = 1 << 20 };
 static const uint64_t usual_memory_bytes = UINT64_C(1) << 30;
 static const uint64_t cache_bytes = UINT64_C(8) << 30; /* capture.cache_size, unless told */
 
+struct clock {
+    const char *what;
+    uint64_t first;
+    time_t begun, told;
+};
+
 struct job {
     const struct options *options;
+    struct clock clock;
+    struct own_lens lens;
     struct subject subject;
     struct survey_options survey;
     uint32_t context_tokens;
@@ -135,15 +145,9 @@ static int open_corpus(struct job *job)
 
 /* ---- progress ---- */
 
-struct clock {
-    const char *what;
-    uint64_t first;
-    time_t begun, told;
-};
-
 static void progress(void *arg, const char *what, uint64_t done, uint64_t all)
 {
-    struct clock *c = arg;
+    struct clock *c = &((struct job *)arg)->clock;
     int terminal = isatty(STDERR_FILENO);
     time_t now = time(NULL);
     if (c->what != what) *c = (struct clock){what, done, now, now};
@@ -153,6 +157,30 @@ static void progress(void *arg, const char *what, uint64_t done, uint64_t all)
     if (all) fprintf(stderr, " of %" PRIu64, all);
     fprintf(stderr, " %s, %.0f per second%s", what,
             (double)(done - c->first) / (double)(now - c->begun), terminal ? "\033[K" : "\n");
+}
+
+/* ---- promoted tokens ---- */
+
+static int open_lens(void *arg, struct lens **lens)
+{
+    struct job *job = arg;
+    int result = own_lens_open(job->options, &job->subject, &job->lens);
+    *lens = &job->lens.lens;
+    return result;
+}
+
+/* Whether they can be told is known before anything is read; where not, all else is. */
+static void choose_lens(struct job *job)
+{
+    struct promotes_parts parts;
+    char model[SUBJECT_PATH_BYTES];
+    if (options_get(job->options, "no-promotes")) return;
+    int result = promotes_find(&job->subject, &parts);
+    if (result == ERR_OK) result = subject_source(job->options, &job->subject, model);
+    if (result == ERR_OK)
+        job->survey.lens = open_lens;
+    else
+        fprintf(stderr, "sluice: promoted tokens are left out: %s\n", err_text());
 }
 
 /* ---- the whole ---- */
@@ -175,14 +203,15 @@ static int take_options(struct job *job)
 
 static int make(struct job *job)
 {
-    struct clock clock = {0};
+    struct clock *clock = &job->clock;
     struct index_facts facts;
     int was_there;
     job->survey.commit_seconds = 5;
     job->survey.progress = progress;
-    job->survey.arg = &clock;
+    job->survey.arg = job;
+    choose_lens(job);
     int result = survey_make(&job->subject, job->engine, &job->survey, &was_there);
-    if (clock.what && clock.told != clock.begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    if (clock->what && clock->told != clock->begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
     if (result == ERR_OK) result = index_facts_read(job->survey.folder, &facts);
     if (result != ERR_OK) return result;
     printf("%s: %u features of %s over %" PRIu64 " tokens, %" PRIu64 " of them kept%s\n",
@@ -204,6 +233,7 @@ int inspect_command(const struct options *options, const struct config *config)
     else if (result == ERR_OK)
         result = open_corpus(&job);
     if (result == ERR_OK) result = make(&job);
+    own_lens_close(&job.lens);
     source_close(job.source);
     if (job.own) engine_close(job.own);
     if (job.config) config_free(job.config);

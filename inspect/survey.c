@@ -131,12 +131,23 @@ static int write_facts(struct survey *s, struct index_facts *facts)
     return result == ERR_OK ? index_facts_write(s->options->folder, facts) : result;
 }
 
+static int find_promoter(const struct survey *s, struct promoter *promoter)
+{
+    if (!s->options->lens || s->state.features == subject_features(s->subject)) return ERR_OK;
+    int result = promotes_find(s->subject, &promoter->parts);
+    return result == ERR_OK ? s->options->lens(s->options->arg, &promoter->lens) : result;
+}
+
 static int write_all(struct survey *s)
 {
     struct index_facts facts = {0};
     struct index_writer writer;
+    struct promoter promoter = {0};
     struct sheets *sheets;
-    int result = sheets_open(s->subject, &s->view, &s->sorted, s->state.kept_rows, &sheets);
+    int result = find_promoter(s, &promoter);
+    if (result == ERR_OK)
+        result = sheets_open(s->subject, &s->view, &s->sorted, s->state.kept_rows,
+                             s->options->lens ? &promoter : NULL, &sheets);
     if (result != ERR_OK) return result;
     result = index_writer_open(s->options->folder, s->state.features, s->state.data_bytes, &writer);
     if (result == ERR_OK) {
@@ -176,6 +187,7 @@ static void identify(struct survey *s)
         hash = fingerprint_add_text(hash, s->subject->hook[h]);
         hash = fingerprint_add(hash, &s->subject->hook_limit[h], sizeof s->subject->hook_limit[h]);
     }
+    hash = fingerprint_add_u64(hash, s->options->lens != NULL);
     s->state = (struct survey_state){.fingerprint = s->subject->fingerprint,
                                      .model_hash = info->model_hash,
                                      .corpus_hash = info->corpus_hash,

@@ -10,6 +10,7 @@
 #define SLUICE_INSPECT_SURVEY_H
 
 #include "engine/engine.h"
+#include "inspect/lens.h"
 #include "inspect/subject.h"
 
 struct survey_options {
@@ -19,6 +20,10 @@ struct survey_options {
     double commit_seconds; /* work that a kill may cost, at most about */
     /* Now and then: `what` is under way, `done` of `all` (0: not known). May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t all);
+    /* The lens that promoted tokens are told by: asked for once, when sheets are begun, so that the
+     * model need not be in memory before; it lives until survey_make() returns. NULL: sheets tell
+     * none. */
+    int (*lens)(void *arg, struct lens **lens);
     void *arg;
 };
 

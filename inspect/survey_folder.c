@@ -58,7 +58,7 @@ static int compare(const char *folder, const struct survey_state *is,
     const char *what = is->fingerprint != wanted->fingerprint       ? "another SAE"
                        : is->model_hash != wanted->model_hash       ? "another model"
                        : is->corpus_hash != wanted->corpus_hash     ? "another corpus"
-                       : is->settings_hash != wanted->settings_hash ? "other options (--tokens)"
+                       : is->settings_hash != wanted->settings_hash ? "other options (--tokens, --no-promotes)"
                                                                     : NULL;
     if (!what) return ERR_OK;
     return err_set(ERR_MISMATCH,
