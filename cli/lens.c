@@ -22,7 +22,7 @@ int own_lens_open(const struct options *options, const struct subject *subject,
     char model[SUBJECT_PATH_BYTES];
     struct llama_runner_options runner = {.path = model, .context_tokens = PLAYER_PASS_TOKENS};
     *own = (struct own_lens){0};
-    int result = subject_model(options, subject, model);
+    int result = subject_unembedding(options, subject, model);
     if (result == ERR_OK) result = subject_threads(options, &runner.threads);
     if (result == ERR_OK) result = find_last(&runner, &own->hooks);
     if (result == ERR_OK) result = llama_player_open(&runner, &own->hooks, &own->player);

@@ -11,7 +11,7 @@ struct own_lens { /* all owned */
     struct lens lens;
 };
 
-/* Load the whole model of subject_model() and open the lens. Errors of subject_model(),
+/* Load the model of subject_unembedding() and open the lens. Errors of subject_unembedding(),
  * llama_runner_try(), llama_player_open() and lens_open(). Blocks for seconds. On success the caller
  * ends with own_lens_close(). `own` stays where it is. */
 int own_lens_open(const struct options *options, const struct subject *subject,

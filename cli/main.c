@@ -63,7 +63,8 @@ static const struct option_spec inspect_options[] = {
     {"context", "N", "tokens of a context; as the SAE tells, else 512, unless told"},
     {"memory", "SIZE", "memory to sort in, such as 512MiB; 1GiB unless told"},
     {"no-promotes", NULL,
-     "do not tell which tokens a feature promotes and suppresses, for which the whole model is run"},
+     "do not tell which tokens a feature promotes and suppresses, for which the whole model is "
+     "run"},
 };
 static const struct option_spec list_options[] = {
     {"sort", "BY", "density (unless told), largest or feature"},

@@ -17,9 +17,12 @@ static int is_of_stream(const char *name)
     case POINT_RESID_PRE:
     case POINT_RESID_MID:
     case POINT_ATTN_OUT:
-    case POINT_MLP_OUT: return 1;
-    case POINT_NODE: return strncmp(hooks.hook[0].node, "l_out-", 6) == 0;
-    default: return 0; /* a module's own output may yet go through a norm */
+    case POINT_MLP_OUT:
+        return 1;
+    case POINT_NODE:
+        return strncmp(hooks.hook[0].node, "l_out-", 6) == 0;
+    default:
+        return 0; /* a module's own output may yet go through a norm */
     }
 }
 
@@ -111,10 +114,11 @@ int promotes_make(const struct promoter *promoter, const struct subject *s, uint
     struct lens *lens = promoter->lens;
     struct taking taking = {lens->vocabulary, out};
     if (parts->width != lens->width)
-        return err_set(ERR_USAGE,
-                       "%s writes %u values, and the model's residual stream has %u; HINT: --model, "
-                       "the model that it was trained on, or --no-promotes",
-                       s->name, parts->width, lens->width);
+        return err_set(
+            ERR_USAGE,
+            "%s writes %u values, and the model's residual stream has %u; HINT: --model, "
+            "the model that it was trained on, or --no-promotes",
+            s->name, parts->width, lens->width);
     float *directions = malloc((size_t)count * parts->width * sizeof *directions);
     if (!directions) return err_set(ERR_NOMEM, "no memory for promoted tokens");
     for (uint32_t i = 0; i < count; i++)

@@ -114,8 +114,10 @@ char *sheet_text(const struct record_view *v, const struct sheet *s)
     json_put(o, "intervals", intervals_json(v, s));
     json_put(o, "together", neighbours_json(s->together, s->togethers, "pmi", 1));
     json_put(o, "alike", neighbours_json(s->alike, s->alikes, "cosine", 0));
-    json_put(o, "promotes", s->promotes ? promoted_json(s->promotes->up, s->promotes->ups) : json_null());
-    json_put(o, "suppresses", s->promotes ? promoted_json(s->promotes->down, s->promotes->downs) : json_null());
+    json_put(o, "promotes",
+             s->promotes ? promoted_json(s->promotes->up, s->promotes->ups) : json_null());
+    json_put(o, "suppresses",
+             s->promotes ? promoted_json(s->promotes->down, s->promotes->downs) : json_null());
     char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(7));
     json_decref(o);
     return text;

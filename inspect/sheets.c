@@ -82,7 +82,10 @@ static void make(void *arg, uint32_t item, uint32_t thread)
     uint32_t f = s->first + item;
     uint32_t *counter = s->scratch + (size_t)thread * 2 * s->features;
     uint64_t begin = s->sorted->start[f], count = s->sorted->start[f + 1] - begin;
-    struct sheet sheet = {.feature = f, .kept_rows = s->kept_rows, .hits = s->sorted->hit + begin, .promotes = s->promoter ? &s->promotes[item] : NULL};
+    struct sheet sheet = {.feature = f,
+                          .kept_rows = s->kept_rows,
+                          .hits = s->sorted->hit + begin,
+                          .promotes = s->promoter ? &s->promotes[item] : NULL};
     portrait_make(s->view, f, sheet.hits, count, &sheet.portrait);
     sheet.togethers = neighbours_together(s->view, s->sorted, f, s->features, s->kept_rows, counter,
                                           counter + s->features, sheet.together);
@@ -101,8 +104,7 @@ int sheets_add(struct sheets *s, struct index_writer *writer)
     uint32_t count = left < NEIGHBOURS_BLOCK ? left : NEIGHBOURS_BLOCK;
     int result = ERR_OK;
     s->first = writer->features;
-    if (s->promoter)
-        result = promotes_make(s->promoter, s->subject, s->first, count, s->promotes);
+    if (s->promoter) result = promotes_make(s->promoter, s->subject, s->first, count, s->promotes);
     if (result != ERR_OK) return result;
     neighbours_cosines(s->subject, s->inverse, s->first, count, s->cosines);
     pool_run(s->subject->pool, make, s, count);
