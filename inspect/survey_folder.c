@@ -59,7 +59,7 @@ static int compare(const char *folder, const struct survey_state *is,
                        : is->model_hash != wanted->model_hash   ? "another model"
                        : is->corpus_hash != wanted->corpus_hash ? "another corpus"
                        : is->settings_hash != wanted->settings_hash
-                           ? "other options (--tokens, --no-promotes)"
+                           ? "other options (--tokens, --no-promotes, --from-buffer)"
                            : NULL;
     if (!what) return ERR_OK;
     return err_set(ERR_MISMATCH,
