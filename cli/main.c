@@ -62,6 +62,9 @@ static const struct option_spec inspect_options[] = {
     {"tokens", "N", "rows that are read at most, 1000000 unless told; 0: all"},
     {"context", "N", "tokens of a context; as the SAE tells, else 512, unless told"},
     {"memory", "SIZE", "memory to sort in, such as 512MiB; 1GiB unless told"},
+    {"from-buffer", NULL,
+     "read the rows that are in the run's buffer, also while it runs, and no corpus; with --tokens "
+     "until there are so many"},
     {"no-promotes", NULL,
      "do not tell which tokens a feature promotes and suppresses, for which the whole model is "
      "run"},

@@ -3,15 +3,53 @@
 #include "base/err.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- which part ---- */
 
+/* "ffn_out" of "ffn_out-0". */
+static void name_of(const struct llama_hooks *hooks, uint32_t h, char out[64])
+{
+    const char *node = hooks->hook[h].node, *dash = strrchr(node, '-');
+    out[0] = '\0';
+    if (dash && hooks->hook[h].turn == 0) snprintf(out, 64, "%.*s", (int)(dash - node), node);
+}
+
+static int is_same(const struct llama_hooks *hooks, uint32_t a, uint32_t b)
+{
+    return hooks->hook[a].node[0] && hooks->hook[a].turn == hooks->hook[b].turn &&
+           strcmp(hooks->hook[a].node, hooks->hook[b].node) == 0;
+}
+
+void promotes_look(const char *model, struct promotes_points *points)
+{
+    static const char *const names[] = {"attn_out.0", "mlp_out.0", "model.layers.0.self_attn",
+                                        "model.layers.0.mlp"};
+    struct llama_runner_options options = {.path = model, .context_tokens = 16, .threads = 1};
+    struct llama_hooks hooks;
+    struct llama_facts facts;
+    *points = (struct promotes_points){.attn_module = 0};
+    if (llama_hooks_parse(names, 4, &hooks) != ERR_OK) return;
+    if (llama_runner_try(&options, &hooks, &facts) != ERR_OK) return;
+    name_of(&facts.hooks, 0, points->attn);
+    name_of(&facts.hooks, 1, points->mlp);
+    points->attn_module = is_same(&facts.hooks, 0, 2);
+    points->mlp_module = is_same(&facts.hooks, 1, 3);
+}
+
+static int is_node(const char *node, const char *name)
+{
+    size_t n = strlen(name);
+    return n > 0 && strncmp(node, name, n) == 0 && node[n] == '-';
+}
+
 /* Whether what is added at this hook is added to the residual stream as it is. */
-static int is_of_stream(const char *name)
+static int is_of_stream(const char *name, const struct promotes_points *points)
 {
     struct llama_hooks hooks;
+    const char *node = hooks.hook[0].node;
     if (llama_hooks_parse(&name, 1, &hooks) != ERR_OK) return 0;
     switch (hooks.hook[0].point) {
     case POINT_RESID_PRE:
@@ -20,9 +58,13 @@ static int is_of_stream(const char *name)
     case POINT_MLP_OUT:
         return 1;
     case POINT_NODE:
-        return strncmp(hooks.hook[0].node, "l_out-", 6) == 0;
+        return is_node(node, "l_out") || is_node(node, points->attn) || is_node(node, points->mlp);
+    case POINT_ATTN_MODULE:
+        return points->attn_module;
+    case POINT_MLP_MODULE:
+        return points->mlp_module;
     default:
-        return 0; /* a module's own output may yet go through a norm */
+        return 0;
     }
 }
 
@@ -35,32 +77,36 @@ static int none(const struct subject *s, const char *hook)
                    s->name, hook);
 }
 
-static int find_last(const struct subject *s, struct promotes_parts *parts)
+static int find_last(const struct subject *s, const struct promotes_points *points,
+                     struct promotes_parts *parts)
 {
     uint32_t first = 0;
     *parts = (struct promotes_parts){0};
     for (uint32_t h = 0; h < s->hooks; h++) {
-        if (is_of_stream(s->hook[h])) *parts = (struct promotes_parts){first, s->hook_width[h], 1};
+        if (is_of_stream(s->hook[h], points))
+            *parts = (struct promotes_parts){first, s->hook_width[h], 1};
         first += s->hook_width[h];
     }
     return parts->count ? ERR_OK : none(s, s->hook[s->hooks - 1]);
 }
 
-static int find_sum(const struct subject *s, struct promotes_parts *parts)
+static int find_sum(const struct subject *s, const struct promotes_points *points,
+                    struct promotes_parts *parts)
 {
     uint32_t half = s->hooks / 2;
     for (uint32_t h = half; h < s->hooks; h++)
-        if (!is_of_stream(s->hook[h])) return none(s, s->hook[h]);
+        if (!is_of_stream(s->hook[h], points)) return none(s, s->hook[h]);
     *parts = (struct promotes_parts){0, s->model.encoder->width / half, half};
     return ERR_OK;
 }
 
-int promotes_find(const struct subject *s, struct promotes_parts *parts)
+int promotes_find(const struct subject *s, const struct promotes_points *points,
+                  struct promotes_parts *parts)
 {
     const struct encoder *e = s->model.encoder;
-    if (e->options->arch == SAE_CROSSCODER) return find_last(s, parts);
-    if (e->options->arch == SAE_CLT) return find_sum(s, parts);
-    if (!is_of_stream(s->hook[s->hooks - 1])) return none(s, s->hook[s->hooks - 1]);
+    if (e->options->arch == SAE_CROSSCODER) return find_last(s, points, parts);
+    if (e->options->arch == SAE_CLT) return find_sum(s, points, parts);
+    if (!is_of_stream(s->hook[s->hooks - 1], points)) return none(s, s->hook[s->hooks - 1]);
     *parts = (struct promotes_parts){0, e->width, 1};
     return ERR_OK;
 }

@@ -22,6 +22,15 @@ struct promotes {
     uint32_t ups, downs;
 };
 
+/* Which of a model's other points are what is added to the stream as it is, by its first layer: the
+ * nodes by llama.cpp's own names ("ffn_out"; "": not known), and what the modules return. */
+struct promotes_points {
+    char attn[64], mlp[64];
+    int attn_module, mlp_module;
+};
+/* Look at a model's file; all 0 where it can't be told. Blocks for a second; forks. */
+void promotes_look(const char *model, struct promotes_points *points);
+
 /* Where in a direction that lies which is added to the residual stream. A dictionary's at a hook of
  * the stream (resid_pre, resid_mid, resid_post) or of what is added to it (attn_out, mlp_out) is all
  * of it, and so is a transcoder's, by the hook that it writes. Of a crosscoder it is the part of the
@@ -30,7 +39,8 @@ struct promotes {
 struct promotes_parts {
     uint32_t first, width, count; /* parts of `width` values, side by side, from `first` on */
 };
-int promotes_find(const struct subject *subject, struct promotes_parts *parts);
+int promotes_find(const struct subject *subject, const struct promotes_points *points,
+                  struct promotes_parts *parts);
 
 struct promoter { /* lent */
     struct lens *lens;

@@ -83,7 +83,8 @@ static int gather(struct survey *s)
     if (result == ERR_OK && s->state.kept_rows == 0)
         return err_set(ERR_USAGE, "no row is left to inspect: %s",
                        s->state.rows ? "all were left out"
-                       : o->buffer   ? "the buffer is empty"
+                       : o->buffer   ? "the buffer is empty; HINT: a run that has ended has freed "
+                                       "its rows, so inspect while it runs, or out of a corpus"
                                      : "the corpus is empty");
     return result == ERR_OK ? begin_phase(s, SURVEY_SORTS) : result;
 }
@@ -164,8 +165,8 @@ static int write_facts(struct survey *s, struct index_facts *facts)
 static int find_promoter(const struct survey *s, struct promoter *promoter)
 {
     if (!s->options->lens || s->state.features == subject_features(s->subject)) return ERR_OK;
-    int result = promotes_find(s->subject, &promoter->parts);
-    return result == ERR_OK ? s->options->lens(s->options->arg, &promoter->lens) : result;
+    promoter->parts = s->options->parts;
+    return s->options->lens(s->options->arg, &promoter->lens);
 }
 
 static int write_all(struct survey *s)

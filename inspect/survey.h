@@ -12,7 +12,7 @@
 
 #include "engine/engine.h"
 #include "inspect/buffered.h"
-#include "inspect/lens.h"
+#include "inspect/promotes.h"
 #include "inspect/subject.h"
 #include "inspect/vocabulary.h"
 
@@ -33,6 +33,7 @@ struct survey_options {
      * model need not be in memory before; it lives until survey_make() returns. NULL: sheets tell
      * none. */
     int (*lens)(void *arg, struct lens **lens);
+    struct promotes_parts parts; /* what it is asked of: promotes_find() */
     /* Instead of an engine: rows out of a buffer (lent), with the texts of tokens asked for at the
      * end, and how long more rows are waited for (buffered.h). *read is filled in. */
     struct buffered *buffer;

@@ -73,5 +73,5 @@ int survey_buffer_gather(const char *work, struct subject *subject,
     result = arrange(work, &view, options->memory_bytes, state, &arranged);
     options->read->again = arranged.again;
     records_unmap(&view);
-    return result;
+    return result == ERR_OK ? dir_remove(arrived) : result;
 }
