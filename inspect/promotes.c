@@ -9,34 +9,38 @@
 
 /* ---- which part ---- */
 
-/* "ffn_out" of "ffn_out-0". */
-static void name_of(const struct llama_hooks *hooks, uint32_t h, char out[64])
+/* The nodes of two points of the first layer; "" where the model does not tell. Its process is
+ * another, so a model that it fails over does no harm. */
+static void find_nodes(const char *model, const char *const names[2], char nodes[2][64])
 {
-    const char *node = hooks->hook[h].node, *dash = strrchr(node, '-');
-    out[0] = '\0';
-    if (dash && hooks->hook[h].turn == 0) snprintf(out, 64, "%.*s", (int)(dash - node), node);
+    struct llama_runner_options options = {.path = model, .context_tokens = 16, .threads = 1};
+    struct llama_hooks hooks;
+    struct llama_facts facts;
+    nodes[0][0] = nodes[1][0] = '\0';
+    if (llama_hooks_parse(names, 2, &hooks) != ERR_OK) return;
+    if (llama_runner_try(&options, &hooks, &facts) != ERR_OK) return;
+    for (int h = 0; h < 2; h++)
+        if (facts.hooks.hook[h].turn == 0) snprintf(nodes[h], 64, "%s", facts.hooks.hook[h].node);
 }
 
-static int is_same(const struct llama_hooks *hooks, uint32_t a, uint32_t b)
+/* "ffn_out" of "ffn_out-0". */
+static void take_name(const char *node, char out[64])
 {
-    return hooks->hook[a].node[0] && hooks->hook[a].turn == hooks->hook[b].turn &&
-           strcmp(hooks->hook[a].node, hooks->hook[b].node) == 0;
+    const char *dash = strrchr(node, '-');
+    snprintf(out, 64, "%.*s", dash ? (int)(dash - node) : 0, node);
 }
 
 void promotes_look(const char *model, struct promotes_points *points)
 {
-    static const char *const names[] = {"attn_out.0", "mlp_out.0", "model.layers.0.self_attn",
-                                        "model.layers.0.mlp"};
-    struct llama_runner_options options = {.path = model, .context_tokens = 16, .threads = 1};
-    struct llama_hooks hooks;
-    struct llama_facts facts;
-    *points = (struct promotes_points){.attn_module = 0};
-    if (llama_hooks_parse(names, 4, &hooks) != ERR_OK) return;
-    if (llama_runner_try(&options, &hooks, &facts) != ERR_OK) return;
-    name_of(&facts.hooks, 0, points->attn);
-    name_of(&facts.hooks, 1, points->mlp);
-    points->attn_module = is_same(&facts.hooks, 0, 2);
-    points->mlp_module = is_same(&facts.hooks, 1, 3);
+    static const char *const added[] = {"attn_out.0", "mlp_out.0"};
+    static const char *const modules[] = {"model.layers.0.self_attn", "model.layers.0.mlp"};
+    char is_added[2][64], returned[2][64];
+    find_nodes(model, added, is_added);
+    find_nodes(model, modules, returned);
+    take_name(is_added[0], points->attn);
+    take_name(is_added[1], points->mlp);
+    points->attn_module = is_added[0][0] && strcmp(is_added[0], returned[0]) == 0;
+    points->mlp_module = is_added[1][0] && strcmp(is_added[1], returned[1]) == 0;
 }
 
 static int is_node(const char *node, const char *name)
