@@ -14,7 +14,8 @@ static char model[HARNESS_PATH_BYTES + 32], corpus[HARNESS_PATH_BYTES + 32];
 static const char saes[] =
     "{ name: dictionary, arch: topk, features: 64, k: 4, lr: 1e-3, hooks: resid_post.1 },\n"
     "{ name: added, arch: topk, features: 64, k: 4, lr: 1e-3, hooks: ffn_out-1 },\n"
-    "{ name: transcoder, arch: transcoder, features: 64, k: 4, hooks: \"ffn_norm-1, ffn_out-1\" },\n"
+    "{ name: transcoder, arch: transcoder, features: 64, k: 4, hooks: \"ffn_norm-1, ffn_out-1\" "
+    "},\n"
     "{ name: skip, arch: transcoder, features: 64, k: 4, skip: true,\n"
     "  hooks: \"ffn_norm-1, ffn_out-1\" },\n"
     "{ name: crosscoder, arch: crosscoder, activation: batchtopk, features: 64, k: 4,\n"
