@@ -153,6 +153,12 @@ static void entries_are_bounded(void **state)
     index_close(&x);
 }
 
+#define NOTHING ",\"promotes\":null,\"suppresses\":null"
+#define PLAIN                                                                                      \
+    "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],\"top\":[]" \
+    ","                                                                                            \
+    "\"intervals\":[],\"together\":[],\"alike\":[]"
+
 /* A sheet that is packed and hashed as it should, and is none. */
 static void sheets_are_looked_at(void **state)
 {
@@ -163,19 +169,27 @@ static void sheets_are_looked_at(void **state)
         "{\"feature\":1}",
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
         "\"top\":[{\"at\":0,\"sequence\":0,\"position\":0,\"tokens\":[1],\"values\":[]}],"
-        "\"intervals\":[],\"together\":[],\"alike\":[]}",
+        "\"intervals\":[],\"together\":[],\"alike\":[]" NOTHING "}",
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
         "\"top\":[{\"at\":1,\"sequence\":0,\"position\":0,\"tokens\":[1],\"values\":[1]}],"
-        "\"intervals\":[],\"together\":[],\"alike\":[]}",
+        "\"intervals\":[],\"together\":[],\"alike\":[]" NOTHING "}",
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
-        "\"top\":[],\"intervals\":[],\"together\":[{\"feature\":96,\"pmi\":1}],\"alike\":[]}",
+        "\"top\":[],\"intervals\":[],\"together\":[{\"feature\":96,\"pmi\":1}],\"alike\":[]" NOTHING
+        "}",
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
-        "\"top\":[],\"intervals\":[],\"together\":[],\"alike\":[{\"feature\":-1,\"cosine\":1}]}",
+        "\"top\":[],\"intervals\":[],\"together\":[],\"alike\":[{\"feature\":-1,\"cosine\":1}"
+        "]" NOTHING "}",
+        PLAIN "}",
+        PLAIN ",\"promotes\":null,\"suppresses\":[]}",
+        PLAIN ",\"promotes\":{},\"suppresses\":{}}",
+        PLAIN ",\"promotes\":[{\"token\":-1,\"logit\":1}],\"suppresses\":[]}",
+        PLAIN ",\"promotes\":[{\"token\":1}],\"suppresses\":[]}",
+        PLAIN ",\"promotes\":[],\"suppresses\":[{\"token\":\"1\",\"logit\":1}]}",
     };
     static const char right[] =
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
         "\"top\":[{\"at\":0,\"sequence\":0,\"position\":0,\"tokens\":[1],\"values\":[null]}],"
-        "\"intervals\":[],\"together\":[{\"feature\":95,\"pmi\":1}],\"alike\":[]}";
+        "\"intervals\":[],\"together\":[{\"feature\":95,\"pmi\":1}],\"alike\":[]" NOTHING "}";
     const struct index_facts facts = {.features = KNOWN_FEATURES};
     (void)state;
     for (size_t i = 0; i <= sizeof wrong / sizeof *wrong; i++) {
@@ -199,16 +213,20 @@ static void sheets_are_looked_at(void **state)
     }
 }
 
-static void a_newer_version_is_told(void **state)
+/* Of an older one, too: its sheets tell less. */
+static void another_version_is_told(void **state)
 {
     size_t bytes;
     (void)state;
-    char *data = load("index.json", &bytes), *at = strstr(data, "\"version\": 1");
+    char *data = load("index.json", &bytes), *at = strstr(data, "\"version\": 2");
     assert_non_null(at);
+    for (char other = '1'; other <= '3'; other += 2) {
+        at[strlen("\"version\": ")] = other;
+        store("index.json", data, bytes);
+        assert_int_equal(read_all(), ERR_VERSION);
+        assert_non_null(strstr(err_text(), "HINT: inspect again"));
+    }
     at[strlen("\"version\": ")] = '2';
-    store("index.json", data, bytes);
-    assert_int_equal(read_all(), ERR_VERSION);
-    at[strlen("\"version\": ")] = '1';
     store("index.json", data, bytes);
     free(data);
 }
@@ -305,7 +323,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(entries_are_bounded),
         cmocka_unit_test(sheets_are_looked_at),
-        cmocka_unit_test(a_newer_version_is_told),
+        cmocka_unit_test(another_version_is_told),
         cmocka_unit_test(what_was_left_out_is_a_gap),
         cmocka_unit_test(a_text_is_told_once),
         cmocka_unit_test(labels_are_kept),
