@@ -208,7 +208,9 @@ static const struct command_spec commands[] = {
      .arguments = "TEXT",
      .arguments_min = 1,
      .arguments_max = 1,
-     .meaning = "features with TEXT in their label, or in the token at which they fire most",
+     .meaning =
+         "features with TEXT in their label, in the token at which they fire most, or in one of "
+         "the ten that they promote most",
      .options = json_options,
      .options_count = 1},
     {.name = "features label",

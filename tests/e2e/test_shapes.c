@@ -128,7 +128,7 @@ static void next_steer_eval(struct run *run, const char *sae, int works)
         if (code[i] != (works ? 0 : 2)) fail_msg("%s %s: %d: %s", words[i], sae, code[i], err[i]);
         if (works) continue;
         harness_has(err[i], "needs a dictionary");
-        harness_has(err[i], "`sluice inspect` and `sluice features` work with it");
+        harness_has(err[i], "`sluice inspect`, `sluice features` and `sluice trace` of a prompt");
     }
 }
 
