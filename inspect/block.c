@@ -52,9 +52,7 @@ void block_add(struct block *b, const struct row_id *id, uint8_t flags, const fl
 int block_write(struct block *b)
 {
     struct pairs pairs;
-    size_t width = b->subject->width;
-    memset(b->values + b->rows * width, 0, (GATHER_ROWS - b->rows) * width * sizeof *b->values);
-    int result = subject_encode(b->subject, b->values, GATHER_ROWS, &pairs);
+    int result = subject_encode(b->subject, b->values, b->rows, &pairs);
     if (result != ERR_OK) return result;
     for (uint32_t r = 0; r < b->rows && result == ERR_OK; r++) {
         uint64_t at = pairs.start[r], n = b->is_left_out[r] ? 0 : pairs.start[r + 1] - at;

@@ -2,9 +2,6 @@
  * Rows that are gathered, encoded GATHER_ROWS at a time into records. A row that the SAE was not
  * trained on (a special token, position 0, a norm above its limit), or that is not finite, is left
  * out: nothing fires at it.
- *
- * Holds: a block that is not full is filled up with rows of 0, so every product has the same shape
- * and a row's values do not depend on which rows, or how many, stand beside it.
  */
 #ifndef SLUICE_INSPECT_BLOCK_H
 #define SLUICE_INSPECT_BLOCK_H

@@ -153,6 +153,19 @@ static void entries_are_bounded(void **state)
     index_close(&x);
 }
 
+/* Offsets of texts that lie within the file, one behind the other. */
+static void texts_are_bounded(void **state)
+{
+    static const uint32_t wrong[][4] = {{1, 2, 3, 6}, {0, 4, 2, 6}, {0, 2, 4, 5},
+                                        {0, 2, 4, 7}, {0, 7, 4, 6}, {0, UINT32_MAX, 4, 6}};
+    static const uint32_t right[4] = {0, 2, 2, 6};
+    const struct index_facts facts = {.tokens = 3, .tokens_bytes = sizeof right + 6};
+    (void)state;
+    assert_int_equal(index_check_tokens(&facts, right, "tokens"), ERR_OK);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(index_check_tokens(&facts, wrong[i], "tokens"), ERR_FORMAT);
+}
+
 #define NOTHING ",\"promotes\":null,\"suppresses\":null"
 #define PLAIN                                                                                      \
     "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],\"top\":[]" \
@@ -205,6 +218,10 @@ static void sheets_are_looked_at(void **state)
         if (text == right) {
             assert_int_equal(result, ERR_OK);
             json_decref(sheet);
+            e.hash ^= 1; /* zlib's own checksum is right: it is another sheet */
+            assert_int_equal(index_parse_sheet(&facts, &e, 0, packed, "data", &sheet),
+                             ERR_CHECKSUM);
+            e.hash ^= 1;
             e.raw_bytes--;
             result = index_parse_sheet(&facts, &e, 0, packed, "data", &sheet);
         }
@@ -318,15 +335,11 @@ static void wrong_labels_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_cut_is_told),
-        cmocka_unit_test(what_is_changed_is_told),
-        cmocka_unit_test(what_is_missing_is_told),
-        cmocka_unit_test(entries_are_bounded),
-        cmocka_unit_test(sheets_are_looked_at),
-        cmocka_unit_test(another_version_is_told),
-        cmocka_unit_test(what_was_left_out_is_a_gap),
-        cmocka_unit_test(a_text_is_told_once),
-        cmocka_unit_test(labels_are_kept),
+        cmocka_unit_test(what_is_cut_is_told),     cmocka_unit_test(what_is_changed_is_told),
+        cmocka_unit_test(what_is_missing_is_told), cmocka_unit_test(entries_are_bounded),
+        cmocka_unit_test(texts_are_bounded),       cmocka_unit_test(sheets_are_looked_at),
+        cmocka_unit_test(another_version_is_told), cmocka_unit_test(what_was_left_out_is_a_gap),
+        cmocka_unit_test(a_text_is_told_once),     cmocka_unit_test(labels_are_kept),
         cmocka_unit_test(wrong_labels_are_told),
     };
     return cmocka_run_group_tests(tests, make_index, remove_folder);
