@@ -24,7 +24,9 @@ struct scan {
 
 static int replaced(int result)
 {
-    return err_set(result, "%s; HINT: it is made anew where its sink runs: begin again then",
+    return err_set(result,
+                   "%s; HINT: `sluice buffer verify` tells its sink, which makes "
+                   "it anew; begin again then",
                    err_text());
 }
 

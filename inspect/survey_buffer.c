@@ -36,6 +36,7 @@ static int read_rows(const char *arrived, const struct survey_options *o, struct
     int result = records_open(arrived, 0, 0, &records);
     if (result != ERR_OK) return result;
     result = buffered_gather(o->buffer, &options, &records, &read->counts);
+    if (result == ERR_OK) result = records_sync(&records);
     *rows = records.rows;
     *fired = records.fired;
     records_close(&records);

@@ -40,7 +40,8 @@ static void must(struct run *run, int code, const char *what)
     if (code != 0) fail_msg("%s: exit code %d: %s", what, code, run->err);
 }
 
-static void train(struct run *run, const char *whiten, const char *of)
+/* `capture` and `trainer`: more keys of theirs. */
+static void train(struct run *run, const char *capture, const char *trainer, const char *of)
 {
     char extra[HARNESS_PATH_BYTES + 256], rest[2 * HARNESS_PATH_BYTES + 2048];
     snprintf(model, sizeof model, "%s/tiny.gguf", run->dir);
@@ -52,10 +53,10 @@ static void train(struct run *run, const char *whiten, const char *of)
              model);
     snprintf(rest, sizeof rest,
              "capture: { corpus: [%s], context_tokens: 64, exact_model: true, threads: 1,\n"
-             "           rows: 8000 }\n"
-             "sink: { size: 16MiB }\n"
-             "trainer: { batch_rows: 256, min_rows: 2000, whiten: %s, saes: [\n%s ] }\n",
-             corpus, whiten, of);
+             "           %s }\n"
+             "sink: { size: 32MiB }\n"
+             "trainer: { batch_rows: 256, min_rows: 2000, %s, saes: [\n%s ] }\n",
+             corpus, capture, trainer, of);
     run_configure(run, extra, rest);
     must(run, run_command(run, SECONDS, "sluice", "up", run->config, NULL), "up");
 }
@@ -63,14 +64,14 @@ static void train(struct run *run, const char *whiten, const char *of)
 static int run_set_up_trained(void **state)
 {
     if (run_set_up(state) != 0) return -1;
-    train(*state, "false", saes);
+    train(*state, "rows: 8000", "reuse: 1", saes);
     return 0;
 }
 
 /* A command on one of the run's SAEs, or on what --sae is not told of. */
 #define ON(run, sae, word, ...)                                                                    \
     run_command(run, SECONDS, "sluice", word, run->state, "--sae", sae, "--model", model,          \
-                "--exact-model", __VA_ARGS__, NULL)
+                "--exact-model", "--threads", "1", __VA_ARGS__, NULL)
 
 static void index_of(const struct run *run, const char *sae, char out[HARNESS_PATH_BYTES + 64])
 {
@@ -83,8 +84,9 @@ static void inspects(struct run *run, const char *sae, int promotes)
     char index[HARNESS_PATH_BYTES + 64];
     int features = 0;
     index_of(run, sae, index);
-    int code = run_command(run, SECONDS, "sluice", "inspect", run->state, index, "--sae", sae,
-                           "--model", model, "--exact-model", "--corpus", corpus, NULL);
+    int code =
+        run_command(run, SECONDS, "sluice", "inspect", run->state, index, "--sae", sae, "--model",
+                    model, "--exact-model", "--threads", "1", "--corpus", corpus, NULL);
     must(run, code, sae);
     if (promotes)
         harness_has_not(run->err, "promoted tokens are left out");
@@ -151,11 +153,49 @@ static void every_shape_does_what_the_table_says(void **state)
 static void a_whitened_one_is_a_dictionary(void **state)
 {
     struct run *run = *state;
-    train(run, "true",
+    train(run, "rows: 8000", "whiten: true",
           "{ name: dictionary, arch: topk, features: 64, k: 4, lr: 1e-3, hooks: resid_post.1 }");
     inspects(run, "dictionary", 1);
     traces(run, "dictionary");
     next_steer_eval(run, "dictionary", 1);
+}
+
+/* What `features list` tells of an index. */
+static char *listed(struct run *run, const char *index)
+{
+    int code = run_command(run, SECONDS, "sluice", "features", "list", index, "--json", "--top",
+                           "0", "--sort", "feature", NULL);
+    must(run, code, index);
+    return strdup(run->out);
+}
+
+/* A stream that stays in its buffer is inspected out of it as out of its corpus, whatever hooks an
+ * SAE sees: the same rows are kept, and the same features fire at them as much. */
+static void a_buffer_tells_what_its_corpus_tells(void **state)
+{
+    struct run *run = *state;
+    static const char *const names[] = {"dictionary", "transcoder", "crosscoder", "clt"};
+    char buffer[HARNESS_PATH_BYTES + 16], sae[HARNESS_PATH_BYTES + 16];
+    train(run, "rows: 0", "consumers: []", saes);
+    snprintf(buffer, sizeof buffer, "%s/buffer", run->state);
+    snprintf(sae, sizeof sae, "%s/replay", run->state);
+    must(run, run_command(run, SECONDS, "sluice-trainer", "--replay", buffer, run->config, NULL),
+         "replay");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char from[2][HARNESS_PATH_BYTES + 64];
+        for (int k = 0; k < 2; k++) {
+            snprintf(from[k], sizeof from[k], "%s/%s-%d", run->dir, names[i], k);
+            int code = run_command(run, SECONDS, "sluice", "inspect", sae, from[k], "--sae",
+                                   names[i], "--model", model, "--exact-model", "--threads", "1",
+                                   k ? "--from-buffer" : "--corpus", k ? NULL : corpus, NULL);
+            must(run, code, names[i]);
+        }
+        char *engine = listed(run, from[0]), *slabs = listed(run, from[1]);
+        if (strcmp(engine, slabs) != 0) fail_msg("%s: %s\nnot\n%s", names[i], slabs, engine);
+        assert_non_null(strstr(slabs, "\"text\": \""));
+        free(engine);
+        free(slabs);
+    }
 }
 
 int main(void)
@@ -164,6 +204,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_shape_does_what_the_table_says, run_set_up_trained,
                                         run_tear_down),
         cmocka_unit_test_setup_teardown(a_whitened_one_is_a_dictionary, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(a_buffer_tells_what_its_corpus_tells, run_set_up,
+                                        run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
