@@ -94,6 +94,22 @@ void features_print_strongest(const struct features *x, const json_t *sheet, uin
     print_contexts(x, json_object_get(sheet, "top"), number(sheet, "largest"), contexts);
 }
 
+/* Tokens with what a value of 1 adds to their logits; nothing where it is not known. */
+static void print_promoted(const struct features *x, const char *title, const json_t *list)
+{
+    const json_t *o;
+    size_t i;
+    if (!json_is_array(list)) return;
+    printf("%s (logit)\n ", title);
+    json_array_foreach(list, i, o)
+    {
+        char text[FEATURES_TEXT_BYTES];
+        features_token(x, json_integer_value(json_object_get(o, "token")), text);
+        printf("%s'%s' %+.3g", i ? ", " : " ", text, number(o, "logit"));
+    }
+    putchar('\n');
+}
+
 void features_print_sheet(const struct features *x, const json_t *sheet, uint32_t contexts)
 {
     const json_t *intervals = json_object_get(sheet, "intervals"), *o;
@@ -113,6 +129,8 @@ void features_print_sheet(const struct features *x, const json_t *sheet, uint32_
         print_contexts(x, json_object_get(o, "samples"), largest, contexts);
     }
     putchar('\n');
+    print_promoted(x, "makes likelier", json_object_get(sheet, "promotes"));
+    print_promoted(x, "makes less likely", json_object_get(sheet, "suppresses"));
     features_print_neighbours(x, sheet);
 }
 

@@ -1,9 +1,11 @@
-/* `sluice inspect`: a feature index of an SAE, out of one pass over a corpus. */
+/* `sluice inspect`: a feature index of an SAE, out of one pass over a corpus or a run's buffer. */
 #include "base/err.h"
 #include "browse/page.h"
 #include "cli/commands.h"
+#include "cli/inspect_buffer.h"
 #include "cli/subject.h"
 #include "inspect/index_facts.h"
+#include "inspect/promotes.h"
 #include "inspect/survey.h"
 #include "wiring/source.h"
 
@@ -19,8 +21,17 @@ enum { USUAL_TOKENS = 1000000, USUAL_CONTEXT = 512, MOST_CONTEXT = 1 << 20 };
 static const uint64_t usual_memory_bytes = UINT64_C(1) << 30;
 static const uint64_t cache_bytes = UINT64_C(8) << 30; /* capture.cache_size, unless told */
 
+struct clock {
+    const char *what;
+    uint64_t first;
+    time_t begun, told;
+};
+
 struct job {
     const struct options *options;
+    struct clock clock;
+    struct own_lens lens;
+    struct inspect_buffer buffer;
     struct subject subject;
     struct survey_options survey;
     uint32_t context_tokens;
@@ -137,15 +148,9 @@ static int open_corpus(struct job *job)
 
 /* ---- progress ---- */
 
-struct clock {
-    const char *what;
-    uint64_t first;
-    time_t begun, told;
-};
-
 static void progress(void *arg, const char *what, uint64_t done, uint64_t all)
 {
-    struct clock *c = arg;
+    struct clock *c = &((struct job *)arg)->clock;
     int terminal = isatty(STDERR_FILENO);
     time_t now = time(NULL);
     if (c->what != what) *c = (struct clock){what, done, now, now};
@@ -155,6 +160,61 @@ static void progress(void *arg, const char *what, uint64_t done, uint64_t all)
     if (all) fprintf(stderr, " of %" PRIu64, all);
     fprintf(stderr, " %s, %.0f per second%s", what,
             (double)(done - c->first) / (double)(now - c->begun), terminal ? "\033[K" : "\n");
+}
+
+/* ---- promoted tokens ---- */
+
+static int open_lens(void *arg, struct lens **lens)
+{
+    struct job *job = arg;
+    int result = own_lens_open(job->options, &job->subject, &job->lens);
+    *lens = &job->lens.lens;
+    return result;
+}
+
+/* Whether they can be told is known before anything is read; where not, all else is. */
+static void choose_lens(struct job *job)
+{
+    struct promotes_points points;
+    char model[SUBJECT_PATH_BYTES];
+    if (options_get(job->options, "no-promotes")) return;
+    int result = subject_source(job->options, &job->subject, model);
+    if (result == ERR_OK) {
+        promotes_look(model, &points);
+        result = promotes_find(&job->subject, &points, &job->survey.parts);
+    }
+    if (result == ERR_OK)
+        job->survey.lens = open_lens;
+    else
+        fprintf(stderr, "sluice: promoted tokens are left out: %s\n", err_text());
+}
+
+/* ---- a buffer ---- */
+
+static int open_texts(void *arg, struct texts *texts)
+{
+    struct job *job = arg;
+    return inspect_buffer_texts(job->options, &job->subject, &job->lens, &job->buffer, texts);
+}
+
+static int open_buffer(struct job *job)
+{
+    char model[SUBJECT_PATH_BYTES];
+    if (options_get(job->options, "corpus") || options_get(job->options, "context"))
+        return err_set(ERR_USAGE, "--corpus and --context are of a corpus, and --from-buffer reads "
+                                  "none; HINT: one or the other");
+    int result = inspect_buffer_open(job->options, &job->subject, &job->buffer);
+    if (result != ERR_OK) return result;
+    if (!options_get(job->options, "tokens")) job->survey.most_rows = 0;
+    job->survey.buffer = job->buffer.rows;
+    job->survey.read = &job->buffer.read;
+    job->survey.wait_seconds = INSPECT_WAIT_SECONDS;
+    if (!inspect_buffer_has_texts(&job->buffer)) return ERR_OK;
+    if (subject_source(job->options, &job->subject, model) == ERR_OK)
+        job->survey.texts = open_texts;
+    else
+        fprintf(stderr, "sluice: tokens are told as numbers: %s\n", err_text());
+    return ERR_OK;
 }
 
 /* ---- the whole ---- */
@@ -178,14 +238,16 @@ static int take_options(struct job *job)
 
 static int make(struct job *job)
 {
-    struct clock clock = {0};
+    struct clock *clock = &job->clock;
     struct index_facts facts;
     int was_there;
     job->survey.commit_seconds = 5;
     job->survey.progress = progress;
-    job->survey.arg = &clock;
+    job->survey.arg = job;
+    choose_lens(job);
     int result = survey_make(&job->subject, job->engine, &job->survey, &was_there);
-    if (clock.what && clock.told != clock.begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    if (clock->what && clock->told != clock->begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    inspect_buffer_tell(&job->buffer);
     if (result == ERR_OK) result = page_write(job->survey.folder);
     if (result == ERR_OK) result = index_facts_read(job->survey.folder, &facts);
     if (result != ERR_OK) return result;
@@ -202,12 +264,16 @@ int inspect_command(const struct options *options, const struct config *config)
     int result = subject_open(options, &job.subject);
     if (result != ERR_OK) return result;
     result = take_options(&job);
-    if (result == ERR_OK && is_configuration(options->file) && !options_get(options, "corpus") &&
-        !options_get(options, "model"))
+    if (result == ERR_OK && options_get(options, "from-buffer"))
+        result = open_buffer(&job);
+    else if (result == ERR_OK && is_configuration(options->file) &&
+             !options_get(options, "corpus") && !options_get(options, "model"))
         result = open_config(&job);
     else if (result == ERR_OK)
         result = open_corpus(&job);
     if (result == ERR_OK) result = make(&job);
+    inspect_buffer_close(&job.buffer);
+    own_lens_close(&job.lens);
     source_close(job.source);
     if (job.own) engine_close(job.own);
     if (job.config) config_free(job.config);

@@ -66,6 +66,12 @@ static const struct option_spec inspect_options[] = {
     {"keep-records", NULL,
      "keep every row and what fired at it in INDEX/records, as `features export --to delphi` "
      "needs"},
+    {"from-buffer", NULL,
+     "read the rows that are in the run's buffer, also while it runs, and no corpus; with --tokens "
+     "until there are so many"},
+    {"no-promotes", NULL,
+     "do not tell which tokens a feature promotes and suppresses, for which the whole model is "
+     "run"},
 };
 static const struct option_spec browse_options[] = {
     {"address", "ADDRESS", "where to serve, 127.0.0.1:0 (any free port) unless told"},
@@ -243,7 +249,9 @@ static const struct command_spec commands[] = {
      .arguments = "TEXT",
      .arguments_min = 1,
      .arguments_max = 1,
-     .meaning = "features with TEXT in their label, or in the token at which they fire most",
+     .meaning =
+         "features with TEXT in their label, in the token at which they fire most, or in one of "
+         "the ten that they promote most",
      .options = json_options,
      .options_count = 1},
     {.name = "features label",

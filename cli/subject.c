@@ -241,7 +241,10 @@ static void tell(void *arg, int is_warning, const char *sentence)
     if (is_warning && *(int *)arg) fprintf(stderr, "sluice: WARNING: %s\n", sentence);
 }
 
-int subject_model(const struct options *options, const struct subject *subject, char *out)
+static int prepare(const struct options *options, const struct subject *subject,
+                   int (*how)(const char *, const char *, uint64_t, uint32_t,
+                              const struct engine_watch *, char *, size_t),
+                   char *out)
 {
     char source[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
     int is_made = 0;
@@ -256,5 +259,15 @@ int subject_model(const struct options *options, const struct subject *subject, 
     result = subject_threads(options, &threads);
     if (result == ERR_OK) result = config_cache_dir(cache);
     if (result != ERR_OK) return result;
-    return llama_whole(source, cache, prepared_bytes, threads, &watch, out, SUBJECT_PATH_BYTES);
+    return how(source, cache, prepared_bytes, threads, &watch, out, SUBJECT_PATH_BYTES);
+}
+
+int subject_model(const struct options *options, const struct subject *subject, char *out)
+{
+    return prepare(options, subject, llama_whole, out);
+}
+
+int subject_unembedding(const struct options *options, const struct subject *subject, char *out)
+{
+    return prepare(options, subject, llama_unembedding, out);
 }

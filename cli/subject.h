@@ -34,6 +34,10 @@ int subject_source(const struct options *options, const struct subject *subject,
  * out[SUBJECT_PATH_BYTES]. ERR_USAGE: there is none, or no such file; errors of llama_whole(). */
 int subject_model(const struct options *options, const struct subject *subject, char *out);
 
+/* The same with as few layers as may be, for what follows the last one alone (inspect/lens.h). Errors
+ * of llama_unembedding(). */
+int subject_unembedding(const struct options *options, const struct subject *subject, char *out);
+
 /* The number of --threads, or of the cores. ERR_USAGE. */
 int subject_threads(const struct options *options, uint32_t *threads);
 

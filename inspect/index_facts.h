@@ -10,7 +10,7 @@
 #include <jansson.h>
 
 enum {
-    INDEX_VERSION = 1,
+    INDEX_VERSION = 2,
     INDEX_MOST_FEATURES = 1 << 24,
     INDEX_MOST_TOKENS = 1 << 24,
     INDEX_PATH_BYTES = 4096,

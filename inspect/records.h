@@ -39,6 +39,9 @@ int records_open(const char *folder, uint64_t rows, uint64_t fired, struct recor
 /* Append a row with its pairs, ascending by feature. ERR_NOSPC, ERR_IO. */
 int records_add(struct records *records, const struct row_id *id, int is_left_out,
                 const uint32_t *features, const float *values, uint64_t count);
+/* The same of a row that was read, with its pairs (count). */
+int records_copy(struct records *records, const struct record_row *row, const struct fired *pairs,
+                 uint64_t count);
 /* Make what was added durable. ERR_NOSPC, ERR_IO. Blocks on the disk. */
 int records_sync(struct records *records);
 void records_close(struct records *records);

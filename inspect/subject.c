@@ -58,8 +58,10 @@ int subject_is_dictionary(const struct subject *s, const char *what)
 {
     const struct sae_options *o = s->model.encoder->options;
     if (o->arch != SAE_TRANSCODER && o->arch != SAE_CLT && o->arch != SAE_CROSSCODER) return ERR_OK;
-    return err_set(ERR_USAGE,
-                   "%s is a %s, and %s needs a dictionary, which reads and writes one hook; HINT: "
-                   "`sluice inspect` and `sluice features` work with it",
-                   s->name, sae_arch_name(o->arch), what);
+    return err_set(
+        ERR_USAGE,
+        "%s is a %s, and %s needs a dictionary, which reads and writes one hook; HINT: "
+        "`sluice inspect`, `sluice features` and `sluice trace` of a prompt or of two sets "
+        "work with it",
+        s->name, sae_arch_name(o->arch), what);
 }

@@ -61,11 +61,12 @@ static int look(const char *folder, int *has_work, int *has_index)
 static int compare(const char *folder, const struct survey_state *is,
                    const struct survey_state *wanted)
 {
-    const char *what = is->fingerprint != wanted->fingerprint       ? "another SAE"
-                       : is->model_hash != wanted->model_hash       ? "another model"
-                       : is->corpus_hash != wanted->corpus_hash     ? "another corpus"
-                       : is->settings_hash != wanted->settings_hash ? "other options (--tokens)"
-                                                                    : NULL;
+    const char *what = is->fingerprint != wanted->fingerprint   ? "another SAE"
+                       : is->model_hash != wanted->model_hash   ? "another model"
+                       : is->corpus_hash != wanted->corpus_hash ? "another corpus"
+                       : is->settings_hash != wanted->settings_hash
+                           ? "other options (--tokens, --no-promotes, --from-buffer)"
+                           : NULL;
     if (!what) return ERR_OK;
     return err_set(ERR_MISMATCH,
                    "%s holds an index of %s: it was left as it is; HINT: name another folder, or "

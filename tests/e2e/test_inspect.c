@@ -5,6 +5,7 @@
 #include "tests/e2e/harness.h"
 #include "tests/unit/inspect/tiny_subject.h"
 
+#include <ctype.h>
 #include <jansson.h>
 
 enum { SECONDS = 60 };
@@ -157,6 +158,71 @@ static void nothing_of_a_corpus_runs(void **state)
     assert_true(gaps > 0);
 }
 
+/* A letter or digit among the tokens that the feature promotes (0: none), which is not the one that it fires at
+ * most, so that nothing else leads to it. */
+static char promoted_letter(struct run *run, const char *feature)
+{
+    must(run, FEATURES(run, "list", "--top", "0", "--sort", "feature", "--json"));
+    json_t *list = answer(run);
+    const char *most =
+        json_string_value(json_object_get(json_array_get(list, (size_t)atoi(feature)), "text"));
+    char other = most && !most[1] ? most[0] : 0;
+    json_decref(list);
+    must(run, FEATURES(run, "show", feature));
+    harness_has(run->out, "makes less likely (logit)");
+    const char *at = strstr(run->out, "makes likelier (logit)");
+    assert_non_null(at);
+    const char *end = strstr(at, "makes less likely");
+    for (; at < end; at++)
+        if (at[0] == '\'' && at[2] == '\'' && isalnum((unsigned char)at[1]) &&
+            tolower((unsigned char)at[1]) != tolower((unsigned char)other))
+            return at[1];
+    return 0;
+}
+
+static int finds(struct run *run, char letter, int feature)
+{
+    char text[2] = {letter};
+    must(run, FEATURES(run, "search", text, "--json"));
+    json_t *list = answer(run), *o;
+    size_t i;
+    int found = 0;
+    json_array_foreach(list, i, o) found |=
+        json_integer_value(json_object_get(o, "feature")) == feature;
+    json_decref(list);
+    return found;
+}
+
+/* The tokens that a feature promotes are told, and found; where the model is not to be run, not. */
+static void what_a_feature_promotes_is_told(void **state)
+{
+    struct run *run = *state;
+    char plain[2 * HARNESS_PATH_BYTES];
+    int letters = 0;
+    must(run, inspect(run, made));
+    must(run, FEATURES(run, "show", "3", "--json"));
+    json_t *sheet = answer(run);
+    assert_int_equal(json_array_size(json_object_get(sheet, "promotes")), 10);
+    assert_int_equal(json_array_size(json_object_get(sheet, "suppresses")), 10);
+    json_decref(sheet);
+    for (int f = 0; f < TINY_FEATURES; f++) {
+        char feature[16];
+        snprintf(feature, sizeof feature, "%d", f);
+        char letter = promoted_letter(run, feature);
+        if (!letter) continue;
+        letters++;
+        assert_int_equal(finds(run, letter, f), 1);
+    }
+    assert_true(letters > 2);
+    snprintf(plain, sizeof plain, "%s/plain", run->dir);
+    must(run, run_command(run, SECONDS, "sluice", "inspect", sae, plain, "--model", model,
+                          "--exact-model", "--corpus", corpus, "--context", "64", "--no-promotes",
+                          NULL));
+    must(run, run_command(run, SECONDS, "sluice", "features", "show", plain, "3", NULL));
+    harness_has_not(run->out, "makes likelier");
+    refused(run, inspect(run, plain), 2, "--no-promotes");
+}
+
 static void labels_are_shown_and_found(void **state)
 {
     struct run *run = *state;
@@ -296,6 +362,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_index_is_made_and_told, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(an_index_tells_how_strong, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(nothing_of_a_corpus_runs, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(what_a_feature_promotes_is_told, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(labels_are_shown_and_found, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(an_index_leaves_for_other_tools, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(several_layers_leave_together, set_up, run_tear_down),

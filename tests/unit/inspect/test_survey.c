@@ -392,6 +392,22 @@ static void what_is_no_index_is_left_alone(void **state)
     assert_int_equal(stat(in_folder("mine/work"), &st), -1);
 }
 
+static void two_do_not_make_one(void **state)
+{
+    struct stat st;
+    int was_there, lock;
+    (void)state;
+    assert_int_equal(mkdir(in_folder("shared"), 0700), 0);
+    assert_int_equal(mkdir(in_folder("shared/work"), 0700), 0);
+    assert_int_equal(file_lock(in_folder("shared/work/lock"), &lock), ERR_OK);
+    assert_int_equal(survey("shared", MEMORY, 1, 1, &was_there), ERR_EXISTS);
+    assert_non_null(strstr(err_text(), "is being made"));
+    assert_int_equal(stat(in_folder("shared/work/rows"), &st), -1);
+    close(lock);
+    assert_int_equal(survey("shared", MEMORY, 1, 1, &was_there), ERR_OK);
+    same("plain", "shared");
+}
+
 static void anothers_index_is_left_alone(void **state)
 {
     struct engine *engine = known_engine(KNOWN_ROWS);
@@ -476,6 +492,7 @@ int main(void)
         cmocka_unit_test(records_are_kept_again),
         cmocka_unit_test(killed_at_random_it_ends_the_same),
         cmocka_unit_test(what_is_no_index_is_left_alone),
+        cmocka_unit_test(two_do_not_make_one),
         cmocka_unit_test(anothers_index_is_left_alone),
         cmocka_unit_test(rows_of_another_width_are_refused),
         cmocka_unit_test(rows_beyond_the_limit_are_left_out),
