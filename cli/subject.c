@@ -120,6 +120,8 @@ static int open_published(const struct options *options, struct subject *s)
     snprintf(s->name, sizeof s->name, "%.200s", last_part(options->file));
     snprintf(s->layout, sizeof s->layout, "%s", facts.layout);
     snprintf(s->model_file, sizeof s->model_file, "%s", facts.model_name);
+    s->context_tokens = facts.context_tokens;
+    s->prepends_bos = facts.prepends_bos;
     result = take_hooks(s, hook ? hook : facts.hook_name);
     if (result == ERR_OK && !hook) result = take_hooks(s, facts.hook_name_out);
     return result == ERR_OK ? take_widths(s) : result;

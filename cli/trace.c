@@ -124,7 +124,7 @@ static void print_firing(const struct trace *t, const struct firing *f)
 int trace_prompt(struct trace *t, const char *prompt, const char *html)
 {
     struct firing f;
-    int result = firing_make(&t->subject, t->player, &t->hooks, prompt, TRACE_MOST_TOKENS, &f);
+    int result = firing_make(&t->subject, t->player, &t->hooks, prompt, t->most_tokens, &f);
     if (result != ERR_OK) return result;
     if (html) result = trace_write_html(t, &f, html);
     if (result == ERR_OK && t->json) {
@@ -171,6 +171,7 @@ static int open_player(struct trace *t, const char *model, uint32_t threads, int
     options.context_tokens = TRACE_MOST_TOKENS;
     if (facts.context_tokens > 0 && facts.context_tokens < TRACE_MOST_TOKENS)
         options.context_tokens = facts.context_tokens;
+    t->most_tokens = options.context_tokens;
     return result == ERR_OK ? llama_player_open(&options, &t->hooks, &t->player) : result;
 }
 

@@ -17,7 +17,8 @@ static int set_up(void **state)
     struct run *run = *state;
     struct tiny tiny = {.architecture = "llama", .layers = TINY_LAYERS};
     struct subject subject;
-    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    struct export_options options = {
+        .model_name = "tiny", .hook_name = "resid_post.1", .prepends_bos = 1};
     snprintf(sae, sizeof sae, "%s/sae", run->dir);
     snprintf(model, sizeof model, "%s/tiny.gguf", run->dir);
     snprintf(corpus, sizeof corpus, "%s/corpus.txt", run->dir);
@@ -123,7 +124,8 @@ static void an_index_tells_how_strong(void **state)
     if (!(fabs(value - 2 * largest) < 1e-4 * largest)) fail_msg("%g, not %g", value, 2 * largest);
     json_decref(json);
     struct subject subject;
-    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    struct export_options options = {
+        .model_name = "tiny", .hook_name = "resid_post.1", .prepends_bos = 1};
     snprintf(other, sizeof other, "%s/other", run->dir);
     tiny_subject("resid_post.1", &subject);
     subject.model.encoder->w.w_enc[5] += 1;
