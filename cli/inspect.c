@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/subject.h"
 #include "inspect/index_facts.h"
+#include "inspect/sorter.h"
 #include "inspect/survey.h"
 #include "wiring/source.h"
 
@@ -166,6 +167,9 @@ static int take_options(struct job *job)
     if (result == ERR_OK) result = options_number(o, "context", 2, MOST_CONTEXT, told, &context);
     if (result == ERR_OK)
         result = parse_memory(options_get(o, "memory"), &job->survey.memory_bytes);
+    /* known now rather than after the pass over the corpus */
+    if (result == ERR_OK)
+        result = sorter_check(subject_features(&job->subject), job->survey.memory_bytes);
     if (result != ERR_OK) return result;
     job->survey.most_rows = (uint64_t)tokens;
     job->survey.folder = o->arguments[0];

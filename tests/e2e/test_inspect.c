@@ -194,6 +194,11 @@ static void what_is_wrong_is_told(void **state)
             run_command(run, SECONDS, "sluice", "inspect", sae, other, "--model", model, "--memory",
                         "lots", NULL),
             2, "--memory");
+    refused(run,
+            run_command(run, SECONDS, "sluice", "inspect", sae, other, "--model", model, "--memory",
+                        "1MiB", NULL),
+            1, "too few to sort by 24 features");
+    assert_int_equal(access(other, F_OK), -1); /* it was told before anything was read */
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 #include "inspect/survey.h"
 
 #include <math.h>
+#include <sys/wait.h>
 
 static char made[256];
 static const char *const files[] = {"index.json", "features.table", "features.data"};
@@ -121,6 +122,24 @@ static void what_is_missing_is_told(void **state)
     }
     struct index x;
     told(index_open("/nonexistent", &x), "/nonexistent");
+}
+
+/* No feature, or no row that counts: what divides by them, or tells the last one, has none. */
+static void an_index_is_of_something(void **state)
+{
+    struct index_facts facts, none;
+    (void)state;
+    assert_int_equal(index_facts_read(made, &facts), ERR_OK);
+    for (int i = 0; i < 2; i++) {
+        none = facts;
+        if (i == 0) none.features = 0;
+        if (i == 1) none.kept_rows = 0;
+        assert_int_equal(index_facts_write(made, &none), ERR_OK);
+        assert_int_equal(index_facts_read(made, &none), ERR_FORMAT);
+        told(ERR_FORMAT, "index.json");
+    }
+    assert_int_equal(index_facts_write(made, &facts), ERR_OK);
+    assert_int_equal(read_all(), ERR_OK);
 }
 
 /* An entry that its hash vouches for, and that points elsewhere. */
@@ -279,6 +298,30 @@ static void labels_are_kept(void **state)
     assert_int_equal(labels_set(made, 96, 7, "\xff"), ERR_USAGE);
 }
 
+/* Several that label at once lose nothing of each other. */
+static void labels_take_turns(void **state)
+{
+    enum { WRITERS = 4, EACH = 24 };
+    pid_t writer[WRITERS];
+    struct labels l;
+    (void)state;
+    for (uint32_t w = 0; w < WRITERS; w++) {
+        writer[w] = fork();
+        assert_true(writer[w] >= 0);
+        for (uint32_t i = 0; writer[w] == 0 && i < EACH; i++)
+            if (labels_set(made, 96, w * EACH + i, "x") != ERR_OK) _exit(1);
+        if (writer[w] == 0) _exit(0);
+    }
+    for (uint32_t w = 0; w < WRITERS; w++) {
+        int status;
+        assert_int_equal(waitpid(writer[w], &status, 0), writer[w]);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(labels_read(made, 96, &l), ERR_OK);
+    assert_int_equal(l.count, WRITERS * EACH);
+    labels_free(&l);
+}
+
 static void wrong_labels_are_told(void **state)
 {
     static const char *const wrong[] = {"3 three\n", "96\tx\n", "-1\tx\n", "x\ty\n",
@@ -309,6 +352,8 @@ int main(void)
         cmocka_unit_test(what_was_left_out_is_a_gap),
         cmocka_unit_test(a_text_is_told_once),
         cmocka_unit_test(labels_are_kept),
+        cmocka_unit_test(labels_take_turns),
+        cmocka_unit_test(an_index_is_of_something),
         cmocka_unit_test(wrong_labels_are_told),
     };
     return cmocka_run_group_tests(tests, make_index, remove_folder);
