@@ -44,9 +44,8 @@ static int find_corpus(struct job *job)
     char *name = (char *)(told ? told : "corpus"), *list[1] = {name};
     struct config named = {.capture.corpus = {list, 1}};
     struct config *own = NULL;
-    size_t length = strlen(job->options->file);
-    int is_file = length > 5 && strcmp(job->options->file + length - 5, ".yaml") == 0;
-    if (told || !is_file) return config_corpus(&named, &job->corpus);
+    if (told || !subject_is_configuration(job->options->file))
+        return config_corpus(&named, &job->corpus);
     int result =
         config_load(job->options->file, job->options->sets, job->options->sets_count, &own);
     if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;

@@ -174,6 +174,45 @@ static void labels_are_shown_and_found(void **state)
     harness_has(run->out, "\\x1b[31mred");
 }
 
+static json_int_t context_of(const struct run *run, const char *index)
+{
+    char path[3 * HARNESS_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s/index.json", run->dir, index);
+    json_t *facts = json_load_file(path, 0, NULL);
+    json_int_t n = json_integer_value(json_object_get(facts, "context_tokens"));
+    json_decref(facts);
+    return n;
+}
+
+/* Of a run's configuration: its own rows, and what the command is told before what that says. */
+static void a_configurations_rows_are_read(void **state)
+{
+    struct run *run = *state;
+    char extra[3 * HARNESS_PATH_BYTES], rest[3 * HARNESS_PATH_BYTES];
+    char to[2][2 * HARNESS_PATH_BYTES];
+    snprintf(extra, sizeof extra, "model: %s, hooks: [resid_post.1], dtype: f32", model);
+    snprintf(rest, sizeof rest,
+             "capture: { corpus: [%s], context_tokens: 64, exact_model: true, threads: 1 }\n"
+             "sink: { size: 2MiB }\n"
+             "trainer: { batch_rows: 256, min_rows: 500, checkpoint_seconds: 1, saes: "
+             "[ { arch: topk, features: 32, k: 4, lr: 1e-3 } ] }\n",
+             corpus);
+    run_configure(run, extra, rest);
+    must(run, run_command(run, SECONDS, "sluice", "up", run->config, NULL));
+    for (int i = 0; i < 2; i++) snprintf(to[i], sizeof to[i], "%s/of_run_%d", run->dir, i);
+    must(run, run_command(run, SECONDS, "sluice", "inspect", run->config, to[0], NULL));
+    must(run, run_command(run, SECONDS, "sluice", "inspect", run->config, to[1], "--context", "32",
+                          "--threads", "2", NULL));
+    assert_int_equal(context_of(run, "of_run_0"), 64);
+    assert_int_equal(context_of(run, "of_run_1"), 32);
+    must(run,
+         run_command(run, SECONDS, "sluice", "trace", run->config, "--prompt", "the cat", NULL));
+    /* the run's folder has the model's name alone */
+    refused(run,
+            run_command(run, SECONDS, "sluice", "trace", run->state, "--prompt", "the cat", NULL),
+            2, "or --model FILE.gguf");
+}
+
 static void what_is_wrong_is_told(void **state)
 {
     struct run *run = *state;
@@ -208,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_index_tells_how_strong, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(nothing_of_a_corpus_runs, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(labels_are_shown_and_found, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(a_configurations_rows_are_read, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_told, set_up, run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
