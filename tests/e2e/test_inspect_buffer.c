@@ -115,8 +115,8 @@ static void a_stopped_run_is_looked_at(void **state)
     has_checkpoint(run);
     kill(up, SIGINT);
     run_wait(up, SECONDS);
-    is_index(run, inspect(run, "index", "2000"), "index");
-    int code = inspect(run, "index", NULL); /* other --tokens */
+    is_index(run, inspect(run, "index", NULL), "index");
+    int code = inspect(run, "index", "2000"); /* refused before any row is waited for */
     assert_int_equal(code, 2);
     harness_has(run->err, "other options");
     code = run_command(run, SECONDS, "sluice", "up", run->config, NULL);
