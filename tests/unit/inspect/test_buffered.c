@@ -238,7 +238,7 @@ static void packed_rows_are_raw_again(void **state)
     (void)state;
     assert_int_equal(index_open(in_folder("engine"), &raw), ERR_OK);
     for (int i = 0; i < 2; i++) {
-        char from[16], to[16];
+        char from[32], to[32];
         snprintf(from, sizeof from, "packed-%d", i);
         snprintf(to, sizeof to, "of-packed-%d", i);
         in_order();
