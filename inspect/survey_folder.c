@@ -22,7 +22,10 @@ static int is_known(const char *name)
                                         "features.data",
                                         "tokens.table",
                                         "labels.tsv",
-                                        "records"};
+                                        "records",
+                                        "index.html", /* the page that `browse` serves */
+                                        "page.css",
+                                        "page.js"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return 1;
     return leftover_name(name) > 0;
