@@ -44,9 +44,8 @@ static int find_corpus(struct job *job)
     char *name = (char *)(told ? told : "corpus"), *list[1] = {name};
     struct config named = {.capture.corpus = {list, 1}};
     struct config *own = NULL;
-    size_t length = strlen(job->options->file);
-    int is_file = length > 5 && strcmp(job->options->file + length - 5, ".yaml") == 0;
-    if (told || !is_file) return config_corpus(&named, &job->corpus);
+    if (told || !subject_is_configuration(job->options->file))
+        return config_corpus(&named, &job->corpus);
     int result =
         config_load(job->options->file, job->options->sets, job->options->sets_count, &own);
     if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
@@ -175,13 +174,17 @@ static void print_variances(const struct verdict *v, size_t count)
         BATCH_CONTEXTS);
 }
 
+/* Where no token is known to follow, there is no cross-entropy to tell. */
 static void print_group(const char *name, const struct fidelity_sums *s)
 {
+    char more[32] = "-";
     if (!s->rows) return;
     double rows = (double)s->rows;
-    printf("  %-14s %9" PRIu64 " %9.4f %9.4f %9.4f %9.4f\n", name, s->rows, s->cosine / rows,
-           s->norm_ratio / rows, fidelity_ce(s, FIDELITY_SPLICED) - fidelity_ce(s, FIDELITY_CLEAN),
-           fidelity_kl(s, FIDELITY_SPLICED));
+    if (s->with_next)
+        snprintf(more, sizeof more, "%.4f",
+                 fidelity_ce(s, FIDELITY_SPLICED) - fidelity_ce(s, FIDELITY_CLEAN));
+    printf("  %-14s %9" PRIu64 " %9.4f %9.4f %9s %9.4f\n", name, s->rows, s->cosine / rows,
+           s->norm_ratio / rows, more, fidelity_kl(s, FIDELITY_SPLICED));
 }
 
 static void print_groups(const struct verdict *v)
@@ -200,10 +203,23 @@ static void print_groups(const struct verdict *v)
     }
 }
 
+/* A line for all that are evaluated alike, or one for each. */
+static void print_title(const struct job *job, const struct verdict *v, size_t count)
+{
+    int alike = 1;
+    for (size_t i = 1; i < count; i++)
+        alike &= strcmp(v[i].hook, v->hook) == 0 && v[i].tokens == v->tokens &&
+                 strcmp(v[i].precision, v->precision) == 0;
+    for (size_t i = 0; i < (alike ? 1 : count); i++)
+        printf("%s%s%" PRIu64 " tokens in contexts of %u, %s of the model in %s\n",
+               alike ? "" : v[i].name, alike ? "" : ": ", v[i].tokens, job->context_tokens,
+               v[i].hook, v[i].precision);
+    putchar('\n');
+}
+
 static void print_all(const struct job *job, const struct verdict *v, size_t count)
 {
-    printf("%" PRIu64 " tokens in contexts of %u, %s of the model in %s\n\n", v->tokens,
-           job->context_tokens, v->hook, v->precision);
+    print_title(job, v, count);
     print_table(v, count);
     if (!job->is_brief) print_variances(v, count);
     for (size_t i = 0; i < count && !job->is_brief; i++) print_groups(&v[i]);
@@ -253,7 +269,9 @@ static json_t *verdict_json(const struct verdict *v)
         put_sums(one, &f->by_class[c]);
         json_put(classes, names[c], one);
     }
-    for (unsigned p = 0; p < FIDELITY_POSITIONS && f->by_position[p].rows; p++) {
+    for (unsigned p = 0; p < FIDELITY_POSITIONS; p++) {
+        if (!f->by_position[p].rows)
+            continue; /* position 0 mostly, and those behind the contexts */
         json_t *one = json_object();
         json_put_count(one, "from", (1U << p) - 1);
         put_sums(one, &f->by_position[p]);

@@ -6,6 +6,7 @@
 #include "cli/subject.h"
 #include "inspect/index_facts.h"
 #include "inspect/promotes.h"
+#include "inspect/sorter.h"
 #include "inspect/survey.h"
 #include "wiring/source.h"
 
@@ -65,12 +66,6 @@ static int parse_memory(const char *text, uint64_t *bytes)
     return err_set(ERR_USAGE, "--memory %.40s is no size; HINT: 512MiB", text);
 }
 
-static int is_configuration(const char *file)
-{
-    size_t length = strlen(file);
-    return length > 5 && strcmp(file + length - 5, ".yaml") == 0;
-}
-
 /* ---- rows ---- */
 
 static void tell_making(void *arg, const char *file, uint64_t bytes)
@@ -87,6 +82,19 @@ static void tell(void *arg, int is_warning, const char *sentence)
 
 static const struct engine_watch watch = {tell_making, tell, NULL};
 
+/* What the command is told goes before what the configuration says. */
+static int take_told(const struct job *job, struct config *c)
+{
+    uint32_t threads;
+    int result = subject_threads(job->options, &threads);
+    if (result != ERR_OK) return result;
+    if (options_get(job->options, "threads")) c->capture.threads = threads;
+    if (options_get(job->options, "context")) c->capture.context_tokens = job->context_tokens;
+    if (options_get(job->options, "exact-model")) c->capture.exact_model = 1;
+    c->capture.producers = 1;
+    return ERR_OK;
+}
+
 /* The configuration's rows, all of them by one, with the hooks that the SAE sees. */
 static int open_config(struct job *job)
 {
@@ -99,8 +107,8 @@ static int open_config(struct job *job)
     for (uint32_t h = 0; h < job->subject.hooks; h++) hooks[h] = job->subject.hook[h];
     if (c->capture.engine == CONFIG_LLAMA)
         c->stream.hooks = (struct config_list){hooks, job->subject.hooks};
-    c->capture.producers = 1;
-    result = source_needs(c);
+    result = take_told(job, c);
+    if (result == ERR_OK) result = source_needs(c);
     if (result == ERR_OK) result = source_open(c, 0, &watch, &job->source);
     c->stream.hooks = own;
     if (result == ERR_OK) job->engine = source_engine(job->source);
@@ -228,6 +236,9 @@ static int take_options(struct job *job)
     if (result == ERR_OK) result = options_number(o, "context", 2, MOST_CONTEXT, told, &context);
     if (result == ERR_OK)
         result = parse_memory(options_get(o, "memory"), &job->survey.memory_bytes);
+    /* known now rather than after the pass over the corpus */
+    if (result == ERR_OK)
+        result = sorter_check(subject_features(&job->subject), job->survey.memory_bytes);
     if (result != ERR_OK) return result;
     job->survey.most_rows = (uint64_t)tokens;
     job->survey.folder = o->arguments[0];
@@ -266,7 +277,7 @@ int inspect_command(const struct options *options, const struct config *config)
     result = take_options(&job);
     if (result == ERR_OK && options_get(options, "from-buffer"))
         result = open_buffer(&job);
-    else if (result == ERR_OK && is_configuration(options->file) &&
+    else if (result == ERR_OK && subject_is_configuration(options->file) &&
              !options_get(options, "corpus") && !options_get(options, "model"))
         result = open_config(&job);
     else if (result == ERR_OK)

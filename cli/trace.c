@@ -78,7 +78,7 @@ static void print_token(const struct trace *t, const struct firing *f, uint32_t 
     double first = n && most > 0 && !f->left_out[row] ? (double)top[0].value / most : 0;
     printf("%4" PRIu32 "  %s%-16s%s %5" PRIu64 " ", row, shown_heat(t->colour, first), token,
            shown_plain(t->colour), f->pairs.start[row + 1] - f->pairs.start[row]);
-    if (f->left_out[row]) printf("  (special, or the first: left out of trainings)");
+    if (f->left_out[row]) printf("  (left out of trainings: the first, special or too large)");
     for (uint32_t i = 0; i < n && !f->left_out[row]; i++) {
         shown_bar((double)top[i].value / most, BAR_COLUMNS, bar, sizeof bar);
         printf("  %" PRIu32 " %.3g %s", top[i].feature, (double)top[i].value, i ? "" : bar);
@@ -124,7 +124,7 @@ static void print_firing(const struct trace *t, const struct firing *f)
 int trace_prompt(struct trace *t, const char *prompt, const char *html)
 {
     struct firing f;
-    int result = firing_make(&t->subject, t->player, &t->hooks, prompt, TRACE_MOST_TOKENS, &f);
+    int result = firing_make(&t->subject, t->player, &t->hooks, prompt, t->most_tokens, &f);
     if (result != ERR_OK) return result;
     if (html) result = trace_write_html(t, &f, html);
     if (result == ERR_OK && t->json) {
@@ -171,6 +171,7 @@ static int open_player(struct trace *t, const char *model, uint32_t threads, int
     options.context_tokens = TRACE_MOST_TOKENS;
     if (facts.context_tokens > 0 && facts.context_tokens < TRACE_MOST_TOKENS)
         options.context_tokens = facts.context_tokens;
+    t->most_tokens = options.context_tokens;
     return result == ERR_OK ? llama_player_open(&options, &t->hooks, &t->player) : result;
 }
 

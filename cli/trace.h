@@ -16,6 +16,8 @@ struct trace {
     struct llama_player *player;
     uint32_t last_hook; /* the last layer's residual stream, among them */
     uint32_t top;       /* features, or pairs of lines, that are told */
+    uint32_t
+        most_tokens; /* of a prompt: what the model was trained with, TRACE_MOST_TOKENS at most */
     int colour, json;
 };
 

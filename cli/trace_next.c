@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/json_put.h"
+#include "engine/utf8.h"
 #include "inspect/attribution.h"
 
 #include <inttypes.h>
@@ -10,16 +11,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 static int token_of(const struct trace *t, const char *text, int32_t *token)
 {
     const int32_t *tokens;
     size_t count;
     char first[TRACE_TEXT_BYTES];
+    if (!utf8_valid(text, strlen(text)))
+        return err_set(ERR_USAGE, "--next is not UTF-8; HINT: iconv -f FROM -t UTF-8");
     int result =
         llama_runner_tokenize(llama_player_runner(t->player), text, strlen(text), &tokens, &count);
     if (result != ERR_OK) return result;
-    if (count == 0) return err_set(ERR_USAGE, "--next '%s' is no token", text);
+    if (count == 0)
+        return err_set(ERR_USAGE, "--next '%s' is no token; HINT: a word that the model knows",
+                       text);
     *token = tokens[0];
     if (count == 1) return ERR_OK;
     trace_token(t, *token, first);
@@ -78,10 +85,25 @@ static void print_effects_json(const struct trace *t, const struct attributions 
     json_decref(object);
 }
 
+/* Once a second, from the second second on. */
+static void tell_progress(void *arg, size_t passes, size_t all)
+{
+    static time_t told;
+    const time_t *begun = arg;
+    time_t now = time(NULL);
+    int terminal = isatty(STDERR_FILENO);
+    if (now - *begun < 2 || (now == told && passes < all)) return;
+    told = now;
+    fprintf(stderr, "%s%zu of %zu features taken out%s", terminal ? "\r" : "", passes, all,
+            terminal && passes < all ? "" : "\n");
+}
+
 static int attribute(struct trace *t, struct lens *lens, const struct firing *f, int32_t token)
 {
     struct attributions a;
-    int result = attribution_make(&t->subject, lens, 0, f, token, t->top, &a);
+    time_t begun = time(NULL);
+    struct attribution_watch watch = {tell_progress, &begun};
+    int result = attribution_make(&t->subject, lens, 0, f, token, t->top, &watch, &a);
     if (result != ERR_OK) return result;
     if (t->json)
         print_effects_json(t, &a, token);
@@ -99,7 +121,7 @@ int trace_next(struct trace *t, const char *prompt, const char *next)
     int result = subject_is_dictionary(&t->subject, "attribution");
     if (result == ERR_OK) result = token_of(t, next, &token);
     if (result != ERR_OK) return result;
-    result = firing_make(&t->subject, t->player, &t->hooks, prompt, TRACE_MOST_TOKENS, &f);
+    result = firing_make(&t->subject, t->player, &t->hooks, prompt, t->most_tokens, &f);
     if (result != ERR_OK) return result;
     result = lens_open(t->player, &t->hooks, t->last_hook, &lens);
     if (result == ERR_OK) {

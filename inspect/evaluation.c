@@ -1,6 +1,7 @@
 #include "inspect/evaluation.h"
 
 #include "base/err.h"
+#include "inspect/firing.h"
 #include "sae/cpu/pool.h"
 
 #include <stdlib.h>
@@ -37,13 +38,7 @@ int evaluation_open(struct subject *subject, struct llama_player *player,
                     struct evaluation **evaluation)
 {
     int result = subject_is_dictionary(subject, "eval");
-    for (uint32_t h = 0; h < subject->hooks && result == ERR_OK; h++)
-        if (hooks->hook[h].width != subject->hook_width[h])
-            result = err_set(ERR_USAGE,
-                             "%s has rows of %u values at %s, and the model has %u; HINT: --model, "
-                             "the model that it was trained on",
-                             subject->name, subject->hook_width[h], subject->hook[h],
-                             hooks->hook[h].width);
+    if (result == ERR_OK) result = firing_check_widths(subject, hooks);
     if (result != ERR_OK) return result;
     struct evaluation *e = calloc(1, sizeof *e);
     if (!e) return err_set(ERR_NOMEM, "no memory to evaluate");

@@ -111,8 +111,23 @@ static int check_text(const char *text)
     for (size_t i = 0; i < bytes; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) is_printable = 0;
     if (is_printable && bytes <= LABELS_MOST_BYTES) return ERR_OK;
-    return err_set(ERR_USAGE, "a label is a line of UTF-8 of at most %d bytes, without tabs",
+    return err_set(ERR_USAGE, "a label is a line of UTF-8 of at most %d bytes; HINT: without tabs",
                    LABELS_MOST_BYTES);
+}
+
+/* Two that change labels at once take turns: each reads what the other has written. The folder is what
+ * is locked, as the file is replaced. Closing *fd ends it. */
+static int lock_folder(const char *folder, int *fd)
+{
+    *fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0) return file_error("opening", folder);
+    while (flock(*fd, LOCK_EX) != 0) {
+        if (errno == EINTR) continue;
+        int result = file_error("locking", folder);
+        close(*fd);
+        return result;
+    }
+    return ERR_OK;
 }
 
 static int set(const char *folder, uint32_t features, uint32_t feature, const char *text)
@@ -120,8 +135,7 @@ static int set(const char *folder, uint32_t features, uint32_t feature, const ch
     struct labels l;
     char path[4096], *data = NULL;
     size_t bytes = 0;
-    int is_told = text[0] == '\0', result = check_text(text);
-    if (result == ERR_OK) result = labels_read(folder, features, &l);
+    int is_told = text[0] == '\0', result = labels_read(folder, features, &l);
     if (result != ERR_OK) return result;
     FILE *out = open_memstream(&data, &bytes);
     for (size_t i = 0; out && i <= l.count; i++) {
@@ -140,15 +154,12 @@ static int set(const char *folder, uint32_t features, uint32_t feature, const ch
     return result;
 }
 
-/* Who sets a label reads them all and writes them all: one after another. */
 int labels_set(const char *folder, uint32_t features, uint32_t feature, const char *text)
 {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), locked = -1;
-    if (fd >= 0)
-        while ((locked = flock(fd, LOCK_EX)) != 0 && errno == EINTR) {
-        }
-    int result = locked == 0 ? set(folder, features, feature, text)
-                             : err_set(ERR_IO, "cannot lock %s: %s", folder, strerror(errno));
-    if (fd >= 0) close(fd);
+    int fd, result = check_text(text);
+    if (result == ERR_OK) result = lock_folder(folder, &fd);
+    if (result != ERR_OK) return result;
+    result = set(folder, features, feature, text);
+    close(fd);
     return result;
 }

@@ -77,7 +77,7 @@ static int check(const struct record_view *v, uint32_t features)
         if (at > end || end > v->fired || (r == 0 && at != 0)) return 0;
         for (uint64_t before = 0; at < end; before = (uint64_t)v->pair[at++].feature + 1)
             if (v->pair[at].feature < before || v->pair[at].feature >= features ||
-                !isfinite(v->pair[at].value))
+                !(v->pair[at].value > 0) || !isfinite(v->pair[at].value))
                 return 0;
     }
     return v->rows > 0 || v->fired == 0;

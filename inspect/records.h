@@ -54,8 +54,8 @@ struct record_view { /* mapped */
     struct mapped row_map, fired_map;
 };
 
-/* Map what was written. Each row's pairs, features and order are checked, so that nobody needs to
- * again. ERR_CORRUPT, ERR_IO. On success the caller ends with records_unmap(). Reads it all. */
+/* Map what was written. Each row's pairs, features, values (> 0) and order are checked, so that
+ * nobody needs to again. ERR_CORRUPT, ERR_IO. On success the caller ends with records_unmap(). Reads it all. */
 int records_map(const char *folder, uint64_t rows, uint64_t fired, uint32_t features,
                 struct record_view *view);
 void records_unmap(struct record_view *view);

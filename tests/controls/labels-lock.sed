@@ -1,4 +1,4 @@
 # file: inspect/labels.c
-# test: inspect/test_index none_is_lost_of_many_hands
+# test: inspect/test_index labels_take_turns
 # One hand at a time.
-s/flock\(fd, LOCK_EX\)/0/
+s/flock\(\*fd, LOCK_EX\) != 0/0/

@@ -19,7 +19,8 @@ static int set_up(void **state)
     struct run *run = *state;
     struct tiny tiny = {.architecture = "llama", .layers = TINY_LAYERS};
     struct subject subject;
-    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    struct export_options options = {
+        .model_name = "tiny", .hook_name = "resid_post.1", .prepends_bos = 1};
     snprintf(sae, sizeof sae, "%s/sae", run->dir);
     snprintf(model, sizeof model, "%s/tiny.gguf", run->dir);
     snprintf(corpus, sizeof corpus, "%s/corpus.txt", run->dir);
@@ -128,7 +129,8 @@ static void an_index_tells_how_strong(void **state)
     if (!(fabs(value - 2 * largest) < 1e-4 * largest)) fail_msg("%g, not %g", value, 2 * largest);
     json_decref(json);
     struct subject subject;
-    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    struct export_options options = {
+        .model_name = "tiny", .hook_name = "resid_post.1", .prepends_bos = 1};
     snprintf(other, sizeof other, "%s/other", run->dir);
     tiny_subject("resid_post.1", &subject);
     subject.model.encoder->w.w_enc[5] += 1;
@@ -334,6 +336,45 @@ static void an_export_is_whole_or_not_there(void **state)
     assert_string_equal(run->out, "0\n");
 }
 
+static json_int_t context_of(const struct run *run, const char *index)
+{
+    char path[3 * HARNESS_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s/index.json", run->dir, index);
+    json_t *facts = json_load_file(path, 0, NULL);
+    json_int_t n = json_integer_value(json_object_get(facts, "context_tokens"));
+    json_decref(facts);
+    return n;
+}
+
+/* Of a run's configuration: its own rows, and what the command is told before what that says. */
+static void a_configurations_rows_are_read(void **state)
+{
+    struct run *run = *state;
+    char extra[3 * HARNESS_PATH_BYTES], rest[3 * HARNESS_PATH_BYTES];
+    char to[2][2 * HARNESS_PATH_BYTES];
+    snprintf(extra, sizeof extra, "model: %s, hooks: [resid_post.1], dtype: f32", model);
+    snprintf(rest, sizeof rest,
+             "capture: { corpus: [%s], context_tokens: 64, exact_model: true, threads: 1 }\n"
+             "sink: { size: 2MiB }\n"
+             "trainer: { batch_rows: 256, min_rows: 500, checkpoint_seconds: 1, saes: "
+             "[ { arch: topk, features: 32, k: 4, lr: 1e-3 } ] }\n",
+             corpus);
+    run_configure(run, extra, rest);
+    must(run, run_command(run, SECONDS, "sluice", "up", run->config, NULL));
+    for (int i = 0; i < 2; i++) snprintf(to[i], sizeof to[i], "%s/of_run_%d", run->dir, i);
+    must(run, run_command(run, SECONDS, "sluice", "inspect", run->config, to[0], NULL));
+    must(run, run_command(run, SECONDS, "sluice", "inspect", run->config, to[1], "--context", "32",
+                          "--threads", "2", NULL));
+    assert_int_equal(context_of(run, "of_run_0"), 64);
+    assert_int_equal(context_of(run, "of_run_1"), 32);
+    must(run,
+         run_command(run, SECONDS, "sluice", "trace", run->config, "--prompt", "the cat", NULL));
+    /* the run's folder has the model's name alone */
+    refused(run,
+            run_command(run, SECONDS, "sluice", "trace", run->state, "--prompt", "the cat", NULL),
+            2, "or --model FILE.gguf");
+}
+
 static void what_is_wrong_is_told(void **state)
 {
     struct run *run = *state;
@@ -354,6 +395,11 @@ static void what_is_wrong_is_told(void **state)
             run_command(run, SECONDS, "sluice", "inspect", sae, other, "--model", model, "--memory",
                         "lots", NULL),
             2, "--memory");
+    refused(run,
+            run_command(run, SECONDS, "sluice", "inspect", sae, other, "--model", model, "--memory",
+                        "1MiB", NULL),
+            1, "too few to sort by 24 features");
+    assert_int_equal(access(other, F_OK), -1); /* it was told before anything was read */
 }
 
 int main(void)
@@ -367,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_index_leaves_for_other_tools, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(several_layers_leave_together, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(an_export_is_whole_or_not_there, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(a_configurations_rows_are_read, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_is_wrong_is_told, set_up, run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

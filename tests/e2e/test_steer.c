@@ -15,7 +15,8 @@ static int set_up(void **state)
     struct run *run = *state;
     struct tiny tiny = {.architecture = "llama", .layers = TINY_LAYERS};
     struct subject subject;
-    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    struct export_options options = {
+        .model_name = "tiny", .hook_name = "resid_post.1", .prepends_bos = 1};
     snprintf(sae, sizeof sae, "%s/sae", run->dir);
     snprintf(model, sizeof model, "%s/tiny.gguf", run->dir);
     tiny_write(model, &tiny);
