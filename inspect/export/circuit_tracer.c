@@ -102,25 +102,23 @@ static json_t *bare(const struct pages *p, uint32_t feature)
                      kept ? (double)e->rows / (double)kept : 0.0);
 }
 
-static int put_logits(const struct pages *p, json_t *o, const json_t *sheet, int likelier)
+static void put_logits(const struct pages *p, json_t *o, const json_t *sheet, int likelier)
 {
     json_t *texts = json_array(), *logits = json_array();
-    int result =
-        words_promoted(p->x->index, sheet, likelier, MOST_LOGITS, WORDS_HEX, texts, logits);
+    words_promoted(p->x->index, sheet, likelier, MOST_LOGITS, WORDS_HEX, texts, logits);
     json_put(o, likelier ? "top_logits" : "bottom_logits", texts);
     json_decref(logits);
-    return result;
 }
 
-static int fill(const struct pages *p, const json_t *sheet, json_t *o)
+static void fill(const struct pages *p, const json_t *sheet, json_t *o)
 {
     json_put(o, "examples_quantiles", quantiles(p, sheet));
     json_put(o, "quantile_values", percentiles(sheet));
     json_object_set(o, "histogram", json_object_get(sheet, "histogram"));
     json_object_set(o, "act_max", json_object_get(sheet, "largest"));
     json_object_set(o, "activation_frequency", json_object_get(sheet, "density"));
-    int result = put_logits(p, o, sheet, 1);
-    return result == ERR_OK ? put_logits(p, o, sheet, 0) : result;
+    put_logits(p, o, sheet, 1);
+    put_logits(p, o, sheet, 0);
 }
 
 /* ---- files ---- */
@@ -175,11 +173,7 @@ static int take(void *arg, const json_t *sheet)
     int result = add_bare(p, feature);
     if (result != ERR_OK) return result;
     json_t *page = bare(p, feature);
-    result = page ? fill(p, sheet, page) : ERR_OK;
-    if (result != ERR_OK) {
-        json_decref(page);
-        return result;
-    }
+    if (page) fill(p, sheet, page);
     p->x->written += json_array_size(json_object_get(sheet, "top")) > 0;
     return add_page(p, page, 1);
 }

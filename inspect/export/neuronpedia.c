@@ -59,11 +59,10 @@ static json_t *activations(const struct upload *u, const json_t *sheet)
     return list;
 }
 
-static int put_logits(const struct upload *u, json_t *o, const json_t *sheet, int likelier)
+static void put_logits(const struct upload *u, json_t *o, const json_t *sheet, int likelier)
 {
     json_t *texts = json_array(), *logits = json_array(), *list = json_array();
-    int result =
-        words_promoted(u->x->index, sheet, likelier, MOST_LOGITS, WORDS_REPLACED, texts, logits);
+    words_promoted(u->x->index, sheet, likelier, MOST_LOGITS, WORDS_REPLACED, texts, logits);
     for (size_t i = 0; i < json_array_size(texts); i++)
         json_array_append_new(list, json_pack("{s:O, s:O}", "token", json_array_get(texts, i),
                                               "value", json_array_get(logits, i)));
@@ -72,7 +71,6 @@ static int put_logits(const struct upload *u, json_t *o, const json_t *sheet, in
     json_decref(texts);
     json_decref(logits);
     json_decref(list);
-    return result;
 }
 
 static json_t *explanations(const struct upload *u, uint32_t feature)
@@ -106,12 +104,11 @@ static int take(void *arg, const json_t *sheet)
     o = json_pack("{s:O, s:O, s:o, s:o}", "index", number, "density",
                   json_object_get(sheet, "density"), "activations", activations(u, sheet),
                   "explanations", explanations(u, (uint32_t)json_integer_value(number)));
-    int result = put_logits(u, o, sheet, 1);
-    if (result == ERR_OK) result = put_logits(u, o, sheet, 0);
+    put_logits(u, o, sheet, 1);
+    put_logits(u, o, sheet, 0);
     json_array_append_new(u->batch, o);
     u->x->written++;
-    if (result != ERR_OK || json_array_size(u->batch) < BATCH_FEATURES) return result;
-    return write_batch(u);
+    return json_array_size(u->batch) < BATCH_FEATURES ? ERR_OK : write_batch(u);
 }
 
 int features_export_neuronpedia(struct features_export *x, const char *folder)

@@ -60,14 +60,12 @@ static json_t *bar_values(const json_t *sheet)
     return list;
 }
 
-static int put_logits(const struct dashboard *d, json_t *o, const json_t *sheet, int likelier)
+static void put_logits(const struct dashboard *d, json_t *o, const json_t *sheet, int likelier)
 {
     json_t *texts = json_array(), *logits = json_array();
-    int result =
-        words_promoted(d->x->index, sheet, likelier, MOST_LOGITS, WORDS_REPLACED, texts, logits);
+    words_promoted(d->x->index, sheet, likelier, MOST_LOGITS, WORDS_REPLACED, texts, logits);
     json_put(o, likelier ? "pos_str" : "neg_str", texts);
     json_put(o, likelier ? "pos_values" : "neg_values", logits);
-    return result;
 }
 
 /* What an index does not know. */
@@ -112,8 +110,8 @@ static int take(void *arg, const json_t *sheet)
     }
     json_object_set(o, "feature_index", number);
     put_empty(o);
-    int result = put_logits(d, o, sheet, 1);
-    if (result == ERR_OK) result = put_logits(d, o, sheet, 0);
+    put_logits(d, o, sheet, 1);
+    put_logits(d, o, sheet, 0);
     json_object_set(o, "frac_nonzero", json_object_get(sheet, "density"));
     json_put(o, "freq_hist_data_bar_values", bar_values(sheet));
     json_object_set(o, "freq_hist_data_bar_heights", json_object_get(sheet, "histogram"));
@@ -124,8 +122,7 @@ static int take(void *arg, const json_t *sheet)
     json_put(o, "activations", activations(d, sheet));
     json_array_append_new(d->batch, o);
     d->x->written++;
-    if (result != ERR_OK || json_array_size(d->batch) < BATCH_FEATURES) return result;
-    return write_batch(d);
+    return json_array_size(d->batch) < BATCH_FEATURES ? ERR_OK : write_batch(d);
 }
 
 static int write_skipped(struct dashboard *d)

@@ -1,6 +1,5 @@
 #include "inspect/export/words.h"
 
-#include "base/err.h"
 #include "engine/utf8.h"
 
 #include <inttypes.h>
@@ -97,35 +96,18 @@ json_t *words_values(const json_t *context)
     return list;
 }
 
-static int by_logit(const void *a, const void *b)
+void words_promoted(const struct index *index, const json_t *sheet, int likelier, size_t most,
+                    enum words_bytes bytes, json_t *texts, json_t *logits)
 {
-    double x = words_number(*(json_t *const *)a, "logit"),
-           y = words_number(*(json_t *const *)b, "logit");
-    return (x < y) - (x > y);
-}
-
-int words_promoted(const struct index *index, const json_t *sheet, int likelier, size_t most,
-                   enum words_bytes bytes, json_t *texts, json_t *logits)
-{
-    json_t *list = json_object_get(sheet, "promotes"), *o;
-    size_t i, count = json_array_size(list);
-    json_t **sorted = malloc((count + 1) * sizeof *sorted);
-    if (!sorted) return err_set(ERR_NOMEM, "no memory for an export");
-    json_array_foreach(list, i, o) sorted[i] = o;
-    qsort(sorted, count, sizeof *sorted, by_logit);
-    for (i = 0; i < count && json_array_size(texts) < most; i++) {
-        o = sorted[likelier ? i : count - 1 - i];
-        if (!json_is_number(json_object_get(o, "logit")) ||
-            !json_is_integer(json_object_get(o, "token")))
-            continue; /* of no sheet of ours */
-        double logit = words_number(o, "logit");
-        if (likelier ? !(logit > 0) : !(logit < 0)) break;
+    const json_t *list = json_object_get(sheet, likelier ? "promotes" : "suppresses"), *o;
+    size_t i;
+    json_array_foreach(list, i, o)
+    {
+        if (i == most) break;
         json_array_append_new(
             texts, words_token(index, json_integer_value(json_object_get(o, "token")), bytes));
         json_array_append(logits, json_object_get(o, "logit"));
     }
-    free(sorted);
-    return ERR_OK;
 }
 
 double words_number(const json_t *object, const char *key)

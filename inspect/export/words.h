@@ -22,11 +22,10 @@ json_t *words_token(const struct index *index, int64_t token, enum words_bytes b
 json_t *words_tokens(const struct index *index, const json_t *context, enum words_bytes bytes);
 json_t *words_values(const json_t *context);
 
-/* Of a sheet's `promotes` at most `most`: what it makes likelier (the likeliest first), or less likely
- * (the least likely first). Two lists, equally long, empty where the sheet has none; both are
- * appended to. ERR_NOMEM. */
-int words_promoted(const struct index *index, const json_t *sheet, int likelier, size_t most,
-                   enum words_bytes bytes, json_t *texts, json_t *logits);
+/* Of a sheet at most `most` tokens that it makes likelier, or less likely, the strongest first. Two
+ * lists, equally long, empty where the sheet has none; both are appended to. */
+void words_promoted(const struct index *index, const json_t *sheet, int likelier, size_t most,
+                    enum words_bytes bytes, json_t *texts, json_t *logits);
 
 /* A sheet's number; 0 where it has none. */
 double words_number(const json_t *object, const char *key);

@@ -99,6 +99,13 @@ def values(context):
     return [0 if v is None or t is None else v for t, v in zip(context["tokens"], context["values"])]
 
 
+def promoted(sheet, key, text, most):
+    """Texts and logits of what a feature makes likelier, or less likely."""
+    listed = (sheet[key] or [])[:most]
+    return text({"tokens": [o["token"] for o in listed], "values": [0] * len(listed)}), [
+        o["logit"] for o in listed]
+
+
 def contexts(sheet):
     """(context, the interval that it is a sample of, or None), as all layouts order them."""
     yield from ((c, None) for c in sheet["top"])
@@ -121,6 +128,7 @@ def test_the_index_is_worth_it(show, text):
     tokens = {t for s in sheets for c, _ in contexts(s) for t in text(c)}
     assert GAP in tokens and any("\N{replacement character}" in t for t in tokens)
     assert show(DEAD)["rows"] == 0 and len(firing(show)) > 100
+    assert all(len(s["promotes"]) > 5 and len(s["suppresses"]) > 5 for s in sheets)
     assert any(interval["samples"] for s in sheets for interval in s["intervals"])
 
 
@@ -142,6 +150,8 @@ def test_sae_dashboard(index, show, text):
         assert f.freq_hist_data_bar_heights == sheet["histogram"]
         width = sheet["largest"] / len(sheet["histogram"])
         assert f.freq_hist_data_bar_values == pytest.approx([width * (i + 0.5) for i in range(40)], rel=1e-5)
+        assert (f.pos_str, f.pos_values) == promoted(sheet, "promotes", text, 10)
+        assert (f.neg_str, f.neg_values) == promoted(sheet, "suppresses", text, 10)
         wanted = list(contexts(sheet))
         assert len(f.activations) == len(wanted)
         for activation, (context, interval) in zip(f.activations, wanted):
@@ -158,11 +168,13 @@ def client_features(show, text, source):
     """What a user of the package would make by hand."""
     from neuronpedia.np_activation import Activation
     from neuronpedia.np_explanation import Explanation
-    from neuronpedia.np_feature import Feature
+    from neuronpedia.np_feature import Feature, Logit
 
     for f in firing(show):
         sheet, of = show(f), dict(modelId="smollm2-135m", source=source, index=f)
         yield Feature(**of, density=sheet["density"],
+                      top_logits=[Logit(*l) for l in zip(*promoted(sheet, "promotes", text, 20))],
+                      bottom_logits=[Logit(*l) for l in zip(*promoted(sheet, "suppresses", text, 20))],
                       explanations=[Explanation(**of, text=LABELS[f])] if f in LABELS else [],
                       activations=[Activation(**of, tokens=text(c), values=values(c),
                                               **({} if i is None else dict(
@@ -304,6 +316,8 @@ def check_page(page, sheet, text):
     assert page.activation_frequency == sheet["density"]
     assert (page.act_min, page.act_max) == (0, sheet["largest"])
     assert page.histogram == sheet["histogram"] or not sheet["rows"]
+    for logits, key in ((page.top_logits, "promotes"), (page.bottom_logits, "suppresses")):
+        assert [unescaped(t) for t in logits] == promoted(sheet, key, text, 10)[0]
     examples = [e for q in page.examples_quantiles for e in q.examples]
     wanted = [c for c, _ in contexts(sheet)]
     assert len(examples) == len(wanted)

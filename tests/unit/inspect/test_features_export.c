@@ -22,7 +22,7 @@ enum { TOKENS = sizeof vocabulary / sizeof *vocabulary };
 
 #define EMPTY_SHEET                                                                                \
     "\"rows\":0,\"density\":0.0,\"largest\":0.0,\"mean\":0.0,\"histogram\":[0,0],\"top\":[],"      \
-    "\"intervals\":[],\"together\":[],\"alike\":[],\"promotes\":null}"
+    "\"intervals\":[],\"together\":[],\"alike\":[],\"promotes\":null,\"suppresses\":null}"
 
 /* Feature 1 never fires; feature 0's context has a row that was left out and one that is missing. */
 static const char *sheets[FEATURES] = {
@@ -31,13 +31,14 @@ static const char *sheets[FEATURES] = {
     "\"tokens\":[0,1,0,null,3,6],\"values\":[1.0,null,4.0,null,0,0]}],"
     "\"intervals\":[{\"from\":0.0,\"to\":4.0,\"rows\":2,\"samples\":[{\"sequence\":1,"
     "\"position\":0,\"at\":0,\"tokens\":[7],\"values\":[2.0]}]}],"
-    "\"together\":[],\"alike\":[],\"promotes\":[{\"token\":0,\"logit\":2.0},"
-    "{\"token\":1,\"logit\":5.0},{\"token\":7,\"logit\":-1.0},{\"token\":4,\"logit\":-3.0},"
-    "{\"token\":\"x\",\"logit\":9.0},{\"token\":0},7]}",
+    "\"together\":[],\"alike\":[],\"promotes\":[{\"token\":1,\"logit\":5.0},"
+    "{\"token\":0,\"logit\":2.0}],\"suppresses\":[{\"token\":4,\"logit\":-3.0},"
+    "{\"token\":7,\"logit\":-1.0}]}",
     "{\"feature\":1," EMPTY_SHEET,
     "{\"feature\":2,\"rows\":1,\"density\":0.125,\"largest\":1.5,\"mean\":1.5,"
     "\"histogram\":[0,1],\"top\":[{\"sequence\":0,\"position\":0,\"at\":0,\"tokens\":[99],"
-    "\"values\":[1.5]}],\"intervals\":[],\"together\":[],\"alike\":[],\"promotes\":null}"};
+    "\"values\":[1.5]}],\"intervals\":[],\"together\":[],\"alike\":[],\"promotes\":null,"
+    "\"suppresses\":null}"};
 static const struct index_entry entries[FEATURES] = {
     {.rows = 2, .largest = 4, .mean = 3, .token = 0},
     {.token = -1},
