@@ -110,22 +110,42 @@ static int run_player(const struct job *job, struct subject *s, struct llama_pla
     return result;
 }
 
+/* The options as they are for one of several SAEs. --set is of the first one's configuration. */
+static struct options named(const struct job *job, const char *file)
+{
+    struct options options = *job->options;
+    options.file = file;
+    if (file != job->options->file) options.sets_count = 0;
+    return options;
+}
+
+/* Whether it can be evaluated, as far as that can be told without running a model: it would be a pity
+ * to find out after the others have been. */
+static int look(const struct job *job, const char *file)
+{
+    struct options options = named(job, file);
+    struct subject s;
+    int result = subject_open(&options, &s);
+    if (result != ERR_OK) return result;
+    result = subject_is_dictionary(&s, "eval");
+    subject_close(&s);
+    return result;
+}
+
 static int evaluate(const struct job *job, const char *file, struct verdict *v)
 {
-    struct options named = *job->options;
+    struct options own = named(job, file);
     struct subject s;
     struct llama_hooks hooks;
     struct llama_player *player;
     char model[SUBJECT_PATH_BYTES];
-    named.file = file;
-    if (file != job->options->file) named.sets_count = 0;
-    int result = subject_open(&named, &s);
+    int result = subject_open(&own, &s);
     if (result != ERR_OK) return result;
     snprintf(v->name, sizeof v->name, "%s", s.name);
     snprintf(v->hook, sizeof v->hook, "%s", s.hook[0]);
     snprintf(v->rows_precision, sizeof v->rows_precision, "%s", s.precision);
     result = subject_is_dictionary(&s, "eval");
-    if (result == ERR_OK) result = subject_model(&named, &s, model);
+    if (result == ERR_OK) result = subject_model(&own, &s, model);
     if (result == ERR_OK) result = firing_hooks(&s, &hooks);
     struct llama_runner_options options = {
         .path = model, .context_tokens = job->context_tokens, .threads = job->threads};
@@ -323,6 +343,8 @@ int eval_command(const struct options *options, const struct config *config)
     size_t count = 1 + options->arguments_count;
     (void)config;
     int result = read_job(options, &job);
+    for (size_t i = 1; i < count && result == ERR_OK; i++)
+        result = look(&job, options->arguments[i - 1]);
     for (size_t i = 0; i < count && result == ERR_OK; i++) {
         result = evaluate(&job, i ? options->arguments[i - 1] : options->file, &v[i]);
         if (result == ERR_OK) warn_of_precision(&v[i]);
