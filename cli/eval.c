@@ -243,6 +243,12 @@ static void print_all(const struct job *job, const struct verdict *v, size_t cou
     print_table(v, count);
     print_variances(v, count);
     for (size_t i = 0; i < count; i++) print_groups(&v[i]);
+    for (size_t i = 0; i < count; i++)
+        if (v[i].fidelity.beyond_limit)
+            printf("\n%s: %" PRIu64
+                   " rows longer than its stream's limit keep what the model made, "
+                   "and are in no mean\n",
+                   v[i].name, v[i].fidelity.beyond_limit);
     printf(
         "\nCE: cross-entropy of the next token, in nats; spliced: with the reconstruction in place "
         "of\nthe rows; zero: with 0. Special tokens%s keep their rows and are in no mean%s\n",
@@ -284,6 +290,7 @@ static json_t *verdict_json(const struct verdict *v)
     json_put_number(o, "explained_variance_saebench", fidelity_saebench(f));
     json_put_count(o, "features", f->features);
     json_put_count(o, "dead_features", fidelity_dead(f));
+    json_put_count(o, "rows_beyond_limit", f->beyond_limit);
     for (int c = 0; c < FIDELITY_CLASSES; c++) {
         json_t *one = json_object();
         put_sums(one, &f->by_class[c]);
