@@ -110,22 +110,42 @@ static int run_player(const struct job *job, struct subject *s, struct llama_pla
     return result;
 }
 
+/* The options as they are for one of several SAEs. --set is of the first one's configuration. */
+static struct options named(const struct job *job, const char *file)
+{
+    struct options options = *job->options;
+    options.file = file;
+    if (file != job->options->file) options.sets_count = 0;
+    return options;
+}
+
+/* Whether it can be evaluated, as far as that can be told without running a model: it would be a pity
+ * to find out after the others have been. */
+static int look(const struct job *job, const char *file)
+{
+    struct options options = named(job, file);
+    struct subject s;
+    int result = subject_open(&options, &s);
+    if (result != ERR_OK) return result;
+    result = subject_is_dictionary(&s, "eval");
+    subject_close(&s);
+    return result;
+}
+
 static int evaluate(const struct job *job, const char *file, struct verdict *v)
 {
-    struct options named = *job->options;
+    struct options own = named(job, file);
     struct subject s;
     struct llama_hooks hooks;
     struct llama_player *player;
     char model[SUBJECT_PATH_BYTES];
-    named.file = file;
-    if (file != job->options->file) named.sets_count = 0;
-    int result = subject_open(&named, &s);
+    int result = subject_open(&own, &s);
     if (result != ERR_OK) return result;
     snprintf(v->name, sizeof v->name, "%s", s.name);
     snprintf(v->hook, sizeof v->hook, "%s", s.hook[0]);
     snprintf(v->rows_precision, sizeof v->rows_precision, "%s", s.precision);
     result = subject_is_dictionary(&s, "eval");
-    if (result == ERR_OK) result = subject_model(&named, &s, model);
+    if (result == ERR_OK) result = subject_model(&own, &s, model);
     if (result == ERR_OK) result = firing_hooks(&s, &hooks);
     struct llama_runner_options options = {
         .path = model, .context_tokens = job->context_tokens, .threads = job->threads};
@@ -223,6 +243,12 @@ static void print_all(const struct job *job, const struct verdict *v, size_t cou
     print_table(v, count);
     if (!job->is_brief) print_variances(v, count);
     for (size_t i = 0; i < count && !job->is_brief; i++) print_groups(&v[i]);
+    for (size_t i = 0; i < count; i++)
+        if (v[i].fidelity.beyond_limit)
+            printf("\n%s: %" PRIu64
+                   " rows longer than its stream's limit keep what the model made, "
+                   "and are in no mean\n",
+                   v[i].name, v[i].fidelity.beyond_limit);
     printf(
         "\nCE: cross-entropy of the next token, in nats; spliced: with the reconstruction in place "
         "of\nthe rows; zero: with 0. Special tokens%s keep their rows and are in no mean%s\n",
@@ -264,6 +290,7 @@ static json_t *verdict_json(const struct verdict *v)
     json_put_number(o, "explained_variance_saebench", fidelity_saebench(f));
     json_put_count(o, "features", f->features);
     json_put_count(o, "dead_features", fidelity_dead(f));
+    json_put_count(o, "rows_beyond_limit", f->beyond_limit);
     for (int c = 0; c < FIDELITY_CLASSES; c++) {
         json_t *one = json_object();
         put_sums(one, &f->by_class[c]);
@@ -324,6 +351,8 @@ int eval_command(const struct options *options, const struct config *config)
     size_t count = 1 + options->arguments_count;
     (void)config;
     int result = read_job(options, &job);
+    for (size_t i = 1; i < count && result == ERR_OK; i++)
+        result = look(&job, options->arguments[i - 1]);
     for (size_t i = 0; i < count && result == ERR_OK; i++) {
         result = evaluate(&job, i ? options->arguments[i - 1] : options->file, &v[i]);
         if (result == ERR_OK) warn_of_precision(&v[i]);

@@ -51,7 +51,8 @@ static const struct option_spec eval_options[] = {
     {"tokens", "N", "of the corpus, 16384 unless told; whole contexts"},
     {"context", "N", "tokens of a context, 128 unless told"},
     {"splice-first", NULL,
-     "splice position 0 as well, as SAEBench does; trainings leave it out unless told"},
+     "splice position 0 and rows beyond the norm limit too, as SAEBench does; trainings leave both "
+     "out"},
     {"brief", NULL, "print one line for each, not the parts"},
     {"json", NULL, "print JSON"},
 };

@@ -145,6 +145,8 @@ static void what_cannot_be_is_refused(void **state)
     snprintf(empty, sizeof empty, "%s/empty.txt", run->dir);
     assert_int_equal(EVAL(run, "--corpus", empty), 1);
     harness_has(run->err, "the corpus is empty");
+    refused(run, EVAL(run, "/nowhere", "--corpus", empty),
+            "/nowhere"); /* before the first is run */
 }
 
 int main(void)
