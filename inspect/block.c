@@ -20,33 +20,27 @@ void block_fini(struct block *b)
     b->values = NULL;
 }
 
-/* Whether the SAE was trained on such a row. */
-static int is_known(const struct subject *s, uint8_t flags, const float *values)
-{
-    if ((flags & ENGINE_ROW_SPECIAL) && !s->keeps_special) return 0;
-    if ((flags & ENGINE_ROW_FIRST) && !s->keeps_first) return 0;
-    for (uint32_t h = 0; h < s->hooks; h++) {
-        double square = 0, limit = s->hook_limit[h];
-        for (uint32_t i = 0; i < s->hook_width[h]; i++)
-            square += (double)values[i] * (double)values[i];
-        if (!isfinite(square) || (limit > 0 && square > limit * limit)) return 0;
-        values += s->hook_width[h];
-    }
-    return 1;
-}
-
 /* A row that is left out is encoded as 0, and what fires is dropped. */
 void block_add(struct block *b, const struct row_id *id, uint8_t flags, const float *values)
 {
     uint32_t width = b->subject->width;
     float *to = b->values + (size_t)b->rows * width;
-    int known = is_known(b->subject, flags, values);
-    if (known)
+    int keeps =
+        subject_keeps(b->subject, flags & ENGINE_ROW_SPECIAL, flags & ENGINE_ROW_FIRST, values);
+    if (keeps)
         memcpy(to, values, width * sizeof *to);
     else
         memset(to, 0, width * sizeof *to);
     b->id[b->rows] = *id;
-    b->is_left_out[b->rows++] = (uint8_t)!known;
+    b->is_left_out[b->rows++] = (uint8_t)!keeps;
+}
+
+/* Rows of numbers so large that a feature's value is none. */
+static int is_finite(const struct pairs *pairs, uint64_t first, uint64_t end)
+{
+    for (uint64_t i = first; i < end; i++)
+        if (!isfinite(pairs->value[i])) return 0;
+    return 1;
 }
 
 int block_write(struct block *b)
@@ -55,7 +49,9 @@ int block_write(struct block *b)
     int result = subject_encode(b->subject, b->values, b->rows, &pairs);
     if (result != ERR_OK) return result;
     for (uint32_t r = 0; r < b->rows && result == ERR_OK; r++) {
-        uint64_t at = pairs.start[r], n = b->is_left_out[r] ? 0 : pairs.start[r + 1] - at;
+        uint64_t at = pairs.start[r], end = pairs.start[r + 1];
+        if (!is_finite(&pairs, at, end)) b->is_left_out[r] = 1;
+        uint64_t n = b->is_left_out[r] ? 0 : end - at;
         b->kept_rows += !b->is_left_out[r];
         result = records_add(b->records, &b->id[r], b->is_left_out[r], pairs.feature + at,
                              pairs.value + at, n);

@@ -1,7 +1,7 @@
 /*
  * Rows that are gathered, encoded GATHER_ROWS at a time into records. A row that the SAE was not
- * trained on (a special token, position 0, a norm above its limit), or that is not finite, is left
- * out: nothing fires at it.
+ * trained on (subject_keeps()), or at which a feature's value is not finite, is left out: nothing fires
+ * at it.
  */
 #ifndef SLUICE_INSPECT_BLOCK_H
 #define SLUICE_INSPECT_BLOCK_H
