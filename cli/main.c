@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/subject.h"
 #include "cli/up.h"
+#include "engine/engine.h"
 #include "runtime/harden.h"
 #include "runtime/log.h"
 #include "sae/sae.h"
@@ -314,8 +315,10 @@ int main(int argc, char **argv)
     int done = 0;
     streams_open();
     for (int i = 0; argc > 1 && i < COMMANDS; i++)
-        if (commands[i].reads_weights && strcmp(argv[1], commands[i].name) == 0)
-            sae_blas_wide(argv); /* as trainers do: the same products to the last bit */
+        if (commands[i].reads_weights && strcmp(argv[1], commands[i].name) == 0) {
+            engine_threads_passive(argv); /* whoever else computes keeps its cores */
+            sae_blas_wide(argv);          /* as trainers do: the same products to the last bit */
+        }
     if (argc < 2) {
         options_write_help(&program, NULL, stderr);
         return 2;

@@ -3,6 +3,7 @@
 #define SLUICE_CLI_TRACE_H
 
 #include "inspect/firing.h"
+#include "inspect/labels.h"
 #include "runtime/options.h"
 
 #include <jansson.h>
@@ -14,8 +15,9 @@ struct trace {
     struct subject subject;
     struct llama_hooks hooks; /* the subject's, then the last layer's where it is none of them */
     struct llama_player *player;
-    uint32_t last_hook; /* the last layer's residual stream, among them */
-    uint32_t top;       /* features, or pairs of lines, that are told */
+    uint32_t last_hook;   /* the last layer's residual stream, among them */
+    uint32_t top;         /* features, or pairs of lines, that are told */
+    struct labels labels; /* of the index; none: no --index */
     int colour, json;
 };
 
