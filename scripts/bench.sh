@@ -50,6 +50,9 @@ done
 sort -n "$work/ratios" | awk '{ r[NR] = $1 }
     END { printf "median %.3f, %.3f to %.3f; target >= 0.97\n", r[int((NR + 1) / 2)], r[1], r[NR] }'
 
+echo "== steering and tracing (the autoencoder of the pipeline above)"
+"$build/tests/bench/bench_steer" "$work/sluice/whole"
+
 echo "== stream (codec none, 256 KiB frames, durability process)"
 "$build/tests/bench/bench_stream" "$build" "${BENCH_STREAM_GIB:-4}"
 
