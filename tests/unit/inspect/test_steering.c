@@ -267,6 +267,11 @@ static void strength_zero_is_the_model_itself(void **state)
     assert_true(fabs(one.moved - control.moved) < 1e-3 * one.moved);
     assert_true(one.kl_own != control.kl_own);
     assert_true(one.fires >= 0 && one.fires <= 1);
+    /* of a clamp, too, for which 0 would be a value like others */
+    steering_set(&t.steering, 0, UINT32_MAX, NULL, 0);
+    assert_int_equal(dose_measure(&d, 0, 0, &zero_control), ERR_OK);
+    assert_true(zero_control.kl_own == 0 && zero_control.kl_given == 0);
+    assert_true(zero_control.perplexity == zero.perplexity && zero_control.steered_rows == 0);
     doses_close(&d);
     close_two(&t);
 }
