@@ -92,18 +92,23 @@ static struct control read_vector(void)
     return c;
 }
 
-static int32_t likeliest(struct llama_context *context, int32_t vocabulary)
+/* The likeliest next token; *nats grows by -log of its probability. */
+static int32_t likeliest(struct llama_context *context, int32_t vocabulary, double *nats)
 {
     const float *logits = llama_get_logits_ith(context, -1);
     int32_t best = 0;
+    double sum = 0;
     for (int32_t v = 1; v < vocabulary; v++)
         if (logits[v] > logits[best]) best = v;
+    for (int32_t v = 0; v < vocabulary; v++) sum += exp((double)logits[v] - (double)logits[best]);
+    *nats += log(sum);
     return best;
 }
 
 /* Greedily; with the vector where one is told. */
-static int32_t generate(const struct control *control, int32_t *tokens)
+static int32_t generate(const struct control *control, int32_t *tokens, double *nats)
 {
+    *nats = 0;
     struct llama_model_params how = llama_model_default_params();
     struct llama_context_params params = llama_context_default_params();
     struct llama_model *m = llama_model_load_from_file(model, how);
@@ -122,7 +127,7 @@ static int32_t generate(const struct control *control, int32_t *tokens)
     struct llama_batch batch = llama_batch_get_one(prompt, n);
     while (made < TOKENS) {
         assert_int_equal(llama_decode(context, batch), 0);
-        tokens[made] = likeliest(context, llama_vocab_n_tokens(vocab));
+        tokens[made] = likeliest(context, llama_vocab_n_tokens(vocab), nats);
         if (llama_vocab_is_eog(vocab, tokens[made++])) break;
         batch = llama_batch_get_one(&tokens[made - 1], 1);
     }
@@ -145,17 +150,22 @@ static void same_tokens(struct run *run, int code)
     int32_t plain[TOKENS], steered[TOKENS];
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
     struct control control = read_vector();
-    int32_t plain_count = generate(NULL, plain), count = generate(&control, steered);
+    double nats[2];
+    int32_t plain_count = generate(NULL, plain, &nats[0]);
+    int32_t count = generate(&control, steered, &nats[1]);
     json_t *json = json_loads(run->out, 0, NULL);
     static const char *const names[] = {"unsteered", "steered"};
     const int32_t *tokens[] = {plain, steered}, counts[] = {plain_count, count};
     for (int i = 0; i < 2; i++) {
-        json_t *list = json_object_get(json_object_get(json, names[i]), "tokens");
+        json_t *one = json_object_get(json, names[i]), *list = json_object_get(one, "tokens");
+        double own = json_number_value(json_object_get(one, "nats_per_token")) * counts[i];
         assert_int_equal(json_array_size(list), counts[i]);
         for (int32_t t = 0; t < counts[i]; t++)
             if (json_integer_value(json_array_get(list, (size_t)t)) != tokens[i][t])
                 fail_msg("%s token %d: llama.cpp gives %d: %s", names[i], t, tokens[i][t],
                          run->out);
+        if (!(fabs(own - nats[i]) < 1e-3 * nats[i])) /* finer than tokens: the first row, too */
+            fail_msg("%s: %g nats, and llama.cpp has %g", names[i], own, nats[i]);
     }
     assert_true(count != plain_count || memcmp(plain, steered, sizeof *plain * (size_t)count) != 0);
     json_decref(json);

@@ -168,7 +168,7 @@ static void test_help_man_and_parser_agree(void **state)
         if (result != ERR_OK && !strstr(err_text(), "log level"))
             fail_msg("%s: %s", option, err_text());
     }
-    assert_int_equal(seen, 9);
+    assert_int_equal(seen, 10);
     assert_non_null(strstr(man, "\\&.starts with a dot"));
     assert_non_null(strstr(man, "second \\- part"));
     assert_non_null(strstr(man, "sluice (1)"));
@@ -190,7 +190,6 @@ static void some_options_are_given_many_times(void **state)
 {
     struct options o;
     (void)state;
-
     char *argv[] = {"x", "f", "--with", "a", "--producer=1", "--with=b"};
     assert_int_equal(options_parse(&plain, 6, argv, &o, &done), ERR_OK);
     assert_string_equal(options_get(&o, "with"), "a");
