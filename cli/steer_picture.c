@@ -10,7 +10,7 @@
 
 enum {
     WIDTH = 960,
-    HEIGHT = 640,
+    HEIGHT = 600,
     PANEL_WIDTH = 380,
     PANEL_HEIGHT = 170,
     LEFT = 78,
