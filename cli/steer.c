@@ -5,10 +5,12 @@
 #include "base/fileio.h"
 #include "cli/commands.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- files that are written ---- */
 
@@ -24,6 +26,33 @@ int steer_write(const char *option, const char *file, const char *data, size_t b
     int result = file_create(file, data, bytes);
     if (result != ERR_EXISTS) return result;
     return err_set(ERR_USAGE, "--%s %s: it is there already; HINT: another name", option, file);
+}
+
+/* ---- progress ---- */
+
+static void tell_progress(void *arg)
+{
+    struct steer_clock *c = arg;
+    int is_terminal = isatty(STDERR_FILENO);
+    time_t now = time(NULL);
+    c->done++;
+    if (now - c->begun < 2 || now == c->told) return;
+    c->told = now;
+    fprintf(stderr, "%s%" PRIu64 " of at most %" PRIu64 " tokens, %.1f per second%s",
+            is_terminal ? "\r" : "", c->done, c->all, (double)c->done / (double)(now - c->begun),
+            is_terminal ? "\033[K" : "\n");
+}
+
+void steer_progress_begin(struct steer *s, uint64_t tokens)
+{
+    s->clock = (struct steer_clock){.all = tokens, .begun = time(NULL)};
+    s->how.progress = tell_progress;
+    s->how.arg = &s->clock;
+}
+
+void steer_progress_end(const struct steer *s)
+{
+    if (s->clock.told && isatty(STDERR_FILENO)) fputc('\n', stderr);
 }
 
 /* ---- what is asked for ---- */

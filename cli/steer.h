@@ -8,6 +8,8 @@
 #include "inspect/strengths.h"
 #include "runtime/options.h"
 
+#include <time.h>
+
 enum { STEER_MOST_TOKENS = 4096 };
 
 struct steer {
@@ -23,11 +25,19 @@ struct steer {
     uint8_t *spared; /* (STEER_MOST_TOKENS): positions that keep their rows */
     int32_t *prompt;
     struct generation_options how;
+    struct steer_clock {    /* of the progress line */
+        uint64_t done, all; /* tokens generated; at most */
+        time_t begun, told;
+    } clock;
 };
 
 /* Open the SAEs, read which features and how strong, and open the model. Errors of the libraries. */
 int steer_open(struct steer *steer);
 void steer_close(struct steer *steer);
+
+/* Begin to tell how many of so many tokens are generated, and end it: a line on stderr each second. */
+void steer_progress_begin(struct steer *steer, uint64_t tokens);
+void steer_progress_end(const struct steer *steer);
 
 /* Position 0 and special tokens among `tokens`, into spared[count]. */
 void steer_spare(const struct steer *steer, const int32_t *tokens, uint32_t count, uint8_t *spared);

@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { USUAL_TEXTS = 4, MOST_TEXTS = 1000, MOST_FILE_BYTES = 1 << 24 };
 
@@ -87,24 +85,13 @@ static int take_given(struct sweep *w)
 
 /* ---- running ---- */
 
-static void tell_progress(uint32_t done, uint32_t all, time_t begun)
-{
-    time_t now = time(NULL);
-    int is_terminal = isatty(STDERR_FILENO);
-    if (now - begun < 2) return;
-    fprintf(stderr, "%s%" PRIu32 " of %" PRIu32 " strengths, %lld s%s", is_terminal ? "\r" : "",
-            done, all, (long long)(now - begun), is_terminal && done < all ? "" : "\n");
-}
-
 static int measure(struct sweep *w)
 {
     const struct strengths *s = &w->steer->strengths;
-    time_t begun = time(NULL);
     int result = ERR_OK;
     for (uint32_t i = 0; i < 2 * s->count && result == ERR_OK; i++) {
         struct dose *to = i % 2 ? &w->control[i / 2] : &w->features[i / 2];
         result = dose_measure(&w->doses, s->strength[i / 2], i % 2, to);
-        if (result == ERR_OK) tell_progress(i + 1, 2 * s->count, begun);
     }
     return result;
 }
@@ -230,6 +217,8 @@ int steer_sweep(struct steer *s)
     if (!w) return err_set(ERR_NOMEM, "no memory for a sweep");
     w->steer = s;
     int result = options_number(s->options, "texts", 1, MOST_TEXTS, USUAL_TEXTS, &texts);
+    /* of each strength the features' and the control's texts; one for norms, and one that is given */
+    steer_progress_begin(s, (2 * s->strengths.count * (uint64_t)texts + 2) * s->how.tokens);
     if (result == ERR_OK) result = take_given(w);
     w->options.how = s->how;
     w->options.texts = (uint32_t)texts;
@@ -237,6 +226,7 @@ int steer_sweep(struct steer *s)
     if (result == ERR_OK) result = doses_open(&w->options, &s->steering, s->player, &w->doses);
     if (result == ERR_OK) {
         result = measure(w);
+        steer_progress_end(s);
         if (result == ERR_OK) result = tell(w);
         doses_close(&w->doses);
     }

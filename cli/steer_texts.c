@@ -187,10 +187,12 @@ int steer_texts(struct steer *s)
     struct texts t = {.steer = s};
     const char *file = options_get(s->options, "export");
     int result = file ? steer_export(s, file) : ERR_OK;
+    steer_progress_begin(s, 2 * (uint64_t)s->how.tokens);
     if (result == ERR_OK)
         result = generation_make(&s->how, s->player, &s->steering, GENERATION_WATCHED, &t.plain);
     if (result == ERR_OK)
         result = generation_make(&s->how, s->player, &s->steering, GENERATION_STEERED, &t.steered);
+    steer_progress_end(s);
     for (uint32_t h = 0; h < s->steering.count && result == ERR_OK; h++)
         t.median_norm[h] = generation_median_norm(&t.plain, h);
     if (result == ERR_OK) {

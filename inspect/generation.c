@@ -105,6 +105,7 @@ static int generate(struct run *r, struct llama_player *player)
     while (result == ERR_OK && r->to->count < o->tokens) {
         int32_t next = choose(r, llama_player_logits(player));
         r->to->tokens[r->to->count++] = next;
+        if (o->progress) o->progress(o->arg);
         if (is_end(player, next) || r->to->count == o->tokens) break;
         result = llama_player_feed(player, &next, 1, &watch);
     }

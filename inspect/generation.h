@@ -10,6 +10,8 @@ struct generation_options {
     uint32_t tokens;    /* to generate, at most; an end-of-text token ends it */
     double temperature; /* 0: always the likeliest; else what logits are divided by */
     uint64_t seed;
+    void (*progress)(void *arg); /* after each token; NULL: nobody is told */
+    void *arg;
 };
 
 struct generation {  /* all owned */

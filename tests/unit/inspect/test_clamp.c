@@ -178,7 +178,7 @@ static struct generation generate(struct subject *s, struct llama_player *player
                                   struct clamps *clamps, double temperature, uint64_t seed)
 {
     struct generation g;
-    struct generation_options o = {prompt, PROMPT, TOKENS, temperature, seed};
+    struct generation_options o = {prompt, PROMPT, TOKENS, temperature, seed, NULL, NULL};
     struct steering steering = {.count = 1};
     steering.of[0] = clamps ? *clamps : (struct clamps){.subject = s};
     int result = generation_make(&o, player, &steering,

@@ -122,7 +122,7 @@ static void strengths_are_read(void **state)
     assert_int_equal(strengths_parse("1x,2x", &s), ERR_OK);
     assert_true(s.count == 2 && s.are_times);
     char many[256] = "0";
-    for (int i = 1; i <= STRENGTHS_MOST; i++) snprintf(many + strlen(many), 8, ",%d", i);
+    for (int i = 1; i <= STRENGTHS_MOST; i++) sprintf(many + strlen(many), ",%d", i);
     assert_int_equal(strengths_parse(many, &s), ERR_USAGE);
 }
 
@@ -155,7 +155,7 @@ static void two_hooks_are_each_by_hand(void **state)
 {
     struct two t;
     struct generation g;
-    struct generation_options o = {prompt, PROMPT, TOKENS, 0, 1};
+    struct generation_options o = {prompt, PROMPT, TOKENS, 0, 1, NULL, NULL};
     static float logits[TINY_TOKENS], other[TINY_TOKENS];
     (void)state;
     tiny_two(&t);
@@ -254,7 +254,8 @@ static void strength_zero_is_the_model_itself(void **state)
     assert_int_equal(steering_parse("3,upper:5=2", 1, &t.steering), ERR_OK);
     for (int h = 0; h < 2; h++) t.steering.of[h].clamp[0].largest = 4;
     steering_set(&t.steering, 0, UINT32_MAX, NULL, 1);
-    struct dose_options o = {{prompt, PROMPT, TOKENS, 1, 5}, 3, prompt, PROMPT, spared, 9};
+    struct dose_options o = {
+        {prompt, PROMPT, TOKENS, 1, 5, NULL, NULL}, 3, prompt, PROMPT, spared, 9};
     assert_int_equal(doses_open(&o, &t.steering, t.player, &d), ERR_OK);
     assert_int_equal(dose_measure(&d, 0, 0, &zero), ERR_OK);
     assert_int_equal(dose_measure(&d, 0, 1, &zero_control), ERR_OK);
