@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/subject.h"
 #include "cli/up.h"
+#include "engine/engine.h"
 #include "runtime/harden.h"
 #include "runtime/log.h"
 #include "sae/sae.h"
@@ -108,14 +109,31 @@ static const struct option_spec features_export_options[] = {
 static const struct option_spec steer_options[] = {
     SUBJECT_OPTION_SPECS,
     {"prompt", "TEXT", "the text that goes on"},
-    {"features", "N=TIMESx",
+    {"features", "[SAE:]N=TIMESx",
      "hold a feature at so many times its largest activation, or at a value (123=30); several "
-     "divided by commas"},
-    {"index", "DIR", "the feature index that knows the largest activations"},
-    {"max", "N=VALUE", "the largest activations of these features, divided by commas"},
+     "divided by commas, those of a --with as NAME:123=4x"},
+    {"with", "[NAME=]SAE...",
+     "steer by this one as well, at its own hook of the same model; may be given many times. NAME "
+     "is "
+     "what its features are told by; RUN#SAE is one of a run's several"},
+    {"index", "DIR...",
+     "the feature index that knows the largest activations and labels; of several autoencoders one "
+     "each, given many times"},
+    {"max", "[SAE:]N=VALUE", "the largest activations of these features, divided by commas"},
     {"additive", NULL, "add the value whatever the feature has, as a control vector does"},
+    {"export", "FILE",
+     "with --additive: write what is added as a GGUF control vector for llama.cpp's own programs; "
+     "every position is steered then, as they do it"},
     {"positions", "WHICH",
-     "all (unless told; but position 0 and special tokens), generated, or A-B"},
+     "all (unless told; but position 0 and special tokens), generated, every (those too), or A-B"},
+    {"sweep", "STRENGTHS",
+     "0,1,2,4,8x or default: what each strength does, KL, perplexity, repetition, beside random "
+     "directions as long; features are told as N, or N=SHARE"},
+    {"texts", "N", "of a sweep, for each strength, 4 unless told"},
+    {"text", "FILE",
+     "of a sweep, the text on which KL is measured beside the steered ones; what the model writes "
+     "unsteered unless told"},
+    {"svg", "FILE", "of a sweep, write it as a picture"},
     {"tokens", "N", "to generate, 60 unless told"},
     {"temperature", "T", "0.7 unless told; 0: always the likeliest token"},
     {"seed", "N", "of both texts, 0 unless told"},
@@ -127,6 +145,7 @@ static const struct option_spec trace_options[] = {
     {"next", "TEXT", "which features push towards this as the next token"},
     {"prompts", "FILE", "a prompt per line: which features tell these ..."},
     {"against", "FILE", "... from these"},
+    {"index", "DIR", "the SAE's feature index, whose labels are told beside features' numbers"},
     {"top", "N", "features that are told: 3 for each token, else 20"},
     {"shuffles", "N", "of the permutation test, 1000 unless told"},
     {"seed", "N", "of its shuffles, 0 unless told"},
@@ -345,8 +364,10 @@ int main(int argc, char **argv)
     int done = 0;
     streams_open();
     for (int i = 0; argc > 1 && i < COMMANDS; i++)
-        if (commands[i].reads_weights && strcmp(argv[1], commands[i].name) == 0)
-            sae_blas_wide(argv); /* as trainers do: the same products to the last bit */
+        if (commands[i].reads_weights && strcmp(argv[1], commands[i].name) == 0) {
+            engine_threads_passive(argv); /* whoever else computes keeps its cores */
+            sae_blas_wide(argv);          /* as trainers do: the same products to the last bit */
+        }
     if (argc < 2) {
         options_write_help(&program, NULL, stderr);
         return 2;

@@ -3,6 +3,7 @@
 #define SLUICE_CLI_TRACE_H
 
 #include "inspect/firing.h"
+#include "inspect/labels.h"
 #include "runtime/options.h"
 
 #include <jansson.h>
@@ -18,6 +19,7 @@ struct trace {
     uint32_t top;       /* features, or pairs of lines, that are told */
     uint32_t
         most_tokens; /* of a prompt: what the model was trained with, TRACE_MOST_TOKENS at most */
+    struct labels labels; /* of the index; none: no --index */
     int colour, json;
 };
 

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/json_put.h"
+#include "cli/labelled.h"
 #include "inspect/contrast.h"
 
 #include <inttypes.h>
@@ -136,14 +137,17 @@ static int read_values(struct trace *t, const struct prompts *p, float *values)
 static void print_ranked(const struct trace *t, const struct prompts *p,
                          const struct contrast *ranked, size_t count, long long shuffles)
 {
+    char label[LABELLED_BYTES];
     printf("%s, %s: %zu prompts against %zu; a feature's number of a prompt is the mean of its "
            "values over the tokens\n\n"
            "%8s %9s %9s %9s %9s\n",
            t->subject.name, t->subject.hook[0], p->size[0], p->size[1], "feature", "these",
            "others", "effect", "p");
-    for (size_t i = 0; i < count; i++)
-        printf("%8" PRIu32 " %9.3g %9.3g %+9.2f %9.2g\n", ranked[i].feature, ranked[i].mean[0],
-               ranked[i].mean[1], ranked[i].effect, ranked[i].p);
+    for (size_t i = 0; i < count; i++) {
+        labelled_text(&t->labels, ranked[i].feature, label);
+        printf("%8" PRIu32 " %9.3g %9.3g %+9.2f %9.2g %s\n", ranked[i].feature, ranked[i].mean[0],
+               ranked[i].mean[1], ranked[i].effect, ranked[i].p, label);
+    }
     printf("\neffect: difference of means by the pooled standard deviation (Cohen's d)\n"
            "p: of %lld shuffles those in which any feature's effect is as large\n",
            shuffles);
@@ -156,6 +160,7 @@ static void print_ranked_json(const struct trace *t, const struct prompts *p,
     for (size_t i = 0; i < count; i++) {
         json_t *one = json_object();
         json_put_count(one, "feature", ranked[i].feature);
+        json_put_text(one, "label", labels_of(&t->labels, ranked[i].feature));
         json_put_number(one, "mean_these", ranked[i].mean[0]);
         json_put_number(one, "mean_others", ranked[i].mean[1]);
         json_put_number(one, "effect", ranked[i].effect);

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/json_put.h"
+#include "cli/labelled.h"
 #include "engine/utf8.h"
 #include "inspect/attribution.h"
 
@@ -38,7 +39,7 @@ static int token_of(const struct trace *t, const char *text, int32_t *token)
 
 static void print_effects(const struct trace *t, const struct attributions *a, int32_t token)
 {
-    char text[TRACE_TEXT_BYTES], likeliest[TRACE_TEXT_BYTES];
+    char text[TRACE_TEXT_BYTES], likeliest[TRACE_TEXT_BYTES], label[LABELLED_BYTES];
     struct attribution_agreement g = attribution_agree(a);
     trace_token(t, token, text);
     trace_token(t, a->likeliest, likeliest);
@@ -46,9 +47,11 @@ static void print_effects(const struct trace *t, const struct attributions *a, i
            "likeliest is '%s'\n\n%8s %7s %12s %9s %9s\n",
            text, a->probability, a->logit, likeliest, "feature", "fires", "at the last", "direct",
            "ablated");
-    for (size_t i = 0; i < a->count && i < t->top; i++)
-        printf("%8" PRIu32 " %7" PRIu32 " %12.3g %+9.3f %+9.3f\n", a->of[i].feature, a->of[i].fires,
-               (double)a->of[i].value, a->of[i].direct, a->of[i].ablated);
+    for (size_t i = 0; i < a->count && i < t->top; i++) {
+        labelled_text(&t->labels, a->of[i].feature, label);
+        printf("%8" PRIu32 " %7" PRIu32 " %12.3g %+9.3f %+9.3f %s\n", a->of[i].feature,
+               a->of[i].fires, (double)a->of[i].value, a->of[i].direct, a->of[i].ablated, label);
+    }
     printf("\nfires: at so many tokens; at the last: its value there\n"
            "direct: value times what its direction adds to the logit, the final norm held\n"
            "ablated: how much the logit falls without it at all tokens\n"
@@ -65,6 +68,7 @@ static void print_effects_json(const struct trace *t, const struct attributions 
     for (size_t i = 0; i < a->count && i < t->top; i++) {
         json_t *one = json_object();
         json_put_count(one, "feature", a->of[i].feature);
+        json_put_text(one, "label", labels_of(&t->labels, a->of[i].feature));
         json_put_count(one, "fires", a->of[i].fires);
         json_put_number(one, "value_at_last", (double)a->of[i].value);
         json_put_number(one, "direct", a->of[i].direct);

@@ -66,6 +66,9 @@ for _ in $(seq "${BENCH_REPEATS:-3}"); do
         printf "%.1f out of the buffer (target >= 10): %.0f\n", (m / b) / (n / e), m / b }'
 done
 
+echo "== steering and tracing (the autoencoder of the pipeline above)"
+"$build/tests/bench/bench_steer" "$work/sluice/whole"
+
 echo "== stream (codec none, 256 KiB frames, durability process)"
 "$build/tests/bench/bench_stream" "$build" "${BENCH_STREAM_GIB:-4}"
 

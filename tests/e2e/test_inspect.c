@@ -139,6 +139,73 @@ static void an_index_tells_how_strong(void **state)
     refused(run, STEER(other), 2, "is the index of another SAE");
 }
 
+/* A label stands beside its feature's number wherever one is told; nothing of it runs. */
+static void labels_are_told_where_features_are(void **state)
+{
+    struct run *run = *state;
+    char page[2 * HARNESS_PATH_BYTES], label[32], labels[4096] = "";
+    must(run, inspect(run, made));
+    for (int f = 0; f < TINY_FEATURES; f++) {
+        snprintf(label, sizeof label, "%d\t<b>says\033 %d\n", f, f);
+        strcat(labels, label);
+    }
+    run_write(run, "index/labels.tsv", labels);
+    run_write(run, "these.txt", "the cat\nthe dog\na cow\n");
+    run_write(run, "others.txt", "1234\n56789\n0 0 0\n");
+    snprintf(page, sizeof page, "%s/page.html", run->dir);
+    char these[2 * HARNESS_PATH_BYTES], others[2 * HARNESS_PATH_BYTES];
+    snprintf(these, sizeof these, "%s/these.txt", run->dir);
+    snprintf(others, sizeof others, "%s/others.txt", run->dir);
+#define TRACE(...)                                                                                 \
+    run_command(run, SECONDS, "sluice", "trace", sae, "--model", model, "--exact-model",           \
+                "--index", made, __VA_ARGS__, NULL)
+    must(run, TRACE("--prompt", "the cat"));
+    harness_has(run->out, " (<b>says\\x1b ");
+    is_plain(run->out);
+    must(run, TRACE("--prompt", "the cat", "--json"));
+    harness_has(run->out, "\"label\": \"<b>says");
+    must(run, TRACE("--prompt", "the cat", "--next", "s"));
+    harness_has(run->out, " (<b>says\\x1b ");
+    is_plain(run->out);
+    must(run, TRACE("--prompts", these, "--against", others, "--shuffles", "20"));
+    harness_has(run->out, " (<b>says\\x1b ");
+    is_plain(run->out);
+    must(run, TRACE("--prompts", these, "--against", others, "--shuffles", "20", "--json"));
+    harness_has(run->out, "\"label\": \"<b>says");
+    must(run, TRACE("--prompt", "the cat", "--html", page));
+    FILE *f = fopen(page, "r");
+    static char html[65536];
+    assert_non_null(f);
+    html[fread(html, 1, sizeof html - 1, f)] = '\0';
+    fclose(f);
+    harness_has(html, "<dd>&#60;b&#62;says");
+    harness_has_not(html, "<b>");
+    is_plain(html);
+#define STEER_LABELLED(...)                                                                        \
+    run_command(run, SECONDS, "sluice", "steer", sae, "--model", model, "--exact-model",           \
+                "--prompt", "the", "--tokens", "4", "--index", made, __VA_ARGS__, NULL)
+    must(run, STEER_LABELLED("--features", "3=2x"));
+    harness_has(run->out, " (<b>says\\x1b 3)");
+    is_plain(run->out);
+    must(run, STEER_LABELLED("--features", "3=2x", "--json"));
+    harness_has(run->out, "\"label\": \"<b>says");
+    must(run, STEER_LABELLED("--features", "3", "--sweep", "0,1x", "--texts", "1"));
+    harness_has(run->out, "3 (<b>says\\x1b 3): strength 1 is");
+    is_plain(run->out);
+    struct subject subject;
+    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    char other[2 * HARNESS_PATH_BYTES];
+    snprintf(other, sizeof other, "%s/other", run->dir);
+    tiny_subject("resid_post.1", &subject);
+    subject.model.encoder->w.w_enc[5] += 1;
+    assert_int_equal(export_saelens(model_view(&subject.model), &options, other), ERR_OK);
+    subject_close(&subject);
+    refused(run,
+            run_command(run, SECONDS, "sluice", "trace", other, "--model", model, "--exact-model",
+                        "--index", made, "--prompt", "the cat", NULL),
+            2, "is the index of another SAE");
+}
+
 static void nothing_of_a_corpus_runs(void **state)
 {
     struct run *run = *state;
@@ -407,6 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_index_is_made_and_told, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(an_index_tells_how_strong, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(labels_are_told_where_features_are, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(nothing_of_a_corpus_runs, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_a_feature_promotes_is_told, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(labels_are_shown_and_found, set_up, run_tear_down),
