@@ -20,7 +20,7 @@ static const char text[] = "the cat";
 static void export_sae(const char *hook, float change, const char *to)
 {
     struct subject subject;
-    struct export_options options = {.model_name = "tiny", .hook_name = hook};
+    struct export_options options = {.model_name = "tiny", .hook_name = hook, .prepends_bos = 1};
     tiny_subject(hook, &subject);
     subject.model.encoder->w.w_dec[3 * TINY_WIDTH] += change; /* another one's weights */
     assert_int_equal(export_saelens(model_view(&subject.model), &options, to), ERR_OK);
