@@ -125,7 +125,8 @@ static const struct option_spec steer_options[] = {
      "with --additive: write what is added as a GGUF control vector for llama.cpp's own programs; "
      "every position is steered then, as they do it"},
     {"positions", "WHICH",
-     "all (unless told; but position 0 and special tokens), generated, every (those too), or A-B"},
+     "all (unless told; but position 0, special tokens and rows beyond the SAE's norm limit), "
+     "generated, every (those too), or A-B"},
     {"sweep", "STRENGTHS",
      "0,1,2,4,8x or default: what each strength does, KL, perplexity, repetition, beside random "
      "directions as long; features are told as N, or N=SHARE"},

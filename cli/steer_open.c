@@ -85,14 +85,16 @@ static int open_saes(struct steer *s)
 static int take_largest(const struct index *index, struct clamps *c)
 {
     for (uint32_t i = 0; i < c->count; i++) {
-        uint32_t f = c->clamp[i].feature;
-        if (!isnan(c->clamp[i].largest) || f >= index->facts.features) continue;
-        if (!(index->entry[f].largest > 0))
+        struct clamp *clamp = &c->clamp[i];
+        uint32_t f = clamp->feature;
+        if (f >= index->facts.features) continue;
+        if (index->entry[f].largest > 0)
+            clamp_tell_largest(clamp, (double)index->entry[f].largest);
+        else if (isnan(clamp->largest))
             return err_set(ERR_USAGE,
                            "feature %u never fires in %s; HINT: --max %u=ACTIVATION, or another "
                            "feature",
                            f, index->folder, f);
-        c->clamp[i].largest = (double)index->entry[f].largest;
     }
     return ERR_OK;
 }

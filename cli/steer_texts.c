@@ -6,6 +6,7 @@
 #include "cli/steer.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -65,9 +66,14 @@ static double share_of(const struct texts *t, uint32_t h, const struct clamp *c)
     return clamp_length(t->steer->steering.of[h].subject, c) / t->median_norm[h];
 }
 
+static double times_of(const struct clamp *c)
+{
+    return clamp_value(c) / c->known;
+}
+
 static void print_strengths(const struct texts *t)
 {
-    char label[LABELLED_BYTES];
+    char label[LABELLED_BYTES], times[32];
     const struct steering *s = &t->steer->steering;
     printf("%8s %12s %10s %22s\n", "feature", "x largest", "value", "of a row's median norm");
     for (uint32_t h = 0; h < s->count; h++) {
@@ -75,7 +81,8 @@ static void print_strengths(const struct texts *t)
         for (uint32_t i = 0; i < s->of[h].count; i++) {
             const struct clamp *c = &s->of[h].clamp[i];
             labelled_text(&t->steer->labels[h], c->feature, label);
-            printf("%8" PRIu32 " %12.3g %10.4g %21.0f%% %s\n", c->feature, c->times, clamp_value(c),
+            snprintf(times, sizeof times, isnan(times_of(c)) ? "-" : "%.3g", times_of(c));
+            printf("%8" PRIu32 " %12s %10.4g %21.0f%% %s\n", c->feature, times, clamp_value(c),
                    100 * share_of(t, h, c), label);
         }
     }
@@ -93,7 +100,7 @@ static json_t *strengths_json(const struct texts *t)
             json_put_text(one, "hook", s->of[h].subject->hook[0]);
             json_put_count(one, "feature", c->feature);
             json_put_text(one, "label", labels_of(&t->steer->labels[h], c->feature));
-            json_put_number(one, "times_largest", c->times);
+            json_put_number(one, "times_largest", times_of(c));
             json_put_number(one, "value", clamp_value(c));
             json_put_number(one, "share_of_median_norm", share_of(t, h, c));
             json_array_append_new(list, one);

@@ -39,7 +39,7 @@ static int take_number(const char **text, uint32_t *feature)
 
 int clamp_take(const char **text, int is_shared, struct clamp *clamp)
 {
-    *clamp = (struct clamp){.times = 1, .largest = NAN};
+    *clamp = (struct clamp){.times = 1, .largest = NAN, .known = NAN};
     if (is_shared && take_number(text, &clamp->feature)) return 1;
     if (!clamp_take_pair(text, &clamp->feature, &clamp->times)) return 0;
     if (is_shared) return 1;
@@ -55,6 +55,12 @@ struct clamp *clamp_find(struct clamps *c, uint32_t feature)
     for (uint32_t i = 0; i < c->count; i++)
         if (c->clamp[i].feature == feature) return &c->clamp[i];
     return NULL;
+}
+
+void clamp_tell_largest(struct clamp *c, double largest)
+{
+    if (isnan(c->known)) c->known = largest;
+    if (isnan(c->largest)) c->largest = largest;
 }
 
 double clamp_value(const struct clamp *c)
@@ -107,10 +113,16 @@ static float value_at(const struct pairs *p, uint64_t row, uint32_t feature)
     return 0;
 }
 
-static int is_steered(const struct clamps *c, uint32_t position)
+static int is_told(const struct clamps *c, uint32_t position)
 {
     if (position < c->first || position > c->last) return 0;
     return !c->spared || !c->spared[position];
+}
+
+/* Where some rows are spared, those that are longer than the SAE knows are, too: attention sinks. */
+static int is_steered(const struct clamps *c, uint32_t position, const float *row)
+{
+    return is_told(c, position) && (!c->spared || subject_keeps(c->subject, 0, 0, row));
 }
 
 /* All clamps see the row as it came, so that their order means nothing. What they add is summed
@@ -142,12 +154,14 @@ int clamp_rows(struct clamps *c, uint32_t first, uint32_t n, float *rows)
 {
     struct pairs pairs = {0};
     int any = 0;
-    for (uint32_t r = 0; r < n && !any; r++) any = is_steered(c, first + r);
+    for (uint32_t r = 0; r < n && !any; r++) any = is_told(c, first + r);
     if (!any || !c->count) return ERR_OK;
     int result = c->adds ? ERR_OK : subject_encode(c->subject, rows, n, &pairs);
     if (result != ERR_OK) return result;
-    for (uint32_t r = 0; r < n; r++)
-        if (is_steered(c, first + r)) steer_row(c, &pairs, r, rows + (size_t)r * c->subject->width);
+    for (uint32_t r = 0; r < n; r++) {
+        float *row = rows + (size_t)r * c->subject->width;
+        if (is_steered(c, first + r, row)) steer_row(c, &pairs, r, row);
+    }
     if (!c->adds) pairs_free(&pairs);
     return ERR_OK;
 }

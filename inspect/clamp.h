@@ -12,8 +12,10 @@ enum { CLAMP_MOST = 64 };
 
 struct clamp {
     uint32_t feature;
-    double times;   /* of the largest activation */
-    double largest; /* activation, as told */
+    double times;   /* of `largest` */
+    double largest; /* activation, as told; 1 where the strength is told as a value */
+    double
+        known; /* the largest activation, whatever the strength is told in; NaN: nobody told it */
 };
 
 struct clamps {
@@ -22,10 +24,12 @@ struct clamps {
     uint32_t count;
     int adds; /* 1: additions */
     const float
-        *directions;       /* (count, width): what moves a row, for each unit of a feature's value;
+        *directions;      /* (count, width): what moves a row, for each unit of a feature's value;
                               * NULL: the features' own directions */
-    uint32_t first, last;  /* positions of the sequence that are steered; inclusive */
-    const uint8_t *spared; /* (positions): rows that keep what they have; NULL: none */
+    uint32_t first, last; /* positions of the sequence that are steered; inclusive */
+    const uint8_t
+        *spared; /* (positions): rows that keep what they have, and with them those that are
+                            * beyond the SAE's norm limit; NULL: none */
     uint64_t steered_rows; /* so far */
     double moved;          /* so far: sum over rows of the length that they were moved by */
 };
@@ -46,6 +50,8 @@ int clamp_rows(struct clamps *clamps, uint32_t first, uint32_t n, float *rows);
  * NULL: no memory. */
 float *clamp_random_directions(const struct clamps *clamps, uint64_t seed);
 
+/* Tell the largest activation; what was told before stays. */
+void clamp_tell_largest(struct clamp *clamp, double largest);
 /* The value that a clamp holds its feature at. */
 double clamp_value(const struct clamp *clamp);
 /* The length of what an addition of it adds to a row. */

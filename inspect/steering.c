@@ -158,7 +158,7 @@ int steering_parse_largest(const char *text, struct steering *s)
                            "--max: feature %u is not among --features; HINT: name it "
                            "there too",
                            feature);
-        if (isnan(c->largest)) c->largest = largest;
+        clamp_tell_largest(c, largest);
     } while (*at++ == ',');
     return ERR_OK;
 }

@@ -69,6 +69,16 @@ static void both_texts_are_told(void **state)
     json_int_t tokens = json_integer_value(json_object_get(json, "tokens"));
     assert_int_equal(steered, tokens - 1); /* all but BOS */
     json_decref(json);
+    /* a value is so many times the largest, where that is known */
+    for (int known = 0; known < 2; known++) {
+        must(run, STEER(run, "--prompt", "the cat", "--features", "3=20", "--tokens", "2", "--json",
+                        known ? "--max" : NULL, "3=10"));
+        json = json_loads(run->out, 0, NULL);
+        feature = json_array_get(json_object_get(json, "features"), 0);
+        const json_t *times = json_object_get(feature, "times_largest");
+        assert_true(known ? json_number_value(times) == 2 : json_is_null(times));
+        json_decref(json);
+    }
 }
 
 /* A clamp that does nothing can't hide. */

@@ -127,6 +127,28 @@ static void only_what_is_told_is_steered(void **state)
     subject_close(&s);
 }
 
+/* Where rows are spared, so are those beyond the SAE's norm limit. */
+static void what_is_too_long_is_spared(void **state)
+{
+    struct subject s;
+    static const uint8_t none[ROWS];
+    (void)state;
+    for (int spares = 0; spares < 2; spares++) {
+        tiny_subject("resid_post.1", &s);
+        s.hook_limit[0] = 100;
+        make_rows();
+        rows[7 * TINY_WIDTH] = steered[7 * TINY_WIDTH] = 101;
+        struct clamps c = of(&s, "3=50", NULL);
+        c.last = UINT32_MAX;
+        c.spared = spares ? none : NULL;
+        assert_int_equal(clamp_rows(&c, 0, ROWS, steered), ERR_OK);
+        assert_int_equal(c.steered_rows, ROWS - spares);
+        size_t at = (size_t)7 * TINY_WIDTH;
+        assert_int_equal(memcmp(rows + at, steered + at, TINY_WIDTH * sizeof *rows) == 0, spares);
+        subject_close(&s);
+    }
+}
+
 /* A control is as long as what it is beside, elsewhere, and the same for the same seed. */
 static void random_directions_are_as_long(void **state)
 {
@@ -230,6 +252,7 @@ int main(void)
         cmocka_unit_test(a_clamp_to_what_is_changes_nothing),
         cmocka_unit_test(an_addition_is_one_whatever_is_there),
         cmocka_unit_test(only_what_is_told_is_steered),
+        cmocka_unit_test(what_is_too_long_is_spared),
         cmocka_unit_test(random_directions_are_as_long),
         cmocka_unit_test(seeds_and_clamps_make_texts),
     };
