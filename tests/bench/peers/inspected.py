@@ -1,10 +1,13 @@
 """What an SAE's features are about: `sluice inspect` beside SAEDashboard, on the same model, SAE and tokens.
 
-SAEDashboard gets Hugging Face's model as an object, cut behind the hook (its own loading asks a hub),
-in the place of a TransformerLens one, which computes the same more slowly. Only its run() is timed:
-no import, no loading, no writing. It caches the model's rows on disk, so the model runs once and not
-once for each batch of features. Of Sluice whole processes are timed. The features are all, or the first
-BENCH_PEER_FEATURES; BENCH_PEER_SAE is a folder of SAELens's layout to take in place of a new SAE.
+SAEDashboard gets Hugging Face's model as an object, cut behind the hook (its own loading asks a hub), in
+the place of a TransformerLens one. Only its run() is timed: no import, no loading, no writing. It caches
+the model's rows on disk, so the model runs once and not once for each batch of features. Of Sluice the
+whole process is timed.
+
+BENCH_PEER_FEATURES: SAEDashboard's are the first so many (default: all); what all would take is then
+extrapolated, with the model's share counted once. BENCH_PEER_INSPECTED: contexts (default 128).
+BENCH_PEER_SAE: a folder of SAELens's layout to look at in place of a new SAE.
 """
 import json
 import os
@@ -44,7 +47,7 @@ def inspect(folder, sae):
     lines, seconds, mib = run_measured(
         folder, BUILD / "sluice", "inspect", sae, folder / "index", "--model", MODEL, "--corpus", CORPUS,
         "--context", str(CONTEXT), "--tokens", str(tokens), "--threads", str(THREADS))
-    return {"seconds": seconds, "mib": mib, "features": FEATURES}
+    return {"seconds": seconds, "mib": mib, "said": lines}
 
 
 def our_strongest(folder, feature):
@@ -64,7 +67,7 @@ class HookedModel:
         import torch
         from transformer_lens.hook_points import HookPoint
 
-        self.model, self.hook_dict = model.model, {HOOK: HookPoint()}
+        self.model, self.hook_dict, self.seconds = model.model, {HOOK: HookPoint()}, 0
         self.W_U = model.lm_head.weight.detach().T
         self.model.layers = torch.nn.ModuleList(self.model.layers[:LAYER + 1])
 
@@ -72,7 +75,9 @@ class HookedModel:
         hooks = [self.model.layers[stop_at_layer - 1].register_forward_hook(
             lambda module, given, out, fn=fn, name=name: fn(out, hook=self.hook_dict[name]))
             for name, fn in fwd_hooks]
+        start = time.time()
         self.model(tokens, use_cache=False)
+        self.seconds += time.time() - start
         for hook in hooks:
             hook.remove()
 
@@ -115,7 +120,7 @@ def dashboard(folder, sae, features):
     seconds = time.time() - start
     found = {f: strongest_of(d) for f, d in data.feature_data_dict.items()}
     (folder / "strongest.json").write_text(json.dumps(found))
-    return {"run": seconds, "features": features}
+    return {"run": seconds, "model": model.seconds, "features": features}
 
 
 # ---- both ----
@@ -138,17 +143,21 @@ def same_contexts(folder, sequences):
     return {"features": compared, "first": first / compared, "shared": shared / among}
 
 
+def all_features(theirs):
+    """Seconds that its run would take with all of them."""
+    return theirs["model"] + (theirs["run"] - theirs["model"]) * FEATURES / theirs["features"]
+
+
 def show(ours, theirs, same):
-    tokens = CONTEXTS * CONTEXT
+    tokens, whole = CONTEXTS * CONTEXT, all_features(theirs)
+    told = "" if theirs["features"] == FEATURES else f", extrapolated from {theirs['features']:,}"
     table(f"inspect: {tokens:,} tokens of layer {LAYER}, topk F {FEATURES} K 32, {THREADS} threads",
-          ["", "features", "seconds", "tokens/s", "features/s", "peak MiB"],
-          [["Sluice", f"{ours['features']:,}", f"{ours['seconds']:.1f}", f"{tokens / ours['seconds']:,.0f}",
-            f"{ours['features'] / ours['seconds']:,.0f}", f"{ours['mib']:,.0f}"],
-           ["SAEDashboard", f"{theirs['features']:,}", f"{theirs['run']:.1f}",
-            f"{tokens / theirs['run']:,.0f}", f"{theirs['features'] / theirs['run']:,.0f}",
-            f"{theirs['mib']:,.0f}"]])
-    print("Sluice over SAEDashboard, features/s: "
-          + against(ours["features"] / ours["seconds"] * theirs["run"] / theirs["features"], AIM))
+          ["", "seconds", "tokens/s", "features/s", "peak MiB"],
+          [[who, f"{seconds:,.1f}", f"{tokens / seconds:,.1f}", f"{FEATURES / seconds:,.1f}", f"{mib:,.0f}"]
+           for who, seconds, mib in (("Sluice", ours["seconds"], ours["mib"]),
+                                     (f"SAEDashboard{told}", whole, theirs["mib"]))])
+    print(f"SAEDashboard ran the model for {theirs['model']:.1f} of {theirs['run']:.1f} s")
+    print("Sluice over SAEDashboard: " + against(whole / ours["seconds"], AIM))
     print(f"Of {same['features']:,} features that fire the strongest token is the same for "
           f"{same['first']:.1%}; of their strongest contexts {same['shared']:.1%} are", flush=True)
 
