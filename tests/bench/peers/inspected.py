@@ -1,9 +1,12 @@
-"""What an SAE's features are about: `sluice inspect` beside SAEDashboard, on the same model, SAE and tokens.
+"""What features are about: `sluice inspect` beside SAEDashboard, on the same model, SAE and tokens.
 
 SAEDashboard gets Hugging Face's model as an object, cut behind the hook (its own loading asks a hub), in
 the place of a TransformerLens one. Only its run() is timed: no import, no loading, no writing. It caches
 the model's rows on disk, so the model runs once and not once for each batch of features. Of Sluice the
 whole process is timed.
+
+Seconds are the wall's and the processors'; idle threads sleep, else they would count as work. The latter
+say more where other work runs beside.
 
 BENCH_PEER_FEATURES: SAEDashboard's are the first so many (default: all); what all would take is then
 extrapolated, with the model's share counted once. BENCH_PEER_INSPECTED: contexts (default 128).
@@ -12,6 +15,7 @@ BENCH_PEER_SAE: a folder of SAELens's layout to look at in place of a new SAE.
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import time
 
@@ -40,14 +44,28 @@ def sae_folder(folder):
     return folder / "sluice/peers/main/export/s0/saelens"
 
 
+def clocks(processor):
+    """Seconds of the wall, and of processors."""
+    return {"seconds": time.time(), "processor": processor()}
+
+
+def since(begun, processor):
+    return {name: value - begun[name] for name, value in clocks(processor).items()}
+
+
 # ---- ours ----
 
+def of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def inspect(folder, sae):
-    tokens = CONTEXTS * CONTEXT
-    lines, seconds, mib = run_measured(
+    tokens, begun = CONTEXTS * CONTEXT, clocks(of_children)
+    _, _, mib = run_measured(
         folder, BUILD / "sluice", "inspect", sae, folder / "index", "--model", MODEL, "--corpus", CORPUS,
         "--context", str(CONTEXT), "--tokens", str(tokens), "--threads", str(THREADS))
-    return {"seconds": seconds, "mib": mib, "said": lines}
+    return {**since(begun, of_children), "mib": mib}
 
 
 def our_strongest(folder, feature):
@@ -67,7 +85,8 @@ class HookedModel:
         import torch
         from transformer_lens.hook_points import HookPoint
 
-        self.model, self.hook_dict, self.seconds = model.model, {HOOK: HookPoint()}, 0
+        self.model, self.hook_dict = model.model, {HOOK: HookPoint()}
+        self.took = {"seconds": 0, "processor": 0}
         self.W_U = model.lm_head.weight.detach().T
         self.model.layers = torch.nn.ModuleList(self.model.layers[:LAYER + 1])
 
@@ -75,9 +94,10 @@ class HookedModel:
         hooks = [self.model.layers[stop_at_layer - 1].register_forward_hook(
             lambda module, given, out, fn=fn, name=name: fn(out, hook=self.hook_dict[name]))
             for name, fn in fwd_hooks]
-        start = time.time()
+        begun = clocks(time.process_time)
         self.model(tokens, use_cache=False)
-        self.seconds += time.time() - start
+        for name, took in since(begun, time.process_time).items():
+            self.took[name] += took
         for hook in hooks:
             hook.remove()
 
@@ -115,12 +135,12 @@ def dashboard(folder, sae, features):
     config = SaeVisConfig(
         hook_point=HOOK, features=range(features), minibatch_size_tokens=8, verbose=False,
         ignore_tokens={END_OF_TEXT}, ignore_positions=[0], cache_dir=folder / "cache")
-    start = time.time()
+    begun = clocks(time.process_time)
     data = SaeVisRunner(config).run(encoder, model, tokens)
-    seconds = time.time() - start
+    run = since(begun, time.process_time)
     found = {f: strongest_of(d) for f, d in data.feature_data_dict.items()}
     (folder / "strongest.json").write_text(json.dumps(found))
-    return {"run": seconds, "model": model.seconds, "features": features}
+    return {"run": run, "model": model.took, "features": features}
 
 
 # ---- both ----
@@ -143,26 +163,31 @@ def same_contexts(folder, sequences):
     return {"features": compared, "first": first / compared, "shared": shared / among}
 
 
-def all_features(theirs):
-    """Seconds that its run would take with all of them."""
-    return theirs["model"] + (theirs["run"] - theirs["model"]) * FEATURES / theirs["features"]
+def all_features(theirs, clock):
+    """What its run would take with all of them."""
+    model, run = theirs["model"][clock], theirs["run"][clock]
+    return model + (run - model) * FEATURES / theirs["features"]
 
 
 def show(ours, theirs, same):
-    tokens, whole = CONTEXTS * CONTEXT, all_features(theirs)
+    tokens, whole = CONTEXTS * CONTEXT, {clock: all_features(theirs, clock) for clock in theirs["run"]}
     told = "" if theirs["features"] == FEATURES else f", extrapolated from {theirs['features']:,}"
     table(f"inspect: {tokens:,} tokens of layer {LAYER}, topk F {FEATURES} K 32, {THREADS} threads",
-          ["", "seconds", "tokens/s", "features/s", "peak MiB"],
-          [[who, f"{seconds:,.1f}", f"{tokens / seconds:,.1f}", f"{FEATURES / seconds:,.1f}", f"{mib:,.0f}"]
-           for who, seconds, mib in (("Sluice", ours["seconds"], ours["mib"]),
-                                     (f"SAEDashboard{told}", whole, theirs["mib"]))])
-    print(f"SAEDashboard ran the model for {theirs['model']:.1f} of {theirs['run']:.1f} s")
-    print("Sluice over SAEDashboard: " + against(whole / ours["seconds"], AIM))
+          ["", "seconds", "processor seconds", "tokens/s", "features/s", "peak MiB"],
+          [[who, f"{took['seconds']:,.1f}", f"{took['processor']:,.1f}", f"{tokens / took['seconds']:,.1f}",
+            f"{FEATURES / took['seconds']:,.1f}", f"{mib:,.0f}"]
+           for who, took, mib in (("Sluice", ours, ours["mib"]),
+                                  (f"SAEDashboard{told}", whole, theirs["mib"]))])
+    print("SAEDashboard: {seconds:.1f} s and {processor:.1f} processor seconds were the model's".format(
+        **theirs["model"]))
+    print("Sluice over SAEDashboard: " + against(whole["seconds"] / ours["seconds"], AIM) +
+          f"; {whole['processor'] / ours['processor']:.2f} by processor seconds")
     print(f"Of {same['features']:,} features that fire the strongest token is the same for "
           f"{same['first']:.1%}; of their strongest contexts {same['shared']:.1%} are", flush=True)
 
 
 def inspected(name, folder):
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of both children
     sae = sae_folder(folder)
     write_rows(folder, CONTEXTS)
     (folder / "rows").unlink()
