@@ -79,6 +79,9 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# The page that the program carries along.
+$(BUILD)/browse/page.o: $(wildcard browse/page/*)
+
 # The engine library needs llama.cpp wherever it is linked.
 needs_llama = $(if $(filter engine,$(uses_$(1))),$(LLAMA_LIBS))
 

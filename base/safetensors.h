@@ -20,7 +20,8 @@ enum safetensors_dtype {
     SAFETENSORS_F32 = 1,
     SAFETENSORS_F16,
     SAFETENSORS_BF16,
-    SAFETENSORS_OTHER, /* no values for safetensors_to_f32(): integers, F64, newer dtypes */
+    SAFETENSORS_U32,   /* is written, and here and below has no values for safetensors_to_f32() */
+    SAFETENSORS_OTHER, /* other integers, F64, newer dtypes */
 };
 
 struct safetensors_tensor {
@@ -70,7 +71,8 @@ const char *safetensors_metadata(const struct safetensors *file, const char *key
  * (which no tensor of a dtype that is known can have). */
 uint64_t safetensors_values(const struct safetensors_tensor *tensor);
 
-/* Copy values [first, first + count) as float32. ERR_VERSION for SAFETENSORS_OTHER, ERR_LIMIT
+/* Copy values [first, first + count) as float32. ERR_VERSION for SAFETENSORS_U32 and SAFETENSORS_OTHER,
+ * ERR_LIMIT
  * beyond the tensor's end. */
 int safetensors_to_f32(const struct safetensors_tensor *tensor, uint64_t first, uint64_t count,
                        float *out);

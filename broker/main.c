@@ -324,7 +324,7 @@ static int get_status(void *arg, struct http_reply *reply)
     return status_json(b->status, process_now_ns(), &reply->body, &reply->bytes);
 }
 
-static const struct http_handler handlers[] = {{"/api/status", get_status, NULL}};
+static const struct http_handler handlers[] = {{.path = "/api/status", .get = get_status}};
 
 static const struct process_spec broker_process = {
     .program = {.name = "sluice-broker",

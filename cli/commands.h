@@ -24,12 +24,14 @@ int consumer_drop_command(const struct options *options, const struct config *co
 int export_command(const struct options *options, const struct config *config);
 int eval_command(const struct options *options, const struct config *config);
 int inspect_command(const struct options *options, const struct config *config);
+int browse_command(const struct options *options, const struct config *config);
 int features_list_command(const struct options *options, const struct config *config);
 int features_best_command(const struct options *options, const struct config *config);
 int features_show_command(const struct options *options, const struct config *config);
 int features_neighbours_command(const struct options *options, const struct config *config);
 int features_search_command(const struct options *options, const struct config *config);
 int features_label_command(const struct options *options, const struct config *config);
+int features_export_command(const struct options *options, const struct config *config);
 int steer_command(const struct options *options, const struct config *config);
 int trace_command(const struct options *options, const struct config *config);
 

@@ -44,9 +44,8 @@ static int find_corpus(struct job *job)
     char *name = (char *)(told ? told : "corpus"), *list[1] = {name};
     struct config named = {.capture.corpus = {list, 1}};
     struct config *own = NULL;
-    size_t length = strlen(job->options->file);
-    int is_file = length > 5 && strcmp(job->options->file + length - 5, ".yaml") == 0;
-    if (told || !is_file) return config_corpus(&named, &job->corpus);
+    if (told || !subject_is_configuration(job->options->file))
+        return config_corpus(&named, &job->corpus);
     int result =
         config_load(job->options->file, job->options->sets, job->options->sets_count, &own);
     if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
@@ -111,22 +110,42 @@ static int run_player(const struct job *job, struct subject *s, struct llama_pla
     return result;
 }
 
+/* The options as they are for one of several SAEs. --set is of the first one's configuration. */
+static struct options named(const struct job *job, const char *file)
+{
+    struct options options = *job->options;
+    options.file = file;
+    if (file != job->options->file) options.sets_count = 0;
+    return options;
+}
+
+/* Whether it can be evaluated, as far as that can be told without running a model: it would be a pity
+ * to find out after the others have been. */
+static int look(const struct job *job, const char *file)
+{
+    struct options options = named(job, file);
+    struct subject s;
+    int result = subject_open(&options, &s);
+    if (result != ERR_OK) return result;
+    result = subject_is_dictionary(&s, "eval");
+    subject_close(&s);
+    return result;
+}
+
 static int evaluate(const struct job *job, const char *file, struct verdict *v)
 {
-    struct options named = *job->options;
+    struct options own = named(job, file);
     struct subject s;
     struct llama_hooks hooks;
     struct llama_player *player;
     char model[SUBJECT_PATH_BYTES];
-    named.file = file;
-    if (file != job->options->file) named.sets_count = 0;
-    int result = subject_open(&named, &s);
+    int result = subject_open(&own, &s);
     if (result != ERR_OK) return result;
     snprintf(v->name, sizeof v->name, "%s", s.name);
     snprintf(v->hook, sizeof v->hook, "%s", s.hook[0]);
     snprintf(v->rows_precision, sizeof v->rows_precision, "%s", s.precision);
     result = subject_is_dictionary(&s, "eval");
-    if (result == ERR_OK) result = subject_model(&named, &s, model);
+    if (result == ERR_OK) result = subject_model(&own, &s, model);
     if (result == ERR_OK) result = firing_hooks(&s, &hooks);
     struct llama_runner_options options = {
         .path = model, .context_tokens = job->context_tokens, .threads = job->threads};
@@ -175,13 +194,17 @@ static void print_variances(const struct verdict *v, size_t count)
         BATCH_CONTEXTS);
 }
 
+/* Where no token is known to follow, there is no cross-entropy to tell. */
 static void print_group(const char *name, const struct fidelity_sums *s)
 {
+    char more[32] = "-";
     if (!s->rows) return;
     double rows = (double)s->rows;
-    printf("  %-14s %9" PRIu64 " %9.4f %9.4f %9.4f %9.4f\n", name, s->rows, s->cosine / rows,
-           s->norm_ratio / rows, fidelity_ce(s, FIDELITY_SPLICED) - fidelity_ce(s, FIDELITY_CLEAN),
-           fidelity_kl(s, FIDELITY_SPLICED));
+    if (s->with_next)
+        snprintf(more, sizeof more, "%.4f",
+                 fidelity_ce(s, FIDELITY_SPLICED) - fidelity_ce(s, FIDELITY_CLEAN));
+    printf("  %-14s %9" PRIu64 " %9.4f %9.4f %9s %9.4f\n", name, s->rows, s->cosine / rows,
+           s->norm_ratio / rows, more, fidelity_kl(s, FIDELITY_SPLICED));
 }
 
 static void print_groups(const struct verdict *v)
@@ -200,13 +223,32 @@ static void print_groups(const struct verdict *v)
     }
 }
 
+/* A line for all that are evaluated alike, or one for each. */
+static void print_title(const struct job *job, const struct verdict *v, size_t count)
+{
+    int alike = 1;
+    for (size_t i = 1; i < count; i++)
+        alike &= strcmp(v[i].hook, v->hook) == 0 && v[i].tokens == v->tokens &&
+                 strcmp(v[i].precision, v->precision) == 0;
+    for (size_t i = 0; i < (alike ? 1 : count); i++)
+        printf("%s%s%" PRIu64 " tokens in contexts of %u, %s of the model in %s\n",
+               alike ? "" : v[i].name, alike ? "" : ": ", v[i].tokens, job->context_tokens,
+               v[i].hook, v[i].precision);
+    putchar('\n');
+}
+
 static void print_all(const struct job *job, const struct verdict *v, size_t count)
 {
-    printf("%" PRIu64 " tokens in contexts of %u, %s of the model in %s\n\n", v->tokens,
-           job->context_tokens, v->hook, v->precision);
+    print_title(job, v, count);
     print_table(v, count);
     if (!job->is_brief) print_variances(v, count);
     for (size_t i = 0; i < count && !job->is_brief; i++) print_groups(&v[i]);
+    for (size_t i = 0; i < count; i++)
+        if (v[i].fidelity.beyond_limit)
+            printf("\n%s: %" PRIu64
+                   " rows longer than its stream's limit keep what the model made, "
+                   "and are in no mean\n",
+                   v[i].name, v[i].fidelity.beyond_limit);
     printf(
         "\nCE: cross-entropy of the next token, in nats; spliced: with the reconstruction in place "
         "of\nthe rows; zero: with 0. Special tokens%s keep their rows and are in no mean%s\n",
@@ -248,12 +290,15 @@ static json_t *verdict_json(const struct verdict *v)
     json_put_number(o, "explained_variance_saebench", fidelity_saebench(f));
     json_put_count(o, "features", f->features);
     json_put_count(o, "dead_features", fidelity_dead(f));
+    json_put_count(o, "rows_beyond_limit", f->beyond_limit);
     for (int c = 0; c < FIDELITY_CLASSES; c++) {
         json_t *one = json_object();
         put_sums(one, &f->by_class[c]);
         json_put(classes, names[c], one);
     }
-    for (unsigned p = 0; p < FIDELITY_POSITIONS && f->by_position[p].rows; p++) {
+    for (unsigned p = 0; p < FIDELITY_POSITIONS; p++) {
+        if (!f->by_position[p].rows)
+            continue; /* position 0 mostly, and those behind the contexts */
         json_t *one = json_object();
         json_put_count(one, "from", (1U << p) - 1);
         put_sums(one, &f->by_position[p]);
@@ -306,6 +351,8 @@ int eval_command(const struct options *options, const struct config *config)
     size_t count = 1 + options->arguments_count;
     (void)config;
     int result = read_job(options, &job);
+    for (size_t i = 1; i < count && result == ERR_OK; i++)
+        result = look(&job, options->arguments[i - 1]);
     for (size_t i = 0; i < count && result == ERR_OK; i++) {
         result = evaluate(&job, i ? options->arguments[i - 1] : options->file, &v[i]);
         if (result == ERR_OK) warn_of_precision(&v[i]);

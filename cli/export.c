@@ -3,23 +3,19 @@
  * only read, so that the trainer that writes it is not disturbed.
  */
 #include "base/err.h"
-#include "base/fileio.h"
 #include "base/json_put.h"
 #include "cli/commands.h"
 #include "cli/layer_set.h"
+#include "cli/place.h"
 #include "cli/saved.h"
 #include "sae/model.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* "saelens, sparsify, ...": out[bytes]; of `o`, if it is given, those that have it. */
 static void name_layouts(const struct sae_options *o, char *out, size_t bytes)
@@ -48,58 +44,6 @@ static const struct export_layout *layout_of(const char *to)
 static int joins(const struct export_layout *layout, const struct sae_options *o)
 {
     return layout->write == export_circuit_tracer && o->arch == SAE_TRANSCODER;
-}
-
-/* ---- the folder: written beside its place, and put there whole ---- */
-
-/* The half-made folder goes, and what stopped it is told, whatever comes of the removing. */
-static int give_up(const char *folder, int result)
-{
-    char why[1024];
-    snprintf(why, sizeof why, "%s", err_text());
-    dir_remove(folder);
-    return err_set(result, "%s", why);
-}
-
-static int put_in_place(const char *folder, const char *dir)
-{
-    if (rename(folder, dir) == 0) return dir_sync_of(dir);
-    int is_full = errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR;
-    return err_set(is_full ? ERR_USAGE : ERR_IO, "cannot put the export into %s: %s%s", dir,
-                   strerror(errno),
-                   is_full ? "; HINT: give a folder that is empty or not there yet" : "");
-}
-
-static int is_empty(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
-    int entries = 0;
-    while (dir && (entry = readdir(dir)))
-        entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    if (dir) closedir(dir);
-    return dir && entries == 0;
-}
-
-/* `dir` must be an empty folder or missing; said before anything is read. */
-static int check_place(const char *dir)
-{
-    struct stat st;
-    if (lstat(dir, &st) != 0 || (S_ISDIR(st.st_mode) && is_empty(dir))) return ERR_OK;
-    return err_set(ERR_USAGE,
-                   "%s is there already, and not an empty folder; HINT: give another, or remove it",
-                   dir);
-}
-
-/* The path without slashes at its end, so that a folder can stand beside it: out[PATH_MAX]. */
-static int place_of(const char *given, char *out)
-{
-    size_t length = strlen(given);
-    while (length > 1 && given[length - 1] == '/') length--;
-    if (length == 0 || length >= PATH_MAX - 32)
-        return err_set(ERR_USAGE, "DIR is %s", length ? "too long a path" : "empty");
-    snprintf(out, PATH_MAX, "%.*s", (int)length, given);
-    return ERR_OK;
 }
 
 /* ---- what the files say ---- */
@@ -258,23 +202,18 @@ static void say_all(const struct job *job, const char *dir)
 int export_command(const struct options *options, const struct config *config)
 {
     (void)config;
-    char dir[PATH_MAX], folder[PATH_MAX];
+    struct place place;
     struct saved saved;
     const struct export_layout *layout = layout_of(options_get(options, "to"));
     if (!layout) return ERR_USAGE;
-    int result = place_of(options->arguments[0], dir);
-    if (result == ERR_OK) result = check_place(dir);
+    int result = place_check(options->arguments[0], &place);
     if (result == ERR_OK) result = saved_open(options, &saved);
     if (result != ERR_OK) return result;
-    snprintf(folder, sizeof folder, "%.*s.%ld.tmp", PATH_MAX - 32, dir, (long)getpid());
-    struct job job = {&saved, layout, options_get(options, "sae"), folder, {0}, 0};
-    result = dir_make(folder, 0700);
+    struct job job = {&saved, layout, options_get(options, "sae"), place.folder, {0}, 0};
+    result = place_begin(&place);
     if (result == ERR_OK) result = write_all(&job);
-    if (result == ERR_OK) result = put_in_place(folder, dir);
-    if (result == ERR_OK)
-        say_all(&job, dir);
-    else
-        result = give_up(folder, result);
+    result = place_end(&place, result);
+    if (result == ERR_OK) say_all(&job, place.dir);
     saved_close(&saved);
     return result;
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void features_token(const struct features *x, int64_t token, char *out)
 {
@@ -250,23 +251,61 @@ static int holds(const char *text, size_t bytes, const char *part)
     return 0;
 }
 
+/* Whether the text of a token that the sheet promotes has the part in it. */
+static int promotes(const struct features *x, const json_t *sheet, const char *part)
+{
+    const json_t *list = json_object_get(sheet, "promotes"), *o;
+    size_t i, bytes = 0;
+    json_array_foreach(list, i, o)
+    {
+        json_int_t token = json_integer_value(json_object_get(o, "token"));
+        const char *text = index_token(&x->index, token, &bytes);
+        if (holds(text, bytes, part)) return 1;
+    }
+    return 0;
+}
+
+/* Now and then, where it takes long. */
+static void tell_search(uint32_t done, uint32_t all, time_t begun, time_t *told)
+{
+    time_t now = time(NULL);
+    if (now - begun < 2 || now == *told) return;
+    *told = now;
+    fprintf(stderr, "sluice: %u of %u features searched\n", done, all);
+}
+
+static int matches(const struct features *x, uint32_t f, const char *part, int *is_one)
+{
+    size_t bytes = 0;
+    const char *label = labels_of(&x->labels, f);
+    const char *token = index_token(&x->index, x->index.entry[f].token, &bytes);
+    json_t *sheet;
+    *is_one = (label && holds(label, strlen(label), part)) || holds(token, bytes, part);
+    if (*is_one) return ERR_OK;
+    int result = index_sheet(&x->index, f, &sheet);
+    if (result != ERR_OK) return result;
+    *is_one = promotes(x, sheet, part);
+    json_decref(sheet);
+    return ERR_OK;
+}
+
 static int search(const struct features *x, const char *part)
 {
     uint32_t features = x->index.facts.features, count = 0;
+    time_t begun = time(NULL), told = begun;
+    int result = ERR_OK, is_one;
     uint32_t *found = malloc(((size_t)features + 1) * sizeof *found);
     if (!found) return err_set(ERR_NOMEM, "no memory for a list");
-    for (uint32_t f = 0; f < features; f++) {
-        size_t bytes = 0;
-        const char *label = labels_of(&x->labels, f);
-        const char *token = index_token(&x->index, x->index.entry[f].token, &bytes);
-        if ((label && holds(label, strlen(label), part)) || holds(token, bytes, part))
-            found[count++] = f;
+    for (uint32_t f = 0; f < features && result == ERR_OK; f++) {
+        result = matches(x, f, part, &is_one);
+        if (result == ERR_OK && is_one) found[count++] = f;
+        tell_search(f, features, begun, &told);
     }
     sorted_by = x->index.entry;
     qsort(found, count, sizeof *found, by_density);
-    print_lines(x, found, count);
+    if (result == ERR_OK) print_lines(x, found, count);
     free(found);
-    return ERR_OK;
+    return result;
 }
 
 int features_search_command(const struct options *options, const struct config *config)

@@ -94,15 +94,27 @@ void features_print_strongest(const struct features *x, const json_t *sheet, uin
     print_contexts(x, json_object_get(sheet, "top"), number(sheet, "largest"), contexts);
 }
 
-void features_print_sheet(const struct features *x, const json_t *sheet, uint32_t contexts)
+/* Tokens with what a value of 1 adds to their logits; nothing where it is not known. */
+static void print_promoted(const struct features *x, const char *title, const json_t *list)
+{
+    const json_t *o;
+    size_t i;
+    if (!json_is_array(list)) return;
+    printf("%s (logit)\n ", title);
+    json_array_foreach(list, i, o)
+    {
+        char text[FEATURES_TEXT_BYTES];
+        features_token(x, json_integer_value(json_object_get(o, "token")), text);
+        printf("%s'%s' %+.3g", i ? ", " : " ", text, number(o, "logit"));
+    }
+    putchar('\n');
+}
+
+/* Where it fires: values, the strongest contexts, samples of the intervals. */
+static void print_where(const struct features *x, const json_t *sheet, uint32_t contexts)
 {
     const json_t *intervals = json_object_get(sheet, "intervals"), *o;
     double largest = number(sheet, "largest");
-    char name[SUBJECT_NAME_BYTES], of[SUBJECT_NAME_BYTES + 8];
-    shown_text(x->index.facts.name, strlen(x->index.facts.name), name, sizeof name);
-    snprintf(of, sizeof of, " of %s", name);
-    print_head(x, sheet, of);
-    if (!(largest > 0)) return;
     print_histogram(sheet, largest);
     printf("\nstrongest\n");
     print_contexts(x, json_object_get(sheet, "top"), largest, contexts);
@@ -112,7 +124,18 @@ void features_print_sheet(const struct features *x, const json_t *sheet, uint32_
                (int64_t)json_integer_value(json_object_get(o, "rows")));
         print_contexts(x, json_object_get(o, "samples"), largest, contexts);
     }
+}
+
+void features_print_sheet(const struct features *x, const json_t *sheet, uint32_t contexts)
+{
+    char name[SUBJECT_NAME_BYTES], of[SUBJECT_NAME_BYTES + 8];
+    shown_text(x->index.facts.name, strlen(x->index.facts.name), name, sizeof name);
+    snprintf(of, sizeof of, " of %s", name);
+    print_head(x, sheet, of);
+    if (number(sheet, "largest") > 0) print_where(x, sheet, contexts);
     putchar('\n');
+    print_promoted(x, "makes likelier", json_object_get(sheet, "promotes"));
+    print_promoted(x, "makes less likely", json_object_get(sheet, "suppresses"));
     features_print_neighbours(x, sheet);
 }
 

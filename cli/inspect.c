@@ -1,8 +1,12 @@
-/* `sluice inspect`: a feature index of an SAE, out of one pass over a corpus. */
+/* `sluice inspect`: a feature index of an SAE, out of one pass over a corpus or a run's buffer. */
 #include "base/err.h"
+#include "browse/page.h"
 #include "cli/commands.h"
+#include "cli/inspect_buffer.h"
 #include "cli/subject.h"
 #include "inspect/index_facts.h"
+#include "inspect/promotes.h"
+#include "inspect/sorter.h"
 #include "inspect/survey.h"
 #include "wiring/source.h"
 
@@ -18,8 +22,17 @@ enum { USUAL_TOKENS = 1000000, USUAL_CONTEXT = 512, MOST_CONTEXT = 1 << 20 };
 static const uint64_t usual_memory_bytes = UINT64_C(1) << 30;
 static const uint64_t cache_bytes = UINT64_C(8) << 30; /* capture.cache_size, unless told */
 
+struct clock {
+    const char *what;
+    uint64_t first;
+    time_t begun, told;
+};
+
 struct job {
     const struct options *options;
+    struct clock clock;
+    struct own_lens lens;
+    struct inspect_buffer buffer;
     struct subject subject;
     struct survey_options survey;
     uint32_t context_tokens;
@@ -28,6 +41,9 @@ struct job {
     struct source *source;
     struct engine *own, *engine;
     struct config_list corpus;
+    /* An engine keeps the options that it was opened with, so what they point to stays. */
+    char model[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
+    const char *hooks[ROW_MAX_HOOKS];
 };
 
 /* ---- options ---- */
@@ -50,12 +66,6 @@ static int parse_memory(const char *text, uint64_t *bytes)
     return err_set(ERR_USAGE, "--memory %.40s is no size; HINT: 512MiB", text);
 }
 
-static int is_configuration(const char *file)
-{
-    size_t length = strlen(file);
-    return length > 5 && strcmp(file + length - 5, ".yaml") == 0;
-}
-
 /* ---- rows ---- */
 
 static void tell_making(void *arg, const char *file, uint64_t bytes)
@@ -72,6 +82,19 @@ static void tell(void *arg, int is_warning, const char *sentence)
 
 static const struct engine_watch watch = {tell_making, tell, NULL};
 
+/* What the command is told goes before what the configuration says. */
+static int take_told(const struct job *job, struct config *c)
+{
+    uint32_t threads;
+    int result = subject_threads(job->options, &threads);
+    if (result != ERR_OK) return result;
+    if (options_get(job->options, "threads")) c->capture.threads = threads;
+    if (options_get(job->options, "context")) c->capture.context_tokens = job->context_tokens;
+    if (options_get(job->options, "exact-model")) c->capture.exact_model = 1;
+    c->capture.producers = 1;
+    return ERR_OK;
+}
+
 /* The configuration's rows, all of them by one, with the hooks that the SAE sees. */
 static int open_config(struct job *job)
 {
@@ -84,25 +107,24 @@ static int open_config(struct job *job)
     for (uint32_t h = 0; h < job->subject.hooks; h++) hooks[h] = job->subject.hook[h];
     if (c->capture.engine == CONFIG_LLAMA)
         c->stream.hooks = (struct config_list){hooks, job->subject.hooks};
-    c->capture.producers = 1;
-    result = source_needs(c);
+    result = take_told(job, c);
+    if (result == ERR_OK) result = source_needs(c);
     if (result == ERR_OK) result = source_open(c, 0, &watch, &job->source);
     c->stream.hooks = own;
     if (result == ERR_OK) job->engine = source_engine(job->source);
     return result;
 }
 
-static int open_model(struct job *job, const char *model, const char *cache, uint32_t threads)
+static int open_model(struct job *job, uint32_t threads)
 {
-    const char *hooks[ROW_MAX_HOOKS];
-    for (uint32_t h = 0; h < job->subject.hooks; h++) hooks[h] = job->subject.hook[h];
+    for (uint32_t h = 0; h < job->subject.hooks; h++) job->hooks[h] = job->subject.hook[h];
     struct engine_options options = {
         .kind = ENGINE_LLAMA,
-        .hooks = hooks,
+        .hooks = job->hooks,
         .hooks_count = job->subject.hooks,
         .share_count = 1,
-        .model_file = model,
-        .cache_dir = cache,
+        .model_file = job->model,
+        .cache_dir = job->cache,
         .cache_limit_bytes = cache_bytes,
         .exact_model = options_get(job->options, "exact-model") != NULL,
         .watch = watch,
@@ -124,26 +146,19 @@ static int open_corpus(struct job *job)
     const char *told = options_get(job->options, "corpus");
     char *list[1] = {(char *)(told ? told : "corpus")};
     struct config named = {.capture.corpus = {list, 1}};
-    char model[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
     uint32_t threads;
-    int result = subject_source(job->options, &job->subject, model);
+    int result = subject_source(job->options, &job->subject, job->model);
     if (result == ERR_OK) result = config_corpus(&named, &job->corpus);
-    if (result == ERR_OK) result = config_cache_dir(cache);
+    if (result == ERR_OK) result = config_cache_dir(job->cache);
     if (result == ERR_OK) result = subject_threads(job->options, &threads);
-    return result == ERR_OK ? open_model(job, model, cache, threads) : result;
+    return result == ERR_OK ? open_model(job, threads) : result;
 }
 
 /* ---- progress ---- */
 
-struct clock {
-    const char *what;
-    uint64_t first;
-    time_t begun, told;
-};
-
 static void progress(void *arg, const char *what, uint64_t done, uint64_t all)
 {
-    struct clock *c = arg;
+    struct clock *c = &((struct job *)arg)->clock;
     int terminal = isatty(STDERR_FILENO);
     time_t now = time(NULL);
     if (c->what != what) *c = (struct clock){what, done, now, now};
@@ -153,6 +168,61 @@ static void progress(void *arg, const char *what, uint64_t done, uint64_t all)
     if (all) fprintf(stderr, " of %" PRIu64, all);
     fprintf(stderr, " %s, %.0f per second%s", what,
             (double)(done - c->first) / (double)(now - c->begun), terminal ? "\033[K" : "\n");
+}
+
+/* ---- promoted tokens ---- */
+
+static int open_lens(void *arg, struct lens **lens)
+{
+    struct job *job = arg;
+    int result = own_lens_open(job->options, &job->subject, &job->lens);
+    *lens = &job->lens.lens;
+    return result;
+}
+
+/* Whether they can be told is known before anything is read; where not, all else is. */
+static void choose_lens(struct job *job)
+{
+    struct promotes_points points;
+    char model[SUBJECT_PATH_BYTES];
+    if (options_get(job->options, "no-promotes")) return;
+    int result = subject_source(job->options, &job->subject, model);
+    if (result == ERR_OK) {
+        promotes_look(model, &points);
+        result = promotes_find(&job->subject, &points, &job->survey.parts);
+    }
+    if (result == ERR_OK)
+        job->survey.lens = open_lens;
+    else
+        fprintf(stderr, "sluice: promoted tokens are left out: %s\n", err_text());
+}
+
+/* ---- a buffer ---- */
+
+static int open_texts(void *arg, struct texts *texts)
+{
+    struct job *job = arg;
+    return inspect_buffer_texts(job->options, &job->subject, &job->lens, &job->buffer, texts);
+}
+
+static int open_buffer(struct job *job)
+{
+    char model[SUBJECT_PATH_BYTES];
+    if (options_get(job->options, "corpus") || options_get(job->options, "context"))
+        return err_set(ERR_USAGE, "--corpus and --context are of a corpus, and --from-buffer reads "
+                                  "none; HINT: one or the other");
+    int result = inspect_buffer_open(job->options, &job->subject, &job->buffer);
+    if (result != ERR_OK) return result;
+    if (!options_get(job->options, "tokens")) job->survey.most_rows = 0;
+    job->survey.buffer = job->buffer.rows;
+    job->survey.read = &job->buffer.read;
+    job->survey.wait_seconds = INSPECT_WAIT_SECONDS;
+    if (!inspect_buffer_has_texts(&job->buffer)) return ERR_OK;
+    if (subject_source(job->options, &job->subject, model) == ERR_OK)
+        job->survey.texts = open_texts;
+    else
+        fprintf(stderr, "sluice: tokens are told as numbers: %s\n", err_text());
+    return ERR_OK;
 }
 
 /* ---- the whole ---- */
@@ -166,23 +236,30 @@ static int take_options(struct job *job)
     if (result == ERR_OK) result = options_number(o, "context", 2, MOST_CONTEXT, told, &context);
     if (result == ERR_OK)
         result = parse_memory(options_get(o, "memory"), &job->survey.memory_bytes);
+    /* known now rather than after the pass over the corpus */
+    if (result == ERR_OK)
+        result = sorter_check(subject_features(&job->subject), job->survey.memory_bytes);
     if (result != ERR_OK) return result;
     job->survey.most_rows = (uint64_t)tokens;
     job->survey.folder = o->arguments[0];
+    job->survey.keeps_records = options_get(o, "keep-records") != NULL;
     job->context_tokens = (uint32_t)context;
     return ERR_OK;
 }
 
 static int make(struct job *job)
 {
-    struct clock clock = {0};
+    struct clock *clock = &job->clock;
     struct index_facts facts;
     int was_there;
     job->survey.commit_seconds = 5;
     job->survey.progress = progress;
-    job->survey.arg = &clock;
+    job->survey.arg = job;
+    choose_lens(job);
     int result = survey_make(&job->subject, job->engine, &job->survey, &was_there);
-    if (clock.what && clock.told != clock.begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    if (clock->what && clock->told != clock->begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    inspect_buffer_tell(&job->buffer);
+    if (result == ERR_OK) result = page_write(job->survey.folder);
     if (result == ERR_OK) result = index_facts_read(job->survey.folder, &facts);
     if (result != ERR_OK) return result;
     printf("%s: %u features of %s over %" PRIu64 " tokens, %" PRIu64 " of them kept%s\n",
@@ -198,12 +275,16 @@ int inspect_command(const struct options *options, const struct config *config)
     int result = subject_open(options, &job.subject);
     if (result != ERR_OK) return result;
     result = take_options(&job);
-    if (result == ERR_OK && is_configuration(options->file) && !options_get(options, "corpus") &&
-        !options_get(options, "model"))
+    if (result == ERR_OK && options_get(options, "from-buffer"))
+        result = open_buffer(&job);
+    else if (result == ERR_OK && subject_is_configuration(options->file) &&
+             !options_get(options, "corpus") && !options_get(options, "model"))
         result = open_config(&job);
     else if (result == ERR_OK)
         result = open_corpus(&job);
     if (result == ERR_OK) result = make(&job);
+    inspect_buffer_close(&job.buffer);
+    own_lens_close(&job.lens);
     source_close(job.source);
     if (job.own) engine_close(job.own);
     if (job.config) config_free(job.config);

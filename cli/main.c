@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/subject.h"
 #include "cli/up.h"
+#include "engine/engine.h"
 #include "runtime/harden.h"
 #include "runtime/log.h"
 #include "sae/sae.h"
@@ -51,7 +52,8 @@ static const struct option_spec eval_options[] = {
     {"tokens", "N", "of the corpus, 16384 unless told; whole contexts"},
     {"context", "N", "tokens of a context, 128 unless told"},
     {"splice-first", NULL,
-     "splice position 0 as well, as SAEBench does; trainings leave it out unless told"},
+     "splice position 0 and rows beyond the norm limit too, as SAEBench does; trainings leave both "
+     "out"},
     {"brief", NULL, "print one line for each, not the parts"},
     {"json", NULL, "print JSON"},
 };
@@ -63,6 +65,21 @@ static const struct option_spec inspect_options[] = {
     {"tokens", "N", "rows that are read at most, 1000000 unless told; 0: all"},
     {"context", "N", "tokens of a context; as the SAE tells, else 512, unless told"},
     {"memory", "SIZE", "memory to sort in, such as 512MiB; 1GiB unless told"},
+    {"keep-records", NULL,
+     "keep every row and what fired at it in INDEX/records, as `features export --to delphi` "
+     "needs"},
+    {"from-buffer", NULL,
+     "read the rows that are in the run's buffer, also while it runs, and no corpus; with --tokens "
+     "until there are so many"},
+    {"no-promotes", NULL,
+     "do not tell which tokens a feature promotes and suppresses, for which the whole model is "
+     "run"},
+};
+static const struct option_spec browse_options[] = {
+    {"address", "ADDRESS", "where to serve, 127.0.0.1:0 (any free port) unless told"},
+    {"single-file", "HTML", "serve nothing: write a page of some features that needs nothing else"},
+    {"features", "LIST", "which, such as 12,345"},
+    SUBJECT_OPTION_SPECS,
 };
 static const struct option_spec list_options[] = {
     {"sort", "BY", "density (unless told), largest or feature"},
@@ -79,17 +96,44 @@ static const struct option_spec show_options[] = {
     {"json", NULL, "print JSON"},
 };
 static const struct option_spec json_options[] = {{"json", NULL, "print JSON"}};
+static const struct option_spec features_export_options[] = {
+    {"to", "LAYOUT",
+     "sae-dashboard, neuronpedia, delphi (of an index with --keep-records) or circuit-tracer"},
+    {"features", "LIST", "these alone, as 5,17,100-199; all unless told"},
+    {"model-name", "NAME", "what the other tool calls the model; the model's file unless told"},
+    {"name", "NAME", "what it is to call the SAE; the index's name for it unless told"},
+    {"layer", "N", "the layer to show it at; as the hook's name tells unless told"},
+    {"pages", NULL, "circuit-tracer: a file for each feature, too, for its local server"},
+    {"json", NULL, "print JSON"},
+};
 static const struct option_spec steer_options[] = {
     SUBJECT_OPTION_SPECS,
     {"prompt", "TEXT", "the text that goes on"},
-    {"features", "N=TIMESx",
+    {"features", "[SAE:]N=TIMESx",
      "hold a feature at so many times its largest activation, or at a value (123=30); several "
-     "divided by commas"},
-    {"index", "DIR", "the feature index that knows the largest activations"},
-    {"max", "N=VALUE", "the largest activations of these features, divided by commas"},
+     "divided by commas, those of a --with as NAME:123=4x"},
+    {"with", "[NAME=]SAE...",
+     "steer by this one as well, at its own hook of the same model; may be given many times. NAME "
+     "is "
+     "what its features are told by; RUN#SAE is one of a run's several"},
+    {"index", "DIR...",
+     "the feature index that knows the largest activations and labels; of several autoencoders one "
+     "each, given many times"},
+    {"max", "[SAE:]N=VALUE", "the largest activations of these features, divided by commas"},
     {"additive", NULL, "add the value whatever the feature has, as a control vector does"},
+    {"export", "FILE",
+     "with --additive: write what is added as a GGUF control vector for llama.cpp's own programs; "
+     "every position is steered then, as they do it"},
     {"positions", "WHICH",
-     "all (unless told; but position 0 and special tokens), generated, or A-B"},
+     "all (unless told; but position 0 and special tokens), generated, every (those too), or A-B"},
+    {"sweep", "STRENGTHS",
+     "0,1,2,4,8x or default: what each strength does, KL, perplexity, repetition, beside random "
+     "directions as long; features are told as N, or N=SHARE"},
+    {"texts", "N", "of a sweep, for each strength, 4 unless told"},
+    {"text", "FILE",
+     "of a sweep, the text on which KL is measured beside the steered ones; what the model writes "
+     "unsteered unless told"},
+    {"svg", "FILE", "of a sweep, write it as a picture"},
     {"tokens", "N", "to generate, 60 unless told"},
     {"temperature", "T", "0.7 unless told; 0: always the likeliest token"},
     {"seed", "N", "of both texts, 0 unless told"},
@@ -101,6 +145,7 @@ static const struct option_spec trace_options[] = {
     {"next", "TEXT", "which features push towards this as the next token"},
     {"prompts", "FILE", "a prompt per line: which features tell these ..."},
     {"against", "FILE", "... from these"},
+    {"index", "DIR", "the SAE's feature index, whose labels are told beside features' numbers"},
     {"top", "N", "features that are told: 3 for each token, else 20"},
     {"shuffles", "N", "of the permutation test, 1000 unless told"},
     {"seed", "N", "of its shuffles, 0 unless told"},
@@ -178,6 +223,16 @@ static const struct command_spec commands[] = {
          "how often, beside which others; run again, it goes on; FILE as of trace",
      .options = inspect_options,
      .options_count = sizeof inspect_options / sizeof *inspect_options},
+    {.name = "browse",
+     .action = browse_command,
+     .reads_weights = 1,
+     .arguments = "SAE",
+     .arguments_max = 1,
+     .meaning =
+         "show a feature index (FILE, its folder) in a web browser, for this user alone; with "
+         "SAE, the run, checkpoint or folder that it is of, texts are run through the model",
+     .options = browse_options,
+     .options_count = sizeof browse_options / sizeof *browse_options},
     {.name = "features list",
      .action = features_list_command,
      .reads_weights = 1,
@@ -214,7 +269,9 @@ static const struct command_spec commands[] = {
      .arguments = "TEXT",
      .arguments_min = 1,
      .arguments_max = 1,
-     .meaning = "features with TEXT in their label, or in the token at which they fire most",
+     .meaning =
+         "features with TEXT in their label, in the token at which they fire most, or in one of "
+         "the ten that they promote most",
      .options = json_options,
      .options_count = 1},
     {.name = "features label",
@@ -225,6 +282,17 @@ static const struct command_spec commands[] = {
      .arguments_max = 2,
      .meaning =
          "call a feature TEXT, in the index's labels.tsv; an empty one takes its label away"},
+    {.name = "features export",
+     .action = features_export_command,
+     .reads_weights = 1,
+     .arguments = "DIR MORE",
+     .arguments_min = 1,
+     .arguments_max = OPTIONS_MAX_ARGUMENTS,
+     .meaning =
+         "write an index into DIR for sae-dashboard, neuronpedia, delphi or circuit-tracer; "
+         "delphi and circuit-tracer take MORE indexes, of other layers; docs/EXPLORE.md goes on",
+     .options = features_export_options,
+     .options_count = sizeof features_export_options / sizeof *features_export_options},
     {.name = "buffer info",
      .action = buffer_info_command,
      .meaning = "what lies in the shuffle buffer"},
@@ -296,8 +364,10 @@ int main(int argc, char **argv)
     int done = 0;
     streams_open();
     for (int i = 0; argc > 1 && i < COMMANDS; i++)
-        if (commands[i].reads_weights && strcmp(argv[1], commands[i].name) == 0)
-            sae_blas_wide(argv); /* as trainers do: the same products to the last bit */
+        if (commands[i].reads_weights && strcmp(argv[1], commands[i].name) == 0) {
+            engine_threads_passive(argv); /* whoever else computes keeps its cores */
+            sae_blas_wide(argv);          /* as trainers do: the same products to the last bit */
+        }
     if (argc < 2) {
         options_write_help(&program, NULL, stderr);
         return 2;

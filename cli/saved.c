@@ -1,6 +1,7 @@
 #include "cli/saved.h"
 
 #include "base/err.h"
+#include "base/json_put.h"
 #include "config/config.h"
 #include "sae/checkpoint.h"
 #include "sae/cpu/pool.h"
@@ -36,7 +37,16 @@ static int open_newest(const char *folder, struct checkpoint **checkpoint)
     return result;
 }
 
-static int of_run(const struct options *options, struct checkpoint **checkpoint)
+/* Names that a person may give, or mend, after the training. */
+static json_t *names_of(const struct config *config)
+{
+    json_t *o = json_object();
+    json_put_text(o, "model_name", config->stream.model_name);
+    json_put_text(o, "dataset", config->stream.dataset);
+    return o;
+}
+
+static int of_run(const struct options *options, struct saved *saved)
 {
     struct config *config;
     char folder[CONFIG_PATH_BYTES + 256];
@@ -50,7 +60,8 @@ static int of_run(const struct options *options, struct checkpoint **checkpoint)
             err_set(ERR_USAGE, "%s declares no consumer; HINT: --consumer NAME", options->file);
     } else {
         snprintf(folder, sizeof folder, "%s/%s", config->run_dir, consumer);
-        result = open_newest(folder, checkpoint);
+        result = open_newest(folder, &saved->checkpoint);
+        if (result == ERR_OK) saved->told = names_of(config);
     }
     config_free(config);
     return result;
@@ -112,11 +123,12 @@ static int of_folder(const struct options *options, struct checkpoint **checkpoi
     return open_newest(folder, checkpoint);
 }
 
-static int open_it(const struct options *options, struct checkpoint **checkpoint)
+static int open_it(const struct options *options, struct saved *saved)
 {
+    struct checkpoint **checkpoint = &saved->checkpoint;
     struct stat st;
     int is_folder = stat(options->file, &st) == 0 && S_ISDIR(st.st_mode);
-    if (!is_folder && !is_checkpoint(options->file)) return of_run(options, checkpoint);
+    if (!is_folder && !is_checkpoint(options->file)) return of_run(options, saved);
     if (options->sets_count > 0)
         return err_set(ERR_USAGE, "%s is no configuration, so --set means nothing to it",
                        options->file);
@@ -200,7 +212,7 @@ int saved_open(const struct options *options, struct saved *saved)
 {
     struct saved s = {0};
     int is_whitened = 0;
-    int result = open_it(options, &s.checkpoint);
+    int result = open_it(options, &s);
     if (result != ERR_OK) return result;
     s.path = checkpoint_path(s.checkpoint);
     result = pool_new(1, &s.pool);
@@ -221,6 +233,7 @@ void saved_close(struct saved *s)
     pool_free(s->pool);
     free(s->scale);
     descriptor_free(&s->descriptor);
+    json_decref(s->told);
     json_decref(s->words);
     if (s->checkpoint) checkpoint_close(s->checkpoint);
     *s = (struct saved){0};
@@ -238,6 +251,8 @@ const char *saved_name(const struct saved *s, uint32_t i)
 
 const char *saved_setting(const struct saved *s, const char *key)
 {
+    const char *now = json_string_value(json_object_get(s->told, key));
+    if (now) return now;
     return json_string_value(
         json_object_get(json_object_get(s->training.settings, "trainer"), key));
 }

@@ -21,7 +21,8 @@ struct saved { /* all owned */
     struct whiten *whiten; /* NULL: rows were only scaled */
     struct pool *pool;
     uint32_t saes;
-    json_t *words;                       /* the section `trainer`: trainer/save.h */
+    json_t *told;  /* what a configuration now says of it; NULL: none is there */
+    json_t *words; /* the section `trainer`: trainer/save.h */
     struct provenance_training training; /* what these tell of all SAEs; points into `words` */
 };
 
@@ -37,7 +38,8 @@ void saved_close(struct saved *saved);
 
 /* The configuration's name of SAE i; "sae.0" where an older build kept none. */
 const char *saved_name(const struct saved *saved, uint32_t i);
-/* A word of the trainer's settings ("dataset"); NULL: not told. */
+/* What exports name: "model_name", "dataset". As the configuration says now, where it was opened by one
+ * that does; else as its trainer's said. NULL: not told. */
 const char *saved_setting(const struct saved *saved, const char *key);
 /* What SAE i, which has these options, sees of the stream. ERR_FORMAT: they don't fit. */
 int saved_view(const struct saved *saved, uint32_t i, const struct sae_options *options,

@@ -120,6 +120,8 @@ static int open_published(const struct options *options, struct subject *s)
     snprintf(s->name, sizeof s->name, "%.200s", last_part(options->file));
     snprintf(s->layout, sizeof s->layout, "%s", facts.layout);
     snprintf(s->model_file, sizeof s->model_file, "%s", facts.model_name);
+    s->context_tokens = facts.context_tokens;
+    s->prepends_bos = facts.prepends_bos;
     result = take_hooks(s, hook ? hook : facts.hook_name);
     if (result == ERR_OK && !hook) result = take_hooks(s, facts.hook_name_out);
     return result == ERR_OK ? take_widths(s) : result;
@@ -216,10 +218,29 @@ int subject_open(const struct options *options, struct subject *subject)
     return ERR_OK;
 }
 
+int subject_is_configuration(const char *file)
+{
+    size_t length = strlen(file);
+    return length > 5 && strcmp(file + length - 5, ".yaml") == 0;
+}
+
+/* A checkpoint keeps its model's name; a configuration has the path. */
+static int configured_model(const struct options *options, char *out)
+{
+    struct config *config;
+    int result = config_load(options->file, options->sets, options->sets_count, &config);
+    if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
+    result = config_model_path(config, out);
+    config_free(config);
+    return result;
+}
+
 int subject_source(const struct options *options, const struct subject *subject, char *out)
 {
     const char *told = options_get(options, "model");
     if (told) return config_model_named(told, "--model", out);
+    if (subject_is_configuration(options->file) && subject->model_file[0])
+        return configured_model(options, out);
     if (!subject->model_file[0])
         return err_set(ERR_USAGE, "%s does not tell its model; HINT: --model FILE.gguf",
                        subject->path);
@@ -241,7 +262,10 @@ static void tell(void *arg, int is_warning, const char *sentence)
     if (is_warning && *(int *)arg) fprintf(stderr, "sluice: WARNING: %s\n", sentence);
 }
 
-int subject_model(const struct options *options, const struct subject *subject, char *out)
+static int prepare(const struct options *options, const struct subject *subject,
+                   int (*how)(const char *, const char *, uint64_t, uint32_t,
+                              const struct engine_watch *, char *, size_t),
+                   char *out)
 {
     char source[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
     int is_made = 0;
@@ -256,5 +280,15 @@ int subject_model(const struct options *options, const struct subject *subject, 
     result = subject_threads(options, &threads);
     if (result == ERR_OK) result = config_cache_dir(cache);
     if (result != ERR_OK) return result;
-    return llama_whole(source, cache, prepared_bytes, threads, &watch, out, SUBJECT_PATH_BYTES);
+    return how(source, cache, prepared_bytes, threads, &watch, out, SUBJECT_PATH_BYTES);
+}
+
+int subject_model(const struct options *options, const struct subject *subject, char *out)
+{
+    return prepare(options, subject, llama_whole, out);
+}
+
+int subject_unembedding(const struct options *options, const struct subject *subject, char *out)
+{
+    return prepare(options, subject, llama_unembedding, out);
 }

@@ -25,14 +25,21 @@
  * ends with subject_close(). Blocks on the disk. */
 int subject_open(const struct options *options, struct subject *subject);
 
-/* The model's own file: of --model, else of what the SAE tells. Writes out[SUBJECT_PATH_BYTES].
+/* Whether a name is that of a configuration. */
+int subject_is_configuration(const char *file);
+
+/* The model's own file: of --model, else of the configuration, else of what the SAE tells. Writes out[SUBJECT_PATH_BYTES].
  * ERR_USAGE: there is none, or no such file. */
 int subject_source(const struct options *options, const struct subject *subject, char *out);
 
-/* The model's file that is to run: of --model, else of what the SAE tells; itself with --exact-model,
+/* The model's file that is to run, as subject_source() finds it: itself with --exact-model,
  * else the form of it that runs fastest, which is made the first time, and told on stderr. Writes
  * out[SUBJECT_PATH_BYTES]. ERR_USAGE: there is none, or no such file; errors of llama_whole(). */
 int subject_model(const struct options *options, const struct subject *subject, char *out);
+
+/* The same with as few layers as may be, for what follows the last one alone (inspect/lens.h). Errors
+ * of llama_unembedding(). */
+int subject_unembedding(const struct options *options, const struct subject *subject, char *out);
 
 /* The number of --threads, or of the cores. ERR_USAGE. */
 int subject_threads(const struct options *options, uint32_t *threads);

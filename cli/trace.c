@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/json_put.h"
 #include "cli/commands.h"
+#include "cli/labelled.h"
 #include "cli/shown.h"
 #include "cli/subject.h"
 #include "inspect/lens.h"
@@ -72,16 +73,18 @@ static double largest(const struct firing *f)
 static void print_token(const struct trace *t, const struct firing *f, uint32_t row, double most)
 {
     struct at top[64];
-    char token[TRACE_TEXT_BYTES], bar[64];
+    char token[TRACE_TEXT_BYTES], bar[64], label[LABELLED_BYTES];
     uint32_t n = strongest(&f->pairs, row, t->top, top);
     trace_token(t, f->tokens[row], token);
     double first = n && most > 0 && !f->left_out[row] ? (double)top[0].value / most : 0;
     printf("%4" PRIu32 "  %s%-16s%s %5" PRIu64 " ", row, shown_heat(t->colour, first), token,
            shown_plain(t->colour), f->pairs.start[row + 1] - f->pairs.start[row]);
-    if (f->left_out[row]) printf("  (special, or the first: left out of trainings)");
+    if (f->left_out[row]) printf("  (left out of trainings: the first, special or too large)");
     for (uint32_t i = 0; i < n && !f->left_out[row]; i++) {
         shown_bar((double)top[i].value / most, BAR_COLUMNS, bar, sizeof bar);
-        printf("  %" PRIu32 " %.3g %s", top[i].feature, (double)top[i].value, i ? "" : bar);
+        labelled_text(&t->labels, top[i].feature, label);
+        printf("  %" PRIu32 "%s %.3g %s", top[i].feature, label, (double)top[i].value,
+               i ? "" : bar);
     }
     putchar('\n');
 }
@@ -92,10 +95,13 @@ static json_t *token_json(const struct trace *t, const struct firing *f, uint32_
     char token[TRACE_TEXT_BYTES];
     uint32_t n = strongest(&f->pairs, row, t->top, top);
     json_t *features = json_array(), *object = json_object();
-    for (uint32_t i = 0; i < n; i++)
-        json_array_append_new(features,
-                              json_pack("{s:I, s:f}", "feature", (json_int_t)top[i].feature,
-                                        "value", (double)top[i].value));
+    for (uint32_t i = 0; i < n; i++) {
+        json_t *one = json_object();
+        json_put_count(one, "feature", top[i].feature);
+        json_put_number(one, "value", (double)top[i].value);
+        json_put_text(one, "label", labels_of(&t->labels, top[i].feature));
+        json_array_append_new(features, one);
+    }
     trace_token(t, f->tokens[row], token);
     json_put_count(object, "token", (uint64_t)f->tokens[row]);
     json_put_text(object, "text", token);
@@ -124,7 +130,7 @@ static void print_firing(const struct trace *t, const struct firing *f)
 int trace_prompt(struct trace *t, const char *prompt, const char *html)
 {
     struct firing f;
-    int result = firing_make(&t->subject, t->player, &t->hooks, prompt, TRACE_MOST_TOKENS, &f);
+    int result = firing_make(&t->subject, t->player, &t->hooks, prompt, t->most_tokens, &f);
     if (result != ERR_OK) return result;
     if (html) result = trace_write_html(t, &f, html);
     if (result == ERR_OK && t->json) {
@@ -171,6 +177,7 @@ static int open_player(struct trace *t, const char *model, uint32_t threads, int
     options.context_tokens = TRACE_MOST_TOKENS;
     if (facts.context_tokens > 0 && facts.context_tokens < TRACE_MOST_TOKENS)
         options.context_tokens = facts.context_tokens;
+    t->most_tokens = options.context_tokens;
     return result == ERR_OK ? llama_player_open(&options, &t->hooks, &t->player) : result;
 }
 
@@ -197,7 +204,7 @@ int trace_command(const struct options *options, const struct config *config)
 {
     (void)config;
     struct trace t = {.options = options};
-    const char *prompt, *these, *against, *next;
+    const char *prompt, *these, *against, *next, *index = options_get(options, "index");
     char model[SUBJECT_PATH_BYTES];
     uint32_t threads = 0;
     long long top;
@@ -210,7 +217,8 @@ int trace_command(const struct options *options, const struct config *config)
     t.top = (uint32_t)top;
     t.json = options_get(options, "json") != NULL;
     t.colour = shown_colour(stdout);
-    result = subject_model(options, &t.subject, model);
+    result = index ? labelled_open(index, &t.subject, &t.labels) : ERR_OK;
+    if (result == ERR_OK) result = subject_model(options, &t.subject, model);
     if (result == ERR_OK) result = open_player(&t, model, threads, next != NULL);
     if (result == ERR_OK && these)
         result = trace_groups(&t, these, against);
@@ -219,6 +227,7 @@ int trace_command(const struct options *options, const struct config *config)
     else if (result == ERR_OK)
         result = trace_prompt(&t, prompt, options_get(options, "html"));
     llama_player_close(t.player);
+    labels_free(&t.labels);
     subject_close(&t.subject);
     return result;
 }

@@ -3,6 +3,7 @@
 #define SLUICE_CLI_TRACE_H
 
 #include "inspect/firing.h"
+#include "inspect/labels.h"
 #include "runtime/options.h"
 
 #include <jansson.h>
@@ -16,6 +17,9 @@ struct trace {
     struct llama_player *player;
     uint32_t last_hook; /* the last layer's residual stream, among them */
     uint32_t top;       /* features, or pairs of lines, that are told */
+    uint32_t
+        most_tokens; /* of a prompt: what the model was trained with, TRACE_MOST_TOKENS at most */
+    struct labels labels; /* of the index; none: no --index */
     int colour, json;
 };
 

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/json_put.h"
+#include "cli/labelled.h"
 #include "inspect/contrast.h"
 
 #include <inttypes.h>
@@ -18,6 +19,8 @@ enum { MOST_PROMPTS = 100000, MOST_SHUFFLES = 1000000 };
 struct prompts { /* lines of two files */
     char *text[2];
     char **line;
+    uint32_t *number; /* of the line in its file, from 1 */
+    const char *file[2];
     uint8_t *group;
     size_t count;
     size_t size[2];
@@ -28,22 +31,27 @@ static void prompts_free(struct prompts *p)
     free(p->text[0]);
     free(p->text[1]);
     free(p->line);
+    free(p->number);
     free(p->group);
 }
 
-static int add_line(struct prompts *p, char *line, uint8_t group, const char *file)
+static int add_line(struct prompts *p, char *line, uint32_t number, uint8_t group)
 {
     if (!line[strspn(line, " \t\r")]) return ERR_OK;
     if (p->count == MOST_PROMPTS)
-        return err_set(ERR_USAGE, "%s: over %d prompts", file, MOST_PROMPTS);
+        return err_set(ERR_USAGE, "%s: over %d prompts; HINT: some of them", p->file[group],
+                       MOST_PROMPTS);
     p->line[p->count] = line;
+    p->number[p->count] = number;
     p->group[p->count++] = group;
     p->size[group]++;
     return ERR_OK;
 }
 
-static int read_group(struct prompts *p, const char *file, uint8_t group)
+static int read_group(struct prompts *p, uint8_t group)
 {
+    const char *file = p->file[group];
+    uint32_t number = 0;
     size_t bytes;
     int result = file_read(file, (size_t)1 << 26, &p->text[group], &bytes);
     if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
@@ -52,10 +60,10 @@ static int read_group(struct prompts *p, const char *file, uint8_t group)
         char *stop = memchr(at, '\n', (size_t)(end - at));
         if (!stop) stop = end;
         if (memchr(at, '\0', (size_t)(stop - at)))
-            return err_set(ERR_USAGE, "%s: a prompt with a NUL in it", file);
+            return err_set(ERR_USAGE, "%s:%u: a NUL; HINT: prompts are text", file, number + 1);
         if (stop < end) *stop = '\0'; /* file_read() ends with a NUL of its own */
         if (stop > at && stop[-1] == '\r') stop[-1] = '\0';
-        result = add_line(p, at, group, file);
+        result = add_line(p, at, ++number, group);
         at = stop + 1;
     }
     return result;
@@ -63,28 +71,28 @@ static int read_group(struct prompts *p, const char *file, uint8_t group)
 
 static int read_prompts(const char *these, const char *against, struct prompts *p)
 {
-    *p = (struct prompts){0};
+    *p = (struct prompts){.file = {these, against}};
+    p->number = calloc(MOST_PROMPTS, sizeof *p->number);
     p->line = calloc(MOST_PROMPTS, sizeof *p->line);
     p->group = calloc(MOST_PROMPTS, 1);
-    int result = p->line && p->group ? ERR_OK : err_set(ERR_NOMEM, "no memory for prompts");
-    if (result == ERR_OK) result = read_group(p, these, 0);
-    if (result == ERR_OK) result = read_group(p, against, 1);
+    int result =
+        p->line && p->number && p->group ? ERR_OK : err_set(ERR_NOMEM, "no memory for prompts");
+    if (result == ERR_OK) result = read_group(p, 0);
+    if (result == ERR_OK) result = read_group(p, 1);
     for (int g = 0; g < 2 && result == ERR_OK; g++)
         if (p->size[g] < 2)
             result = err_set(ERR_USAGE, "%s: %zu prompts; HINT: two at least, each in a line",
-                             g ? against : these, p->size[g]);
+                             p->file[g], p->size[g]);
     return result;
 }
 
 /* Of each feature the mean of its values over the text's tokens, into out (features). */
 static void means(const struct firing *f, float *out)
 {
-    uint32_t tokens = 0;
-    for (uint32_t row = 0; row < f->count; row++) tokens += !f->left_out[row];
     for (uint64_t row = 0; row < f->count; row++)
         for (uint64_t i = f->pairs.start[row]; i < f->pairs.start[row + 1] && !f->left_out[row];
              i++)
-            out[f->pairs.feature[i]] += f->pairs.value[i] / (float)tokens;
+            out[f->pairs.feature[i]] += f->pairs.value[i] / (float)f->counted;
 }
 
 static void tell_progress(size_t done, size_t all, time_t begun)
@@ -97,17 +105,30 @@ static void tell_progress(size_t done, size_t all, time_t begun)
             isatty(STDERR_FILENO) && done < all ? "" : "\n");
 }
 
+/* Of one prompt, its features' numbers. One of which nothing counts has none: 0 would be wrong. */
+static int read_one(struct trace *t, const char *text, float *values)
+{
+    struct firing f;
+    int result = firing_make(&t->subject, t->player, &t->hooks, text, t->most_tokens, &f);
+    if (result != ERR_OK) return result;
+    if (f.counted)
+        means(&f, values);
+    else
+        result = err_set(ERR_USAGE,
+                         "no token of the prompt counts: the first, special ones and those that "
+                         "trainings leave out do not; HINT: a longer prompt");
+    firing_free(&f);
+    return result;
+}
+
 static int read_values(struct trace *t, const struct prompts *p, float *values)
 {
     uint32_t features = subject_features(&t->subject);
     time_t begun = time(NULL);
     for (size_t i = 0; i < p->count; i++) {
-        struct firing f;
-        int result =
-            firing_make(&t->subject, t->player, &t->hooks, p->line[i], TRACE_MOST_TOKENS, &f);
-        if (result != ERR_OK) return err_set(result, "prompt %zu: %s", i + 1, err_text());
-        means(&f, values + i * features);
-        firing_free(&f);
+        int result = read_one(t, p->line[i], values + i * features);
+        if (result != ERR_OK)
+            return err_set(result, "%s:%u: %s", p->file[p->group[i]], p->number[i], err_text());
         tell_progress(i + 1, p->count, begun);
     }
     return ERR_OK;
@@ -116,14 +137,17 @@ static int read_values(struct trace *t, const struct prompts *p, float *values)
 static void print_ranked(const struct trace *t, const struct prompts *p,
                          const struct contrast *ranked, size_t count, long long shuffles)
 {
+    char label[LABELLED_BYTES];
     printf("%s, %s: %zu prompts against %zu; a feature's number of a prompt is the mean of its "
            "values over the tokens\n\n"
            "%8s %9s %9s %9s %9s\n",
            t->subject.name, t->subject.hook[0], p->size[0], p->size[1], "feature", "these",
            "others", "effect", "p");
-    for (size_t i = 0; i < count; i++)
-        printf("%8" PRIu32 " %9.3g %9.3g %+9.2f %9.2g\n", ranked[i].feature, ranked[i].mean[0],
-               ranked[i].mean[1], ranked[i].effect, ranked[i].p);
+    for (size_t i = 0; i < count; i++) {
+        labelled_text(&t->labels, ranked[i].feature, label);
+        printf("%8" PRIu32 " %9.3g %9.3g %+9.2f %9.2g %s\n", ranked[i].feature, ranked[i].mean[0],
+               ranked[i].mean[1], ranked[i].effect, ranked[i].p, label);
+    }
     printf("\neffect: difference of means by the pooled standard deviation (Cohen's d)\n"
            "p: of %lld shuffles those in which any feature's effect is as large\n",
            shuffles);
@@ -136,6 +160,7 @@ static void print_ranked_json(const struct trace *t, const struct prompts *p,
     for (size_t i = 0; i < count; i++) {
         json_t *one = json_object();
         json_put_count(one, "feature", ranked[i].feature);
+        json_put_text(one, "label", labels_of(&t->labels, ranked[i].feature));
         json_put_number(one, "mean_these", ranked[i].mean[0]);
         json_put_number(one, "mean_others", ranked[i].mean[1]);
         json_put_number(one, "effect", ranked[i].effect);

@@ -3,6 +3,8 @@
 
 #include "base/err.h"
 #include "base/json_put.h"
+#include "cli/labelled.h"
+#include "engine/utf8.h"
 #include "inspect/attribution.h"
 
 #include <inttypes.h>
@@ -10,16 +12,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 static int token_of(const struct trace *t, const char *text, int32_t *token)
 {
     const int32_t *tokens;
     size_t count;
     char first[TRACE_TEXT_BYTES];
+    if (!utf8_valid(text, strlen(text)))
+        return err_set(ERR_USAGE, "--next is not UTF-8; HINT: iconv -f FROM -t UTF-8");
     int result =
         llama_runner_tokenize(llama_player_runner(t->player), text, strlen(text), &tokens, &count);
     if (result != ERR_OK) return result;
-    if (count == 0) return err_set(ERR_USAGE, "--next '%s' is no token", text);
+    if (count == 0)
+        return err_set(ERR_USAGE, "--next '%s' is no token; HINT: a word that the model knows",
+                       text);
     *token = tokens[0];
     if (count == 1) return ERR_OK;
     trace_token(t, *token, first);
@@ -31,7 +39,7 @@ static int token_of(const struct trace *t, const char *text, int32_t *token)
 
 static void print_effects(const struct trace *t, const struct attributions *a, int32_t token)
 {
-    char text[TRACE_TEXT_BYTES], likeliest[TRACE_TEXT_BYTES];
+    char text[TRACE_TEXT_BYTES], likeliest[TRACE_TEXT_BYTES], label[LABELLED_BYTES];
     struct attribution_agreement g = attribution_agree(a);
     trace_token(t, token, text);
     trace_token(t, a->likeliest, likeliest);
@@ -39,9 +47,11 @@ static void print_effects(const struct trace *t, const struct attributions *a, i
            "likeliest is '%s'\n\n%8s %7s %12s %9s %9s\n",
            text, a->probability, a->logit, likeliest, "feature", "fires", "at the last", "direct",
            "ablated");
-    for (size_t i = 0; i < a->count && i < t->top; i++)
-        printf("%8" PRIu32 " %7" PRIu32 " %12.3g %+9.3f %+9.3f\n", a->of[i].feature, a->of[i].fires,
-               (double)a->of[i].value, a->of[i].direct, a->of[i].ablated);
+    for (size_t i = 0; i < a->count && i < t->top; i++) {
+        labelled_text(&t->labels, a->of[i].feature, label);
+        printf("%8" PRIu32 " %7" PRIu32 " %12.3g %+9.3f %+9.3f %s\n", a->of[i].feature,
+               a->of[i].fires, (double)a->of[i].value, a->of[i].direct, a->of[i].ablated, label);
+    }
     printf("\nfires: at so many tokens; at the last: its value there\n"
            "direct: value times what its direction adds to the logit, the final norm held\n"
            "ablated: how much the logit falls without it at all tokens\n"
@@ -58,6 +68,7 @@ static void print_effects_json(const struct trace *t, const struct attributions 
     for (size_t i = 0; i < a->count && i < t->top; i++) {
         json_t *one = json_object();
         json_put_count(one, "feature", a->of[i].feature);
+        json_put_text(one, "label", labels_of(&t->labels, a->of[i].feature));
         json_put_count(one, "fires", a->of[i].fires);
         json_put_number(one, "value_at_last", (double)a->of[i].value);
         json_put_number(one, "direct", a->of[i].direct);
@@ -78,10 +89,25 @@ static void print_effects_json(const struct trace *t, const struct attributions 
     json_decref(object);
 }
 
+/* Once a second, from the second second on. */
+static void tell_progress(void *arg, size_t passes, size_t all)
+{
+    static time_t told;
+    const time_t *begun = arg;
+    time_t now = time(NULL);
+    int terminal = isatty(STDERR_FILENO);
+    if (now - *begun < 2 || (now == told && passes < all)) return;
+    told = now;
+    fprintf(stderr, "%s%zu of %zu features taken out%s", terminal ? "\r" : "", passes, all,
+            terminal && passes < all ? "" : "\n");
+}
+
 static int attribute(struct trace *t, struct lens *lens, const struct firing *f, int32_t token)
 {
     struct attributions a;
-    int result = attribution_make(&t->subject, lens, 0, f, token, t->top, &a);
+    time_t begun = time(NULL);
+    struct attribution_watch watch = {tell_progress, &begun};
+    int result = attribution_make(&t->subject, lens, 0, f, token, t->top, &watch, &a);
     if (result != ERR_OK) return result;
     if (t->json)
         print_effects_json(t, &a, token);
@@ -99,7 +125,7 @@ int trace_next(struct trace *t, const char *prompt, const char *next)
     int result = subject_is_dictionary(&t->subject, "attribution");
     if (result == ERR_OK) result = token_of(t, next, &token);
     if (result != ERR_OK) return result;
-    result = firing_make(&t->subject, t->player, &t->hooks, prompt, TRACE_MOST_TOKENS, &f);
+    result = firing_make(&t->subject, t->player, &t->hooks, prompt, t->most_tokens, &f);
     if (result != ERR_OK) return result;
     result = lens_open(t->player, &t->hooks, t->last_hook, &lens);
     if (result == ERR_OK) {

@@ -27,7 +27,7 @@ static const char head[] =
     "#text{white-space:pre-wrap;overflow-wrap:anywhere}\n"
     "#text span{border-radius:3px;cursor:pointer}#text span:focus{outline:2px solid}\n"
     "table{border-collapse:collapse;margin-top:1rem}td,th{padding:.1rem .8rem .1rem 0;"
-    "text-align:right}button{font:inherit}\n"
+    "text-align:right}td:last-child{text-align:left}button{font:inherit}\n"
     "</style>\n";
 
 static const char script[] =
@@ -37,19 +37,25 @@ static const char script[] =
     "note=document.getElementById('note');\n"
     "const data=spans.map(s=>s.dataset.f?s.dataset.f.split(' ').map(p=>p.split(':').map(Number))"
     ":[]);\n"
+    "const label=new Map([...document.querySelectorAll('#labels dt')].map(e=>[+e.textContent,"
+    "e.nextElementSibling.textContent])),named=f=>label.has(f)?f+' ('+label.get(f)+')':''+f;\n"
     "function paint(value,most){spans.forEach((s,i)=>{const v=most>0?value(i)/most:0;"
     "s.style.background=v>0?'rgba(var(--heat),'+(0.12+0.68*Math.min(v,1))+')':''})}\n"
     "function all(){const v=data.map((d,i)=>spans[i].dataset.left?0:Math.max(0,...d.map(p=>p[1])"
     "));paint(i=>v[i],Math.max(...v));note.textContent='Coloured by the strongest feature. Choose "
     "a "
     "token, then a feature.'}\n"
-    "function one(f){const v=data.map(d=>(d.find(p=>p[0]===f)||[0,0])[1]);paint(i=>v[i],"
-    "Math.max(...v));note.textContent='Coloured by feature '+f+'.'}\n"
+    "function one(f){const "
+    "v=data.map((d,i)=>spans[i].dataset.left?0:(d.find(p=>p[0]===f)||[0,0])[1]"
+    ");paint(i=>v[i],"
+    "Math.max(...v));note.textContent='Coloured by feature '+named(f)+'.'}\n"
     "function pick(i){table.replaceChildren(...data[i].map(([f,v])=>{const "
     "r=document.createElement("
-    "'tr'),a=document.createElement('td'),b=document.createElement('td'),c=document.createElement("
-    "'button');c.textContent=f;c.onclick=()=>one(f);a.append(c);b.textContent=v.toPrecision(3);"
-    "r.append(a,b);return r}))}\n"
+    "'tr'),a=document.createElement('td'),b=document.createElement('td'),l=document.createElement('"
+    "td'),c="
+    "document.createElement('button');c.textContent=f;c.onclick=()=>one(f);a.append(c);b."
+    "textContent=v.toPrecision(3);"
+    "l.textContent=label.get(f)||'';r.append(a,b,l);return r}))}\n"
     "spans.forEach((s,i)=>{s.onclick=()=>pick(i);s.onkeydown=e=>{if(e.key==='Enter')pick(i)}});\n"
     "document.getElementById('all').onclick=all;all();\n"
     "</script>\n";
@@ -69,6 +75,21 @@ static void write_token(const struct trace *t, const struct firing *f, uint32_t 
     fputs("</span>", out);
 }
 
+/* For the script: the labels of features that fire here. */
+static void write_labels(const struct trace *t, const struct firing *f, FILE *out)
+{
+    fputs("<dl id=\"labels\" hidden>", out);
+    for (size_t i = 0; i < t->labels.count; i++) {
+        const struct label *label = &t->labels.label[i];
+        uint64_t at = 0;
+        while (at < f->pairs.count && f->pairs.feature[at] != label->feature) at++;
+        if (at == f->pairs.count) continue;
+        fprintf(out, "<dt>%" PRIu32 "<dd>", label->feature);
+        shown_html(out, label->text, strlen(label->text));
+    }
+    fputs("</dl>\n", out);
+}
+
 static void write_page(const struct trace *t, const struct firing *f, FILE *out)
 {
     fputs(head, out);
@@ -80,7 +101,9 @@ static void write_page(const struct trace *t, const struct firing *f, FILE *out)
           "id=\"text\">",
           out);
     for (uint32_t row = 0; row < f->count; row++) write_token(t, f, row, out);
-    fputs("</div>\n<table><thead><tr><th>feature<th>value</thead><tbody></tbody></table>\n", out);
+    fputs("</div>\n<table><thead><tr><th>feature<th>value<th></thead><tbody></tbody></table>\n",
+          out);
+    write_labels(t, f, out);
     fputs(script, out);
 }
 

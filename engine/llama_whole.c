@@ -22,8 +22,8 @@ static int no_text(void *arg, struct llama_runner *runner, uint32_t contexts,
     return err_set(ERR_STATE, "there is no corpus");
 }
 
-/* A hook of the last layer leaves nothing out. */
-static int find_last(const char *source, uint32_t threads, struct llama_facts *facts)
+/* A hook of the last layer leaves nothing out, one of the first as much as may be. */
+static int find_hook(const char *source, uint32_t threads, int of_last, struct llama_facts *facts)
 {
     const char *first = "resid_post.0";
     char last[64];
@@ -34,12 +34,13 @@ static int find_last(const char *source, uint32_t threads, struct llama_facts *f
     int result = llama_hooks_parse(&first, 1, &hooks);
     if (result == ERR_OK) result = llama_runner_try(&run, &hooks, facts);
     if (result != ERR_OK) return result;
+    if (!of_last) return llama_hooks_parse(&first, 1, &facts->hooks);
     snprintf(last, sizeof last, "resid_post.%d", facts->layers - 1);
     return llama_hooks_parse(&name, 1, &facts->hooks);
 }
 
-int llama_whole(const char *source, const char *cache_dir, uint64_t limit_bytes, uint32_t threads,
-                const struct engine_watch *watch, char *out, size_t bytes)
+static int make(const char *source, const char *cache_dir, uint64_t limit_bytes, uint32_t threads,
+                const struct engine_watch *watch, int of_last, char *out, size_t bytes)
 {
     static const struct engine_watch nobody = {0};
     struct llama_facts facts;
@@ -47,7 +48,7 @@ int llama_whole(const char *source, const char *cache_dir, uint64_t limit_bytes,
     uint64_t hash;
     int result = llama_file_check(source);
     if (result == ERR_OK) result = llama_file_fingerprint(source, cache_dir, &hash);
-    if (result == ERR_OK) result = find_last(source, threads, &facts);
+    if (result == ERR_OK) result = find_hook(source, threads, of_last, &facts);
     if (result != ERR_OK) return result;
     struct llama_prepare_options prepare = {.source = source,
                                             .source_hash = hash,
@@ -63,4 +64,16 @@ int llama_whole(const char *source, const char *cache_dir, uint64_t limit_bytes,
     result = llama_prepare(&prepare, &prepared);
     if (result == ERR_OK) snprintf(out, bytes, "%s", prepared.path);
     return result;
+}
+
+int llama_whole(const char *source, const char *cache_dir, uint64_t limit_bytes, uint32_t threads,
+                const struct engine_watch *watch, char *out, size_t bytes)
+{
+    return make(source, cache_dir, limit_bytes, threads, watch, 1, out, bytes);
+}
+
+int llama_unembedding(const char *source, const char *cache_dir, uint64_t limit_bytes,
+                      uint32_t threads, const struct engine_watch *watch, char *out, size_t bytes)
+{
+    return make(source, cache_dir, limit_bytes, threads, watch, 0, out, bytes);
 }

@@ -12,4 +12,9 @@
 int llama_whole(const char *source, const char *cache_dir, uint64_t limit_bytes, uint32_t threads,
                 const struct engine_watch *watch, char *out, size_t bytes);
 
+/* The same of a model that has no more layers than it must, for whoever asks only what follows the
+ * last one: its final norm and unembedding are the source's. */
+int llama_unembedding(const char *source, const char *cache_dir, uint64_t limit_bytes,
+                      uint32_t threads, const struct engine_watch *watch, char *out, size_t bytes);
+
 #endif

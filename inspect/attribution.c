@@ -182,12 +182,13 @@ static int by_strength(const void *a, const void *b)
 }
 
 static int ablate_all(struct lens *lens, struct pass *pass, const struct fired *fired,
-                      int32_t token, struct attributions *to)
+                      int32_t token, const struct attribution_watch *watch, struct attributions *to)
 {
     int result = ERR_OK;
     for (size_t i = 0; i < to->count && result == ERR_OK; i++) {
         pass->without = fired[i].feature;
         result = run(lens, pass);
+        if (watch) watch->done(watch->arg, i + 1, to->count);
         to->of[i] = (struct attribution){fired[i].feature, fired[i].value, fired[i].fires,
                                          fired[i].direct, to->logit - logit_of(lens, token)};
     }
@@ -195,7 +196,8 @@ static int ablate_all(struct lens *lens, struct pass *pass, const struct fired *
     return result;
 }
 
-static int check(const struct subject *subject, const struct lens *lens, int32_t token)
+static int check(const struct subject *subject, const struct lens *lens,
+                 const struct firing *firing, int32_t token)
 {
     int result = subject_is_dictionary(subject, "attribution");
     if (result != ERR_OK) return result;
@@ -206,16 +208,20 @@ static int check(const struct subject *subject, const struct lens *lens, int32_t
                        subject->name, subject->width, lens->width);
     if (token < 0 || (uint32_t)token >= lens->vocabulary)
         return err_set(ERR_USAGE, "token %d: the model has 0 to %u", token, lens->vocabulary - 1);
+    if (firing->counted == 0)
+        return err_set(ERR_USAGE,
+                       "the prompt has no token that counts: the first, special ones and "
+                       "those that trainings leave out do not; HINT: a longer prompt");
     return ERR_OK;
 }
 
 int attribution_make(struct subject *subject, struct lens *lens, uint32_t hook,
                      const struct firing *firing, int32_t token, uint32_t most,
-                     struct attributions *attributions)
+                     const struct attribution_watch *watch, struct attributions *attributions)
 {
     struct attributions a = {0};
     size_t count = 0;
-    int result = check(subject, lens, token);
+    int result = check(subject, lens, firing, token);
     if (result != ERR_OK) return result;
     struct fired *fired = collect(firing, subject_features(subject), &count);
     struct pass pass = {subject, firing, hook, lens->hook, UINT32_MAX, NULL};
@@ -229,7 +235,7 @@ int attribution_make(struct subject *subject, struct lens *lens, uint32_t hook,
     if (result == ERR_OK) {
         a.count = choose(fired, count, most);
         a.of = calloc(a.count + 1, sizeof *a.of);
-        result = a.of ? ablate_all(lens, &pass, fired, token, &a)
+        result = a.of ? ablate_all(lens, &pass, fired, token, watch, &a)
                       : err_set(ERR_NOMEM, "no memory for the effects");
     }
     free(pass.last_row);

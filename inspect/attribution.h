@@ -16,6 +16,11 @@
 #include "inspect/firing.h"
 #include "inspect/lens.h"
 
+struct attribution_watch { /* of the passes, which take long */
+    void (*done)(void *arg, size_t passes, size_t all);
+    void *arg;
+};
+
 struct attribution {
     uint32_t feature;
     float value;    /* at the last token; 0: it fires at earlier ones alone */
@@ -32,12 +37,12 @@ struct attributions {
 
 /* Of a text that fired so (`hook` is the SAE's in the player's list) and a token. Only the `most`
  * features with the largest direct effects, and as many of the others with the largest values over all
- * tokens, are ablated: each takes a pass of the whole text. The caller frees `of`. ERR_USAGE: no such
- * token, or the SAE does not write into the residual stream; ERR_NOMEM; errors of
- * llama_player_feed(). */
+ * tokens, are ablated: each takes a pass of the whole text, after which `watch` is told (NULL: nobody
+ * is). The caller frees `of`. ERR_USAGE: no such token, no token of the text that counts, or the SAE
+ * does not write into the residual stream; ERR_NOMEM; errors of llama_player_feed(). */
 int attribution_make(struct subject *subject, struct lens *lens, uint32_t hook,
                      const struct firing *firing, int32_t token, uint32_t most,
-                     struct attributions *attributions);
+                     const struct attribution_watch *watch, struct attributions *attributions);
 
 /* How well both agree: how many have one sign in both, of those that have both; and Spearman's
  * correlation of ranks over them (NaN: fewer than three). */

@@ -1,15 +1,17 @@
 #include "inspect/clamp.h"
 
 #include "base/err.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { CHUNK = 1024 }; /* values of a row that are taken at once */
+
 /* ---- as they are told ---- */
 
-/* "123=4": the number of the feature and what stands behind; *text goes behind it. */
-static int take_pair(const char **text, uint32_t *feature, double *value)
+int clamp_take_pair(const char **text, uint32_t *feature, double *value)
 {
     char *end;
     if (**text < '0' || **text > '9') return 0;
@@ -23,54 +25,36 @@ static int take_pair(const char **text, uint32_t *feature, double *value)
     return 1;
 }
 
-static struct clamp *find(struct clamps *c, uint32_t feature)
+/* A feature alone: all of the strength. */
+static int take_number(const char **text, uint32_t *feature)
+{
+    size_t digits = strspn(*text, "0123456789");
+    unsigned long long number = strtoull(*text, NULL, 10);
+    if (!digits || digits > 10 || number > UINT32_MAX) return 0;
+    if ((*text)[digits] && (*text)[digits] != ',') return 0;
+    *feature = (uint32_t)number;
+    *text += digits;
+    return 1;
+}
+
+int clamp_take(const char **text, int is_shared, struct clamp *clamp)
+{
+    *clamp = (struct clamp){.times = 1, .largest = NAN};
+    if (is_shared && take_number(text, &clamp->feature)) return 1;
+    if (!clamp_take_pair(text, &clamp->feature, &clamp->times)) return 0;
+    if (is_shared) return 1;
+    if (**text == 'x')
+        ++*text;
+    else
+        clamp->largest = 1;
+    return 1;
+}
+
+struct clamp *clamp_find(struct clamps *c, uint32_t feature)
 {
     for (uint32_t i = 0; i < c->count; i++)
         if (c->clamp[i].feature == feature) return &c->clamp[i];
     return NULL;
-}
-
-static int wrong(const char *option, const char *text, const char *example)
-{
-    return err_set(ERR_USAGE, "%s %s: HINT: %s", option, text, example);
-}
-
-int clamp_parse(const char *text, struct clamps *out)
-{
-    static const char example[] = "FEATURE=TIMESx, as 123=4x, several divided by commas";
-    const char *at = text;
-    out->count = 0;
-    do {
-        struct clamp c = {.largest = NAN};
-        if (out->count == CLAMP_MOST)
-            return err_set(ERR_USAGE, "--features: over %d features", CLAMP_MOST);
-        if (!take_pair(&at, &c.feature, &c.times)) return wrong("--features", text, example);
-        if (find(out, c.feature))
-            return err_set(ERR_USAGE, "--features: feature %u is given twice", c.feature);
-        if (*at == 'x')
-            at++;
-        else
-            c.largest = 1;
-        out->clamp[out->count++] = c;
-        if (*at && *at != ',') return wrong("--features", text, example);
-    } while (*at++ == ',');
-    return ERR_OK;
-}
-
-int clamp_parse_largest(const char *text, struct clamps *clamps)
-{
-    static const char example[] = "FEATURE=ACTIVATION, as 123=7.5, several divided by commas";
-    const char *at = text;
-    do {
-        uint32_t feature;
-        double largest;
-        if (!take_pair(&at, &feature, &largest) || !(largest > 0) || (*at && *at != ','))
-            return wrong("--max", text, example);
-        struct clamp *c = find(clamps, feature);
-        if (!c) return err_set(ERR_USAGE, "--max: feature %u is not among --features", feature);
-        if (isnan(c->largest)) c->largest = largest;
-    } while (*at++ == ',');
-    return ERR_OK;
 }
 
 double clamp_value(const struct clamp *c)
@@ -78,12 +62,40 @@ double clamp_value(const struct clamp *c)
     return c->times * c->largest;
 }
 
+static double length_of(const float *direction, uint32_t width)
+{
+    double square = 0;
+    for (uint32_t i = 0; i < width; i++) square += (double)direction[i] * (double)direction[i];
+    return sqrt(square);
+}
+
 double clamp_length(const struct subject *s, const struct clamp *c)
 {
-    const float *direction = subject_direction(s, c->feature);
-    double square = 0;
-    for (uint32_t i = 0; i < s->width; i++) square += (double)direction[i] * (double)direction[i];
-    return fabs(clamp_value(c)) * sqrt(square);
+    return fabs(clamp_value(c)) * length_of(subject_direction(s, c->feature), s->width);
+}
+
+/* ---- directions ---- */
+
+static const float *direction_of(const struct clamps *c, uint32_t k)
+{
+    return c->directions ? c->directions + (size_t)k * c->subject->width
+                         : subject_direction(c->subject, c->clamp[k].feature);
+}
+
+float *clamp_random_directions(const struct clamps *c, uint64_t seed)
+{
+    uint32_t width = c->subject->width;
+    float *all = malloc(((size_t)c->count * width + 1) * sizeof *all);
+    struct rng rng;
+    for (uint32_t k = 0; all && k < c->count; k++) {
+        float *direction = all + (size_t)k * width;
+        double wanted = length_of(subject_direction(c->subject, c->clamp[k].feature), width);
+        rng_seed(&rng, hash_words(seed, c->clamp[k].feature, 0, 0));
+        for (uint32_t i = 0; i < width; i++) direction[i] = (float)rng_normal(&rng);
+        double by = wanted / length_of(direction, width);
+        for (uint32_t i = 0; i < width; i++) direction[i] = (float)(by * (double)direction[i]);
+    }
+    return all;
 }
 
 /* ---- rows ---- */
@@ -101,25 +113,25 @@ static int is_steered(const struct clamps *c, uint32_t position)
     return !c->spared || !c->spared[position];
 }
 
-/* All clamps see the row as it came, so that their order means nothing. */
+/* All clamps see the row as it came, so that their order means nothing. What they add is summed
+ * before it is rounded, as in a control vector of it. */
 static void steer_row(struct clamps *c, const struct pairs *pairs, uint32_t row, float *values)
 {
-    uint32_t width = c->subject->width;
-    double square = 0;
-    float before[4096];
-    for (uint32_t at = 0; at < width; at += 4096) {
-        uint32_t n = width - at < 4096 ? width - at : 4096;
-        memcpy(before, values + at, n * sizeof *before);
+    double by[CLAMP_MOST], square = 0;
+    for (uint32_t k = 0; k < c->count; k++) {
+        double has = c->adds ? 0 : (double)value_at(pairs, row, c->clamp[k].feature);
+        by[k] = clamp_value(&c->clamp[k]) - has;
+    }
+    for (uint32_t at = 0; at < c->subject->width; at += CHUNK) {
+        uint32_t n = c->subject->width - at < CHUNK ? c->subject->width - at : CHUNK;
+        double sum[CHUNK] = {0};
         for (uint32_t k = 0; k < c->count; k++) {
-            const float *direction = subject_direction(c->subject, c->clamp[k].feature) + at;
-            double has = c->adds ? 0 : (double)value_at(pairs, row, c->clamp[k].feature);
-            double by = clamp_value(&c->clamp[k]) - has;
-            for (uint32_t i = 0; i < n && by != 0; i++)
-                values[at + i] += (float)(by * (double)direction[i]);
+            const float *direction = direction_of(c, k) + at;
+            for (uint32_t i = 0; i < n && by[k] != 0; i++) sum[i] += by[k] * (double)direction[i];
         }
         for (uint32_t i = 0; i < n; i++) {
-            double d = (double)values[at + i] - (double)before[i];
-            square += d * d;
+            values[at + i] += (float)sum[i];
+            square += sum[i] * sum[i];
         }
     }
     c->moved += sqrt(square);

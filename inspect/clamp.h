@@ -20,22 +20,31 @@ struct clamps {
     struct subject *subject;
     struct clamp clamp[CLAMP_MOST];
     uint32_t count;
-    int adds;              /* 1: additions */
+    int adds; /* 1: additions */
+    const float
+        *directions;       /* (count, width): what moves a row, for each unit of a feature's value;
+                              * NULL: the features' own directions */
     uint32_t first, last;  /* positions of the sequence that are steered; inclusive */
     const uint8_t *spared; /* (positions): rows that keep what they have; NULL: none */
     uint64_t steered_rows; /* so far */
     double moved;          /* so far: sum over rows of the length that they were moved by */
 };
 
-/* "123=4x,77=-2x": out->clamp[].feature and .times. "=4" without the x is an absolute value, for
- * which .largest is 1. ERR_USAGE. */
-int clamp_parse(const char *text, struct clamps *out);
-/* "123=7.5,77=3": the largest activations of those that are given in times of it. ERR_USAGE: one
- * lacks, or is of no clamp. */
-int clamp_parse_largest(const char *text, struct clamps *clamps);
+/* "123=4x", "77=-2": a clamp, its .largest NaN where it is told in times of it, else 1; with
+ * `is_shared` "123", or "123=-1", a share of a strength that is told elsewhere (steering.h). *text
+ * goes behind it. 0: it is none. */
+int clamp_take(const char **text, int is_shared, struct clamp *clamp);
+/* "123=7.5": a number and a value, of --max. 0: it is none. */
+int clamp_take_pair(const char **text, uint32_t *feature, double *value);
+/* The clamp of this feature; NULL: there is none. */
+struct clamp *clamp_find(struct clamps *clamps, uint32_t feature);
 
 /* Steer rows (n, width), raw, of the positions from `first` on. Errors of subject_encode(). */
 int clamp_rows(struct clamps *clamps, uint32_t first, uint32_t n, float *rows);
+
+/* Directions for .directions, as a control: random ones, each as long as the feature's own. Malloc'ed;
+ * NULL: no memory. */
+float *clamp_random_directions(const struct clamps *clamps, uint64_t seed);
 
 /* The value that a clamp holds its feature at. */
 double clamp_value(const struct clamp *clamp);

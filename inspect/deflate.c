@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -15,6 +16,30 @@ int deflate_pack(const void *data, size_t bytes, void **out, size_t *out_bytes)
     }
     *out = packed;
     *out_bytes = size;
+    return ERR_OK;
+}
+
+int deflate_gzip(const void *data, size_t bytes, void **out, size_t *out_bytes)
+{
+    enum { GZIP = 16 };
+    z_stream z = {0};
+    void *packed = NULL;
+    int is_open = bytes <= UINT32_MAX / 2 &&
+                  deflateInit2(&z, 6, Z_DEFLATED, MAX_WBITS + GZIP, 8, Z_DEFAULT_STRATEGY) == Z_OK;
+    uLong size = is_open ? deflateBound(&z, bytes) : 0;
+    if (is_open) packed = malloc(size);
+    z.next_in = (Bytef *)(uintptr_t)data;
+    z.avail_in = (uInt)bytes;
+    z.next_out = packed;
+    z.avail_out = (uInt)size;
+    int is_whole = packed && deflate(&z, Z_FINISH) == Z_STREAM_END;
+    if (is_open) deflateEnd(&z);
+    if (!is_whole) {
+        free(packed);
+        return err_set(ERR_NOMEM, "no memory to pack %zu bytes", bytes);
+    }
+    *out = packed;
+    *out_bytes = z.total_out;
     return ERR_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "inspect/evaluation.h"
 
 #include "base/err.h"
+#include "inspect/firing.h"
 #include "sae/cpu/pool.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@ struct evaluation {
     struct subject *subject;
     struct llama_player *player;
     uint32_t vocabulary, context_tokens;
-    int splices_first; /* position 0 is a row like others */
+    int splices_first; /* position 0 and rows beyond the limit are rows like others */
 
     /* Of the context under way. */
     const int32_t *tokens;
@@ -37,13 +38,7 @@ int evaluation_open(struct subject *subject, struct llama_player *player,
                     struct evaluation **evaluation)
 {
     int result = subject_is_dictionary(subject, "eval");
-    for (uint32_t h = 0; h < subject->hooks && result == ERR_OK; h++)
-        if (hooks->hook[h].width != subject->hook_width[h])
-            result = err_set(ERR_USAGE,
-                             "%s has rows of %u values at %s, and the model has %u; HINT: --model, "
-                             "the model that it was trained on",
-                             subject->name, subject->hook_width[h], subject->hook[h],
-                             hooks->hook[h].width);
+    if (result == ERR_OK) result = firing_check_widths(subject, hooks);
     if (result != ERR_OK) return result;
     struct evaluation *e = calloc(1, sizeof *e);
     if (!e) return err_set(ERR_NOMEM, "no memory to evaluate");
@@ -204,6 +199,17 @@ static int add_rows(struct evaluation *e, const struct pairs *pairs, struct fide
     return result;
 }
 
+/* One sink's row is a hundred times as long as others: spliced in, it would be all that is measured. */
+static void leave_out_beyond(struct evaluation *e, struct fidelity *f)
+{
+    for (uint32_t i = 0; i < e->count && !e->splices_first; i++) {
+        if (e->special[i]) continue;
+        if (subject_keeps(e->subject, 0, 0, e->rows + (size_t)i * e->subject->width)) continue;
+        e->special[i] = 1;
+        f->beyond_limit++;
+    }
+}
+
 static int reconstruct(struct evaluation *e, struct fidelity *f)
 {
     struct pairs pairs;
@@ -227,6 +233,7 @@ int evaluation_add(struct evaluation *e, const int32_t *tokens, uint32_t count, 
             (uint8_t)((i == 0 && !e->splices_first) ||
                       llama_runner_is_special(llama_player_runner(e->player), tokens[i]));
     int result = pass(e, FIDELITY_CLEAN);
+    if (result == ERR_OK) leave_out_beyond(e, f);
     if (result == ERR_OK) result = reconstruct(e, f);
     if (result == ERR_OK) result = pass(e, FIDELITY_SPLICED);
     if (result == ERR_OK) result = pass(e, FIDELITY_ZERO);

@@ -1,8 +1,9 @@
 /*
  * The three passes of an evaluation: each context through the model as it is, with the SAE's
  * reconstruction in place of the hook's rows, and with 0 in their place. Rows of special tokens keep
- * what the model made where the SAE is spliced in, and so does position 0 unless it is told
- * otherwise, as trainings leave both out; 0 replaces all.
+ * what the model made where the SAE is spliced in, and so do position 0 and rows beyond the SAE's norm
+ * limit unless it is told otherwise, as trainings leave them out; 0 replaces all. What keeps its row is
+ * in no sum.
  */
 #ifndef SLUICE_INSPECT_EVALUATION_H
 #define SLUICE_INSPECT_EVALUATION_H

@@ -43,6 +43,7 @@ struct fidelity_sums { /* of some rows */
 struct fidelity {
     uint32_t width, features;
     struct fidelity_sums all, by_class[FIDELITY_CLASSES], by_position[FIDELITY_POSITIONS];
+    uint64_t beyond_limit; /* rows that are in no sum, as trainings leave them out: evaluation.h */
     double active, legacy; /* sums over rows */
     double *sum;           /* (width): of x */
     uint8_t *fired;        /* (features) */

@@ -25,9 +25,11 @@ int firing_tokens(const struct subject *subject, struct llama_runner *runner, co
     if (result != ERR_OK) return result;
     int adds = subject->prepends_bos < 0 ? special->adds_bos : subject->prepends_bos;
     size_t bos = adds && special->bos >= 0;
-    if (n == 0) return err_set(ERR_USAGE, "a prompt has no token");
+    if (n == 0) return err_set(ERR_USAGE, "a prompt has no token; HINT: it is empty");
     if (n + bos > most)
-        return err_set(ERR_USAGE, "a prompt of %zu tokens, where %u are the most", n + bos, most);
+        return err_set(ERR_USAGE,
+                       "a prompt of %zu tokens, where %u are the most; HINT: a part of it", n + bos,
+                       most);
     int32_t *all = malloc((n + bos) * sizeof *all);
     if (!all) return err_set(ERR_NOMEM, "no memory for a prompt");
     if (bos) all[0] = special->bos;
@@ -56,7 +58,7 @@ static int gather(void *arg, uint32_t hook, uint32_t first, uint32_t rows, float
     return ERR_OK;
 }
 
-static int check_widths(const struct subject *s, const struct llama_hooks *hooks)
+int firing_check_widths(const struct subject *s, const struct llama_hooks *hooks)
 {
     for (uint32_t h = 0; h < s->hooks; h++)
         if (hooks->hook[h].width != s->hook_width[h])
@@ -83,15 +85,19 @@ int firing_make(struct subject *subject, struct llama_player *player,
 {
     struct llama_runner *runner = llama_player_runner(player);
     struct firing f = {0};
-    int result = check_widths(subject, hooks);
+    int result = firing_check_widths(subject, hooks);
     if (result == ERR_OK) result = firing_tokens(subject, runner, text, most, &f.tokens, &f.count);
     if (result != ERR_OK) return result;
     f.left_out = calloc(f.count, 1);
     f.rows = calloc((size_t)f.count * subject->width, sizeof *f.rows);
     if (!f.left_out || !f.rows) result = err_set(ERR_NOMEM, "no memory for a prompt's rows");
-    for (uint32_t i = 0; f.left_out && i < f.count; i++)
-        f.left_out[i] = (uint8_t)(i == 0 || llama_runner_is_special(runner, f.tokens[i]));
     if (result == ERR_OK) result = run(subject, player, &f);
+    for (uint32_t i = 0; result == ERR_OK && i < f.count; i++) {
+        int keeps = subject_keeps(subject, llama_runner_is_special(runner, f.tokens[i]), i == 0,
+                                  f.rows + (size_t)i * subject->width);
+        f.left_out[i] = (uint8_t)!keeps;
+        f.counted += (uint32_t)keeps;
+    }
     if (result != ERR_OK)
         firing_free(&f);
     else

@@ -8,8 +8,8 @@
 struct firing {         /* all owned */
     uint32_t count;     /* tokens, a BOS in front among them */
     int32_t *tokens;    /* (count) */
-    uint8_t *left_out;  /* (count): special tokens and position 0, on which no SAE was trained
-                         * unless told */
+    uint32_t counted;   /* of them, not left out */
+    uint8_t *left_out;  /* (count): what the SAE is not trained on: subject_keeps() */
     float *rows;        /* (count, subject->width) raw */
     struct pairs pairs; /* of each token */
 };
@@ -27,6 +27,9 @@ int firing_make(struct subject *subject, struct llama_player *player,
                 const struct llama_hooks *hooks, const char *text, uint32_t most,
                 struct firing *firing);
 void firing_free(struct firing *firing);
+
+/* Whether the hooks have the SAE's widths in this model. ERR_USAGE. */
+int firing_check_widths(const struct subject *subject, const struct llama_hooks *hooks);
 
 /* The subject's hooks, as the engine takes them. ERR_USAGE: a name that is none. */
 int firing_hooks(const struct subject *subject, struct llama_hooks *hooks);

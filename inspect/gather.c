@@ -3,19 +3,12 @@
 #include "base/err.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct gather {
-    struct subject *subject;
     const struct gather_options *options;
-    struct records *records;
     struct survey_state *state;
-    float *values; /* (GATHER_ROWS, width) */
-    struct row_id id[GATHER_ROWS];
-    uint8_t is_left_out[GATHER_ROWS];
-    uint32_t rows; /* of the block at hand */
+    struct block block;
 };
 
 static int check(const struct subject *s, const struct engine_info *info)
@@ -35,51 +28,12 @@ static int check(const struct subject *s, const struct engine_info *info)
     return ERR_OK;
 }
 
-/* Whether the SAE was trained on such a row. */
-static int is_known(const struct subject *s, uint8_t flags, const float *values)
-{
-    if ((flags & ENGINE_ROW_SPECIAL) && !s->keeps_special) return 0;
-    if ((flags & ENGINE_ROW_FIRST) && !s->keeps_first) return 0;
-    for (uint32_t h = 0; h < s->hooks; h++) {
-        double square = 0, limit = s->hook_limit[h];
-        for (uint32_t i = 0; i < s->hook_width[h]; i++)
-            square += (double)values[i] * (double)values[i];
-        if (!isfinite(square) || (limit > 0 && square > limit * limit)) return 0;
-        values += s->hook_width[h];
-    }
-    return 1;
-}
-
-/* A row that is left out is encoded as 0, and what fires is dropped. */
-static void take_row(struct gather *g, const struct engine_batch *batch, size_t i)
-{
-    uint32_t width = g->subject->width;
-    const float *from = batch->values + i * width;
-    float *to = g->values + (size_t)g->rows * width;
-    int known = is_known(g->subject, batch->flags[i], from);
-    if (known)
-        memcpy(to, from, width * sizeof *to);
-    else
-        memset(to, 0, width * sizeof *to);
-    g->id[g->rows] = batch->ids[i];
-    g->is_left_out[g->rows++] = (uint8_t)!known;
-}
-
 static int add_block(struct gather *g, const struct cursor *next)
 {
-    struct pairs pairs;
-    int result = subject_encode(g->subject, g->values, g->rows, &pairs);
-    if (result != ERR_OK) return result;
-    for (uint32_t r = 0; r < g->rows && result == ERR_OK; r++) {
-        uint64_t at = pairs.start[r], n = g->is_left_out[r] ? 0 : pairs.start[r + 1] - at;
-        g->state->kept_rows += !g->is_left_out[r];
-        result = records_add(g->records, &g->id[r], g->is_left_out[r], pairs.feature + at,
-                             pairs.value + at, n);
-    }
-    pairs_free(&pairs);
-    g->rows = 0;
-    g->state->rows = g->records->rows;
-    g->state->fired = g->records->fired;
+    int result = block_write(&g->block);
+    g->state->kept_rows = g->block.kept_rows;
+    g->state->rows = g->block.records->rows;
+    g->state->fired = g->block.records->fired;
     g->state->cursor = *next;
     return result;
 }
@@ -87,13 +41,14 @@ static int add_block(struct gather *g, const struct cursor *next)
 static int take_batch(struct gather *g, const struct engine_batch *batch, int *ends)
 {
     uint64_t most = g->options->most_rows ? g->options->most_rows : UINT64_MAX;
+    size_t width = g->block.subject->width;
     for (size_t i = 0; i < batch->rows; i++) {
-        take_row(g, batch, i);
-        *ends = g->state->rows + g->rows >= most;
-        if (g->rows < GATHER_ROWS && !*ends) continue;
+        block_add(&g->block, &batch->ids[i], batch->flags[i], batch->values + i * width);
+        *ends = g->state->rows + g->block.rows >= most;
+        if (g->block.rows < GATHER_ROWS && !*ends) continue;
         int result = add_block(g, &batch->cursors[i + 1]);
         if (result == ERR_OK && !*ends)
-            result = g->options->after(g->options->arg, g->records, g->state);
+            result = g->options->after(g->options->arg, g->block.records, g->state);
         if (result != ERR_OK || *ends) return result;
     }
     return ERR_OK;
@@ -109,7 +64,7 @@ static int run(struct gather *g, struct engine *engine)
         if (result != ERR_OK) break;
         if (batch.rows)
             result = take_batch(g, &batch, &ends);
-        else if (g->rows)
+        else if (g->block.rows)
             result = add_block(g, &batch.cursors[0]);
         ends |= batch.rows == 0;
     }
@@ -123,12 +78,13 @@ int gather_run(struct subject *subject, struct engine *engine, const struct gath
     int result = check(subject, engine_info(engine));
     if (result == ERR_OK && !g) result = err_set(ERR_NOMEM, "no memory to read rows");
     if (result == ERR_OK) {
-        *g = (struct gather){
-            .subject = subject, .options = options, .records = records, .state = state};
-        g->values = malloc((size_t)GATHER_ROWS * subject->width * sizeof *g->values);
-        result = g->values ? run(g, engine) : err_set(ERR_NOMEM, "no memory to read rows");
-        free(g->values);
+        g->options = options;
+        g->state = state;
+        result = block_init(&g->block, subject, records);
+        g->block.kept_rows = state->kept_rows;
     }
+    if (result == ERR_OK) result = run(g, engine);
+    if (g) block_fini(&g->block);
     free(g);
     return result;
 }

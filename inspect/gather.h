@@ -1,7 +1,5 @@
 /*
- * The pass: rows of an engine through an SAE into records. Rows that the SAE was not trained on (special
- * tokens, position 0, norms above its limit) and rows that are not finite are left out: nothing fires
- * at them.
+ * The pass: rows of an engine through an SAE into records (block.h).
  *
  * Holds: rows are encoded in blocks that begin at multiples of GATHER_ROWS of the row's number, and a
  * cursor is kept at the end of a block alone, so that a value is the same bits whether or not the pass
@@ -11,11 +9,8 @@
 #define SLUICE_INSPECT_GATHER_H
 
 #include "engine/engine.h"
-#include "inspect/records.h"
-#include "inspect/subject.h"
+#include "inspect/block.h"
 #include "inspect/survey_state.h"
-
-enum { GATHER_ROWS = 256 };
 
 struct gather_options {
     uint64_t most_rows; /* 0: all */

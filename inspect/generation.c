@@ -9,8 +9,8 @@
 
 struct run {
     const struct generation_options *options;
-    uint32_t width;
-    struct clamps *clamps;
+    struct steering *steering;
+    enum generation_way way;
     struct generation *to;
     uint32_t vocabulary;
     struct rng rng;
@@ -19,19 +19,28 @@ struct run {
 
 /* ---- rows ---- */
 
+static void take_norms(struct run *r, uint32_t hook, uint32_t first, uint32_t rows,
+                       const float *values)
+{
+    struct generation *to = r->to;
+    uint32_t width = r->steering->of[hook].subject->width;
+    for (uint32_t i = 0; i < rows; i++) {
+        double square = 0;
+        for (uint32_t j = 0; j < width; j++) {
+            double v = (double)values[(size_t)i * width + j];
+            square += v * v;
+        }
+        if (first + i > 0) to->norms[hook][to->norms_count[hook]++] = sqrt(square);
+    }
+}
+
 static int edit(void *arg, uint32_t hook, uint32_t first, uint32_t rows, float *values)
 {
     struct run *r = arg;
-    if (hook != 0) return ERR_OK;
-    for (uint32_t i = 0; i < rows; i++) {
-        double square = 0;
-        for (uint32_t j = 0; j < r->width; j++) {
-            double v = (double)values[(size_t)i * r->width + j];
-            square += v * v;
-        }
-        if (first + i > 0) r->to->norms[r->to->norms_count++] = sqrt(square);
-    }
-    return r->clamps ? clamp_rows(r->clamps, first, rows, values) : ERR_OK;
+    if (hook >= r->steering->count) return ERR_OK;
+    take_norms(r, hook, first, rows, values);
+    if (r->way != GENERATION_STEERED) return ERR_OK;
+    return clamp_rows(&r->steering->of[hook], first, rows, values);
 }
 
 static int by_size(const void *a, const void *b)
@@ -40,12 +49,13 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double generation_median_norm(struct generation *g)
+double generation_median_norm(struct generation *g, uint32_t hook)
 {
-    if (g->norms_count == 0) return NAN;
-    qsort(g->norms, g->norms_count, sizeof *g->norms, by_size);
-    uint32_t half = g->norms_count / 2;
-    return g->norms_count % 2 ? g->norms[half] : (g->norms[half - 1] + g->norms[half]) / 2;
+    uint32_t count = g->norms_count[hook], half = count / 2;
+    double *norms = g->norms[hook];
+    if (count == 0) return NAN;
+    qsort(norms, count, sizeof *norms, by_size);
+    return count % 2 ? norms[half] : (norms[half - 1] + norms[half]) / 2;
 }
 
 /* ---- the next token ---- */
@@ -89,32 +99,44 @@ static int is_end(struct llama_player *player, int32_t token)
 static int generate(struct run *r, struct llama_player *player)
 {
     const struct generation_options *o = r->options;
-    struct llama_player_watch watch = {edit, NULL, r};
+    struct llama_player_watch watch = {r->way == GENERATION_ALONE ? NULL : edit, NULL, r};
     llama_player_clear(player);
     int result = llama_player_feed(player, o->prompt, o->prompt_tokens, &watch);
     while (result == ERR_OK && r->to->count < o->tokens) {
         int32_t next = choose(r, llama_player_logits(player));
         r->to->tokens[r->to->count++] = next;
+        if (o->progress) o->progress(o->arg);
         if (is_end(player, next) || r->to->count == o->tokens) break;
         result = llama_player_feed(player, &next, 1, &watch);
     }
     return result;
 }
 
-int generation_make(const struct generation_options *o, const struct subject *subject,
-                    struct llama_player *player, struct clamps *clamps,
+static int make_room(const struct generation_options *o, uint32_t hooks, struct generation *g)
+{
+    g->hooks = hooks;
+    g->tokens = calloc((size_t)o->tokens + 1, sizeof *g->tokens);
+    int is_there = g->tokens != NULL;
+    for (uint32_t h = 0; h < hooks && is_there; h++) {
+        g->norms[h] = calloc((size_t)o->prompt_tokens + o->tokens, sizeof *g->norms[h]);
+        is_there = g->norms[h] != NULL;
+    }
+    return is_there ? ERR_OK : err_set(ERR_NOMEM, "no memory to generate %u tokens", o->tokens);
+}
+
+int generation_make(const struct generation_options *o, struct llama_player *player,
+                    struct steering *steering, enum generation_way way,
                     struct generation *generation)
 {
     struct generation g = {0};
-    struct run r = {.options = o, .width = subject->width, .clamps = clamps, .to = &g};
+    struct run r = {.options = o, .steering = steering, .way = way, .to = &g};
     r.vocabulary = (uint32_t)llama_runner_tokens(llama_player_runner(player));
     rng_seed(&r.rng, o->seed);
-    g.tokens = calloc((size_t)o->tokens + 1, sizeof *g.tokens);
-    g.norms = calloc((size_t)o->prompt_tokens + o->tokens, sizeof *g.norms);
     r.weight = malloc(r.vocabulary * sizeof *r.weight);
-    int result = g.tokens && g.norms && r.weight
-                     ? generate(&r, player)
-                     : err_set(ERR_NOMEM, "no memory to generate %u tokens", o->tokens);
+    int result = make_room(o, way == GENERATION_ALONE ? 0 : steering->count, &g);
+    if (result == ERR_OK && !r.weight)
+        result = err_set(ERR_NOMEM, "no memory for %u tokens' weights", r.vocabulary);
+    if (result == ERR_OK) result = generate(&r, player);
     free(r.weight);
     if (result != ERR_OK)
         generation_free(&g);
@@ -126,6 +148,6 @@ int generation_make(const struct generation_options *o, const struct subject *su
 void generation_free(struct generation *g)
 {
     free(g->tokens);
-    free(g->norms);
+    for (uint32_t h = 0; h < g->hooks; h++) free(g->norms[h]);
     *g = (struct generation){0};
 }

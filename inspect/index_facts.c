@@ -124,8 +124,8 @@ static int take_all(const json_t *o, struct index_facts *f)
            take_count32(o, "context_tokens", UINT32_MAX, &f->context_tokens) &&
            take_count32(o, "features", INDEX_MOST_FEATURES, &f->features) &&
            take_count(o, "rows", UINT32_MAX, &f->rows) &&
-           take_count(o, "kept_rows", f->rows, &f->kept_rows) &&
-           take_count(o, "data_bytes", many, &f->data_bytes) &&
+           take_count(o, "kept_rows", f->rows, &f->kept_rows) && f->features > 0 &&
+           f->kept_rows > 0 && take_count(o, "data_bytes", many, &f->data_bytes) &&
            take_hash(o, "table_hash", &f->table_hash) &&
            take_count32(o, "tokens", INDEX_MOST_TOKENS, &f->tokens) &&
            take_count(o, "tokens_bytes", UINT32_MAX, &f->tokens_bytes) &&

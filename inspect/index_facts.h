@@ -10,7 +10,7 @@
 #include <jansson.h>
 
 enum {
-    INDEX_VERSION = 1,
+    INDEX_VERSION = 2,
     INDEX_MOST_FEATURES = 1 << 24,
     INDEX_MOST_TOKENS = 1 << 24,
     INDEX_PATH_BYTES = 4096,
@@ -25,7 +25,7 @@ struct index_facts {
     uint64_t model_hash, corpus_hash;
     uint64_t settings_hash; /* of what else shapes it: survey_settings() */
     uint32_t context_tokens;
-    uint32_t features;
+    uint32_t features;                  /* 1 at least; so below */
     uint64_t rows, kept_rows;           /* read; not left out */
     uint64_t data_bytes;                /* of features.data */
     uint64_t table_hash;                /* of features.table */

@@ -5,10 +5,14 @@
 #include "base/own.h"
 #include "engine/utf8.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 enum { MOST_FILE_BYTES = 1 << 28 };
 
@@ -107,17 +111,31 @@ static int check_text(const char *text)
     for (size_t i = 0; i < bytes; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) is_printable = 0;
     if (is_printable && bytes <= LABELS_MOST_BYTES) return ERR_OK;
-    return err_set(ERR_USAGE, "a label is a line of UTF-8 of at most %d bytes, without tabs",
+    return err_set(ERR_USAGE, "a label is a line of UTF-8 of at most %d bytes; HINT: without tabs",
                    LABELS_MOST_BYTES);
 }
 
-int labels_set(const char *folder, uint32_t features, uint32_t feature, const char *text)
+/* Two that change labels at once take turns: each reads what the other has written. The folder is what
+ * is locked, as the file is replaced. Closing *fd ends it. */
+static int lock_folder(const char *folder, int *fd)
+{
+    *fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0) return file_error("opening", folder);
+    while (flock(*fd, LOCK_EX) != 0) {
+        if (errno == EINTR) continue;
+        int result = file_error("locking", folder);
+        close(*fd);
+        return result;
+    }
+    return ERR_OK;
+}
+
+static int set(const char *folder, uint32_t features, uint32_t feature, const char *text)
 {
     struct labels l;
     char path[4096], *data = NULL;
     size_t bytes = 0;
-    int is_told = text[0] == '\0', result = check_text(text);
-    if (result == ERR_OK) result = labels_read(folder, features, &l);
+    int is_told = text[0] == '\0', result = labels_read(folder, features, &l);
     if (result != ERR_OK) return result;
     FILE *out = open_memstream(&data, &bytes);
     for (size_t i = 0; out && i <= l.count; i++) {
@@ -133,5 +151,15 @@ int labels_set(const char *folder, uint32_t features, uint32_t feature, const ch
     snprintf(path, sizeof path, "%.4000s/labels.tsv", folder);
     if (result == ERR_OK) result = file_replace(path, data, bytes);
     free(data);
+    return result;
+}
+
+int labels_set(const char *folder, uint32_t features, uint32_t feature, const char *text)
+{
+    int fd, result = check_text(text);
+    if (result == ERR_OK) result = lock_folder(folder, &fd);
+    if (result != ERR_OK) return result;
+    result = set(folder, features, feature, text);
+    close(fd);
     return result;
 }

@@ -28,8 +28,9 @@ void labels_free(struct labels *labels);
 /* NULL: it has none. */
 const char *labels_of(const struct labels *labels, uint32_t feature);
 
-/* Give a feature a label ("": none). The file is replaced whole. ERR_USAGE: it is no UTF-8, too long,
- * or holds a control character; errors of labels_read(), ERR_NOSPC. */
+/* Give a feature a label ("": none). The file is replaced whole. Others who change labels of
+ * this folder take turns with it, so it may wait for them. ERR_USAGE: it is no UTF-8, too long, or
+ * holds a control character; errors of labels_read(), ERR_NOSPC. */
 int labels_set(const char *folder, uint32_t features, uint32_t feature, const char *text);
 
 #endif

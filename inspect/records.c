@@ -41,6 +41,20 @@ int records_add(struct records *r, const struct row_id *id, int is_left_out,
     return ERR_OK;
 }
 
+int records_copy(struct records *r, const struct record_row *row, const struct fired *pairs,
+                 uint64_t count)
+{
+    struct record_row copy = *row;
+    copy.start = r->fired;
+    if (fwrite(&copy, sizeof copy, 1, r->rows_file) != 1)
+        return file_error("writing", r->rows_path);
+    if (fwrite(pairs, sizeof *pairs, count, r->fired_file) != count)
+        return file_error("writing", r->fired_path);
+    r->rows++;
+    r->fired += count;
+    return ERR_OK;
+}
+
 int records_sync(struct records *r)
 {
     int result = appended_sync(r->fired_file, r->fired_path);
@@ -63,7 +77,7 @@ static int check(const struct record_view *v, uint32_t features)
         if (at > end || end > v->fired || (r == 0 && at != 0)) return 0;
         for (uint64_t before = 0; at < end; before = (uint64_t)v->pair[at++].feature + 1)
             if (v->pair[at].feature < before || v->pair[at].feature >= features ||
-                !isfinite(v->pair[at].value))
+                !(v->pair[at].value > 0) || !isfinite(v->pair[at].value))
                 return 0;
     }
     return v->rows > 0 || v->fired == 0;

@@ -39,6 +39,9 @@ int records_open(const char *folder, uint64_t rows, uint64_t fired, struct recor
 /* Append a row with its pairs, ascending by feature. ERR_NOSPC, ERR_IO. */
 int records_add(struct records *records, const struct row_id *id, int is_left_out,
                 const uint32_t *features, const float *values, uint64_t count);
+/* The same of a row that was read, with its pairs (count). */
+int records_copy(struct records *records, const struct record_row *row, const struct fired *pairs,
+                 uint64_t count);
 /* Make what was added durable. ERR_NOSPC, ERR_IO. Blocks on the disk. */
 int records_sync(struct records *records);
 void records_close(struct records *records);
@@ -51,8 +54,8 @@ struct record_view { /* mapped */
     struct mapped row_map, fired_map;
 };
 
-/* Map what was written. Each row's pairs, features and order are checked, so that nobody needs to
- * again. ERR_CORRUPT, ERR_IO. On success the caller ends with records_unmap(). Reads it all. */
+/* Map what was written. Each row's pairs, features, values (> 0) and order are checked, so that
+ * nobody needs to again. ERR_CORRUPT, ERR_IO. On success the caller ends with records_unmap(). Reads it all. */
 int records_map(const char *folder, uint64_t rows, uint64_t fired, uint32_t features,
                 struct record_view *view);
 void records_unmap(struct record_view *view);

@@ -86,6 +86,18 @@ static json_t *neighbours_json(const struct neighbour *n, uint32_t count, const 
     return list;
 }
 
+static json_t *promoted_json(const struct promoted *p, uint32_t count)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++) {
+        json_t *o = json_object();
+        json_put_count(o, "token", (uint64_t)p[i].token);
+        json_put_number(o, "logit", (double)p[i].logit);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 char *sheet_text(const struct record_view *v, const struct sheet *s)
 {
     const struct portrait *p = &s->portrait;
@@ -102,7 +114,10 @@ char *sheet_text(const struct record_view *v, const struct sheet *s)
     json_put(o, "intervals", intervals_json(v, s));
     json_put(o, "together", neighbours_json(s->together, s->togethers, "pmi", 1));
     json_put(o, "alike", neighbours_json(s->alike, s->alikes, "cosine", 0));
-    json_put(o, "promotes", json_null());
+    json_put(o, "promotes",
+             s->promotes ? promoted_json(s->promotes->up, s->promotes->ups) : json_null());
+    json_put(o, "suppresses",
+             s->promotes ? promoted_json(s->promotes->down, s->promotes->downs) : json_null());
     char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(7));
     json_decref(o);
     return text;
@@ -168,6 +183,25 @@ static int check_neighbours(const json_t *list, const char *score, uint32_t feat
     return json_is_array(list);
 }
 
+/* Both are told, or neither is. */
+static int check_promoted(const json_t *up, const json_t *down)
+{
+    const json_t *lists[] = {up, down}, *o;
+    size_t i;
+    if (json_is_null(up) && json_is_null(down)) return 1;
+    for (int k = 0; k < 2; k++) {
+        json_array_foreach(lists[k], i, o)
+        {
+            const json_t *token = json_object_get(o, "token");
+            if (!json_is_integer(token) || json_integer_value(token) < 0 ||
+                json_integer_value(token) > INT32_MAX ||
+                !json_is_number(json_object_get(o, "logit")))
+                return 0;
+        }
+    }
+    return json_is_array(up) && json_is_array(down);
+}
+
 int sheet_check(const json_t *sheet, uint32_t feature, uint32_t features)
 {
     static const char *const numbers[] = {"rows", "density", "largest", "mean"};
@@ -181,5 +215,6 @@ int sheet_check(const json_t *sheet, uint32_t feature, uint32_t features)
     return json_is_array(histogram) && check_contexts(json_object_get(sheet, "top")) &&
            check_intervals(json_object_get(sheet, "intervals")) &&
            check_neighbours(json_object_get(sheet, "together"), "pmi", features) &&
-           check_neighbours(json_object_get(sheet, "alike"), "cosine", features);
+           check_neighbours(json_object_get(sheet, "alike"), "cosine", features) &&
+           check_promoted(json_object_get(sheet, "promotes"), json_object_get(sheet, "suppresses"));
 }

@@ -7,7 +7,9 @@
  *   intervals   five, from 0 up: {from, to, rows, samples: contexts}
  *   together    [{feature, pmi, rows}]       neighbours.h
  *   alike       [{feature, cosine}]
- *   promotes    null: not made; else [{token, logit}], the tokens that its direction makes likelier
+ *   promotes    null: not made; else [{token, logit}], the tokens that its direction makes likelier,
+ *               the strongest first (promotes.h)
+ *   suppresses  the same of those that it makes less likely; null where promotes is
  *
  * A context: {sequence, position, at, tokens, values}. `at` is where in the lists its token stands.
  * Where a row was left out, its value is null; where a row is missing, its token is null, too: what
@@ -18,6 +20,7 @@
 
 #include "inspect/neighbours.h"
 #include "inspect/portrait.h"
+#include "inspect/promotes.h"
 
 #include <jansson.h>
 
@@ -28,6 +31,7 @@ struct sheet {
     struct portrait portrait;
     struct neighbour together[NEIGHBOURS], alike[NEIGHBOURS];
     uint32_t togethers, alikes;
+    const struct promotes *promotes; /* NULL: not made */
 };
 
 /* As text, malloc'ed; NULL: no memory. */

@@ -19,15 +19,18 @@ struct sheets {
     const struct record_view *view;
     const struct sorted *sorted;
     uint64_t kept_rows;
+    const struct promoter *promoter;
     uint32_t features, first;
     float *cosines;    /* (NEIGHBOURS_BLOCK, features) */
     float *inverse;    /* (features) */
     uint32_t *scratch; /* (threads, 2, features) */
+    struct promotes promotes[NEIGHBOURS_BLOCK];
     struct made made[NEIGHBOURS_BLOCK];
 };
 
 int sheets_open(const struct subject *subject, const struct record_view *view,
-                const struct sorted *sorted, uint64_t kept_rows, struct sheets **sheets)
+                const struct sorted *sorted, uint64_t kept_rows, const struct promoter *promoter,
+                struct sheets **sheets)
 {
     struct sheets *s = calloc(1, sizeof *s);
     if (!s) return err_set(ERR_NOMEM, "no memory for features' sheets");
@@ -35,6 +38,7 @@ int sheets_open(const struct subject *subject, const struct record_view *view,
     s->view = view;
     s->sorted = sorted;
     s->kept_rows = kept_rows;
+    s->promoter = promoter;
     s->features = subject_features(subject);
     s->cosines = malloc((size_t)NEIGHBOURS_BLOCK * s->features * sizeof *s->cosines);
     s->scratch = calloc((size_t)pool_threads(subject->pool) * 2 * s->features, sizeof *s->scratch);
@@ -78,7 +82,10 @@ static void make(void *arg, uint32_t item, uint32_t thread)
     uint32_t f = s->first + item;
     uint32_t *counter = s->scratch + (size_t)thread * 2 * s->features;
     uint64_t begin = s->sorted->start[f], count = s->sorted->start[f + 1] - begin;
-    struct sheet sheet = {.feature = f, .kept_rows = s->kept_rows, .hits = s->sorted->hit + begin};
+    struct sheet sheet = {.feature = f,
+                          .kept_rows = s->kept_rows,
+                          .hits = s->sorted->hit + begin,
+                          .promotes = s->promoter ? &s->promotes[item] : NULL};
     portrait_make(s->view, f, sheet.hits, count, &sheet.portrait);
     sheet.togethers = neighbours_together(s->view, s->sorted, f, s->features, s->kept_rows, counter,
                                           counter + s->features, sheet.together);
@@ -97,6 +104,8 @@ int sheets_add(struct sheets *s, struct index_writer *writer)
     uint32_t count = left < NEIGHBOURS_BLOCK ? left : NEIGHBOURS_BLOCK;
     int result = ERR_OK;
     s->first = writer->features;
+    if (s->promoter) result = promotes_make(s->promoter, s->subject, s->first, count, s->promotes);
+    if (result != ERR_OK) return result;
     neighbours_cosines(s->subject, s->inverse, s->first, count, s->cosines);
     pool_run(s->subject->pool, make, s, count);
     for (uint32_t i = 0; i < count; i++) {

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -113,14 +114,20 @@ static int write_sorted(const struct sorter *s)
     return result;
 }
 
+int sorter_check(uint32_t features, uint64_t memory_bytes)
+{
+    uint64_t least = sorter_least_bytes(features);
+    if (memory_bytes >= least) return ERR_OK;
+    return err_set(ERR_LIMIT,
+                   "%" PRIu64 " bytes of memory are too few to sort by %u features; HINT: "
+                   "--memory %" PRIu64 "MiB",
+                   memory_bytes, features, (least >> 20) + 1);
+}
+
 static int check(const struct sorter *s, uint64_t memory_bytes)
 {
-    uint64_t least = sorter_least_bytes(s->features);
-    if (memory_bytes < least)
-        return err_set(ERR_LIMIT,
-                       "%" PRIu64 " bytes of memory are too few to sort by %u features; HINT: "
-                       "--memory %" PRIu64 "MiB",
-                       memory_bytes, s->features, (least >> 20) + 1);
+    int result = sorter_check(s->features, memory_bytes);
+    if (result != ERR_OK) return result;
     if (s->view->rows >> SORTER_MOST_ROWS_LOG2)
         return err_set(ERR_LIMIT, "%" PRIu64 " rows are too many for one index; HINT: --tokens",
                        s->view->rows);
@@ -164,7 +171,7 @@ int sorter_map(const char *folder, const struct record_view *view, uint32_t feat
     for (uint32_t f = 0; f < features; f++) s.start[f + 1] += s.start[f];
     s.hit = s.map.data;
     for (uint64_t i = 0; result == ERR_OK && i < view->fired; i++)
-        if (s.hit[i].row >= view->rows)
+        if (s.hit[i].row >= view->rows || !(s.hit[i].value > 0) || !isfinite(s.hit[i].value))
             result = err_set(ERR_CORRUPT,
                              "%s is damaged; HINT: remove the folder and inspect again", path);
     if (result != ERR_OK)

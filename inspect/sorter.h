@@ -16,8 +16,9 @@ struct hit { /* a feature fired at a row; 8 bytes, as in the file */
 
 enum { SORTER_MOST_ROWS_LOG2 = 32 }; /* a row's number has 32 bits */
 
-/* The least memory that sorter_make() can do with. */
+/* The least memory that sorter_make() can do with; ERR_LIMIT: `memory_bytes` is less. */
 uint64_t sorter_least_bytes(uint32_t features);
+int sorter_check(uint32_t features, uint64_t memory_bytes);
 
 /* Write FOLDER/sorted, replacing what is there; FOLDER/pieces is made and removed. memory_bytes:
  * allocated at most. ERR_LIMIT: that is too little, or there are too many rows; ERR_NOMEM,

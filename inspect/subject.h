@@ -20,7 +20,7 @@ struct subject {
     char layout[16];               /* "sluice", "saelens", "sparsify", "hooks" */
     struct model model;            /* of raw rows; owned */
     struct pool *pool;             /* of its threads; owned */
-    uint64_t fingerprint;          /* of its weights: an index of other weights has another */
+    uint64_t fingerprint;          /* of its weights and rule: an index of others has another */
     uint32_t hooks;                /* that it sees or writes, in its order */
     char hook[ROW_MAX_HOOKS][64];  /* resid_post.15; of a transcoder in, then out */
     uint32_t hook_width[ROW_MAX_HOOKS];
@@ -44,6 +44,11 @@ int subject_encode(struct subject *subject, const float *rows, uint64_t n, struc
 /* The reconstruction, raw: out (n, width of what comes out): encoder_decode(). */
 void subject_decode(struct subject *subject, const float *rows, const struct pairs *pairs,
                     float *out);
+
+/* Whether it is trained on such a row (width), raw: not on special tokens and position 0 unless it keeps
+ * them, not on one whose part of a hook is longer than hook_limit, nor on one that is not finite. What
+ * fires at others means nothing. */
+int subject_keeps(const struct subject *subject, int is_special, int is_first, const float *row);
 
 /* The direction that feature f adds for each unit of its value: (width of what comes out). */
 const float *subject_direction(const struct subject *subject, uint32_t f);

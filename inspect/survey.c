@@ -5,9 +5,10 @@
 #include "engine/fingerprint.h"
 #include "inspect/gather.h"
 #include "inspect/index_facts.h"
+#include "inspect/kept.h"
 #include "inspect/sheets.h"
+#include "inspect/survey_buffer.h"
 #include "inspect/survey_folder.h"
-#include "inspect/vocabulary.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +61,7 @@ static int after_block(void *arg, struct records *records, const struct survey_s
     return result == ERR_OK ? commit(s) : result;
 }
 
-static int gather(struct survey *s)
+static int gather_engine(struct survey *s)
 {
     struct records records;
     struct gather_options options = {
@@ -70,9 +71,22 @@ static int gather(struct survey *s)
     result = gather_run(s->subject, s->engine, &options, &records, &s->state);
     if (result == ERR_OK) result = records_sync(&records);
     records_close(&records);
+    return result;
+}
+
+static int gather(struct survey *s)
+{
+    const struct survey_options *o = s->options;
+    int result = o->buffer ? commit(s) : ERR_OK;
+    if (result == ERR_OK)
+        result =
+            o->buffer ? survey_buffer_gather(s->work, s->subject, o, &s->state) : gather_engine(s);
     if (result == ERR_OK && s->state.kept_rows == 0)
         return err_set(ERR_USAGE, "no row is left to inspect: %s",
-                       s->state.rows ? "all were left out" : "the corpus is empty");
+                       s->state.rows ? "all were left out"
+                       : o->buffer   ? "the buffer is empty; HINT: a run that has ended has freed "
+                                       "its rows, so inspect while it runs, or out of a corpus"
+                                     : "the corpus is empty");
     return result == ERR_OK ? begin_phase(s, SURVEY_SORTS) : result;
 }
 
@@ -108,35 +122,66 @@ static int write_sheets(struct survey *s, struct sheets *sheets, struct index_wr
     return result;
 }
 
+/* What is told of the rows. */
+static void put_origin(const struct survey *s, struct index_facts *facts)
+{
+    const struct engine_info *info = s->engine ? engine_info(s->engine) : NULL;
+    const struct descriptor *d = info ? NULL : buffered_stream(s->options->buffer);
+    const char *model = info ? info->model : d->model;
+    snprintf(facts->model, sizeof facts->model, "%s", model ? model : "");
+    snprintf(facts->precision, sizeof facts->precision, "%s",
+             info ? info->precision : d->precision);
+    facts->model_hash = info ? info->model_hash : d->model_hash;
+    facts->corpus_hash = info ? info->corpus_hash : d->corpus_hash;
+    facts->context_tokens = info ? info->context_tokens : d->context_tokens;
+}
+
+static int find_texts(const struct survey *s, struct texts *texts)
+{
+    *texts = (struct texts){0};
+    if (s->engine) *texts = texts_of_engine(s->engine);
+    return s->engine || !s->options->texts ? ERR_OK : s->options->texts(s->options->arg, texts);
+}
+
 static int write_facts(struct survey *s, struct index_facts *facts)
 {
-    const struct engine_info *info = engine_info(s->engine);
     const struct subject *subject = s->subject;
+    struct texts texts;
     snprintf(facts->name, sizeof facts->name, "%s", subject->name);
     snprintf(facts->layout, sizeof facts->layout, "%s", subject->layout);
-    snprintf(facts->model, sizeof facts->model, "%s", info->model ? info->model : "");
-    snprintf(facts->precision, sizeof facts->precision, "%s", info->precision);
+    put_origin(s, facts);
     facts->fingerprint = subject->fingerprint;
     facts->hooks = subject->hooks;
     memcpy(facts->hook, subject->hook, sizeof facts->hook);
-    facts->model_hash = info->model_hash;
-    facts->corpus_hash = info->corpus_hash;
     facts->settings_hash = s->state.settings_hash;
-    facts->context_tokens = info->context_tokens;
     facts->features = subject_features(subject);
     facts->rows = s->state.rows;
     facts->kept_rows = s->state.kept_rows;
     facts->data_bytes = s->state.data_bytes;
-    int result = vocabulary_write(s->options->folder, s->engine, facts);
+    int result = find_texts(s, &texts);
+    if (result == ERR_OK) result = vocabulary_write(s->options->folder, &texts, facts);
+    if (result == ERR_OK && s->options->keeps_records)
+        result = kept_make(s->options->folder, s->work);
     return result == ERR_OK ? index_facts_write(s->options->folder, facts) : result;
+}
+
+static int find_promoter(const struct survey *s, struct promoter *promoter)
+{
+    if (!s->options->lens || s->state.features == subject_features(s->subject)) return ERR_OK;
+    promoter->parts = s->options->parts;
+    return s->options->lens(s->options->arg, &promoter->lens);
 }
 
 static int write_all(struct survey *s)
 {
     struct index_facts facts = {0};
     struct index_writer writer;
+    struct promoter promoter = {0};
     struct sheets *sheets;
-    int result = sheets_open(s->subject, &s->view, &s->sorted, s->state.kept_rows, &sheets);
+    int result = find_promoter(s, &promoter);
+    if (result == ERR_OK)
+        result = sheets_open(s->subject, &s->view, &s->sorted, s->state.kept_rows,
+                             s->options->lens ? &promoter : NULL, &sheets);
     if (result != ERR_OK) return result;
     result = index_writer_open(s->options->folder, s->state.features, s->state.data_bytes, &writer);
     if (result == ERR_OK) {
@@ -157,7 +202,7 @@ static int run(struct survey *s)
     if (result == ERR_OK)
         result = records_map(s->work, s->state.rows, s->state.fired, features, &s->view);
     if (result != ERR_OK) return result;
-    s->view.has_tokens = engine_tokens(s->engine) > 0;
+    s->view.has_tokens = s->engine ? engine_tokens(s->engine) > 0 : s->options->texts != NULL;
     result = sort(s);
     if (result == ERR_OK) {
         result = write_all(s);
@@ -169,16 +214,20 @@ static int run(struct survey *s)
 
 static void identify(struct survey *s)
 {
-    const struct engine_info *info = engine_info(s->engine);
+    struct index_facts facts;
+    put_origin(s, &facts);
     uint64_t hash = fingerprint_add_u64(INDEX_VERSION, s->options->most_rows);
     hash = fingerprint_add_u64(hash, !!s->subject->keeps_special * 2U + !!s->subject->keeps_first);
     for (uint32_t h = 0; h < s->subject->hooks; h++) {
         hash = fingerprint_add_text(hash, s->subject->hook[h]);
         hash = fingerprint_add(hash, &s->subject->hook_limit[h], sizeof s->subject->hook_limit[h]);
     }
+    hash = fingerprint_add_u64(hash, s->options->lens != NULL);
+    if (s->options->buffer)
+        hash = fingerprint_add_u64(hash, buffered_stream(s->options->buffer)->run);
     s->state = (struct survey_state){.fingerprint = s->subject->fingerprint,
-                                     .model_hash = info->model_hash,
-                                     .corpus_hash = info->corpus_hash,
+                                     .model_hash = facts.model_hash,
+                                     .corpus_hash = facts.corpus_hash,
                                      .settings_hash = hash};
 }
 
@@ -189,6 +238,11 @@ int survey_make(struct subject *subject, struct engine *engine,
     int lock;
     identify(&s);
     int result = survey_folder_open(options->folder, &s.state, was_there, s.work, &lock);
+    if (result == ERR_OK && *was_there && options->keeps_records && !kept_is_there(options->folder))
+        return err_set(ERR_MISMATCH,
+                       "%s holds this index without its records: it was left as it is; HINT: name "
+                       "another folder, or remove this one",
+                       options->folder);
     if (result != ERR_OK || *was_there) return result;
     clock_gettime(CLOCK_MONOTONIC, &s.committed);
     result = run(&s);

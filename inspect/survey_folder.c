@@ -14,9 +14,18 @@
 /* Names of an index, finished or not. */
 static int is_known(const char *name)
 {
-    static const char *const names[] = {
-        ".",         "..", "work", "features.table", "index.json", "features.data", "tokens.table",
-        "labels.tsv"};
+    static const char *const names[] = {".",
+                                        "..",
+                                        "work",
+                                        "features.table",
+                                        "index.json",
+                                        "features.data",
+                                        "tokens.table",
+                                        "labels.tsv",
+                                        "records",
+                                        "index.html", /* its page: browse/page.h */
+                                        "page.css",
+                                        "page.js"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return 1;
     return leftover_name(name) > 0;
@@ -55,11 +64,12 @@ static int look(const char *folder, int *has_work, int *has_index)
 static int compare(const char *folder, const struct survey_state *is,
                    const struct survey_state *wanted)
 {
-    const char *what = is->fingerprint != wanted->fingerprint       ? "another SAE"
-                       : is->model_hash != wanted->model_hash       ? "another model"
-                       : is->corpus_hash != wanted->corpus_hash     ? "another corpus"
-                       : is->settings_hash != wanted->settings_hash ? "other options (--tokens)"
-                                                                    : NULL;
+    const char *what = is->fingerprint != wanted->fingerprint   ? "another SAE"
+                       : is->model_hash != wanted->model_hash   ? "another model"
+                       : is->corpus_hash != wanted->corpus_hash ? "another corpus"
+                       : is->settings_hash != wanted->settings_hash
+                           ? "other options (--tokens, --no-promotes, --from-buffer)"
+                           : NULL;
     if (!what) return ERR_OK;
     return err_set(ERR_MISMATCH,
                    "%s holds an index of %s: it was left as it is; HINT: name another folder, or "

@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "config/address.h"
 #include "runtime/metrics.h"
+#include "runtime/range.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -91,11 +92,11 @@ static int get_ready(void *arg, struct http_reply *reply)
 static int find(struct http *http, const char *path, struct http_handler *handler)
 {
     const struct http_handler always[] = {
-        {"/metrics", get_metrics, http},
-        {"/healthz", get_health, http},
-        {"/readyz", get_ready, http},
+        {.path = "/metrics", .get = get_metrics, .arg = http},
+        {.path = "/healthz", .get = get_health, .arg = http},
+        {.path = "/readyz", .get = get_ready, .arg = http},
     };
-    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+    for (size_t i = http->options.metrics ? 0 : 1; i < sizeof always / sizeof always[0]; i++)
         if (strcmp(path, always[i].path) == 0) {
             *handler = always[i];
             return 1;
@@ -108,32 +109,84 @@ static int find(struct http *http, const char *path, struct http_handler *handle
     return 0;
 }
 
-static enum MHD_Result send_reply(struct MHD_Connection *connection, struct http_reply *reply)
+static struct http_reply no_reply(void)
+{
+    return (struct http_reply){
+        .status = MHD_HTTP_OK, .content_type = "application/json", .file = -1};
+}
+
+/* Of a file, as much as is asked for. NULL: no memory. Closes the file then, too. */
+static struct MHD_Response *file_response(struct MHD_Connection *connection,
+                                          struct http_reply *reply)
+{
+    const char *asked = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Range");
+    uint64_t first = 0, bytes = reply->file_bytes;
+    char told[80];
+    enum range range = reply->status == MHD_HTTP_OK
+                           ? range_read(asked, reply->file_bytes, &first, &bytes)
+                           : RANGE_ALL;
+    if (range != RANGE_PART) {
+        first = 0;
+        bytes = range == RANGE_NONE ? 0 : reply->file_bytes;
+    }
+    struct MHD_Response *response =
+        MHD_create_response_from_fd_at_offset64(bytes, reply->file, first);
+    if (!response) {
+        close(reply->file);
+        return NULL;
+    }
+    MHD_add_response_header(response, "Accept-Ranges", "bytes");
+    if (range == RANGE_PART) {
+        snprintf(told, sizeof told, "bytes %llu-%llu/%llu", (unsigned long long)first,
+                 (unsigned long long)(first + bytes - 1), (unsigned long long)reply->file_bytes);
+        reply->status = MHD_HTTP_PARTIAL_CONTENT;
+    } else if (range == RANGE_NONE) {
+        snprintf(told, sizeof told, "bytes */%llu", (unsigned long long)reply->file_bytes);
+        reply->status = MHD_HTTP_RANGE_NOT_SATISFIABLE;
+    }
+    if (range != RANGE_ALL) MHD_add_response_header(response, "Content-Range", told);
+    return response;
+}
+
+static struct MHD_Response *body_response(struct http_reply *reply)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(reply->bytes, reply->body, MHD_RESPMEM_MUST_FREE);
-    if (!response) {
-        free(reply->body);
-        return MHD_NO;
-    }
+    if (!response) free(reply->body);
+    return response;
+}
+
+static enum MHD_Result send_reply(struct MHD_Connection *connection, struct http_reply *reply,
+                                  const char *allow)
+{
+    struct MHD_Response *response =
+        reply->file >= 0 ? file_response(connection, reply) : body_response(reply);
+    if (!response) return MHD_NO;
     MHD_add_response_header(response, "Content-Type", reply->content_type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, "Allow", "GET, HEAD");
+    if (reply->policy) {
+        MHD_add_response_header(response, "Content-Security-Policy", reply->policy);
+        MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    }
+    if (reply->location[0]) MHD_add_response_header(response, "Location", reply->location);
+    if (reply->cookie[0]) MHD_add_response_header(response, "Set-Cookie", reply->cookie);
+    if (allow) MHD_add_response_header(response, "Allow", allow);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     return result;
 }
 
-static enum MHD_Result send_error(struct MHD_Connection *connection, unsigned status,
-                                  const char *text)
+static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned status,
+                                 const char *text, const char *allow)
 {
-    struct http_reply reply = {.status = status, .content_type = "text/plain; charset=utf-8"};
+    struct http_reply reply = no_reply();
+    reply.status = status;
+    reply.content_type = "text/plain; charset=utf-8";
     int n = asprintf(&reply.body, "%s\n", text);
     if (n < 0) return MHD_NO;
     reply.bytes = (size_t)n;
-    return send_reply(connection, &reply);
+    return send_reply(connection, &reply, allow);
 }
 
 /* A page of the internet may not read ours through a name that it points at 127.0.0.1. */
@@ -148,28 +201,148 @@ static int host_ok(struct MHD_Connection *connection)
     return address_is_loopback(host, length);
 }
 
+const char *http_header(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_argument(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *http_cookie(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, name);
+}
+
+/* Of the handler's reply, and where it failed what is said of that. */
+static enum MHD_Result run(const struct http_handler *handler, const struct http_request *request)
+{
+    struct http_reply reply = no_reply();
+    int result = handler->ask ? handler->ask(handler->arg, request, &reply)
+                              : handler->get(handler->arg, &reply);
+    if (result == ERR_OK) return send_reply(request->connection, &reply, NULL);
+    free(reply.body);
+    if (reply.file >= 0) close(reply.file);
+    return send_text(request->connection,
+                     result == ERR_USAGE ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_INTERNAL_SERVER_ERROR,
+                     err_text(), NULL);
+}
+
+/* ---- bodies ---- */
+
+struct upload { /* the body of a POST, so far */
+    char *data; /* (most + 1) */
+    size_t bytes, most;
+    int is_too_long;
+};
+
+static enum MHD_Result begin_upload(const struct http_handler *handler, void **context)
+{
+    struct upload *u = calloc(1, sizeof *u);
+    if (u) u->data = malloc(handler->most_body_bytes + 1);
+    if (!u || !u->data) {
+        free(u);
+        return MHD_NO;
+    }
+    u->most = handler->most_body_bytes;
+    *context = u;
+    return MHD_YES;
+}
+
+static enum MHD_Result go_on_upload(struct upload *u, const char *data, size_t *bytes)
+{
+    if (*bytes > u->most - u->bytes)
+        u->is_too_long = 1;
+    else
+        memcpy(u->data + u->bytes, data, *bytes);
+    if (!u->is_too_long) u->bytes += *bytes;
+    *bytes = 0;
+    return MHD_YES;
+}
+
+static void end_upload(struct upload *u)
+{
+    if (!u) return;
+    free(u->data);
+    free(u);
+}
+
+static enum MHD_Result answer_upload(const struct http_handler *handler, struct upload *u,
+                                     struct http_request *request)
+{
+    char text[80];
+    if (u->is_too_long) {
+        snprintf(text, sizeof text, "at most %zu bytes are taken here", u->most);
+        return send_text(request->connection, MHD_HTTP_CONTENT_TOO_LARGE, text, NULL);
+    }
+    u->data[u->bytes] = '\0';
+    request->body = u->data;
+    request->bytes = u->bytes;
+    return run(handler, request);
+}
+
+/* ---- a request ---- */
+
+/* Whether it is one that is answered by a handler; else it is answered here. */
+static int admit(struct http *http, struct http_request *request, struct http_handler *handler,
+                 enum MHD_Result *result)
+{
+    struct MHD_Connection *connection = request->connection;
+    const char *method = request->method;
+    int is_post = strcmp(method, "POST") == 0, is_get = !is_post;
+    struct http_reply reply = no_reply();
+    if (!host_ok(connection)) {
+        *result = send_text(connection, MHD_HTTP_FORBIDDEN, "only for names of this machine", NULL);
+        return 0;
+    }
+    if (http->options.may_pass &&
+        !http->options.may_pass(http->options.may_pass_arg, request, &reply)) {
+        *result = send_reply(connection, &reply, NULL);
+        return 0;
+    }
+    if (!is_post && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        *result =
+            send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only", "GET, HEAD");
+        return 0;
+    }
+    if (!find(http, request->path, handler)) {
+        *result = send_text(connection, MHD_HTTP_NOT_FOUND,
+                            http->options.metrics
+                                ? "no such page; /metrics, /healthz and /readyz are always there"
+                                : "no such page",
+                            NULL);
+        return 0;
+    }
+    if (is_get == (handler->most_body_bytes == 0)) return 1;
+    *result = is_post ? send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only",
+                                  "GET, HEAD")
+                      : send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "POST only", "POST");
+    return 0;
+}
+
+/* libmicrohttpd calls it once with the headers, then with each piece of a body, and at its end. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_bytes, void **context)
 {
+    struct http_handler handler = {0};
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct http_request request = {.method = method,
+                                   .path = path,
+                                   .connection = connection,
+                                   .socket = info ? info->connect_fd : -1};
+    enum MHD_Result result;
     (void)version;
-    (void)upload;
-    (void)upload_bytes;
-    (void)context;
-    struct http_handler handler;
-    struct http_reply reply = {.status = MHD_HTTP_OK, .content_type = "application/json"};
-    if (!host_ok(connection))
-        return send_error(connection, MHD_HTTP_FORBIDDEN, "only for names of this machine");
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        return send_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only");
-    if (!find(arg, path, &handler))
-        return send_error(connection, MHD_HTTP_NOT_FOUND,
-                          "no such page; /metrics, /healthz and /readyz are always there");
-    if (handler.get(handler.arg, &reply) != ERR_OK) {
-        free(reply.body);
-        return send_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, err_text());
+    if (*context && *upload_bytes > 0) return go_on_upload(*context, upload, upload_bytes);
+    if (*context) {
+        find(arg, path, &handler);
+        return answer_upload(&handler, *context, &request);
     }
-    return send_reply(connection, &reply);
+    if (!admit(arg, &request, &handler, &result)) return result;
+    return handler.most_body_bytes ? begin_upload(&handler, context) : run(&handler, &request);
 }
 
 /* ---- connections ---- */
@@ -197,8 +370,9 @@ static void on_answered(void *arg, struct MHD_Connection *connection, void **con
                         enum MHD_RequestTerminationCode code)
 {
     struct http *http = arg;
-    (void)context;
     (void)code;
+    end_upload(*context);
+    *context = NULL;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct visit *v = info ? visit_of(http, info->connect_fd) : NULL;

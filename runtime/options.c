@@ -106,9 +106,17 @@ static int take_command(const struct program_spec *program, struct cursor_of_arg
     return err_set(ERR_USAGE, "unknown command '%.40s'; HINT: %s --help", given, program->name);
 }
 
-static int keep_value(struct options *options, const char *name, const char *value)
+static int may_repeat(const struct option_spec *spec)
 {
-    if (options_get(options, name)) return err_set(ERR_USAGE, "--%s is given twice", name);
+    size_t length = spec->value ? strlen(spec->value) : 0;
+    return length > 3 && strcmp(spec->value + length - 3, "...") == 0;
+}
+
+static int keep_value(struct options *options, const struct option_spec *spec, const char *value)
+{
+    const char *name = spec->name;
+    if (options_get(options, name) && !may_repeat(spec))
+        return err_set(ERR_USAGE, "--%s is given twice", name);
     if (options->values_count == OPTIONS_MAX_VALUES)
         return err_set(ERR_USAGE, "more than %d options", OPTIONS_MAX_VALUES);
     options->values[options->values_count++] = (struct option_value){name, value};
@@ -126,7 +134,7 @@ static int apply(const struct program_spec *program, struct options *options,
                  const struct option_spec *spec, const char *value, int *done)
 {
     if (find_in(common, COMMON, spec->name, strlen(spec->name)) != spec)
-        return keep_value(options, spec->name, value);
+        return keep_value(options, spec, value);
     if (strcmp(spec->name, "config") == 0) return take_file(options, value);
     if (strcmp(spec->name, "log-level") == 0) return log_level_parse(value, &options->log_level);
     if (strcmp(spec->name, "set") == 0) {
@@ -230,11 +238,17 @@ int options_parse(const struct program_spec *program, int argc, char **argv,
     return settle(program, options, plain, count);
 }
 
-const char *options_get(const struct options *options, const char *name)
+const char *options_get_nth(const struct options *options, const char *name, size_t nth)
 {
     for (size_t i = 0; i < options->values_count; i++)
-        if (strcmp(options->values[i].name, name) == 0) return options->values[i].value;
+        if (strcmp(options->values[i].name, name) == 0 && nth-- == 0)
+            return options->values[i].value;
     return NULL;
+}
+
+const char *options_get(const struct options *options, const char *name)
+{
+    return options_get_nth(options, name, 0);
 }
 
 int options_number(const struct options *options, const char *name, long long low, long long high,

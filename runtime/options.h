@@ -16,8 +16,10 @@
 enum { OPTIONS_MAX_SETS = 64, OPTIONS_MAX_ARGUMENTS = 16, OPTIONS_MAX_VALUES = 32 };
 
 struct option_spec {
-    const char *name;  /* without dashes: "producer" */
-    const char *value; /* what it takes, for people: "I"; NULL: a flag */
+    const char *name; /* without dashes: "producer" */
+    const char
+        *value; /* what it takes, for people: "I"; "DIR...": and may be given many times; NULL:
+                        * a flag */
     const char *meaning;
 };
 
@@ -81,6 +83,8 @@ int options_parse(const struct program_spec *program, int argc, char **argv,
                   struct options *options, int *done);
 /* Value of an option; NULL where it was not given, "" for a flag that was. */
 const char *options_get(const struct options *options, const char *name);
+/* The value of one that may be given many times, the i-th from 0; NULL: it was given less often. */
+const char *options_get_nth(const struct options *options, const char *name, size_t i);
 /* Value as a whole number in [low, high]; `missing` where not given. ERR_USAGE names the option. */
 int options_number(const struct options *options, const char *name, long long low, long long high,
                    long long missing, long long *number);

@@ -93,6 +93,25 @@ done
 sort -n "$work/ratios" | awk '{ r[NR] = $1 }
     END { printf "median %.3f, %.3f to %.3f; target >= 0.97\n", r[int((NR + 1) / 2)], r[1], r[NR] }'
 
+echo "== inspect (the SAE and the buffer of the run above; tokens/s of the engine alone, and of whole processes)"
+# Newly made each time; the model is prepared before.
+for _ in $(seq "${BENCH_REPEATS:-3}"); do
+    rm -rf "$work/index" "$work/index-buffer"
+    timed engine "$build/tests/bench/bench_engine" "$work/alone.yaml"
+    timed inspect "$build/sluice" inspect "$work/sluice/alone/replay" "$work/index" --no-promotes \
+        --corpus corpus --tokens "$(value tokens "$work/engine.out")" 2>/dev/null
+    timed buffer "$build/sluice" inspect "$work/sluice/alone/replay" "$work/index-buffer" --no-promotes \
+        --from-buffer 2>/dev/null
+    awk -v n="$(value tokens "$work/engine.out")" -v m="$(awk '{ print $(NF - 6) }' "$work/buffer.out")" \
+        -v e="$(cat "$work/engine.seconds")" -v i="$(cat "$work/inspect.seconds")" \
+        -v b="$(cat "$work/buffer.seconds")" 'BEGIN {
+        printf "%.3f inspect over the engine (target >= 0.85): %.0f of %.0f; ", e / i, n / i, n / e
+        printf "%.1f out of the buffer (target >= 10): %.0f\n", (m / b) / (n / e), m / b }'
+done
+
+echo "== steering and tracing (the autoencoder of the pipeline above)"
+"$build/tests/bench/bench_steer" "$work/sluice/whole"
+
 echo "== stream (codec none, 256 KiB frames, durability process)"
 "$build/tests/bench/bench_stream" "$build" "${BENCH_STREAM_GIB:-4}"
 

@@ -13,7 +13,7 @@ build_packages='build-essential pkg-config cmake ninja-build chrpath ca-certific
     libmicrohttpd-dev libjansson-dev libyaml-dev zlib1g-dev libzstd-dev libbz2-dev
     liblzma-dev libzip-dev'
 test_packages='libcmocka-dev clang clang-format libclang-rt-dev lmdb-utils zstd curl git shellcheck
-    man-db iproute2 nftables'
+    man-db iproute2 nftables chromium chromium-driver'
 # dict-gcide, the third of them, is unpacked and not installed (model.sh): it brings a server.
 corpus_packages='fortunes fortunes-min perl-doc'
 

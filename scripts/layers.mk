@@ -1,6 +1,6 @@
 # The tree is the layer diagram. Lowest first; may_ROOM: what a room may include, other rooms or single
 # headers of them. The Makefile links by this table, scripts/check_layers.sh holds the code to it.
-rooms     := base proto sae config runtime buffer engine wiring inspect capture broker sink trainer cli
+rooms     := base proto sae config runtime buffer engine wiring inspect browse capture broker sink trainer cli
 # Each is a program, sluice-NAME, beside sluice itself (cli).
 processes := capture broker sink trainer
 
@@ -15,11 +15,13 @@ may_engine  := proto base
 may_wiring  := sae/options.h sae/export/export.h engine runtime config proto base
 # Engine and SAE together.
 may_inspect := wiring sae engine buffer config proto base
+# An index in a web browser.
+may_browse  := inspect runtime config proto base
 may_capture := wiring engine runtime config proto base
 may_broker  := wiring/bounds.h wiring/link.h wiring/processes.h runtime config proto base
 may_sink    := wiring/link.h wiring/processes.h buffer runtime config proto base
 may_trainer := wiring/changes.h wiring/link.h wiring/plan.h wiring/processes.h wiring/provenance.h wiring/sections.h wiring/view.h sae buffer runtime config proto base
-may_cli     := inspect wiring sae engine buffer runtime config proto base
+may_cli     := browse inspect wiring sae engine buffer runtime config proto base
 
 # Inside a room: files whose paths begin so never include headers that begin so. What computes knows no
 # file of what leaves, and options no file of what trains.

@@ -18,7 +18,8 @@ cat <<END
 
 All of it took $(((SECONDS - begun) / 60)) minutes $(((SECONDS - begun) % 60)) seconds. Go on with
 
-  $sluice features show $run/index FEATURE      a feature's contexts and neighbours
+  $sluice browse $run/index $file      the features in your browser
+  $sluice features show $run/index FEATURE      the same in the terminal
   $sluice trace $file --prompt TEXT             what fires in a text of yours
   $sluice steer $file --index $run/index --features FEATURE=2x --prompt TEXT
 END

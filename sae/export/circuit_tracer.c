@@ -212,8 +212,9 @@ int export_circuit_tracer_python(struct sae_view sae, const struct export_option
     char *name = fold_quoted(dir);
     int n = name
                 ? asprintf(text,
+                           "import torch\n"
                            "from circuit_tracer.transcoder.cross_layer_transcoder import load_clt\n"
-                           "clt = load_clt(%s, \"%s\", \"%s\")\n"
+                           "clt = load_clt(%s, \"%s\", \"%s\", dtype=torch.float32)\n"
                            "features = clt.encode(activations) # (layers, tokens, values)\n",
                            name, layer.in, layer.out)
                 : -1;

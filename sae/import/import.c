@@ -134,6 +134,19 @@ static void names_of(const json_t *hooks, char out[IMPORT_TEXT_BYTES])
     }
 }
 
+/* 0, which our exports have where nobody told it, and what can't be a context's length: not told. */
+static uint32_t context_of(const json_t *object)
+{
+    json_int_t n = json_integer_value(json_object_get(object, "context_size"));
+    return n > 0 && n <= IMPORT_MOST_CONTEXT ? (uint32_t)n : 0;
+}
+
+static int bos_of(const json_t *object)
+{
+    const json_t *told = json_object_get(object, "prepend_bos");
+    return json_is_boolean(told) ? json_is_true(told) : -1;
+}
+
 /* SAELens before version 6, and sparsify's configuration, have such keys at the top. */
 static void read_facts(const struct import *from, const struct layout *layout,
                        struct import_facts *facts)
@@ -146,6 +159,10 @@ static void read_facts(const struct import *from, const struct layout *layout,
         text_of(metadata, keys[i], texts[i]);
         if (!texts[i][0]) text_of(from->cfg, keys[i], texts[i]);
     }
+    facts->context_tokens = context_of(metadata);
+    if (!facts->context_tokens) facts->context_tokens = context_of(from->cfg);
+    facts->prepends_bos = bos_of(metadata);
+    if (facts->prepends_bos < 0) facts->prepends_bos = bos_of(from->cfg);
     if (!facts->hook_name[0]) names_of(json_object_get(from->cfg, "in"), facts->hook_name);
     if (!facts->hook_name_out[0] && from->options.width_in > 0)
         names_of(json_object_get(from->cfg, "out"), facts->hook_name_out);

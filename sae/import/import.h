@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-enum { IMPORT_TEXT_BYTES = 256 };
+enum { IMPORT_TEXT_BYTES = 256, IMPORT_MOST_CONTEXT = 1 << 20 };
 
 struct import_facts { /* "" where the folder does not say */
     char layout[16];  /* "saelens", "sparsify", "hooks" */
@@ -20,6 +20,8 @@ struct import_facts { /* "" where the folder does not say */
     char hook_name[IMPORT_TEXT_BYTES]; /* in the words of whoever saved it; of a crosscoder and a
                                         * clt all of them, divided by commas; so below */
     char hook_name_out[IMPORT_TEXT_BYTES];
+    uint32_t context_tokens; /* of the rows that it was trained on; 0: it does not say */
+    int prepends_bos;        /* whether those began with BOS; -1: it does not say */
 };
 
 /* `folder` holds cfg.json and sae_weights.safetensors, sae.safetensors or weights.safetensors, or

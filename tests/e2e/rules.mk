@@ -2,6 +2,7 @@
 # with one protection taken out, made here and nowhere else.
 E2E_HARNESS := $(BUILD)/tests/e2e/harness.o $(BUILD)/tests/e2e/fetch.o
 E2E_ATTACK  := $(BUILD)/tests/e2e/attack.o
+E2E_BROWSER := $(BUILD)/tests/e2e/browser.o
 E2E_UNSAFE  := $(BUILD)/tests/e2e/sluice-sink-unsafe
 E2E_DYING   := $(BUILD)/tests/e2e/sluice-trainer-dying
 
@@ -9,6 +10,8 @@ $(E2E): private EXTRA_LDFLAGS += $(E2E_HARNESS)
 $(E2E): $(E2E_HARNESS) $(BINARIES)
 $(BUILD)/tests/e2e/test_flood: private EXTRA_LDFLAGS += $(E2E_ATTACK)
 $(BUILD)/tests/e2e/test_flood: $(E2E_ATTACK)
+$(BUILD)/tests/e2e/test_browse: private EXTRA_LDFLAGS += $(E2E_BROWSER)
+$(BUILD)/tests/e2e/test_browse: $(E2E_BROWSER)
 $(BUILD)/tests/e2e/test_storm: $(E2E_UNSAFE) $(E2E_DYING)
 
 # A sink that frees slabs which no checkpoint covers, and notices nothing.

@@ -135,7 +135,7 @@ static uint64_t await_quiet(const struct run *run)
 {
     double until = harness_seconds() + 60;
     uint64_t last = 0;
-    for (int same = 0; same < 8; harness_sleep(0.1)) {
+    for (int same = 0; same < 20; harness_sleep(0.1)) {
         if (harness_seconds() > until) fail_msg("the buffer does not fill");
         uint64_t newest = newest_id(run);
         same = newest && newest == last ? same + 1 : 0;

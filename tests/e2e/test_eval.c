@@ -16,7 +16,8 @@ static int set_up(void **state)
     struct run *run = *state;
     struct tiny tiny = {.architecture = "llama", .layers = TINY_LAYERS};
     struct subject subject;
-    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    struct export_options options = {
+        .model_name = "tiny", .hook_name = "resid_post.1", .prepends_bos = 1};
     snprintf(sae, sizeof sae, "%s/sae", run->dir);
     snprintf(model, sizeof model, "%s/tiny.gguf", run->dir);
     snprintf(corpus, sizeof corpus, "%s/text.txt", run->dir);
@@ -87,6 +88,45 @@ static void several_are_in_one_table(void **state)
     harness_has_not(run->out, "position 0 keep");
 }
 
+/* Position 0, which is left out, has no group, and those behind it have; one that nothing follows has a
+ * KL alone. */
+static void each_position_is_told(void **state)
+{
+    struct run *run = *state;
+    must(run, EVAL(run, "--corpus", corpus, "--tokens", "1024", "--context", "64", "--json"));
+    json_t *all = answer(run);
+    json_t *groups = json_object_get(json_array_get(all, 0), "by_position");
+    assert_int_equal(json_array_size(groups), 6); /* from 1, 3, 7, 15, 31, 63 */
+    double rows = 0;
+    for (size_t i = 0; i < 6; i++) {
+        assert_true(number(groups, i, "from") == (double)((2 << i) - 1));
+        rows += number(groups, i, "rows");
+    }
+    assert_true(rows == number(all, 0, "rows"));
+    assert_true(json_is_null(json_object_get(json_array_get(groups, 5), "ce_spliced")));
+    assert_true(number(groups, 5, "kl_spliced") > 0);
+    json_decref(all);
+    must(run, EVAL(run, "--corpus", corpus, "--tokens", "1024", "--context", "64"));
+    harness_has(run->out, "63 to 126");
+    harness_has_not(run->out, "nan");
+}
+
+/* The hooks of several SAEs are told one by one. */
+static void several_hooks_are_named(void **state)
+{
+    struct run *run = *state;
+    struct subject subject;
+    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.0"};
+    char other[3 * HARNESS_PATH_BYTES];
+    snprintf(other, sizeof other, "%s/other", run->dir);
+    tiny_subject("resid_post.0", &subject);
+    assert_int_equal(export_saelens(model_view(&subject.model), &options, other), ERR_OK);
+    subject_close(&subject);
+    must(run, EVAL(run, other, "--corpus", corpus, "--tokens", "256"));
+    harness_has(run->out, "sae: 256 tokens in contexts of 128, blocks.1.hook_resid_post");
+    harness_has(run->out, "other: 256 tokens in contexts of 128, blocks.0.hook_resid_post");
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     struct run *run = *state;
@@ -105,12 +145,16 @@ static void what_cannot_be_is_refused(void **state)
     snprintf(empty, sizeof empty, "%s/empty.txt", run->dir);
     assert_int_equal(EVAL(run, "--corpus", empty), 1);
     harness_has(run->err, "the corpus is empty");
+    refused(run, EVAL(run, "/nowhere", "--corpus", empty),
+            "/nowhere"); /* before the first is run */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(several_are_in_one_table, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(each_position_is_told, set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(several_hooks_are_named, set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_refused, set_up, run_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

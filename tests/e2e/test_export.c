@@ -104,6 +104,35 @@ static void as_the_trainer_does(void **state)
     no_leftovers(run);
 }
 
+static void named(struct run *run, const char *dir, const char *model_name)
+{
+    char name[64];
+    snprintf(name, sizeof name, "../%s/cfg.json", dir);
+    char *text = run_text(run, name, NULL);
+    assert_non_null(text);
+    harness_has(text, model_name);
+    free(text);
+}
+
+/* What the configuration calls the model now is what it is called. */
+static void by_the_name_that_it_has_now(void **state)
+{
+    struct run *run = *state;
+    char place[HARNESS_PATH_BYTES + 64];
+    configure(run, "reuse: 4,");
+    assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, "--set",
+                                 "stream.model_name=me/Then", NULL),
+                     0);
+    assert_int_equal(export(run, run->config, "then", "saelens", "one"), 0);
+    named(run, "then", "\"me/Then\"");
+    snprintf(place, sizeof place, "%s/now", run->dir);
+    assert_int_equal(run_command(run, SECONDS, "sluice", "export", run->config, place, "--to",
+                                 "saelens", "--sae", "one", "--set", "stream.model_name=me/Now",
+                                 NULL),
+                     0);
+    named(run, "now", "\"me/Now\"");
+}
+
 /* The run's folder instead of its configuration. */
 static void of_a_runs_folder(void **state)
 {
@@ -188,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(while_it_goes_on, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(as_the_trainer_does, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(by_the_name_that_it_has_now, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(of_a_runs_folder, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(whitened_too, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_is_told, run_set_up, run_tear_down),

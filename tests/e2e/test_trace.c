@@ -7,7 +7,8 @@
 
 enum { SECONDS = 60 };
 
-static char sae[2 * HARNESS_PATH_BYTES], model[2 * HARNESS_PATH_BYTES];
+static char sae[2 * HARNESS_PATH_BYTES], no_bos[2 * HARNESS_PATH_BYTES],
+    model[2 * HARNESS_PATH_BYTES];
 
 static int set_up(void **state)
 {
@@ -15,18 +16,27 @@ static int set_up(void **state)
     struct run *run = *state;
     struct tiny tiny = {.architecture = "llama", .layers = TINY_LAYERS};
     struct subject subject;
-    struct export_options options = {.model_name = "tiny", .hook_name = "resid_post.1"};
+    struct export_options options = {
+        .model_name = "tiny", .hook_name = "resid_post.1", .prepends_bos = 1};
     snprintf(sae, sizeof sae, "%s/sae", run->dir);
     snprintf(model, sizeof model, "%s/tiny.gguf", run->dir);
     tiny_write(model, &tiny);
     tiny_subject("resid_post.1", &subject);
     int result = export_saelens(model_view(&subject.model), &options, sae);
+    options.prepends_bos = 0;
+    snprintf(no_bos, sizeof no_bos, "%s/no_bos", run->dir);
+    if (result == ERR_OK) result = export_saelens(model_view(&subject.model), &options, no_bos);
     subject_close(&subject);
     return result;
 }
 
 #define TRACE(run, ...)                                                                            \
     run_command(run, SECONDS, "sluice", "trace", sae, "--model", model, "--exact-model",           \
+                __VA_ARGS__, NULL)
+
+/* An SAE that tells that its rows had no BOS. */
+#define TRACE_WITHOUT_BOS(run, ...)                                                                \
+    run_command(run, SECONDS, "sluice", "trace", no_bos, "--model", model, "--exact-model",        \
                 __VA_ARGS__, NULL)
 
 static void must(struct run *run, int code)
@@ -56,6 +66,10 @@ static void a_prompt_is_told(void **state)
     must(run, TRACE(run, "--prompt", "the cat", "--json", "--top", "5"));
     json_t *json = answer(run), *tokens = json_object_get(json, "tokens"), *token;
     size_t i;
+    must(run, TRACE_WITHOUT_BOS(run, "--prompt", "the cat", "--json"));
+    json_t *without = answer(run);
+    assert_int_equal(json_array_size(json_object_get(without, "tokens")), 6);
+    json_decref(without);
     assert_int_equal(json_array_size(tokens), 7); /* BOS, th, e, and a byte each */
     json_array_foreach(tokens, i, token)
     {
@@ -88,6 +102,9 @@ static void nothing_of_a_prompt_runs(void **state)
     size_t bytes;
     char *text;
     assert_int_equal(file_read(page, 1 << 20, &text, &bytes), ERR_OK);
+    /* what is left out colours nothing, neither among all features nor of one */
+    harness_has(text, "all(){const v=data.map((d,i)=>spans[i].dataset.left?0:");
+    harness_has(text, "one(f){const v=data.map((d,i)=>spans[i].dataset.left?0:");
     const char *body = strstr(text, "<div id=\"text\">");
     assert_non_null(body);
     size_t until = (size_t)(strstr(body, "</div>") - body);
@@ -121,7 +138,10 @@ static void groups_are_told_apart(void **state)
     run_write(run, "these", "one\n\n");
     refused(run, TRACE(run, "--prompts", these, "--against", others), "two at least");
     run_write(run, "these", "ok\nnot \xff\n");
-    refused(run, TRACE(run, "--prompts", these, "--against", others), "prompt 2: ");
+    refused(run, TRACE(run, "--prompts", others, "--against", these), "/these:2: a prompt is not");
+    run_write(run, "these", "\n the cat\nq\n\nok\n");
+    refused(run, TRACE_WITHOUT_BOS(run, "--prompts", these, "--against", others),
+            "/these:3: no token of the prompt counts");
 }
 
 static void pushes_are_told(void **state)
@@ -135,6 +155,8 @@ static void pushes_are_told(void **state)
     assert_true(json_array_size(json_object_get(json, "features")) > 0);
     json_decref(json);
     refused(run, TRACE(run, "--prompt", "the", "--next", "the cat"), "of which the first is 'th'");
+    refused(run, TRACE(run, "--prompt", "the", "--next", "\xff"), "--next is not UTF-8");
+    refused(run, TRACE_WITHOUT_BOS(run, "--prompt", "q", "--next", "e"), "no token that counts");
 }
 
 static void what_cannot_be_is_refused(void **state)
@@ -147,6 +169,9 @@ static void what_cannot_be_is_refused(void **state)
     refused(run, TRACE(run, "--prompt", "a", "--hook", "resid_post.99"), "layers 0 to 2");
     refused(run, TRACE(run, "--prompt", "a", "--hook", "ffn_gate-1"), "values at ffn_gate-1");
     refused(run, TRACE(run, "--prompt", "a", "--sae", "x"), "mean nothing");
+    char *text = make_text(1, 1200);
+    refused(run, TRACE(run, "--prompt", text), "where 512 are the most; HINT");
+    free(text);
     refused(run, run_command(run, SECONDS, "sluice", "trace", sae, "--prompt", "a", NULL),
             "--model FILE.gguf");
     refused(run, run_command(run, SECONDS, "sluice", "trace", run->dir, "--prompt", "a", NULL), "");

@@ -125,13 +125,7 @@ def test_the_lines_that_are_printed_load_it(clt):
     folder, x, _ = clt
     for layout in ("circuit-tracer", "hooks"):
         names = {"activations": layers_of(x[:, : LAYERS * WIDTH])}
-        text = (folder / f"{layout}.py").read_text().replace("load_clt(", "load_clt_as_f32(")
-        text = text.replace("import load_clt_as_f32(", "import load_clt(")
-        if layout == "circuit-tracer":
-            from circuit_tracer.transcoder import cross_layer_transcoder as module
-
-            names["load_clt_as_f32"] = lambda *a: module.load_clt(*a, dtype=torch.float32)
-        exec(text, names)
+        exec((folder / f"{layout}.py").read_text(), names)
         assert sum(int((f > 0).sum()) for f in names["features"]) > 0
 
 

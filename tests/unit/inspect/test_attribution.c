@@ -140,7 +140,8 @@ static void in_the_last_layer_both_are_one(void **state)
         for (int i = 0; i < TINY_WIDTH; i++)
             d[i] = (float)(((double)d[i] - along / square * (double)row[i]) * 0.02);
     }
-    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 'e', TINY_FEATURES, &a), ERR_OK);
+    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 'e', TINY_FEATURES, NULL, &a),
+                     ERR_OK);
     assert_true(a.count > TINY_FEATURES / 4);
     double most = 0, size = 0;
     for (size_t i = 0; i < a.count; i++) {
@@ -167,7 +168,8 @@ static void earlier_tokens_act_through_attention(void **state)
     int earlier = 0;
     (void)state;
     open_all("resid_post.0", &subject, &hooks, &player, &lens, &firing);
-    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 'e', TINY_FEATURES, &a), ERR_OK);
+    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 'e', TINY_FEATURES, NULL, &a),
+                     ERR_OK);
     for (size_t i = 0; i < a.count; i++) {
         assert_true(a.of[i].fires > 0);
         assert_true((a.of[i].value == 0) == (a.of[i].direct == 0));
@@ -190,9 +192,9 @@ static void as_many_are_ablated_as_are_wanted(void **state)
     struct attributions all, few;
     (void)state;
     open_all("resid_post.1", &subject, &hooks, &player, &lens, &firing);
-    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 'e', TINY_FEATURES, &all),
+    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 'e', TINY_FEATURES, NULL, &all),
                      ERR_OK);
-    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 'e', 2, &few), ERR_OK);
+    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 'e', 2, NULL, &few), ERR_OK);
     assert_int_equal(few.count, 4);
     const struct attribution *largest = &all.of[0];
     for (size_t i = 0; i < all.count; i++)
@@ -215,8 +217,14 @@ static void what_cannot_be_is_refused(void **state)
     struct attributions a;
     (void)state;
     open_all("resid_post.1", &subject, &hooks, &player, &lens, &firing);
-    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, -1, 2, &a), ERR_USAGE);
-    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 1 << 20, 2, &a), ERR_USAGE);
+    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, -1, 2, NULL, &a), ERR_USAGE);
+    assert_int_equal(attribution_make(&subject, &lens, 0, &firing, 1 << 20, 2, NULL, &a),
+                     ERR_USAGE);
+    subject.prepends_bos = 0;
+    assert_int_equal(firing_make(&subject, player, &hooks, "q", 100, &other), ERR_OK);
+    assert_int_equal(attribution_make(&subject, &lens, 0, &other, 'e', 2, NULL, &a), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "no token that counts"));
+    firing_free(&other);
     assert_int_equal(firing_make(&subject, player, &hooks, "a\xff", 100, &other), ERR_USAGE);
     assert_int_equal(firing_make(&subject, player, &hooks, "", 100, &other), ERR_USAGE);
     assert_int_equal(firing_make(&subject, player, &hooks, text, 5, &other), ERR_USAGE);
@@ -247,6 +255,69 @@ static void a_texts_rows_are_its_own(void **state)
     close_all(&subject, player, &lens, &firing);
 }
 
+/* What the SAE is not trained on is left out, as an index leaves it out, and nothing else is. */
+static void what_it_is_trained_on_counts(void **state)
+{
+    struct subject subject;
+    struct llama_hooks hooks;
+    struct llama_player *player;
+    struct lens lens;
+    struct firing firing, again;
+    (void)state;
+    open_all("resid_post.1", &subject, &hooks, &player, &lens, &firing);
+    assert_int_equal(firing.counted, firing.count - 1);
+    subject.keeps_first = 1;
+    assert_int_equal(firing_make(&subject, player, &hooks, text, 100, &again), ERR_OK);
+    assert_int_equal(again.counted, again.count - 1); /* BOS is special, too */
+    firing_free(&again);
+    subject.keeps_special = 1;
+    assert_int_equal(firing_make(&subject, player, &hooks, text, 100, &again), ERR_OK);
+    assert_int_equal(again.counted, again.count);
+    double most = 0;
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < again.count; i++) {
+        double square = 0;
+        for (uint32_t k = 0; k < TINY_WIDTH; k++)
+            square += pow((double)again.rows[i * TINY_WIDTH + k], 2);
+        if (square > most) longest = i;
+        if (square > most) most = square;
+    }
+    firing_free(&again);
+    subject.hook_limit[0] = sqrt(most) * 0.9999;
+    assert_int_equal(firing_make(&subject, player, &hooks, text, 100, &again), ERR_OK);
+    assert_true(again.left_out[longest] && again.counted < again.count && again.counted > 0);
+    firing_free(&again);
+    close_all(&subject, player, &lens, &firing);
+}
+
+/* The same weights with another rule are another SAE: an index of one is none of the other. */
+static void a_rule_has_a_fingerprint(void **state)
+{
+    struct subject subject;
+    (void)state;
+    tiny_subject("resid_post.1", &subject);
+    uint64_t before = subject.fingerprint;
+    subject_finish(&subject);
+    assert_true(subject.fingerprint == before);
+    subject.model.encoder->subtracts = 1;
+    subject_finish(&subject);
+    assert_true(subject.fingerprint != before);
+    subject.model.encoder->subtracts = 0;
+    struct sae_options few = *subject.model.encoder->options;
+    subject.model.encoder->options = &few;
+    few.k++; /* of which a relu SAE knows nothing */
+    subject_finish(&subject);
+    assert_true(subject.fingerprint == before);
+    few.arch = SAE_TOPK;
+    subject.model.encoder->arch = arch_of(&few);
+    subject_finish(&subject);
+    before = subject.fingerprint;
+    few.k++;
+    subject_finish(&subject);
+    assert_true(subject.fingerprint != before);
+    subject_close(&subject);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +326,8 @@ int main(void)
         cmocka_unit_test(in_the_last_layer_both_are_one),
         cmocka_unit_test(earlier_tokens_act_through_attention),
         cmocka_unit_test(as_many_are_ablated_as_are_wanted),
+        cmocka_unit_test(what_it_is_trained_on_counts),
+        cmocka_unit_test(a_rule_has_a_fingerprint),
         cmocka_unit_test(what_cannot_be_is_refused),
         cmocka_unit_test(a_texts_rows_are_its_own),
     };

@@ -47,10 +47,10 @@ static json_t *sheet_of(uint32_t f)
                                              "position", 1, "at", 0, "tokens", word, "values",
                                              i ? m->rest : m->first));
     }
-    return json_pack("{s:i, s:I, s:f, s:f, s:f, s:[], s:o, s:[], s:[], s:[], s:n}", "feature", f,
-                     "rows", (json_int_t)m->rows, "density", (double)m->rows / KEPT_ROWS, "largest",
-                     m->first, "mean", m->rest, "histogram", "top", top, "intervals", "together",
-                     "alike", "promotes");
+    return json_pack("{s:i, s:I, s:f, s:f, s:f, s:[], s:o, s:[], s:[], s:[], s:n, s:n}", "feature",
+                     f, "rows", (json_int_t)m->rows, "density", (double)m->rows / KEPT_ROWS,
+                     "largest", m->first, "mean", m->rest, "histogram", "top", top, "intervals",
+                     "together", "alike", "promotes", "suppresses");
 }
 
 static void add_sheet(struct index_writer *writer, uint32_t f)

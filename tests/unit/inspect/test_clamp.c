@@ -16,10 +16,11 @@ static void make_rows(void)
 
 static struct clamps of(struct subject *s, const char *text, const char *largest)
 {
-    struct clamps c = {.subject = s, .last = UINT32_MAX};
-    if (clamp_parse(text, &c) != ERR_OK) fail_msg("%s", err_text());
-    if (largest && clamp_parse_largest(largest, &c) != ERR_OK) fail_msg("%s", err_text());
-    return c;
+    struct steering steering = {0};
+    if (steering_add(&steering, s, "tiny") != ERR_OK) fail_msg("%s", err_text());
+    if (steering_parse(text, 0, &steering) != ERR_OK) fail_msg("%s", err_text());
+    if (largest && steering_parse_largest(largest, &steering) != ERR_OK) fail_msg("%s", err_text());
+    return steering.of[0];
 }
 
 static float *value_of(const struct pairs *p, uint64_t row, uint32_t feature)
@@ -126,23 +127,46 @@ static void only_what_is_told_is_steered(void **state)
     subject_close(&s);
 }
 
-static void what_is_told_is_read(void **state)
+/* A control is as long as what it is beside, elsewhere, and the same for the same seed. */
+static void random_directions_are_as_long(void **state)
 {
-    static const char *const wrong[] = {"",      "3",       "3=",    "3=x",
-                                        "=4x",   "3=4x,",   "-1=2",  "3=4y",
-                                        "3=nan", "3=1,3=2", "3=inf", "99999999999=1"};
-    struct clamps c = {0};
+    struct subject s;
     (void)state;
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        if (clamp_parse(wrong[i], &c) != ERR_USAGE) fail_msg("'%s' is taken", wrong[i]);
-    assert_int_equal(clamp_parse("3=4x,7=-2.5", &c), ERR_OK);
-    assert_int_equal(c.count, 2);
-    assert_true(isnan(c.clamp[0].largest) && clamp_value(&c.clamp[1]) == -2.5);
-    assert_int_equal(clamp_parse_largest("8=1", &c), ERR_USAGE);
-    assert_int_equal(clamp_parse_largest("3=0", &c), ERR_USAGE);
-    assert_int_equal(clamp_parse_largest("3=-1", &c), ERR_USAGE);
-    assert_int_equal(clamp_parse_largest("3=6", &c), ERR_OK);
-    assert_true(clamp_value(&c.clamp[0]) == 24);
+    tiny_subject("resid_post.1", &s);
+    make_rows();
+    struct clamps c = of(&s, "3=2.5,9=-1", NULL);
+    float *a = clamp_random_directions(&c, 7), *b = clamp_random_directions(&c, 7),
+          *other = clamp_random_directions(&c, 8);
+    assert_true(a && b && other);
+    assert_memory_equal(a, b, 2 * TINY_WIDTH * sizeof *a);
+    assert_memory_not_equal(a, other, 2 * TINY_WIDTH * sizeof *a);
+    for (uint32_t k = 0; k < 2; k++) {
+        const float *own = subject_direction(&s, c.clamp[k].feature), *made = a + k * TINY_WIDTH;
+        double length = 0, wanted = 0, dot = 0;
+        for (int i = 0; i < TINY_WIDTH; i++) {
+            length += (double)made[i] * (double)made[i];
+            wanted += (double)own[i] * (double)own[i];
+            dot += (double)made[i] * (double)own[i];
+        }
+        assert_true(fabs(length - wanted) < 1e-5 * wanted);
+        assert_true(fabs(dot) < 0.7 * wanted);
+    }
+    /* and rows are moved along them, as far as by the features' own */
+    c.count = 1;
+    c.adds = 1;
+    assert_int_equal(clamp_rows(&c, 0, ROWS, steered), ERR_OK);
+    double far = c.moved;
+    c.moved = 0;
+    c.directions = a;
+    memcpy(steered, rows, sizeof rows);
+    assert_int_equal(clamp_rows(&c, 0, ROWS, steered), ERR_OK);
+    assert_true(fabs(c.moved - far) < 1e-4 * far);
+    for (int i = 0; i < TINY_WIDTH; i++)
+        assert_true(fabs((double)steered[i] - (double)rows[i] - 2.5 * (double)a[i]) < 1e-5);
+    free(a);
+    free(b);
+    free(other);
+    subject_close(&s);
 }
 
 /* ---- texts ---- */
@@ -154,11 +178,15 @@ static struct generation generate(struct subject *s, struct llama_player *player
                                   struct clamps *clamps, double temperature, uint64_t seed)
 {
     struct generation g;
-    struct generation_options o = {prompt, PROMPT, TOKENS, temperature, seed};
-    int result = generation_make(&o, s, player, clamps, &g);
+    struct generation_options o = {prompt, PROMPT, TOKENS, temperature, seed, NULL, NULL};
+    struct steering steering = {.count = 1};
+    steering.of[0] = clamps ? *clamps : (struct clamps){.subject = s};
+    int result = generation_make(&o, player, &steering,
+                                 clamps ? GENERATION_STEERED : GENERATION_WATCHED, &g);
     if (result != ERR_OK) fail_msg("%s", err_text());
     assert_true(g.count > 0 && g.count <= TOKENS);
-    assert_int_equal(g.norms_count, PROMPT - 1 + g.count - 1);
+    assert_int_equal(g.norms_count[0], PROMPT - 1 + g.count - 1);
+    if (clamps) *clamps = steering.of[0];
     return g;
 }
 
@@ -185,10 +213,10 @@ static void seeds_and_clamps_make_texts(void **state)
     assert_int_equal(none.steered_rows, 0);
     struct generation f = generate(&s, player, NULL, 0, 1), g = generate(&s, player, NULL, 0, 2);
     assert_true(same(&f, &g)); /* the likeliest, whatever the seed */
-    double median = generation_median_norm(&a);
+    double median = generation_median_norm(&a, 0);
     uint32_t below = 0;
-    for (uint32_t i = 0; i < a.norms_count; i++) below += a.norms[i] < median;
-    assert_true(below <= a.norms_count / 2 && below + 1 >= a.norms_count / 2);
+    for (uint32_t i = 0; i < a.norms_count[0]; i++) below += a.norms[0][i] < median;
+    assert_true(below <= a.norms_count[0] / 2 && below + 1 >= a.norms_count[0] / 2);
     struct generation *all[] = {&a, &b, &c, &d, &e, &f, &g};
     for (size_t i = 0; i < 7; i++) generation_free(all[i]);
     llama_player_close(player);
@@ -202,7 +230,7 @@ int main(void)
         cmocka_unit_test(a_clamp_to_what_is_changes_nothing),
         cmocka_unit_test(an_addition_is_one_whatever_is_there),
         cmocka_unit_test(only_what_is_told_is_steered),
-        cmocka_unit_test(what_is_told_is_read),
+        cmocka_unit_test(random_directions_are_as_long),
         cmocka_unit_test(seeds_and_clamps_make_texts),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

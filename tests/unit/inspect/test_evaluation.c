@@ -95,6 +95,27 @@ static void what_leaves_the_means(void **state)
     }
 }
 
+/* Nor is a row that is longer than those that the SAE was trained on, unless position 0 is spliced, as
+ * others do. */
+static void what_is_too_long_leaves_the_means(void **state)
+{
+    double limit = 0;
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        struct setting s;
+        open_all(&s, 0, round == 2);
+        s.subject.hook_limit[0] = limit;
+        assert_int_equal(evaluation_add(s.evaluation, tokens, CONTEXT, &s.fidelity), ERR_OK);
+        uint64_t rows = s.fidelity.all.rows, beyond = s.fidelity.beyond_limit;
+        assert_int_equal(s.fidelity.all.predictions, rows);
+        assert_int_equal(rows + beyond, CONTEXT - 3 - (round < 2));
+        assert_true(round == 1 ? beyond > 0 && rows > 0 : beyond == 0);
+        assert_true(round != 1 || sqrt(s.fidelity.all.square / (double)rows) < limit);
+        limit = sqrt(s.fidelity.all.square / (double)rows); /* some rows are longer than that */
+        close_all(&s);
+    }
+}
+
 /* ---- the same passes, done by hand ---- */
 
 struct pass {
@@ -251,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_identity_changes_nothing),
         cmocka_unit_test(what_leaves_the_means),
+        cmocka_unit_test(what_is_too_long_leaves_the_means),
         cmocka_unit_test(all_ways_are_what_they_say),
         cmocka_unit_test(zeros_are_those_of_each_context),
         cmocka_unit_test(the_same_context_again_says_nothing_of_zeros),

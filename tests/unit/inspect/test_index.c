@@ -9,6 +9,7 @@
 #include "inspect/survey.h"
 
 #include <math.h>
+#include <sys/wait.h>
 
 static char made[256];
 static const char *const files[] = {"index.json", "features.table", "features.data"};
@@ -123,6 +124,24 @@ static void what_is_missing_is_told(void **state)
     told(index_open("/nonexistent", &x), "/nonexistent");
 }
 
+/* No feature, or no row that counts: what divides by them, or tells the last one, has none. */
+static void an_index_is_of_something(void **state)
+{
+    struct index_facts facts, none;
+    (void)state;
+    assert_int_equal(index_facts_read(made, &facts), ERR_OK);
+    for (int i = 0; i < 2; i++) {
+        none = facts;
+        if (i == 0) none.features = 0;
+        if (i == 1) none.kept_rows = 0;
+        assert_int_equal(index_facts_write(made, &none), ERR_OK);
+        assert_int_equal(index_facts_read(made, &none), ERR_FORMAT);
+        told(ERR_FORMAT, "index.json");
+    }
+    assert_int_equal(index_facts_write(made, &facts), ERR_OK);
+    assert_int_equal(read_all(), ERR_OK);
+}
+
 /* An entry that its hash vouches for, and that points elsewhere. */
 static void entries_are_bounded(void **state)
 {
@@ -153,6 +172,25 @@ static void entries_are_bounded(void **state)
     index_close(&x);
 }
 
+/* Offsets of texts that lie within the file, one behind the other. */
+static void texts_are_bounded(void **state)
+{
+    static const uint32_t wrong[][4] = {{1, 2, 3, 6}, {0, 4, 2, 6}, {0, 2, 4, 5},
+                                        {0, 2, 4, 7}, {0, 7, 4, 6}, {0, UINT32_MAX, 4, 6}};
+    static const uint32_t right[4] = {0, 2, 2, 6};
+    const struct index_facts facts = {.tokens = 3, .tokens_bytes = sizeof right + 6};
+    (void)state;
+    assert_int_equal(index_check_tokens(&facts, right, "tokens"), ERR_OK);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(index_check_tokens(&facts, wrong[i], "tokens"), ERR_FORMAT);
+}
+
+#define NOTHING ",\"promotes\":null,\"suppresses\":null"
+#define PLAIN                                                                                      \
+    "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],\"top\":[]" \
+    ","                                                                                            \
+    "\"intervals\":[],\"together\":[],\"alike\":[]"
+
 /* A sheet that is packed and hashed as it should, and is none. */
 static void sheets_are_looked_at(void **state)
 {
@@ -163,19 +201,27 @@ static void sheets_are_looked_at(void **state)
         "{\"feature\":1}",
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
         "\"top\":[{\"at\":0,\"sequence\":0,\"position\":0,\"tokens\":[1],\"values\":[]}],"
-        "\"intervals\":[],\"together\":[],\"alike\":[]}",
+        "\"intervals\":[],\"together\":[],\"alike\":[]" NOTHING "}",
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
         "\"top\":[{\"at\":1,\"sequence\":0,\"position\":0,\"tokens\":[1],\"values\":[1]}],"
-        "\"intervals\":[],\"together\":[],\"alike\":[]}",
+        "\"intervals\":[],\"together\":[],\"alike\":[]" NOTHING "}",
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
-        "\"top\":[],\"intervals\":[],\"together\":[{\"feature\":96,\"pmi\":1}],\"alike\":[]}",
+        "\"top\":[],\"intervals\":[],\"together\":[{\"feature\":96,\"pmi\":1}],\"alike\":[]" NOTHING
+        "}",
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
-        "\"top\":[],\"intervals\":[],\"together\":[],\"alike\":[{\"feature\":-1,\"cosine\":1}]}",
+        "\"top\":[],\"intervals\":[],\"together\":[],\"alike\":[{\"feature\":-1,\"cosine\":1}"
+        "]" NOTHING "}",
+        PLAIN "}",
+        PLAIN ",\"promotes\":null,\"suppresses\":[]}",
+        PLAIN ",\"promotes\":{},\"suppresses\":{}}",
+        PLAIN ",\"promotes\":[{\"token\":-1,\"logit\":1}],\"suppresses\":[]}",
+        PLAIN ",\"promotes\":[{\"token\":1}],\"suppresses\":[]}",
+        PLAIN ",\"promotes\":[],\"suppresses\":[{\"token\":\"1\",\"logit\":1}]}",
     };
     static const char right[] =
         "{\"feature\":0,\"rows\":1,\"density\":1,\"largest\":1,\"mean\":1,\"histogram\":[],"
         "\"top\":[{\"at\":0,\"sequence\":0,\"position\":0,\"tokens\":[1],\"values\":[null]}],"
-        "\"intervals\":[],\"together\":[{\"feature\":95,\"pmi\":1}],\"alike\":[]}";
+        "\"intervals\":[],\"together\":[{\"feature\":95,\"pmi\":1}],\"alike\":[]" NOTHING "}";
     const struct index_facts facts = {.features = KNOWN_FEATURES};
     (void)state;
     for (size_t i = 0; i <= sizeof wrong / sizeof *wrong; i++) {
@@ -191,6 +237,10 @@ static void sheets_are_looked_at(void **state)
         if (text == right) {
             assert_int_equal(result, ERR_OK);
             json_decref(sheet);
+            e.hash ^= 1; /* zlib's own checksum is right: it is another sheet */
+            assert_int_equal(index_parse_sheet(&facts, &e, 0, packed, "data", &sheet),
+                             ERR_CHECKSUM);
+            e.hash ^= 1;
             e.raw_bytes--;
             result = index_parse_sheet(&facts, &e, 0, packed, "data", &sheet);
         }
@@ -199,16 +249,20 @@ static void sheets_are_looked_at(void **state)
     }
 }
 
-static void a_newer_version_is_told(void **state)
+/* Of an older one, too: its sheets tell less. */
+static void another_version_is_told(void **state)
 {
     size_t bytes;
     (void)state;
-    char *data = load("index.json", &bytes), *at = strstr(data, "\"version\": 1");
+    char *data = load("index.json", &bytes), *at = strstr(data, "\"version\": 2");
     assert_non_null(at);
+    for (char other = '1'; other <= '3'; other += 2) {
+        at[strlen("\"version\": ")] = other;
+        store("index.json", data, bytes);
+        assert_int_equal(read_all(), ERR_VERSION);
+        assert_non_null(strstr(err_text(), "HINT: inspect again"));
+    }
     at[strlen("\"version\": ")] = '2';
-    store("index.json", data, bytes);
-    assert_int_equal(read_all(), ERR_VERSION);
-    at[strlen("\"version\": ")] = '1';
     store("index.json", data, bytes);
     free(data);
 }
@@ -279,6 +333,30 @@ static void labels_are_kept(void **state)
     assert_int_equal(labels_set(made, 96, 7, "\xff"), ERR_USAGE);
 }
 
+/* Several that label at once lose nothing of each other. */
+static void labels_take_turns(void **state)
+{
+    enum { WRITERS = 4, EACH = 24 };
+    pid_t writer[WRITERS];
+    struct labels l;
+    (void)state;
+    for (uint32_t w = 0; w < WRITERS; w++) {
+        writer[w] = fork();
+        assert_true(writer[w] >= 0);
+        for (uint32_t i = 0; writer[w] == 0 && i < EACH; i++)
+            if (labels_set(made, 96, w * EACH + i, "x") != ERR_OK) _exit(1);
+        if (writer[w] == 0) _exit(0);
+    }
+    for (uint32_t w = 0; w < WRITERS; w++) {
+        int status;
+        assert_int_equal(waitpid(writer[w], &status, 0), writer[w]);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(labels_read(made, 96, &l), ERR_OK);
+    assert_int_equal(l.count, WRITERS * EACH);
+    labels_free(&l);
+}
+
 static void wrong_labels_are_told(void **state)
 {
     static const char *const wrong[] = {"3 three\n", "96\tx\n", "-1\tx\n", "x\ty\n",
@@ -300,15 +378,12 @@ static void wrong_labels_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_cut_is_told),
-        cmocka_unit_test(what_is_changed_is_told),
-        cmocka_unit_test(what_is_missing_is_told),
-        cmocka_unit_test(entries_are_bounded),
-        cmocka_unit_test(sheets_are_looked_at),
-        cmocka_unit_test(a_newer_version_is_told),
-        cmocka_unit_test(what_was_left_out_is_a_gap),
-        cmocka_unit_test(a_text_is_told_once),
-        cmocka_unit_test(labels_are_kept),
+        cmocka_unit_test(what_is_cut_is_told),     cmocka_unit_test(what_is_changed_is_told),
+        cmocka_unit_test(what_is_missing_is_told), cmocka_unit_test(entries_are_bounded),
+        cmocka_unit_test(texts_are_bounded),       cmocka_unit_test(sheets_are_looked_at),
+        cmocka_unit_test(another_version_is_told), cmocka_unit_test(what_was_left_out_is_a_gap),
+        cmocka_unit_test(a_text_is_told_once),     cmocka_unit_test(labels_are_kept),
+        cmocka_unit_test(labels_take_turns),       cmocka_unit_test(an_index_is_of_something),
         cmocka_unit_test(wrong_labels_are_told),
     };
     return cmocka_run_group_tests(tests, make_index, remove_folder);

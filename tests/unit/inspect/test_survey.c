@@ -5,6 +5,7 @@
 #include "tests/unit/inspect/synthetic_subject.h"
 
 #include "inspect/index.h"
+#include "inspect/kept.h"
 #include "inspect/neighbours.h"
 #include "inspect/portrait.h"
 #include "inspect/sorter.h"
@@ -19,6 +20,8 @@
 
 static const uint64_t MEMORY = UINT64_C(64) << 20;
 
+static int keeps_records; /* in all that survey() makes from then on */
+
 static int survey(const char *name, uint64_t memory_bytes, uint32_t threads, double seconds,
                   int *was_there)
 {
@@ -27,8 +30,10 @@ static int survey(const char *name, uint64_t memory_bytes, uint32_t threads, dou
     char path[256];
     snprintf(path, sizeof path, "%s", in_folder(name));
     known_subject(threads, &subject);
-    struct survey_options options = {
-        .folder = path, .memory_bytes = memory_bytes, .commit_seconds = seconds};
+    struct survey_options options = {.folder = path,
+                                     .memory_bytes = memory_bytes,
+                                     .commit_seconds = seconds,
+                                     .keeps_records = keeps_records};
     int result = survey_make(&subject, engine, &options, was_there);
     subject_close(&subject);
     engine_close(engine);
@@ -251,21 +256,25 @@ static void it_tells_what_a_sum_in_memory_tells(void **state)
 
 /* ---- the same bytes ---- */
 
+static void same_file(const char *a, const char *b, const char *file)
+{
+    char path[64], *data[2];
+    size_t bytes[2];
+    snprintf(path, sizeof path, "%s/%s", a, file);
+    assert_int_equal(file_read(in_folder(path), 1 << 26, &data[0], &bytes[0]), ERR_OK);
+    snprintf(path, sizeof path, "%s/%s", b, file);
+    assert_int_equal(file_read(in_folder(path), 1 << 26, &data[1], &bytes[1]), ERR_OK);
+    if (bytes[0] != bytes[1] || memcmp(data[0], data[1], bytes[0]) != 0)
+        fail_msg("%s of %s and %s differ", file, a, b);
+    free(data[0]);
+    free(data[1]);
+}
+
 static void same(const char *a, const char *b)
 {
-    static const char *const files[] = {"index.json", "features.table", "features.data"};
-    for (size_t i = 0; i < 3; i++) {
-        char path[64], *data[2];
-        size_t bytes[2];
-        snprintf(path, sizeof path, "%s/%s", a, files[i]);
-        assert_int_equal(file_read(in_folder(path), 1 << 26, &data[0], &bytes[0]), ERR_OK);
-        snprintf(path, sizeof path, "%s/%s", b, files[i]);
-        assert_int_equal(file_read(in_folder(path), 1 << 26, &data[1], &bytes[1]), ERR_OK);
-        if (bytes[0] != bytes[1] || memcmp(data[0], data[1], bytes[0]) != 0)
-            fail_msg("%s of %s and %s differ", files[i], a, b);
-        free(data[0]);
-        free(data[1]);
-    }
+    same_file(a, b, "index.json");
+    same_file(a, b, "features.table");
+    same_file(a, b, "features.data");
 }
 
 static void memory_and_threads_change_nothing(void **state)
@@ -294,6 +303,52 @@ static void nothing_is_made_twice(void **state)
     assert_int_equal(stat(in_folder("plain/work"), &st), -1);
 }
 
+/* What fired at every row, in an index whose other files are the same. */
+static void records_are_kept(void **state)
+{
+    int was_there;
+    struct index x;
+    struct record_view view;
+    (void)state;
+    keeps_records = 1;
+    assert_int_equal(survey("plain", MEMORY, 1, 1, &was_there), ERR_MISMATCH);
+    assert_non_null(strstr(err_text(), "without its records"));
+    make("kept");
+    same("plain", "kept");
+    assert_int_equal(survey("kept", MEMORY, 1, 1, &was_there), ERR_OK);
+    assert_int_equal(was_there, 1);
+    keeps_records = 0;
+    compute();
+    assert_int_equal(index_open(in_folder("kept"), &x), ERR_OK);
+    if (kept_map(&x, &view) != ERR_OK) fail_msg("%s", err_text());
+    assert_int_equal(view.rows, KNOWN_ROWS);
+    for (uint64_t r = 0; r < view.rows; r++) {
+        assert_int_equal(view.row[r].sequence, r / KNOWN_SEQUENCE);
+        assert_int_equal(view.row[r].position, r % KNOWN_SEQUENCE);
+        for (uint64_t i = view.row[r].start; i < record_end(&view, r); i++)
+            assert_true(view.pair[i].value == value[r][view.pair[i].feature]);
+    }
+    records_unmap(&view);
+    index_close(&x);
+}
+
+/* As after a kill between that and the writing of index.json. */
+static void records_are_kept_again(void **state)
+{
+    char where[256], work[256];
+    (void)state;
+    snprintf(where, sizeof where, "%s", in_folder("again"));
+    snprintf(work, sizeof work, "%s", in_folder("again/work"));
+    assert_int_equal(dir_make(work, 0700), ERR_OK);
+    write_text("again/work/rows", "old");
+    write_text("again/work/fired", "old");
+    assert_int_equal(kept_make(where, work), ERR_OK);
+    write_text("again/work/rows", "new"); /* another file of that name */
+    if (kept_make(where, work) != ERR_OK) fail_msg("%s", err_text());
+    same_file("again/work", "again/records", "rows");
+    same_file("again/work", "again/records", "fired");
+}
+
 static void killed_at_random_it_ends_the_same(void **state)
 {
     struct rng rng;
@@ -303,6 +358,7 @@ static void killed_at_random_it_ends_the_same(void **state)
     for (int round = 0; round < 6; round++) {
         char folder_name[32];
         snprintf(folder_name, sizeof folder_name, "killed-%d", round);
+        keeps_records = round % 2;
         for (int i = 0; i < 400; i++) {
             pid_t child = fork();
             if (child == 0) _exit(survey(folder_name, MEMORY, 1, 0, &was_there) != ERR_OK);
@@ -315,7 +371,10 @@ static void killed_at_random_it_ends_the_same(void **state)
         }
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
         same("plain", folder_name);
+        if (keeps_records) same_file("kept", folder_name, "records/rows");
+        if (keeps_records) same_file("kept", folder_name, "records/fired");
     }
+    keeps_records = 0;
     if (kills < 12) fail_msg("only %d kills", kills);
 }
 
@@ -331,6 +390,22 @@ static void what_is_no_index_is_left_alone(void **state)
     assert_int_equal(survey("mine", MEMORY, 1, 1, &was_there), ERR_USAGE);
     assert_non_null(strstr(err_text(), "thesis.txt"));
     assert_int_equal(stat(in_folder("mine/work"), &st), -1);
+}
+
+static void two_do_not_make_one(void **state)
+{
+    struct stat st;
+    int was_there, lock;
+    (void)state;
+    assert_int_equal(mkdir(in_folder("shared"), 0700), 0);
+    assert_int_equal(mkdir(in_folder("shared/work"), 0700), 0);
+    assert_int_equal(file_lock(in_folder("shared/work/lock"), &lock), ERR_OK);
+    assert_int_equal(survey("shared", MEMORY, 1, 1, &was_there), ERR_EXISTS);
+    assert_non_null(strstr(err_text(), "is being made"));
+    assert_int_equal(stat(in_folder("shared/work/rows"), &st), -1);
+    close(lock);
+    assert_int_equal(survey("shared", MEMORY, 1, 1, &was_there), ERR_OK);
+    same("plain", "shared");
 }
 
 static void anothers_index_is_left_alone(void **state)
@@ -413,8 +488,11 @@ int main(void)
         cmocka_unit_test(it_tells_what_a_sum_in_memory_tells),
         cmocka_unit_test(memory_and_threads_change_nothing),
         cmocka_unit_test(nothing_is_made_twice),
+        cmocka_unit_test(records_are_kept),
+        cmocka_unit_test(records_are_kept_again),
         cmocka_unit_test(killed_at_random_it_ends_the_same),
         cmocka_unit_test(what_is_no_index_is_left_alone),
+        cmocka_unit_test(two_do_not_make_one),
         cmocka_unit_test(anothers_index_is_left_alone),
         cmocka_unit_test(rows_of_another_width_are_refused),
         cmocka_unit_test(rows_beyond_the_limit_are_left_out),

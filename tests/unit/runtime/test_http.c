@@ -63,9 +63,34 @@ static int get_broken(void *arg, struct http_reply *reply)
     return err_set(ERR_IO, "cannot tell");
 }
 
+/* What came, and whether it is as it was. */
+static int post_echo(void *arg, const struct http_request *request, struct http_reply *reply)
+{
+    (void)arg;
+    if (strncmp(request->body, "no", 2) == 0) return err_set(ERR_USAGE, "not so");
+    reply->content_type = "text/plain";
+    reply->body = strdup(request->body);
+    reply->bytes = request->bytes;
+    return ERR_OK;
+}
+
+static int get_digits(void *arg, const struct http_request *request, struct http_reply *reply)
+{
+    char path[] = "/tmp/sluice-digits-XXXXXX";
+    (void)arg;
+    (void)request;
+    reply->file = mkstemp(path);
+    unlink(path);
+    assert_int_equal(write(reply->file, "0123456789", 10), 10);
+    reply->file_bytes = 10;
+    return ERR_OK;
+}
+
 static const struct http_handler handlers[] = {
-    {"/api/status", get_status, "{\"a\":1}"},
-    {"/broken", get_broken, NULL},
+    {.path = "/echo", .ask = post_echo, .most_body_bytes = 10},
+    {.path = "/digits", .ask = get_digits},
+    {.path = "/api/status", .get = get_status, .arg = "{\"a\":1}"},
+    {.path = "/broken", .get = get_broken},
 };
 
 static int open_at(const char *address, struct http **out)
@@ -77,7 +102,7 @@ static int open_at(const char *address, struct http **out)
                                    .health = health,
                                    .request_seconds = 1,
                                    .handlers = handlers,
-                                   .handlers_count = 2};
+                                   .handlers_count = sizeof handlers / sizeof *handlers};
     return http_open(&loop, &options, out);
 }
 
@@ -215,6 +240,51 @@ static void test_refusals(void **state)
     ask("\r\n\x01\x02garbage\r\n\r\n");
 }
 
+/* A body may come in pieces, and is bounded. */
+static void test_bodies(void **state)
+{
+    (void)state;
+#define POST "POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    ask(POST "Content-Length: 10\r\n\r\n0123456789");
+    has("HTTP/1.1 200");
+    assert_string_equal(body(), "0123456789");
+    ask(POST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+    assert_string_equal(body(), "abcdefg");
+    ask(POST "Content-Length: 0\r\n\r\n");
+    has("HTTP/1.1 200");
+    assert_string_equal(body(), "");
+    ask(POST "Content-Length: 11\r\n\r\n0123456789x");
+    has("HTTP/1.1 413");
+    ask(POST "Transfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n6\r\nabcdef\r\n0\r\n\r\n");
+    has("HTTP/1.1 413");
+    ask(POST "Content-Length: 2\r\n\r\nno");
+    has("HTTP/1.1 400");
+    has("not so");
+    GET("/echo");
+    has("HTTP/1.1 405");
+    has("Allow: POST");
+}
+
+#define PART(range)                                                                                \
+    ask("GET /digits HTTP/1.1\r\nHost: localhost\r\nRange: " range "\r\nConnection: "              \
+        "close\r\n\r\n")
+
+static void test_parts_of_files(void **state)
+{
+    (void)state;
+    GET("/digits");
+    has("HTTP/1.1 200");
+    assert_string_equal(body(), "0123456789");
+    PART("bytes=3-5");
+    has("HTTP/1.1 206");
+    has("Content-Range: bytes 3-5/10");
+    assert_string_equal(body(), "345");
+    PART("bytes=10-");
+    has("HTTP/1.1 416");
+    has("Content-Range: bytes */10");
+    assert_string_equal(body(), "");
+}
+
 static void test_address_file(void **state)
 {
     (void)state;
@@ -337,6 +407,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_health, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_handlers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bodies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_parts_of_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_address_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_connections, set_up, tear_down),

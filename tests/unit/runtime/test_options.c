@@ -14,12 +14,13 @@
 static const struct option_spec producer[] = {
     {"producer", "I", "which of the producers this one is, counted from 0"},
     {"replay", NULL, "draw in order"},
+    {"with", "FILE...", "one more; may be given many times"},
 };
 static const struct program_spec plain = {.name = "sluice-x",
                                           .summary = "does x",
                                           .description = ".starts with a dot\n\nsecond - part",
                                           .options = producer,
-                                          .options_count = 2};
+                                          .options_count = 3};
 
 static const struct option_spec fresh[] = {{"fresh", NULL, "start over"}};
 static const struct command_spec commands[] = {
@@ -167,7 +168,7 @@ static void test_help_man_and_parser_agree(void **state)
         if (result != ERR_OK && !strstr(err_text(), "log level"))
             fail_msg("%s: %s", option, err_text());
     }
-    assert_int_equal(seen, 9);
+    assert_int_equal(seen, 10);
     assert_non_null(strstr(man, "\\&.starts with a dot"));
     assert_non_null(strstr(man, "second \\- part"));
     assert_non_null(strstr(man, "sluice (1)"));
@@ -184,9 +185,23 @@ static void test_help_man_and_parser_agree(void **state)
     free(man);
 }
 
+/* A value that ends in three dots may be given many times, in its order. */
+static void some_options_are_given_many_times(void **state)
+{
+    struct options o;
+    (void)state;
+    char *argv[] = {"x", "f", "--with", "a", "--producer=1", "--with=b"};
+    assert_int_equal(options_parse(&plain, 6, argv, &o, &done), ERR_OK);
+    assert_string_equal(options_get(&o, "with"), "a");
+    assert_string_equal(options_get_nth(&o, "with", 1), "b");
+    assert_null(options_get_nth(&o, "with", 2));
+    assert_null(options_get_nth(&o, "producer", 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(some_options_are_given_many_times),
         cmocka_unit_test(test_plain_program),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_commands),

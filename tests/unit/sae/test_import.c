@@ -122,6 +122,8 @@ static void what_we_export_is_read(void **state)
         struct export_options options = {.scale = scale,
                                          .model_name = "smol",
                                          .hook_name = "resid_post.15",
+                                         .context_tokens = 256,
+                                         .prepends_bos = 1,
                                          .hook_name_out = "mlp_out.15",
                                          .hook_names = names};
         for (int l = 0; l < 3; l++) {
@@ -135,6 +137,7 @@ static void what_we_export_is_read(void **state)
             if (import_open(place, pool, &model, &facts) != ERR_OK) fail_msg("%s", err_text());
             assert_string_equal(facts.layout, layout->name);
             assert_string_equal(facts.model_name, "smol");
+            assert_true(facts.context_tokens == 256 && facts.prepends_bos == 1);
             if (l == 2) {
                 char in[64] = "", out[64] = "";
                 for (uint32_t h = 0; h < o->hooks; h++) {
@@ -253,6 +256,40 @@ static void what_is_wrong_is_told(void **state)
 }
 
 /* A folder of our own layout, of one hook in and another out, or of two that cross. */
+/* How its rows were made is taken as it is told, and not made up where it is not. */
+static void contexts_are_told_or_not(void **state)
+{
+    static const struct {
+        const char *metadata;
+        uint32_t context_tokens;
+        int prepends_bos;
+    } cases[] = {
+        {"\"context_size\": 128, \"prepend_bos\": false", 128, 0},
+        {"\"context_size\": 1, \"prepend_bos\": true", 1, 1},
+        {"\"context_size\": 0, \"prepend_bos\": null", 0, -1},
+        {"\"context_size\": -5, \"prepend_bos\": 1", 0, -1},
+        {"\"context_size\": 99999999999", 0, -1},
+    };
+    char place[256], cfg[512];
+    struct model model;
+    struct import_facts facts;
+    (void)state;
+    snprintf(place, sizeof place, "%s/told", dir);
+    assert_int_equal(dir_make(place, 0700), ERR_OK);
+    put_weights(place, 0.5F, 3);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const char *below = i % 2 ? "" : "\"metadata\": {", *end = i % 2 ? "" : "}";
+        snprintf(cfg, sizeof cfg,
+                 "{\"architecture\": \"standard\", \"d_in\": 2, \"d_sae\": 3, %s%s%s}", below,
+                 cases[i / 2].metadata, end);
+        put(place, "cfg.json", cfg);
+        if (import_open(place, pool, &model, &facts) != ERR_OK) fail_msg("%s", err_text());
+        model_close(&model);
+        assert_int_equal(facts.context_tokens, cases[i / 2].context_tokens);
+        assert_int_equal(facts.prepends_bos, cases[i / 2].prepends_bos);
+    }
+}
+
 static void put_hooks(const char *place)
 {
     char path[300];
@@ -434,6 +471,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_in_a_clt_is_told),
         cmocka_unit_test(a_missing_skip_takes_no_memory),
         cmocka_unit_test(half_precisions_are_read),
+        cmocka_unit_test(contexts_are_told_or_not),
     };
     return cmocka_run_group_tests_name("import", tests, set_up, tear_down);
 }
