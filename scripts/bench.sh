@@ -1,7 +1,8 @@
 #!/bin/bash
 # `make bench`: the figures of docs/SPEED.md, measured in pairs within one run. Prints a table.
 # Nothing here passes or fails; BENCH_ROWS (default 60000) is the size of the end-to-end part, which is
-# run BENCH_REPEATS (default 3) times.
+# run BENCH_REPEATS (default 3) times; BENCH_INDEX_ROWS (default 300000) that of the feature index.
+# PARTS="eval index" measures these two alone.
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
@@ -23,6 +24,48 @@ EOF
 seconds() { date +%s.%N; }
 
 echo "machine: $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) cores; $(date -u +%F); commit $(git rev-parse --short HEAD 2>/dev/null || echo none)"
+
+# shellcheck source=scripts/common.sh
+. scripts/common.sh
+
+eval_part() {
+    echo "== eval (topk F 4608 K 32, layer 15, contexts of 128: tokens/s beside the model's own, all logits)"
+    "$build/tests/bench/bench_eval" "$cache/models/smollm2.gguf" "$cache" "$cache/corpus/corpus.jsonl"
+}
+
+index_config() {
+    cat <<EOF
+stream:  { name: index, dtype: f32 }
+capture: { engine: synthetic, synthetic: { features: 18432, width: 576, l0: 32, rows: 8192 } }
+sink:    { size: 64MiB }
+trainer: { batch_rows: 2048, saes: [ { arch: topk, features: 18432, k: 32, lr: 1e-3 } ] }
+EOF
+}
+
+# The SAE has had four steps: its K features of a row are spread over all of them, as a trained one's.
+index_part() {
+    local index_rows=${BENCH_INDEX_ROWS:-300000} memory=64MiB start
+    echo "== feature index (topk F 18432 K 32, D 576, $index_rows synthetic rows, --memory $memory)"
+    index_config >"$work/index.yaml"
+    "$build/sluice" up --fresh "$work/index.yaml" >/dev/null
+    start=$(seconds)
+    "$build/tests/bench/bench_memory" "$work/index.memory" "$build/sluice" inspect "$work/index.yaml" \
+        "$work/index" --tokens "$index_rows" --memory "$memory" --set capture.synthetic.rows="$index_rows"
+    awk -v a="$start" -v b="$(seconds)" -v n="$index_rows" -v i="$(du -m "$work/index" | cut -f1)" \
+        -v m="$(value anon_shared_mib "$work/index.memory")" 'BEGIN {
+        printf "%.1f s, %.0f tokens/s; %d MB; at most %.1f MiB, anonymous and shared\n", b - a, n / (b - a), i, m }'
+    for feature in 0 9000 18431; do
+        start=$(seconds)
+        "$build/sluice" features show "$work/index" $feature >/dev/null
+        awk -v a="$start" -v b="$(seconds)" -v f=$feature 'BEGIN {
+            printf "features show %d: %.3f s; target < 1\n", f, b - a }'
+    done
+}
+
+if [ -n "${PARTS:-}" ]; then
+    for part in $PARTS; do "${part}_part"; done
+    exit
+fi
 
 echo "== end to end ($rows rows, layer 15, topk F 4608 K 32, reuse 1, seconds of whole processes)"
 config whole 256MiB '[main]' >"$work/whole.yaml"
@@ -84,8 +127,6 @@ echo "== after kill -9 (seconds until rows move again)"
 echo "== draw (2 GB buffer, D 576, bf16, batch 4096)"
 "$build/tests/bench/bench_draw"
 
-# shellcheck source=scripts/common.sh
-. scripts/common.sh
 contexts=$((rows * 8 / 7 / 511 + 1)) # bench_dtype holds an eighth of them out
 echo "== rows for the rest ($contexts contexts of 512 tokens)"
 mkdir "$work/rows"
@@ -107,3 +148,6 @@ tr '=' ' ' <"$work/memory" |
     awk '{ printf "%-16s %7.1f anonymous and shared%s\n", $1, $3, (NF > 3) ? sprintf(", %.1f of files", $5) : "" }'
 printf '%-16s %7.1f\n' "the map's file" "$(du -m "$work/sluice/whole/buffer/data.mdb" | cut -f1)"
 "$build/sluice" check "$work/whole.yaml" | grep -E 'memory|buffer on disk|unacked'
+
+eval_part
+index_part

@@ -27,11 +27,16 @@ make_venv() {
 # What the measuring needs besides. dictionary_learning comes without what it asks for: its trainers
 # need nothing more than what is there.
 make_peers() {
-    [ ! -e "$venv/peers" ] || return 0
-    local pip=("$venv/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check)
-    "${pip[@]}" --no-deps dictionary-learning==0.1.0
-    "${pip[@]}" matplotlib==3.11.2
-    touch "$venv/peers"
+    local pip=("$venv/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check)
+    if [ ! -e "$venv/peers" ]; then
+        "${pip[@]}" --no-deps dictionary-learning==0.1.0
+        "${pip[@]}" matplotlib==3.11.2
+        touch "$venv/peers"
+    fi
+    # What SAEDashboard's run() imports; the rest of what it asks for is older than what SAELens has here.
+    "$venv/bin/python" -c 'import dataclasses_json, eindex' 2>/dev/null ||
+        "${pip[@]}" --no-deps dataclasses-json==0.6.7 eindex-callum==0.1.2 marshmallow==3.26.1 \
+            mypy-extensions==1.1.0 typing-inspect==0.9.0
 }
 
 make_venv

@@ -7,7 +7,7 @@ Parts, with minutes on two quiet cores: LIST
 Each part adds what it measured to build/peers.json. Everything computes in float32, and nothing is
 logged to a server. Environment: BENCH_PEER_THREADS (default 2), BENCH_PEER_CONTEXTS (default 1040: of
 512 tokens, the rows that trainers get), BENCH_PEER_ROWS (default 100000: of the end-to-end parts),
-BENCH_TRUTH_ROWS (default 1000000: of true features).
+BENCH_TRUTH_ROWS (default 1000000: of true features), and what inspected.py says.
 """
 import json
 import pathlib
@@ -21,27 +21,32 @@ MINUTES = {
     "speed-topk": 3, "speed-batchtopk": 3, "speed-matryoshka": 4, "speed-l1": 2,
     "sizes-small": 4, "sizes-large": 8, "whole-4608": 4, "whole-18432": 6, "whole-eight": 4,
     "truth-topk": 6, "truth-batchtopk": 6, "truth-matryoshka": 6, "truth-jumprelu": 6, "truth-l1": 6,
+    "inspect": 12,
     "curves-topk": 25, "curves-batchtopk": 20, "curves-matryoshka": 30,
 }
 
 
 def parts():
     import curves
+    import inspected
     import sizes
     import speed
     import truth
     import whole
 
-    found = {**speed.PARTS, **sizes.PARTS, **whole.PARTS, **truth.PARTS, **curves.PARTS}
+    found = {**speed.PARTS, **sizes.PARTS, **whole.PARTS, **truth.PARTS, **inspected.PARTS,
+             **curves.PARTS}
     return {name: found[name] for name in MINUTES}
 
 
 def child(name, job):
+    import inspected
     import theirs
     import truth
     import whole
 
-    children = {"peer": theirs.train, "saelens-whole": whole.saelens, "truth": truth.make_rows}
+    children = {"peer": theirs.train, "saelens-whole": whole.saelens, "truth": truth.make_rows,
+                "dashboard": inspected.dashboard}
     print("\n" + json.dumps(children[name](**job)))
 
 
