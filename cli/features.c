@@ -274,36 +274,57 @@ static void tell_search(uint32_t done, uint32_t all, time_t begun, time_t *told)
     fprintf(stderr, "sluice: %u of %u features searched\n", done, all);
 }
 
-static int matches(const struct features *x, uint32_t f, const char *part, int *is_one)
+enum match { MATCH_NONE, MATCH_PROMOTES, MATCH_FIRES };
+
+static int matches(const struct features *x, uint32_t f, const char *part, enum match *match)
 {
     size_t bytes = 0;
     const char *label = labels_of(&x->labels, f);
     const char *token = index_token(&x->index, x->index.entry[f].token, &bytes);
     json_t *sheet;
-    *is_one = (label && holds(label, strlen(label), part)) || holds(token, bytes, part);
-    if (*is_one) return ERR_OK;
+    *match = MATCH_FIRES;
+    if ((label && holds(label, strlen(label), part)) || holds(token, bytes, part)) return ERR_OK;
     int result = index_sheet(&x->index, f, &sheet);
     if (result != ERR_OK) return result;
-    *is_one = promotes(x, sheet, part);
+    *match = promotes(x, sheet, part) ? MATCH_PROMOTES : MATCH_NONE;
     json_decref(sheet);
     return ERR_OK;
 }
 
-static int search(const struct features *x, const char *part)
+/* Those that fire at it come first, then those that promote it alone: found[features], *fire and *all
+ * of them. */
+static int find(const struct features *x, const char *part, uint32_t *found, uint32_t *fire,
+                uint32_t *all)
 {
-    uint32_t features = x->index.facts.features, count = 0;
+    uint32_t features = x->index.facts.features, last = features;
     time_t begun = time(NULL), told = begun;
-    int result = ERR_OK, is_one;
-    uint32_t *found = malloc(((size_t)features + 1) * sizeof *found);
-    if (!found) return err_set(ERR_NOMEM, "no memory for a list");
-    for (uint32_t f = 0; f < features && result == ERR_OK; f++) {
-        result = matches(x, f, part, &is_one);
-        if (result == ERR_OK && is_one) found[count++] = f;
+    enum match match;
+    *fire = 0;
+    for (uint32_t f = 0; f < features; f++) {
+        int result = matches(x, f, part, &match);
+        if (result != ERR_OK) return result;
+        if (match == MATCH_FIRES) found[(*fire)++] = f;
+        if (match == MATCH_PROMOTES) found[--last] = f; /* from the end on */
         tell_search(f, features, begun, &told);
     }
+    memmove(found + *fire, found + last, (features - last) * sizeof *found);
+    *all = *fire + features - last;
     sorted_by = x->index.entry;
-    qsort(found, count, sizeof *found, by_density);
-    if (result == ERR_OK) print_lines(x, found, count);
+    qsort(found, *fire, sizeof *found, by_density);
+    qsort(found + *fire, *all - *fire, sizeof *found, by_density);
+    return ERR_OK;
+}
+
+static int search(const struct features *x, const char *part, uint32_t top)
+{
+    uint32_t fire, all;
+    uint32_t *found = malloc(((size_t)x->index.facts.features + 1) * sizeof *found);
+    if (!found) return err_set(ERR_NOMEM, "no memory for a list");
+    int result = find(x, part, found, &fire, &all);
+    if (result == ERR_OK) print_lines(x, found, top && top < all ? top : all);
+    if (result == ERR_OK && !x->json)
+        printf("%u fire most at it, or have it in their label; %u more promote it%s\n", fire,
+               all - fire, top && top < all ? "; --top 0 tells all" : "");
     free(found);
     return result;
 }
@@ -311,11 +332,13 @@ static int search(const struct features *x, const char *part)
 int features_search_command(const struct options *options, const struct config *config)
 {
     struct features x;
+    long long top;
     (void)config;
     if (!options->arguments[0][0]) return err_set(ERR_USAGE, "there is nothing to search for");
-    int result = features_open(options, &x);
+    int result = options_number(options, "top", 0, INDEX_MOST_FEATURES, 20, &top);
+    if (result == ERR_OK) result = features_open(options, &x);
     if (result != ERR_OK) return result;
-    result = search(&x, options->arguments[0]);
+    result = search(&x, options->arguments[0], (uint32_t)top);
     features_close(&x);
     return result;
 }

@@ -258,6 +258,17 @@ static int write_all(struct job *job)
     return place_end(&job->place, result);
 }
 
+/* Before DIR is judged, which may be an index that was named in the wrong order. */
+static int check_index(const char *folder)
+{
+    struct index_facts facts;
+    int result = index_facts_read(folder, &facts);
+    if (result == ERR_NOTFOUND)
+        return err_set(ERR_USAGE, "%s is no feature index; HINT: sluice features export INDEX DIR",
+                       folder);
+    return result;
+}
+
 int features_export_command(const struct options *options, const struct config *config)
 {
     struct job job = {.options = options, .export.layers = json_object()};
@@ -266,6 +277,7 @@ int features_export_command(const struct options *options, const struct config *
     if (result == ERR_OK && options->arguments_count > 1 && !job.layout->takes_several)
         result = err_set(ERR_USAGE, "%s has files of one index; HINT: export each into a folder",
                          job.layout->name);
+    if (result == ERR_OK) result = check_index(options->file);
     if (result == ERR_OK) result = place_check(options->arguments[0], &job.place);
     if (result == ERR_OK) result = write_all(&job);
     if (result == ERR_OK) say(&job);

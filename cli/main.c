@@ -95,6 +95,10 @@ static const struct option_spec show_options[] = {
     {"contexts", "N", "contexts that are told, 8 unless told"},
     {"json", NULL, "print JSON"},
 };
+static const struct option_spec search_options[] = {
+    {"top", "N", "features that are told, 20 unless told; 0: all"},
+    {"json", NULL, "print JSON"},
+};
 static const struct option_spec json_options[] = {{"json", NULL, "print JSON"}};
 static const struct option_spec features_export_options[] = {
     {"to", "LAYOUT",
@@ -272,9 +276,9 @@ static const struct command_spec commands[] = {
      .arguments_max = 1,
      .meaning =
          "features with TEXT in their label, in the token at which they fire most, or in one of "
-         "the ten that they promote most",
-     .options = json_options,
-     .options_count = 1},
+         "the ten that they promote most; those first that fire at it",
+     .options = search_options,
+     .options_count = sizeof search_options / sizeof *search_options},
     {.name = "features label",
      .action = features_label_command,
      .reads_weights = 1,

@@ -64,9 +64,10 @@ static int look(const char *folder, int *has_work, int *has_index)
 static int compare(const char *folder, const struct survey_state *is,
                    const struct survey_state *wanted)
 {
-    const char *what = is->fingerprint != wanted->fingerprint   ? "another SAE"
-                       : is->model_hash != wanted->model_hash   ? "another model"
-                       : is->corpus_hash != wanted->corpus_hash ? "another corpus"
+    const char *what = is->fingerprint != wanted->fingerprint ? "another SAE"
+                       : is->model_hash != wanted->model_hash ? "another model"
+                       : is->corpus_hash != wanted->corpus_hash
+                           ? "another corpus, or contexts (--context)"
                        : is->settings_hash != wanted->settings_hash
                            ? "other options (--tokens, --no-promotes, --from-buffer)"
                            : NULL;
