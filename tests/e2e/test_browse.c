@@ -532,13 +532,19 @@ static void a_single_file_needs_nothing(void **state)
     struct run *run = *state;
     struct browser b;
     char file[HARNESS_PATH_BYTES + 32], address[HARNESS_PATH_BYTES + 64];
+    char labels[2 * HARNESS_PATH_BYTES + 32];
     make_hostile();
     snprintf(file, sizeof file, "%s/some.html", run->dir);
     assert_int_equal(
         run_command(run, SECONDS, "sluice", "features", "label", made, "3", "</script><b>x", NULL),
         0);
+    snprintf(labels, sizeof labels, "%s/labels.tsv", made);
+    FILE *out = fopen(labels, "a");
+    assert_non_null(out);
+    fputs("5\tcaf\xe9\n", out); /* no UTF-8 */
+    fclose(out);
     assert_int_equal(run_command(run, SECONDS, "sluice", "browse", made, "--single-file", file,
-                                 "--features", "3,5", NULL),
+                                 "--features", "3,5,3", NULL),
                      0);
     assert_int_equal(run_command(run, SECONDS, "sluice", "browse", made, "--single-file", file,
                                  "--features", "3,5", NULL),
@@ -555,6 +561,7 @@ static void a_single_file_needs_nothing(void **state)
     browser_await(&b, "document.querySelectorAll('#rows a').length === 2");
     browser_await(&b, "document.querySelector('.label').textContent === '</script><b>x'");
     browser_await(&b, "document.querySelectorAll('img').length === 0 && document.title !== 'run'");
+    browser_await(&b, "document.getElementById('rows').textContent.includes('caf\\ufffd')");
     browser_picture(&b, "single");
     browser_script(&b, "location.hash = 7;");
     browser_await(&b, "document.getElementById('feature').textContent.includes('not in this "
