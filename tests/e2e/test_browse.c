@@ -269,6 +269,11 @@ static void requests_are_bounded(void **state)
     free(text);
     assert_int_equal(POST("/api/text", "abc"), 200);
     harness_has(run->out, "\"features\":[[");
+    snprintf(at, sizeof at, "%s/index/features.table", run->dir);
+    assert_int_equal(unlink(at), 0);
+    assert_int_equal(CURL(run, &s, "/features.table", "-b", s.cookie), 500);
+    harness_has(run->out, "features.table is missing");
+    assert_int_equal(CURL(run, &s, "/labels.tsv", "-b", s.cookie), 200);
     stop(&s);
 }
 
