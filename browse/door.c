@@ -17,6 +17,7 @@ int door_open(struct door *door, const char *address)
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
         return err_set(ERR_IO, "the system gives no random numbers");
     for (size_t i = 0; i < sizeof random; i++) snprintf(door->token + 2 * i, 3, "%02x", random[i]);
+    snprintf(door->address, sizeof door->address, "%s", address);
     snprintf(door->port, sizeof door->port, "%s", colon ? colon + 1 : "");
     snprintf(door->cookie_name, sizeof door->cookie_name, "sluice-browse-%s", door->port);
     return ERR_OK;
@@ -32,10 +33,11 @@ static int is_token(const struct door *door, const char *told)
     return different == 0;
 }
 
-/* "127.0.0.1:PORT" and what else it may be called. */
+/* The address that was printed, and what else it may be called. */
 static int is_our_host(const struct door *door, const char *host)
 {
     static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+    if (host && strcmp(host, door->address) == 0) return 1;
     for (size_t i = 0; host && i < sizeof names / sizeof *names; i++) {
         size_t n = strlen(names[i]);
         if (strncmp(host, names[i], n) == 0 && host[n] == ':' &&

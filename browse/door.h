@@ -16,6 +16,7 @@ enum { DOOR_TOKEN_BYTES = 33 };
 
 struct door {
     char token[DOOR_TOKEN_BYTES]; /* 32 hexadecimal digits, by chance */
+    char address[64];             /* "127.0.0.1:8080" */
     char port[8];                 /* "8080" */
     char cookie_name[32];         /* cookies of a host are not told apart by port */
 };

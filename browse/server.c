@@ -19,12 +19,13 @@ static const char policy[] = "default-src 'none'; style-src 'self'; script-src '
 /* The index's files that a page reads, and nothing else of its folder. */
 static const struct {
     const char *path, *type;
+    int may_be_missing;
 } data_files[] = {
-    {"/index.json", "application/json"},
-    {"/features.table", "application/octet-stream"},
-    {"/features.data", "application/octet-stream"},
-    {"/tokens.table", "application/octet-stream"},
-    {"/labels.tsv", "text/plain; charset=utf-8"},
+    {"/index.json", "application/json", 0},
+    {"/features.table", "application/octet-stream", 0},
+    {"/features.data", "application/octet-stream", 0},
+    {"/tokens.table", "application/octet-stream", 1},
+    {"/labels.tsv", "text/plain; charset=utf-8", 1},
 };
 enum {
     DATA_FILES = sizeof data_files / sizeof *data_files,
@@ -66,7 +67,9 @@ static int get_file(void *arg, const struct http_request *request, struct http_r
     reply->content_type = data_files[i].type;
     snprintf(path, sizeof path, "%s%s", s->options.index->folder, data_files[i].path);
     int result = own_open(path, O_RDONLY, &fd);
-    if (result == ERR_NOTFOUND) { /* no labels, or no vocabulary */
+    if (result == ERR_NOTFOUND && !data_files[i].may_be_missing)
+        return err_set(ERR_IO, "%s is missing; HINT: copy it again, or inspect again", path);
+    if (result == ERR_NOTFOUND) {
         reply->body = strdup("");
         return reply->body ? ERR_OK : err_set(ERR_NOMEM, "no memory");
     }

@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "base/json_put.h"
 #include "browse/page.h"
+#include "inspect/export/words.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -101,34 +102,35 @@ static int add_feature(const struct index *index, const struct labels *labels, u
 {
     json_t *tokens = json_object_get(data, "tokens"), *sheet;
     char key[16];
+    snprintf(key, sizeof key, "%" PRIu32, f);
+    if (json_object_get(json_object_get(data, "sheets"), key)) return ERR_OK; /* named twice */
     int result = f < index->facts.features
                      ? index_sheet(index, f, &sheet)
                      : err_set(ERR_USAGE, "%s has no feature %" PRIu32 "; HINT: it has 0 to %u",
                                index->folder, f, index->facts.features - 1);
     if (result != ERR_OK) return result;
-    snprintf(key, sizeof key, "%" PRIu32, f);
     put_tokens_of_sheet(index, tokens, sheet);
     json_array_append_new(json_object_get(data, "entries"), entry_json(index, f, tokens));
     json_put(json_object_get(data, "sheets"), key, sheet);
-    if (labels_of(labels, f))
-        json_array_append_new(json_object_get(data, "labels"),
-                              json_pack("[I, s]", (json_int_t)f, labels_of(labels, f)));
+    const char *label = labels_of(labels, f);
+    if (label)
+        json_array_append_new(
+            json_object_get(data, "labels"),
+            json_pack("[I, o]", (json_int_t)f, words_text(label, strlen(label), WORDS_REPLACED)));
     return ERR_OK;
 }
 
 /* ---- the file ---- */
 
 /* JSON inside of HTML: whatever is written in it ends no element. */
-static void print_data(FILE *out, const json_t *data)
+static void print_data(FILE *out, const char *text)
 {
-    char *text = json_dumps(data, JSON_COMPACT | JSON_REAL_PRECISION(7));
-    for (const char *at = text; at && *at; at++) {
-        if (*at == '<')
+    for (; *text; text++) {
+        if (*text == '<')
             fputs("\\u003c", out);
         else
-            putc(*at, out);
+            putc(*text, out);
     }
-    free(text);
 }
 
 /* The page up to `line`, which is left out; where it goes on. */
@@ -140,7 +142,7 @@ static const char *print_until(FILE *out, const char *page, const char *line)
     return at + strlen(line);
 }
 
-static void print_page(FILE *out, const json_t *data, const char *nonce)
+static void print_page(FILE *out, const char *data, const char *nonce)
 {
     const struct page_file *files = page_files();
     const char *at = print_until(out, files[0].text, policy_open);
@@ -164,8 +166,10 @@ static int write_page(const json_t *data, const char *path)
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
         return err_set(ERR_IO, "the system gives no random numbers");
     for (size_t i = 0; i < sizeof random; i++) snprintf(nonce + 2 * i, 3, "%02x", random[i]);
-    FILE *out = open_memstream(&text, &bytes);
-    if (out) print_page(out, data, nonce);
+    char *data_text = json_dumps(data, JSON_COMPACT | JSON_REAL_PRECISION(7));
+    FILE *out = data_text ? open_memstream(&text, &bytes) : NULL;
+    if (out) print_page(out, data_text, nonce);
+    free(data_text);
     int result = out && fclose(out) == 0 ? ERR_OK : err_set(ERR_NOMEM, "no memory for a page");
     if (result == ERR_OK) result = file_create(path, text, bytes);
     free(text);

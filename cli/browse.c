@@ -103,9 +103,8 @@ static json_t *token_json(const struct firing *f, uint32_t row)
                      (int)f->left_out[row], "features", features);
 }
 
-static int read_text(void *arg, const char *text, json_t **answer)
+static int run_text(struct reader *r, const char *text, json_t **answer)
 {
-    struct reader *r = arg;
     struct firing f;
     int result = open_reader(r);
     if (result == ERR_OK)
@@ -116,6 +115,16 @@ static int read_text(void *arg, const char *text, json_t **answer)
     firing_free(&f);
     *answer = json_pack("{s:o}", "tokens", tokens);
     return *answer ? ERR_OK : err_set(ERR_NOMEM, "no memory for an answer");
+}
+
+/* A large model takes minutes: Ctrl-C waits for none of them. */
+static int read_text(void *arg, const char *text, json_t **answer)
+{
+    struct loop_signals signals;
+    loop_begin_long(&signals);
+    int result = run_text(arg, text, answer);
+    loop_end_long(&signals);
+    return result;
 }
 
 /* ---- serving ---- */

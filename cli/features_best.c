@@ -63,6 +63,11 @@ static int print_all(const struct features *x, const uint32_t *feature, uint32_t
                      uint32_t contexts)
 {
     int result = ERR_OK;
+    if (count == 0) {
+        printf("none of %u features passes the rule (%s); `sluice features list %s` shows all\n",
+               x->index.facts.features, CHOICE_RULE, x->index.folder);
+        return ERR_OK;
+    }
     printf("%u of %u features, chosen for a first look: each %s\n", count, x->index.facts.features,
            CHOICE_RULE);
     for (uint32_t i = 0; i < count && result == ERR_OK; i++)

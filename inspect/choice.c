@@ -141,15 +141,12 @@ static uint32_t pick(const struct choice *c, uint32_t most, uint32_t *chosen, do
  * picked is better than that, none that follows can be. */
 static int read_candidates(struct choice *c, uint32_t most, uint32_t *chosen, uint32_t *count)
 {
+    double least = 0;
     for (uint32_t i = 0; i < c->candidates; i++) {
         uint32_t feature = c->order[i];
         struct passed p;
-        double least = 0;
         json_t *sheet;
-        if (*count == most) {
-            pick(c, most, chosen, &least);
-            if (least >= (double)c->index->entry[feature].largest) break;
-        }
+        if (*count == most && least >= (double)c->index->entry[feature].largest) break;
         int result = index_sheet(c->index, feature, &sheet);
         if (result != ERR_OK) return result;
         if (passes(c->index, feature, sheet, &p)) {

@@ -165,6 +165,7 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, struct http
     MHD_add_response_header(response, "Content-Type", reply->content_type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
     if (reply->policy) {
         MHD_add_response_header(response, "Content-Security-Policy", reply->policy);
         MHD_add_response_header(response, "Referrer-Policy", "no-referrer");

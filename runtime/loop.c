@@ -2,9 +2,10 @@
 
 #include "base/err.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <uv.h>
+
+static const int numbers[LOOP_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 
 int loop_open(struct uv_loop_s **out)
 {
@@ -25,18 +26,36 @@ static void on_signal(uv_signal_t *signal, int number)
     uv_stop(signal->loop);
 }
 
+static int is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 void loop_run(struct uv_loop_s *loop)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    enum { SIGNALS = sizeof numbers / sizeof *numbers };
-    uv_signal_t signals[SIGNALS];
-    for (int i = 0; i < SIGNALS; i++) {
+    uv_signal_t signals[LOOP_SIGNALS];
+    for (int i = 0; i < LOOP_SIGNALS; i++) {
         uv_signal_init(loop, &signals[i]);
-        uv_signal_start(&signals[i], on_signal, numbers[i]);
+        if (!is_ignored(numbers[i])) uv_signal_start(&signals[i], on_signal, numbers[i]);
     }
     uv_run(loop, UV_RUN_DEFAULT);
-    for (int i = 0; i < SIGNALS; i++) uv_close((uv_handle_t *)&signals[i], NULL);
+    for (int i = 0; i < LOOP_SIGNALS; i++) uv_close((uv_handle_t *)&signals[i], NULL);
     uv_run(loop, UV_RUN_NOWAIT);
+}
+
+void loop_begin_long(struct loop_signals *signals)
+{
+    const struct sigaction ends = {.sa_handler = SIG_DFL};
+    for (int i = 0; i < LOOP_SIGNALS; i++) {
+        sigaction(numbers[i], NULL, &signals->were[i]);
+        if (signals->were[i].sa_handler != SIG_IGN) sigaction(numbers[i], &ends, NULL);
+    }
+}
+
+void loop_end_long(const struct loop_signals *signals)
+{
+    for (int i = 0; i < LOOP_SIGNALS; i++) sigaction(numbers[i], &signals->were[i], NULL);
 }
 
 void loop_close(struct uv_loop_s *loop)

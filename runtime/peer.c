@@ -42,16 +42,19 @@ static void name(const struct sockaddr_storage *address, struct end *end)
              ntohs(four->sin_port));
 }
 
-/* The user of the socket of such ends, in a table. ERR_NOTFOUND: it has none. */
+/* The user of the socket of such ends, in a table. ERR_NOTFOUND: it has none. A socket that its program
+ * has closed lives on for a while, without an inode and as root's. */
 static int find(const char *table, const char *local, const char *remote, unsigned *uid)
 {
     FILE *in = fopen(table, "re");
     char line[LINE_BYTES], here[NAME_BYTES], there[NAME_BYTES];
+    unsigned long long inode;
     int result = ERR_NOTFOUND;
     if (!in) return errno == ENOENT ? ERR_NOTFOUND : err_set(ERR_IO, "cannot read %s", table);
     while (result != ERR_OK && fgets(line, sizeof line, in))
-        if (sscanf(line, " %*[^:]: %47s %47s %*s %*s %*s %*s %u", here, there, uid) == 3 &&
-            strcmp(here, local) == 0 && strcmp(there, remote) == 0)
+        if (sscanf(line, " %*[^:]: %47s %47s %*s %*s %*s %*s %u %*s %llu", here, there, uid,
+                   &inode) == 4 &&
+            inode != 0 && strcmp(here, local) == 0 && strcmp(there, remote) == 0)
             result = ERR_OK;
     fclose(in);
     return result;

@@ -108,11 +108,15 @@ class Folder {
       this.texts = new Uint8Array(tokens, head);
     }
   }
+  entry(feature) {
+    return this.entries[feature];
+  }
   tokenBytes(token) {
     return this.at && token >= 0 && token + 1 < this.at.length ? this.texts.subarray(this.at[token], this.at[token + 1]) : null;
   }
   densities() {
-    return densityBins(this.entries, this.facts.kept_rows);
+    this.bins ??= densityBins(this.entries, this.facts.kept_rows);
+    return this.bins;
   }
   async sheet(feature) {
     const { offset, bytes } = this.entries[feature];
@@ -144,7 +148,11 @@ class Inside {
     const data = JSON.parse($("data").textContent);
     Object.assign(this, { facts: data.facts, entries: data.entries, can: { label: false, text: null }, is_single: true });
     this.labels = new Map(data.labels);
+    this.by_number = new Map(data.entries.map((e) => [e.feature, e]));
     this.data = data;
+  }
+  entry(feature) {
+    return this.by_number.get(feature);
   }
   tokenBytes(token) {
     const text = this.data.tokens[token];
@@ -180,6 +188,14 @@ function tokenText(token) {
   return bytes ? decoder.decode(bytes) : `#${token}`;
 }
 
+/* Hundreds of thousands of features are searched at each key, and share a few tokens. */
+const lowered = new Map();
+
+function tokenLowered(token) {
+  if (!lowered.has(token)) lowered.set(token, tokenText(token).toLowerCase());
+  return lowered.get(token);
+}
+
 function visible(text) {
   return text.replace(/\r/g, "␍").replace(/\n/g, "↵").replace(/\t/g, "⇥").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "�");
 }
@@ -188,7 +204,10 @@ function tokenChip(token) {
   return element("span", { class: "token" }, visible(tokenText(token)) || " ");
 }
 
-const heat = (share) => `rgba(var(--heat), ${(0.08 + 0.72 * Math.min(1, Math.max(0, share))).toFixed(3)})`;
+/* A feature's label for the eye: it may be anybody's, and turn the text around it. */
+const labelShown = (feature) => visible(source.labels.get(feature) || "");
+
+const heat = (share) => `rgba(var(--heat), calc(0.08 + var(--heat-range) * ${Math.min(1, Math.max(0, share)).toFixed(3)}))`;
 
 /* ---- the list ---- */
 
@@ -199,7 +218,7 @@ function matches(entry, wanted) {
   if (/^\d+$/.test(wanted) && String(entry.feature) === wanted) return true;
   const label = source.labels.get(entry.feature);
   if (label && label.toLowerCase().includes(wanted)) return true;
-  return entry.token >= 0 && tokenText(entry.token).toLowerCase().includes(wanted);
+  return entry.token >= 0 && tokenLowered(entry.token).includes(wanted);
 }
 
 function inRange(entry, range) {
@@ -234,7 +253,7 @@ function findAll() {
 }
 
 function line(entry) {
-  const label = source.labels.get(entry.feature);
+  const label = labelShown(entry.feature);
   const what = element("span", { class: "what" });
   if (entry.token >= 0) what.append(tokenChip(entry.token), " ");
   if (label) what.append(label);
@@ -252,15 +271,23 @@ function showMore() {
   markCurrent();
 }
 
+/* The number behind the address's #, as this page writes it; null: none, or something else. */
+function chosen() {
+  return /^#(0|[1-9]\d{0,9})$/.test(location.hash) ? Number(location.hash.slice(1)) : null;
+}
+
+/* The chosen feature's line, if it is shown. */
 function markCurrent() {
-  for (const a of $("rows").querySelectorAll("a")) a.setAttribute("aria-current", a.getAttribute("href") === location.hash);
-  const now = $("rows").querySelector('a[aria-current="true"]');
-  if (now) now.scrollIntoView({ block: "nearest" });
+  for (const a of $("rows").querySelectorAll("a[aria-current]")) a.removeAttribute("aria-current");
+  const now = $("rows").querySelector(`a[data-feature="${chosen()}"]`);
+  if (now) now.setAttribute("aria-current", "true");
+  return now;
 }
 
 function step(by) {
   if (!list.found.length) return;
-  const at = list.found.findIndex((e) => `#${e.feature}` === location.hash);
+  const feature = chosen();
+  const at = list.found.findIndex((e) => e.feature === feature);
   const to = at < 0 ? 0 : Math.max(0, Math.min(list.found.length - 1, at + by));
   while (to >= list.shown) showMore();
   location.hash = list.found[to].feature;
@@ -308,7 +335,7 @@ const contexts = (all, largest) => element("ul", { class: "contexts" }, ...all.m
 function neighbours(all, score, digits) {
   if (!all.length) return element("p", { class: "empty" }, "none");
   return element("table", { class: "pairs" }, ...all.slice(0, NEIGHBOURS).map((n) => {
-    const entry = source.entries.find((e) => e.feature === n.feature), label = source.labels.get(n.feature);
+    const entry = source.entry(n.feature), label = labelShown(n.feature);
     const what = element("td", {});
     if (entry && entry.token >= 0) what.append(tokenChip(entry.token), " ");
     if (label) what.append(label);
@@ -329,7 +356,8 @@ async function keepLabel(feature, text, input) {
     else source.labels.delete(feature);
     tell(null);
     const shown = $("rows").querySelector(`a[data-feature="${feature}"]`);
-    if (shown) shown.parentElement.replaceWith(line(source.entries.find((e) => e.feature === feature)));
+    if (chosen() === feature) nameTab(feature);
+    if (shown) shown.parentElement.replaceWith(line(source.entry(feature)));
     markCurrent();
   } catch (error) {
     input.value = source.labels.get(feature) || "";
@@ -339,7 +367,7 @@ async function keepLabel(feature, text, input) {
 
 function labelField(feature) {
   const label = source.labels.get(feature) || "";
-  if (!source.can.label) return element("strong", { class: "label" }, label);
+  if (!source.can.label) return element("strong", { class: "label" }, labelShown(feature));
   return element("input", {
     class: "label", id: "label", value: label, maxLength: 300, placeholder: "what it is about (e)",
     "aria-label": `label of feature ${feature}`,
@@ -381,24 +409,33 @@ function interval(part, largest) {
     part.samples.length ? contexts(part.samples, largest) : element("p", { class: "empty" }, "no more than those above"));
 }
 
+function nameTab(feature) {
+  document.title = feature === null ? `${source.facts.sae} · features` : `${feature} ${labelShown(feature)} · ${source.facts.sae}`;
+}
+
+/* For those who hear the page. */
+function say(sheet) {
+  $("said").textContent = `Feature ${sheet.feature}, ${sheet.rows ? `fires at ${percent(sheet.density)} of tokens` : "never fired"}. ${labelShown(sheet.feature)}`;
+}
+
 async function showFeature() {
-  const feature = Number(location.hash.slice(1)), place = $("feature");
-  const entry = source.entries.find((e) => e.feature === feature);
-  document.body.className = location.hash.length > 1 ? "at-feature" : "at-list";
-  markCurrent();
-  if (location.hash.length <= 1) {
+  const feature = chosen(), place = $("feature"), wanted = location.hash.slice(1);
+  document.body.className = wanted ? "at-feature" : "at-list";
+  markCurrent()?.scrollIntoView({ block: "nearest" });
+  nameTab(feature);
+  if (!wanted) {
     place.replaceChildren(element("p", { class: "empty" }, "Choose a feature from the list, or press j."));
     return;
   }
-  if (!entry) {
+  if (feature === null || !source.entry(feature)) {
     place.replaceChildren(element("a", { class: "back", href: "#" }, "◂ list"), element("p", {}, source.is_single
-      ? `Feature ${decodeURIComponent(location.hash.slice(1))} is not in this file.`
-      : `There is no feature ${decodeURIComponent(location.hash.slice(1))}: they are 0 to ${source.facts.features - 1}.`));
+      ? `Feature ${wanted} is not in this file.`
+      : `There is no feature ${wanted}: they are 0 to ${source.facts.features - 1}.`));
     return;
   }
   try {
     const sheet = await source.sheet(feature);
-    if (`#${feature}` !== location.hash) return; /* another was chosen meanwhile */
+    if (feature !== chosen()) return; /* another was chosen meanwhile */
     place.replaceChildren(...title(sheet));
     if (sheet.rows) {
       place.append(pictures(sheet), element("h3", {}, "where it fires most"), contexts(sheet.top, sheet.largest), tokensAndNeighbours(sheet));
@@ -407,9 +444,10 @@ async function showFeature() {
       place.append(tokensAndNeighbours(sheet));
     }
     place.scrollTop = 0;
-    document.title = `${feature} ${source.labels.get(feature) || ""} · ${source.facts.sae}`;
+    say(sheet);
     tell(null);
   } catch (error) {
+    if (feature !== chosen()) return;
     place.replaceChildren(element("a", { class: "back", href: "#" }, "◂ list"), element("p", {}, String(error.message)));
   }
 }
@@ -417,7 +455,7 @@ async function showFeature() {
 /* ---- a text of the reader's ---- */
 
 function featureRow(feature, value, extra) {
-  const entry = source.entries[feature], label = source.labels.get(feature);
+  const entry = source.entry(feature), label = labelShown(feature);
   const what = element("td", {});
   if (entry.token >= 0) what.append(tokenChip(entry.token), " ");
   if (label) what.append(label);
@@ -514,7 +552,6 @@ async function start() {
   source = opened;
   const f = source.facts;
   $("name").textContent = f.sae;
-  document.title = `${f.sae} · features`;
   $("about").textContent = `${f.hooks.join(", ")} · ${f.model || "rows"} · ${count(f.features)} features over ${count(f.kept_rows)} tokens`;
   if (source.is_single) $("text-open").hidden = true;
   for (const id of ["search", "density", "sort"]) $(id).addEventListener("input", findAll);

@@ -269,6 +269,11 @@ static void requests_are_bounded(void **state)
     free(text);
     assert_int_equal(POST("/api/text", "abc"), 200);
     harness_has(run->out, "\"features\":[[");
+    snprintf(at, sizeof at, "%s/index/features.table", run->dir);
+    assert_int_equal(unlink(at), 0);
+    assert_int_equal(CURL(run, &s, "/features.table", "-b", s.cookie), 500);
+    harness_has(run->out, "features.table is missing");
+    assert_int_equal(CURL(run, &s, "/labels.tsv", "-b", s.cookie), 200);
     stop(&s);
 }
 
@@ -390,6 +395,93 @@ static void it_fits_a_phone_and_the_dark(void **state)
     stop(&s);
 }
 
+/* Addresses that a person wrote, and what the tab is called. */
+static void a_person_goes_astray(void **state)
+{
+    struct run *run = *state;
+    struct browser b;
+    struct served s;
+    static const char *const others[] = {"%", "03", "1e1", "-1", "99999999999", "<b>"};
+    char script[256];
+    come_in(run, &b, &s, NULL);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        snprintf(script, sizeof script, "location.hash = '%s';", others[i]);
+        json_decref(browser_script(&b, script));
+        browser_await(&b, "document.getElementById('feature').textContent.includes("
+                          "`There is no feature ${location.hash.slice(1)}:`)");
+    }
+    json_decref(browser_script(&b, "location.hash = '3';"));
+    browser_await(&b, "document.querySelectorAll('.contexts li').length > 5");
+    browser_await(&b, "document.title.startsWith('3 ')");
+    browser_await(&b, "document.getElementById('said').textContent.startsWith('Feature 3, fires')");
+    browser_click(&b, "#label");
+    browser_type(&b, "#label", "mine\n");
+    browser_await(&b, "document.title.startsWith('3 mine')");
+    /* what turns the text around it is seen, and does not */
+    json_decref(browser_script(&b, "source.labels.set(3, 'a\\u202eb'); findAll();"));
+    browser_await(&b, "document.getElementById('rows').textContent.includes('a\\ufffdb')");
+    json_decref(browser_script(&b, "location.hash = '';"));
+    browser_await(&b, "document.title.endsWith('features')");
+    browser_close(&b);
+    stop(&s);
+}
+
+/* Who asks for more of a list goes on reading where he was. */
+static void a_long_list_stays_in_place(void **state)
+{
+    struct run *run = *state;
+    struct browser b;
+    struct served s;
+    come_in(run, &b, &s, NULL);
+    json_decref(browser_script(
+        &b, "for (let f = 24; f < 131072; f++) source.entries.push({...source.entries[3], "
+            "feature: f});"
+            "document.getElementById('sort').value = 'number'; findAll(); location.hash = '3';"));
+    browser_await(&b, "document.querySelector('#rows a[aria-current]')?.dataset.feature === '3'");
+    json_decref(browser_script(&b, "document.getElementById('list').scrollTop = 1e6;"));
+    browser_click(&b, "#more");
+    browser_await(&b, "document.querySelectorAll('#rows a').length === 400");
+    browser_await(&b, "document.getElementById('list').scrollTop > 2000");
+    browser_await(&b, "document.querySelectorAll('#rows a[aria-current]').length === 1");
+    browser_close(&b);
+    stop(&s);
+}
+
+/* Of a text on what it stands on, as WCAG reckons it; what is half transparent stands on the ground. */
+#define CONTRAST                                                                                   \
+    "const rgba = (text) => { const n = text.match(/[\\d.]+/g).map(Number);"                       \
+    "  return n.length < 4 ? [...n, 1] : n; };"                                                    \
+    "const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, share, i) => sum + share * "       \
+    "  (c[i] / 255 <= 0.04045 ? c[i] / 255 / 12.92 : ((c[i] / 255 + 0.055) / 1.055) ** 2.4), 0);"  \
+    "const contrast = (e) => {"                                                                    \
+    "  const ground = rgba(getComputedStyle(document.documentElement).backgroundColor);"           \
+    "  const on = rgba(getComputedStyle(e).backgroundColor), ink = "                               \
+    "rgba(getComputedStyle(e).color);"                                                             \
+    "  const mixed = on.slice(0, 3).map((c, i) => on[3] * c + (1 - on[3]) * ground[i]);"           \
+    "  const [a, b] = [light(mixed), light(ink)].sort((x, y) => y - x);"                           \
+    "  return (a + 0.05) / (b + 0.05); };"                                                         \
+    "return Math.min(...[...document.querySelectorAll('.words span, .token, .facts, .share, a')]"  \
+    "  .filter((e) => e.offsetParent).map(contrast));"
+
+static void it_can_be_read(void **state)
+{
+    struct run *run = *state;
+    struct browser b;
+    struct served s;
+    come_in(run, &b, &s, NULL);
+    json_decref(browser_script(&b, "location.hash = '3';"));
+    browser_await(&b, "document.querySelectorAll('.contexts li').length > 5");
+    for (int is_dark = 0; is_dark < 2; is_dark++) {
+        browser_prefers(&b, is_dark);
+        json_t *least = browser_script(&b, CONTRAST);
+        if (!(json_number_value(least) >= 4.5))
+            fail_msg("%s: a contrast of %g", is_dark ? "dark" : "light", json_number_value(least));
+        json_decref(least);
+    }
+    browser_close(&b);
+    stop(&s);
+}
+
 /* Texts of tokens and labels are never HTML. */
 static void nothing_of_a_text_is_run(void **state)
 {
@@ -445,13 +537,19 @@ static void a_single_file_needs_nothing(void **state)
     struct run *run = *state;
     struct browser b;
     char file[HARNESS_PATH_BYTES + 32], address[HARNESS_PATH_BYTES + 64];
+    char labels[2 * HARNESS_PATH_BYTES + 32];
     make_hostile();
     snprintf(file, sizeof file, "%s/some.html", run->dir);
     assert_int_equal(
         run_command(run, SECONDS, "sluice", "features", "label", made, "3", "</script><b>x", NULL),
         0);
+    snprintf(labels, sizeof labels, "%s/labels.tsv", made);
+    FILE *out = fopen(labels, "a");
+    assert_non_null(out);
+    fputs("5\tcaf\xe9\n", out); /* no UTF-8 */
+    fclose(out);
     assert_int_equal(run_command(run, SECONDS, "sluice", "browse", made, "--single-file", file,
-                                 "--features", "3,5", NULL),
+                                 "--features", "3,5,3", NULL),
                      0);
     assert_int_equal(run_command(run, SECONDS, "sluice", "browse", made, "--single-file", file,
                                  "--features", "3,5", NULL),
@@ -468,6 +566,7 @@ static void a_single_file_needs_nothing(void **state)
     browser_await(&b, "document.querySelectorAll('#rows a').length === 2");
     browser_await(&b, "document.querySelector('.label').textContent === '</script><b>x'");
     browser_await(&b, "document.querySelectorAll('img').length === 0 && document.title !== 'run'");
+    browser_await(&b, "document.getElementById('rows').textContent.includes('caf\\ufffd')");
     browser_picture(&b, "single");
     browser_script(&b, "location.hash = 7;");
     browser_await(&b, "document.getElementById('feature').textContent.includes('not in this "
@@ -511,6 +610,9 @@ int main(void)
         TEST(a_text_is_run_by_the_index_s_own_sae),
         TEST(a_person_looks_around),
         TEST(it_fits_a_phone_and_the_dark),
+        TEST(a_person_goes_astray),
+        TEST(a_long_list_stays_in_place),
+        TEST(it_can_be_read),
         TEST(nothing_of_a_text_is_run),
         TEST(a_plain_web_server_will_do),
         TEST(a_single_file_needs_nothing),

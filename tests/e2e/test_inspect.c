@@ -102,6 +102,13 @@ static void an_index_is_made_and_told(void **state)
     assert_true(json_array_size(json_object_get(near, "together")) > 0);
     assert_true(json_array_size(json_object_get(near, "alike")) > 0);
     json_decref(near);
+    must(run, FEATURES(run, "best", "--json")); /* tokens of one byte are no whole words */
+    json_t *best = answer(run);
+    assert_int_equal(json_array_size(best), 0);
+    json_decref(best);
+    must(run, FEATURES(run, "best", NULL));
+    harness_has(run->out, "none of 24 features passes");
+    harness_has(run->out, "`sluice features list");
     struct index_facts facts;
     assert_int_equal(index_facts_read(made, &facts), ERR_OK);
     assert_string_equal(facts.model, "tiny.gguf");

@@ -97,6 +97,20 @@ static void only_for_this_host(void **state)
     }
 }
 
+/* 127.0.0.2 is this machine, too. */
+static void the_printed_address_is_this_host(void **state)
+{
+    struct door at_two;
+    const char *why;
+    (void)state;
+    assert_int_equal(door_open(&at_two, "127.0.0.2:8080"), ERR_OK);
+    struct door_visit v = {.method = "GET", .path = "/", .token = at_two.token};
+    v.host = "127.0.0.2:8080";
+    assert_int_equal(door_judge(&at_two, &v, &why), DOOR_ENTER);
+    v.host = "127.0.0.3:8080";
+    assert_int_equal(door_judge(&at_two, &v, &why), DOOR_SHUT);
+}
+
 static void not_for_pages_of_others(void **state)
 {
     static const char *const others[] = {
@@ -125,6 +139,7 @@ int main(void)
         cmocka_unit_test(the_cookie_lets_in),
         cmocka_unit_test(the_token_is_exchanged_at_the_page_alone),
         cmocka_unit_test(only_for_this_host),
+        cmocka_unit_test(the_printed_address_is_this_host),
         cmocka_unit_test(not_for_pages_of_others),
     };
     return cmocka_run_group_tests(tests, open_door, NULL);

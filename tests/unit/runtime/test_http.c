@@ -182,6 +182,7 @@ static void test_metrics_page(void **state)
     has("Content-Type: text/plain; version=0.0.4");
     has("sluice_rows_total 3\n");
     if (!exposition_ok(body())) fail_msg("%s", exposition_why);
+    has("Cross-Origin-Resource-Policy: same-origin"); /* no page of another may take it in */
 }
 
 static void test_health(void **state)

@@ -112,21 +112,35 @@ static void another_user_s_is_not(void **state)
     }
 }
 
-static void who_is_gone_is_not(void **state)
+/* A client that connects, and closes its end: at once, or after all it sent. */
+static int judge_closed(int is_at_once)
 {
     in_port_t port;
     struct sockaddr_storage address;
     int server = listen_at(AF_INET, &port), client = socket(AF_INET, SOCK_STREAM, 0);
-    struct linger at_once = {1, 0};
-    (void)state;
+    struct linger linger = {is_at_once, 0};
     socklen_t bytes = address_of(AF_INET, 0, port, &address);
     assert_int_equal(connect(client, (struct sockaddr *)&address, bytes), 0);
     int fd = accept(server, NULL, NULL);
-    setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     close(client);
-    assert_int_equal(peer_is_ours(fd), ERR_MISMATCH);
+    int result = peer_is_ours(fd);
     close(fd);
     close(server);
+    return result;
+}
+
+static void who_is_gone_is_not(void **state)
+{
+    (void)state;
+    assert_int_equal(judge_closed(1), ERR_MISMATCH);
+}
+
+/* The kernel keeps its socket, and tells of it that it is root's. */
+static void who_has_hung_up_is_not(void **state)
+{
+    (void)state;
+    assert_int_equal(judge_closed(0), ERR_MISMATCH);
 }
 
 int main(void)
@@ -135,6 +149,7 @@ int main(void)
         cmocka_unit_test(our_own_is_ours),
         cmocka_unit_test(another_user_s_is_not),
         cmocka_unit_test(who_is_gone_is_not),
+        cmocka_unit_test(who_has_hung_up_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
