@@ -22,7 +22,7 @@ static const char no_sae[] =
 
 /* ---- a text ---- */
 
-struct reader { /* the SAE and its model, opened when the first text comes */
+struct reader { /* the SAE; and its model, opened when the first text comes */
     struct options options;
     const struct index *index;
     int is_open;
@@ -35,7 +35,8 @@ static int open_subject(struct reader *r)
 {
     int result = subject_open(&r->options, &r->subject);
     if (result != ERR_OK) return result;
-    if (r->subject.fingerprint == r->index->facts.fingerprint) return ERR_OK;
+    r->is_open = r->subject.fingerprint == r->index->facts.fingerprint;
+    if (r->is_open) return ERR_OK;
     result = err_set(ERR_MISMATCH,
                      "%s is not the SAE of this index: its weights are others; HINT: name the SAE "
                      "that was inspected, or inspect this one",
@@ -58,14 +59,6 @@ static int open_player(struct reader *r)
     if (facts.context_tokens > 0 && facts.context_tokens < MOST_TOKENS)
         options.context_tokens = facts.context_tokens;
     return llama_player_open(&options, &r->hooks, &r->player);
-}
-
-/* The player comes last: while it is missing, the next text tries again. */
-static int open_reader(struct reader *r)
-{
-    int result = r->is_open ? ERR_OK : open_subject(r);
-    if (result == ERR_OK) r->is_open = 1;
-    return result == ERR_OK && !r->player ? open_player(r) : result;
 }
 
 static void close_reader(struct reader *r)
@@ -106,7 +99,7 @@ static json_t *token_json(const struct firing *f, uint32_t row)
 static int run_text(struct reader *r, const char *text, json_t **answer)
 {
     struct firing f;
-    int result = open_reader(r);
+    int result = r->player ? ERR_OK : open_player(r);
     if (result == ERR_OK)
         result = firing_make(&r->subject, r->player, &r->hooks, text, MOST_TOKENS, &f);
     if (result != ERR_OK) return result;
@@ -142,8 +135,12 @@ static int serve(const struct options *options, const struct index *index)
     struct server *server;
     struct uv_loop_s *loop;
     if (has_sae) reader.options.file = options->arguments[0];
-    int result = loop_open(&loop);
-    if (result != ERR_OK) return result;
+    int result = has_sae ? open_subject(&reader) : ERR_OK;
+    if (result == ERR_OK) result = loop_open(&loop);
+    if (result != ERR_OK) {
+        close_reader(&reader);
+        return result;
+    }
     result = server_open(loop, &how, &server);
     if (result == ERR_OK) {
         printf("%s\n", server_address(server));

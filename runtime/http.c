@@ -435,6 +435,7 @@ static int parse_address(const char *text, struct sockaddr_storage *address, soc
     int result = address_http_check(text);
     if (result != ERR_OK) return result;
     const char *colon = strrchr(text, ':');
+    if (!colon) return err_set(ERR_USAGE, "'%.80s' is no address to listen at", text);
     uint16_t port = (uint16_t)atoi(colon + 1);
     char host[ADDRESS_BYTES];
     snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);

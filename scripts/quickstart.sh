@@ -14,12 +14,18 @@ step "2 of 4: where does each feature fire?" inspect "$file" "$run/index" --toke
 step "3 of 4: how true is it to the model?" eval "$file" --tokens "$eval_tokens" --brief
 step "4 of 4: five features worth a first look" features best "$run/index"
 
+# The first of the five, for the commands that follow; any will do where there is none.
+first=$("$sluice" features best "$run/index" --top 1 --json | grep -m 1 -oE '"feature": [0-9]+' | grep -oE '[0-9]+' || echo 0)
 cat <<END
 
 All of it took $(((SECONDS - begun) / 60)) minutes $(((SECONDS - begun) % 60)) seconds. Go on with
 
-  $sluice browse $run/index $file      the features in your browser
-  $sluice features show $run/index FEATURE      the same in the terminal
-  $sluice trace $file --prompt TEXT             what fires in a text of yours
-  $sluice steer $file --index $run/index --features FEATURE=2x --prompt TEXT
+  # the features in your browser
+  $sluice browse $run/index $file
+  # one of them in the terminal
+  $sluice features show $run/index $first
+  # what fires in a text of yours
+  $sluice trace $file --prompt "The river was wide, and nobody knew how to cross it."
+  # a model in which one is turned up
+  $sluice steer $file --index $run/index --features $first=2x --prompt "I think that"
 END

@@ -19,7 +19,7 @@ deps: ## install Debian's packages and build llama.cpp into the cache (root or s
 model: ## put SmolLM2 and a text corpus into the cache
 	@scripts/model.sh
 
-quickstart: deps model ## set up, build, and train an SAE on a real model, and look at it (5 to 10 minutes)
+quickstart: deps model ## set up, build, and train an SAE on a real model, and look at it (5 to 20 minutes)
 	@$(REMAKE) -s all
 	@BUILD=$(BUILD) scripts/quickstart.sh configs/quickstart.yaml 40000 2048
 

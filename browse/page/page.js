@@ -554,6 +554,7 @@ async function start() {
   $("name").textContent = f.sae;
   $("about").textContent = `${f.hooks.join(", ")} · ${f.model || "rows"} · ${count(f.features)} features over ${count(f.kept_rows)} tokens`;
   if (source.is_single) $("text-open").hidden = true;
+  if (source.is_single && location.hash.length <= 1) history.replaceState(null, "", `#${source.entries[0].feature}`);
   for (const id of ["search", "density", "sort"]) $(id).addEventListener("input", findAll);
   $("search").addEventListener("keydown", (event) => { if (event.key === "Enter" && list.found.length) { location.hash = list.found[0].feature; event.target.blur(); } });
   $("more").addEventListener("click", showMore);

@@ -69,6 +69,8 @@ void browser_open(struct run *run, struct browser *b)
     char data[HARNESS_PATH_BYTES + 64];
     *b = (struct browser){.run = run};
     b->driver = run_start(run, "chromedriver", "/usr/bin/chromedriver", "--port=0", NULL);
+    snprintf(data, sizeof data, "%d\n", (int)b->driver);
+    run_write(run, "chromedriver.pid", data);
     int port = driver_port(run);
     snprintf(b->session, sizeof b->session, "http://127.0.0.1:%d/session", port);
     snprintf(data, sizeof data, "--user-data-dir=%s/chromium", run->dir);
@@ -90,6 +92,17 @@ void browser_close(struct browser *b)
     run_command(b->run, SECONDS, "/usr/bin/curl", "-s", "-X", "DELETE", b->session, NULL);
     kill(b->driver, SIGTERM);
     run_wait(b->driver, SECONDS);
+}
+
+int browser_tear_down(void **state)
+{
+    struct run *run = *state;
+    char data[HARNESS_PATH_BYTES + 64];
+    snprintf(data, sizeof data, "user-data-dir=%s/chromium", run->dir);
+    run_command(run, SECONDS, "/usr/bin/pkill", "-9", "-f", "-e", data, NULL);
+    snprintf(data, sizeof data, "%s/chromedriver.pid", run->dir);
+    run_command(run, SECONDS, "/usr/bin/pkill", "-F", data, NULL);
+    return run_tear_down(state);
 }
 
 /* ---- what a person does ---- */

@@ -17,6 +17,10 @@ struct browser {
 void browser_open(struct run *run, struct browser *browser);
 void browser_close(struct browser *browser);
 
+/* cmocka's tear-down of a test that may have failed with a browser open: run_tear_down(), and nothing of
+ * it is left running. */
+int browser_tear_down(void **state);
+
 /* The page at this address, loaded. */
 void browser_go(struct browser *browser, const char *address);
 /* A screen of so many pixels: a phone's, or a desktop's. */

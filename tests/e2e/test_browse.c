@@ -277,18 +277,33 @@ static void requests_are_bounded(void **state)
     stop(&s);
 }
 
-static void a_text_is_run_by_the_index_s_own_sae(void **state)
+/* What cannot be is told before anything is served. */
+static void what_cannot_be_is_refused(void **state)
 {
     struct run *run = *state;
-    struct served s;
-    char origin[128], other[2 * HARNESS_PATH_BYTES];
+    char other[2 * HARNESS_PATH_BYTES];
     snprintf(other, sizeof other, "%s/other", run->dir);
     assert_int_equal(make_sae(other, 2), ERR_OK);
-    serve(run, &s, other);
-    snprintf(origin, sizeof origin, "Origin: %s", s.origin);
-    assert_int_equal(POST("/api/text", "abc"), 500);
-    harness_has(run->out, "is not the SAE of this index");
-    stop(&s);
+    const struct {
+        const char *index, *sae, *address, *words;
+    } all[] = {
+        {made, other, NULL, "is not the SAE of this index"},
+        {made, "/nowhere", NULL, "/nowhere"},
+        {sae, NULL, NULL, "no feature index"},
+        {made, NULL, "off", "no address to listen at"},
+        {made, NULL, "0.0.0.0:0", "HINT"},
+        {made, NULL, "foo", "HINT"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        int code = all[i].sae ? run_command(run, SECONDS, "sluice", "browse", all[i].index,
+                                            all[i].sae, "--model", model, NULL)
+                   : all[i].address
+                       ? run_command(run, SECONDS, "sluice", "browse", all[i].index, "--address",
+                                     all[i].address, NULL)
+                       : run_command(run, SECONDS, "sluice", "browse", all[i].index, NULL);
+        if (code != 2) fail_msg("exit code %d for '%s': %s", code, all[i].words, run->err);
+        harness_has(run->err, all[i].words);
+    }
 }
 
 /* ---- a person ---- */
@@ -601,13 +616,13 @@ static void damage_is_told(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, run_tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, browser_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(only_who_knows_the_token_comes_in),
         TEST(pages_of_others_do_not),
         TEST(another_user_does_not),
         TEST(requests_are_bounded),
-        TEST(a_text_is_run_by_the_index_s_own_sae),
+        TEST(what_cannot_be_is_refused),
         TEST(a_person_looks_around),
         TEST(it_fits_a_phone_and_the_dark),
         TEST(a_person_goes_astray),

@@ -322,6 +322,7 @@ static void test_addresses(void **state)
     assert_int_equal(open_at("0.0.0.0:0", &second), ERR_USAGE);
     assert_int_equal(open_at("127.1:0", &second), ERR_USAGE);
     assert_int_equal(open_at("localhost", &second), ERR_USAGE);
+    assert_int_equal(open_at("off", &second), ERR_USAGE); /* who serves nothing opens nothing */
     assert_int_equal(open_at("localhost:0", &second), ERR_OK);
     http_close(second);
 }
