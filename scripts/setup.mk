@@ -37,9 +37,11 @@ UNIT_RUN = $(filter-out $(LEFT_OUT:%=$(BUILD)/tests/%),$(TESTS))
 unit-run: $(UNIT_RUN)
 	@BUILD=$(BUILD) scripts/run_tests.sh $(call in_order,$(UNIT_RUN))
 
-# Left to asan-all: test_llama runs the real model for minutes, of whose code nothing is instrumented;
-# what is ours in it runs in test_points, test_proof, test_models and test_llama_corpus as well.
-ASAN_LONG = engine/test_llama
+# Left to asan-all: test_llama, test_proof and test_prepare run real and tiny models for minutes, of whose
+# code nothing is instrumented; what is ours in them runs in test_points, test_models, test_player and
+# test_llama_corpus as well. test_training trains for minutes what test_clt, test_gradients and
+# test_parts compute, too.
+ASAN_LONG = engine/test_llama engine/test_proof engine/test_prepare sae/test_training
 ASAN_MAKE = $(REMAKE) -s BUILD=build-asan OPT=-O1 SYMBOLS=-g1 \
     SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 
