@@ -15,7 +15,8 @@ step "3 of 4: how true is it to the model?" eval "$file" --tokens "$eval_tokens"
 step "4 of 4: five features worth a first look" features best "$run/index"
 
 # The first of the five, for the commands that follow; any will do where there is none.
-first=$("$sluice" features best "$run/index" --top 1 --json | grep -m 1 -oE '"feature": [0-9]+' | grep -oE '[0-9]+' || echo 0)
+best=$("$sluice" features best "$run/index" --top 1 --json)
+first=$(grep -m 1 -oE '"feature": [0-9]+' <<<"$best" | grep -oE '[0-9]+$' || echo 0)
 cat <<END
 
 All of it took $(((SECONDS - begun) / 60)) minutes $(((SECONDS - begun) % 60)) seconds. Go on with
