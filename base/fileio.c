@@ -109,13 +109,28 @@ int file_read(const char *path, size_t limit_bytes, char **data, size_t *size)
     return result;
 }
 
-static int write_all(int fd, const char *data, size_t size)
+int file_put(int fd, const void *data, size_t size)
 {
+    const char *at = data;
     while (size > 0) {
-        ssize_t n = write(fd, data, size);
+        ssize_t n = write(fd, at, size);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
-        data += n;
+        at += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+int file_put_at(int fd, const void *data, size_t size, uint64_t offset)
+{
+    const char *at = data;
+    while (size > 0) {
+        ssize_t n = pwrite(fd, at, size, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -1;
+        at += n;
+        offset += (uint64_t)n;
         size -= (size_t)n;
     }
     return 0;
@@ -188,12 +203,13 @@ static int place(const char *temporary, const char *path, unsigned flags)
     return failed && flags && errno == EINVAL ? rename(temporary, path) : failed;
 }
 
-static int put_in_place(const char *path, const void *data, size_t size, unsigned flags)
+static int put_in_place(const char *path, const void *data, size_t size, unsigned flags,
+                        mode_t mode)
 {
     char temporary[PATH_MAX];
     int fd, code = file_temporary(path, temporary, &fd);
     if (code != ERR_OK) return code;
-    if (write_all(fd, data, size) != 0 || fsync(fd) != 0)
+    if (fchmod(fd, mode) != 0 || file_put(fd, data, size) != 0 || fsync(fd) != 0)
         code = file_error("cannot write", path);
     else if (place(temporary, path, flags) != 0)
         code = errno == EEXIST ? err_set(ERR_EXISTS, "%s is there already", path)
@@ -205,12 +221,17 @@ static int put_in_place(const char *path, const void *data, size_t size, unsigne
 
 int file_replace(const char *path, const void *data, size_t size)
 {
-    return put_in_place(path, data, size, 0);
+    return put_in_place(path, data, size, 0, 0600);
+}
+
+int file_publish(const char *path, const void *data, size_t size)
+{
+    return put_in_place(path, data, size, 0, 0644);
 }
 
 int file_create(const char *path, const void *data, size_t size)
 {
-    return put_in_place(path, data, size, RENAME_NOREPLACE);
+    return put_in_place(path, data, size, RENAME_NOREPLACE, 0600);
 }
 
 /* What a lock says: nothing yet, or a process. pid[bytes] gets it; 0: the file is something

@@ -24,12 +24,20 @@ int file_read(const char *path, size_t limit_bytes, char **data, size_t *size);
 /* The same of a file that is open; `path` is for the texts. The descriptor stays the caller's. */
 int file_read_from(int fd, const char *path, size_t limit_bytes, char **data, size_t *size);
 
+/* Write all of it, where a file's end is and at a place of its own, however many system calls that
+ * takes. 0, or -1 with the last one's errno: a part of it may be written. Blocks on the disk. */
+int file_put(int fd, const void *data, size_t size);
+int file_put_at(int fd, const void *data, size_t size, uint64_t offset);
+
 /* Replace `path` so that a reader sees the old or the new bytes whole, after a power cut too:
  * temporary file in the same folder (mode 0600), write, fsync, rename, fsync of the folder.
  * ERR_NOSPC, ERR_IO; on failure the old file stays and the temporary one is removed. */
 int file_replace(const char *path, const void *data, size_t size);
 
-/* The same where nothing may be there yet. ERR_EXISTS: something is, and stays. */
+/* The same for a file that every user may read (0644), whatever the umask: nothing that is secret. */
+int file_publish(const char *path, const void *data, size_t size);
+
+/* file_replace() where nothing may be there yet. ERR_EXISTS: something is, and stays. */
 int file_create(const char *path, const void *data, size_t size);
 
 /* A new file beside `path`, whose name is path with ".tmp." and six characters, written into

@@ -4,15 +4,13 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { MAX_THREADS = 64, TEXT_BYTES = 512, FILES_RAISED = 1 << 16 };
+enum { TEXT_BYTES = 512, FILES_RAISED = 1 << 16 };
 
 /* Pages of address space, and of them those of data and stack; 0: nobody knows. */
 static void pages_taken(unsigned long *all, unsigned long *data)
@@ -129,21 +127,6 @@ uint32_t limits_files_left(void)
     return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
 }
 
-struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t open;
-    int is_open; /* under lock */
-};
-
-static void *pass(void *arg)
-{
-    struct gate *gate = arg;
-    pthread_mutex_lock(&gate->lock);
-    while (!gate->is_open) pthread_cond_wait(&gate->open, &gate->lock);
-    pthread_mutex_unlock(&gate->lock);
-    return NULL;
-}
-
 int limits_mapping(uint64_t bytes, const char *what)
 {
     unsigned long all, data;
@@ -172,23 +155,4 @@ int limits_no_threads(uint32_t count, const char *what)
                    "cannot run %u more threads for %s: %s; HINT: raise `ulimit -v` or `ulimit -u`, "
                    "or the container's limit of processes",
                    count, what, limits);
-}
-
-int limits_threads(uint32_t count, const char *what)
-{
-    struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
-    pthread_t thread[MAX_THREADS];
-    uint32_t started = 0;
-    sigset_t all, old; /* signals are for the process's own threads */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    if (count > MAX_THREADS) count = MAX_THREADS;
-    while (started < count && pthread_create(&thread[started], NULL, pass, &gate) == 0) started++;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_mutex_lock(&gate.lock);
-    gate.is_open = 1;
-    pthread_cond_broadcast(&gate.open);
-    pthread_mutex_unlock(&gate.lock);
-    for (uint32_t i = 0; i < started; i++) pthread_join(thread[i], NULL);
-    return started == count ? ERR_OK : limits_no_threads(count, what);
 }

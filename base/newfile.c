@@ -50,14 +50,7 @@ int newfile_begin(const char *path, struct newfile **out)
 
 static int put(struct newfile *file, const char *data, size_t bytes)
 {
-    while (bytes > 0) {
-        ssize_t n = write(file->fd, data, bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return io_error(file, "cannot write");
-        data += n;
-        bytes -= (size_t)n;
-    }
-    return ERR_OK;
+    return file_put(file->fd, data, bytes) == 0 ? ERR_OK : io_error(file, "cannot write");
 }
 
 static int put_gathered(struct newfile *file)

@@ -14,8 +14,10 @@
 struct row_id {
     uint64_t sequence; /* context window, numbered over all producers of the stream */
     uint32_t position; /* of the token in its context, 0-based */
-    uint32_t token;    /* the token id that the model saw there */
+    uint32_t token;    /* the token id that the model saw there; ROW_NO_TOKEN: left out */
 };
+
+#define ROW_NO_TOKEN UINT32_MAX /* in all rows of a stream that keeps no token ids */
 
 /* Where an engine must be put to make a row again: the start of the row's context, and the row's
  * place in that. 32 bytes, stored and sent little-endian as laid out here. All zero is the

@@ -92,6 +92,7 @@ static json_t *descriptor_json(const struct descriptor *d)
     json_object_set_new(root, "policy", json_string(d->shed ? "shed" : "block"));
     json_object_set_new(root, "keep_special", json_boolean(d->keep_special));
     json_object_set_new(root, "keep_sinks", json_boolean(d->keep_sinks));
+    if (d->drops_tokens) json_object_set_new(root, "drops_tokens", json_true());
     json_object_set_new(root, "max_norm_ratio", json_real(d->max_norm_ratio));
     if (d->settings[0]) json_object_set_new(root, "settings", json_string(d->settings));
     if (d->source_precision[0])
@@ -118,8 +119,11 @@ int descriptor_encode(const struct descriptor *d, char **text, size_t *bytes)
             d->width, d->hooks, ROW_MAX_WIDTH, ROW_MAX_HOOKS);
     json_t *root = descriptor_json(d);
     if (!root) return err_set(ERR_NOMEM, "no memory for a stream descriptor");
+    errno = 0;
     *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
+    int is_memory = errno == ENOMEM;
     json_decref(root);
+    if (!*text && is_memory) return err_set(ERR_NOMEM, "no memory for a stream descriptor");
     if (!*text)
         return err_set(ERR_FORMAT,
                        "stream descriptor: a name is not UTF-8, or a number is not finite");
@@ -289,6 +293,8 @@ static void take_all(struct reader *r, struct descriptor *d)
             err_set(ERR_FORMAT, "stream descriptor: policy \"%s\" is neither block nor shed", name);
     d->keep_special = take_boolean(r, "keep_special");
     d->keep_sinks = take_boolean(r, "keep_sinks");
+    if (json_object_get(r->object, "drops_tokens"))
+        d->drops_tokens = take_boolean(r, "drops_tokens");
     d->max_norm_ratio = take_real(r, "max_norm_ratio");
     take_preparation(r, d);
     d->run = take_hash(r, "run");
@@ -484,6 +490,8 @@ int descriptor_match(const struct descriptor *committed, const struct descriptor
     if (result == ERR_OK)
         result = match_flag("capture.keep_special", a->keep_special, b->keep_special);
     if (result == ERR_OK) result = match_flag("capture.keep_sinks", a->keep_sinks, b->keep_sinks);
+    if (result == ERR_OK)
+        result = match_flag("stream.keep_tokens", !a->drops_tokens, !b->drops_tokens);
     if (result == ERR_OK)
         result = match_number("capture.max_norm_ratio", a->max_norm_ratio, b->max_norm_ratio);
     if (result == ERR_OK && b->run) result = match_hash("the run of this stream", a->run, b->run);

@@ -57,6 +57,7 @@ struct descriptor {
     int shed;             /* policy: 1 shed, 0 block */
     int keep_special;
     int keep_sinks;
+    int drops_tokens; /* 1: all rows have ROW_NO_TOKEN. Optional on the wire: 0 */
     double max_norm_ratio;
     char
         settings[512]; /* lines of "key: value" below `capture`, which both hashes are of (as far as

@@ -32,14 +32,6 @@ enum {
 static const uint32_t known_flags =
     MESSAGE_MEASURE | MESSAGE_RESYNC | MESSAGE_ENDED | MESSAGE_STOP | MESSAGE_RETRY | MESSAGE_SHED;
 
-int message_name_ok(const char *name)
-{
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t length = strnlen(name, MESSAGE_NAME_BYTES);
-    return length > 0 && length < MESSAGE_NAME_BYTES && strspn(name, allowed) == length;
-}
-
 uint64_t stream_key(const char *name)
 {
     return XXH3_64bits(name, strlen(name));

@@ -15,6 +15,7 @@
 
 #include "base/row.h"
 #include "proto/frame.h"
+#include "proto/name.h"
 
 enum message_type {
     MESSAGE_HELLO = 1,
@@ -32,8 +33,6 @@ enum message_type {
     MESSAGE_ASK,
     MESSAGE_TELL,
 };
-
-enum { MESSAGE_NAME_BYTES = 64 }; /* names: 1 to 63 of [A-Za-z0-9._-], NUL-padded on the wire */
 
 /* Bounds on the text, by type (message_max_text()). */
 enum {
@@ -95,7 +94,5 @@ int message_is_frame(const uint8_t *data, size_t size);
 
 /* The number that stands for a stream on the wire: XXH3-64 of its name. */
 uint64_t stream_key(const char *name);
-/* Whether a name keeps the rule above. */
-int message_name_ok(const char *name);
 
 #endif

@@ -70,8 +70,10 @@ static void round_trip(void **state)
     assert_int_equal(descriptor_match(&d, &back), 0);
     descriptor_free(&back);
     d.measured = 0;
+    d.drops_tokens = 1;
     back = there_and_back(&d);
     assert_int_equal(back.measured, 0);
+    assert_int_equal(back.drops_tokens, 1);
     assert_null(back.mean);
     descriptor_free(&back);
 }
@@ -98,6 +100,7 @@ static void changed_keys_are_named(void **state)
         {{"precision", "f32", "q32"}, offsetof(struct descriptor, precision), 'q'},
         {{"hooks", "resid_post.1", "Xesid_post.1"}, offsetof(struct descriptor, hook), 'X'},
         {{"keep_sinks", "false", "true"}, offsetof(struct descriptor, keep_sinks), 1},
+        {{"keep_tokens", "true", "false"}, offsetof(struct descriptor, drops_tokens), 1},
         {{"rows_a_slab", "", ""}, 0, 0},
     };
     for (size_t i = 0; i + 1 < sizeof changes / sizeof *changes; i++) {

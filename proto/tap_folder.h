@@ -1,0 +1,35 @@
+/*
+ * Where tapped programs of this user can be talked to: a folder of sockets, PID.sock, which is this
+ * user's alone (0700). It is the first of these that can be had: $XDG_RUNTIME_DIR/sluice/tap,
+ * /run/user/UID/sluice/tap, /tmp/sluice-UID/tap. A program and who looks for it may have been started
+ * with different environments, so that who looks goes through all of them. Where $SLUICE_TAPS names a
+ * folder, it is that one alone.
+ */
+#ifndef SLUICE_PROTO_TAP_FOLDER_H
+#define SLUICE_PROTO_TAP_FOLDER_H
+
+#include <stddef.h>
+#include <sys/un.h>
+
+enum { TAP_FOLDERS = 3 };
+
+#define TAP_SOCKET_SUFFIX ".sock"
+#define TAP_SOCKET_NEW    ".new" /* bound, and not served yet */
+
+/* The n-th folder, from 0, into out[bytes]. ERR_NOTFOUND: there is none (no such variable, or the same
+ * as an earlier one); ERR_LIMIT: a socket in it would have too long a name. */
+int tap_folder_path(unsigned n, char *out, size_t bytes);
+
+/* Whether it is a folder of this user alone, and no link. ERR_NOTFOUND; ERR_USAGE: it is another
+ * user's, or others may come in. */
+int tap_folder_check(const char *folder);
+
+/* Make the first folder that can be had, and the one above it. ERR_USAGE, and the text tells what was
+ * wrong with the last. */
+int tap_folder_make(char *out, size_t bytes);
+
+/* The address of FOLDER/PID SUFFIX. ERR_LIMIT. */
+int tap_folder_address(const char *folder, int pid, const char *suffix,
+                       struct sockaddr_un *address);
+
+#endif
