@@ -5,6 +5,7 @@
 #include "config/address.h"
 #include "config/made.h"
 #include "proto/message.h"
+#include "proto/ring.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -282,6 +283,18 @@ static int check_corpus(const struct config *c)
     return ERR_OK;
 }
 
+/* A row of a running program cannot be made again, so nobody may wait for it. */
+static int check_live(const struct config *c)
+{
+    if (strlen(c->capture.exclude_text) > 63)
+        return fail(c, "capture", "exclude_text", "is longer than 63 bytes");
+    if (c->capture.engine != CONFIG_RING || c->stream.policy == CONFIG_SHED) return ERR_OK;
+    return fail(
+        c, "stream", "policy",
+        "the ring engine needs `policy: shed`: rows of a running program come once, and what "
+        "finds no room is dropped and counted");
+}
+
 /* Bytes that one row takes in a slab. */
 static uint64_t row_bytes(const struct config *c, uint32_t width)
 {
@@ -315,11 +328,33 @@ int config_check_rows(const struct config *c, uint32_t width, uint64_t capacity_
     return ERR_OK;
 }
 
+/* Under block every row is trained on, however old: a limit of age would lose what was promised. */
+static int check_retention(const struct config *c)
+{
+    if (c->sink.retention_seconds == 0 || c->stream.policy == CONFIG_SHED) return ERR_OK;
+    return fail(
+        c, "sink", "retention",
+        "means nothing under the policy block, which loses no row; HINT: leave it out, or set "
+        "stream.policy to shed");
+}
+
+/* A program refuses less. */
+static int check_rate(const struct config *c)
+{
+    double rate = c->capture.rows_per_second;
+    if (rate == 0 || rate >= RING_LOWEST_RATE) return ERR_OK;
+    return fail(c, "capture", "rows_per_second",
+                "%g is below %g; HINT: 0 for no limit; `sluice tap off` captures nothing", rate,
+                RING_LOWEST_RATE);
+}
+
 int config_check(const struct config *c)
 {
     int result = check_names(c);
     if (result == ERR_OK) result = check_addresses(c);
     if (result == ERR_OK) result = check_corpus(c);
+    if (result == ERR_OK) result = check_live(c);
+    if (result == ERR_OK) result = check_rate(c);
     for (uint32_t i = 0; i < c->trainer.saes_count && result == ERR_OK; i++)
         result = check_sae(c, i);
     if (result == ERR_OK && c->sink.slab_bytes > c->sink.size_bytes / 64)
@@ -328,7 +363,7 @@ int config_check(const struct config *c)
                       (unsigned long long)c->sink.slab_bytes);
     if (result == ERR_OK && c->capture.engine == CONFIG_SYNTHETIC && c->trainer.consumers.count)
         result = config_check_rows(c, c->capture.synthetic.width, 0);
-    return result;
+    return result == ERR_OK ? check_retention(c) : result;
 }
 
 int config_fail(const struct config *c, const char *section, const char *key, const char *why)

@@ -254,6 +254,13 @@ int config_load(const char *path, const char *const *sets, size_t sets_count,
     return result;
 }
 
+int config_has_consumer(const struct config *config, const char *name)
+{
+    for (uint32_t i = 0; i < config->trainer.consumers.count; i++)
+        if (strcmp(config->trainer.consumers.item[i], name) == 0) return 1;
+    return 0;
+}
+
 uint32_t config_threads(uint32_t wanted)
 {
     if (wanted > 0) return wanted;

@@ -19,11 +19,17 @@
 #include <stdio.h>
 
 enum config_policy { CONFIG_BLOCK, CONFIG_SHED };
-enum config_engine { CONFIG_LLAMA, CONFIG_SYNTHETIC, CONFIG_FILES };
+enum config_engine { CONFIG_LLAMA, CONFIG_SYNTHETIC, CONFIG_FILES, CONFIG_RING };
 enum config_bad_text { CONFIG_SKIP, CONFIG_FAIL };
 enum config_durability { CONFIG_PROCESS, CONFIG_POWER };
 enum config_axes { CONFIG_AXES_AUTO, CONFIG_AXES_SEQUENCES, CONFIG_AXES_LAYERS };
 enum config_file_dtype { CONFIG_FILE_DTYPE_AUTO, CONFIG_FILE_DTYPE_BF16 };
+enum config_curves {
+    CONFIG_CURVES_ALL,
+    CONFIG_CURVES_JSONL,
+    CONFIG_CURVES_TENSORBOARD,
+    CONFIG_CURVES_OFF
+};
 enum config_socket { CONFIG_FRONT, CONFIG_BACK }; /* producers' and sinks' side of the broker */
 
 enum { CONFIG_PATH_BYTES = 4096, CONFIG_MAX_PRODUCERS = 256, CONFIG_MAX_SAES = 64 };
@@ -41,7 +47,8 @@ struct config_stream {
     int dtype; /* enum dtype */
     int codec; /* enum codec */
     char *run_dir;
-    int policy; /* enum config_policy */
+    int policy;      /* enum config_policy */
+    int keep_tokens; /* 0: token ids are left out of what leaves a producer */
 };
 
 struct config_synthetic {
@@ -79,6 +86,12 @@ struct config_capture {
     int file_axes;  /* enum config_axes */
     int file_dtype; /* enum config_file_dtype */
     uint32_t file_sequence_rows;
+    char *rings;               /* folder; "": the stream's usual one */
+    double share;              /* of sequences */
+    double rows_per_second;    /* 0: no limit */
+    uint64_t bytes_per_second; /* 0: no limit */
+    uint64_t ring_bytes;
+    char *exclude_text; /* "": none */
     char *http;
 };
 
@@ -95,6 +108,7 @@ struct config_sink {
     int durability;      /* enum config_durability */
     double checkpoint_share;
     uint32_t window_slabs;
+    uint64_t retention_seconds; /* age at which rows go; 0: no limit; under CONFIG_SHED alone */
     char *http;
 };
 
@@ -113,7 +127,10 @@ struct config_trainer {
     uint32_t threads; /* 0: config_threads() */
     uint64_t seed, planned_rows, min_rows, active_bytes, eval_rows;
     double eval_seconds;
+    int curves; /* enum config_curves */
+    double curves_seconds;
     uint64_t stop_rows;
+    uint64_t finish_rows;
     double checkpoint_seconds;
     uint32_t keep_checkpoints;
     int whiten;
@@ -184,12 +201,17 @@ uint32_t config_item_of(const struct config *config, uint32_t sae);
 /* Whether a key of trainer.saes means something to the autoencoder's architecture. */
 int config_sae_uses(const struct config_sae *sae, const char *key);
 
+/* Is it declared in trainer.consumers? */
+int config_has_consumer(const struct config *config, const char *name);
+
 /* Processors that this process may use; at least 1. */
 uint32_t config_threads(uint32_t wanted);
 
 /* Where things live. Each writes a NUL-terminated path into out[CONFIG_PATH_BYTES] and creates
  * nothing. ERR_LIMIT: the path is too long. */
-int config_cache_dir(char *out);                                /* $XDG_CACHE_HOME/sluice */
+int config_cache_dir(char *out); /* $XDG_CACHE_HOME/sluice */
+/* $XDG_STATE_HOME/sluice, where runs lie that have no stream.run_dir */
+int config_state_dir(char *out);
 int config_buffer_dir(const struct config *config, char *out);  /* RUN/buffer */
 int config_capture_dir(const struct config *config, char *out); /* RUN/capture */
 int config_consumer_dir(const struct config *config, const char *consumer,

@@ -21,10 +21,14 @@ static const char *const files[] = {
     "lock",
     "sluice.run",
     "descriptor.json",
+    "finish.json",
+    "history",
+    "history.damaged",
     "buffer/data.mdb",
     "buffer/lock.mdb",
     "buffer/boot",
     "buffer/damage",
+    "buffer/retention",
     "buffer/writer.lock",
     "buffer/CONSUMERS/@.state",
     "buffer/CONSUMERS/@.progress",
@@ -53,7 +57,8 @@ static const char *const files[] = {
     NULL,
 };
 static const char *const folders[] = {
-    "buffer", "buffer/CONSUMERS", "buffer.damaged-#", "capture", "http", "ipc", "log", NULL,
+    "buffer", "buffer/CONSUMERS", "buffer.damaged-#", "capture", "http", "index", "ipc", "log",
+    NULL,
 };
 
 /* Below a consumer's folder. */
@@ -62,8 +67,12 @@ static const char *const consumer_files[] = {
     "checkpoint-????????????????.sluice",
     "trainer.lock",
     "held_out.rows",
+    "held_out.aged",
     "history.tsv",
+    "metrics.jsonl",
+    "tensorboard/*/events.out.tfevents.??????????.sluice",
     "summary.json",
+    "finish.json",
     "sweep.tsv",
     "scaling.svg",
     "$.counts",
@@ -87,6 +96,8 @@ static const char *const consumer_folders[] = {
     "export/*/circuit-tracer",
     "export/*/sparsify",
     "export/*/sparsify/*",
+    "tensorboard",
+    "tensorboard/*",
     NULL,
 };
 
@@ -149,7 +160,8 @@ static int matches_file(const struct config *config, const char *const *patterns
 
 int made_name_taken(const char *name)
 {
-    static const char *const temporary[] = {"descriptor.json.tmp.*", "sluice.run.tmp.*", NULL};
+    static const char *const temporary[] = {"descriptor.json.tmp.*", "sluice.run.tmp.*",
+                                            "finish.json.tmp.*", NULL};
     return matches(NULL, files, name) || matches(NULL, folders, name) ||
            matches(NULL, temporary, name);
 }

@@ -35,6 +35,11 @@ static int xdg_dir(const char *variable, const char *below, char *out)
                    variable);
 }
 
+int config_state_dir(char *out)
+{
+    return xdg_dir("XDG_STATE_HOME", ".local/state", out);
+}
+
 int config_cache_dir(char *out)
 {
     return xdg_dir("XDG_CACHE_HOME", ".cache", out);
@@ -72,7 +77,7 @@ int config_run_dir(const struct config *config, char *out)
 {
     char base[CONFIG_PATH_BYTES];
     if (config->stream.run_dir[0]) return given_run_dir(config->stream.run_dir, out);
-    int result = xdg_dir("XDG_STATE_HOME", ".local/state", base);
+    int result = config_state_dir(base);
     return result == ERR_OK ? join(out, "%s/%s", base, config->stream.name) : result;
 }
 

@@ -1,5 +1,7 @@
 #include "config/table.h"
 
+#include "proto/ring.h"
+
 #include <string.h>
 
 static const struct config_choice dtypes[] = {
@@ -7,8 +9,11 @@ static const struct config_choice dtypes[] = {
 static const struct config_choice codecs[] = {{"none", CODEC_NONE}, {"lz4", CODEC_LZ4}, {NULL, 0}};
 static const struct config_choice policies[] = {
     {"block", CONFIG_BLOCK}, {"shed", CONFIG_SHED}, {NULL, 0}};
-static const struct config_choice engines[] = {
-    {"llama", CONFIG_LLAMA}, {"synthetic", CONFIG_SYNTHETIC}, {"files", CONFIG_FILES}, {NULL, 0}};
+static const struct config_choice engines[] = {{"llama", CONFIG_LLAMA},
+                                               {"synthetic", CONFIG_SYNTHETIC},
+                                               {"files", CONFIG_FILES},
+                                               {"ring", CONFIG_RING},
+                                               {NULL, 0}};
 static const struct config_choice bad_texts[] = {
     {"skip", CONFIG_SKIP}, {"fail", CONFIG_FAIL}, {NULL, 0}};
 static const struct config_choice durabilities[] = {
@@ -25,6 +30,11 @@ static const struct config_choice booleans[] = {{"true", 1}, {"false", 0}, {NULL
 static const struct config_choice automatic[] = {
     {"auto", -1}, {"true", 1}, {"false", 0}, {NULL, 0}};
 
+static const struct config_choice curves[] = {{"all", CONFIG_CURVES_ALL},
+                                              {"jsonl", CONFIG_CURVES_JSONL},
+                                              {"tensorboard", CONFIG_CURVES_TENSORBOARD},
+                                              {"off", CONFIG_CURVES_OFF},
+                                              {NULL, 0}};
 static const struct config_choice axes[] = {{"auto", CONFIG_AXES_AUTO},
                                             {"sequences", CONFIG_AXES_SEQUENCES},
                                             {"layers", CONFIG_AXES_LAYERS},
@@ -35,6 +45,7 @@ static const struct config_choice file_dtypes[] = {
 #define MEBI              ((double)(1 << 20))
 #define TEBI              ((double)(1ull << 40))
 #define MANY              1e15
+#define DAY               86400.0
 
 #define IN(field)         offsetof(struct config, field)
 #define IN_SAE(field)     offsetof(struct config_sae, field)
@@ -79,9 +90,12 @@ const struct config_option config_options[] = {
     {"stream", "policy", OPTION_CHOICE, IN(stream.policy), "block", "", 0, 0, policies,
      "block: capture waits for room and nothing is lost; shed: what finds no room is dropped and "
      "counted"},
+    {"stream", "keep_tokens", OPTION_CHOICE, IN(stream.keep_tokens), "true", "", 0, 0, booleans,
+     "false: rows leave the producer without their token ids, so that no text can be told from them"},
 
     {"capture", "engine", OPTION_CHOICE, IN(capture.engine), "llama", "", 0, 0, engines,
-     "llama: a model over a corpus; synthetic: known directions; files: safetensors or .npy"},
+     "llama: a model over a corpus; synthetic: known directions; files: safetensors or .npy; ring: "
+     "running programs, through libsluice or `sluice tap`"},
     {"capture", "corpus", OPTION_PATHS, IN(capture.corpus), "", "", 0, 0, NULL,
      "text, JSON or CSV, plain or compressed, told by content: files, folders, patterns (** is any "
      "depth), \"-\" for standard input, or names that `make model` put into the cache (corpus)"},
@@ -152,6 +166,20 @@ const struct config_option config_options[] = {
      "the files engine: bf16 reads the 2-byte values of a .npy that ml_dtypes wrote (V2) as bfloat16"},
     {"capture", "file_sequence_rows", OPTION_COUNT, IN(capture.file_sequence_rows), "512", "rows",
      1, 1 << 20, NULL, "the files engine: rows that count as one sequence"},
+    {"capture", "share", OPTION_REAL, IN(capture.share), "1", "", 1e-9, 1, NULL,
+     "the ring engine: share of the sequences (requests) that are captured, whole ones"},
+    {"capture", "rows_per_second", OPTION_REAL, IN(capture.rows_per_second), "0", "rows", 0, RING_HIGHEST_RATE, NULL,
+     "the ring engine: rows that one program hands over at most, on average over a second, from 0.001 "
+     "on; 0: no limit"},
+    {"capture", "bytes_per_second", OPTION_BYTES, IN(capture.bytes_per_second), "0", "bytes", 0, TEBI,
+     NULL, "the ring engine: the same limit in bytes of rows; the lower of both holds; 0: no limit"},
+    {"capture", "ring_size", OPTION_BYTES, IN(capture.ring_bytes), "64MiB", "bytes", 65536, TEBI, NULL,
+     "the ring engine: shared memory of each program that hands rows over"},
+    {"capture", "exclude_text", OPTION_TEXT, IN(capture.exclude_text), "", "", 0, 0, NULL,
+     "a tapped program: a request whose text has this in it is not captured, from the pass on in which it "
+     "is seen, so that callers can say so at its beginning; at most 63 bytes; empty: none"},
+    {"capture", "rings", OPTION_PATH, IN(capture.rings), "", "", 0, 0, NULL,
+     "the ring engine: folder of the rings, on a memory file system; empty: /dev/shm/sluice-UID/NAME"},
     {"capture", "http", OPTION_TEXT, IN(capture.http), "127.0.0.1:0", "", 0, 0, NULL,
      "address of /metrics, /healthz and /readyz; port 0: any free one, written to RUN/http; off: none"},
 
@@ -188,8 +216,8 @@ const struct config_option config_options[] = {
      "true: tcp:// endpoints on loopback without keys, open to every user of this machine; for "
      "tests alone"},
     {"broker", "http", OPTION_TEXT, IN(broker.http), "127.0.0.1:0", "", 0, 0, NULL,
-     "address of /api/status, /metrics, /healthz and /readyz; port 0: any free one, written "
-     "to RUN/http; off: none"},
+     "address of the live page, /api/status, /api/history, /api/events, /metrics, /healthz and "
+     "/readyz; port 0: any free one, written to RUN/http; off: none"},
 
     {"sink", "size", OPTION_BYTES, IN(sink.size_bytes), "2GiB", "bytes", MEBI, 64 * TEBI, NULL,
      "cap of the shuffle buffer on disk"},
@@ -202,6 +230,10 @@ const struct config_option config_options[] = {
      "asked for"},
     {"sink", "window", OPTION_COUNT, IN(sink.window_slabs), "64", "slabs", 1, 1 << 20, NULL,
      "credit of one producer at most"},
+    {"sink", "retention", OPTION_DURATION, IN(sink.retention_seconds), "0", "seconds", 0,
+     10000 * DAY, NULL,
+     "policy shed: age at which rows go, drawn or not, out of every file of the run: 90s, 30m, 1h, 7d; "
+     "0: no limit"},
     {"sink", "http", OPTION_TEXT, IN(sink.http), "127.0.0.1:0", "", 0, 0, NULL,
      "address of /metrics, /healthz and /readyz; port 0: any free one, written to RUN/http; off: none"},
 
@@ -220,15 +252,23 @@ const struct config_option config_options[] = {
      "length of the schedules, reuse included; it never ends a run; 0: from the stream"},
     {"trainer", "min_rows", OPTION_NUMBER, IN(trainer.min_rows), "0", "rows", 0, MANY, NULL,
      "rows that must have a draw left before one is made, so that a batch is well mixed; 0: half "
-     "of what the buffer holds"},
+     "of what the buffer holds; where rows go by age, half of those that are there will do"},
     {"trainer", "active_size", OPTION_BYTES, IN(trainer.active_bytes), "0", "bytes", 0,
      1024 * TEBI, NULL, "slabs that are drawn from at once; 0: what memory holds"},
     {"trainer", "eval_rows", OPTION_NUMBER, IN(trainer.eval_rows), "16384", "rows", 0, 1e9, NULL,
      "held-out rows for the metrics; fewer than 2,000 give no FVE; 0: none are held out"},
     {"trainer", "eval_seconds", OPTION_REAL, IN(trainer.eval_seconds), "10", "seconds", 0.1, 1e6,
      NULL, "time between two evaluations"},
+    {"trainer", "curves", OPTION_CHOICE, IN(trainer.curves), "all", "", 0, 0, curves,
+     "how the training came along, point by point: jsonl: RUN/CONSUMER/metrics.jsonl; tensorboard: "
+     "RUN/CONSUMER/tensorboard; all: both; off: neither"},
+    {"trainer", "curves_seconds", OPTION_REAL, IN(trainer.curves_seconds), "10", "seconds", 0.1, 1e6,
+     NULL, "time between two points, at least; it grows in a long run"},
     {"trainer", "stop_rows", OPTION_NUMBER, IN(trainer.stop_rows), "0", "rows", 0, MANY, NULL,
      "finish after training on this many, reuse included; 0: at the stream's end"},
+    {"trainer", "finish_rows", OPTION_NUMBER, IN(trainer.finish_rows), "0", "rows", 0, MANY, NULL,
+     "rows that a live run trains on after `sluice finish`, while the rate falls, reuse included; 0: "
+     "`decay` times those so far"},
     {"trainer", "checkpoint_seconds", OPTION_REAL, IN(trainer.checkpoint_seconds), "300", "seconds",
      1, 1e6, NULL, "time between two checkpoints, where the sink asks for none before"},
     {"trainer", "keep_checkpoints", OPTION_COUNT, IN(trainer.keep_checkpoints), "2", "checkpoints",

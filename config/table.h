@@ -13,6 +13,7 @@ enum option_type {
     OPTION_COUNT,    /* uint32_t */
     OPTION_NUMBER,   /* uint64_t */
     OPTION_BYTES,    /* uint64_t, with a suffix KiB MiB GiB TiB KB MB GB TB */
+    OPTION_DURATION, /* uint64_t, whole seconds, with a suffix s m h d */
     OPTION_REAL,     /* double */
     OPTION_CHOICE,   /* int, one of `choices` */
 };

@@ -24,6 +24,24 @@ static const struct {
 };
 enum { SUFFIXES = sizeof suffixes / sizeof suffixes[0] };
 
+static const struct {
+    const char *name;
+    uint64_t seconds;
+} spans[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+enum { SPANS = sizeof spans / sizeof spans[0] };
+
+/* The largest unit that the number is a multiple of, as "90s" or "7d"; 0 is 0. */
+static void duration_text(uint64_t seconds, char *out, size_t bytes)
+{
+    int i = 0;
+    while (i < SPANS - 1 && seconds % spans[i].seconds != 0) i++;
+    if (seconds == 0)
+        snprintf(out, bytes, "0");
+    else
+        snprintf(out, bytes, "%llu%s", (unsigned long long)(seconds / spans[i].seconds),
+                 spans[i].name);
+}
+
 /* Whole numbers print exactly below 2^53; ranges in the table stay readable: 1024, 1e+15. */
 static void number_text(const struct config_option *option, double x, char *out, size_t bytes)
 {
@@ -35,7 +53,10 @@ static void number_text(const struct config_option *option, double x, char *out,
             return;
         }
     }
-    snprintf(out, bytes, x < 1e9 && x == floor(x) ? "%.0f" : "%g", x);
+    if (option->type == OPTION_DURATION)
+        duration_text((uint64_t)x, out, bytes);
+    else
+        snprintf(out, bytes, x < 1e9 && x == floor(x) ? "%.0f" : "%g", x);
 }
 
 void config_value_allowed(const struct config_option *option, char *out, size_t bytes)
@@ -45,7 +66,7 @@ void config_value_allowed(const struct config_option *option, char *out, size_t 
         [OPTION_ENDPOINT] = "an endpoint",  [OPTION_TEXTS] = "a list of texts",
         [OPTION_PATHS] = "a list of paths", [OPTION_COUNT] = "a whole number",
         [OPTION_NUMBER] = "a whole number", [OPTION_BYTES] = "a size",
-        [OPTION_REAL] = "a number",
+        [OPTION_REAL] = "a number",         [OPTION_DURATION] = "a duration",
     };
     if (option->type == OPTION_CHOICE) {
         int used = snprintf(out, bytes, "one of");
@@ -78,8 +99,10 @@ static int refuse(const struct config_option *option, const char *text)
             return err_set(ERR_USAGE, "'%.80s' is not allowed; it is %s; did you mean '%s'?", text,
                            allowed, word);
     }
-    return err_set(ERR_USAGE, "'%.80s' is not allowed; it is %s%s", text, allowed,
-                   option->type == OPTION_BYTES ? ", such as 512MiB or 2GiB" : "");
+    const char *such = option->type == OPTION_BYTES      ? ", such as 512MiB or 2GiB"
+                       : option->type == OPTION_DURATION ? ", such as 90s, 30m, 1h or 7d"
+                                                         : "";
+    return err_set(ERR_USAGE, "'%.80s' is not allowed; it is %s%s", text, allowed, such);
 }
 
 /* A finite number and what follows it. Only the digits of YAML's numbers: no hex, no "inf". */
@@ -95,23 +118,36 @@ static int parse_number(const char *text, double *x, const char **rest)
     return 1;
 }
 
+/* What the letters behind a number multiply it by; 0: there is no such unit. */
+static uint64_t unit_of(const struct config_option *option, const char *name)
+{
+    for (int i = 0; i < SUFFIXES && option->type == OPTION_BYTES; i++)
+        if (strcmp(name, suffixes[i].name) == 0) return suffixes[i].bytes;
+    for (int i = 0; i < SPANS && option->type == OPTION_DURATION; i++)
+        if (strcmp(name, spans[i].name) == 0) return spans[i].seconds;
+    return 0;
+}
+
 static int parse_whole(const struct config_option *option, const char *text, uint64_t *value)
 {
     double x;
     const char *rest;
     if (!parse_number(text, &x, &rest)) return refuse(option, text);
     uint64_t unit = 1;
-    if (option->type == OPTION_BYTES && *rest) {
+    int has_units = option->type == OPTION_BYTES || option->type == OPTION_DURATION;
+    if (has_units && *rest) {
         while (*rest == ' ') rest++;
-        unit = 0;
-        for (int i = 0; i < SUFFIXES; i++)
-            if (strcmp(rest, suffixes[i].name) == 0) unit = suffixes[i].bytes;
+        unit = unit_of(option, rest);
         if (unit == 0) return refuse(option, text);
         rest = "";
     }
+    /* 90 of what? Only nothing needs no unit. */
+    if (option->type == OPTION_DURATION && unit == 1 && x != 0 && !strchr(text, 's'))
+        return refuse(option, text);
     double whole = x * (double)unit;
     if (*rest || whole < option->low || whole > option->high) return refuse(option, text);
-    if (option->type != OPTION_BYTES && x != floor(x)) return refuse(option, text);
+    if (!has_units && x != floor(x)) return refuse(option, text);
+    if (option->type == OPTION_DURATION && whole != floor(whole)) return refuse(option, text);
     *value = (uint64_t)whole;
     /* Beyond 2^53 a double has lost the last digits: read plain digits as such. */
     if (strspn(text, "0123456789") == strlen(text)) *value = strtoull(text, NULL, 10);
@@ -239,6 +275,8 @@ int config_value_set(const struct config_option *option, void *base, const char 
         return result;
     case OPTION_NUMBER:
     case OPTION_BYTES:
+    case OPTION_DURATION:
+        if (option->type == OPTION_DURATION && text[0] == '\0') text = "0";
         result = parse_whole(option, text, &whole);
         if (result == ERR_OK) *(uint64_t *)place = whole;
         return result;
@@ -260,7 +298,9 @@ void config_value_copy(const struct config_option *option, void *dst, const void
     size_t bytes = 0;
     if (option->type == OPTION_COUNT) bytes = sizeof(uint32_t);
     if (option->type == OPTION_CHOICE) bytes = sizeof(int);
-    if (option->type == OPTION_NUMBER || option->type == OPTION_BYTES) bytes = sizeof(uint64_t);
+    if (option->type == OPTION_NUMBER || option->type == OPTION_BYTES ||
+        option->type == OPTION_DURATION)
+        bytes = sizeof(uint64_t);
     if (option->type == OPTION_REAL) bytes = sizeof(double);
     memcpy((char *)dst + option->offset, (const char *)src + option->offset, bytes);
 }
@@ -337,6 +377,12 @@ int config_value_print(const struct config_option *option, const void *base, FIL
     case OPTION_BYTES:
         print_bytes(*(const uint64_t *)place, out);
         break;
+    case OPTION_DURATION: {
+        char duration[32];
+        duration_text(*(const uint64_t *)place, duration, sizeof duration);
+        fputs(duration, out);
+        break;
+    }
     case OPTION_REAL:
         print_real(*(const double *)place, out);
         break;

@@ -109,6 +109,27 @@ static int marker_check(const struct claim *c)
     return result;
 }
 
+int folder_owner_read(const char *folder, struct folder_owner *owner)
+{
+    char path[PATH_MAX], *text;
+    size_t bytes;
+    *owner = (struct folder_owner){.stream = ""};
+    int result = own_folder(folder, 0);
+    if (result != ERR_OK) return result;
+    if (snprintf(path, sizeof path, "%s/" FOLDER_MARKER, folder) >= PATH_MAX)
+        return err_set(ERR_LIMIT, "path too long: %.80s...", folder);
+    result = own_read(path, MARKER_BYTES_MAX, &text, &bytes);
+    if (result != ERR_OK) return result;
+    line_of(text, "stream", owner->stream, sizeof owner->stream);
+    line_of(text, "consumer", owner->consumer, sizeof owner->consumer);
+    if (strncmp(text, "sluice-run ", 11) != 0 || !owner->stream[0])
+        result = err_set(ERR_USAGE, "%s is not the marker of a run", path);
+    else if (strncmp(text, first_line, sizeof first_line - 1) != 0)
+        result = err_set(ERR_VERSION, "%s is of a newer version of Sluice", folder);
+    free(text);
+    return result;
+}
+
 /* Another process may be just as far. */
 static int mark(const struct claim *c)
 {

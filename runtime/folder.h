@@ -30,6 +30,14 @@ int folder_claim(const struct config *config);
 /* The same for RUN/NAME of a consumer. */
 int folder_claim_consumer(const struct config *config, const char *consumer);
 
+/* Whose the folder at `path` is by its marker, changing nothing. The folder must be this user's
+ * alone. ERR_NOTFOUND: it has none; ERR_USAGE: it is a link, somebody else's, or its marker is none;
+ * ERR_VERSION: a newer one; ERR_IO. */
+struct folder_owner {
+    char stream[128], consumer[128]; /* the latter "": it is a run's own */
+};
+int folder_owner_read(const char *path, struct folder_owner *owner);
+
 /* Whether folder_claim() and folder_claim_consumer() of all consumers would succeed, as far as that
  * can be told without writing: the same errors. */
 int folder_check(const struct config *config);

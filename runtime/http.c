@@ -1,6 +1,6 @@
 /*
  * libmicrohttpd without threads of its own: its epoll descriptor is watched by the loop, and a
- * timer keeps its time-outs. The only file that includes microhttpd.h.
+ * timer keeps its time-outs. Only this file and http_stream.c include microhttpd.h.
  */
 #include "runtime/http.h"
 
@@ -8,35 +8,28 @@
 #include "base/fileio.h"
 #include "base/own.h"
 #include "config/address.h"
+#include "runtime/http_listen.h"
+#include "runtime/http_stream.h"
+#include "runtime/http_visits.h"
 #include "runtime/metrics.h"
 #include "runtime/range.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 enum {
     CONNECTIONS = 32,
+    BACKLOG = 512,
     CONNECTION_BYTES = 16 << 10,
     REQUEST_SECONDS = 10, /* for one, from the first byte to the last of its answer */
     RUNS_A_TURN = 16,
     WAKE_MS = 1000,
-    ADDRESS_BYTES = 64,
     PATH_BYTES = 4096,
-};
-
-/* A connection, and when what it is at began: it was accepted, or its last answer has left. */
-struct visit {
-    int fd; /* -1: free */
-    uint64_t since_ms;
 };
 
 struct http {
@@ -45,11 +38,25 @@ struct http {
     uv_poll_t poll;
     uv_timer_t timer;
     int open_handles;
-    char address[ADDRESS_BYTES];
+    char address[HTTP_ADDRESS_BYTES];
     char address_file[PATH_BYTES]; /* "": none */
     int is_announced;              /* it is ours */
-    struct visit visit[CONNECTIONS];
+    struct http_visits visits;
+    struct http_stream *stream; /* NULL: nobody may listen */
 };
+
+static int socket_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
+
+static struct visit *visit_of(struct http *http, struct MHD_Connection *connection)
+{
+    int fd = socket_of(connection);
+    return fd >= 0 ? http_visits_find(&http->visits, fd) : NULL;
+}
 
 /* ---- answering ---- */
 
@@ -156,16 +163,21 @@ static struct MHD_Response *body_response(struct http_reply *reply)
     return response;
 }
 
+static void add_headers(struct MHD_Response *response, const char *content_type)
+{
+    MHD_add_response_header(response, "Content-Type", content_type);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+}
+
 static enum MHD_Result send_reply(struct MHD_Connection *connection, struct http_reply *reply,
                                   const char *allow)
 {
     struct MHD_Response *response =
         reply->file >= 0 ? file_response(connection, reply) : body_response(reply);
     if (!response) return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", reply->content_type);
-    MHD_add_response_header(response, "Cache-Control", "no-store");
-    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    MHD_add_response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+    add_headers(response, reply->content_type);
     if (reply->policy) {
         MHD_add_response_header(response, "Content-Security-Policy", reply->policy);
         MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
@@ -231,11 +243,28 @@ static enum MHD_Result run(const struct http_handler *handler, const struct http
                      err_text(), NULL);
 }
 
+/* Whoever asks listens from now on. */
+static enum MHD_Result send_stream(struct http *http, struct MHD_Connection *connection)
+{
+    struct MHD_Response *response =
+        http->stream ? http_stream_join(http->stream, connection, visit_of(http, connection))
+                     : NULL;
+    if (!response)
+        return send_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                         "too many listen already; HINT: close other pages, or ask /api/status",
+                         NULL);
+    add_headers(response, "text/event-stream; charset=utf-8");
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
 /* ---- bodies ---- */
 
 struct upload { /* the body of a POST, so far */
-    char *data; /* (most + 1) */
-    size_t bytes, most;
+    struct http_handler handler;
+    char *data; /* (handler.most_body_bytes + 1) */
+    size_t bytes;
     int is_too_long;
 };
 
@@ -247,14 +276,14 @@ static enum MHD_Result begin_upload(const struct http_handler *handler, void **c
         free(u);
         return MHD_NO;
     }
-    u->most = handler->most_body_bytes;
+    u->handler = *handler;
     *context = u;
     return MHD_YES;
 }
 
 static enum MHD_Result go_on_upload(struct upload *u, const char *data, size_t *bytes)
 {
-    if (*bytes > u->most - u->bytes)
+    if (*bytes > u->handler.most_body_bytes - u->bytes)
         u->is_too_long = 1;
     else
         memcpy(u->data + u->bytes, data, *bytes);
@@ -270,18 +299,17 @@ static void end_upload(struct upload *u)
     free(u);
 }
 
-static enum MHD_Result answer_upload(const struct http_handler *handler, struct upload *u,
-                                     struct http_request *request)
+static enum MHD_Result answer_upload(struct upload *u, struct http_request *request)
 {
     char text[80];
     if (u->is_too_long) {
-        snprintf(text, sizeof text, "at most %zu bytes are taken here", u->most);
+        snprintf(text, sizeof text, "at most %zu bytes are taken here", u->handler.most_body_bytes);
         return send_text(request->connection, MHD_HTTP_CONTENT_TOO_LARGE, text, NULL);
     }
     u->data[u->bytes] = '\0';
     request->body = u->data;
     request->bytes = u->bytes;
-    return run(handler, request);
+    return run(&u->handler, request);
 }
 
 /* ---- a request ---- */
@@ -329,42 +357,31 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
                               size_t *upload_bytes, void **context)
 {
     struct http_handler handler = {0};
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct http_request request = {.method = method,
-                                   .path = path,
-                                   .connection = connection,
-                                   .socket = info ? info->connect_fd : -1};
+    struct http *http = arg;
+    struct http_request request = {
+        .method = method, .path = path, .connection = connection, .socket = socket_of(connection)};
     enum MHD_Result result;
     (void)version;
+    if (!*context)
+        http_visits_set(visit_of(http, connection), VISIT_ANSWERED, uv_now(http->poll.loop));
     if (*context && *upload_bytes > 0) return go_on_upload(*context, upload, upload_bytes);
-    if (*context) {
-        find(arg, path, &handler);
-        return answer_upload(&handler, *context, &request);
-    }
-    if (!admit(arg, &request, &handler, &result)) return result;
+    if (*context) return answer_upload(*context, &request);
+    if (!admit(http, &request, &handler, &result)) return result;
+    if (handler.is_stream) return send_stream(http, connection);
     return handler.most_body_bytes ? begin_upload(&handler, context) : run(&handler, &request);
 }
 
 /* ---- connections ---- */
-
-static struct visit *visit_of(struct http *http, int fd)
-{
-    for (int i = 0; i < CONNECTIONS; i++)
-        if (http->visit[i].fd == fd) return &http->visit[i];
-    return NULL;
-}
 
 static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http *http = arg;
     (void)context;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    int is_new = code == MHD_CONNECTION_NOTIFY_STARTED;
-    struct visit *v = info ? visit_of(http, is_new ? -1 : info->connect_fd) : NULL;
-    if (v) *v = (struct visit){is_new ? info->connect_fd : -1, uv_now(http->poll.loop)};
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        http_visits_add(&http->visits, socket_of(connection), uv_now(http->poll.loop));
+    else
+        http_visits_remove(&http->visits, socket_of(connection));
 }
 
 static void on_answered(void *arg, struct MHD_Connection *connection, void **context,
@@ -374,23 +391,7 @@ static void on_answered(void *arg, struct MHD_Connection *connection, void **con
     (void)code;
     end_upload(*context);
     *context = NULL;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct visit *v = info ? visit_of(http, info->connect_fd) : NULL;
-    if (v) v->since_ms = uv_now(http->poll.loop);
-}
-
-/* libmicrohttpd's own limit starts anew with each byte: who sends one every few seconds would keep
- * its place for ever. */
-static void end_slow(struct http *http)
-{
-    uint64_t now_ms = uv_now(http->poll.loop);
-    for (int i = 0; i < CONNECTIONS; i++) {
-        struct visit *v = &http->visit[i];
-        if (v->fd < 0 || now_ms < v->since_ms + 1000u * http->options.request_seconds) continue;
-        shutdown(v->fd, SHUT_RDWR);
-        v->since_ms = now_ms; /* libmicrohttpd sees the end, and tells of it */
-    }
+    http_visits_set(visit_of(http, connection), VISIT_QUIET, uv_now(http->poll.loop));
 }
 
 /* ---- on the loop ---- */
@@ -404,7 +405,7 @@ static void serve(struct http *http)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     int has_timeout = 1;
-    end_slow(http);
+    http_visits_end_slow(&http->visits, uv_now(http->poll.loop));
     MHD_run(http->daemon);
     for (int i = 0; i < RUNS_A_TURN; i++) {
         MHD_run(http->daemon);
@@ -429,85 +430,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 /* ---- opening ---- */
 
-/* "127.0.0.1:9090", "localhost:0" or "[::1]:9090" into a socket address. */
-static int parse_address(const char *text, struct sockaddr_storage *address, socklen_t *bytes)
-{
-    int result = address_http_check(text);
-    if (result != ERR_OK) return result;
-    const char *colon = strrchr(text, ':');
-    if (!colon) return err_set(ERR_USAGE, "'%.80s' is no address to listen at", text);
-    uint16_t port = (uint16_t)atoi(colon + 1);
-    char host[ADDRESS_BYTES];
-    snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
-    memset(address, 0, sizeof *address);
-    if (host[0] == '[' || strchr(host, ':')) {
-        struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
-        six->sin6_family = AF_INET6;
-        six->sin6_addr = in6addr_loopback;
-        six->sin6_port = htons(port);
-        *bytes = sizeof *six;
-        return ERR_OK;
-    }
-    struct sockaddr_in *four = (struct sockaddr_in *)address;
-    four->sin_family = AF_INET;
-    four->sin_port = htons(port);
-    *bytes = sizeof *four;
-    if (strcmp(host, "localhost") == 0) snprintf(host, sizeof host, "127.0.0.1");
-    if (inet_pton(AF_INET, host, &four->sin_addr) != 1)
-        return err_set(ERR_USAGE, "'%.80s' is not an address", text);
-    return ERR_OK;
-}
-
-static void write_address(struct http *http, int fd)
-{
-    struct sockaddr_storage address;
-    socklen_t bytes = sizeof address;
-    char host[INET6_ADDRSTRLEN] = "";
-    if (getsockname(fd, (struct sockaddr *)&address, &bytes) != 0) return;
-    if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
-        inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host);
-        snprintf(http->address, sizeof http->address, "[%s]:%u", host, ntohs(six->sin6_port));
-    } else {
-        const struct sockaddr_in *four = (const struct sockaddr_in *)&address;
-        inet_ntop(AF_INET, &four->sin_addr, host, sizeof host);
-        snprintf(http->address, sizeof http->address, "%s:%u", host, ntohs(four->sin_port));
-    }
-}
-
-static int listen_on(struct http *http, int *fd_out)
-{
-    struct sockaddr_storage address;
-    socklen_t bytes;
-    const char *text = http->options.address;
-    int result = parse_address(text, &address, &bytes);
-    if (result != ERR_OK) return result;
-    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), yes = 1;
-    if (fd < 0) return err_set(ERR_IO, "no socket for HTTP: %s", strerror(errno));
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(fd, (struct sockaddr *)&address, bytes) != 0 || listen(fd, CONNECTIONS) != 0) {
-        int error = errno;
-        close(fd);
-        if (error == EADDRINUSE)
-            return err_set(ERR_EXISTS,
-                           "the HTTP address %s is in use by another program; HINT: "
-                           "another port, or port 0 for any free one",
-                           text);
-        return err_set(ERR_IO, "cannot listen at %s: %s", text, strerror(error));
-    }
-    write_address(http, fd);
-    *fd_out = fd;
-    return ERR_OK;
-}
-
 static int start_daemon(struct http *http, int fd)
 {
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL, 0, NULL, NULL, answer, http, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, http->options.request_seconds,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED, on_answered,
-        http, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer, http,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, http->visits.most,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        http->options.request_seconds, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+        MHD_OPTION_NOTIFY_COMPLETED, on_answered, http, MHD_OPTION_END);
     if (!http->daemon) {
         close(fd);
         return err_set(ERR_IO, "cannot serve HTTP at %s", http->address);
@@ -531,7 +461,7 @@ static int watch(struct http *http, uv_loop_t *loop)
 int http_announce(struct http *http)
 {
     const char *path = http->address_file, *slash = strrchr(path, '/');
-    char line[ADDRESS_BYTES + 1], folder[PATH_BYTES];
+    char line[HTTP_ADDRESS_BYTES + 1], folder[PATH_BYTES];
     if (!slash || http->is_announced) return ERR_OK;
     snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
     int result = own_make(folder, 0);
@@ -552,16 +482,29 @@ static int keep_path(struct http *http, const char *path)
     return ERR_OK;
 }
 
+static int has_stream(const struct http_options *options)
+{
+    for (size_t i = 0; i < options->handlers_count; i++)
+        if (options->handlers[i].is_stream) return 1;
+    return 0;
+}
+
 int http_open(uv_loop_t *loop, const struct http_options *options, struct http **out)
 {
     struct http *http = calloc(1, sizeof *http);
     if (!http) return err_set(ERR_NOMEM, "no memory for HTTP");
     http->options = *options;
     if (!http->options.request_seconds) http->options.request_seconds = REQUEST_SECONDS;
-    for (int i = 0; i < CONNECTIONS; i++) http->visit[i].fd = -1;
     int fd = -1;
     int result = keep_path(http, options->address_file);
-    if (result == ERR_OK) result = listen_on(http, &fd);
+    if (result == ERR_OK)
+        result = http_visits_open(&http->visits,
+                                  options->connections ? options->connections : CONNECTIONS,
+                                  http->options.request_seconds);
+    if (result == ERR_OK && has_stream(options)) result = http_stream_new(loop, &http->stream);
+    if (result == ERR_OK)
+        result =
+            http_listen_again(options->address, options->address_file, BACKLOG, http->address, &fd);
     if (result == ERR_OK) result = start_daemon(http, fd);
     if (result == ERR_OK) result = watch(http, loop);
     if (result != ERR_OK) {
@@ -577,10 +520,38 @@ const char *http_address(const struct http *http)
     return http->address;
 }
 
+size_t http_listeners(const struct http *http)
+{
+    return http && http->stream ? http_stream_listeners(http->stream) : 0;
+}
+
+void http_send(struct http *http, const char *event, const char *text, size_t bytes)
+{
+    if (!http_listeners(http)) return;
+    http_stream_send(http->stream, event, text, bytes);
+    serve(http);
+}
+
+static void release(struct http *http)
+{
+    http_stream_free(http->stream);
+    http_visits_close(&http->visits);
+    free(http);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct http *http = handle->data;
-    if (--http->open_handles == 0) free(http);
+    if (--http->open_handles == 0) release(http);
+}
+
+/* libmicrohttpd ends no connection that is suspended: those who listen are woken to see the end. */
+static void stop_daemon(struct http *http)
+{
+    if (!http->daemon) return;
+    if (http->stream) http_stream_end(http->stream);
+    for (int i = 0; i < RUNS_A_TURN; i++) MHD_run(http->daemon);
+    MHD_stop_daemon(http->daemon);
 }
 
 void http_close(struct http *http)
@@ -592,6 +563,6 @@ void http_close(struct http *http)
         uv_close((uv_handle_t *)&http->poll, on_handle_closed);
         uv_close((uv_handle_t *)&http->timer, on_handle_closed);
     }
-    if (http->daemon) MHD_stop_daemon(http->daemon);
-    if (handles == 0) free(http);
+    stop_daemon(http);
+    if (handles == 0) release(http);
 }

@@ -49,12 +49,14 @@ struct http_handler {
     /* In place of `get`: the same with the request. */
     int (*ask)(void *arg, const struct http_request *request, struct http_reply *reply);
     size_t most_body_bytes; /* of a POST; 0: it takes GET and HEAD */
+    int is_stream;          /* in place of both: who asks listens to what http_send() tells */
 };
 
 struct http_options {
     const char *address;      /* "127.0.0.1:0", "[::1]:9090"; port 0 = any free one */
     const char *address_file; /* where http_announce() writes the bound "127.0.0.1:PORT" (0600);
-                               * NULL: nowhere; copied */
+                               * NULL: nowhere; copied. Of any free port the one that it names since
+                               * an earlier life, if that is free */
     const struct metrics *metrics; /* NULL: no /metrics */
     /* Before any handler: whether the request may go on. 0: the reply is the answer. NULL: all may.
      * Requests for other hosts than this machine's are refused before. */
@@ -66,6 +68,7 @@ struct http_options {
     void *health_arg;
     unsigned request_seconds; /* a request with its answer takes no longer, or its connection is
                                * ended; 0: 10 */
+    unsigned connections;     /* at most; 0: 32 */
     const struct http_handler *handlers; /* outlive http */
     size_t handlers_count;
 };
@@ -79,6 +82,11 @@ int http_open(struct uv_loop_s *loop, const struct http_options *options, struct
 int http_announce(struct http *http);
 /* "127.0.0.1:PORT" as bound. */
 const char *http_address(const struct http *http);
+/* How many listen (NULL: none), and an event for all of them: one line of text, which is copied. Who
+ * is slow skips what it has no time for, and is ended when it takes none for as long as a request may
+ * take. Never waits. */
+size_t http_listeners(const struct http *http);
+void http_send(struct http *http, const char *event, const char *text, size_t bytes);
 /* Stop listening; removes the address file that it wrote. Loop thread; the loop must run once more
  * afterwards to release its handles (process.c sees to it). */
 void http_close(struct http *http);

@@ -1,5 +1,6 @@
 #include "runtime/log.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <fcntl.h>
@@ -26,6 +27,7 @@ static struct {
     double lines;         /* that may be written at once */
     uint64_t filled_ns;   /* when that was counted */
     uint64_t left_out;
+    struct log_last last;
 } state = {.process = "sluice",
            .level = LOG_INFO,
            .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -150,17 +152,10 @@ static void write_line(enum log_level level, const char *msg, const struct log_f
     (void)ignored;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* Whether one line more may be written: *left_out were not, since the last one. */
 static int may_write(enum log_level level, uint64_t *left_out)
 {
-    uint64_t now = now_ns();
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
     pthread_mutex_lock(&state.lock);
     if (state.filled_ns) state.lines += (double)(now - state.filled_ns) / 1e9 * LOG_LINES_A_SECOND;
     if (state.lines > LOG_LINES_AT_ONCE) state.lines = LOG_LINES_AT_ONCE;
@@ -194,9 +189,31 @@ static void begin_anew(void)
     close(fd);
 }
 
+static void keep_last(const char *msg, const struct log_field *fields)
+{
+    struct line line = {.used = 0};
+    put_text(&line, msg);
+    for (; fields && fields->type != LOG_END_FIELD; fields++) put_field(&line, fields);
+    line.text[line.used] = '\0';
+    pthread_mutex_lock(&state.lock);
+    state.last.number++;
+    state.last.ns = clock_ns(CLOCK_MONOTONIC);
+    snprintf(state.last.text, sizeof state.last.text, "%.*s", (int)sizeof state.last.text - 1,
+             line.text);
+    pthread_mutex_unlock(&state.lock);
+}
+
+void log_last_error(struct log_last *last)
+{
+    pthread_mutex_lock(&state.lock);
+    *last = state.last;
+    pthread_mutex_unlock(&state.lock);
+}
+
 void log_write(enum log_level level, const char *msg, const struct log_field *fields)
 {
     uint64_t left_out = 0;
+    if (level == LOG_ERROR) keep_last(msg, fields);
     if (level < state.level) return;
     if (level > LOG_DEBUG && !may_write(level, &left_out)) return;
     pthread_mutex_lock(&state.lock);
@@ -222,7 +239,7 @@ void log_printf(enum log_level level, const char *fmt, ...)
 
 int log_allowed(struct log_limit *limit)
 {
-    uint64_t ns = now_ns();
+    uint64_t ns = clock_ns(CLOCK_MONOTONIC);
     if (limit->last_ns && ns - limit->last_ns < 1000000000u) {
         limit->held_back++;
         return 0;

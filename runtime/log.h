@@ -27,6 +27,16 @@ void log_open(const char *process, enum log_level level);
 /* "debug", "info", "warn", "error" to a level; ERR_USAGE. */
 int log_level_parse(const char *text, enum log_level *level);
 
+/* The last line of the level error that this process has written, without its time: the message and its
+ * fields, cut where it is too long. */
+struct log_last {
+    uint64_t number; /* how many there were; 0: none */
+    uint64_t ns;     /* when, by CLOCK_MONOTONIC */
+    char text[320];
+};
+/* From any thread. */
+void log_last_error(struct log_last *last);
+
 struct log_field {
     const char *key;
     enum { LOG_END_FIELD, LOG_STRING, LOG_SIGNED, LOG_UNSIGNED, LOG_REAL } type;

@@ -185,6 +185,28 @@ static int take_option(const struct program_spec *program, struct cursor_of_argu
     return apply(program, options, spec, value ? value : "", done);
 }
 
+/* "; or tap list, tap on": commands of two words that begin with this one. */
+static const char *longer_commands(const struct program_spec *program, const char *name)
+{
+    static char text[256];
+    size_t length = strlen(name), used = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < program->commands_count && used < sizeof text; i++) {
+        const char *other = program->commands[i].name;
+        if (strncmp(other, name, length) != 0 || other[length] != ' ') continue;
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, "%s%s", used ? ", " : "; or ", other);
+    }
+    return text;
+}
+
+/* A program's own arguments, taken for this one's. */
+static int fail_before_program(const struct program_spec *program, const struct options *options)
+{
+    return err_set(ERR_USAGE, "%s; what is to be run stands behind `--`: %s %s %s", err_text(),
+                   program->name, options->command->name, options->command->usage);
+}
+
 /* Sort what is not an option into FILE and what follows it, and count it. */
 static int settle(const struct program_spec *program, struct options *options, const char **plain,
                   size_t count)
@@ -200,6 +222,10 @@ static int settle(const struct program_spec *program, struct options *options, c
         return err_set(ERR_USAGE, "too many arguments: '%.80s'; HINT: %s --help",
                        plain[first + high], program->name);
     int free_standing = options->print_config || (command && command->file_optional);
+    if (command && command->takes_program && !options->program && !options->print_config &&
+        !options->check)
+        return err_set(ERR_USAGE, "which program? HINT: %s %s %s%s", program->name, command->name,
+                       command->usage, longer_commands(program, command->name));
     if (!options->file && !free_standing)
         return err_set(ERR_USAGE, "which pipeline? HINT: %s%s%s FILE", program->name,
                        command ? " " : "", command ? command->name : "");
@@ -222,7 +248,11 @@ int options_parse(const struct program_spec *program, int argc, char **argv,
     int result = take_command(program, &c, options);
     while (c.next < argc && result == ERR_OK && !*done) {
         const char *argument = argv[c.next];
-        if (!only_plain && strcmp(argument, "--") == 0) {
+        if (!only_plain && strcmp(argument, "--") == 0 && options->command &&
+            options->command->takes_program) {
+            options->program = c.next + 1 < argc ? argv + c.next + 1 : NULL;
+            break;
+        } else if (!only_plain && strcmp(argument, "--") == 0) {
             only_plain = 1;
             c.next++;
         } else if (!only_plain && argument[0] == '-' && argument[1]) {
@@ -234,8 +264,11 @@ int options_parse(const struct program_spec *program, int argc, char **argv,
             c.next++;
         }
     }
-    if (result != ERR_OK || *done) return result;
-    return settle(program, options, plain, count);
+    if (result == ERR_OK && !*done) result = settle(program, options, plain, count);
+    int takes_program = options->command && options->command->takes_program;
+    return result != ERR_OK && takes_program && !options->program && (count > 1 || c.next < argc)
+               ? fail_before_program(program, options)
+               : result;
 }
 
 const char *options_get_nth(const struct options *options, const char *name, size_t nth)
@@ -269,6 +302,12 @@ int options_number(const struct options *options, const char *name, long long lo
     return ERR_OK;
 }
 
+static int fail_lost(void)
+{
+    return err_set(ERR_IO, "not all of the output could be written; HINT: is the disk full that it "
+                           "goes to?");
+}
+
 static void write_option(const struct option_spec *spec, FILE *out)
 {
     char left[64];
@@ -285,6 +324,8 @@ static void write_usage(const struct program_spec *program, const struct command
         fprintf(out, "usage: %s FILE [options]\n", program->name);
     } else if (!command) {
         fprintf(out, "usage: %s COMMAND [FILE] [options]\n", program->name);
+    } else if (command->usage) {
+        fprintf(out, "usage: %s %s %s\n", program->name, command->name, command->usage);
     } else {
         fprintf(out, "usage: %s %s %s%s%s [options]\n", program->name, command->name,
                 command->file_optional ? "[FILE]" : "FILE", command->arguments ? " " : "",
@@ -308,7 +349,7 @@ int options_write_help(const struct program_spec *program, const struct command_
         write_option(&command->options[i], out);
     for (size_t i = 0; i < program->options_count; i++) write_option(&program->options[i], out);
     for (size_t i = 0; i < COMMON; i++) write_option(&common[i], out);
-    return ferror(out) ? err_set(ERR_IO, "cannot write") : ERR_OK;
+    return ferror(out) ? fail_lost() : ERR_OK;
 }
 
 static void man_options(const struct option_spec *table, size_t count, FILE *out)
@@ -330,8 +371,12 @@ static void man_commands(const struct program_spec *program, FILE *out)
     fputs(".SH COMMANDS\n", out);
     for (size_t i = 0; i < program->commands_count; i++) {
         const struct command_spec *command = &program->commands[i];
-        fprintf(out, ".SS %s %s%s%s\n", command->name, command->file_optional ? "[FILE]" : "FILE",
-                command->arguments ? " " : "", command->arguments ? command->arguments : "");
+        if (command->usage)
+            fprintf(out, ".SS %s %s\n", command->name, command->usage);
+        else
+            fprintf(out, ".SS %s %s%s%s\n", command->name,
+                    command->file_optional ? "[FILE]" : "FILE", command->arguments ? " " : "",
+                    command->arguments ? command->arguments : "");
         man_text(command->meaning, out);
         fputc('\n', out);
         man_options(command->options, command->options_count, out);
@@ -406,6 +451,5 @@ int options_end_output(void)
 {
     int lost = ferror(stdout);
     if (fflush(stdout) == 0 && !lost) return ERR_OK;
-    return err_set(ERR_IO, "not all of the output could be written; HINT: is the disk full that it "
-                           "goes to?");
+    return fail_lost();
 }

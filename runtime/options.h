@@ -31,6 +31,8 @@ struct command_spec {
     const char *arguments; /* after FILE, for people: "NAME"; NULL: none */
     unsigned arguments_min, arguments_max;
     int file_optional; /* 1: FILE may be missing (it comes first where it is there) */
+    int takes_program; /* 1: behind "--" stands a program with its arguments */
+    const char *usage; /* what stands behind the name, for people; NULL: FILE and `arguments` */
     const char *meaning;
     const struct option_spec *options; /* of this command alone; NULL: none */
     size_t options_count;
@@ -70,6 +72,7 @@ struct options {                        /* strings point into argv and the table
     size_t sets_count;
     const char *arguments[OPTIONS_MAX_ARGUMENTS]; /* positional, after FILE */
     size_t arguments_count;
+    char **program; /* behind "--", as for exec(), in argv; NULL: none was given */
     struct option_value values[OPTIONS_MAX_VALUES];
     size_t values_count;
     enum log_level log_level;

@@ -4,12 +4,15 @@
  */
 #include "runtime/process.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "config/address.h"
 #include "proto/message.h"
+#include "proto/report.h"
 #include "runtime/folder.h"
 #include "runtime/harden.h"
+#include "runtime/last_error.h"
 #include "runtime/ours.h"
 #include "runtime/readiness.h"
 #include "runtime/site.h"
@@ -29,7 +32,9 @@
 enum {
     TICK_MS = 1000,
     STATUS_BYTES = 4096,
-    HANDLERS_MAX = 16,
+    HANDLERS_MAX = 32,
+    HTTP_SHARE = 8, /* of the files that may be open, one in so many is for pages */
+    HTTP_LEAST = 32,
     LINK_THREADS = 2, /* that ZeroMQ starts; where it cannot, it aborts */
     LEAST_BYTES = 16 << 20,
     LEAST_FILES = 45, /* of a broker before anybody connects; where ZeroMQ gets none, it aborts */
@@ -106,13 +111,6 @@ struct link_hub *process_hub(struct process *p)
     return p->hub;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 uint64_t process_now_ns(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
@@ -134,6 +132,8 @@ static void tell_error(int code)
         log_error("%s (%s)", text, limits);
 }
 
+static int send_report(struct process *p);
+
 void process_finish(struct process *p, int code)
 {
     if (code != ERR_OK) {
@@ -141,6 +141,7 @@ void process_finish(struct process *p, int code)
         if (gone != ERR_OK) code = gone;
         tell_error(code);
         if (p->code == ERR_OK) p->code = code;
+        if (p->report && !p->finished) (void)send_report(p); /* so that the broker hears why */
     }
     p->finished = 1;
     uv_stop(&p->loop);
@@ -149,6 +150,16 @@ void process_finish(struct process *p, int code)
 void process_report_to(struct process *p, struct link *link)
 {
     p->report = link;
+}
+
+size_t process_listeners(const struct process *p)
+{
+    return http_listeners(p->http);
+}
+
+void process_tell(struct process *p, const char *event, const char *text, size_t bytes)
+{
+    if (p->http) http_send(p->http, event, text, bytes);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -203,15 +214,15 @@ void process_wake_send(struct process_wake *w)
 /* ---- metrics of every process, and the report ---- */
 
 #define PROCESS_METRICS(M)                                                                         \
-    M(MEMORY, GAUGE, "sluice_process_memory_bytes", "bytes",                                       \
+    M(MEMORY, GAUGE, REPORT(PROCESS_MEMORY_BYTES), "bytes",                                        \
       "Anonymous and shared memory that is resident (RssAnon + RssShmem).")                        \
     M(MAPPED, GAUGE, "sluice_process_mapped_bytes", "bytes",                                       \
       "Resident pages of mapped files (RssFile). The kernel may take them back.")                  \
-    M(CPU, COUNTER, "sluice_process_cpu_seconds_total", "seconds",                                 \
+    M(CPU, COUNTER, REPORT(PROCESS_CPU_SECONDS), "seconds",                                        \
       "Processor time used, user and system.")                                                     \
-    M(UNREADY, GAUGE, "sluice_process_unready_seconds", "seconds",                                 \
+    M(UNREADY, GAUGE, REPORT(PROCESS_UNREADY_SECONDS), "seconds",                                  \
       "For how long it could not do its work; 0: it does. From 60 on /healthz says so.")           \
-    M(STARTED, GAUGE, "sluice_process_start_time_seconds", "seconds",                              \
+    M(STARTED, GAUGE, REPORT(PROCESS_START_SECONDS), "seconds",                                    \
       "When the process started, counted from 1970.")
 
 enum { PROCESS_METRICS(METRIC_ID) COMMON };
@@ -252,11 +263,18 @@ static int open_metrics(struct process *p)
     return result;
 }
 
+int process_report(struct process *p, char **text, size_t *bytes)
+{
+    int result = metrics_json(p->metrics, text, bytes);
+    if (result == ERR_OK) last_error_put(text, bytes);
+    return result;
+}
+
 static int send_report(struct process *p)
 {
     char *text;
     size_t bytes;
-    int result = metrics_json(p->metrics, &text, &bytes);
+    int result = process_report(p, &text, &bytes);
     if (result != ERR_OK) return result;
     struct message message = {.type = MESSAGE_REPORT, .text = text, .text_bytes = (uint32_t)bytes};
     snprintf(message.name, sizeof message.name, "%s", p->name);
@@ -394,6 +412,7 @@ static void handle_signals(struct process *p)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a file past ulimit -f is an error of its write */
     handle_bus(p);
 }
 
@@ -448,6 +467,14 @@ static int health(void *arg)
     return readiness_health(&((struct process *)arg)->readiness, process_now_ns());
 }
 
+/* As many as it asks for, or as its share of the descriptors lasts for; 0: as few as others have. */
+static unsigned connections_of(const struct process_spec *spec)
+{
+    unsigned room = limits_files_left() / HTTP_SHARE;
+    if (room < HTTP_LEAST) return 0;
+    return room < spec->connections ? room : spec->connections;
+}
+
 static int open_http(struct process *p)
 {
     char path[CONFIG_PATH_BYTES];
@@ -467,6 +494,7 @@ static int open_http(struct process *p)
                                    .ready = ready,
                                    .health = health,
                                    .health_arg = p,
+                                   .connections = connections_of(p->spec),
                                    .handlers = p->handlers,
                                    .handlers_count = p->spec->handlers_count};
     result = http_open(&p->loop, &options, &p->http);
@@ -561,6 +589,14 @@ static void close_all(struct process *p)
     config_free(p->config);
 }
 
+/* How it ends is in the last report: a trainer has finished, a capture has nothing under way. */
+static void tell_last(struct process *p)
+{
+    if (!p->report) return;
+    if (p->spec->stats) p->spec->stats(p);
+    if (send_report(p) != ERR_OK) log_debug("no last report: %s", err_text());
+}
+
 static void run(struct process *p)
 {
     int result = open_all(p);
@@ -574,6 +610,7 @@ static void run(struct process *p)
     if (!p->finished) {
         uv_timer_start(&p->tick, on_tick, 0, TICK_MS); /* at once, so that it is heard of */
         uv_run(&p->loop, UV_RUN_DEFAULT);
+        tell_last(p);
     }
     if (started && p->spec->stop) p->spec->stop(p);
     int code = p->code;
@@ -604,6 +641,7 @@ static int print_metrics(const struct process_spec *spec)
     if (result == ERR_OK) {
         printf("## %s\n\n", spec->program.name);
         metrics_markdown(p.table, spec->metrics_count + COMMON, stdout);
+        if (spec->document) spec->document(stdout);
     }
     metrics_free(p.metrics);
     free(p.table);

@@ -45,9 +45,12 @@ struct process_spec {
     int (*check)(const struct config *config);
     const struct metric *metrics;
     size_t metrics_count;
+    /* What --print-metrics tells behind their table. NULL: nothing. */
+    void (*document)(FILE *out);
     const struct http_handler *handlers; /* arg is replaced by the process's state; may be NULL */
     size_t handlers_count;
-    size_t state_bytes; /* zeroed memory for process_state() */
+    unsigned connections; /* to its pages, at most; 0: as http.h has it */
+    size_t state_bytes;   /* zeroed memory for process_state() */
 
     /* Open everything. An error ends the process with its text. */
     int (*start)(struct process *process);
@@ -85,6 +88,13 @@ void process_finish(struct process *process, int code);
 
 /* Send the one-second MESSAGE_REPORT (metrics_json) over this DEALER from now on; NULL: no more. */
 void process_report_to(struct process *process, struct link *link);
+
+/* The report itself, as it is now; the caller frees *text. ERR_NOMEM. */
+int process_report(struct process *process, char **text, size_t *bytes);
+
+/* Who listens to the handler of this process that is a stream, and an event for all of them: http.h. */
+size_t process_listeners(const struct process *process);
+void process_tell(struct process *process, const char *event, const char *text, size_t bytes);
 
 /* A repeating timer, stopped at first. fn runs on the loop thread. NULL without memory; the
  * skeleton frees those that are left after stop(). interval_ms = 0 stops it. */

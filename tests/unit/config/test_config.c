@@ -108,6 +108,10 @@ static void test_types_and_ranges(void **state)
     refuses(NAME "stream2: 1\n", NULL, "stream2");
     refuses("stream: {name: t, dtype: bf15}\n", NULL, "bf16, f32, int8", "did you mean 'bf16'");
     refuses(NAME "sink: {size: 2 gigs}\n", NULL, "sink.size", "2GiB");
+    refuses(NAME "sink: {retention: 90}\n", NULL, "sink.retention", "90s, 30m, 1h or 7d");
+    refuses(NAME "sink: {retention: 2 weeks}\n", NULL, "sink.retention", "from 0 to 10000d");
+    refuses(NAME "sink: {retention: 0.1s}\n", NULL, "sink.retention", "a duration");
+    refuses(NAME "sink: {retention: -1h}\n", NULL, "sink.retention", "a duration");
     refuses(NAME "capture: {max_rejected_share: 1.5}\n", NULL, "from 0 to 1");
     refuses(NAME "capture: {max_rejected_share: inf}\n", NULL, "max_rejected_share");
     refuses(NAME "trainer: {saes: {features: 3}}\n", NULL, "arch", "required");
@@ -118,6 +122,34 @@ static void test_types_and_ranges(void **state)
     assert_true(config->capture.retained_bytes == 100000000);
     accepts(NAME "trainer: {seed: 9007199254740993}\n", NULL); /* 2^53 + 1 */
     assert_true(config->trainer.seed == 9007199254740993ull);
+}
+
+/* A duration has a unit, reads back as it was printed, and means something to a live stream alone. */
+static void test_retention(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *printed;
+        uint64_t seconds;
+    } spans[] = {{"90s", "retention: 90s\n", 90},       {"30m", "retention: 30m\n", 1800},
+                 {"1.5h", "retention: 90m\n", 5400},    {"7d", "retention: 7d\n", 604800},
+                 {"86400 s", "retention: 1d\n", 86400}, {"0", "retention: 0\n", 0},
+                 {"\"\"", "retention: 0\n", 0}};
+    char text[200], *printed;
+    size_t bytes;
+    for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++) {
+        snprintf(text, sizeof text, "stream: {name: t, policy: shed}\nsink: {retention: %s}\n",
+                 spans[i].text);
+        accepts(text, NULL);
+        assert_int_equal(config->sink.retention_seconds, spans[i].seconds);
+        FILE *out = open_memstream(&printed, &bytes);
+        assert_int_equal(config_print(config, out), ERR_OK);
+        fclose(out);
+        if (!strstr(printed, spans[i].printed)) fail_msg("'%s' is not printed", spans[i].printed);
+        free(printed);
+    }
+    refuses(NAME "sink: {retention: 1h}\n", NULL, "t.yaml:2: sink.retention", "block", "HINT");
+    accepts(NAME "sink: {retention: 0}\n", NULL);
 }
 
 static void test_documents(void **state)
@@ -190,6 +222,10 @@ static void test_checks_between_options(void **state)
     refuses(NAME "capture: {corpus: \"-\"}\n", NULL, "resumable: false");
     refuses(NAME "capture: {corpus: \"-\", resumable: false, producers: 2}\n", NULL, "producers");
     accepts(NAME "capture: {corpus: \"-\", resumable: false}\n", NULL);
+    refuses(NAME "capture: {rows_per_second: 0.0009}\n", NULL, "t.yaml:2: capture.rows_per_second",
+            "below 0.001");
+    accepts(NAME "capture: {rows_per_second: 0.001}\n", NULL);
+    accepts(NAME "capture: {rows_per_second: 0}\n", NULL);
     refuses(NAME "sink: {size: 1MiB, slab: 1MiB}\n", NULL, "sink.slab", "64");
     refuses(NAME "capture: {engine: synthetic}\ntrainer: {min_rows: 100000000}\n", NULL,
             "t.yaml:3: trainer.min_rows", "buffer holds");
@@ -719,6 +755,7 @@ int main(void)
         cmocka_unit_test_teardown(test_what_a_user_writes, tear_down),
         cmocka_unit_test_teardown(test_unknown_keys, tear_down),
         cmocka_unit_test_teardown(test_types_and_ranges, tear_down),
+        cmocka_unit_test_teardown(test_retention, tear_down),
         cmocka_unit_test_teardown(test_documents, tear_down),
         cmocka_unit_test_teardown(test_set, tear_down),
         cmocka_unit_test_teardown(test_checks_between_options, tear_down),

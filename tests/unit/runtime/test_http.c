@@ -1,11 +1,14 @@
 /* HTTP over a real socket: pages, refusals, the address file, a port in use. */
 #include "runtime/http.h"
+#include "runtime/http_stream.h"
 
 #include "base/err.h"
 #include "base/fileio.h"
 #include "runtime/metrics.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,24 +89,32 @@ static int get_digits(void *arg, const struct http_request *request, struct http
     return ERR_OK;
 }
 
+static unsigned slow_seconds = 1;
 static const struct http_handler handlers[] = {
     {.path = "/echo", .ask = post_echo, .most_body_bytes = 10},
     {.path = "/digits", .ask = get_digits},
     {.path = "/api/status", .get = get_status, .arg = "{\"a\":1}"},
     {.path = "/broken", .get = get_broken},
+    {.path = "/events", .is_stream = 1},
 };
 
-static int open_at(const char *address, struct http **out)
+static int open_with(const char *address, unsigned connections, struct http **out)
 {
     struct http_options options = {.address = address,
                                    .address_file = file,
                                    .metrics = metrics,
                                    .ready = unready,
                                    .health = health,
-                                   .request_seconds = 1,
+                                   .request_seconds = slow_seconds,
+                                   .connections = connections,
                                    .handlers = handlers,
                                    .handlers_count = sizeof handlers / sizeof *handlers};
     return http_open(&loop, &options, out);
+}
+
+static int open_at(const char *address, struct http **out)
+{
+    return open_with(address, 0, out);
 }
 
 static int set_up(void **state)
@@ -129,12 +140,15 @@ static int tear_down(void **state)
     return uv_loop_close(&loop);
 }
 
+static int receive_bytes; /* that the system keeps of a connection; 0: as it likes */
+
 static int connect_to(const char *address)
 {
     struct sockaddr_in to = {.sin_family = AF_INET};
     to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
     inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (receive_bytes) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     return fd;
 }
@@ -312,6 +326,48 @@ static void test_address_file(void **state)
     assert_int_equal(access(file, F_OK), -1);
 }
 
+/* Close it as a kill does: its file stays, with this text in it (NULL: its own). */
+static void close_as_killed(const char *text)
+{
+    char *before;
+    size_t bytes;
+    assert_int_equal(file_read(file, 100, &before, &bytes), ERR_OK);
+    http_close(http);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(file_replace(file, text ? text : before, text ? strlen(text) : bytes), ERR_OK);
+    free(before);
+}
+
+/* An open page finds the next life at the same address. */
+static void test_port_of_an_earlier_life(void **state)
+{
+    (void)state;
+    char before[64];
+    snprintf(before, sizeof before, "%s", http_address(http));
+    close_as_killed(NULL);
+    assert_int_equal(open_at("127.0.0.1:0", &http), ERR_OK);
+    assert_string_equal(http_address(http), before);
+    struct http *second; /* the first one is at work there */
+    assert_int_equal(open_at("127.0.0.1:0", &second), ERR_OK);
+    assert_string_not_equal(http_address(second), before);
+    http_close(second);
+}
+
+/* Nothing that stands in that file keeps a process from its page. */
+static void test_earlier_lives_that_say_nothing(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "",      "\n",           "127.0.0.1:99999\n", "127.0.0.1:1x\n",
+        ":-1\n", "8.8.8.8:53\n", "127.0.0.1:000080",  "\x01:\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        assert_int_equal(http_announce(http), ERR_OK);
+        close_as_killed(texts[i]);
+        assert_int_equal(open_at("127.0.0.1:0", &http), ERR_OK);
+        assert_int_equal(strncmp(http_address(http), "127.0.0.1:", 10), 0);
+    }
+}
+
 static void test_addresses(void **state)
 {
     (void)state;
@@ -373,6 +429,192 @@ static void test_slow_connections(void **state)
     assert_true(is_heard);
 }
 
+/* A crowd that says nothing leaves the places to others after a second, whatever a request may take. */
+static void test_crowd(void **state)
+{
+    (void)state;
+    enum { CROWD = 100 };
+    int fds[CROWD], is_heard = 0;
+    char byte;
+    http_close(http);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    slow_seconds = 600;
+    assert_int_equal(open_at("127.0.0.1:0", &http), ERR_OK);
+    slow_seconds = 1;
+    for (int i = 0; i < CROWD; i++) fds[i] = connect_to(http_address(http));
+    int fd = connect_to(http_address(http));
+    assert_int_equal(write(fd, "GET /readyz HTTP/1.0\r\n\r\n", 24), 24);
+    for (int t = 0; t < 3000 && !is_heard; t++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        usleep(10000);
+        is_heard = recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
+    }
+    for (int i = 0; i < CROWD; i++) close(fds[i]);
+    close(fd);
+    assert_true(is_heard);
+}
+
+/* ---- streams ---- */
+
+static const char listen_request[] = "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+static void turn(int times)
+{
+    for (int i = 0; i < times; i++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        usleep(200);
+    }
+}
+
+static int begin_listening(void)
+{
+    size_t before = http_listeners(http);
+    int fd = connect_to(http_address(http));
+    assert_int_equal(write(fd, listen_request, sizeof listen_request - 1),
+                     sizeof listen_request - 1);
+    for (int i = 0; i < 5000 && http_listeners(http) == before; i++) turn(1);
+    assert_int_equal(http_listeners(http), before + 1);
+    return fd;
+}
+
+/* What has come on a connection until `words` are in it; 0: it has ended, or they do not come. */
+static int hears(int fd, const char *words)
+{
+    size_t used = 0;
+    for (int i = 0; i < 10000; i++) {
+        turn(1);
+        ssize_t n = recv(fd, answer + used, sizeof answer - 1 - used, MSG_DONTWAIT);
+        if (n == 0) break;
+        if (n > 0) used += (size_t)n;
+        answer[used] = '\0';
+        if (strstr(answer, words)) return 1;
+    }
+    return 0;
+}
+
+static void tell(const char *text)
+{
+    http_send(http, "status", text, strlen(text));
+}
+
+static int ends(int fd)
+{
+    for (int i = 0; i < 40000; i++) {
+        turn(1);
+        ssize_t n = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN)) return 1;
+    }
+    return 0;
+}
+
+static void test_stream(void **state)
+{
+    (void)state;
+    tell("nobody hears this");
+    int one = begin_listening(), two = begin_listening();
+    assert_true(hears(one, "retry: 1000\n\n"));
+    has("HTTP/1.1 200");
+    has("Content-Type: text/event-stream");
+    has("Cache-Control: no-store");
+    tell("{\"a\":1}");
+    assert_true(hears(one, "event: status\ndata: {\"a\":1}\n\n"));
+    assert_true(hears(two, "event: status\ndata: {\"a\":1}\n\n"));
+    assert_null(strstr(answer, "nobody"));
+    for (int i = 0; i < 1500; i++) { /* for longer than a request may take */
+        uv_run(&loop, UV_RUN_NOWAIT);
+        usleep(1000);
+    }
+    tell("{\"a\":2}");
+    assert_true(hears(one, "data: {\"a\":2}\n\n"));
+    close(one);
+    for (int i = 0; i < 100 && http_listeners(http) > 1; i++) {
+        tell("{\"a\":3}");
+        turn(10);
+    }
+    assert_int_equal(http_listeners(http), 1);
+    assert_true(hears(two, "data: {\"a\":3}\n\n"));
+    GET("/healthz");
+    has("HTTP/1.1 200");
+    close(two);
+}
+
+static void test_stream_refusals(void **state)
+{
+    (void)state;
+    int fds[HTTP_STREAM_LISTENERS];
+    ask("POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: "
+        "close\r\n\r\n");
+    has("HTTP/1.1 405");
+    ask("GET /events HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    has("HTTP/1.1 403");
+    ask("HEAD /events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    has("HTTP/1.1 200");
+    assert_int_equal(http_listeners(http), 0);
+    http_close(http);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(open_with("127.0.0.1:0", 2 * HTTP_STREAM_LISTENERS, &http), ERR_OK);
+    for (int i = 0; i < HTTP_STREAM_LISTENERS; i++) fds[i] = begin_listening();
+    GET("/events");
+    has("HTTP/1.1 503");
+    has("too many listen");
+    GET("/healthz");
+    has("HTTP/1.1 200");
+    for (int i = 0; i < HTTP_STREAM_LISTENERS; i++) close(fds[i]);
+}
+
+/* Who takes little holds one document, skips others, is ended in the end, and holds up nobody. */
+static void test_slow_listener(void **state)
+{
+    (void)state;
+    enum { BYTES = 400000 };
+    char *text = malloc(BYTES + 1);
+    memset(text, 'x', BYTES);
+    text[BYTES] = '\0';
+    receive_bytes = 4096;
+    int slow = begin_listening();
+    assert_true(hears(slow, "retry: 1000\n\n"));
+    receive_bytes = 0;
+    int quick = begin_listening();
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    for (int i = 0; i < 50; i++) {
+        snprintf(text, 32, "{\"number\":%d}", i);
+        text[strlen(text)] = ' ';
+        tell(text);
+        turn(2);
+        while (recv(quick, answer, sizeof answer, MSG_DONTWAIT) > 0) turn(1);
+    }
+    size_t after = mallinfo2().uordblks + mallinfo2().hblkhd;
+    if (after > before + 4 * BYTES) fail_msg("%zu bytes are kept", after - before);
+    for (int i = 0; i < 600 && http_listeners(http) > 1; i++) {
+        tell(text);
+        (void)!recv(slow, answer, 2500, MSG_DONTWAIT);
+        turn(10);
+        while (recv(quick, answer, sizeof answer, MSG_DONTWAIT) > 0) turn(1);
+    }
+    assert_int_equal(http_listeners(http), 1);
+    tell("{\"last\":1}");
+    assert_true(hears(quick, "{\"last\":1}"));
+    assert_true(ends(slow));
+    close(slow);
+    close(quick);
+    free(text);
+}
+
+/* A process that ends has listeners, who are told nothing more. */
+static void test_close_with_listeners(void **state)
+{
+    (void)state;
+    int one = begin_listening(), two = begin_listening();
+    tell("{\"a\":1}");
+    assert_true(hears(one, "{\"a\":1}"));
+    http_close(http);
+    http = NULL;
+    assert_true(ends(one));
+    assert_true(ends(two));
+    close(one);
+    close(two);
+}
+
 static int is_over;
 static void on_over(uv_timer_t *timer)
 {
@@ -412,10 +654,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bodies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_parts_of_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_address_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_port_of_an_earlier_life, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_earlier_lives_that_say_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_addresses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_connections, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow_connections, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listens_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stream, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stream_refusals, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_slow_listener, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_close_with_listeners, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_crowd, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

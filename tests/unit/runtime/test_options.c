@@ -31,9 +31,17 @@ static const struct command_spec commands[] = {
      .arguments_max = 1,
      .meaning = "forget a consumer"},
     {.name = "list", .file_optional = 1, .meaning = "list runs"},
+    {.name = "run set", .usage = "[WHICH]", .file_optional = 1, .meaning = "set one"},
+    {.name = "run",
+     .usage = "[FILE] -- PROGRAM",
+     .file_optional = 1,
+     .takes_program = 1,
+     .options = fresh,
+     .options_count = 1,
+     .meaning = "run a program"},
 };
 static const struct program_spec many = {
-    .name = "sluice", .summary = "many", .commands = commands, .commands_count = 3};
+    .name = "sluice", .summary = "many", .commands = commands, .commands_count = 5};
 
 static struct options options;
 static int done;
@@ -198,6 +206,34 @@ static void some_options_are_given_many_times(void **state)
     assert_null(options_get_nth(&o, "producer", 1));
 }
 
+/* What stands behind "--" is the program's own, however many words it has. */
+static void a_program_has_words_of_its_own(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(&many, "run", "f.yaml", "--fresh", "--", "cat", "--", "--help", "a", "b",
+                           "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o"),
+                     ERR_OK);
+    assert_string_equal(options.file, "f.yaml");
+    assert_non_null(options_get(&options, "fresh"));
+    assert_string_equal(options.program[0], "cat");
+    assert_string_equal(options.program[1], "--");
+    assert_string_equal(options.program[2], "--help");
+    assert_string_equal(options.program[17], "o");
+    assert_null(options.program[18]);
+    assert_false(done);
+    assert_int_equal(parse(&many, "run", "--", "cat"), ERR_OK);
+    assert_null(options.file);
+    assert_int_equal(parse(&many, "run", "f.yaml"), ERR_USAGE);
+    says("which program? HINT: sluice run [FILE] -- PROGRAM");
+    assert_int_equal(parse(&many, "run", "f.yaml", "--"), ERR_USAGE);
+    says("which program?");
+    assert_int_equal(parse(&many, "run", "f.yaml", "cat", "--", "cat"), ERR_USAGE);
+    says("too many arguments");
+    assert_int_equal(parse(&many, "run", "set", "7"), ERR_OK);
+    assert_string_equal(options.command->name, "run set");
+    assert_null(options.program);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_plain_program),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_commands),
+        cmocka_unit_test(a_program_has_words_of_its_own),
         cmocka_unit_test(test_help_man_and_parser_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
