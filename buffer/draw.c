@@ -1,6 +1,7 @@
 /* The draw's life, and whether to draw now. */
 #include "buffer/draw.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "buffer/damage.h"
 #include "buffer/draw_parts.h"
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- the buffer that is attached ---- */
@@ -245,6 +245,11 @@ void draw_close(struct draw *d)
     free(d);
 }
 
+uint64_t draw_held_out_captured_ns(const struct draw *d)
+{
+    return d->row_captured_ns;
+}
+
 const char *draw_descriptor(const struct draw *d)
 {
     return d->descriptor;
@@ -260,6 +265,14 @@ uint32_t draw_width(const struct draw *d)
 static int not_yet(const char *why)
 {
     return err_set(ERR_AGAIN, "%s", why);
+}
+
+/* A buffer whose rows go by age may never be as full: what waits for that goes undrawn. */
+static uint64_t least_rows(const struct draw *d)
+{
+    uint64_t half = d->state.rows / 2, min_rows = d->options.min_rows;
+    int goes_by_age = d->options.expires && d->state.replaced_slabs > 0;
+    return goes_by_age && half < min_rows ? half : min_rows;
 }
 
 /* In a transaction, with all arrivals taken in: is a batch of *rows to be drawn now, or a smaller
@@ -283,7 +296,7 @@ static int decide(struct draw *d, size_t *rows)
     }
     if (s->ended && d->missing == 0) {
         /* The last ones. */
-    } else if (s->more_is_coming && t->rows_left < d->options.min_rows) {
+    } else if (s->more_is_coming && t->rows_left < least_rows(d)) {
         return not_yet("too few rows to shuffle well");
     } else if (t->draws_left < *rows && (s->more_is_coming || !full)) {
         return not_yet("too few rows for a batch");
@@ -309,6 +322,7 @@ static int in_transaction(struct draw *d, struct draw_batch *batch)
     batch->checkpoint_request = d->state.checkpoint_request;
     if (d->finished) return err_set(ERR_NOTFOUND, "this consumer is finished");
     result = draw_arrivals(d);
+    if (rows == 0) return result; /* a look */
     if (result == ERR_OK) result = decide(d, &rows);
     return result == ERR_OK ? draw_rows(d, batch, rows) : result;
 }
@@ -326,10 +340,8 @@ static void keep_progress(struct draw *d)
 
 static void tell_progress(struct draw *d, int waiting)
 {
-    struct timespec now;
     keep_progress(d);
     if (d->progress < 0) return;
-    clock_gettime(CLOCK_REALTIME, &now);
     struct consumer_progress p = {
         .stream = stream_key(d->stream),
         .finished_slabs = d->table.finished_slabs,
@@ -337,7 +349,7 @@ static void tell_progress(struct draw *d, int waiting)
         .rows_left = d->table.rows_left,
         .checkpoint_request = d->state.checkpoint_request,
         .waiting = (uint64_t)waiting,
-        .updated_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+        .updated_ns = clock_ns(CLOCK_REALTIME),
     };
     consumer_progress_write(d->progress, &p); /* a hint only: its failure is nobody's loss */
 }
@@ -389,6 +401,19 @@ int draw_next(struct draw *d, struct draw_batch *batch)
     return result;
 }
 
+void draw_hurry(struct draw *d)
+{
+    d->options.min_rows = 1;
+}
+
+int draw_look(struct draw *d)
+{
+    struct draw_batch none = {0};
+    d->started = 1;
+    if (d->e.env && (!d->txn || !still_there(d))) leave(d);
+    return take_batch(d, &none);
+}
+
 /* ---- its state ---- */
 
 const struct consumer_state *draw_state(struct draw *d)
@@ -436,6 +461,10 @@ struct draw_gauges draw_gauges(const struct draw *d)
         .active_slabs = d->table.active.count,
         .missing_slabs = d->missing,
         .rows_left = d->table.rows_left,
+        .draws_left = d->table.draws_left,
+        .least_rows = least_rows(d),
+        .checkpoint_request = d->state.checkpoint_request,
+        .ended = d->state.ended && d->missing == 0,
         .rows_drawn = d->table.rows_drawn,
         .rows_held_out = d->table.rows_held_out,
         .rows_skipped = d->table.rows_skipped,

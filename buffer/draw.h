@@ -19,11 +19,13 @@ struct draw_options {
     uint32_t
         batch_rows; /* most that a batch will ask for: at most a quarter of the buffer's rows */
     uint64_t seed;
-    uint64_t min_rows;        /* 0: half of what the buffer holds */
+    uint64_t min_rows;        /* 0: half of what the buffer holds. Where slabs expire, and one has
+                                 gone, half of the rows that are there will do */
     uint64_t active_bytes;    /* slabs active at once, in bytes; 0: half of the machine's memory
                                  (replay: all, so that no machine's memory decides the order) */
     uint32_t held_out_one_in; /* 0: none */
     int shed;    /* the stream's policy: what is gone is skipped, and will not be made again */
+    int expires; /* with shed: slabs go by age as well (sink.retention), in any order */
     int replay;  /* an ended stream, by (producer, number), freeing nothing, waiting for nothing */
     int look;    /* with replay: nothing will be drawn, so the stream need not have ended */
     int shuffle; /* 0: rows in order, for tests and controls */
@@ -73,6 +75,17 @@ uint32_t draw_width(const struct draw *draw);
  * ERR_AGAIN and ERR_NOTFOUND the state is not to be kept. */
 int draw_next(struct draw *draw, struct draw_batch *batch);
 
+/* Take in what came and what went, as draw_next() does, and draw nothing: draw_gauges() tells then
+ * what is there. ERR_OK, ERR_AGAIN: the buffer is being made anew; else as draw_next(). */
+int draw_look(struct draw *draw);
+
+/* From now on a batch is drawn where there are enough rows for it, though fewer than min_rows: the
+ * consumer needs no more than what is there, and nobody knows when more comes. */
+void draw_hurry(struct draw *draw);
+
+/* Within a call of `held_out`: when the youngest row of its slab was captured (CLOCK_REALTIME). */
+uint64_t draw_held_out_captured_ns(const struct draw *draw);
+
 /* What is wrong with the buffer while another is waited for; "" else. Valid until the next draw_*
  * call. */
 const char *draw_damage(const struct draw *draw);
@@ -94,7 +107,11 @@ struct draw_gauges {
      * publish the present state with consumer_write(), so that the sink sets the producers back
      * (coverage_rewind). Drawing goes on meanwhile. */
     uint64_t missing_slabs;
-    uint64_t slabs, active_slabs, rows_left;          /* rows with a draw left, each counted once */
+    uint64_t slabs, active_slabs, rows_left; /* rows with a draw left, each counted once */
+    uint64_t draws_left;                     /* of these rows */
+    uint64_t least_rows; /* of rows_left, with which a batch is drawn while more is coming */
+    uint64_t checkpoint_request; /* the buffer's number */
+    int ended; /* the stream has: nothing comes to what is there, and nothing is replaced */
     uint64_t rows_drawn, rows_held_out, rows_skipped; /* as in consumer_state */
     uint64_t capacity_rows;
 };

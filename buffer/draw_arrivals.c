@@ -100,6 +100,7 @@ static int harvest(struct draw *d, struct drawn_slab *slab)
         if (!draw_held_out(d, raw, i)) continue;
         left--;
         struct row_id id = rows_id(raw, i);
+        d->row_captured_ns = slab->captured_ns;
         rows_values((uint8_t)d->format.dtype, slab->rows, d->format.width, raw, i, d->row);
         result = d->options.held_out ? d->options.held_out(d->options.arg, &id, d->row) : ERR_OK;
         if (result != ERR_OK) return result;
@@ -142,25 +143,40 @@ static int take_in_all(struct draw *d)
     return result;
 }
 
-/* Under shed the oldest slabs go, drawn or not: what is older than the oldest stored is gone. */
-static int notice_replaced(struct draw *d)
+static int find_oldest(struct draw *d, uint64_t *oldest)
 {
-    if (d->state.replaced_slabs == d->replaced_slabs) return ERR_OK;
-    d->replaced_slabs = d->state.replaced_slabs;
-    d->look_for_missing = 1;
     MDB_cursor *cursor;
     MDB_val key, value;
-    uint64_t oldest = UINT64_MAX;
+    *oldest = UINT64_MAX;
     int rc = mdb_cursor_open(d->txn, d->e.slabs, &cursor);
     if (rc == 0) {
         rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-        if (rc == 0) memcpy(&oldest, key.mv_data, sizeof oldest);
+        if (rc == 0) memcpy(oldest, key.mv_data, sizeof *oldest);
         mdb_cursor_close(cursor);
     }
-    if (rc != 0 && rc != MDB_NOTFOUND) return environment_error(rc, "cannot read", d->dir);
+    return rc == 0 || rc == MDB_NOTFOUND ? ERR_OK : environment_error(rc, "cannot read", d->dir);
+}
+
+/* Under shed the oldest slabs go, drawn or not: what is older than the oldest stored is gone. By age
+ * they go in any order. */
+static int is_gone(struct draw *d, const struct drawn_slab *slab, uint64_t oldest)
+{
+    MDB_val key = {sizeof slab->id, (void *)&slab->id}, value;
+    if (slab->id < oldest) return 1;
+    return d->options.expires && mdb_get(d->txn, d->e.slabs, &key, &value) == MDB_NOTFOUND;
+}
+
+static int notice_replaced(struct draw *d)
+{
+    uint64_t oldest;
+    if (d->state.replaced_slabs == d->replaced_slabs) return ERR_OK;
+    d->replaced_slabs = d->state.replaced_slabs;
+    d->look_for_missing = 1;
+    int result = find_oldest(d, &oldest);
+    if (result != ERR_OK) return result;
     for (size_t i = 0; i < d->table.used; i++) {
         struct drawn_slab *slab = &d->table.slab[i];
-        if (slab->number && slab->id && !slab->finished && slab->id < oldest)
+        if (slab->number && slab->id && !slab->finished && is_gone(d, slab, oldest))
             slab_table_gone(&d->table, slab, 1);
     }
     slab_table_fill(&d->table);

@@ -5,13 +5,13 @@
  * Holds: whatever was found, the state is that of the rows that were handed out. A slab counts as
  * drawn from, or harvested, only after it was checked.
  */
+#include "base/clock.h"
 #include "buffer/draw_parts.h"
 
 #include "base/err.h"
 #include "buffer/damage.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define SECONDS UINT64_C(1000000000)
 
@@ -19,13 +19,6 @@ enum {
     TELL_SECONDS = 1,     /* between two reports of one damage: the first may have found no room */
     MISSING_SECONDS = 30, /* a sink that is started again needs some, to make what is missing */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * SECONDS + (uint64_t)t.tv_nsec;
-}
 
 /* A replay's folder may be a copy, and nobody makes its rows again. */
 int draw_has_sink(const struct draw *d)
@@ -35,7 +28,7 @@ int draw_has_sink(const struct draw *d)
 
 static void tell_sink(struct draw *d)
 {
-    uint64_t now = now_ns();
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
     if (d->told_ns && now < d->told_ns + TELL_SECONDS * SECONDS) return;
     d->told_ns = now;
     if (damage_check(d->dir, d->distrusted_run) == ERR_OK)
@@ -81,7 +74,7 @@ const char *draw_damage(const struct draw *d)
 
 int draw_check_missing(struct draw *d, int result)
 {
-    uint64_t now = now_ns();
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
     if (result != ERR_AGAIN || d->missing == 0 || !draw_has_sink(d)) {
         d->missing_since_ns = 0;
         return result;

@@ -44,6 +44,7 @@ struct draw {
     uint64_t replaced_slabs;   /* as of the last batch */
     struct slab_list arrived;
     float *row; /* (width): a held-out row */
+    uint64_t row_captured_ns;
     /* of one batch */
     struct planned_row *plan; /* (batch_rows) */
     struct quality sequences, places;

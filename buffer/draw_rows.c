@@ -1,4 +1,5 @@
 /* The rows of one batch: which, and their values. */
+#include "base/clock.h"
 #include "buffer/draw_parts.h"
 
 #include "base/err.h"
@@ -6,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <xxhash.h>
 
 enum {
@@ -132,9 +132,7 @@ static void copy_rows(struct draw *d, struct draw_batch *batch, size_t n)
 {
     const struct slab_table *t = &d->table;
     uint32_t width = d->format.width;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    double now_seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec, captured = 0;
+    double now_seconds = clock_seconds(CLOCK_REALTIME), captured = 0;
     quality_empty(&d->sequences);
     for (size_t i = 0; i < n; i++) {
         if (i == 0)

@@ -337,6 +337,22 @@ int environment_boot_write(const char *dir, int open_without_syncs)
     return file_replace(path, text, strlen(text));
 }
 
+/* One line of LMDB's reader list: "pid thread txnid", the last a dash where it reads nothing. */
+static int oldest_reader(const char *line, void *arg)
+{
+    uint64_t *oldest = arg;
+    unsigned long long txn;
+    if (sscanf(line, "%*s %*s %llu", &txn) == 1 && txn < *oldest) *oldest = txn;
+    return 0;
+}
+
+uint64_t environment_oldest_reader(const struct environment *e, uint64_t newest)
+{
+    uint64_t oldest = newest;
+    mdb_reader_list(e->env, oldest_reader, &oldest);
+    return oldest;
+}
+
 uint64_t environment_header_hash(const struct slab_header *header)
 {
     struct slab_header h = *header;

@@ -103,6 +103,10 @@ int environment_boot_check(const char *dir);
 /* Note that it is open without syncs under this boot, or closed. Durable when it returns. */
 int environment_boot_write(const char *dir, int open_without_syncs);
 
+/* The oldest transaction that a reader is in, at the most `newest`: pages that it, or a later one,
+ * has freed may be read. */
+uint64_t environment_oldest_reader(const struct environment *e, uint64_t newest);
+
 /* A slab header's own checksum, never 0. */
 uint64_t environment_header_hash(const struct slab_header *header);
 /* Check a slab's header against its checksum (where it has one), its place and the format, not its

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "buffer/damage.h"
 #include "buffer/environment.h"
+#include "buffer/retention.h"
 #include "buffer/verify.h"
 #include "proto/rows.h"
 
@@ -19,6 +20,7 @@ struct scan {
     char *value;    /* (slab_bytes): a copy */
     uint64_t first; /* slabs that were there at the beginning */
     uint64_t newest_of_first, last_id, slabs, slabs_of_first;
+    uint64_t retention_seconds;
     int ended, at_end;
 };
 
@@ -54,6 +56,7 @@ static int read_records(struct scan *s)
     if (result == ERR_OK) result = environment_descriptor(&s->e, s->txn, &s->format, &text, s->dir);
     if (result == ERR_OK) result = damage_check(s->dir, s->format.run);
     if (result == ERR_OK) result = newest(s, &s->newest_of_first);
+    if (result == ERR_OK) result = retention_read(s->dir, &s->retention_seconds);
     if (result != ERR_OK) return result;
     s->first = record.state.slabs;
     s->ended = record.state.ended != 0;
@@ -118,6 +121,11 @@ uint32_t scan_width(const struct scan *s)
     return s->format.width;
 }
 
+uint64_t scan_retention_seconds(const struct scan *s)
+{
+    return s->retention_seconds;
+}
+
 /* ---- reading ---- */
 
 /* In a transaction: the slab of the lowest id that is not below `from`, into s->value. */
@@ -151,7 +159,7 @@ static int take(struct scan *s, struct scan_slab *slab)
         return err_set(ERR_CORRUPT,
                        "slab %llu of producer %u in %s is damaged: its checksum does not match",
                        (unsigned long long)h.number, h.producer, s->dir);
-    *slab = (struct scan_slab){h.id, h.number, h.producer, h.rows, raw};
+    *slab = (struct scan_slab){h.id, h.number, h.captured_ns, h.producer, h.rows, raw};
     s->last_id = h.id;
     s->slabs++;
     s->slabs_of_first += h.id <= s->newest_of_first;

@@ -13,6 +13,7 @@ struct scan;
 
 struct scan_slab { /* valid until the next call of scan_next() */
     uint64_t id, number;
+    uint64_t captured_ns; /* CLOCK_REALTIME; of its youngest row */
     uint32_t producer, rows;
     const void *raw; /* proto/rows.h reads it: rows_id(), scan_values() */
 };
@@ -25,6 +26,8 @@ void scan_close(struct scan *scan); /* NULL is fine */
 
 const char *scan_descriptor(const struct scan *scan); /* JSON, NUL-terminated, owned by scan */
 uint32_t scan_width(const struct scan *scan);
+/* Age at which the stream's rows have to go, wherever they are; 0: no such. */
+uint64_t scan_retention_seconds(const struct scan *scan);
 
 /* The next slab, its checksums checked. ERR_NOTFOUND: there is none now. ERR_CORRUPT: damaged, or
  * the buffer was replaced by another; the text says what to do. ERR_IO. */

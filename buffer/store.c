@@ -47,7 +47,7 @@ int store_begin(struct store *s)
     s->pending = s->committed;
     s->state_changed = 0;
     s->is_spoilt = 0;
-    s->freed = 0;
+    s->freed = s->puts = 0;
     return ERR_OK;
 }
 
@@ -79,11 +79,13 @@ int store_commit(struct store *s)
         char text[1024];
         result = environment_error(rc, "cannot commit to", s->dir);
         snprintf(text, sizeof text, "%s", err_text());
+        if (s->scrub) scrub_owe(s->scrub, s->freed ? txn : 0); /* it may be good all the same */
         slab_index_rollback(&s->index);
         store_reopen(s); /* failing that, the next begin tries again */
         return err_set(result == ERR_NOTFOUND ? ERR_CORRUPT : result, "%s", text);
     }
     note_freed(s, txn);
+    if (s->scrub && s->freed) scrub_owe(s->scrub, txn);
     slab_index_commit(&s->index);
     s->committed = s->pending;
     return ERR_OK;
@@ -94,22 +96,13 @@ void store_abort(struct store *s)
     if (!s->txn) return;
     mdb_txn_abort(s->txn);
     s->txn = NULL;
+    if (s->scrub && s->puts) scrub_owe(s->scrub, 0);
     slab_index_rollback(&s->index);
-}
-
-/* One line of LMDB's reader list: "pid thread txnid", the last a dash where it reads nothing. */
-static int oldest_reader(const char *line, void *arg)
-{
-    uint64_t *oldest = arg;
-    unsigned long long txn;
-    if (sscanf(line, "%*s %*s %llu", &txn) == 1 && txn < *oldest) *oldest = txn;
-    return 0;
 }
 
 static uint64_t count_pinned(struct store *s)
 {
-    uint64_t oldest = mdb_txn_id(s->txn) - 1, slabs = 0;
-    mdb_reader_list(s->e.env, oldest_reader, &oldest);
+    uint64_t oldest = environment_oldest_reader(&s->e, mdb_txn_id(s->txn) - 1), slabs = 0;
     size_t kept = 0;
     for (size_t i = 0; i < s->pinned_entries; i++) {
         if (s->pinned[i].txn < oldest) continue;
@@ -175,8 +168,14 @@ int store_put(struct store *s, struct slab_header *header, void **raw)
         return err_set(ERR_AGAIN, "the buffer in %s has no run of free pages for a slab", s->dir);
     }
     if (rc != 0) return environment_error(rc, "cannot put a slab into", s->dir);
-    struct slab_ref ref = {id, header->number, header->identities_hash, header->producer,
-                           header->rows};
+    s->puts++;
+    if (s->scrub) scrub_wrote(s->scrub, value.mv_data, value.mv_size);
+    struct slab_ref ref = {.id = id,
+                           .number = header->number,
+                           .identities_hash = header->identities_hash,
+                           .captured_ns = header->captured_ns,
+                           .producer = header->producer,
+                           .rows = header->rows};
     result = slab_index_add(&s->index, &ref);
     if (result != ERR_OK) return result;
     size_t used = STORE_SLAB_HEADER_BYTES + (size_t)header->raw_bytes;
@@ -298,6 +297,22 @@ int store_descriptor_get(struct store *s, char **text, size_t *bytes)
     }
     if (txn != s->txn) mdb_txn_abort(txn);
     return result;
+}
+
+int store_scrub(struct store *s, uint64_t now_ns, struct store_scrub *scrub)
+{
+    if (s->txn) return err_set(ERR_STATE, "a transaction is open");
+    *scrub = (struct store_scrub){0};
+    if (!s->scrub) return ERR_OK;
+    int result = s->e.env ? environment_in_place(s->dir, &s->files) : ERR_OK;
+    if (result == ERR_OK && s->e.env) result = scrub_turn(s->scrub, &s->e, s->dir, now_ns);
+    *scrub = scrub_state(s->scrub, now_ns);
+    return result;
+}
+
+void store_scrub_at_end(struct store *s)
+{
+    if (s->scrub) scrub_give_back(s->scrub);
 }
 
 /* ---- reading the index ---- */

@@ -22,6 +22,7 @@ struct store_options {
     uint32_t width;
     uint8_t dtype;
     enum durability durability;
+    int scrubs; /* what rows were in is overwritten once it is free: store_scrub() */
 };
 
 enum {
@@ -152,6 +153,24 @@ int store_producer_get(const struct store *store, uint32_t producer, struct stor
  * more_is_coming, ended and replaced_slabs; all else is the store's and kept up by itself. */
 int store_state_put(struct store *store, const struct store_state *state);
 
+/* ---- a buffer whose rows must be gone when they are freed (store_options.scrubs) ---- */
+
+struct store_scrub {
+    uint64_t scrubbed_pages; /* overwritten with zeros since the store was opened */
+    uint64_t waiting_pages;  /* freed, but a reader may still be at them, or the last commit */
+    uint64_t oldest_ns;      /* for so long the oldest of them has waited; 0: nothing waits */
+    int wants_commit;        /* what was freed last waits for another commit, of anything */
+};
+
+/* Overwrite the pages that freed rows are in still, as far as nobody reads them; a large backlog in
+ * parts, of one 64th each or 16 MiB. Call it every few hundred milliseconds, outside a transaction.
+ * ERR_IO, ERR_NOSPC: tried again at the next call. Blocks on the disk. */
+int store_scrub(struct store *store, uint64_t now_ns, struct store_scrub *scrub);
+
+/* No slab comes any more: from now on store_scrub() makes holes of freed pages, where the file system
+ * has such, and does all of them at one call. */
+void store_scrub_at_end(struct store *store);
+
 /* Clear the slots of readers that died in a transaction: they pin pages. Call it every few seconds
  * (store_open does it too). Cheap; never blocks for long. */
 void store_tick(struct store *store);
@@ -165,6 +184,7 @@ uint64_t store_capacity(const struct store *store); /* slabs */
  * until the commit. */
 struct slab_ref {
     uint64_t id, number, identities_hash;
+    uint64_t captured_ns; /* when its youngest row was */
     uint32_t producer, rows;
 };
 uint64_t store_count(const struct store *store);

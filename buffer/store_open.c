@@ -34,7 +34,12 @@ static int load_slabs(struct store *s, MDB_txn *txn)
     while (result == ERR_OK && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
         struct slab_header h;
         memcpy(&h, value.mv_data, sizeof h);
-        struct slab_ref ref = {h.id, h.number, h.identities_hash, h.producer, h.rows};
+        struct slab_ref ref = {.id = h.id,
+                               .number = h.number,
+                               .identities_hash = h.identities_hash,
+                               .captured_ns = h.captured_ns,
+                               .producer = h.producer,
+                               .rows = h.rows};
         result = slab_index_add(&s->index, &ref);
         if (result == ERR_EXISTS) result = ERR_CORRUPT;
         state->state.slabs++;
@@ -200,6 +205,24 @@ static int create(struct store *s)
     return result;
 }
 
+/* What was freed before is not known, nor by whom. */
+static int open_scrub(struct store *s, uint64_t slab_pages)
+{
+    MDB_envinfo info;
+    /* LMDB makes pages of its trees out of the memory of single pages that it wrote: rows of such
+     * would be in them. */
+    if (slab_pages < 2)
+        return err_set(
+            ERR_USAGE,
+            "the slabs of the buffer in %s are of one page, whose rows cannot be made to "
+            "go; HINT: with sink.retention, raise sink.size or sink.slab",
+            s->dir);
+    int result = scrub_open(s->dir, s->format.size_bytes, &s->scrub);
+    int rc = mdb_env_info(s->e.env, &info);
+    if (result == ERR_OK) scrub_owe(s->scrub, rc == 0 ? (uint64_t)info.me_last_txnid : 0);
+    return result;
+}
+
 static int open_files(struct store *s, const struct store_options *options)
 {
     uint32_t slab_bytes = 0;
@@ -241,7 +264,8 @@ static int open_files(struct store *s, const struct store_options *options)
     if (slack < STORE_SLACK_SLABS) slack = STORE_SLACK_SLABS;
     s->fit = capacity + slack / 2; /* the other half is for small records and broken runs */
     if (result == ERR_OK) result = load(s);
-    return result == ERR_OK && f->version < FORMAT_VERSION ? renew_records(s) : result;
+    if (result == ERR_OK && f->version < FORMAT_VERSION) result = renew_records(s);
+    return result == ERR_OK && options->scrubs ? open_scrub(s, slab_pages) : result;
 }
 
 int store_open(const struct store_options *options, struct store **store)
@@ -277,6 +301,7 @@ void store_close(struct store *s)
     store_abort(s);
     if (s->e.env && mdb_env_sync(s->e.env, 1) == 0) environment_boot_write(s->dir, 0);
     environment_close(&s->e);
+    scrub_close(s->scrub);
     slab_index_fini(&s->index);
     if (s->lock >= 0) close(s->lock);
     free(s->dir);

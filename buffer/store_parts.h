@@ -5,6 +5,7 @@
 #define SLUICE_BUFFER_STORE_PARTS_H
 
 #include "buffer/environment.h"
+#include "buffer/scrub.h"
 #include "buffer/slab_index.h"
 #include "buffer/store.h"
 
@@ -36,7 +37,9 @@ struct store {
     struct slab_index index;
     struct pinned pinned[PINNED_ENTRIES];
     size_t pinned_entries;
-    uint64_t fit; /* slabs that the map has pages for */
+    uint64_t fit;        /* slabs that the map has pages for */
+    struct scrub *scrub; /* NULL: freed pages stay as they are */
+    uint64_t puts;       /* slabs, in this transaction */
 };
 
 /* In store_open.c. Open the environment again and read everything anew: after a commit that failed.

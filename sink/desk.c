@@ -2,9 +2,11 @@
 
 #include "base/err.h"
 #include "runtime/log.h"
+#include "runtime/process.h"
 #include "sink/admission.h"
 #include "sink/keeper.h"
 #include "sink/ledger.h"
+#include "sink/retention.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +24,7 @@ struct desk {
     uint64_t stream;
     struct ledger ledger;
     struct keeper keeper;
+    struct retention retention;
     struct admission admission;
     struct desk_counters counters; /* what ledger and keeper count is theirs */
 
@@ -124,6 +127,7 @@ int desk_new(const struct desk_options *options, uint64_t now_ns, struct desk **
     d->stream = stream_key(options->config->stream.name);
     d->wants_attach = 1;
     d->keeper.options = (struct keeper_options){&d->ledger, say_rewound, say_stopped, d};
+    d->retention.keeper = &d->keeper;
     int result = ledger_init(&d->ledger, options->config, options->life, now_ns);
     if (result != ERR_OK)
         desk_free(d);
@@ -576,6 +580,7 @@ void desk_tick(struct desk *d, uint64_t now_ns)
     if (now_ns >= d->poll_ns) {
         d->poll_ns = now_ns + POLL_EACH;
         keeper_poll(&d->keeper, now_ns);
+        retention_poll(&d->retention, now_ns, process_wall_ns());
     }
     desk_flush(d, now_ns);
     if (!ledger_is_open(&d->ledger)) return;
@@ -603,9 +608,12 @@ static int has_ended(const struct desk *d)
 void desk_leave(struct desk *d, uint64_t now_ns)
 {
     desk_flush(d, now_ns);
+    if (!d->ledger.fatal) keeper_settle(&d->keeper, now_ns); /* trainers may have just ended */
     struct message m = blank(d, MESSAGE_BYE);
-    if (has_ended(d) && !is_wanted(d)) m.flags = MESSAGE_ENDED;
+    int is_over = has_ended(d) && !is_wanted(d);
+    if (is_over) m.flags = MESSAGE_ENDED;
     say(d, 0, &m);
+    if (is_over) retention_clear(&d->retention, now_ns);
 }
 
 int desk_is_over(struct desk *d, uint64_t now_ns, int *code)
@@ -642,6 +650,8 @@ struct desk_counters desk_counters(const struct desk *d)
     c.replaced_slabs = k->replaced_slabs;
     c.rewinds = l->rewinds + k->rewinds;
     c.checkpoint_requests = k->checkpoint_requests;
+    c.expired_slabs = k->expired_slabs;
+    c.scrubbed_pages = d->retention.counters.scrubbed_pages;
     c.set_aside = d->ledger.stock.set_aside;
     return c;
 }
@@ -664,6 +674,7 @@ struct desk_gauges desk_gauges(const struct desk *d)
     }
     if (!d->ledger.stock.store) return g;
     const struct store_state *state = store_state(d->ledger.stock.store);
+    g.unscrubbed_seconds = d->retention.counters.oldest_seconds;
     g.slabs = state->slabs;
     g.rows = state->rows;
     g.capacity_slabs = store_capacity(d->ledger.stock.store);

@@ -45,7 +45,9 @@ int desk_has_frames(const struct desk *desk);
  * so. */
 void desk_tick(struct desk *desk, uint64_t now_ns);
 
-/* Commit what has come in and tell the broker that this sink leaves. */
+/* Commit what has come in, free what consumers have covered by now, and tell the broker that this sink
+ * leaves. With a retention, where the stream has ended and nobody needs more of it, the buffer's rows
+ * go. */
 void desk_leave(struct desk *desk, uint64_t now_ns);
 
 /* Whether there is nothing left to do (*code ERR_OK: the stream has ended and nobody needs the
@@ -59,16 +61,18 @@ struct desk_counters {
     uint64_t commits, failed_commits, acks;
     double commit_seconds;
     uint64_t freed_slabs, replaced_slabs, rewinds, checkpoint_requests;
-    uint64_t set_aside;          /* buffers that were damaged */
-    uint64_t newest_captured_ns; /* 0: nothing was stored yet */
+    uint64_t expired_slabs, scrubbed_pages; /* retention.h */
+    uint64_t set_aside;                     /* buffers that were damaged */
+    uint64_t newest_captured_ns;            /* 0: nothing was stored yet */
 };
 struct desk_counters desk_counters(const struct desk *desk);
 
 struct desk_gauges {
     uint64_t slabs, rows, capacity_slabs, capacity_rows, planned_rows;
-    uint64_t reserved_slabs; /* promised and not stored */
-    uint64_t stream_rows;    /* committed in all lives of the sink, each once */
-    uint64_t slab_bytes;     /* of the largest slab; 0: no buffer yet */
+    uint64_t reserved_slabs;   /* promised and not stored */
+    uint64_t stream_rows;      /* committed in all lives of the sink, each once */
+    double unscrubbed_seconds; /* for so long freed rows are in the buffer's file still */
+    uint64_t slab_bytes;       /* of the largest slab; 0: no buffer yet */
     uint32_t producers, live_producers, ended_producers;
     int has_ended, more_is_coming, is_attached;
     const char *trouble; /* why writing fails at present, "" if it does not */

@@ -2,14 +2,18 @@
 #ifndef SLUICE_SINK_GAUGES_H
 #define SLUICE_SINK_GAUGES_H
 
+#include "config/config.h"
 #include "proto/report.h"
 #include "runtime/metrics.h"
 #include "runtime/room.h"
 
+enum { SINK_POLICIES = CONFIG_SHED + 1 };
+extern const char *const sink_policies[SINK_POLICIES]; /* as labels */
+
 #define SINK_METRICS(M)                                                                            \
     M(ROWS, COUNTER, REPORT(SINK_ROWS), "rows", "Rows committed in this life of the sink.")        \
     M(FRAMES, COUNTER, "sluice_sink_frames_total", "frames", "Frames committed.")                  \
-    M(BYTES, COUNTER, "sluice_sink_bytes_total", "bytes",                                          \
+    M(BYTES, COUNTER, REPORT(SINK_BYTES), "bytes",                                                 \
       "Bytes of the frames committed, before compression.")                                        \
     M(KNOWN, COUNTER, "sluice_sink_known_frames_total", "frames",                                  \
       "Frames that were made again and acked at once: they were stored, or nobody needs them.")    \
@@ -36,7 +40,13 @@
     M(FREED, COUNTER, "sluice_buffer_freed_slabs_total", "slabs",                                  \
       "Slabs freed because all consumers have covered them.")                                      \
     M(REPLACED, COUNTER, "sluice_buffer_replaced_slabs_total", "slabs",                            \
-      "Slabs that the shed policy threw out to make room for newer ones.")                         \
+      "Slabs that the shed policy threw out: to make room for newer ones, or for their age.")      \
+    M(EXPIRED, COUNTER, "sluice_buffer_expired_slabs_total", "slabs",                              \
+      "Slabs that were thrown out because all of their rows were older than sink.retention.")      \
+    M(SCRUBBED, COUNTER, "sluice_buffer_scrubbed_pages_total", "pages",                            \
+      "Pages of 4 KiB, freed by slabs, that were overwritten with zeros (sink.retention).")        \
+    M(UNSCRUBBED, GAUGE, "sluice_buffer_unscrubbed_seconds", "seconds",                            \
+      "For so long freed rows have been in the buffer's file still. 0: none are.")                 \
     M(REWINDS, COUNTER, "sluice_sink_rewinds_total", "times",                                      \
       "How often a producer had to go back to an earlier frame.")                                  \
     M(REQUESTS, COUNTER, "sluice_sink_checkpoint_requests_total", "times",                         \
@@ -44,25 +54,30 @@
     M(SET_ASIDE, COUNTER, "sluice_buffer_set_aside_total", "buffers",                              \
       "Damaged buffers that were set aside; what was still needed of them is made again.")         \
     M(BUFFER_SLABS, GAUGE, REPORT(SINK_BUFFER_SLABS), "slabs", "Slabs in the buffer now.")         \
-    M(BUFFER_ROWS, GAUGE, "sluice_buffer_rows", "rows", "Rows in the buffer now.")                 \
+    M(BUFFER_ROWS, GAUGE, REPORT(SINK_BUFFER_ROWS), "rows", "Rows in the buffer now.")             \
     M(CAPACITY_SLABS, GAUGE, REPORT(SINK_CAPACITY_SLABS), "slabs",                                 \
       "Slabs that the buffer can hold.")                                                           \
     M(CAPACITY_ROWS, GAUGE, "sluice_buffer_capacity_rows", "rows",                                 \
       "Rows that the buffer can hold.")                                                            \
     M(RESERVED, GAUGE, "sluice_sink_reserved_slabs", "slabs",                                      \
       "Slabs that are promised to producers and not stored yet.")                                  \
+    M(POLICY, GAUGE, "sluice_stream_policy", "0 or 1",                                             \
+      "1 at the policy of the stream: what happens to rows that find no room.",                    \
+      METRIC_ONE_OF("policy", SINK_POLICIES, sink_policies))                                       \
+    M(CONSUMERS, GAUGE, "sluice_sink_consumers", "consumers",                                      \
+      "Consumers that the stream has, by its configuration. With none, nothing is freed.")         \
     M(PRODUCERS, GAUGE, REPORT(SINK_PRODUCERS), "producers",                                       \
       "Producers that the stream has, by its configuration.")                                      \
     M(LIVE, GAUGE, "sluice_sink_live_producers", "producers", "Producers with a session now.")     \
     M(ENDED_PRODUCERS, GAUGE, REPORT(SINK_ENDED_PRODUCERS), "producers",                           \
       "Producers whose share has ended, with all of it committed.")                                \
-    M(ENDED, GAUGE, "sluice_stream_ended", "0 or 1", "1 when the stream has ended.")               \
+    M(ENDED, GAUGE, REPORT(SINK_ENDED), "0 or 1", "1 when the stream has ended.")                  \
     M(MORE_IS_COMING, GAUGE, "sluice_buffer_more_is_coming", "0 or 1",                             \
       "1 while a slab is free and a producer has credit to fill it.")                              \
     M(ATTACHED, GAUGE, "sluice_sink_attached", "0 or 1", "1 while the broker knows this sink.")    \
     M(PLANNED, GAUGE, REPORT(STREAM_PLANNED_ROWS), "rows",                                         \
       "Rows of the whole stream. 0 where that is not known.")                                      \
-    M(LAG, GAUGE, "sluice_sink_lag_seconds", "seconds",                                            \
+    M(LAG, GAUGE, REPORT(SINK_LAG_SECONDS), "seconds",                                             \
       "Time since the newest stored row was captured.")                                            \
     M(STREAM_ROWS, GAUGE, REPORT(SINK_STREAM_ROWS), "rows",                                        \
       "Rows committed in all lives of the sink, each once.")                                       \

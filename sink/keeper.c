@@ -8,6 +8,7 @@
 enum {
     LIVE_FRAMES = 16,  /* room that a live stream keeps for each producer */
     FREE_AT_ONCE = 16, /* slabs freed in one transaction */
+    EXPIRE_AT_ONCE = 512,
 };
 
 struct id_list {
@@ -21,20 +22,29 @@ static int free_ids(struct ledger *l, void *arg)
     return store_free(l->stock.store, list->ids, list->count);
 }
 
-/* In groups: LMDB writes down all pages that a transaction frees as one value, for which a nearly
- * full map may have no room in one piece. */
-static int free_list(struct keeper *k, const struct id_list *list, uint64_t now_ns)
+/* How many were freed: all, or those before the first trouble. replaces: each transaction says with
+ * the state how many slabs went that way. In groups: LMDB writes down all pages that a transaction
+ * frees as one value, for which a nearly full map may have no room in one piece. */
+static size_t free_list(struct keeper *k, const struct id_list *list, int replaces, uint64_t now_ns)
 {
     struct ledger *l = k->options.ledger;
+    size_t done = 0;
     int result = ERR_OK;
-    for (size_t done = 0; done < list->count && result == ERR_OK; done += FREE_AT_ONCE) {
+    while (done < list->count && result == ERR_OK) {
         size_t left = list->count - done;
         struct id_list group = {list->ids + done, left < FREE_AT_ONCE ? left : FREE_AT_ONCE};
+        uint64_t replaced = replaces ? group.count : 0;
+        l->replaced_slabs += replaced;
         result = ledger_put(l, now_ns, free_ids, &group);
+        if (result == ERR_OK)
+            done += group.count;
+        else
+            l->replaced_slabs -= replaced;
     }
     if (result != ERR_OK) ledger_note_trouble(l, result, now_ns);
     ledger_count_stored(l);
-    return result;
+    k->counters.replaced_slabs = l->replaced_slabs;
+    return done;
 }
 
 static void free_covered(struct keeper *k, uint64_t now_ns)
@@ -45,7 +55,7 @@ static void free_covered(struct keeper *k, uint64_t now_ns)
     struct id_list list = {malloc((room + 1) * sizeof *list.ids), 0};
     if (!list.ids) return;
     list.count = coverage_freeable(&coverage, l->stock.store, list.ids, room);
-    if (!free_list(k, &list, now_ns)) k->counters.freed_slabs += list.count;
+    k->counters.freed_slabs += free_list(k, &list, 0, now_ns);
     free(list.ids);
 }
 
@@ -64,9 +74,27 @@ void keeper_replace(struct keeper *k, uint64_t now_ns)
         ids[list.count] = store_slab(l->stock.store, list.count).id;
         list.count++;
     }
-    l->replaced_slabs += list.count;
-    if (free_list(k, &list, now_ns)) l->replaced_slabs -= list.count;
-    k->counters.replaced_slabs = l->replaced_slabs;
+    free_list(k, &list, 1, now_ns);
+}
+
+void keeper_expire(struct keeper *k, uint64_t now_ns, uint64_t wall_ns)
+{
+    struct ledger *l = k->options.ledger;
+    uint64_t age_ns = l->config->sink.retention_seconds * UINT64_C(1000000000);
+    uint64_t ids[EXPIRE_AT_ONCE];
+    struct id_list list = {ids, 0};
+    if (!age_ns || !l->is_live || !ledger_is_open(l) || now_ns < l->retry_ns) return;
+    if (wall_ns < age_ns) return;
+    for (uint64_t i = 0; i < store_count(l->stock.store) && list.count < EXPIRE_AT_ONCE; i++) {
+        struct slab_ref slab = store_slab(l->stock.store, i);
+        if (slab.captured_ns < wall_ns - age_ns) ids[list.count++] = slab.id;
+    }
+    if (list.count > 0) k->counters.expired_slabs += free_list(k, &list, 1, now_ns);
+}
+
+static int can_write(const struct ledger *l, uint64_t now_ns)
+{
+    return l->stock.store && l->intake && now_ns >= l->retry_ns;
 }
 
 /* A consumer has come back with an older checkpoint: what it needs and is gone is made again. */
@@ -143,19 +171,15 @@ static void replace_buffer(struct keeper *k, uint64_t now_ns)
     ledger_give_up_buffer(l, now_ns);
 }
 
-void keeper_poll(struct keeper *k, uint64_t now_ns)
+void keeper_settle(struct keeper *k, uint64_t now_ns)
 {
     struct ledger *l = k->options.ledger;
     int changed;
-    if (ledger_is_damaged(l)) replace_buffer(k, now_ns);
-    ledger_reopen(l, now_ns);
-    k->has_news |= l->has_opened; /* the states were read for it: what they cover is freed now */
-    l->has_opened = 0;
     int result = consumers_poll(l->consumers, &changed);
     if (result != ERR_OK && log_allowed(&l->failed))
         log_error("a consumer's state: %s", err_text());
     k->has_news |= changed;
-    if (!l->stock.store || !l->intake || now_ns < l->retry_ns) return;
+    if (!can_write(l, now_ns)) return;
     if (k->has_news) {
         rewind_producers(k, now_ns);
         if (now_ns >= l->retry_ns) free_covered(k, now_ns);
@@ -163,5 +187,15 @@ void keeper_poll(struct keeper *k, uint64_t now_ns)
             now_ns < l->retry_ns; /* one of them failed: again, once a commit may be tried */
     }
     stop_stream(k, now_ns);
-    request_checkpoint(k, now_ns);
+}
+
+void keeper_poll(struct keeper *k, uint64_t now_ns)
+{
+    struct ledger *l = k->options.ledger;
+    if (ledger_is_damaged(l)) replace_buffer(k, now_ns);
+    ledger_reopen(l, now_ns);
+    k->has_news |= l->has_opened; /* the states were read for it: what they cover is freed now */
+    l->has_opened = 0;
+    keeper_settle(k, now_ns);
+    if (can_write(l, now_ns)) request_checkpoint(k, now_ns);
 }

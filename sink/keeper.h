@@ -25,6 +25,7 @@ struct keeper_options {
 
 struct keeper_counters {
     uint64_t freed_slabs, replaced_slabs, rewinds, checkpoint_requests;
+    uint64_t expired_slabs; /* of those replaced, the ones that were too old; in this life */
 };
 
 /* A value: nothing to free. Set `options` and zero the rest. */
@@ -39,8 +40,14 @@ struct keeper {
  * (published by whoever publishes next). What fails is noted in the ledger and done again at a
  * later call. */
 void keeper_poll(struct keeper *keeper, uint64_t now_ns);
+/* The part of it that may be the last of all: no other buffer is opened, no checkpoint asked for. */
+void keeper_settle(struct keeper *keeper, uint64_t now_ns);
 /* A live stream never waits: its oldest slabs make room for what comes. Nothing where the policy is
  * block. The buffer is open. */
 void keeper_replace(struct keeper *keeper, uint64_t now_ns);
+/* With a retention (sink.retention) the slabs whose youngest row is older go, drawn or not, at most
+ * some hundred at a call; consumers count them as replaced ones. `wall_ns` is CLOCK_REALTIME;
+ * UINT64_MAX: all slabs go. Nothing where the buffer is not open. */
+void keeper_expire(struct keeper *keeper, uint64_t now_ns, uint64_t wall_ns);
 
 #endif

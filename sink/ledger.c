@@ -1,12 +1,12 @@
 #include "sink/ledger.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "runtime/ours.h"
 #include "sink/credit.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define MILLISECONDS UINT64_C(1000000)
 #define RETRY_EACH   (1000 * MILLISECONDS)  /* after a commit failed */
@@ -231,13 +231,6 @@ static void count_commit(struct ledger *l, const struct intake_result *result, d
         l->counters.newest_captured_ns = result->newest_captured_ns;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 int ledger_has_frames(const struct ledger *l)
 {
     return l->intake && intake_count(l->intake) > 0;
@@ -258,7 +251,7 @@ static void note_room(struct ledger *l, int code, const struct intake_result *re
 int ledger_flush(struct ledger *l, uint64_t now_ns, struct intake_result *result, int *code)
 {
     if (!ledger_has_frames(l) || now_ns < l->retry_ns || now_ns < l->room_ns || l->fatal) return 0;
-    double begun = seconds_now();
+    double begun = clock_seconds(CLOCK_MONOTONIC);
     uint64_t waiting = intake_count(l->intake), unused = ledger_free_slabs(l);
     struct store_state state = state_after(l, unused > waiting ? unused - waiting : 0, now_ns);
     struct coverage coverage = consumers_coverage(l->consumers);
@@ -266,7 +259,7 @@ int ledger_flush(struct ledger *l, uint64_t now_ns, struct intake_result *result
     if (*code && *code != ERR_AGAIN)
         ledger_note_trouble(l, *code, now_ns);
     else
-        count_commit(l, result, seconds_now() - begun);
+        count_commit(l, result, clock_seconds(CLOCK_MONOTONIC) - begun);
     note_room(l, *code, result, now_ns);
     return 1;
 }

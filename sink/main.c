@@ -141,6 +141,13 @@ static void sink_drain(struct process *process)
     process_finish(process, ERR_OK);
 }
 
+/* 0 where the clock was set back meanwhile. */
+static double seconds_since(uint64_t wall_ns)
+{
+    uint64_t now_ns = process_wall_ns();
+    return now_ns > wall_ns ? (double)(now_ns - wall_ns) / 1e9 : 0;
+}
+
 static void show_counters(struct metrics *m, const struct desk_counters *c)
 {
     metrics_set(m, GAUGE_ROWS, (double)c->rows);
@@ -159,12 +166,12 @@ static void show_counters(struct metrics *m, const struct desk_counters *c)
     metrics_set(m, GAUGE_ACKS, (double)c->acks);
     metrics_set(m, GAUGE_FREED, (double)c->freed_slabs);
     metrics_set(m, GAUGE_REPLACED, (double)c->replaced_slabs);
+    metrics_set(m, GAUGE_EXPIRED, (double)c->expired_slabs);
+    metrics_set(m, GAUGE_SCRUBBED, (double)c->scrubbed_pages);
     metrics_set(m, GAUGE_REWINDS, (double)c->rewinds);
     metrics_set(m, GAUGE_REQUESTS, (double)c->checkpoint_requests);
     metrics_set(m, GAUGE_SET_ASIDE, (double)c->set_aside);
-    if (c->newest_captured_ns)
-        metrics_set(m, GAUGE_LAG,
-                    ((double)process_wall_ns() - (double)c->newest_captured_ns) / 1e9);
+    if (c->newest_captured_ns) metrics_set(m, GAUGE_LAG, seconds_since(c->newest_captured_ns));
 }
 
 static void show_room(struct sink *s, const struct desk_gauges *g)
@@ -176,6 +183,13 @@ static void show_room(struct sink *s, const struct desk_gauges *g)
     room_show(&s->room, process_metrics(s->process), GAUGE_DISK_WAITING, process_now_ns());
 }
 
+static void show_settings(struct metrics *m, const struct config *config)
+{
+    for (uint32_t i = 0; i < SINK_POLICIES; i++)
+        metrics_set_at(m, GAUGE_POLICY, i, i == (uint32_t)config->stream.policy);
+    metrics_set(m, GAUGE_CONSUMERS, config->trainer.consumers.count);
+}
+
 static void sink_stats(struct process *process)
 {
     struct sink *s = process_state(process);
@@ -183,6 +197,7 @@ static void sink_stats(struct process *process)
     struct desk_counters c = desk_counters(s->desk);
     struct desk_gauges g = desk_gauges(s->desk);
     show_counters(m, &c);
+    show_settings(m, process_config(process));
     metrics_set(m, GAUGE_BUFFER_SLABS, (double)g.slabs);
     metrics_set(m, GAUGE_BUFFER_ROWS, (double)g.rows);
     metrics_set(m, GAUGE_CAPACITY_SLABS, (double)g.capacity_slabs);
@@ -195,6 +210,7 @@ static void sink_stats(struct process *process)
     metrics_set(m, GAUGE_MORE_IS_COMING, g.more_is_coming);
     metrics_set(m, GAUGE_ATTACHED, g.is_attached);
     metrics_set(m, GAUGE_PLANNED, (double)g.planned_rows);
+    metrics_set(m, GAUGE_UNSCRUBBED, g.unscrubbed_seconds);
     metrics_set(m, GAUGE_STREAM_ROWS, (double)g.stream_rows);
     show_room(s, &g);
 }

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/own.h"
+#include "buffer/retention.h"
 #include "proto/message.h"
 #include "runtime/log.h"
 
@@ -135,6 +136,7 @@ static int open_store(struct stock *s, const struct descriptor *d)
         .width = d->width,
         .dtype = d->dtype,
         .durability = c->durability == CONFIG_POWER ? DURABILITY_POWER : DURABILITY_PROCESS,
+        .scrubs = s->config->sink.retention_seconds > 0,
     };
     int result = s->is_given_up ? ERR_CORRUPT : store_open(&options, &s->store);
     for (int i = 0; result == ERR_CORRUPT && i < OPEN_TRIES; i++) {
@@ -174,6 +176,8 @@ int stock_prepare(struct stock *s, const struct descriptor *d)
                                    store_capacity(s->store) * stock_rows_per_slab(s));
     if (result == ERR_OK)
         result = store_check_producers(store_capacity(s->store), s->config->capture.producers);
+    if (result == ERR_OK)
+        result = retention_write(s->buffer_dir, s->config->sink.retention_seconds);
     if (result != ERR_OK && s->store) {
         store_close(s->store);
         s->store = NULL;

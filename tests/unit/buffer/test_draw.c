@@ -321,6 +321,57 @@ static void another_seed_is_another_order(void **state)
     tally_free(&t);
 }
 
+/* A look takes in what is there, held-out rows too, draws nothing, and changes no later batch. */
+static void a_look_draws_nothing(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 20, 0, 1);
+    struct tally t = tally_of(20 * rig_rows(store)), looked = tally_of(20 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    struct draw *draw = open_draw(&options);
+    uint64_t without = hash_of(draw, &t, 3);
+    draw_close(draw);
+    options.arg = &looked;
+    draw = open_draw(&options);
+    assert_ok(draw_look(draw));
+    struct draw_gauges g = draw_gauges(draw);
+    assert_int_equal(g.draws_left, 2 * (20 * rig_rows(store) - g.rows_held_out));
+    assert_true(g.rows_held_out > 0 && g.rows_drawn == 0 && g.ended);
+    assert_ok(draw_look(draw));
+    assert_int_equal(draw_gauges(draw).rows_held_out, g.rows_held_out);
+    assert_true(hash_of(draw, &looked, 3) == without);
+    g = draw_gauges(draw);
+    assert_int_equal(g.rows_drawn + g.draws_left, 2 * (20 * rig_rows(store) - g.rows_held_out));
+    draw_finish(draw);
+    assert_int_equal(draw_look(draw), ERR_NOTFOUND);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+    tally_free(&looked);
+}
+
+/* Too few rows to shuffle well, and more may come: who needs no more does not wait. */
+static void who_hurries_does_not_wait_for_more_rows(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 8, 0, 0);
+    rig_state(store, 1, 1, 0);
+    struct tally t = tally_of(8 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.min_rows = 8 * rig_rows(store);
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN);
+    draw_hurry(draw);
+    assert_ok(next(draw, BATCH, &t, &b));
+    assert_int_equal(b.rows, BATCH);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
 static void a_state_of_another_is_refused(void **state)
 {
     (void)state;
@@ -690,6 +741,67 @@ static void replaced_slabs_are_counted_as_skipped(void **state)
     tally_free(&t);
 }
 
+static void replace(struct store *store, const uint64_t *ids, size_t count)
+{
+    struct store_state s = *store_state(store);
+    s.replaced_slabs += count;
+    assert_ok(store_begin(store));
+    assert_ok(store_free(store, ids, count));
+    assert_ok(store_state_put(store, &s));
+    assert_ok(store_commit(store));
+}
+
+/* By age slabs go in any order: what is gone is not taken for something to draw. */
+static void slabs_that_expire_out_of_order_are_missed_at_once(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 20, 0, 0);
+    struct tally t = tally_of(20 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.shed = options.expires = 1;
+    struct draw *draw = open_draw(&options);
+    assert_ok(draw_look(draw));
+    struct draw_gauges before = draw_gauges(draw);
+    static const uint64_t ids[] = {5, 11, 12};
+    replace(store, ids, 3);
+    assert_ok(draw_look(draw));
+    struct draw_gauges g = draw_gauges(draw);
+    assert_true(g.rows_skipped > 0);
+    assert_int_equal(g.draws_left + g.rows_skipped, before.draws_left);
+    assert_int_equal(g.active_slabs, 17);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
+/* Rows that go by age may never fill half of the buffer: half of those that are there will do, once
+ * some have gone. */
+static void rows_that_expire_are_drawn_before_they_do(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 20, 0, 0);
+    rig_state(store, 1, 1, 0);
+    struct tally t = tally_of(20 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.min_rows = 30 * rig_rows(store);
+    options.shed = options.expires = 1;
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    assert_int_equal(next(draw, BATCH, &t, &b), ERR_AGAIN); /* none has gone: more may come */
+    static const uint64_t id = 1;
+    replace(store, &id, 1);
+    assert_ok(next(draw, BATCH, &t, &b));
+    while (next(draw, BATCH, &t, &b) == ERR_OK)
+        ;
+    uint64_t left = draw_gauges(draw).rows_left, there = 19 * rig_rows(store);
+    assert_true(left < there / 2 && left + BATCH >= there / 2);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
+}
+
 /* The end of a live stream of `numbers` frames is reached, and every draw of it was made, or counts
  * as skipped: of a slab that is gone, those of all its rows. */
 static void assert_live_end(struct draw *draw, struct tally *t, uint64_t numbers, uint64_t rows)
@@ -787,6 +899,36 @@ static void short_slabs_that_nobody_saw_are_skipped_to_the_row(void **state)
         tally_free(&t);
         rig_remove(NULL);
     }
+}
+
+/* Slabs that go by age need not be the oldest by id, as producers' clocks differ. */
+static void slabs_that_expire_in_the_middle_are_skipped_to_the_row(void **state)
+{
+    (void)state;
+    struct store_options o = rig_options();
+    struct store *store = a_stream(&o, 20, 0, 0);
+    struct tally t = tally_of(20 * rig_rows(store));
+    struct draw_options options = draw_defaults(&t);
+    options.shed = 1;
+    struct draw *draw = open_draw(&options);
+    struct draw_batch b;
+    for (int i = 0; i < 6; i++) assert_ok(next(draw, BATCH, &t, &b));
+    static const uint64_t ids[] = {3, 7, 8, 15};
+    free_all(store, ids, 4);
+    struct store_state now = *store_state(store);
+    now.replaced_slabs = 4;
+    now.ended = 1;
+    assert_ok(store_begin(store));
+    assert_ok(store_state_put(store, &now));
+    assert_ok(store_commit(store));
+    draw_to_the_end(draw, &t);
+    const struct consumer_state *c = draw_state(draw);
+    assert_true(c->rows_skipped > 0);
+    assert_int_equal(c->rows_drawn + c->rows_skipped + 2 * c->rows_held_out, 2 * t.rows);
+    assert_int_equal(c->producer[0].lowest, 21);
+    draw_close(draw);
+    store_close(store);
+    tally_free(&t);
 }
 
 /* Slabs that were replaced while a consumer was away lie before some that it had finished: each is
@@ -1222,6 +1364,8 @@ int main(void)
         test(a_resume_draws_the_same_rows_in_the_same_order),
         test(so_does_one_whose_slabs_wait_for_a_place),
         test(so_does_a_replay),
+        test(a_look_draws_nothing),
+        test(who_hurries_does_not_wait_for_more_rows),
         cmocka_unit_test(a_replay_does_not_depend_on_the_order_of_storing),
         test(another_seed_is_another_order),
         test(a_state_of_another_is_refused),
@@ -1235,7 +1379,10 @@ int main(void)
         test(too_few_rows_wait_only_while_more_is_coming),
         test(small_batches_come_only_at_the_end_or_from_a_full_buffer),
         test(only_so_many_slabs_are_active),
+        test(slabs_that_expire_out_of_order_are_missed_at_once),
+        test(rows_that_expire_are_drawn_before_they_do),
         test(replaced_slabs_are_counted_as_skipped),
+        test(slabs_that_expire_in_the_middle_are_skipped_to_the_row),
         test(slabs_replaced_while_a_consumer_was_away_are_skipped),
         test(slabs_replaced_before_finished_ones_are_skipped_once),
         cmocka_unit_test(short_slabs_that_nobody_saw_are_skipped_to_the_row),

@@ -5,11 +5,17 @@
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/rng.h"
+#include "buffer/aged.h"
+#include "buffer/damage.h"
+#include "buffer/environment.h"
+#include "buffer/retention.h"
 #include "proto/descriptor.h"
 #include "proto/rows.h"
 #include "runtime/process.h"
 #include "sink/desk.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +25,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -720,6 +728,22 @@ static void frees_what_is_covered(void **unused)
     finish(&s);
 }
 
+/* A trainer ends, and its sink is told to end right after it. */
+static void frees_what_was_covered_just_now(void **unused)
+{
+    (void)unused;
+    struct script s;
+    start_with_consumer(&s);
+    put_state(&s, 4, 0);
+    desk_leave(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).slabs, 3);
+    put_state(&s, 7, 1);
+    desk_leave(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).slabs, 0);
+    assert_true(last(&s)->m.flags & MESSAGE_ENDED);
+    finish(&s);
+}
+
 /* A checkpoint covers hundreds of slabs of a full buffer at once, again and again: their pages are
  * found again for as many new slabs. */
 static void frees_many_at_once(void **unused)
@@ -1114,6 +1138,229 @@ static void live_replaces_the_oldest(void **unused)
     finish(&s);
 }
 
+/* Whether two rows of a frame, one behind the other, are named somewhere in the buffer's file. */
+static int is_in_file(const struct script *s, uint64_t number)
+{
+    char path[128], *data;
+    size_t bytes;
+    struct row_id pair[2] = {{2 * number, 0, 0}, {2 * number, 1, 0}};
+    snprintf(path, sizeof path, "%s/run/buffer/data.mdb", s->dir);
+    assert_int_equal(file_read(path, 1 << 24, &data, &bytes), ERR_OK);
+    int found = memmem(data, bytes, pair, sizeof pair) != NULL;
+    free(data);
+    return found;
+}
+
+static void tick_for(struct script *s, int seconds)
+{
+    for (int i = 0; i < 20 * seconds; i++) {
+        s->now += second / 20;
+        desk_tick(s->desk, s->now);
+        ping(s, 1);
+    }
+}
+
+/* What is older than the retention is in no byte of the file; what is younger stays. */
+static void live_rows_go_by_age(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {"sink.retention=1h"};
+    const uint64_t hour = 3600 * second;
+    struct script s;
+    start_with(&s, ", policy: shed", sets, 1);
+    join(&s);
+    for (uint64_t n = 1; n <= 12; n++) {
+        s.lie.captured_ns = process_wall_ns() - (n % 2 ? 2 * hour : hour / 2); /* in no order */
+        send(&s, 1, 0, n);
+    }
+    desk_flush(s.desk, s.now);
+    char path[128];
+    uint64_t seconds;
+    snprintf(path, sizeof path, "%s/run/buffer", s.dir);
+    assert_int_equal(retention_read(path, &seconds), ERR_OK); /* who reads it is told */
+    assert_int_equal(seconds, 3600);
+    assert_true(is_in_file(&s, 3) && is_in_file(&s, 4));
+    tick_for(&s, 3);
+    for (uint64_t n = 1; n <= 12; n++) assert_int_equal(is_in_file(&s, n), n % 2 == 0);
+    assert_int_equal(desk_gauges(s.desk).slabs, 6);
+    assert_int_equal(desk_counters(s.desk).expired_slabs, 6);
+    assert_int_equal(desk_counters(s.desk).replaced_slabs, 6);
+    assert_true(desk_counters(s.desk).scrubbed_pages >= 6);
+    assert_true(desk_gauges(s.desk).unscrubbed_seconds < 1);
+    finish(&s);
+}
+
+static int failing_after; /* 0: never; else this write of the process fails, once */
+
+/* LMDB's writes go through this, since the executable's own functions come first. */
+ssize_t pwrite(int fd, const void *data, size_t bytes, off_t offset)
+{
+    if (failing_after == 0 || --failing_after > 0)
+        return syscall(SYS_pwrite64, fd, data, bytes, offset);
+    errno = EIO;
+    return -1;
+}
+
+/* The disk fails amid many slabs that expire: those that are gone are counted. */
+static void what_expired_before_a_failure_is_counted(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {"sink.retention=1h"};
+    struct script s;
+    start_with(&s, ", policy: shed", sets, 1);
+    join(&s);
+    enum { FRAMES = 32 };
+    for (uint64_t n = 1; n <= FRAMES; n++) {
+        s.lie.captured_ns = process_wall_ns() - 2 * 3600 * second;
+        send(&s, 1, 0, n);
+    }
+    desk_flush(s.desk, s.now);
+    assert_int_equal(desk_gauges(s.desk).slabs, FRAMES);
+    failing_after = 4;
+    for (int i = 0; i < 100 && failing_after > 0; i++) {
+        s.now += second / 20;
+        desk_tick(s.desk, s.now);
+    }
+    uint64_t gone = FRAMES - desk_gauges(s.desk).slabs;
+    assert_in_range(gone, 1, FRAMES - 1);
+    assert_int_equal(desk_counters(s.desk).expired_slabs, gone);
+    assert_int_equal(desk_counters(s.desk).replaced_slabs, gone);
+    tick_for(&s, 10);
+    assert_int_equal(desk_counters(s.desk).expired_slabs, FRAMES);
+    assert_int_equal(desk_counters(s.desk).replaced_slabs, FRAMES);
+    finish(&s);
+}
+
+/* A trainer that is away does not see to its held-out rows. */
+static void held_out_rows_of_who_is_away_go_too(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {"sink.retention=1h"};
+    struct script s;
+    struct aged *aged;
+    struct aged_row row = {.captured_ns = process_wall_ns() - 3700 * second};
+    char path[128], *data;
+    float values[WIDTH] = {1, 2, 3};
+    size_t bytes;
+    start_with(&s, ", policy: shed", sets, 1);
+    snprintf(path, sizeof path, "%s/run/away", s.dir);
+    assert_int_equal(dir_make(path, 0700), ERR_OK);
+    strcat(path, "/held_out.aged");
+    assert_int_equal(aged_open(path, WIDTH, &aged), ERR_OK);
+    assert_int_equal(aged_put(aged, &row, values), ERR_OK);
+    aged_close(aged);
+    join(&s);
+    tick_for(&s, 6);
+    assert_int_equal(file_read(path, 1 << 16, &data, &bytes), ERR_OK);
+    for (size_t i = 0; i < bytes; i++) assert_int_equal(data[i], 0);
+    free(data);
+    finish(&s);
+}
+
+/* A live stream that is over and that nobody needs leaves no row behind. */
+static void the_end_of_a_live_stream_clears_it(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {"sink.retention=1h"};
+    struct script s;
+    start_with(&s, ", policy: shed", sets, 1);
+    join(&s);
+    s.lie.captured_ns = UINT64_MAX;
+    for (uint64_t n = 1; n <= 12; n++) send(&s, 1, 0, n);
+    desk_flush(s.desk, s.now);
+    end(&s, 1, 13);
+    hello(&s, 2, 1, 0);
+    end(&s, 2, 1);
+    desk_leave(s.desk, s.now);
+    for (uint64_t n = 1; n <= 12; n++) assert_int_equal(is_in_file(&s, n), 0);
+    finish(&s);
+}
+
+/* In the buffer of this script: a transaction that reads, or NULL. */
+static MDB_txn *begin_reading(const char *dir, struct environment *e)
+{
+    MDB_txn *txn;
+    if (environment_open_reading(dir, e) != ERR_OK) return NULL;
+    return mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn) == 0 ? txn : NULL;
+}
+
+/* In a process of its own: returns when the buffer has no slab. */
+static void wait_until_empty(const char *dir)
+{
+    struct environment e;
+    MDB_stat stat = {.ms_entries = 1};
+    for (int i = 0; i < 1000 && stat.ms_entries > 0; i++) {
+        MDB_txn *txn = begin_reading(dir, &e);
+        if (!txn || mdb_stat(txn, e.slabs, &stat) != 0) _exit(1);
+        mdb_txn_abort(txn);
+        environment_close(&e);
+        poll(NULL, 0, 10);
+    }
+    _exit(stat.ms_entries > 0);
+}
+
+/* Reads till a while after the slabs were freed; then it dies in its transaction. */
+static void read_on(const char *dir, int ready)
+{
+    struct environment e;
+    int status;
+    if (!begin_reading(dir, &e)) _exit(1);
+    pid_t other = fork();
+    if (other == 0) wait_until_empty(dir);
+    if (write(ready, "x", 1) != 1) _exit(1);
+    if (waitpid(other, &status, 0) != other || status != 0) _exit(1);
+    poll(NULL, 0, 300);
+    raise(SIGKILL);
+}
+
+/* Somebody reads the buffer as the stream ends: its rows go when he has. */
+static void readers_are_waited_for_at_the_end(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {"sink.retention=1h"};
+    struct script s;
+    char dir[128], x;
+    int ready[2], status;
+    start_with(&s, ", policy: shed", sets, 1);
+    join(&s);
+    for (uint64_t n = 1; n <= 12; n++) send(&s, 1, 0, n);
+    desk_flush(s.desk, s.now);
+    end(&s, 1, 13);
+    hello(&s, 2, 1, 0);
+    end(&s, 2, 1);
+    snprintf(dir, sizeof dir, "%s/run/buffer", s.dir);
+    assert_int_equal(pipe(ready), 0);
+    pid_t reader = fork();
+    if (reader == 0) read_on(dir, ready[1]);
+    assert_int_equal(read(ready[0], &x, 1), 1);
+    desk_leave(s.desk, s.now);
+    for (uint64_t n = 1; n <= 12; n++) assert_int_equal(is_in_file(&s, n), 0);
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_true(WIFSIGNALED(status));
+    finish(&s);
+}
+
+/* A damaged buffer is not kept for somebody to look at. */
+static void a_damaged_buffer_does_not_stay(void **unused)
+{
+    (void)unused;
+    static const char *const sets[] = {"sink.retention=1h"};
+    char path[128];
+    struct script s;
+    start_with(&s, ", policy: shed", sets, 1);
+    join(&s);
+    for (uint64_t n = 1; n <= 6; n++) send(&s, 1, 0, n);
+    desk_flush(s.desk, s.now);
+    snprintf(path, sizeof path, "%s/run/buffer", s.dir);
+    uint64_t inode = damage_inode(path);
+    assert_int_equal(damage_report(path, inode, 0, "a test", "it is"), ERR_OK);
+    tick_for(&s, 6);
+    assert_int_equal(desk_counters(s.desk).set_aside, 1);
+    snprintf(path, sizeof path, "%s/run/buffer.damaged-1", s.dir);
+    assert_int_equal(access(path, F_OK), -1);
+    finish(&s);
+}
+
 /* Numbers of a live stream are never used twice: neither those that a state knows, nor those that a
  * trainer may have seen since; also where the sink was killed before it had begun again. */
 static void a_lost_live_buffer_is_numbered_on(void **unused)
@@ -1445,6 +1692,7 @@ int main(void)
         cmocka_unit_test(broker_comes_and_goes),
         cmocka_unit_test(silent_producers_give_credit_back),
         cmocka_unit_test(frees_what_is_covered),
+        cmocka_unit_test(frees_what_was_covered_just_now),
         cmocka_unit_test(frees_many_at_once),
         cmocka_unit_test(goes_back),
         cmocka_unit_test(room_is_told_at_once),
@@ -1460,6 +1708,12 @@ int main(void)
         cmocka_unit_test(asks_for_checkpoints),
         cmocka_unit_test(live_replaces_the_oldest),
         cmocka_unit_test(a_lost_live_buffer_is_numbered_on),
+        cmocka_unit_test(live_rows_go_by_age),
+        cmocka_unit_test(what_expired_before_a_failure_is_counted),
+        cmocka_unit_test(held_out_rows_of_who_is_away_go_too),
+        cmocka_unit_test(the_end_of_a_live_stream_clears_it),
+        cmocka_unit_test(readers_are_waited_for_at_the_end),
+        cmocka_unit_test(a_damaged_buffer_does_not_stay),
         cmocka_unit_test(garbage_is_counted),
         cmocka_unit_test(no_epoch_but_those_that_were_given),
         cmocka_unit_test(rows_of_another_share_are_refused),
