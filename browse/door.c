@@ -6,17 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-
-enum { TOKEN_RANDOM_BYTES = (DOOR_TOKEN_BYTES - 1) / 2 };
 
 int door_open(struct door *door, const char *address)
 {
-    unsigned char random[TOKEN_RANDOM_BYTES];
     const char *colon = strrchr(address, ':');
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return err_set(ERR_IO, "the system gives no random numbers");
-    for (size_t i = 0; i < sizeof random; i++) snprintf(door->token + 2 * i, 3, "%02x", random[i]);
+    int result = token_make(door->token);
+    if (result != ERR_OK) return result;
     snprintf(door->address, sizeof door->address, "%s", address);
     snprintf(door->port, sizeof door->port, "%s", colon ? colon + 1 : "");
     snprintf(door->cookie_name, sizeof door->cookie_name, "sluice-browse-%s", door->port);
@@ -27,8 +22,8 @@ int door_open(struct door *door, const char *address)
 static int is_token(const struct door *door, const char *told)
 {
     unsigned different = 0;
-    if (!told || strlen(told) != DOOR_TOKEN_BYTES - 1) return 0;
-    for (size_t i = 0; i < DOOR_TOKEN_BYTES - 1; i++)
+    if (!told || strlen(told) != TOKEN_BYTES - 1) return 0;
+    for (size_t i = 0; i < TOKEN_BYTES - 1; i++)
         different |= (unsigned char)told[i] ^ (unsigned char)door->token[i];
     return different == 0;
 }

@@ -10,15 +10,14 @@
 #ifndef SLUICE_BROWSE_DOOR_H
 #define SLUICE_BROWSE_DOOR_H
 
+#include "browse/token.h"
 #include "runtime/http.h"
 
-enum { DOOR_TOKEN_BYTES = 33 };
-
 struct door {
-    char token[DOOR_TOKEN_BYTES]; /* 32 hexadecimal digits, by chance */
-    char address[64];             /* "127.0.0.1:8080" */
-    char port[8];                 /* "8080" */
-    char cookie_name[32];         /* cookies of a host are not told apart by port */
+    char token[TOKEN_BYTES];
+    char address[64];     /* "127.0.0.1:8080" */
+    char port[8];         /* "8080" */
+    char cookie_name[32]; /* cookies of a host are not told apart by port */
 };
 
 struct door_visit { /* of a request; NULL: it has none */

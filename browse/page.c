@@ -1,15 +1,10 @@
 #include "browse/page.h"
 
+#include "base/carry.h"
 #include "base/err.h"
 #include "base/fileio.h"
 
 #include <stdio.h>
-
-/* A file's bytes between two symbols, with a NUL behind them. */
-#define CARRY(symbol, path)                                                                        \
-    __asm__(".section .rodata\n" #symbol ":\n.incbin \"" path "\"\n" #symbol "_end:\n.byte 0\n"    \
-            ".previous\n");                                                                        \
-    extern const char symbol[], symbol##_end[]
 
 CARRY(browse_page_html, "browse/page/index.html");
 CARRY(browse_page_css, "browse/page/page.css");

@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "base/json_put.h"
 #include "browse/page.h"
+#include "browse/token.h"
 #include "inspect/export/words.h"
 
 #include <inttypes.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { DENSITY_BINS = 24, DENSITY_FROM = -6 }; /* as in page.js */
 
@@ -160,17 +160,15 @@ static void print_page(FILE *out, const char *data, const char *nonce)
 
 static int write_page(const json_t *data, const char *path)
 {
-    char nonce[33], *text = NULL;
-    unsigned char random[16];
+    char nonce[TOKEN_BYTES], *text = NULL;
     size_t bytes = 0;
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return err_set(ERR_IO, "the system gives no random numbers");
-    for (size_t i = 0; i < sizeof random; i++) snprintf(nonce + 2 * i, 3, "%02x", random[i]);
+    int result = token_make(nonce);
+    if (result != ERR_OK) return result;
     char *data_text = json_dumps(data, JSON_COMPACT | JSON_REAL_PRECISION(7));
     FILE *out = data_text ? open_memstream(&text, &bytes) : NULL;
     if (out) print_page(out, data_text, nonce);
     free(data_text);
-    int result = out && fclose(out) == 0 ? ERR_OK : err_set(ERR_NOMEM, "no memory for a page");
+    result = out && fclose(out) == 0 ? ERR_OK : err_set(ERR_NOMEM, "no memory for a page");
     if (result == ERR_OK) result = file_create(path, text, bytes);
     free(text);
     return result;

@@ -67,6 +67,7 @@ void cutter_add(struct cutter *c, const struct row_id *id, const float *values,
     if (!c->rows) c->begin = *begin;
     c->end = *end;
     c->ids[c->rows] = *id;
+    if (c->options.drops_tokens) c->ids[c->rows].token = ROW_NO_TOKEN;
     memcpy(c->values + (size_t)c->rows * c->options.width, values,
            c->options.width * sizeof *values);
     c->rows++;
@@ -81,6 +82,11 @@ void cutter_leave_out(struct cutter *c, enum filter_verdict verdict)
     } else {
         c->totals.filtered_rows++;
     }
+}
+
+void cutter_lose(struct cutter *c, uint64_t rows)
+{
+    c->totals.captured_rows += rows;
 }
 
 uint32_t cutter_rows(const struct cutter *c)

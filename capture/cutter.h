@@ -18,6 +18,7 @@ struct cutter_options {
     uint32_t width;
     uint8_t dtype;
     uint8_t codec;
+    int drops_tokens; /* rows leave without their token ids */
 };
 
 struct cutter;
@@ -38,6 +39,8 @@ void cutter_add(struct cutter *cutter, const struct row_id *id, const float *val
                 const struct cursor *begin, const struct cursor *end);
 /* A row that did not (any verdict but FILTER_KEEP). */
 void cutter_leave_out(struct cutter *cutter, enum filter_verdict verdict);
+/* Rows that were captured and never came here: they are in the totals. */
+void cutter_lose(struct cutter *cutter, uint64_t rows);
 
 uint32_t cutter_rows(const struct cutter *cutter); /* waiting to be cut */
 int cutter_full(const struct cutter *cutter);      /* rows_per_slab are waiting */

@@ -3,9 +3,11 @@
  */
 #include "base/err.h"
 #include "base/streams.h"
+#include "capture/ending.h"
 #include "capture/gauges.h"
 #include "capture/maker.h"
 #include "capture/sender.h"
+#include "capture/stage.h"
 #include "engine/engine.h"
 #include "runtime/process.h"
 #include "wiring/processes.h"
@@ -19,10 +21,10 @@ struct capture {
     struct process *process;
     struct sender *sender;
     struct maker *maker;
+    struct ending ending;
     struct room room;
-    int has_room;    /* it was made */
-    int shown_phase; /* -1: none yet */
-    char shown_text[1024];
+    int has_room;        /* it was made */
+    struct stage told;   /* as the log has it */
     uint64_t acked_seen; /* rows, when it was last asked whether it is ready */
 };
 
@@ -67,13 +69,18 @@ static void over(void *arg)
     process_finish(c->process, ERR_OK);
 }
 
+static void end_if_due(struct capture *c)
+{
+    if (ending_is_due(&c->ending, process_config(c->process), process_now_ns()))
+        maker_end(c->maker);
+}
+
 static int capture_start(struct process *process)
 {
     struct capture *c = process_state(process);
     const struct config *config = process_config(process);
     long long index;
     c->process = process;
-    c->shown_phase = -1;
     int result = producer_index(process_options(process), &index);
     if (result == ERR_OK && index >= config->capture.producers)
         result = err_set(ERR_USAGE, "--producer %lld, but capture.producers is %u (0 to %u)", index,
@@ -95,6 +102,7 @@ static int capture_start(struct process *process)
     result = sender_open(process, &options, &c->sender);
     if (result == ERR_OK)
         result = maker_start(config, (uint32_t)index, c->sender, &c->room, &c->maker);
+    if (result == ERR_OK) end_if_due(c);
     return result;
 }
 
@@ -104,27 +112,13 @@ static void capture_drain(struct process *process)
     sender_leave(c->sender);
 }
 
-static void show_phase(struct capture *c, const struct sender_status *status)
+static void show_stage(struct capture *c, const struct sender_status *status)
 {
-    static const char *const words[] = {"opening the engine",
-                                        "asking for a session",
-                                        "measuring",
-                                        "streaming",
-                                        "ended",
-                                        "left",
-                                        "failed"};
-    char text[sizeof c->shown_text];
-    double prepared = status->phase == PRODUCER_WAITING ? maker_prepared(c->maker) : -1;
-    snprintf(text, sizeof text, "%s", status->text);
-    if (prepared >= 0)
-        snprintf(text, sizeof text, "preparing the model, once: %.0f %%", 100 * prepared);
-    if ((int)status->phase == c->shown_phase && !strcmp(text, c->shown_text)) return;
-    c->shown_phase = (int)status->phase;
-    memcpy(c->shown_text, text, sizeof text);
-    if (prepared >= 0 || !text[0])
-        log_info("%s", prepared >= 0 ? text : words[status->phase]);
-    else
-        log_event(LOG_INFO, words[status->phase], LOG_S("why", text));
+    struct stage stage;
+    struct maker_counters made = maker_counters(c->maker);
+    stage_look(&stage, process_config(c->process), status, &made, maker_opening(c->maker));
+    stage_report(&stage, process_metrics(c->process));
+    stage_log(&stage, &c->told);
 }
 
 static void show_left_out(struct metrics *m, const struct left_out *l)
@@ -141,13 +135,25 @@ static void show_left_out(struct metrics *m, const struct left_out *l)
     for (uint32_t i = 0; i < REPORT_FATES; i++) metrics_set_at(m, GAUGE_STREAM_ROWS, i, rows[i]);
 }
 
+static void show_rings(struct metrics *m, const struct engine_rings *r)
+{
+    metrics_set(m, GAUGE_RINGS, r->rings);
+    metrics_set(m, GAUGE_RINGS_REFUSED, r->refused);
+    metrics_set(m, GAUGE_RING_WAITING, (double)r->waiting_rows);
+    for (uint32_t i = 0; i < RING_SEQUENCES; i++)
+        metrics_set_at(m, GAUGE_RING_ROWS, i, (double)r->count[i]);
+    for (uint32_t i = RING_SEQUENCES; i < RING_COUNTS; i++)
+        metrics_set_at(m, GAUGE_RING_SEQUENCES, i - RING_SEQUENCES, (double)r->count[i]);
+}
+
 static void capture_stats(struct process *process)
 {
     struct capture *c = process_state(process);
     struct metrics *m = process_metrics(process);
     struct sender_status s;
+    end_if_due(c);
     sender_status(c->sender, &s);
-    show_phase(c, &s);
+    show_stage(c, &s);
     struct maker_counters made = maker_counters(c->maker);
     metrics_set(m, GAUGE_ROWS, (double)s.counters.totals.captured_rows);
     metrics_set(m, GAUGE_TOKENS, (double)made.tokens);
@@ -169,6 +175,9 @@ static void capture_stats(struct process *process)
     metrics_set(m, GAUGE_RESYNCS, (double)s.counters.resyncs);
     metrics_set(m, GAUGE_BLOCKED, s.blocked_seconds);
     metrics_set(m, GAUGE_PLANNED, (double)made.planned_rows);
+    metrics_set(m, GAUGE_ENDED, s.phase == PRODUCER_ENDED);
+    metrics_set(m, GAUGE_EXPIRED, (double)made.expired_rows);
+    show_rings(m, &made.rings);
     show_left_out(m, &made.left_out);
     room_show(&c->room, m, GAUGE_DISK_WAITING, process_now_ns());
 }
@@ -181,8 +190,9 @@ static int capture_ready(struct process *process)
     sender_status(c->sender, &s);
     int has_moved = s.counters.acked_rows != c->acked_seen;
     c->acked_seen = s.counters.acked_rows;
-    if (s.phase == PRODUCER_ASKING && s.text[0])
-        return err_set(ERR_STATE, "no session: %s", s.text);
+    if (s.phase == PRODUCER_ASKING)
+        return err_set(ERR_STATE, "no session: %s",
+                       s.text[0] ? s.text : "nothing is heard from the broker");
     int is_held = s.phase == PRODUCER_STREAMING && s.in_flight_rows && !s.credit_frames;
     if (is_held && !has_moved)
         return err_set(ERR_STATE, "no room in the buffer for what was captured: nothing was taken");

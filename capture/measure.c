@@ -14,6 +14,7 @@ struct held { /* one batch; arrays as in engine_batch, in one block */
     struct row_id *ids;
     struct cursor *cursors;
     float *values;
+    uint64_t *captured_ns; /* NULL: just now, when they came */
     uint8_t *flags;
 };
 
@@ -49,7 +50,8 @@ void measure_free(struct measure *m)
 static int hold(struct held *h, const struct engine_batch *batch, uint32_t width, size_t *bytes)
 {
     size_t n = batch->rows, values = n * width * sizeof(float);
-    *bytes = (n + 1) * sizeof *h->cursors + n * sizeof *h->ids + values + n;
+    size_t times = batch->captured_ns ? n * sizeof *h->captured_ns : 0;
+    *bytes = (n + 1) * sizeof *h->cursors + n * sizeof *h->ids + times + values + n;
     h->cursors = malloc(*bytes);
     if (!h->cursors)
         return err_set(ERR_NOMEM,
@@ -58,12 +60,14 @@ static int hold(struct held *h, const struct engine_batch *batch, uint32_t width
                        *bytes);
     h->rows = n;
     h->ids = (struct row_id *)(h->cursors + n + 1);
-    h->values = (float *)(h->ids + n);
+    h->captured_ns = times ? (uint64_t *)(h->ids + n) : NULL;
+    h->values = (float *)((char *)(h->ids + n) + times);
     h->flags = (uint8_t *)(h->values + n * width);
     memcpy(h->cursors, batch->cursors, (n + 1) * sizeof *h->cursors);
     memcpy(h->ids, batch->ids, n * sizeof *h->ids);
     memcpy(h->values, batch->values, values);
     memcpy(h->flags, batch->flags, n);
+    if (times) memcpy(h->captured_ns, batch->captured_ns, times);
     return ERR_OK;
 }
 
@@ -93,16 +97,26 @@ int measure_wants(const struct measure *m, uint32_t contexts)
     return !m->batches || (m->contexts < contexts && m->bytes + m->last_bytes <= m->limit_bytes);
 }
 
+int measure_wants_rows(const struct measure *m, uint64_t rows)
+{
+    return !m->batches || (m->rows < rows && m->bytes + m->last_bytes <= m->limit_bytes);
+}
+
 uint64_t measure_rows(const struct measure *m)
 {
     return m->rows;
+}
+
+uint64_t measure_contexts(const struct measure *m)
+{
+    return m->contexts;
 }
 
 struct engine_batch measure_batch(const struct measure *m, size_t i)
 {
     if (i >= m->batches) return (struct engine_batch){0};
     const struct held *h = &m->batch[i];
-    return (struct engine_batch){h->rows, h->ids, h->flags, h->cursors, h->values};
+    return (struct engine_batch){h->rows, h->ids, h->flags, h->cursors, h->values, h->captured_ns};
 }
 
 static int ascending(const void *a, const void *b)

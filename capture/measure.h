@@ -28,6 +28,8 @@ void measure_free(struct measure *measure);
 int measure_add(struct measure *measure, const struct engine_batch *batch);
 /* Whether another batch like the last one may be added: below `contexts` contexts and the limit. */
 int measure_wants(const struct measure *measure, uint32_t contexts);
+/* The same, below so many rows: of a live stream, whose sequences come interleaved. */
+int measure_wants_rows(const struct measure *measure, uint64_t rows);
 
 /* Fill in d's measured fields (but planned_rows and held_out_one_in, which are 0 afterwards).
  * ERR_USAGE: no row is left to measure on, or all that are left are zero: corpus and model are what
@@ -36,7 +38,8 @@ int measure_finish(struct measure *measure, struct descriptor *d);
 
 /* Rows among them that can be measured on: finite, and not left out for their token. */
 uint64_t measure_candidates(const struct measure *measure, const struct descriptor *d);
-uint64_t measure_rows(const struct measure *measure); /* kept here, before any filter */
+uint64_t measure_rows(const struct measure *measure);     /* kept here, before any filter */
+uint64_t measure_contexts(const struct measure *measure); /* that they are of */
 
 /* The i-th batch as it was added, valid until measure_free(); 0 rows where there is none. */
 struct engine_batch measure_batch(const struct measure *measure, size_t i);

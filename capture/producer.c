@@ -379,6 +379,7 @@ int producer_count(struct producer *p, uint64_t generation, const struct produce
 {
     if (generation != p->order.generation || p->order.task != PRODUCER_MAKE) return ERR_STATE;
     count(p, &place->totals, place->waiting_rows, &place->end);
+    p->counters.totals.shed_rows += place->lost_rows;
     return ERR_OK;
 }
 

@@ -100,6 +100,9 @@ struct producer_place {
     struct frame_totals totals; /* as the cutter has them: shed_rows is not used */
     uint64_t waiting_rows;      /* of them, not cut yet */
     struct cursor end;          /* of the next row */
+    uint64_t
+        lost_rows; /* of the totals, those that count as shed now: they found no room before they
+                           came here */
 };
 /* The source is there now. ERR_STATE as above: nothing of it is counted. */
 int producer_count(struct producer *producer, uint64_t generation,

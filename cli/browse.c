@@ -48,17 +48,13 @@ static int open_subject(struct reader *r)
 static int open_player(struct reader *r)
 {
     char model[SUBJECT_PATH_BYTES];
-    struct llama_runner_options options = {.path = model, .context_tokens = 16};
+    struct llama_runner_options options = {.path = model};
     struct llama_facts facts;
     int result = subject_threads(&r->options, &options.threads);
     if (result == ERR_OK) result = subject_model(&r->options, &r->subject, model);
     if (result == ERR_OK) result = firing_hooks(&r->subject, &r->hooks);
-    if (result == ERR_OK) result = llama_runner_try(&options, &r->hooks, &facts);
-    if (result != ERR_OK) return result;
-    options.context_tokens = MOST_TOKENS;
-    if (facts.context_tokens > 0 && facts.context_tokens < MOST_TOKENS)
-        options.context_tokens = facts.context_tokens;
-    return llama_player_open(&options, &r->hooks, &r->player);
+    if (result == ERR_OK) result = subject_try(&options, &r->hooks, MOST_TOKENS, &facts);
+    return result == ERR_OK ? llama_player_open(&options, &r->hooks, &r->player) : result;
 }
 
 static void close_reader(struct reader *r)
@@ -67,31 +63,14 @@ static void close_reader(struct reader *r)
     if (r->is_open) subject_close(&r->subject);
 }
 
-struct at {
-    uint32_t feature;
-    float value;
-};
-
-static int by_value(const void *a, const void *b)
-{
-    const struct at *x = a, *y = b;
-    if (x->value != y->value) return x->value < y->value ? 1 : -1;
-    return x->feature < y->feature ? -1 : 1;
-}
-
 static json_t *token_json(const struct firing *f, uint32_t row)
 {
-    const struct pairs *p = &f->pairs;
-    uint64_t n = p->start[row + 1] - p->start[row];
-    struct at *all = malloc((n + 1) * sizeof *all);
+    struct firing_at top[TOKEN_FEATURES];
+    uint32_t n = firing_strongest(f, row, TOKEN_FEATURES, top);
     json_t *features = json_array();
-    for (uint64_t i = 0; all && i < n; i++)
-        all[i] = (struct at){p->feature[p->start[row] + i], p->value[p->start[row] + i]};
-    if (all) qsort(all, n, sizeof *all, by_value);
-    for (uint64_t i = 0; all && i < n && i < TOKEN_FEATURES; i++)
+    for (uint32_t i = 0; i < n; i++)
         json_array_append_new(
-            features, json_pack("[I, f]", (json_int_t)all[i].feature, (double)all[i].value));
-    free(all);
+            features, json_pack("[I, f]", (json_int_t)top[i].feature, (double)top[i].value));
     return json_pack("{s:i, s:b, s:o}", "token", (int)f->tokens[row], "left_out",
                      (int)f->left_out[row], "features", features);
 }

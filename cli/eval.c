@@ -2,6 +2,8 @@
 #include "base/err.h"
 #include "base/json_put.h"
 #include "cli/commands.h"
+#include "cli/pace.h"
+#include "cli/shown.h"
 #include "cli/subject.h"
 #include "config/config.h"
 #include "inspect/contexts.h"
@@ -13,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -56,16 +57,12 @@ static int find_corpus(struct job *job)
 
 /* ---- running ---- */
 
-static void tell_progress(const struct verdict *v, const struct job *job, time_t begun, int ends)
+static void tell_progress(const struct verdict *v, const struct job *job, struct pace *pace)
 {
-    static time_t told;
-    time_t now = time(NULL);
-    int terminal = isatty(STDERR_FILENO);
-    if (now - begun < 2 || (now - told < (terminal ? 1 : 10) && !ends)) return;
-    told = now;
-    fprintf(stderr, "%s%s: %" PRIu64 " of %u tokens, %.0f per second%s", terminal ? "\r" : "",
-            v->name, v->tokens, job->tokens, (double)v->tokens / (double)(now - begun),
-            terminal && !ends ? "\033[K" : "\n");
+    int is_last = v->tokens >= job->tokens;
+    if (!pace_due(pace, isatty(STDERR_FILENO) ? 1 : 10, is_last)) return;
+    pace_tell(pace, is_last, "%s: %" PRIu64 " of %u tokens, %.0f per second", v->name, v->tokens,
+              job->tokens, (double)v->tokens / pace_seconds(pace));
 }
 
 static int run_contexts(const struct job *job, struct evaluation *e, struct contexts *contexts,
@@ -73,7 +70,7 @@ static int run_contexts(const struct job *job, struct evaluation *e, struct cont
 {
     const int32_t *tokens;
     uint32_t count, in_batch = 0;
-    time_t begun = time(NULL);
+    struct pace pace = {.begun = time(NULL)};
     while (v->tokens < job->tokens) {
         int result = contexts_next(contexts, &tokens, &count);
         if (result != ERR_OK) return result;
@@ -82,8 +79,9 @@ static int run_contexts(const struct job *job, struct evaluation *e, struct cont
         if (result != ERR_OK) return result;
         v->tokens += count;
         if (++in_batch % BATCH_CONTEXTS == 0) fidelity_end_batch(&v->fidelity);
-        tell_progress(v, job, begun, v->tokens >= job->tokens);
+        tell_progress(v, job, &pace);
     }
+    pace_end(&pace);
     fidelity_end_batch(&v->fidelity);
     if (v->fidelity.all.with_next) return ERR_OK;
     return err_set(ERR_USAGE, "the corpus has no token that predicts another; HINT: --corpus PATH");
@@ -313,9 +311,7 @@ static void print_all_json(const struct verdict *v, size_t count)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) json_array_append_new(list, verdict_json(&v[i]));
-    json_dumpf(list, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    putchar('\n');
-    json_decref(list);
+    shown_json(list, 9);
 }
 
 static void warn_of_precision(const struct verdict *v)

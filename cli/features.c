@@ -4,13 +4,13 @@
 #include "base/err.h"
 #include "base/json_put.h"
 #include "cli/commands.h"
+#include "cli/pace.h"
 #include "cli/shown.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 void features_token(const struct features *x, int64_t token, char *out)
 {
@@ -56,13 +56,6 @@ static int which(const struct features *x, const char *text, uint32_t *feature)
                        text, x->index.facts.features - 1);
     *feature = (uint32_t)n;
     return ERR_OK;
-}
-
-static void print_json(json_t *object)
-{
-    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
-    putchar('\n');
-    json_decref(object);
 }
 
 /* ---- lines ---- */
@@ -116,7 +109,7 @@ static void print_lines(const struct features *x, const uint32_t *feature, size_
     if (x->json) {
         json_t *list = json_array();
         for (size_t i = 0; i < count; i++) json_array_append_new(list, line_json(x, feature[i]));
-        print_json(list);
+        shown_json(list, 7);
         return;
     }
     printf("%8s %11s %10s %10s  %-20s  %s\n", "feature", "density", "largest", "mean",
@@ -205,7 +198,7 @@ int features_show_command(const struct options *options, const struct config *co
     if (result != ERR_OK) return result;
     if (x.json) {
         json_put_text(sheet, "label", labels_of(&x.labels, feature));
-        print_json(json_incref(sheet));
+        shown_json(json_incref(sheet), 7);
     } else {
         features_print_sheet(&x, sheet, (uint32_t)contexts);
     }
@@ -223,9 +216,10 @@ int features_neighbours_command(const struct options *options, const struct conf
     int result = open_sheet(options, &x, &feature, &sheet);
     if (result != ERR_OK) return result;
     if (x.json)
-        print_json(json_pack("{s:I, s:O, s:O}", "feature", (json_int_t)feature, "together",
+        shown_json(json_pack("{s:I, s:O, s:O}", "feature", (json_int_t)feature, "together",
                              json_object_get(sheet, "together"), "alike",
-                             json_object_get(sheet, "alike")));
+                             json_object_get(sheet, "alike")),
+                   7);
     else
         features_print_neighbours(&x, sheet);
     json_decref(sheet);
@@ -265,15 +259,6 @@ static int promotes(const struct features *x, const json_t *sheet, const char *p
     return 0;
 }
 
-/* Now and then, where it takes long. */
-static void tell_search(uint32_t done, uint32_t all, time_t begun, time_t *told)
-{
-    time_t now = time(NULL);
-    if (now - begun < 2 || now == *told) return;
-    *told = now;
-    fprintf(stderr, "sluice: %u of %u features searched\n", done, all);
-}
-
 enum match { MATCH_NONE, MATCH_PROMOTES, MATCH_FIRES };
 
 static int matches(const struct features *x, uint32_t f, const char *part, enum match *match)
@@ -297,7 +282,7 @@ static int find(const struct features *x, const char *part, uint32_t *found, uin
                 uint32_t *all)
 {
     uint32_t features = x->index.facts.features, last = features;
-    time_t begun = time(NULL), told = begun;
+    struct pace pace = {0};
     enum match match;
     *fire = 0;
     for (uint32_t f = 0; f < features; f++) {
@@ -305,8 +290,10 @@ static int find(const struct features *x, const char *part, uint32_t *found, uin
         if (result != ERR_OK) return result;
         if (match == MATCH_FIRES) found[(*fire)++] = f;
         if (match == MATCH_PROMOTES) found[--last] = f; /* from the end on */
-        tell_search(f, features, begun, &told);
+        if (pace_due(&pace, 1, 0))
+            pace_tell(&pace, 0, "sluice: %u of %u features searched", f, features);
     }
+    pace_end(&pace);
     memmove(found + *fire, found + last, (features - last) * sizeof *found);
     *all = *fire + features - last;
     sorted_by = x->index.entry;

@@ -3,6 +3,7 @@
 #include "base/json_put.h"
 #include "cli/commands.h"
 #include "cli/features.h"
+#include "cli/shown.h"
 #include "inspect/choice.h"
 
 #include <stdio.h>
@@ -51,11 +52,10 @@ static int print_json(const struct features *x, const uint32_t *feature, uint32_
         json_put_text(sheet, "label", labels_of(&x->labels, feature[i]));
         json_array_append_new(list, sheet);
     }
-    if (result == ERR_OK) {
-        json_dumpf(list, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
-        putchar('\n');
-    }
-    json_decref(list);
+    if (result == ERR_OK)
+        shown_json(list, 7);
+    else
+        json_decref(list);
     return result;
 }
 

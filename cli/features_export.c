@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/json_put.h"
 #include "cli/commands.h"
+#include "cli/pace.h"
 #include "cli/place.h"
 #include "engine/utf8.h"
 
@@ -10,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 struct job {
     const struct options *options;
@@ -119,20 +118,9 @@ static int take_names(struct job *job)
 
 /* ---- what is told ---- */
 
-struct clock {
-    time_t begun, told;
-};
-
 static void progress(void *arg, uint64_t done, uint64_t all)
 {
-    struct clock *c = arg;
-    int terminal = isatty(STDERR_FILENO);
-    time_t now = time(NULL);
-    if (!c->begun) *c = (struct clock){now, now};
-    if (now - c->begun < 2 || now == c->told) return;
-    c->told = now;
-    fprintf(stderr, "%s%" PRIu64 " of %" PRIu64 " features%s", terminal ? "\r" : "", done, all,
-            terminal ? "\033[K" : "\n");
+    if (pace_due(arg, 1, 0)) pace_tell(arg, 0, "%" PRIu64 " of %" PRIu64 " features", done, all);
 }
 
 static void say_neuronpedia(const char *dir, const char *quoted)
@@ -218,16 +206,16 @@ static void say(const struct job *job)
 
 static int write_one(struct job *job)
 {
-    struct clock clock = {0};
+    struct pace pace = {0};
     struct features_export *x = &job->export;
     x->count = x->written = 0;
     x->progress = progress;
-    x->arg = &clock;
+    x->arg = &pace;
     int result = take_names(job);
     if (result == ERR_OK) result = choose(job);
     x->features = job->features;
     if (result == ERR_OK) result = job->layout->write(x, job->place.folder);
-    if (clock.told != clock.begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    pace_end(&pace);
     job->count += x->count;
     job->written += x->written;
     free(job->features);

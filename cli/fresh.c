@@ -20,19 +20,13 @@ struct fresh {
     unsigned left;
 };
 
-static int is_consumer(const struct config *config, const char *name)
-{
-    for (uint32_t i = 0; i < config->trainer.consumers.count; i++)
-        if (strcmp(config->trainer.consumers.item[i], name) == 0) return 1;
-    return 0;
-}
-
 static int refuse_link(void *arg, const struct made_entry *entry)
 {
     const struct fresh *f = arg;
     struct stat st;
     if (strchr(entry->path, '/')) return ERR_OK;
-    if (!made_name_taken(entry->path) && !is_consumer(f->config, entry->path)) return ERR_OK;
+    if (!made_name_taken(entry->path) && !config_has_consumer(f->config, entry->path))
+        return ERR_OK;
     if (fstatat(entry->folder, entry->name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode))
         return ERR_OK;
     return err_set(ERR_USAGE,

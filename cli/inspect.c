@@ -3,6 +3,7 @@
 #include "browse/page.h"
 #include "cli/commands.h"
 #include "cli/inspect_buffer.h"
+#include "cli/pace.h"
 #include "cli/subject.h"
 #include "inspect/index_facts.h"
 #include "inspect/promotes.h"
@@ -15,22 +16,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { USUAL_TOKENS = 1000000, USUAL_CONTEXT = 512, MOST_CONTEXT = 1 << 20 };
 static const uint64_t usual_memory_bytes = UINT64_C(1) << 30;
 static const uint64_t cache_bytes = UINT64_C(8) << 30; /* capture.cache_size, unless told */
 
-struct clock {
+struct stage { /* what is under way */
     const char *what;
-    uint64_t first;
-    time_t begun, told;
+    uint64_t first; /* done when it was first told of */
+    struct pace pace;
 };
 
 struct job {
     const struct options *options;
-    struct clock clock;
+    struct stage stage;
     struct own_lens lens;
     struct inspect_buffer buffer;
     struct subject subject;
@@ -80,7 +79,7 @@ static void tell(void *arg, int is_warning, const char *sentence)
     if (is_warning) fprintf(stderr, "sluice: WARNING: %s\n", sentence);
 }
 
-static const struct engine_watch watch = {tell_making, tell, NULL};
+static const struct engine_watch watch = {.preparing = tell_making, .tell = tell};
 
 /* What the command is told goes before what the configuration says. */
 static int take_told(const struct job *job, struct config *c)
@@ -158,16 +157,16 @@ static int open_corpus(struct job *job)
 
 static void progress(void *arg, const char *what, uint64_t done, uint64_t all)
 {
-    struct clock *c = &((struct job *)arg)->clock;
-    int terminal = isatty(STDERR_FILENO);
-    time_t now = time(NULL);
-    if (c->what != what) *c = (struct clock){what, done, now, now};
-    if (now - c->begun < 2 || now == c->told) return;
-    c->told = now;
-    fprintf(stderr, "%s%" PRIu64, terminal ? "\r" : "", done);
-    if (all) fprintf(stderr, " of %" PRIu64, all);
-    fprintf(stderr, " %s, %.0f per second%s", what,
-            (double)(done - c->first) / (double)(now - c->begun), terminal ? "\033[K" : "\n");
+    struct stage *g = &((struct job *)arg)->stage;
+    char of[32] = "";
+    if (g->what != what) {
+        pace_end(&g->pace);
+        *g = (struct stage){.what = what, .first = done};
+    }
+    if (!pace_due(&g->pace, 1, 0)) return;
+    if (all) snprintf(of, sizeof of, " of %" PRIu64, all);
+    pace_tell(&g->pace, 0, "%" PRIu64 "%s %s, %.0f per second", done, of, what,
+              (double)(done - g->first) / pace_seconds(&g->pace));
 }
 
 /* ---- promoted tokens ---- */
@@ -214,6 +213,9 @@ static int open_buffer(struct job *job)
     int result = inspect_buffer_open(job->options, &job->subject, &job->buffer);
     if (result != ERR_OK) return result;
     if (!options_get(job->options, "tokens")) job->survey.most_rows = 0;
+    result = inspect_buffer_mark(&job->buffer, job->options->arguments[0],
+                                 &job->survey.captured_from_ns);
+    if (result != ERR_OK) return result;
     job->survey.buffer = job->buffer.rows;
     job->survey.read = &job->buffer.read;
     job->survey.wait_seconds = INSPECT_WAIT_SECONDS;
@@ -249,7 +251,6 @@ static int take_options(struct job *job)
 
 static int make(struct job *job)
 {
-    struct clock *clock = &job->clock;
     struct index_facts facts;
     int was_there;
     job->survey.commit_seconds = 5;
@@ -257,7 +258,7 @@ static int make(struct job *job)
     job->survey.arg = job;
     choose_lens(job);
     int result = survey_make(&job->subject, job->engine, &job->survey, &was_there);
-    if (clock->what && clock->told != clock->begun && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    pace_end(&job->stage.pace);
     inspect_buffer_tell(&job->buffer);
     if (result == ERR_OK) result = page_write(job->survey.folder);
     if (result == ERR_OK) result = index_facts_read(job->survey.folder, &facts);

@@ -1,13 +1,16 @@
 #include "cli/inspect_buffer.h"
 
 #include "base/err.h"
+#include "base/own.h"
 #include "config/config.h"
+#include "inspect/index_age.h"
 
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { TEXT_CONTEXT = 16, LEVELS = 3 }; /* a checkpoint in a consumer's folder in the run's */
 
@@ -51,6 +54,8 @@ int inspect_buffer_open(const struct options *options, struct subject *subject,
     char dir[CONFIG_PATH_BYTES];
     int result = find(options, dir);
     *buffer = (struct inspect_buffer){0};
+    snprintf(buffer->run_dir, sizeof buffer->run_dir, "%.*s",
+             result == ERR_OK ? (int)(strlen(dir) - strlen("/buffer")) : 0, dir);
     if (result == ERR_OK) result = buffered_open(dir, subject, &buffer->rows);
     if (result == ERR_NOTFOUND)
         return err_set(ERR_USAGE,
@@ -66,9 +71,41 @@ void inspect_buffer_close(struct inspect_buffer *b)
     *b = (struct inspect_buffer){0};
 }
 
+/* ---- rows that go by age ---- */
+
+static int is_in_run(const struct inspect_buffer *b, const char *folder, const char *indexes)
+{
+    char above[CONFIG_PATH_BYTES];
+    struct stat wanted, is;
+    snprintf(above, sizeof above, "%s", folder);
+    if (own_make(indexes, 0) == ERR_OK && stat(indexes, &wanted) == 0 &&
+        stat(dirname(above), &is) == 0 && is.st_dev == wanted.st_dev && is.st_ino == wanted.st_ino)
+        return ERR_OK;
+    return err_set(
+        ERR_USAGE,
+        "the rows of this stream go by age (sink.retention), and an index of them too: it "
+        "has to lie where the sink removes it; HINT: name it %s/index/NAME",
+        b->run_dir);
+}
+
+int inspect_buffer_mark(const struct inspect_buffer *b, const char *folder,
+                        uint64_t *captured_from_ns)
+{
+    char indexes[CONFIG_PATH_BYTES + 8];
+    uint64_t age = buffered_retention_seconds(b->rows), from = 0;
+    *captured_from_ns = 0;
+    if (age == 0) return ERR_OK;
+    snprintf(indexes, sizeof indexes, "%s/index", b->run_dir);
+    int result = is_in_run(b, folder, indexes);
+    if (result == ERR_OK) result = index_age_mark(folder, (uint64_t)time(NULL), age, &from);
+    *captured_from_ns = from * UINT64_C(1000000000);
+    return result;
+}
+
 int inspect_buffer_has_texts(const struct inspect_buffer *b)
 {
-    return strcmp(buffered_stream(b->rows)->engine, "llama") == 0;
+    const char *engine = buffered_stream(b->rows)->engine;
+    return strcmp(engine, "llama") == 0 || strcmp(engine, "ring") == 0;
 }
 
 /* ---- texts ---- */
@@ -115,6 +152,9 @@ void inspect_buffer_tell(const struct inspect_buffer *b)
     if (r->counts.missed_slabs)
         fprintf(stderr, "; %" PRIu64 " slabs were freed before they could be read",
                 r->counts.missed_slabs);
+    if (r->counts.old_slabs)
+        fprintf(stderr, "; %" PRIu64 " were passed over, as their rows go soon (sink.retention)",
+                r->counts.old_slabs);
     if (r->again) fprintf(stderr, "; %" PRIu64 " rows were there twice", r->again);
     fputc('\n', stderr);
     if (r->counts.waited_in_vain)

@@ -78,6 +78,13 @@ void shown_html(FILE *out, const char *text, size_t size)
     }
 }
 
+void shown_json(json_t *object, int digits)
+{
+    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(digits));
+    putchar('\n');
+    json_decref(object);
+}
+
 void shown_bar(double share, unsigned width, char *out, size_t bytes)
 {
     static const char *const eighths[] = {"",       "\u258f", "\u258e", "\u258d",
@@ -90,6 +97,15 @@ void shown_bar(double share, unsigned width, char *out, size_t bytes)
     for (unsigned i = 0; i < parts / 8 && used + 8 < bytes; i++)
         used += (size_t)snprintf(out + used, bytes - used, "\u2588");
     if (used + 8 < bytes) snprintf(out + used, bytes - used, "%s", eighths[parts % 8]);
+}
+
+void shown_bar_framed(double share, unsigned width, char *out, size_t bytes)
+{
+    char bar[256];
+    shown_bar(share, width, bar, sizeof bar);
+    unsigned shown = 0;
+    for (const char *at = bar; *at; at++) shown += ((unsigned char)*at & 0xc0) != 0x80;
+    snprintf(out, bytes, "\u2595%s%*s\u258f", bar, shown < width ? (int)(width - shown) : 0, "");
 }
 
 const char *shown_heat(int colour, double share)

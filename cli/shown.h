@@ -5,6 +5,7 @@
 #ifndef SLUICE_CLI_SHOWN_H
 #define SLUICE_CLI_SHOWN_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -20,8 +21,14 @@ void shown_text(const char *text, size_t size, char *out, size_t bytes);
  * characters but line ends and tabs as U+FFFD. */
 void shown_html(FILE *out, const char *text, size_t size);
 
+/* JSON on stdout, with so many digits of a number; decrefs it. */
+void shown_json(json_t *object, int digits);
+
 /* A bar of `share` (0 to 1) of `width` columns, with eighths. Writes out[bytes]. */
 void shown_bar(double share, unsigned width, char *out, size_t bytes);
+
+/* The same in a frame that shows where it ends: two columns more. */
+void shown_bar_framed(double share, unsigned width, char *out, size_t bytes);
 
 /* The escape sequence of a background for a share from 0 to 1, pale to deep ("" where !colour); and
  * back to the usual. They live for ever. */

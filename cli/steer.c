@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- files that are written ---- */
 
@@ -33,26 +32,22 @@ int steer_write(const char *option, const char *file, const char *data, size_t b
 static void tell_progress(void *arg)
 {
     struct steer_clock *c = arg;
-    int is_terminal = isatty(STDERR_FILENO);
-    time_t now = time(NULL);
     c->done++;
-    if (now - c->begun < 2 || now == c->told) return;
-    c->told = now;
-    fprintf(stderr, "%s%" PRIu64 " of at most %" PRIu64 " tokens, %.1f per second%s",
-            is_terminal ? "\r" : "", c->done, c->all, (double)c->done / (double)(now - c->begun),
-            is_terminal ? "\033[K" : "\n");
+    if (!pace_due(&c->pace, 1, 0)) return;
+    pace_tell(&c->pace, 0, "%" PRIu64 " of at most %" PRIu64 " tokens, %.1f per second", c->done,
+              c->all, (double)c->done / pace_seconds(&c->pace));
 }
 
 void steer_progress_begin(struct steer *s, uint64_t tokens)
 {
-    s->clock = (struct steer_clock){.all = tokens, .begun = time(NULL)};
+    s->clock = (struct steer_clock){.all = tokens, .pace.begun = time(NULL)};
     s->how.progress = tell_progress;
     s->how.arg = &s->clock;
 }
 
-void steer_progress_end(const struct steer *s)
+void steer_progress_end(struct steer *s)
 {
-    if (s->clock.told && isatty(STDERR_FILENO)) fputc('\n', stderr);
+    pace_end(&s->clock.pace);
 }
 
 /* ---- what is asked for ---- */

@@ -2,13 +2,12 @@
 #ifndef SLUICE_CLI_STEER_H
 #define SLUICE_CLI_STEER_H
 
+#include "cli/pace.h"
 #include "inspect/dose.h"
 #include "inspect/firing.h"
 #include "inspect/labels.h"
 #include "inspect/strengths.h"
 #include "runtime/options.h"
-
-#include <time.h>
 
 enum { STEER_MOST_TOKENS = 4096 };
 
@@ -27,17 +26,19 @@ struct steer {
     struct generation_options how;
     struct steer_clock {    /* of the progress line */
         uint64_t done, all; /* tokens generated; at most */
-        time_t begun, told;
+        struct pace pace;
     } clock;
 };
 
-/* Open the SAEs, read which features and how strong, and open the model. Errors of the libraries. */
+/* Open the SAEs, and read which features and how strong. Errors of the libraries. */
+int steer_read(struct steer *steer);
+/* The same, and open the model. */
 int steer_open(struct steer *steer);
 void steer_close(struct steer *steer);
 
 /* Begin to tell how many of so many tokens are generated, and end it: a line on stderr each second. */
 void steer_progress_begin(struct steer *steer, uint64_t tokens);
-void steer_progress_end(const struct steer *steer);
+void steer_progress_end(struct steer *steer);
 
 /* Position 0 and special tokens among `tokens`, into spared[count]. */
 void steer_spare(const struct steer *steer, const int32_t *tokens, uint32_t count, uint8_t *spared);

@@ -1,6 +1,5 @@
 /* The SAEs, features and model that `sluice steer` is told. */
 #include "base/err.h"
-#include "cli/labelled.h"
 #include "cli/steer.h"
 #include "cli/subject.h"
 #include "inspect/index.h"
@@ -88,9 +87,10 @@ static int take_largest(const struct index *index, struct clamps *c)
         struct clamp *clamp = &c->clamp[i];
         uint32_t f = clamp->feature;
         if (f >= index->facts.features) continue;
+        if (!isnan(clamp->largest)) continue;
         if (index->entry[f].largest > 0)
-            clamp_tell_largest(clamp, (double)index->entry[f].largest);
-        else if (isnan(clamp->largest))
+            clamp->largest = (double)index->entry[f].largest;
+        else if (!clamp->is_value)
             return err_set(ERR_USAGE,
                            "feature %u never fires in %s; HINT: --max %u=ACTIVATION, or another "
                            "feature",
@@ -112,10 +112,12 @@ static int read_index(struct steer *s, const char *folder)
                          "this one's",
                          folder, s->subject[0].name, s->subjects > 1 ? " and the others" : "");
     if (result == ERR_OK) result = take_largest(&index, &s->steering.of[i]);
+    if (result == ERR_OK) {
+        labels_free(&s->labels[i]);
+        result = labels_read(folder, index.facts.features, &s->labels[i]);
+    }
     index_close(&index);
-    if (result != ERR_OK) return result;
-    labels_free(&s->labels[i]);
-    return labelled_open(folder, &s->subject[i], &s->labels[i]);
+    return result;
 }
 
 /* One that is told in times of its largest activation, which nobody told. */
@@ -124,7 +126,7 @@ static int check_largest(const struct steer *s)
     for (uint32_t i = 0; i < s->steering.count; i++) {
         const struct clamps *c = &s->steering.of[i];
         for (uint32_t k = 0; k < c->count; k++)
-            if (isnan(c->clamp[k].largest))
+            if (!c->clamp[k].is_value && isnan(c->clamp[k].largest))
                 return err_set(
                     ERR_USAGE,
                     "feature %u: how many times its largest activation is told, and not what that "
@@ -140,7 +142,7 @@ static int check_largest(const struct steer *s)
 static void make_absolute(struct steering *s)
 {
     for (uint32_t i = 0; i < s->count; i++)
-        for (uint32_t k = 0; k < s->of[i].count; k++) s->of[i].clamp[k].largest = 1;
+        for (uint32_t k = 0; k < s->of[i].count; k++) s->of[i].clamp[k].is_value = 1;
 }
 
 static int read_features(struct steer *s)
@@ -163,23 +165,24 @@ static int read_features(struct steer *s)
 static int open_player(struct steer *s)
 {
     char model[SUBJECT_PATH_BYTES];
-    struct llama_runner_options options = {.path = model, .context_tokens = 16};
+    struct llama_runner_options options = {.path = model};
     struct llama_facts facts;
     int result = subject_threads(s->options, &options.threads);
     if (result == ERR_OK) result = subject_model(s->options, &s->subject[0], model);
-    if (result == ERR_OK) result = llama_runner_try(&options, &s->hooks, &facts);
-    if (result != ERR_OK) return result;
-    options.context_tokens = STEER_MOST_TOKENS;
-    if (facts.context_tokens && facts.context_tokens < STEER_MOST_TOKENS)
-        options.context_tokens = facts.context_tokens;
-    result = llama_player_open(&options, &s->hooks, &s->player);
+    if (result == ERR_OK) result = subject_try(&options, &s->hooks, STEER_MOST_TOKENS, &facts);
+    if (result == ERR_OK) result = llama_player_open(&options, &s->hooks, &s->player);
     return result == ERR_OK ? steering_check_widths(&s->steering, &s->hooks) : result;
+}
+
+int steer_read(struct steer *s)
+{
+    int result = open_saes(s);
+    return result == ERR_OK ? read_features(s) : result;
 }
 
 int steer_open(struct steer *s)
 {
-    int result = open_saes(s);
-    if (result == ERR_OK) result = read_features(s);
+    int result = steer_read(s);
     if (result == ERR_OK) result = steering_hooks(&s->steering, &s->hooks);
     if (result == ERR_OK) result = steer_check_export(s);
     return result == ERR_OK ? open_player(s) : result;

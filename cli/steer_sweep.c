@@ -1,9 +1,11 @@
 /* `sluice steer --sweep`: what each strength does, beside random directions as long. */
+#include "cli/steer.h"
+
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/json_put.h"
 #include "cli/labelled.h"
-#include "cli/steer.h"
+#include "cli/shown.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -194,9 +196,7 @@ static void print_all_json(const struct sweep *w)
     json_put_count(o, "given_tokens", w->options.given_tokens);
     json_put(o, "features", features_json(w));
     json_put(o, "strengths", list);
-    json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    putchar('\n');
-    json_decref(o);
+    shown_json(o, 9);
 }
 
 static int tell(const struct sweep *w)

@@ -1,9 +1,10 @@
 /* The steered text beside the unsteered one. */
+#include "cli/steer.h"
+
 #include "base/err.h"
 #include "base/json_put.h"
 #include "cli/labelled.h"
 #include "cli/shown.h"
-#include "cli/steer.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -66,11 +67,6 @@ static double share_of(const struct texts *t, uint32_t h, const struct clamp *c)
     return clamp_length(t->steer->steering.of[h].subject, c) / t->median_norm[h];
 }
 
-static double times_of(const struct clamp *c)
-{
-    return clamp_value(c) / c->known;
-}
-
 static void print_strengths(const struct texts *t)
 {
     char label[LABELLED_BYTES], times[32];
@@ -81,7 +77,7 @@ static void print_strengths(const struct texts *t)
         for (uint32_t i = 0; i < s->of[h].count; i++) {
             const struct clamp *c = &s->of[h].clamp[i];
             labelled_text(&t->steer->labels[h], c->feature, label);
-            snprintf(times, sizeof times, isnan(times_of(c)) ? "-" : "%.3g", times_of(c));
+            snprintf(times, sizeof times, isnan(clamp_times(c)) ? "-" : "%.3g", clamp_times(c));
             printf("%8" PRIu32 " %12s %10.4g %21.0f%% %s\n", c->feature, times, clamp_value(c),
                    100 * share_of(t, h, c), label);
         }
@@ -100,7 +96,7 @@ static json_t *strengths_json(const struct texts *t)
             json_put_text(one, "hook", s->of[h].subject->hook[0]);
             json_put_count(one, "feature", c->feature);
             json_put_text(one, "label", labels_of(&t->steer->labels[h], c->feature));
-            json_put_number(one, "times_largest", times_of(c));
+            json_put_number(one, "times_largest", clamp_times(c));
             json_put_number(one, "value", clamp_value(c));
             json_put_number(one, "share_of_median_norm", share_of(t, h, c));
             json_array_append_new(list, one);
@@ -168,9 +164,7 @@ static void print_all_json(const struct texts *t)
     json_put_count(o, "steered_tokens", t->steer->steering.of[0].steered_rows);
     json_put_count(o, "tokens", tokens_run(t));
     json_put_number(o, "median_norm", t->median_norm[0]);
-    json_dumpf(o, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    putchar('\n');
-    json_decref(o);
+    shown_json(o, 9);
 }
 
 static void warn_of_nothing(const struct steering *s)

@@ -269,7 +269,7 @@ static int prepare(const struct options *options, const struct subject *subject,
 {
     char source[SUBJECT_PATH_BYTES], cache[CONFIG_PATH_BYTES];
     int is_made = 0;
-    struct engine_watch watch = {tell_making, tell, &is_made};
+    struct engine_watch watch = {.preparing = tell_making, .tell = tell, .arg = &is_made};
     uint32_t threads;
     int result = subject_source(options, subject, source);
     if (result != ERR_OK) return result;
@@ -291,4 +291,17 @@ int subject_model(const struct options *options, const struct subject *subject, 
 int subject_unembedding(const struct options *options, const struct subject *subject, char *out)
 {
     return prepare(options, subject, llama_unembedding, out);
+}
+
+int subject_try(struct llama_runner_options *options, struct llama_hooks *hooks,
+                uint32_t most_tokens, struct llama_facts *facts)
+{
+    enum { TRIED_TOKENS = 16 };
+    options->context_tokens = TRIED_TOKENS;
+    int result = llama_runner_try(options, hooks, facts);
+    if (result != ERR_OK) return result;
+    options->context_tokens = most_tokens;
+    if (facts->context_tokens > 0 && facts->context_tokens < most_tokens)
+        options->context_tokens = facts->context_tokens;
+    return ERR_OK;
 }

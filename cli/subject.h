@@ -2,6 +2,7 @@
 #ifndef SLUICE_CLI_SUBJECT_H
 #define SLUICE_CLI_SUBJECT_H
 
+#include "engine/llama_runner.h"
 #include "inspect/subject.h"
 #include "runtime/options.h"
 
@@ -40,6 +41,12 @@ int subject_model(const struct options *options, const struct subject *subject, 
 /* The same with as few layers as may be, for what follows the last one alone (inspect/lens.h). Errors
  * of llama_unembedding(). */
 int subject_unembedding(const struct options *options, const struct subject *subject, char *out);
+
+/* Try the model of options->path with these hooks, whose widths are found, and set
+ * options->context_tokens to what it was trained with, `most_tokens` at most. *facts: the model's. Errors
+ * of llama_runner_try(). */
+int subject_try(struct llama_runner_options *options, struct llama_hooks *hooks,
+                uint32_t most_tokens, struct llama_facts *facts);
 
 /* The number of --threads, or of the cores. ERR_USAGE. */
 int subject_threads(const struct options *options, uint32_t *threads);

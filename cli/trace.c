@@ -32,33 +32,6 @@ void trace_token(const struct trace *t, int32_t token, char *out)
 
 /* ---- a prompt ---- */
 
-struct at { /* a feature at a token */
-    uint32_t feature;
-    float value;
-};
-
-static int by_value(const void *a, const void *b)
-{
-    const struct at *x = a, *y = b;
-    if (x->value != y->value) return x->value < y->value ? 1 : -1;
-    return x->feature < y->feature ? -1 : 1;
-}
-
-/* The strongest features of a token, at most `most`, into out; how many. */
-static uint32_t strongest(const struct pairs *p, uint64_t row, uint32_t most, struct at *out)
-{
-    uint64_t n = p->start[row + 1] - p->start[row];
-    struct at *all = malloc((n + 1) * sizeof *all);
-    if (!all) return 0;
-    for (uint64_t i = 0; i < n; i++)
-        all[i] = (struct at){p->feature[p->start[row] + i], p->value[p->start[row] + i]};
-    qsort(all, n, sizeof *all, by_value);
-    uint32_t count = n < most ? (uint32_t)n : most;
-    memcpy(out, all, count * sizeof *all);
-    free(all);
-    return count;
-}
-
 /* The largest value of a token that counts: those of an attention sink are another story. */
 static double largest(const struct firing *f)
 {
@@ -72,9 +45,9 @@ static double largest(const struct firing *f)
 
 static void print_token(const struct trace *t, const struct firing *f, uint32_t row, double most)
 {
-    struct at top[64];
+    struct firing_at top[TRACE_MOST_TOP];
     char token[TRACE_TEXT_BYTES], bar[64], label[LABELLED_BYTES];
-    uint32_t n = strongest(&f->pairs, row, t->top, top);
+    uint32_t n = firing_strongest(f, row, t->top, top);
     trace_token(t, f->tokens[row], token);
     double first = n && most > 0 && !f->left_out[row] ? (double)top[0].value / most : 0;
     printf("%4" PRIu32 "  %s%-16s%s %5" PRIu64 " ", row, shown_heat(t->colour, first), token,
@@ -91,9 +64,9 @@ static void print_token(const struct trace *t, const struct firing *f, uint32_t 
 
 static json_t *token_json(const struct trace *t, const struct firing *f, uint32_t row)
 {
-    struct at top[64];
+    struct firing_at top[TRACE_MOST_TOP];
     char token[TRACE_TEXT_BYTES];
-    uint32_t n = strongest(&f->pairs, row, t->top, top);
+    uint32_t n = firing_strongest(f, row, t->top, top);
     json_t *features = json_array(), *object = json_object();
     for (uint32_t i = 0; i < n; i++) {
         json_t *one = json_object();
@@ -109,13 +82,6 @@ static json_t *token_json(const struct trace *t, const struct firing *f, uint32_
     json_put_count(object, "active", f->pairs.start[row + 1] - f->pairs.start[row]);
     json_put(object, "features", features);
     return object;
-}
-
-static void print_json(json_t *object)
-{
-    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
-    putchar('\n');
-    json_decref(object);
 }
 
 static void print_firing(const struct trace *t, const struct firing *f)
@@ -137,8 +103,9 @@ int trace_prompt(struct trace *t, const char *prompt, const char *html)
         json_t *tokens = json_array();
         for (uint32_t row = 0; row < f.count; row++)
             json_array_append_new(tokens, token_json(t, &f, row));
-        print_json(json_pack("{s:s, s:s, s:o}", "sae", t->subject.name, "hook", t->subject.hook[0],
-                             "tokens", tokens));
+        shown_json(json_pack("{s:s, s:s, s:o}", "sae", t->subject.name, "hook", t->subject.hook[0],
+                             "tokens", tokens),
+                   7);
     } else if (result == ERR_OK && !html) {
         print_firing(t, &f);
     } else if (result == ERR_OK) {
@@ -153,15 +120,13 @@ int trace_prompt(struct trace *t, const char *prompt, const char *html)
 /* The subject's hooks, and the last layer's beside them, which is known once a model is open. */
 static int open_player(struct trace *t, const char *model, uint32_t threads, int with_last)
 {
-    struct llama_runner_options options = {
-        .path = model, .context_tokens = TRACE_MOST_TOKENS, .threads = threads};
+    struct llama_runner_options options = {.path = model, .threads = threads};
     const char *names[ROW_MAX_HOOKS + 1];
     char last[64];
     uint32_t count = t->subject.hooks;
     struct llama_facts facts;
     int result = firing_hooks(&t->subject, &t->hooks);
-    if (result == ERR_OK) options.context_tokens = 16;
-    if (result == ERR_OK) result = llama_runner_try(&options, &t->hooks, &facts);
+    if (result == ERR_OK) result = subject_try(&options, &t->hooks, TRACE_MOST_TOKENS, &facts);
     if (result != ERR_OK) return result;
     for (uint32_t h = 0; h < count; h++) names[h] = t->subject.hook[h];
     lens_hook(facts.layers, last);
@@ -174,9 +139,6 @@ static int open_player(struct trace *t, const char *model, uint32_t threads, int
         return err_set(ERR_USAGE, "%s has too many hooks for this", t->subject.name);
     if (with_last && t->last_hook == count) names[count++] = last;
     result = llama_hooks_parse(names, count, &t->hooks);
-    options.context_tokens = TRACE_MOST_TOKENS;
-    if (facts.context_tokens > 0 && facts.context_tokens < TRACE_MOST_TOKENS)
-        options.context_tokens = facts.context_tokens;
     t->most_tokens = options.context_tokens;
     return result == ERR_OK ? llama_player_open(&options, &t->hooks, &t->player) : result;
 }
@@ -210,7 +172,7 @@ int trace_command(const struct options *options, const struct config *config)
     long long top;
     int result = choose_way(options, &prompt, &these, &against, &next);
     if (result == ERR_OK)
-        result = options_number(options, "top", 1, 64, next || these ? 20 : 3, &top);
+        result = options_number(options, "top", 1, TRACE_MOST_TOP, next || these ? 20 : 3, &top);
     if (result == ERR_OK) result = subject_threads(options, &threads);
     if (result == ERR_OK) result = subject_open(options, &t.subject);
     if (result != ERR_OK) return result;

@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-enum { TRACE_MOST_TOKENS = 4096, TRACE_TEXT_BYTES = 96 };
+enum { TRACE_MOST_TOKENS = 4096, TRACE_TEXT_BYTES = 96, TRACE_MOST_TOP = 64 };
 
 struct trace {
     const struct options *options;

@@ -5,6 +5,8 @@
 #include "base/fileio.h"
 #include "base/json_put.h"
 #include "cli/labelled.h"
+#include "cli/pace.h"
+#include "cli/shown.h"
 #include "inspect/contrast.h"
 
 #include <inttypes.h>
@@ -12,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { MOST_PROMPTS = 100000, MOST_SHUFFLES = 1000000 };
 
@@ -95,16 +96,6 @@ static void means(const struct firing *f, float *out)
             out[f->pairs.feature[i]] += f->pairs.value[i] / (float)f->counted;
 }
 
-static void tell_progress(size_t done, size_t all, time_t begun)
-{
-    static time_t told;
-    time_t now = time(NULL);
-    if (now - begun < 2 || (now == told && done < all)) return;
-    told = now;
-    fprintf(stderr, "%s%zu of %zu prompts%s", isatty(STDERR_FILENO) ? "\r" : "", done, all,
-            isatty(STDERR_FILENO) && done < all ? "" : "\n");
-}
-
 /* Of one prompt, its features' numbers. One of which nothing counts has none: 0 would be wrong. */
 static int read_one(struct trace *t, const char *text, float *values)
 {
@@ -124,12 +115,14 @@ static int read_one(struct trace *t, const char *text, float *values)
 static int read_values(struct trace *t, const struct prompts *p, float *values)
 {
     uint32_t features = subject_features(&t->subject);
-    time_t begun = time(NULL);
+    struct pace pace = {.begun = time(NULL)};
     for (size_t i = 0; i < p->count; i++) {
         int result = read_one(t, p->line[i], values + i * features);
         if (result != ERR_OK)
             return err_set(result, "%s:%u: %s", p->file[p->group[i]], p->number[i], err_text());
-        tell_progress(i + 1, p->count, begun);
+        int is_last = i + 1 == p->count;
+        if (pace_due(&pace, 1, is_last))
+            pace_tell(&pace, is_last, "%zu of %zu prompts", i + 1, p->count);
     }
     return ERR_OK;
 }
@@ -172,9 +165,7 @@ static void print_ranked_json(const struct trace *t, const struct prompts *p,
     json_put_count(object, "prompts_others", p->size[1]);
     json_put_count(object, "shuffles", (uint64_t)shuffles);
     json_put(object, "features", list);
-    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
-    putchar('\n');
-    json_decref(object);
+    shown_json(object, 7);
 }
 
 static int rank(struct trace *t, const struct prompts *p, const float *values)

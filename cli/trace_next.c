@@ -4,6 +4,8 @@
 #include "base/err.h"
 #include "base/json_put.h"
 #include "cli/labelled.h"
+#include "cli/pace.h"
+#include "cli/shown.h"
 #include "engine/utf8.h"
 #include "inspect/attribution.h"
 
@@ -13,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 static int token_of(const struct trace *t, const char *text, int32_t *token)
 {
@@ -84,29 +85,20 @@ static void print_effects_json(const struct trace *t, const struct attributions 
     json_put_count(object, "with_both", g.both);
     json_put_count(object, "same_sign", g.same_sign);
     json_put_number(object, "rank_correlation", g.ranks);
-    json_dumpf(object, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
-    putchar('\n');
-    json_decref(object);
+    shown_json(object, 7);
 }
 
-/* Once a second, from the second second on. */
 static void tell_progress(void *arg, size_t passes, size_t all)
 {
-    static time_t told;
-    const time_t *begun = arg;
-    time_t now = time(NULL);
-    int terminal = isatty(STDERR_FILENO);
-    if (now - *begun < 2 || (now == told && passes < all)) return;
-    told = now;
-    fprintf(stderr, "%s%zu of %zu features taken out%s", terminal ? "\r" : "", passes, all,
-            terminal && passes < all ? "" : "\n");
+    if (pace_due(arg, 1, passes == all))
+        pace_tell(arg, passes == all, "%zu of %zu features taken out", passes, all);
 }
 
 static int attribute(struct trace *t, struct lens *lens, const struct firing *f, int32_t token)
 {
     struct attributions a;
-    time_t begun = time(NULL);
-    struct attribution_watch watch = {tell_progress, &begun};
+    struct pace pace = {.begun = time(NULL)};
+    struct attribution_watch watch = {tell_progress, &pace};
     int result = attribution_make(&t->subject, lens, 0, f, token, t->top, &watch, &a);
     if (result != ERR_OK) return result;
     if (t->json)

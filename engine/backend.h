@@ -18,16 +18,21 @@ struct backend {
     /* NULL: there is no corpus. `documents` is all 0. */
     void (*documents)(const void *state, struct engine_documents *documents);
     void (*documents_counted)(const void *state, struct engine_documents *documents);
+    /* Both NULL: no program hands rows over. */
+    void (*rings)(const void *state, struct engine_rings *rings);
+    void (*rings_counted)(void *state);
     int (*count_rows)(void *state, uint64_t *rows, void (*progress)(void *arg, uint64_t tokens),
                       void *arg);
     /* Both NULL: tokens have no text. */
     int32_t (*tokens)(const void *state);
     size_t (*token_text)(const void *state, int32_t token, char *out, size_t bytes);
+    /* NULL: nobody waits for it. */
+    void (*finish)(void *state);
     int (*seek)(void *state, const struct cursor *cursor);
     int (*next)(void *state, struct engine_batch *batch);
     void (*close)(void *state);
 };
 
-extern const struct backend backend_llama, backend_synthetic, backend_files;
+extern const struct backend backend_llama, backend_synthetic, backend_files, backend_ring;
 
 #endif

@@ -1,6 +1,7 @@
 #include "engine/blob.h"
 
 #include "base/err.h"
+#include "base/fileio.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,14 +156,5 @@ int blob_read(const struct blob *b, uint64_t offset, size_t size, void *out)
 
 int blob_write(const struct blob *b, uint64_t offset, size_t size, const void *data)
 {
-    const char *at = data;
-    while (size > 0) {
-        ssize_t n = pwrite(b->fd, at, size, (off_t)offset);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return write_error(b->path, errno);
-        at += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return ERR_OK;
+    return file_put_at(b->fd, data, size, offset) == 0 ? ERR_OK : write_error(b->path, errno);
 }

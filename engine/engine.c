@@ -21,6 +21,7 @@ static const struct {
     [ENGINE_LLAMA] = {"llama", &backend_llama},
     [ENGINE_SYNTHETIC] = {"synthetic", &backend_synthetic},
     [ENGINE_FILES] = {"files", &backend_files},
+    [ENGINE_RING] = {"ring", &backend_ring},
 };
 
 void engine_threads_passive(char **argv)
@@ -98,6 +99,17 @@ struct engine_counters engine_counters(const struct engine *engine)
     return engine->backend->counters(engine->state);
 }
 
+void engine_rings(const struct engine *engine, struct engine_rings *rings)
+{
+    memset(rings, 0, sizeof *rings);
+    if (engine->backend->rings) engine->backend->rings(engine->state, rings);
+}
+
+void engine_rings_counted(struct engine *engine)
+{
+    if (engine->backend->rings_counted) engine->backend->rings_counted(engine->state);
+}
+
 void engine_documents(const struct engine *engine, struct engine_documents *documents)
 {
     memset(documents, 0, sizeof *documents);
@@ -156,6 +168,11 @@ int engine_seek(struct engine *engine, const struct cursor *cursor)
 int engine_next(struct engine *engine, struct engine_batch *batch)
 {
     return engine->backend->next(engine->state, batch);
+}
+
+void engine_finish(struct engine *engine)
+{
+    if (engine->backend->finish) engine->backend->finish(engine->state);
 }
 
 void engine_close(struct engine *engine)

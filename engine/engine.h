@@ -1,6 +1,6 @@
 /*
- * Where rows come from. Three engines behind one interface: `llama` (a GGUF model over a corpus),
- * `synthetic` (known directions), `files` (safetensors or .npy).
+ * Where rows come from. Four engines behind one interface: `llama` (a GGUF model over a corpus),
+ * `synthetic` (known directions), `files` (safetensors or .npy), `ring` (running programs).
  *
  * An engine makes rows in an order that is a pure function of its options and its share i/n; a
  * cursor names a row in that order, and engine_seek() takes it up again there.
@@ -26,7 +26,7 @@ struct engine_hook {
 };
 
 struct engine_info {
-    const char *engine;           /* "llama", "synthetic", "files" */
+    const char *engine;           /* "llama", "synthetic", "files", "ring" */
     const char *model;            /* file name or description, for people */
     uint64_t model_hash;          /* fingerprint of the model as run (prepared or not) */
     const char *precision;        /* "f32", "bf16", "q4_1", ... of the model as run */
@@ -42,6 +42,8 @@ struct engine_info {
     const char *corpus_note; /* how the list of files was read, for people: what was left out of
                                 folders; NULL or "": nothing to tell */
     int resumable;           /* whether engine_seek works (a pipe cannot) */
+    int is_live; /* rows come once, when they come: engine_next() may have none for now, and
+                    engine_seek() makes none again */
     uint32_t hooks;
     struct engine_hook hook[ROW_MAX_HOOKS];
     uint32_t width; /* of all hooks together */
@@ -53,6 +55,7 @@ struct engine_batch {
     const uint8_t *flags;         /* (rows) enum engine_row_flags */
     const struct cursor *cursors; /* (rows + 1): of each row, and of the row after the last */
     const float *values;          /* (rows, width) */
+    const uint64_t *captured_ns;  /* (rows) wall clock; NULL: just now */
 };
 
 /* Why a document was skipped. */
@@ -80,6 +83,16 @@ struct engine_counters {
     uint64_t bad_text_bytes;
 };
 
+/* What programs that hand over rows have counted, in the order of enum ring_count (proto/ring.h), since
+ * their rings were made; those that have ended while this engine was open too. */
+enum { ENGINE_RING_COUNTS = 12 };
+struct engine_rings {
+    uint32_t rings, refused;
+    uint64_t waiting_rows; /* in the rings */
+    uint64_t lost_rows;    /* of those shed, what this engine is the first to tell of */
+    uint64_t count[ENGINE_RING_COUNTS];
+};
+
 struct engine;
 struct engine_options; /* options.h */
 
@@ -96,6 +109,10 @@ void engine_threads_passive(char **argv);
 int engine_open(const struct engine_options *options, struct engine **engine);
 const struct engine_info *engine_info(const struct engine *engine);
 struct engine_counters engine_counters(const struct engine *engine);
+/* All 0 in engines without rings. */
+void engine_rings(const struct engine *engine, struct engine_rings *rings);
+/* The stream has counted lost_rows, as engine_rings() told them last: no later reader tells them. */
+void engine_rings_counted(struct engine *engine);
 void engine_documents(const struct engine *engine, struct engine_documents *documents);
 /* The same of the whole corpus, once engine_count_rows() has read it. All 0 before. */
 void engine_documents_counted(const struct engine *engine, struct engine_documents *documents);
@@ -143,8 +160,13 @@ int engine_seek(struct engine *engine, const struct cursor *cursor);
 
 /* Compute the next batch. Blocks while the model runs. What `batch` points to stays valid until the
  * next call on this engine. ERR_IO, ERR_FORMAT (bad text with on_bad_text: fail), ERR_MISMATCH (the
- * graph's tokens are not those submitted: never trained on). */
+ * graph's tokens are not those submitted: never trained on). ERR_AGAIN: a live engine has no row for
+ * now; it waited 0.2 s. */
 int engine_next(struct engine *engine, struct engine_batch *batch);
+
+/* No more rows are wanted, for good: a live engine tells the programs that hand them over, wipes
+ * what they still had, and tells how many rows that was. */
+void engine_finish(struct engine *engine);
 
 void engine_close(struct engine *engine);
 

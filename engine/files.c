@@ -370,7 +370,7 @@ static int next(void *state, struct engine_batch *batch)
     }
     s->cursors[rows] = here(s);
     s->made += rows;
-    *batch = (struct engine_batch){rows, s->ids, s->flags, s->cursors, s->values};
+    *batch = (struct engine_batch){rows, s->ids, s->flags, s->cursors, s->values, NULL};
     return ERR_OK;
 }
 

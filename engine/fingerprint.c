@@ -46,7 +46,7 @@ static ssize_t read_block(int fd, char *block, off_t offset)
 }
 
 static int hash_blocks(int fd, const char *path, uint64_t size, enum fingerprint_depth depth,
-                       uint64_t *hash)
+                       const struct fingerprint_watch *watch, uint64_t *hash)
 {
     char *block = malloc(BLOCK_BYTES);
     XXH3_state_t *state = XXH3_createState();
@@ -68,6 +68,7 @@ static int hash_blocks(int fd, const char *path, uint64_t size, enum fingerprint
             goto out;
         }
         XXH3_64bits_update(state, block, (size_t)n);
+        if (watch) watch->read(watch->arg, offset + (uint64_t)n, size);
     }
     *hash = XXH3_64bits_digest(state);
 out:
@@ -107,8 +108,23 @@ static void remember(const char *cache_dir, const char *path, uint64_t hash)
     if (dir_make(folder, 0700) == ERR_OK) (void)file_replace(path, text, (size_t)length);
 }
 
+int fingerprint_is_kept(const char *path, enum fingerprint_depth depth, const char *cache_dir)
+{
+    struct stat st;
+    char cached[PATH_MAX];
+    uint64_t hash;
+    return cache_dir && stat(path, &st) == 0 &&
+           cache_path(cached, sizeof cached, cache_dir, &st, depth) && remembered(cached, &hash);
+}
+
 int fingerprint_file(const char *path, enum fingerprint_depth depth, const char *cache_dir,
                      uint64_t *hash)
+{
+    return fingerprint_file_watched(path, depth, cache_dir, NULL, hash);
+}
+
+int fingerprint_file_watched(const char *path, enum fingerprint_depth depth, const char *cache_dir,
+                             const struct fingerprint_watch *watch, uint64_t *hash)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0) return err_set(err_of_file(errno), "cannot open %s: %s", path, strerror(errno));
@@ -122,7 +138,7 @@ int fingerprint_file(const char *path, enum fingerprint_depth depth, const char 
     int cacheable = cache_dir && cache_path(cached, sizeof cached, cache_dir, &st, depth);
     result = ERR_OK;
     if (cacheable && remembered(cached, hash)) goto out;
-    result = hash_blocks(fd, path, (uint64_t)st.st_size, depth, hash);
+    result = hash_blocks(fd, path, (uint64_t)st.st_size, depth, watch, hash);
     if (result == ERR_OK && cacheable) remember(cache_dir, cached, *hash);
 out:
     close(fd);

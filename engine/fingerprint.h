@@ -19,6 +19,19 @@ enum fingerprint_depth { FINGERPRINT_WHOLE, FINGERPRINT_SAMPLED };
 int fingerprint_file(const char *path, enum fingerprint_depth depth, const char *cache_dir,
                      uint64_t *hash);
 
+/* Who wants to know how far it is: after each piece that was read. */
+struct fingerprint_watch {
+    void (*read)(void *arg, uint64_t bytes, uint64_t of_bytes);
+    void *arg;
+};
+
+/* The same, watched (NULL: by nobody); nobody is told where the cache has the answer. */
+int fingerprint_file_watched(const char *path, enum fingerprint_depth depth, const char *cache_dir,
+                             const struct fingerprint_watch *watch, uint64_t *hash);
+
+/* Whether cache_dir has the answer, so that nothing would be read. */
+int fingerprint_is_kept(const char *path, enum fingerprint_depth depth, const char *cache_dir);
+
 /* Fold bytes, text and numbers into a fingerprint, in order. */
 uint64_t fingerprint_add(uint64_t hash, const void *data, size_t bytes);
 uint64_t fingerprint_add_text(uint64_t hash, const char *text);

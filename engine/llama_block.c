@@ -122,3 +122,27 @@ const struct ggml_tensor *llama_block_module(const struct ggml_tensor *added)
         added = from;
     }
 }
+
+const struct ggml_tensor *llama_block_part(const struct ggml_tensor *post,
+                                           enum llama_hook_point point)
+{
+    struct llama_block block;
+    llama_block_find(post, &block);
+    switch (point) {
+    case POINT_NODE:
+        break;
+    case POINT_RESID_PRE:
+        return block.pre;
+    case POINT_RESID_MID:
+        return block.mid;
+    case POINT_ATTN_OUT:
+        return block.attn;
+    case POINT_MLP_OUT:
+        return block.mlp;
+    case POINT_ATTN_MODULE:
+        return block.attn ? llama_block_module(block.attn) : NULL;
+    case POINT_MLP_MODULE:
+        return block.mlp ? llama_block_module(block.mlp) : NULL;
+    }
+    return NULL;
+}

@@ -12,6 +12,8 @@
 #ifndef SLUICE_ENGINE_LLAMA_BLOCK_H
 #define SLUICE_ENGINE_LLAMA_BLOCK_H
 
+#include "engine/llama_hooks.h"
+
 struct ggml_tensor;
 
 /* NULL where the layer has no such part. Nodes of the graph that `post` belongs to. */
@@ -21,6 +23,11 @@ struct llama_block {
 
 /* Take a layer apart that ends in the node `post`; all NULL where it does not end in such a sum. */
 void llama_block_find(const struct ggml_tensor *post, struct llama_block *block);
+
+/* The node that a hook is in the layer that ends in `post`; NULL: the layer has no such part, or the
+ * point is found by its name (POINT_NODE). */
+const struct ggml_tensor *llama_block_part(const struct ggml_tensor *post,
+                                           enum llama_hook_point point);
 
 /* What a norm or a factor between a module and the sum was applied to: the module's own output. */
 const struct ggml_tensor *llama_block_module(const struct ggml_tensor *added);

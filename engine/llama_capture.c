@@ -26,9 +26,10 @@ void llama_capture_begin(struct llama_capture *c, enum llama_capture_mode mode,
     c->rows = rows;
     c->values = values;
     c->families = 0;
-    c->asked_count = 0;
+    c->asked.count = 0;
     c->has_parts = c->has_mid = 0;
     c->begin = c->end = 0;
+    llama_lookup_forget(&c->lookup);
     c->begun = c->positions_seen = 0;
     c->result = ERR_OK;
     c->width = 0;
@@ -40,10 +41,9 @@ void llama_capture_begin(struct llama_capture *c, enum llama_capture_mode mode,
 void llama_capture_free(struct llama_capture *c)
 {
     free(c->scratch);
-    free(c->asked);
     c->scratch = NULL;
-    c->asked = NULL;
-    c->scratch_bytes = c->asked_room = 0;
+    c->scratch_bytes = 0;
+    llama_asked_free(&c->asked);
 }
 
 static void fail(struct llama_capture *c, int code)
@@ -99,42 +99,10 @@ static void note_family(struct llama_capture *c, const struct ggml_tensor *t)
 
 /* ---- parts of a layer ---- */
 
-/* The node of a hook in the layer that ends in `post`; NULL where the layer has no such part. */
-static const struct ggml_tensor *part_of(const struct ggml_tensor *post,
-                                         enum llama_hook_point point)
-{
-    struct llama_block block;
-    llama_block_find(post, &block);
-    switch (point) {
-    case POINT_NODE:
-        break;
-    case POINT_RESID_PRE:
-        return block.pre;
-    case POINT_RESID_MID:
-        return block.mid;
-    case POINT_ATTN_OUT:
-        return block.attn;
-    case POINT_MLP_OUT:
-        return block.mlp;
-    case POINT_ATTN_MODULE:
-        return block.attn ? llama_block_module(block.attn) : NULL;
-    case POINT_MLP_MODULE:
-        return block.mlp ? llama_block_module(block.mlp) : NULL;
-    }
-    return NULL;
-}
-
-/* Whether hook h is a part of the layer that ends in `post`. */
-static int ends_layer_of(const struct llama_capture *c, uint32_t h, const struct ggml_tensor *post)
-{
-    return c->hooks->hook[h].point != POINT_NODE && strncmp(post->name, "l_out-", 6) == 0 &&
-           llama_hooks_layer_of(post->name) == c->hooks->hook[h].layer;
-}
-
 static int ends_a_layer(const struct llama_capture *c, const struct ggml_tensor *t)
 {
     for (uint32_t h = 0; h < c->hooks->count; h++)
-        if (ends_layer_of(c, h, t)) return 1;
+        if (llama_hooks_end(c->hooks, h, t->name)) return 1;
     return 0;
 }
 
@@ -148,15 +116,6 @@ static enum llama_hook_state state_of(const struct llama_capture *c, const struc
     return has_fewer ? HOOK_DROPPED : HOOK_UNFIT;
 }
 
-/* Which of the nodes of its name it is. */
-static uint32_t turn_of(const struct llama_capture *c, const struct ggml_tensor *t)
-{
-    uint32_t turn = 0;
-    for (size_t i = 0; i < c->asked_count && c->asked[i] != t; i++)
-        turn += strcmp(c->asked[i]->name, t->name) == 0;
-    return turn;
-}
-
 static void find_parts(struct llama_capture *c, const struct ggml_tensor *post)
 {
     struct llama_block block;
@@ -166,34 +125,20 @@ static void find_parts(struct llama_capture *c, const struct ggml_tensor *post)
         c->has_mid = block.mid != NULL;
     }
     for (uint32_t h = 0; h < c->hooks->count; h++) {
-        if (!ends_layer_of(c, h, post)) continue;
-        const struct ggml_tensor *part = part_of(post, c->hooks->hook[h].point);
+        if (!llama_hooks_end(c->hooks, h, post->name)) continue;
+        const struct ggml_tensor *part = llama_block_part(post, c->hooks->hook[h].point);
         c->state[h] = part ? state_of(c, part, &c->hooks->hook[h].width) : HOOK_NO_PART;
         if (!part) continue;
         snprintf(c->hooks->hook[h].node, sizeof c->hooks->hook[h].node, "%s", part->name);
-        c->hooks->hook[h].turn = turn_of(c, part);
+        c->hooks->hook[h].turn = llama_asked_turn(&c->asked, part);
     }
-}
-
-static void note_asked(struct llama_capture *c, const struct ggml_tensor *t)
-{
-    if (c->asked_count == c->asked_room) {
-        size_t room = c->asked_room ? 2 * c->asked_room : 1024;
-        const struct ggml_tensor **larger = realloc(c->asked, room * sizeof *larger);
-        if (!larger) {
-            fail(c, err_set(ERR_NOMEM, "no memory for a model's graph"));
-            return;
-        }
-        c->asked = larger;
-        c->asked_room = room;
-    }
-    c->asked[c->asked_count++] = t;
 }
 
 static void probe(struct llama_capture *c, const struct ggml_tensor *t)
 {
     uint32_t h;
-    note_asked(c, t);
+    int result = llama_asked_note(&c->asked, t);
+    if (result != ERR_OK) fail(c, result);
     note_family(c, t);
     find_parts(c, t);
     if (!find_hook(c->hooks, t->name, &h)) return;
@@ -379,19 +324,14 @@ static void take_parts(struct llama_capture *c, const struct ggml_tensor *t)
 static void prove_parts(struct llama_capture *c, const struct ggml_tensor *post)
 {
     for (uint32_t h = 0; h < c->hooks->count; h++) {
-        if (!ends_layer_of(c, h, post)) continue;
-        if (!c->taken[h] || c->taken[h] != part_of(post, c->hooks->hook[h].point))
+        if (!llama_hooks_end(c->hooks, h, post->name)) continue;
+        if (!c->taken[h] || c->taken[h] != llama_block_part(post, c->hooks->hook[h].point))
             fail(c, err_set(ERR_MISMATCH,
                             "hook %s: %s is another node of the graph than when the model was "
                             "opened; nothing of this batch is used",
                             c->hooks->hook[h].name, c->hooks->hook[h].node));
         c->proven++;
     }
-}
-
-static int is_tokens(const struct ggml_tensor *t)
-{
-    return t->op == GGML_OP_GET_ROWS && t->src[1] && strcmp(t->src[1]->name, "inp_tokens") == 0;
 }
 
 /* Models with several positions a token (for pictures) have a longer input, left unchecked. */
@@ -409,7 +349,7 @@ bool llama_capture_eval(struct ggml_tensor *t, bool ask, void *arg)
         return !ask; /* none is wanted; go on */
     }
     uint32_t h = 0;
-    int tokens = is_tokens(t), positions = is_positions(c, t);
+    int tokens = llama_lookup_begins(&c->lookup, t), positions = is_positions(c, t);
     int hook = find_hook(c->hooks, t->name, &h), ends_layer = ends_a_layer(c, t);
     if (ask && tokens) await_ubatch(c);
     if (ask) return ask_part(c, t) || tokens || positions || hook || ends_layer;

@@ -14,7 +14,9 @@
 #ifndef SLUICE_ENGINE_LLAMA_CAPTURE_H
 #define SLUICE_ENGINE_LLAMA_CAPTURE_H
 
+#include "engine/llama_asked.h"
 #include "engine/llama_hooks.h"
+#include "engine/llama_lookup.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,13 +60,13 @@ struct llama_capture {
     enum llama_hook_state state[ROW_MAX_HOOKS];
     struct llama_node_family family[CAPTURE_MAX_FAMILIES];
     uint32_t families;
-    int has_parts, has_mid;           /* the first layer that was seen has these */
-    const struct ggml_tensor **asked; /* nodes so far */
-    size_t asked_count, asked_room;
+    int has_parts, has_mid; /* the first layer that was seen has these */
+    struct llama_asked asked;
 
     /* CAPTURE_ROWS */
-    float *values;       /* (rows, width) */
-    size_t width;        /* of all hooks together */
+    float *values; /* (rows, width) */
+    size_t width;  /* of all hooks together */
+    struct llama_lookup lookup;
     uint32_t begin, end; /* rows of the running ubatch */
     int begun;           /* a ubatch has */
     int positions_seen;  /* in this ubatch */

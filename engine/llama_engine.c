@@ -105,7 +105,8 @@ static int try_model(const struct engine_options *o, struct llama_facts *facts, 
         .path = o->model_file, .context_tokens = o->context_tokens, .threads = o->threads};
     int result = llama_hooks_parse(o->hooks, o->hooks_count, &hooks);
     if (result == ERR_OK) result = llama_file_check(o->model_file);
-    if (result == ERR_OK) result = llama_file_fingerprint(o->model_file, o->cache_dir, hash);
+    if (result == ERR_OK)
+        result = llama_file_fingerprint(o->model_file, o->cache_dir, &o->watch, hash);
     if (result == ERR_OK) result = llama_runner_try(&run, &hooks, facts);
     if (result == ERR_OK && !facts->has_tokenizer && !o->tokens_field)
         return err_set(ERR_USAGE,

@@ -53,7 +53,32 @@ static int part_path(const char *path, int part, char out[PATH_MAX])
     return n > 0 && n < PATH_MAX ? ERR_OK : err_set(ERR_IO, "path too long: %s", path);
 }
 
-int llama_file_fingerprint(const char *path, const char *cache_dir, uint64_t *hash)
+struct told_part { /* of a model, that is being read */
+    const struct engine_watch *watch;
+    const char *file;
+};
+
+static void tell_read(void *arg, uint64_t bytes, uint64_t of_bytes)
+{
+    struct told_part *part = arg;
+    part->watch->reading(part->watch->arg, part->file, bytes, of_bytes);
+}
+
+static int part_fingerprint(const char *part, const char *cache_dir,
+                            const struct engine_watch *watch, uint64_t *hash)
+{
+    int is_kept = fingerprint_is_kept(part, FINGERPRINT_WHOLE, cache_dir);
+    int is_told = watch && watch->reading && !is_kept;
+    struct told_part told = {watch, part};
+    struct fingerprint_watch reader = {tell_read, &told};
+    int result = fingerprint_file_watched(part, FINGERPRINT_WHOLE, cache_dir,
+                                          is_told ? &reader : NULL, hash);
+    if (is_told) watch->reading(watch->arg, NULL, 0, 0);
+    return result;
+}
+
+int llama_file_fingerprint(const char *path, const char *cache_dir,
+                           const struct engine_watch *watch, uint64_t *hash)
 {
     size_t stem;
     char part[PATH_MAX];
@@ -62,7 +87,7 @@ int llama_file_fingerprint(const char *path, const char *cache_dir, uint64_t *ha
     for (int i = 0; i < parts; i++) {
         uint64_t one;
         int result = part_path(path, i, part);
-        if (result == ERR_OK) result = fingerprint_file(part, FINGERPRINT_WHOLE, cache_dir, &one);
+        if (result == ERR_OK) result = part_fingerprint(part, cache_dir, watch, &one);
         if (result != ERR_OK) return result;
         *hash = fingerprint_add_u64(*hash, one);
     }

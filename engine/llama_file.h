@@ -4,6 +4,8 @@
 #ifndef SLUICE_ENGINE_LLAMA_FILE_H
 #define SLUICE_ENGINE_LLAMA_FILE_H
 
+#include "engine/options.h"
+
 #include <stdint.h>
 
 /* Whether it is a GGUF file of a version that llama.cpp reads. ERR_NOTFOUND, ERR_IO, ERR_FORMAT
@@ -11,8 +13,10 @@
 int llama_file_check(const char *path);
 
 /* Fingerprint of a model: of the whole file, and of the other parts of a model in several files
- * (NAME-00001-of-00003.gguf). cache_dir as in fingerprint_file(). */
-int llama_file_fingerprint(const char *path, const char *cache_dir, uint64_t *hash);
+ * (NAME-00001-of-00003.gguf). cache_dir as in fingerprint_file(). `watch` (NULL: nobody) is told of
+ * a part that has to be read. */
+int llama_file_fingerprint(const char *path, const char *cache_dir,
+                           const struct engine_watch *watch, uint64_t *hash);
 
 struct llama_file_size {
     int32_t layers;  /* of the whole model */

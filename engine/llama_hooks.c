@@ -42,6 +42,12 @@ int32_t llama_hooks_layer_of(const char *node)
     return dash ? number(dash + 1, strlen(dash + 1)) : -1;
 }
 
+int llama_hooks_end(const struct llama_hooks *hooks, uint32_t h, const char *node)
+{
+    return hooks->hook[h].point != POINT_NODE && strncmp(node, "l_out-", 6) == 0 &&
+           llama_hooks_layer_of(node) == hooks->hook[h].layer;
+}
+
 static int find(const struct spelling *table, size_t count, const char *text, size_t length,
                 int *point)
 {

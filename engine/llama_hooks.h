@@ -54,6 +54,9 @@ int32_t llama_hooks_top_layer(const struct llama_hooks *hooks);
 /* The number behind a node's last '-', -1 if there is none. */
 int32_t llama_hooks_layer_of(const char *node);
 
+/* Whether hook h is a part of the layer that ends in a node of that name. */
+int llama_hooks_end(const struct llama_hooks *hooks, uint32_t h, const char *node);
+
 /* A fingerprint of the points in their order, whatever their names. */
 uint64_t llama_hooks_fingerprint(const struct llama_hooks *hooks);
 

@@ -59,6 +59,11 @@ static void tell(const struct plan *plan, int is_warning, const char *fmt, ...)
     if (plan->o->watch->tell) plan->o->watch->tell(plan->o->watch->arg, is_warning, text);
 }
 
+static void tell_checking(const struct plan *plan, int is_checked)
+{
+    if (plan->o->watch->checking) plan->o->watch->checking(plan->o->watch->arg, is_checked);
+}
+
 static void tell_progress(void *arg, const char *sentence)
 {
     tell(arg, 0, "%s", sentence);
@@ -293,7 +298,9 @@ static int is_proven(const struct plan *plan, int *proven)
         return ERR_OK;
     }
     if (!is_known) {
+        tell_checking(plan, 1);
         result = prove(plan, &verdict);
+        tell_checking(plan, 0);
         if (result == ERR_OK) result = llama_record_keep_verdict(record, &verdict);
         if (result != ERR_OK) return result;
     }
@@ -328,7 +335,9 @@ static int measure(const struct plan *plan, int32_t layers, const struct precisi
     if (result != ERR_OK) return result;
     if (!llama_record_fidelity(record, &f)) {
         struct llama_compare_options options = comparison(plan, path);
+        tell_checking(plan, 1);
         result = llama_compare_text(&options, &d);
+        tell_checking(plan, 0);
         f = (struct llama_fidelity){d.rows, d.fve, d.is_text};
         if (result == ERR_OK) result = llama_record_keep_fidelity(record, &f);
         if (result != ERR_OK) return result;

@@ -47,7 +47,7 @@ static int make(const char *source, const char *cache_dir, uint64_t limit_bytes,
     struct llama_prepared prepared;
     uint64_t hash;
     int result = llama_file_check(source);
-    if (result == ERR_OK) result = llama_file_fingerprint(source, cache_dir, &hash);
+    if (result == ERR_OK) result = llama_file_fingerprint(source, cache_dir, watch, &hash);
     if (result == ERR_OK) result = find_hook(source, threads, of_last, &facts);
     if (result != ERR_OK) return result;
     struct llama_prepare_options prepare = {.source = source,

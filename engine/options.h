@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum engine_kind { ENGINE_LLAMA, ENGINE_SYNTHETIC, ENGINE_FILES };
+enum engine_kind { ENGINE_LLAMA, ENGINE_SYNTHETIC, ENGINE_FILES, ENGINE_RING };
 enum file_axes { FILE_AXES_AUTO, FILE_AXES_SEQUENCES, FILE_AXES_LAYERS };
 enum bad_text { BAD_TEXT_SKIP, BAD_TEXT_FAIL };
 
@@ -27,7 +27,15 @@ struct engine_watch {
     void (*preparing)(void *arg, const char *file, uint64_t bytes);
     /* What is under way, or was decided for the user, in a sentence. May be NULL. */
     void (*tell)(void *arg, int is_warning, const char *sentence);
+    /* A model's file, which may be large, is read as a whole, once: it is known by its fingerprint.
+     * So many bytes of it were read. NULL: all were. May be NULL. */
+    void (*reading)(void *arg, const char *file, uint64_t bytes, uint64_t of_bytes);
+    /* A form of the model that is faster to run is held against the model itself, which may take
+     * minutes: from now on (1), or not any more (0). `tell` says how far it is. May be NULL. */
+    void (*checking)(void *arg, int is_checked);
     void *arg;
+    /* Whether whoever opens it has given up: asked while it waits. May be NULL. */
+    int (*is_over)(void *arg);
 };
 
 struct engine_forecast;
@@ -70,6 +78,13 @@ struct engine_options {
     enum file_axes file_axes;                     /* of an array of three dimensions */
     int file_is_bf16;                             /* V2 in a .npy */
     uint32_t file_sequence_rows;
+
+    /* ring */
+    const char *stream;        /* its name */
+    const char *rings;         /* folder; NULL: the stream's usual one */
+    double share;              /* of sequences; 0 or 1: all */
+    double rows_per_second;    /* of each program; 0: no limit */
+    uint64_t bytes_per_second; /* the same in bytes of rows; the lower holds */
 };
 
 #endif

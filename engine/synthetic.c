@@ -340,7 +340,7 @@ static int next(void *state, struct engine_batch *batch)
     }
     s->cursors[rows] = (struct cursor){.sequence = s->sequence, .position = s->position};
     s->made += rows;
-    *batch = (struct engine_batch){rows, s->ids, s->flags, s->cursors, s->values};
+    *batch = (struct engine_batch){rows, s->ids, s->flags, s->cursors, s->values, NULL};
     return ERR_OK;
 }
 

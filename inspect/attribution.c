@@ -16,20 +16,13 @@ struct pass {
     float *last_row;  /* (width) of the last layer at the last token; NULL: not wanted */
 };
 
-static float value_at(const struct pairs *p, uint64_t row, uint32_t feature)
-{
-    for (uint64_t i = p->start[row]; i < p->start[row + 1]; i++)
-        if (p->feature[i] == feature) return p->value[i];
-    return 0;
-}
-
 static void take_out(const struct pass *p, uint32_t first, uint32_t rows, float *values)
 {
     const float *direction = subject_direction(p->subject, p->without);
     uint32_t width = p->subject->width;
     for (uint32_t r = 0; r < rows; r++) {
         if (p->firing->left_out[first + r]) continue;
-        float value = value_at(&p->firing->pairs, first + r, p->without);
+        float value = pairs_value(&p->firing->pairs, first + r, p->without);
         for (uint32_t i = 0; i < width && value != 0; i++)
             values[(size_t)r * width + i] -= value * direction[i];
     }

@@ -56,6 +56,11 @@ static int take_stream(struct buffered *b)
     int result = descriptor_decode(text, strlen(text), &b->stream);
     if (result == ERR_OK && b->stream.width != scan_width(b->scan))
         result = err_set(ERR_CORRUPT, "the buffer's rows are not as wide as its descriptor tells");
+    if (result == ERR_OK && b->stream.drops_tokens)
+        result = err_set(ERR_USAGE,
+                         "the rows of the stream '%s' have no token ids (stream.keep_tokens: "
+                         "false), so no context can be shown; HINT: inspect it over a corpus",
+                         b->stream.stream);
     if (result == ERR_OK) result = find_view(b);
     if (result != ERR_OK) return result;
     b->row = malloc(b->stream.width * sizeof *b->row);
@@ -90,6 +95,11 @@ void buffered_close(struct buffered *b)
 const struct descriptor *buffered_stream(const struct buffered *b)
 {
     return &b->stream;
+}
+
+uint64_t buffered_retention_seconds(const struct buffered *b)
+{
+    return scan_retention_seconds(b->scan);
 }
 
 /* ---- reading ---- */
@@ -128,7 +138,9 @@ static int read_slabs(struct buffered *b, const struct buffered_options *o,
     int ends = 0, result = ERR_OK;
     while (result == ERR_OK && !ends && counts->rows < most) {
         result = scan_next(b->scan, &slab);
-        if (result == ERR_OK) {
+        if (result == ERR_OK && slab.captured_ns < o->captured_from_ns) {
+            counts->old_slabs++;
+        } else if (result == ERR_OK) {
             result = take_slab(b, &slab, most, &counts->rows);
             waited = 0;
         } else if (result == ERR_NOTFOUND) {

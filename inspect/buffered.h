@@ -22,9 +22,13 @@ void buffered_close(struct buffered *buffered); /* NULL is fine */
 /* What its rows are; owned by it. */
 const struct descriptor *buffered_stream(const struct buffered *buffered);
 
+/* Age at which its rows have to go, wherever they are; 0: no such. */
+uint64_t buffered_retention_seconds(const struct buffered *buffered);
+
 struct buffered_options {
-    uint64_t most_rows;  /* 0: what is there now; else until so many were read, as more come */
-    double wait_seconds; /* for the next slab, at most; 0: none is waited for */
+    uint64_t most_rows; /* 0: what is there now; else until so many were read, as more come */
+    uint64_t captured_from_ns; /* slabs that are older are passed over; 0: none is */
+    double wait_seconds;       /* for the next slab, at most; 0: none is waited for */
     /* After each slab, and while one is waited for. Anything but ERR_OK ends it. May be NULL. */
     int (*after)(void *arg, uint64_t rows);
     void *arg;
@@ -33,6 +37,7 @@ struct buffered_options {
 struct buffered_counts {
     uint64_t rows, slabs;  /* read */
     uint64_t missed_slabs; /* scan.h */
+    uint64_t old_slabs;    /* passed over */
     int waited_in_vain;    /* most_rows did not come */
 };
 

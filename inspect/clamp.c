@@ -39,14 +39,14 @@ static int take_number(const char **text, uint32_t *feature)
 
 int clamp_take(const char **text, int is_shared, struct clamp *clamp)
 {
-    *clamp = (struct clamp){.times = 1, .largest = NAN, .known = NAN};
+    *clamp = (struct clamp){.strength = 1, .largest = NAN};
     if (is_shared && take_number(text, &clamp->feature)) return 1;
-    if (!clamp_take_pair(text, &clamp->feature, &clamp->times)) return 0;
+    if (!clamp_take_pair(text, &clamp->feature, &clamp->strength)) return 0;
     if (is_shared) return 1;
     if (**text == 'x')
         ++*text;
     else
-        clamp->largest = 1;
+        clamp->is_value = 1;
     return 1;
 }
 
@@ -57,15 +57,14 @@ struct clamp *clamp_find(struct clamps *c, uint32_t feature)
     return NULL;
 }
 
-void clamp_tell_largest(struct clamp *c, double largest)
-{
-    if (isnan(c->known)) c->known = largest;
-    if (isnan(c->largest)) c->largest = largest;
-}
-
 double clamp_value(const struct clamp *c)
 {
-    return c->times * c->largest;
+    return c->is_value ? c->strength : c->strength * c->largest;
+}
+
+double clamp_times(const struct clamp *c)
+{
+    return c->is_value ? c->strength / c->largest : c->strength;
 }
 
 static double length_of(const float *direction, uint32_t width)
@@ -106,13 +105,6 @@ float *clamp_random_directions(const struct clamps *c, uint64_t seed)
 
 /* ---- rows ---- */
 
-static float value_at(const struct pairs *p, uint64_t row, uint32_t feature)
-{
-    for (uint64_t i = p->start[row]; i < p->start[row + 1]; i++)
-        if (p->feature[i] == feature) return p->value[i];
-    return 0;
-}
-
 static int is_told(const struct clamps *c, uint32_t position)
 {
     if (position < c->first || position > c->last) return 0;
@@ -131,7 +123,7 @@ static void steer_row(struct clamps *c, const struct pairs *pairs, uint32_t row,
 {
     double by[CLAMP_MOST], square = 0;
     for (uint32_t k = 0; k < c->count; k++) {
-        double has = c->adds ? 0 : (double)value_at(pairs, row, c->clamp[k].feature);
+        double has = c->adds ? 0 : (double)pairs_value(pairs, row, c->clamp[k].feature);
         by[k] = clamp_value(&c->clamp[k]) - has;
     }
     for (uint32_t at = 0; at < c->subject->width; at += CHUNK) {

@@ -12,10 +12,9 @@ enum { CLAMP_MOST = 64 };
 
 struct clamp {
     uint32_t feature;
-    double times;   /* of `largest` */
-    double largest; /* activation, as told; 1 where the strength is told as a value */
-    double
-        known; /* the largest activation, whatever the strength is told in; NaN: nobody told it */
+    double strength; /* times of the largest activation */
+    int is_value;    /* no: it is the value itself */
+    double largest;  /* activation; NaN: nobody told it */
 };
 
 struct clamps {
@@ -34,7 +33,7 @@ struct clamps {
     double moved;          /* so far: sum over rows of the length that they were moved by */
 };
 
-/* "123=4x", "77=-2": a clamp, its .largest NaN where it is told in times of it, else 1; with
+/* "123=4x", "77=-2": a clamp, its .largest NaN; with
  * `is_shared` "123", or "123=-1", a share of a strength that is told elsewhere (steering.h). *text
  * goes behind it. 0: it is none. */
 int clamp_take(const char **text, int is_shared, struct clamp *clamp);
@@ -50,10 +49,10 @@ int clamp_rows(struct clamps *clamps, uint32_t first, uint32_t n, float *rows);
  * NULL: no memory. */
 float *clamp_random_directions(const struct clamps *clamps, uint64_t seed);
 
-/* Tell the largest activation; what was told before stays. */
-void clamp_tell_largest(struct clamp *clamp, double largest);
-/* The value that a clamp holds its feature at. */
+/* The value that a clamp holds its feature at, and how many times the largest activation that is. NaN:
+ * it takes the largest activation, which nobody told. */
 double clamp_value(const struct clamp *clamp);
+double clamp_times(const struct clamp *clamp);
 /* The length of what an addition of it adds to a row. */
 double clamp_length(const struct subject *subject, const struct clamp *clamp);
 

@@ -6,6 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint32_t firing_strongest(const struct firing *f, uint32_t row, uint32_t most,
+                          struct firing_at *out)
+{
+    const struct pairs *p = &f->pairs;
+    uint32_t count = 0;
+    for (uint64_t i = p->start[row]; i < p->start[row + 1]; i++) {
+        uint32_t at = count < most ? count++ : most;
+        for (; at > 0 && out[at - 1].value < p->value[i]; at--)
+            if (at < most) out[at] = out[at - 1];
+        if (at < most) out[at] = (struct firing_at){p->feature[i], p->value[i]};
+    }
+    return count;
+}
+
 int firing_hooks(const struct subject *subject, struct llama_hooks *hooks)
 {
     const char *names[ROW_MAX_HOOKS];

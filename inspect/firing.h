@@ -31,6 +31,15 @@ void firing_free(struct firing *firing);
 /* Whether the hooks have the SAE's widths in this model. ERR_USAGE. */
 int firing_check_widths(const struct subject *subject, const struct llama_hooks *hooks);
 
+struct firing_at { /* a feature at a token */
+    uint32_t feature;
+    float value;
+};
+/* The strongest features of token `row`, at most `most` of them, into out[most]; how many. Of equal
+ * ones the lower number comes first. */
+uint32_t firing_strongest(const struct firing *firing, uint32_t row, uint32_t most,
+                          struct firing_at *out);
+
 /* The subject's hooks, as the engine takes them. ERR_USAGE: a name that is none. */
 int firing_hooks(const struct subject *subject, struct llama_hooks *hooks);
 

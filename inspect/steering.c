@@ -158,7 +158,7 @@ int steering_parse_largest(const char *text, struct steering *s)
                            "--max: feature %u is not among --features; HINT: name it "
                            "there too",
                            feature);
-        clamp_tell_largest(c, largest);
+        if (isnan(c->largest)) c->largest = largest;
     } while (*at++ == ',');
     return ERR_OK;
 }
@@ -201,7 +201,7 @@ void steering_scale(struct steering *s, const struct steering *from, double stre
 {
     *s = *from;
     for (uint32_t i = 0; i < s->count; i++) {
-        for (uint32_t k = 0; k < s->of[i].count; k++) s->of[i].clamp[k].times *= strength;
+        for (uint32_t k = 0; k < s->of[i].count; k++) s->of[i].clamp[k].strength *= strength;
         if (strength == 0) s->of[i].count = 0;
     }
 }

@@ -38,6 +38,7 @@ struct survey_options {
     /* Instead of an engine: rows out of a buffer (lent), with the texts of tokens asked for at the
      * end, and how long more rows are waited for (buffered.h). *read is filled in. */
     struct buffered *buffer;
+    uint64_t captured_from_ns; /* of its slabs: buffered.h */
     int (*texts)(void *arg, struct texts *texts);
     double wait_seconds;
     struct survey_read *read;

@@ -30,6 +30,7 @@ static int read_rows(const char *arrived, const struct survey_options *o, struct
 {
     struct records records;
     struct buffered_options options = {.most_rows = o->most_rows,
+                                       .captured_from_ns = o->captured_from_ns,
                                        .wait_seconds = o->wait_seconds,
                                        .after = tell,
                                        .arg = (void *)o};

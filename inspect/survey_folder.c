@@ -4,6 +4,7 @@
 #include "base/fileio.h"
 #include "base/leftover.h"
 #include "base/own.h"
+#include "base/rows_from.h"
 #include "inspect/index_facts.h"
 
 #include <dirent.h>
@@ -22,6 +23,7 @@ static int is_known(const char *name)
                                         "features.data",
                                         "tokens.table",
                                         "labels.tsv",
+                                        ROWS_FROM_NAME,
                                         "records",
                                         "index.html", /* its page: browse/page.h */
                                         "page.css",

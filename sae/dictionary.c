@@ -3,7 +3,9 @@
 #include "base/err.h"
 #include "sae/cpu/encode.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What follows from the options. */
 static void init(struct dictionary *d, const struct sae_options *o, const struct kernels *kernels,
@@ -78,6 +80,7 @@ static void lay(struct dictionary *d, uint32_t threads, struct arena *own, struc
     tensors_lay(d->e.arch->tensors, d->e.options, &d->m, own);
     tensors_lay(d->e.arch->tensors, d->e.options, &d->v, own);
     d->silent_rows = arena_take(own, d->e.features, sizeof *d->silent_rows);
+    d->fired_rows = arena_take(own, d->e.features, sizeof *d->fired_rows);
     d->ones = arena_take(own, d->e.options->batch_rows, sizeof *d->ones);
     d->scratch = arena_take(own, threads, sizeof *d->scratch);
     lay_rows(d, batch);
@@ -155,6 +158,29 @@ static uint32_t silent(const struct sae *sae, uint64_t rows)
     return count;
 }
 
+static uint64_t fired(struct sae *sae, float *share)
+{
+    struct dictionary *d = sae->state;
+    uint64_t rows = d->seen_rows;
+    for (uint32_t f = 0; f < d->e.features && rows > 0; f++)
+        share[f] = (float)((double)d->fired_rows[f] / (double)rows);
+    memset(d->fired_rows, 0, d->e.features * sizeof *d->fired_rows);
+    d->seen_rows = 0;
+    return rows;
+}
+
+static void norms(const struct sae *sae, float *out)
+{
+    const struct encoder *e = &((const struct dictionary *)sae->state)->e;
+    for (uint32_t f = 0; f < e->features; f++) {
+        const float *part = e->hook_norm ? e->hook_norm + (size_t)f * e->hooks : e->norm + f;
+        double square = 0;
+        for (uint32_t h = 0; h < (e->hook_norm ? e->hooks : 1); h++)
+            square += (double)part[h] * part[h];
+        out[f] = (float)sqrt(square);
+    }
+}
+
 static struct sae_parameters parameters(const struct sae *sae)
 {
     return encoder_parameters(&((const struct dictionary *)sae->state)->e);
@@ -173,6 +199,8 @@ const struct machine dictionary_machine = {
     .train = step_train,
     .forward = step_forward,
     .silent = silent,
+    .fired = fired,
+    .norms = norms,
     .save = state_save,
     .load = state_load,
     .parameters = parameters,

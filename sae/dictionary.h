@@ -45,6 +45,8 @@ struct dictionary {
 
     struct parameters g, m, v; /* gradient, Adam's moments */
     uint64_t *silent_rows;     /* (F): rows since a feature fired */
+    uint64_t *fired_rows;      /* (F): in how many rows it did, of those counted in seen_rows */
+    uint64_t seen_rows;        /* trained on since sae_fired() was last asked; in no checkpoint */
     double density;            /* share of features active in the last step's rows */
     float floor;               /* WAY_BATCH: what the next step's candidates exceed, a guess */
 
@@ -59,7 +61,7 @@ struct dictionary {
     double *row_square;     /* (B): ||x - b_dec||^2 */
     double *row_aux;        /* (B): ||e' - e||^2 */
     double *feature_square; /* (F): squared norm of the feature's gradient */
-    uint8_t *fired;         /* (F) */
+    uint32_t *fired;        /* (F): rows in which it did */
     uint8_t *touched;       /* (F): its gradient is not zero */
     double *skip_square;    /* (D): squared norm of the gradient of W_skip's rows */
     float *column_sum;      /* (D): of x - b_dec over rows */

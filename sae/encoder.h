@@ -91,6 +91,8 @@ void encoder_norm(struct encoder *e, uint32_t f);
  * own rule. ERR_NOMEM. The caller frees with pairs_free(). */
 int encoder_pairs(struct encoder *e, const float *x, uint64_t rows, struct pairs *pairs);
 void pairs_free(struct pairs *pairs);
+/* The value of a feature in a row; 0 where it is not active. */
+float pairs_value(const struct pairs *pairs, uint64_t row, uint32_t feature);
 
 /* out (pairs->rows, sae_out_width()) = b_dec + the features' part (+ W_skip x; x is read only where
  * there is a skip). Of topk sae_forward()'s own bits; of the others, whose sae_forward() sums with

@@ -50,6 +50,7 @@ int sae_new(const struct sae_options *options, struct sae **out)
     struct sae *sae = calloc(1, sizeof *sae);
     if (!sae) return err_set(ERR_NOMEM, "no memory for an SAE");
     sae->options = *options;
+    sae->rate_factor = 1;
     sae->arch = arch_of(options);
     sae->kernels = kernels_best();
     sae->pool = options->pool;
@@ -126,6 +127,11 @@ uint64_t sae_steps(const struct sae *sae)
     return sae->steps;
 }
 
+void sae_slow(struct sae *sae, double factor)
+{
+    sae->rate_factor = factor;
+}
+
 uint64_t sae_skipped(const struct sae *sae)
 {
     return sae->skipped;
@@ -134,6 +140,19 @@ uint64_t sae_skipped(const struct sae *sae)
 uint32_t sae_silent(const struct sae *sae, uint64_t rows)
 {
     return sae->arch->machine->silent ? sae->arch->machine->silent(sae, rows) : 0;
+}
+
+uint64_t sae_fired(struct sae *sae, float *share)
+{
+    return sae->arch->machine->fired ? sae->arch->machine->fired(sae, share) : 0;
+}
+
+int sae_decoder_norms(const struct sae *sae, float *norms)
+{
+    if (!sae->arch->machine->norms)
+        return err_set(ERR_STATE, "%s has no decoder", sae_arch_name(sae->options.arch));
+    sae->arch->machine->norms(sae, norms);
+    return ERR_OK;
 }
 
 const struct sae_options *sae_options(const struct sae *sae)

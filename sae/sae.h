@@ -96,11 +96,21 @@ struct sae_eval {
 /* x (rows, width), scaled. ERR_STATE as sae_forward(), ERR_LIMIT: no rows. */
 int sae_evaluate(struct sae *sae, const float *x, uint64_t rows, struct sae_eval *eval);
 
+/* From the next step on the learning rate is `factor` (0 to 1) times what the schedule says: for an
+ * end that no plan foresaw. Checkpoints do not hold it. */
+void sae_slow(struct sae *sae, double factor);
 uint64_t sae_steps(const struct sae *sae);   /* steps made; skipped ones are not among them */
 uint64_t sae_skipped(const struct sae *sae); /* steps skipped */
 /* Features that did not fire in the last `rows` rows of training, or ever since the start where it
  * had no more; 0 for `count`. */
 uint32_t sae_silent(const struct sae *sae, uint64_t rows);
+/* In what share of the rows trained on since the last such call (at first since sae_new() or
+ * sae_load()) each feature fired: share (F). How many rows those were; 0, and nothing is written,
+ * where there were none, and for `count`. Skipped steps do not count. */
+uint64_t sae_fired(struct sae *sae, float *share);
+/* The norm (L2) of each feature's direction in the decoder, over all that it writes: norms (F). ERR_STATE:
+ * `count` has none. */
+int sae_decoder_norms(const struct sae *sae, float *norms);
 const struct sae_options *sae_options(const struct sae *sae);
 const char *sae_kernels(const struct sae *sae); /* "plain", "avx2", "avx512" */
 /* How the largest pre-activations are found in steps of batch_rows rows: "vnni" or "plain": by

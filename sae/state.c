@@ -113,6 +113,8 @@ int state_load(struct sae *sae, const struct checkpoint *checkpoint, const char 
     memcpy(d->m.all, moment1, bytes);
     memcpy(d->v.all, moment2, bytes);
     memcpy(d->silent_rows, silent, d->e.features * sizeof *d->silent_rows);
+    memset(d->fired_rows, 0, d->e.features * sizeof *d->fired_rows);
+    d->seen_rows = 0;
     if (d->e.arch->way == WAY_BATCH) memcpy(&d->floor, floor, sizeof d->floor);
     if (target) memcpy(&d->target, target, sizeof d->target);
     sae->steps = found.steps;

@@ -91,10 +91,13 @@ static struct adam_rate adam_rate(const struct sae *sae, const struct sae_step *
     };
 }
 
-static void count_silence(struct dictionary *d)
+static void count_firing(struct dictionary *d)
 {
-    for (uint32_t f = 0; f < d->e.features; f++)
+    for (uint32_t f = 0; f < d->e.features; f++) {
         d->silent_rows[f] = d->fired[f] ? 0 : d->silent_rows[f] + d->e.rows;
+        d->fired_rows[f] += d->fired[f];
+    }
+    d->seen_rows += d->e.rows;
 }
 
 /* Whether target_l0 is a penalty of its own, not a factor of lambda. */
@@ -168,7 +171,7 @@ int step_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *
     begin(d, sae, batch);
     rows_and_features(d, sae->steps);
     report(d, step);
-    step->learning_rate = schedule_rate(&sae->options, sae->steps);
+    step->learning_rate = sae->rate_factor * schedule_rate(&sae->options, sae->steps);
     /* Squares of a gradient beyond 1e15 would leave float's range in Adam's second moment. */
     if (!isfinite(step->loss) || !(step->gradient_norm < 1e15)) {
         step->skipped = 1;
@@ -181,7 +184,7 @@ int step_train(struct sae *sae, const struct sae_batch *batch, struct sae_step *
     update_weights(d);
     if (sae->options.target_l0 > 0)
         target_learn(&d->target, &sae->options, sae->steps, step->l0, counts_active(d));
-    count_silence(d);
+    count_firing(d);
     dictionary_mark_dead(d);
     d->density = step->l0 / d->e.features;
     step->dead = d->dead;

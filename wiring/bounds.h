@@ -15,6 +15,8 @@ enum {
     BOUNDS_SINKS = 8, /* connections at the back: a sink, its next life, and some */
     BOUNDS_MEASURED_BYTES = 256 << 20, /* of the rows that a capture measures, and of one batch */
     BOUNDS_STRANGERS = 16, /* connections beside those of the processes and their next lives */
+    BOUNDS_HISTORY_BYTES = 32 << 20, /* of the file in which the broker keeps what happened */
+    BOUNDS_CURVES_BYTES = 24 << 20, /* of an autoencoder, both kinds, after a month (test_curves) */
 };
 
 /* A frame as large as a slab can be. */

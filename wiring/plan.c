@@ -32,7 +32,8 @@ static void lengths(struct plan *p, const struct config *config)
     const struct config_trainer *t = &config->trainer;
     const struct descriptor *d = &p->descriptor;
     p->planned_rows = t->planned_rows;
-    if (!p->planned_rows && d->planned_rows) {
+    /* What a live stream sheds or replaces is not trained on: its length is no plan. */
+    if (!p->planned_rows && d->planned_rows && !d->shed) {
         uint64_t rows = d->planned_rows;
         if (d->held_out_one_in) rows -= rows / d->held_out_one_in;
         p->planned_rows = rows * t->reuse;

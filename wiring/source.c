@@ -39,7 +39,8 @@ static struct synthetic_options synthetic_options(const struct source *s,
 
 static const enum engine_kind kinds[] = {[CONFIG_LLAMA] = ENGINE_LLAMA,
                                          [CONFIG_SYNTHETIC] = ENGINE_SYNTHETIC,
-                                         [CONFIG_FILES] = ENGINE_FILES};
+                                         [CONFIG_FILES] = ENGINE_FILES,
+                                         [CONFIG_RING] = ENGINE_RING};
 
 static const enum file_axes axes[] = {[CONFIG_AXES_AUTO] = FILE_AXES_AUTO,
                                       [CONFIG_AXES_SEQUENCES] = FILE_AXES_SEQUENCES,
@@ -79,6 +80,11 @@ static void fill_options(const struct source *s, const struct config *config, ui
         .file_axes = axes[c->file_axes],
         .file_is_bf16 = c->file_dtype == CONFIG_FILE_DTYPE_BF16,
         .file_sequence_rows = c->file_sequence_rows,
+        .stream = config->stream.name,
+        .rings = c->rings[0] ? c->rings : NULL,
+        .share = c->share,
+        .rows_per_second = c->rows_per_second,
+        .bytes_per_second = c->bytes_per_second,
     };
 }
 
@@ -127,16 +133,13 @@ static void plain_path(const char *path, char *out)
 static int check_truth_place(const struct config *config, const char *path)
 {
     char run[CONFIG_PATH_BYTES + 1], truth[CONFIG_PATH_BYTES + 1];
-    const struct config_list *consumers = &config->trainer.consumers;
     plain_path(config->run_dir, run);
     plain_path(path, truth);
     size_t n = strlen(run);
     if (strncmp(truth, run, n) != 0 || truth[n] != '/') return ERR_OK;
     char *name = truth + n + 1;
     name[strcspn(name, "/")] = '\0';
-    int taken = made_name_taken(name);
-    for (uint32_t i = 0; i < consumers->count; i++) taken |= strcmp(consumers->item[i], name) == 0;
-    if (!taken) return ERR_OK;
+    if (!made_name_taken(name) && !config_has_consumer(config, name)) return ERR_OK;
     return err_set(ERR_USAGE,
                    "capture.synthetic.truth_file: '%s' in %s is of the run itself; HINT: choose "
                    "another name, such as truth.safetensors",
@@ -176,8 +179,10 @@ static int find_files(struct source *s, const struct config *config)
     if (config->capture.engine == CONFIG_LLAMA) {
         result = config_model_path(config, s->model);
         if (result == ERR_OK) result = config_corpus(config, &s->corpus);
-        if (result == ERR_OK) result = config_cache_dir(s->cache);
     }
+    if (result == ERR_OK &&
+        (config->capture.engine == CONFIG_LLAMA || config->capture.engine == CONFIG_RING))
+        result = config_cache_dir(s->cache);
     return result;
 }
 
@@ -295,6 +300,7 @@ int source_describe(const struct source *s, const struct config *config, struct 
     d->shed = config->stream.policy == CONFIG_SHED;
     d->keep_special = config->capture.keep_special;
     d->keep_sinks = config->capture.keep_sinks;
+    d->drops_tokens = !config->stream.keep_tokens;
     d->max_norm_ratio = config->capture.max_norm_ratio;
     int result = copy_name(d->stream, sizeof d->stream, "stream.name", config->stream.name);
     if (result == ERR_OK) result = copy_name(d->engine, sizeof d->engine, "engine", info->engine);

@@ -16,24 +16,13 @@ static int path_of(const char *folder, const char *name, char *path)
     return err_set(ERR_USAGE, "%.80s...: the path is too long; HINT: name a shorter one", folder);
 }
 
-static int write_all(int fd, const char *path, const char *data, size_t bytes)
-{
-    while (bytes) {
-        ssize_t n = write(fd, data, bytes);
-        if (n < 0) return file_error("writing", path);
-        data += n;
-        bytes -= (size_t)n;
-    }
-    return ERR_OK;
-}
-
 int put_bytes(const char *folder, const char *name, const void *data, size_t bytes)
 {
     char path[PUT_PATH_BYTES];
     int fd, result = path_of(folder, name, path);
     if (result == ERR_OK) result = own_open(path, O_WRONLY | O_CREAT | O_EXCL, &fd);
     if (result != ERR_OK) return result;
-    result = write_all(fd, path, data, bytes);
+    if (file_put(fd, data, bytes) != 0) result = file_error("writing", path);
     if (close(fd) != 0 && result == ERR_OK) result = file_error("writing", path);
     return result;
 }

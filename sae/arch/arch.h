@@ -26,6 +26,9 @@ struct machine {
     int (*forward)(struct sae *sae, const float *x, uint32_t rows, float *out, float *f,
                    double *l0_sum, double *l1_sum);
     uint32_t (*silent)(const struct sae *sae, uint64_t rows); /* NULL: there are no features */
+    /* sae_fired(), sae_decoder_norms(). NULL: there are no features */
+    uint64_t (*fired)(struct sae *sae, float *share);
+    void (*norms)(const struct sae *sae, float *norms);
     int (*save)(const struct sae *sae, struct checkpoint_writer *writer, const char *name);
     int (*load)(struct sae *sae, const struct checkpoint *checkpoint, const char *name);
     struct sae_parameters (*parameters)(const struct sae *sae);
@@ -127,7 +130,8 @@ struct sae {
     struct sae_workspace *workspace;
     int owns_pool, owns_workspace;
     uint64_t steps, skipped;
-    void *state; /* the machine's */
+    double rate_factor; /* 1 unless sae_slow() */
+    void *state;        /* the machine's */
 };
 
 #endif

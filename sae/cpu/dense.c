@@ -113,7 +113,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     float *second = d->scratch[thread].block_three;
     uint32_t f = encode_feature_block(&d->e, item), m = encode_features_of_block(&d->e, f);
     double f_sum[BLOCK_FEATURES] = {0}, bias[BLOCK_FEATURES] = {0};
-    uint8_t fired[BLOCK_FEATURES] = {0};
+    uint32_t fired[BLOCK_FEATURES] = {0};
     struct arch_sums sums[BLOCK_FEATURES] = {{0}};
     for (uint32_t first = 0; first < d->e.rows; first += BLOCK_ROWS) {
         uint32_t n = d->e.rows - first < BLOCK_ROWS ? d->e.rows - first : BLOCK_ROWS;
@@ -128,12 +128,12 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
                 float value = y[(size_t)r * m + i];
                 f_sum[i] += value;
                 bias[i] += df[(size_t)r * m + i];
-                fired[i] |= value > 0;
+                fired[i] += value > 0;
             }
     }
     for (uint32_t i = 0; i < m; i++) {
         d->fired[f + i] = fired[i];
-        d->touched[f + i] = fired[i] || dense->silent_learn;
+        d->touched[f + i] = fired[i] > 0 || dense->silent_learn;
         d->g.b_enc[f + i] = d->input_gradient[f + i] = (float)bias[i];
         d->feature_square[f + i] = 0;
         double by_norm = dense->finish(d, f + i, &sums[i], f_sum[i]);

@@ -237,6 +237,13 @@ void pairs_free(struct pairs *pairs)
     *pairs = (struct pairs){0};
 }
 
+float pairs_value(const struct pairs *pairs, uint64_t row, uint32_t feature)
+{
+    for (uint64_t i = pairs->start[row]; i < pairs->start[row + 1]; i++)
+        if (pairs->feature[i] == feature) return pairs->value[i];
+    return 0;
+}
+
 struct decode_job {
     struct encoder *e;
     const struct pairs *pairs;

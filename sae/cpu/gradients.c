@@ -88,11 +88,11 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
     float aux_scale = (float)(2.0 * d->e.options->aux_coefficient / d->e.rows);
     for (uint32_t f = item * TASK_FEATURES; f < end; f++) {
         const struct feature_lists *main = &d->by_feature, *aux = &d->aux_by_feature;
-        int fired = main->start[f + 1] > main->start[f];
+        uint32_t fired = main->start[f + 1] - main->start[f];
         int helped = d->with_aux && aux->start[f + 1] > aux->start[f];
         double bias = 0, f_sum = 0;
-        d->fired[f] = (uint8_t)fired;
-        d->touched[f] = (uint8_t)(fired || helped);
+        d->fired[f] = fired;
+        d->touched[f] = (uint8_t)(fired > 0 || helped);
         d->g.b_enc[f] = 0;
         d->feature_square[f] = 0;
         if (!d->touched[f]) continue;
@@ -102,7 +102,7 @@ static void features_task(void *arg, uint32_t item, uint32_t thread)
         }
         if (helped) {
             scale_values(aux, f, aux_scale);
-            add_pairs(d, aux, f, d->aux_error, fired, &bias);
+            add_pairs(d, aux, f, d->aux_error, fired > 0, &bias);
         }
         d->g.b_enc[f] = (float)bias;
         gradients_finish_feature(d, f, d->lambda / d->e.rows * f_sum);

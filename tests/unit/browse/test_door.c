@@ -47,7 +47,7 @@ static void tokens_are_by_chance(void **state)
 
 static void the_cookie_lets_in(void **state)
 {
-    char almost[DOOR_TOKEN_BYTES];
+    char almost[TOKEN_BYTES];
     struct door_visit v = good();
     (void)state;
     assert_int_equal(judge(v), DOOR_OPEN);

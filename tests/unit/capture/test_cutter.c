@@ -64,6 +64,30 @@ static void check_frame(uint8_t codec)
     cutter_free(c);
 }
 
+/* Of a stream that keeps no tokens they are in no byte of a frame. */
+static void tokens_may_stay_behind(void **state)
+{
+    (void)state;
+    struct cutter *c;
+    struct cutter_options o = {.rows_per_slab = SLAB,
+                               .width = WIDTH,
+                               .dtype = DTYPE_BF16,
+                               .codec = CODEC_NONE,
+                               .drops_tokens = 1};
+    assert_int_equal(cutter_new(&o, &c), 0);
+    for (uint32_t i = 0; i < SLAB; i++) add(c, i + 77);
+    struct frame_header h;
+    uint8_t *payload = malloc(cutter_payload_bytes(c));
+    assert_int_equal(cutter_seal(c, 99, &h, payload), 0);
+    for (uint32_t i = 0; i < SLAB; i++) {
+        assert_int_equal(rows_id(payload, i).token, ROW_NO_TOKEN);
+        assert_int_equal(rows_id(payload, i).position, i + 77);
+        assert_int_equal(rows_id(payload, i).sequence, 1);
+    }
+    free(payload);
+    cutter_free(c);
+}
+
 static void plain_and_packed(void **state)
 {
     (void)state;
@@ -101,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_and_packed),
+        cmocka_unit_test(tokens_may_stay_behind),
         cmocka_unit_test(dropped_rows_stay_counted),
         cmocka_unit_test(restart_counts_on),
     };

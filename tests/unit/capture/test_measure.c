@@ -27,7 +27,7 @@ static struct engine_batch batch_of(uint64_t sequence)
     static struct row_id ids[ROWS];
     static struct cursor cursors[ROWS + 1];
     for (uint32_t i = 0; i < ROWS; i++) ids[i] = (struct row_id){sequence, i, 1};
-    return (struct engine_batch){ROWS, ids, flags, cursors, &values[0][0]};
+    return (struct engine_batch){ROWS, ids, flags, cursors, &values[0][0], NULL};
 }
 
 static struct descriptor two_hooks(void)

@@ -504,7 +504,7 @@ static uint64_t stream_live(struct script *s)
 {
     uint64_t g = stream(s, 1, 10);
     struct producer_place place = {
-        {.captured_rows = 3 * SLAB + 2}, 2, {.document = 7, .position = 3 * SLAB + 2}};
+        {.captured_rows = 3 * SLAB + 2}, 2, {.document = 7, .position = 3 * SLAB + 2}, 0};
     for (int i = 1; i <= 2; i++) push(s, g, (uint64_t)SLAB * i);
     for (int i = 1; i <= 2; i++) expect_frame(s, (uint64_t)i);
     push(s, g, 3 * SLAB);

@@ -2,6 +2,7 @@
 
 #include "engine/corpus.h"
 #include "engine/fingerprint.h"
+#include "engine/llama_file.h"
 
 #include <sys/stat.h>
 #include <zlib.h>
@@ -312,6 +313,32 @@ static void the_fingerprint_is_of_what_is_inside(void **state)
                 fingerprint(write_text("one.txt", "{\"text\": \"a\"}")));
 }
 
+static int files_read;
+
+static void count_reading(void *arg, const char *file, uint64_t bytes, uint64_t of_bytes)
+{
+    if (!file) return;
+    assert_string_equal(file, arg);
+    assert_true(bytes == strlen("weights") && of_bytes == bytes);
+    files_read++;
+}
+
+/* It may take minutes. */
+static void a_model_that_has_to_be_read_is_told(void **state)
+{
+    (void)state;
+    char path[256], cache[256];
+    uint64_t first, again;
+    snprintf(path, sizeof path, "%s", write_text("read.gguf", "weights"));
+    snprintf(cache, sizeof cache, "%s", in_folder("cache"));
+    struct engine_watch watch = {.reading = count_reading, .arg = path};
+    assert_int_equal(llama_file_fingerprint(path, cache, &watch, &first), ERR_OK);
+    assert_int_equal(files_read, 1);
+    assert_int_equal(llama_file_fingerprint(path, cache, &watch, &again), ERR_OK);
+    assert_int_equal(files_read, 1); /* what is known is not read */
+    assert_true(first == again);
+}
+
 static void a_fingerprint_is_remembered_until_the_file_changes(void **state)
 {
     (void)state;
@@ -393,6 +420,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_fingerprint_covers_how_files_are_cut, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(the_fingerprint_is_of_what_is_inside, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_model_that_has_to_be_read_is_told, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(a_fingerprint_is_remembered_until_the_file_changes,
                                         make_folder, remove_folder),

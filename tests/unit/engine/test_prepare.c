@@ -35,7 +35,18 @@ static void on_tell(void *arg, int is_warning, const char *sentence)
     snprintf(told_all + used, sizeof told_all - used, "%s\n", sentence);
 }
 
-static const struct engine_watch watch = {on_preparing, on_tell, NULL};
+static int checks, is_checking;
+
+static void on_checking(void *arg, int is_checked)
+{
+    (void)arg;
+    assert_int_not_equal(is_checked, is_checking);
+    is_checking = is_checked;
+    checks += is_checked;
+}
+
+static const struct engine_watch watch = {
+    .preparing = on_preparing, .tell = on_tell, .checking = on_checking};
 
 static int prepare_file(const char *source, int32_t top_layer, uint64_t limit_bytes,
                         struct llama_prepared *p)
@@ -90,8 +101,10 @@ static void it_is_made_once_and_cut_above_the_hook(void **state)
 {
     (void)state;
     struct llama_prepared low, high, again;
-    told = 0;
+    told = checks = 0;
     assert_int_equal(prepare(0, PLENTY, &low), ERR_OK);
+    assert_int_equal(checks, 2); /* cut, and of another type */
+    assert_int_equal(is_checking, 0);
     assert_int_equal(prepare(3, PLENTY, &high), ERR_OK);
     assert_int_equal(told, 2);
     assert_memory_equal(told_file, high.path, strlen(high.path)); /* and an ending */

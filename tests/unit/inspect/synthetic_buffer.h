@@ -14,6 +14,8 @@ struct known_rows { /* in the engine's order */
     struct row_id id[KNOWN_ROWS];
     float values[KNOWN_ROWS][KNOWN_WIDTH];
 };
+static int known_drops_tokens; /* of the buffers that are made from now on */
+
 static struct known_rows known;
 
 static void known_read(void)
@@ -43,6 +45,7 @@ static struct store *known_store(const char *name, uint8_t dtype)
                            .precision = "f32",
                            .context_tokens = KNOWN_SEQUENCE,
                            .share_count = 1,
+                           .drops_tokens = known_drops_tokens,
                            .run = 7};
     char dir[256], *text;
     size_t bytes;

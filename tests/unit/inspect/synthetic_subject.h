@@ -61,4 +61,19 @@ static void known_subject(uint32_t threads, struct subject *s)
     subject_finish(s);
 }
 
+/* A file of two folders of a test's has the same bytes. */
+__attribute__((unused)) static void same_file(const char *a, const char *b, const char *file)
+{
+    char path[64], *data[2];
+    size_t bytes[2];
+    snprintf(path, sizeof path, "%s/%s", a, file);
+    assert_int_equal(file_read(in_folder(path), 1 << 26, &data[0], &bytes[0]), ERR_OK);
+    snprintf(path, sizeof path, "%s/%s", b, file);
+    assert_int_equal(file_read(in_folder(path), 1 << 26, &data[1], &bytes[1]), ERR_OK);
+    if (bytes[0] != bytes[1] || memcmp(data[0], data[1], bytes[0]) != 0)
+        fail_msg("%s of %s and %s differ", file, a, b);
+    free(data[0]);
+    free(data[1]);
+}
+
 #endif

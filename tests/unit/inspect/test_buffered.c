@@ -84,19 +84,8 @@ static void survey_engine(const char *to)
 
 static void same(const char *a, const char *b)
 {
-    static const char *const files[] = {"features.table", "features.data"};
-    for (size_t i = 0; i < 2; i++) {
-        char path[64], *data[2];
-        size_t bytes[2];
-        snprintf(path, sizeof path, "%s/%s", a, files[i]);
-        assert_int_equal(file_read(in_folder(path), 1 << 26, &data[0], &bytes[0]), ERR_OK);
-        snprintf(path, sizeof path, "%s/%s", b, files[i]);
-        assert_int_equal(file_read(in_folder(path), 1 << 26, &data[1], &bytes[1]), ERR_OK);
-        if (bytes[0] != bytes[1] || memcmp(data[0], data[1], bytes[0]) != 0)
-            fail_msg("%s of %s and %s differ", files[i], a, b);
-        free(data[0]);
-        free(data[1]);
-    }
+    same_file(a, b, "features.table");
+    same_file(a, b, "features.data");
 }
 
 static uint32_t list[2 * KNOWN_ROWS];
@@ -283,6 +272,33 @@ static void what_goes_meanwhile_is_counted(void **state)
     store_close(store);
 }
 
+/* captured_ns is 1 in all of them. */
+static void slabs_that_are_too_old_are_passed_over(void **state)
+{
+    struct subject s;
+    struct buffered *buffer;
+    struct records records;
+    struct buffered_counts counts;
+    (void)state;
+    in_order();
+    struct store *store = known_store("aged", DTYPE_F32);
+    known_fill(store, DTYPE_F32, 1, list, KNOWN_ROWS);
+    known_subject(1, &s);
+    assert_int_equal(dir_make(in_folder("aged-records"), 0700), ERR_OK);
+    for (uint64_t from = 1; from <= 2; from++) {
+        struct buffered_options options = {.captured_from_ns = from};
+        assert_int_equal(records_open(in_folder("aged-records"), 0, 0, &records), ERR_OK);
+        assert_int_equal(buffered_open(in_folder("aged"), &s, &buffer), ERR_OK);
+        assert_int_equal(buffered_gather(buffer, &options, &records, &counts), ERR_OK);
+        assert_int_equal(counts.rows, from == 1 ? KNOWN_ROWS : 0);
+        assert_int_equal(counts.old_slabs, from == 1 ? 0 : counts.slabs);
+        buffered_close(buffer);
+        records_close(&records);
+    }
+    subject_close(&s);
+    store_close(store);
+}
+
 /* Rows come, a slab at a time, as they are waited for. */
 static void put_more(struct watching *w, uint64_t rows)
 {
@@ -345,6 +361,21 @@ static void a_reading_that_was_killed_is_begun_again(void **state)
 
 /* ---- what does not fit ---- */
 
+static void rows_without_tokens_are_refused(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct buffered *buffer;
+    known_drops_tokens = 1;
+    store_close(known_store("tokenless", DTYPE_F32));
+    known_drops_tokens = 0;
+    known_subject(1, &s);
+    assert_int_equal(buffered_open(in_folder("tokenless"), &s, &buffer), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "stream.keep_tokens"));
+    assert_non_null(strstr(err_text(), "HINT"));
+    subject_close(&s);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     struct subject s;
@@ -369,8 +400,10 @@ int main(void)
         cmocka_unit_test(rows_that_are_not_there_are_gaps),
         cmocka_unit_test(packed_rows_are_raw_again),
         cmocka_unit_test(what_goes_meanwhile_is_counted),
+        cmocka_unit_test(slabs_that_are_too_old_are_passed_over),
         cmocka_unit_test(more_is_waited_for),
         cmocka_unit_test(a_reading_that_was_killed_is_begun_again),
+        cmocka_unit_test(rows_without_tokens_are_refused),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,11 +1,7 @@
 /* Which features are chosen for a first look: an index whose sheets are made up. */
-#include "tests/unit/engine/support.h"
+#include "tests/unit/inspect/made_index.h"
 
-#include "base/fileio.h"
-#include "engine/fingerprint.h"
 #include "inspect/choice.h"
-#include "inspect/deflate.h"
-#include "inspect/index_writer.h"
 
 #include <sys/stat.h>
 
@@ -57,43 +53,21 @@ static void add_sheet(struct index_writer *writer, uint32_t f)
 {
     json_t *sheet = sheet_of(f);
     char *text = json_dumps(sheet, JSON_COMPACT);
-    void *packed;
-    size_t bytes;
     struct index_entry entry = {.rows = all[f].rows,
-                                .raw_bytes = (uint32_t)strlen(text),
                                 .largest = (float)all[f].first,
                                 .mean = (float)all[f].rest,
                                 .token = all[f].contexts ? all[f].words[0] : -1};
-    assert_int_equal(deflate_pack(text, strlen(text), &packed, &bytes), ERR_OK);
-    assert_int_equal(index_writer_add(writer, entry, packed, bytes), ERR_OK);
-    free(packed);
+    made_add(writer, entry, text);
     free(text);
     json_decref(sheet);
-}
-
-static void write_words(const char *where, struct index_facts *facts)
-{
-    char path[512], data[4096];
-    uint32_t at[WORDS + 1] = {0};
-    size_t bytes = sizeof at;
-    for (uint32_t w = 0; w < WORDS; w++) {
-        size_t n = strlen(words[w]);
-        memcpy(data + bytes, words[w], n);
-        bytes += n;
-        at[w + 1] = at[w] + (uint32_t)n;
-    }
-    memcpy(data, at, sizeof at);
-    snprintf(path, sizeof path, "%s/tokens.table", where);
-    assert_int_equal(file_replace(path, data, bytes), ERR_OK);
-    facts->tokens = WORDS;
-    facts->tokens_bytes = bytes;
-    facts->tokens_hash = fingerprint_add(0, data, bytes);
 }
 
 static void open_made_up(int with_words, struct index *index)
 {
     const char *where = in_folder(with_words ? "index" : "wordless");
     struct index_writer writer;
+    struct made_word made[WORDS];
+    const struct texts texts = {WORDS, made_text, made};
     struct index_facts facts = {.name = "made-up",
                                 .layout = "hooks",
                                 .hooks = 1,
@@ -104,12 +78,8 @@ static void open_made_up(int with_words, struct index *index)
     assert_int_equal(mkdir(where, 0700), 0);
     assert_int_equal(index_writer_open(where, 0, 0, &writer), ERR_OK);
     for (uint32_t f = 0; f < FEATURES; f++) add_sheet(&writer, f);
-    assert_int_equal(index_writer_sync(&writer), ERR_OK);
-    assert_int_equal(index_writer_hash(&writer, &facts.table_hash), ERR_OK);
-    facts.data_bytes = writer.bytes;
-    index_writer_close(&writer);
-    if (with_words) write_words(where, &facts);
-    assert_int_equal(index_facts_write(where, &facts), ERR_OK);
+    for (int w = 0; w < WORDS; w++) made[w] = (struct made_word){words[w], strlen(words[w])};
+    made_end(where, &writer, with_words ? &texts : NULL, &facts);
     if (index_open(where, index) != ERR_OK) fail_msg("%s", err_text());
 }
 

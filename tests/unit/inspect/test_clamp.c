@@ -77,7 +77,7 @@ static void a_clamp_to_what_is_changes_nothing(void **state)
         uint64_t at = pairs.start[r];
         if (at == pairs.start[r + 1]) continue;
         c.clamp[0] = (struct clamp){
-            .feature = pairs.feature[at], .times = 1, .largest = (double)pairs.value[at]};
+            .feature = pairs.feature[at], .strength = 1, .largest = (double)pairs.value[at]};
         assert_int_equal(clamp_rows(&c, 0, 1, steered + r * TINY_WIDTH), ERR_OK);
         assert_true(c.moved < 1e-5 && c.steered_rows == 1);
     }

@@ -1,21 +1,18 @@
 /* Feature exports: what an index may hold that the other tools do not expect. */
-#include "tests/unit/engine/support.h"
+#include "tests/unit/inspect/made_index.h"
 
 #include "base/safetensors.h"
-#include "engine/fingerprint.h"
-#include "inspect/deflate.h"
 #include "inspect/export/features_export.h"
 #include "inspect/export/words.h"
-#include "inspect/index_writer.h"
 #include "inspect/records.h"
 
 #include <math.h>
 
 enum { FEATURES = 3, KEPT_ROWS = 8, LAYER = 15, COLUMNS = 32 };
 
-static const char *const vocabulary[] = {"a",        " b",        "",       "\xe2\x98",
-                                         "\xff\xff", "x\xf0\x9f", "nul\0y", "caf\xc3\xa9"};
-static const size_t vocabulary_bytes[] = {1, 2, 0, 2, 2, 3, 5, 5};
+static const struct made_word vocabulary[] = {{"a", 1},        {" b", 2},         {"", 0},
+                                              {"\xe2\x98", 2}, {"\xff\xff", 2},   {"x\xf0\x9f", 3},
+                                              {"nul\0y", 5},   {"caf\xc3\xa9", 5}};
 enum { TOKENS = sizeof vocabulary / sizeof *vocabulary };
 
 /* ---- an index by hand ---- */
@@ -44,49 +41,14 @@ static const struct index_entry entries[FEATURES] = {
     {.token = -1},
     {.rows = 1, .largest = 1.5F, .mean = 1.5F, .token = 1}};
 
-static void write_tokens(const char *where, struct index_facts *facts)
-{
-    char path[300], data[256];
-    uint32_t at[TOKENS + 1] = {0};
-    size_t used = sizeof at;
-    for (int t = 0; t < TOKENS; t++) {
-        memcpy(data + used, vocabulary[t], vocabulary_bytes[t]);
-        used += vocabulary_bytes[t];
-        at[t + 1] = (uint32_t)(used - sizeof at);
-    }
-    memcpy(data, at, sizeof at);
-    snprintf(path, sizeof path, "%s/tokens.table", where);
-    assert_int_equal(file_replace(path, data, used), ERR_OK);
-    facts->tokens = TOKENS;
-    facts->tokens_bytes = used;
-    facts->tokens_hash = fingerprint_add(0, data, used);
-}
-
-static void write_sheets(const char *where, struct index_facts *facts)
-{
-    struct index_writer writer;
-    assert_int_equal(index_writer_open(where, 0, 0, &writer), ERR_OK);
-    for (int f = 0; f < FEATURES; f++) {
-        struct index_entry entry = entries[f];
-        void *packed;
-        size_t bytes;
-        entry.raw_bytes = (uint32_t)strlen(sheets[f]);
-        assert_int_equal(deflate_pack(sheets[f], strlen(sheets[f]), &packed, &bytes), ERR_OK);
-        assert_int_equal(index_writer_add(&writer, entry, packed, bytes), ERR_OK);
-        free(packed);
-    }
-    assert_int_equal(index_writer_sync(&writer), ERR_OK);
-    assert_int_equal(index_writer_hash(&writer, &facts->table_hash), ERR_OK);
-    facts->data_bytes = writer.bytes;
-    index_writer_close(&writer);
-}
-
 static struct index made;
 static struct labels labels;
 
 static void make_index(const char *hook, int with_tokens)
 {
     const char *where = in_folder("index");
+    const struct texts texts = {TOKENS, made_text, vocabulary};
+    struct index_writer writer;
     struct index_facts facts = {.name = "sae",
                                 .layout = "sluice",
                                 .hooks = 1,
@@ -99,9 +61,9 @@ static void make_index(const char *hook, int with_tokens)
     snprintf(facts.hook[0], sizeof facts.hook[0], "%s", hook);
     assert_int_equal(dir_remove(where), ERR_OK);
     assert_int_equal(dir_make(where, 0700), ERR_OK);
-    write_sheets(where, &facts);
-    if (with_tokens) write_tokens(where, &facts);
-    assert_int_equal(index_facts_write(where, &facts), ERR_OK);
+    assert_int_equal(index_writer_open(where, 0, 0, &writer), ERR_OK);
+    for (int f = 0; f < FEATURES; f++) made_add(&writer, entries[f], sheets[f]);
+    made_end(where, &writer, with_tokens ? &texts : NULL, &facts);
     if (index_open(where, &made) != ERR_OK) fail_msg("%s", err_text());
 }
 

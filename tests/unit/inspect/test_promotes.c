@@ -178,19 +178,9 @@ static int survey(const char *name)
 
 static void same(const char *a, const char *b)
 {
-    static const char *const files[] = {"index.json", "features.table", "features.data"};
-    for (size_t i = 0; i < 3; i++) {
-        char path[64], *data[2];
-        size_t bytes[2];
-        snprintf(path, sizeof path, "%s/%s", a, files[i]);
-        assert_int_equal(file_read(in_folder(path), 1 << 26, &data[0], &bytes[0]), ERR_OK);
-        snprintf(path, sizeof path, "%s/%s", b, files[i]);
-        assert_int_equal(file_read(in_folder(path), 1 << 26, &data[1], &bytes[1]), ERR_OK);
-        if (bytes[0] != bytes[1] || memcmp(data[0], data[1], bytes[0]) != 0)
-            fail_msg("%s of %s and %s differ", files[i], a, b);
-        free(data[0]);
-        free(data[1]);
-    }
+    same_file(a, b, "index.json");
+    same_file(a, b, "features.table");
+    same_file(a, b, "features.data");
 }
 
 static void parts_are_added_up(void **state)

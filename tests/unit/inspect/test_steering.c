@@ -72,10 +72,10 @@ static void features_are_read(void **state)
     refused(steering_parse_largest("3=0", s), "FEATURE=ACTIVATION");
     refused(steering_parse_largest("3=-1", s), "FEATURE=ACTIVATION");
     assert_int_equal(steering_parse_largest("3=6,upper:9=5", s), ERR_OK);
-    assert_true(s->of[0].clamp[0].known == 6 && isnan(s->of[0].clamp[1].known));
+    assert_true(s->of[0].clamp[0].largest == 6 && isnan(s->of[0].clamp[1].largest));
     assert_true(clamp_value(&s->of[0].clamp[0]) == 24 && clamp_value(&s->of[1].clamp[1]) == 10);
     assert_int_equal(steering_parse("3,7=-1,upper:9=0.5", 1, s), ERR_OK);
-    assert_true(s->of[0].clamp[0].times == 1 && s->of[0].clamp[1].times == -1);
+    assert_true(s->of[0].clamp[0].strength == 1 && s->of[0].clamp[1].strength == -1);
     refused(steering_parse("3=4x,upper:9", 1, s), "with --sweep the strengths are told there");
     close_two(&t);
 }

@@ -256,20 +256,6 @@ static void it_tells_what_a_sum_in_memory_tells(void **state)
 
 /* ---- the same bytes ---- */
 
-static void same_file(const char *a, const char *b, const char *file)
-{
-    char path[64], *data[2];
-    size_t bytes[2];
-    snprintf(path, sizeof path, "%s/%s", a, file);
-    assert_int_equal(file_read(in_folder(path), 1 << 26, &data[0], &bytes[0]), ERR_OK);
-    snprintf(path, sizeof path, "%s/%s", b, file);
-    assert_int_equal(file_read(in_folder(path), 1 << 26, &data[1], &bytes[1]), ERR_OK);
-    if (bytes[0] != bytes[1] || memcmp(data[0], data[1], bytes[0]) != 0)
-        fail_msg("%s of %s and %s differ", file, a, b);
-    free(data[0]);
-    free(data[1]);
-}
-
 static void same(const char *a, const char *b)
 {
     same_file(a, b, "index.json");

@@ -1,0 +1,38 @@
+#include "capture/ending.h"
+
+#include "base/err.h"
+#include "runtime/log.h"
+
+/* A trainer looks each second; one that is dead is started again within ten. */
+static const uint64_t silence_ns = UINT64_C(30000000000);
+
+static int is_enough(const struct ending *e, const struct config *config, uint64_t now_ns)
+{
+    switch (finish_need(config)) {
+    case FINISH_NEEDS_NONE:
+        return 1;
+    case FINISH_SILENT:
+        return now_ns >= e->asked_ns + silence_ns;
+    default:
+        return 0;
+    }
+}
+
+int ending_is_due(struct ending *e, const struct config *config, uint64_t now_ns)
+{
+    struct finish_wish wish;
+    if (e->is_due) return 1;
+    int result = finish_asked(config, &wish);
+    if (result != ERR_OK) {
+        if (result != ERR_NOTFOUND && !e->told) log_warn("%s", err_text());
+        e->told = result != ERR_NOTFOUND;
+        return 0;
+    }
+    if (!e->asked_ns) {
+        e->asked_ns = now_ns;
+        log_info("finishing: this capture ends when no trainer needs more rows");
+    }
+    e->is_due = wish.at_once || is_enough(e, config, now_ns);
+    if (e->is_due) log_info("finishing: no more rows are taken");
+    return e->is_due;
+}
