@@ -34,13 +34,17 @@ CFLAGS  = -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(OPT) $(SYMBOLS) $(WARN) -f
 LDFLAGS = $(SAN) $(EXTRA_LDFLAGS)
 
 LIBRARIES   = $(shell pkg-config --libs libzmq libuv libmicrohttpd jansson yaml-0.1 liblz4 \
-                libxxhash lmdb zlib libzstd liblzma libzip 2>/dev/null) -lbz2 -lm -lpthread -ldl
+                libxxhash lmdb zlib libzstd liblzma libzip libprotobuf-c libisal ncursesw 2>/dev/null) -lbz2 -lm -lpthread -ldl
 # llama.cpp: only engine/llama*.c includes it; scripts/llama.sh says where it is (or nothing).
 LLAMA_CFLAGS = $(shell scripts/llama.sh --cflags 2>/dev/null)
 LLAMA_LIBS   = $(shell scripts/llama.sh --libs 2>/dev/null)
 
-sources   = $(filter-out $(1)/main.c,$(wildcard $(1)/*.c $(1)/*/*.c))
-objects   = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
+# Which files of the tap are in no archive: they bear names of libllama's, ggml's and the loader's.
+apart    := $(wildcard tap/calls*.c) tap/shape.c tap/preloaded.c tap/audit.c
+sources   = $(filter-out $(1)/main.c $(apart),$(wildcard $(1)/*.c $(1)/*/*.c))
+# A message of protobuf is compiled into build/gen.
+messages  = $(patsubst %.proto,$(BUILD)/gen/%.pb-c.o,$(wildcard $(1)/*.proto))
+objects   = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1))) $(call messages,$(1))
 libraries = $(foreach l,$(1),$(BUILD)/lib$(l).a)
 links     = -Wl,--start-group $(call libraries,$(1)) -Wl,--end-group
 
@@ -51,7 +55,8 @@ E2E       = $(patsubst tests/e2e/%.c,$(BUILD)/tests/e2e/%,$(wildcard tests/e2e/t
 BENCHES   = $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 
 .PHONY: all help check unit FORCE
-all: $(BINARIES) ## build the five programs into build/
+LIBRARIES_OF_OURS := $(BUILD)/libsluice.so.1 $(BUILD)/libsluice-tap.so $(BUILD)/libsluice-audit.so
+all: $(BINARIES) $(LIBRARIES_OF_OURS) ## build the five programs and the libraries for others into build/
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -73,14 +78,59 @@ endef
 $(foreach l,$(rooms),$(eval $(call library_rule,$(l))))
 
 # Conversions and bit planes are loops that gcc 12 only vectorizes at -O3 (docs/SPEED.md).
-$(BUILD)/proto/%.o: CFLAGS += $(if $(filter -O2,$(OPT)),-O3)
+$(BUILD)/proto/%.o $(BUILD)/client/%.o $(BUILD)/pic/client/%.o: CFLAGS += $(if $(filter -O2,$(OPT)),-O3)
 $(BUILD)/engine/llama%.o: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
-# The page that the program carries along.
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: %.proto
+	@mkdir -p $(BUILD)/gen
+	protoc-c --c_out=$(BUILD)/gen $<
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/trainer/events.o: $(BUILD)/gen/trainer/event.pb-c.h
+
+# Libraries for programs that are not ours: they show what is meant for others alone.
+# Of the rooms below they take the files that they need, and no more.
+pic_objects = $(patsubst %.c,$(BUILD)/pic/%.o,$(foreach r,$(1),$(call sources,$(r))))
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC -ffunction-sections -fdata-sections -MMD -MP -c $< -o $@
+$(BUILD)/pic/lib%.a: $(BUILD)/flags
+	@rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+$(BUILD)/pic/libbelow.a: $(call pic_objects,base proto)
+$(BUILD)/libsluice.so.1: $(call pic_objects,client) $(BUILD)/pic/libbelow.a client/sluice.map
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libsluice.so.1 -Wl,-z,defs -Wl,--gc-sections \
+	    -Wl,--version-script=client/sluice.map -o $@ $(filter %.o %.a,$^) -lm
+	ln -sf libsluice.so.1 $(BUILD)/libsluice.so
+
+# The tap, for LD_PRELOAD: libsluice and what it needs are inside, unseen. Of libllama it links nothing.
+tap_objects = $(patsubst %.c,$(BUILD)/pic/%.o,$(call sources,tap) \
+    $(filter-out tap/audit.c,$(apart)) engine/llama_asked.c engine/llama_block.c engine/llama_hooks.c \
+    engine/llama_lookup.c \
+    $(foreach r,client proto base,$(call sources,$(r))))
+# Exceptions of the program's callbacks pass through it.
+$(BUILD)/pic/tap/%.o: CFLAGS += $(LLAMA_CFLAGS) -fexceptions
+$(BUILD)/pic/engine/llama%.o: CFLAGS += $(LLAMA_CFLAGS)
+$(BUILD)/tap/%.o: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
+$(BUILD)/libsluice-tap.so: $(tap_objects) tap/tap.map
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libsluice-tap.so -Wl,-z,defs -Wl,--gc-sections \
+	    -Wl,-Bsymbolic -Wl,--hash-style=both -Wl,--version-script=tap/tap.map -o $@ $(tap_objects) \
+	    -Wl,--as-needed -lm -lpthread -ldl
+# Its other half, for LD_AUDIT: no library at all, no libc.
+$(BUILD)/libsluice-audit.so: tap/audit.c $(BUILD)/flags
+	$(CC) $(filter-out $(SAN),$(CFLAGS)) -fPIC -ffreestanding -fno-tree-loop-distribute-patterns \
+	    -fno-stack-protector -MMD -MP -nostdlib -shared -Wl,-soname,libsluice-audit.so -Wl,-z,defs \
+	    -Wl,--version-script=tap/audit.map -o $@ $<
+
+# The pages that programs carry along, and what draws the charts of one (libjs-dygraphs).
+DYGRAPHS ?= /usr/share/javascript/dygraphs
 $(BUILD)/browse/page.o: $(wildcard browse/page/*)
+$(BUILD)/broker/page.o: EXTRA_CFLAGS += -DDYGRAPHS='"$(DYGRAPHS)"'
+$(BUILD)/broker/page.o: $(wildcard broker/page/*) $(DYGRAPHS)/dygraph.js $(DYGRAPHS)/dygraph.css
+$(DYGRAPHS)/%:
+	@echo "$@ is missing; HINT: run 'make deps', or say where it is: make DYGRAPHS=FOLDER" >&2; false
 
 # The engine library needs llama.cpp wherever it is linked.
 needs_llama = $(if $(filter engine,$(uses_$(1))),$(LLAMA_LIBS))
@@ -102,7 +152,7 @@ $(BUILD)/tests/$(1)/%: tests/$(2)/%.c $(BUILD)/flags $(call libraries,$(uses_$(1
 endef
 $(foreach d,$(rooms),$(eval $(call test_rule,$(d),unit/$(d))))
 # Tests make models with llama.cpp's own writer (tests/tiny_models.h).
-$(BUILD)/tests/engine/% $(BUILD)/tests/inspect/% $(BUILD)/tests/e2e/%: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
+$(BUILD)/tests/engine/% $(BUILD)/tests/inspect/% $(BUILD)/tests/tap/% $(BUILD)/tests/e2e/%: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(eval $(call test_rule,e2e,e2e))
 $(eval $(call test_rule,bench,bench))
 # sae/cpu/blas.c loads OpenBLAS when it is needed; some benches call it themselves.
@@ -117,4 +167,5 @@ unit: $(TESTS) ## build and run the unit tests
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 -include scripts/setup.mk
 -include tests/e2e/rules.mk
+-include tests/hosts/rules.mk
 -include tests/bench/rules.mk

@@ -2,7 +2,7 @@
 # `make bench`: the figures of docs/SPEED.md, measured in pairs within one run. Prints a table.
 # Nothing here passes or fails; BENCH_ROWS (default 60000) is the size of the end-to-end part, which is
 # run BENCH_REPEATS (default 3) times; BENCH_INDEX_ROWS (default 300000) that of the feature index.
-# PARTS="eval index" measures these two alone.
+# PARTS="eval index" measures these two alone; PARTS=tap is measured only where it is asked for (an hour and a half).
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
@@ -60,6 +60,51 @@ index_part() {
         awk -v a="$start" -v b="$(seconds)" -v f=$feature 'BEGIN {
             printf "features show %d: %.3f s; target < 1\n", f, b - a }'
     done
+}
+
+tap_config() { # HOOKS
+    cat <<EOF
+stream:  { name: bench-$$, hooks: [$1], policy: shed, run_dir: $work/tap }
+capture: { engine: ring, measure_contexts: 1 }
+sink:    { size: 64MiB }
+trainer: { consumers: [] }
+EOF
+}
+
+# Hosts that are not ours: without a tap, which is the noise, then with one that is off and on in turns,
+# with the reader at work, stopped and killed.
+tap_part() {
+    local host hooks state file pairs=${BENCH_PAIRS:-30} tap=("$build/tests/bench/bench_tap")
+    for hooks in resid_post.15 resid_post.6,resid_post.12,resid_post.18,resid_post.24; do
+        file=$work/${hooks//[^0-9]/_}.yaml
+        tap_config "$hooks" >"$file"
+        # Not by `sluice up`, whose children are groups of their own: all is stopped, or killed, at once.
+        echo "'$build/sluice-broker' $file & '$build/sluice-sink' $file & exec '$build/sluice-capture' $file" >"$file.sh"
+    done
+    for host in ${BENCH_HOSTS:-tiny batched llama_cpp.server llama-server}; do
+        [[ $host != llama* ]] || tap=(scripts/hosts.sh "$build/tests/bench/bench_tap")
+        echo "== the tap: $host ($pairs pairs each; aims: processor time + 1 % with one hook, + 3 % with four)"
+        "${tap[@]}" "$host" --pairs "$pairs"
+        for file in "$work"/_*.yaml; do
+            for state in ${BENCH_STATES:-running stopped killed}; do
+                rm -rf "$work/tap"
+                "${tap[@]}" "$host" --pairs "$pairs" --tap "$build/sluice,$file" \
+                    --name "$(grep -o 'resid_post' "$file" | wc -l) hooks, $state" \
+                    --reader "bash $file.sh >/dev/null 2>&1" --state "$state"
+            done
+        done
+    done
+    rm -rf "/dev/shm/sluice-$(id -u)/bench-$$"
+}
+
+ring_part() {
+    echo "== libsluice: one row handed over, beside memcpy of its float32 values (ns of one thread)"
+    "$build/tests/bench/bench_ring"
+}
+
+history_part() {
+    echo "== history (what the broker keeps of a run and tells of it, at 1 Hz)"
+    "$build/tests/bench/bench_history"
 }
 
 if [ -n "${PARTS:-}" ]; then
@@ -120,6 +165,7 @@ echo "== transports (the same stream over ipc, tcp and tcp with CURVE, in turns)
 
 echo "== beside a flood (frames stored per second; aim: half of the rate without)"
 "$build/tests/bench/bench_flood" "$build"
+history_part
 
 echo "== after kill -9 (seconds until rows move again)"
 "$build/tests/bench/bench_recovery" | grep 'median of'
@@ -147,7 +193,8 @@ echo "== memory (end to end again: peaks, MiB, beside the caps that sluice check
 tr '=' ' ' <"$work/memory" |
     awk '{ printf "%-16s %7.1f anonymous and shared%s\n", $1, $3, (NF > 3) ? sprintf(", %.1f of files", $5) : "" }'
 printf '%-16s %7.1f\n' "the map's file" "$(du -m "$work/sluice/whole/buffer/data.mdb" | cut -f1)"
-"$build/sluice" check "$work/whole.yaml" | grep -E 'memory|buffer on disk|unacked'
+"$build/sluice" check "$work/whole.yaml" | grep -E 'memory of|buffer on disk'
 
+ring_part
 eval_part
 index_part

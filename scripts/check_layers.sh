@@ -18,19 +18,21 @@ for prefix in $("$own/layers.sh" never); do never[$prefix]=$("$own/layers.sh" ne
 may_hold() {
     case $1 in
     jansson.h) echo '*' ;;
-    xxhash.h) echo '@(@(proto|buffer|engine|sae)/*|trainer/held_out.c)' ;;
+    xxhash.h) echo '@(@(proto|buffer|engine|sae)/*|trainer/@(held_out|aged).c|broker/history_file.c)' ;;
     lz4.h) echo 'proto/*' ;;
     lmdb.h) echo 'buffer/*' ;;
     zmq.h) echo 'runtime/@(link|curve|keys|zap|inner|monitor).c' ;;
     sanitizer/tsan_interface.h) echo 'runtime/link.c' ;;
     uv.h) echo 'runtime/*' ;;
-    microhttpd.h) echo 'runtime/http.c' ;;
+    microhttpd.h) echo 'runtime/@(http|http_stream).c' ;;
     yaml.h) echo 'config/@(yaml|merge).[ch]' ;;
-    llama.h | ggml*.h | gguf.h) echo 'engine/llama*.c' ;;
+    llama.h | ggml*.h | gguf.h) echo '@(engine/llama*|tap/*).[ch]' ;;
     cblas.h) echo 'sae/cpu/blas.c' ;;
     zlib.h) echo '@(engine/unpack_*|inspect/deflate).c' ;;
     zstd.h | zstd_errors.h | bzlib.h | lzma.h) echo 'engine/unpack_*.c' ;;
     zip.h) echo 'engine/npz.c' ;;
+    isa-l/crc.h) echo 'trainer/events.c' ;;
+    ncurses.h) echo 'cli/top_terminal.c' ;;
     esac
 }
 

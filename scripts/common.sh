@@ -34,6 +34,18 @@ python_with_pip() {
     die "no python3 with pip here; HINT: run 'make deps'"
 }
 
+# llama_source WORK: the source archive of the sum above, unpacked into WORK/source; pip knows the mirrors
+# that are set up here. The archive itself stays in WORK/archive.
+llama_source() {
+    local work=$1 python
+    python=$(python_with_pip)
+    printf 'llama-cpp-python==%s --hash=sha256:%s\n' "$llama_version" "$llama_sha256" >"$work/pinned"
+    "$python" -m pip download --no-deps --no-cache-dir --no-binary llama-cpp-python --require-hashes \
+        --disable-pip-version-check --dest "$work/archive" -r "$work/pinned"
+    mkdir "$work/source"
+    tar -xzf "$work"/archive/llama_cpp_python-*.tar.gz -C "$work/source" --strip-components=1
+}
+
 # The flags of this CPU that choose between builds of llama.cpp, as one word for the cache's key.
 # cpu_find [CPUINFO] sets cpu_key and, for deps.sh, cpu_options. It starts no child process: make asks
 # for it often.

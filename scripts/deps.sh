@@ -11,9 +11,9 @@ build_packages='build-essential pkg-config cmake ninja-build chrpath ca-certific
     python3 python3-pip python3-venv
     libzmq3-dev liblmdb-dev liblz4-dev libuv1-dev libxxhash-dev libsodium-dev libopenblas-dev
     libmicrohttpd-dev libjansson-dev libyaml-dev zlib1g-dev libzstd-dev libbz2-dev
-    liblzma-dev libzip-dev'
+    liblzma-dev libzip-dev libprotobuf-c-dev protobuf-c-compiler libisal-dev libjs-dygraphs libncurses-dev'
 test_packages='libcmocka-dev clang clang-format libclang-rt-dev lmdb-utils zstd curl git shellcheck
-    man-db iproute2 nftables chromium chromium-driver'
+    man-db iproute2 nftables chromium chromium-driver systemd procps tmux'
 # dict-gcide, the third of them, is unpacked and not installed (model.sh): it brings a server.
 corpus_packages='fortunes fortunes-min perl-doc'
 
@@ -73,6 +73,7 @@ try_llama() {
 
 # shellcheck disable=SC2086
 install_packages $build_packages $test_packages $corpus_packages
+scripts/prometheus.sh --fetch >/dev/null
 if scripts/llama.sh --system; then
     say "deps: llama.cpp is the system's ($(pkg-config --modversion llama))"
 else

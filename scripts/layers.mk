@@ -1,16 +1,20 @@
 # The tree is the layer diagram. Lowest first; may_ROOM: what a room may include, other rooms or single
 # headers of them. The Makefile links by this table, scripts/check_layers.sh holds the code to it.
-rooms     := base proto sae config runtime buffer engine wiring inspect browse capture broker sink trainer cli
+rooms     := base proto client sae config runtime buffer engine tap wiring inspect browse capture broker sink trainer cli
 # Each is a program, sluice-NAME, beside sluice itself (cli).
 processes := capture broker sink trainer
 
 may_base    :=
 may_proto   := base
+# libsluice, in programs that are not ours.
+may_client  := proto base
 may_sae     := base
 may_config  := sae/options.h proto base
 may_runtime := config proto base
 may_buffer  := proto base
 may_engine  := proto base
+# In front of libllama, inside programs that are not ours.
+may_tap     := engine/llama_asked.h engine/llama_block.h engine/llama_hooks.h engine/llama_lookup.h client proto base
 # Where configuration becomes objects; broker and sink know no file of it that needs an engine.
 may_wiring  := sae/options.h sae/export/export.h engine runtime config proto base
 # Engine and SAE together.

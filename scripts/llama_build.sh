@@ -6,14 +6,7 @@ cd "$(dirname "$0")/.."
 # shellcheck source=scripts/common.sh
 . scripts/common.sh
 work=$1
-python=$(python_with_pip)
-
-# The source archive of the sum in common.sh; pip knows the mirrors that are set up here.
-printf 'llama-cpp-python==%s --hash=sha256:%s\n' "$llama_version" "$llama_sha256" >"$work/pinned"
-"$python" -m pip download --no-deps --no-cache-dir --no-binary llama-cpp-python --require-hashes \
-    --disable-pip-version-check --dest "$work/archive" -r "$work/pinned"
-mkdir "$work/source"
-tar -xzf "$work"/archive/llama_cpp_python-*.tar.gz -C "$work/source" --strip-components=1
+llama_source "$work"
 
 # The archive's own build makes libraries for images and chats, too: twice the work. OpenMP stays on:
 # its barriers sleep when told to (OMP_WAIT_POLICY), ggml's own always spin, and the engine shares its

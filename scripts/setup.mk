@@ -27,10 +27,10 @@ test: deps model ## set up, build, and run all tests but those that need Python'
 	@$(REMAKE) -s test-run
 
 # The longest begin first, so that none is left over at the end with a processor idle beside it.
-LONGEST  = e2e/test_storm engine/test_llama e2e/test_row_identity engine/test_prepare
+LONGEST  = e2e/test_storm e2e/test_prometheus engine/test_llama e2e/test_row_identity engine/test_prepare
 in_order = $(filter $(LONGEST:%=$(BUILD)/tests/%),$(1)) $(filter-out $(LONGEST:%=$(BUILD)/tests/%),$(1))
 
-test-run: all $(TESTS) $(E2E) $(BUILD)/tests/bench/bench_stream
+test-run: all $(TESTS) $(E2E) $(BENCHES)
 	@BUILD=$(BUILD) scripts/run_tests.sh $(call in_order,$(E2E) $(SETUP_TESTS) $(TESTS))
 
 UNIT_RUN = $(filter-out $(LEFT_OUT:%=$(BUILD)/tests/%),$(TESTS))
@@ -39,9 +39,9 @@ unit-run: $(UNIT_RUN)
 
 # Left to asan-all: test_llama, test_proof and test_prepare run real and tiny models for minutes, of whose
 # code nothing is instrumented; what is ours in them runs in test_points, test_models, test_player and
-# test_llama_corpus as well. test_training trains for minutes what test_clt, test_gradients and
-# test_parts compute, too.
-ASAN_LONG = engine/test_llama engine/test_proof engine/test_prepare sae/test_training
+# test_llama_corpus as well. test_training and test_gradients compute for
+# minutes what test_clt and test_parts do, too.
+ASAN_LONG = engine/test_llama engine/test_proof engine/test_prepare sae/test_training sae/test_gradients
 ASAN_MAKE = $(REMAKE) -s BUILD=build-asan OPT=-O1 SYMBOLS=-g1 \
     SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 
@@ -54,9 +54,9 @@ asan-all: ## the same with those that take minutes
 # see. Of sae those that compute for minutes here are left to tsan-all: clt, gradients, screen, target,
 # training, weights. llama.cpp's threads (engine) are libgomp's, whose barriers ThreadSanitizer cannot
 # see; the thread that tries a model is ours (llama_faults). The storm runs those of capture and trainer.
-TSAN_TESTS = base/test_limits engine/test_llama_faults runtime/test_http runtime/test_link \
+TSAN_TESTS = base/test_limits client/test_client engine/test_llama_faults runtime/test_http runtime/test_link \
     runtime/test_metrics runtime/test_process sae/test_checkpoint sae/test_encoder sae/test_import \
-    sae/test_model sae/test_parts sae/test_selection sae/test_whiten
+    sae/test_model sae/test_parts sae/test_selection sae/test_whiten tap/test_context
 TSAN_STORM = a_buffer_that_is_always_full
 TSAN_MAKE  = $(REMAKE) -s BUILD=build-tsan OPT=-O1 SYMBOLS=-g1 SAN=-fsanitize=thread
 
@@ -79,6 +79,7 @@ fuzz: ## each fuzzer for FUZZ_SECONDS (clang)
 fuzz-run: $(FUZZERS)
 	@scripts/run_fuzzers.sh $(FUZZ_SECONDS) $(FUZZERS)
 
+$(BUILD)/fuzz/fuzz_tap: EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(call libraries,$(uses_fuzz))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $(LDFLAGS) -o $@ $< $(call links,$(uses_fuzz)) \
@@ -125,7 +126,8 @@ $(BUILD)/lib/llama.copied: $(BUILD)/llama.flags
 # Whoever links the engine: what else is built needs no llama.cpp.
 LLAMA_USERS = $(foreach r,$(rooms),$(if $(filter engine,$(uses_$(r))),$(call tests_of,$(r)))) \
     $(BUILD)/sluice $(BUILD)/sluice-capture $(E2E) $(BENCHES) $(INTEROP) $(FUZZERS)
-$(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/llama*.c)): $(BUILD)/llama.flags
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard engine/llama*.c tap/*.c)): $(BUILD)/llama.flags
+$(filter $(BUILD)/pic/tap/% $(BUILD)/pic/engine/%,$(tap_objects)): $(BUILD)/llama.flags
 $(LLAMA_USERS): $(BUILD)/llama.flags
 $(LLAMA_USERS): | $(BUILD)/lib/llama.copied
 
