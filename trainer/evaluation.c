@@ -6,6 +6,7 @@
 #include "runtime/process.h"
 #include "trainer/gauges.h"
 #include "trainer/seen.h"
+#include "trainer/stage.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -86,6 +87,7 @@ int evaluation_make(struct training *t)
 {
     uint64_t rows = held_out_rows(t->held_out), begin_ns = process_now_ns();
     int enough = rows >= TRAINING_FVE_ROWS;
+    stage_enter(t, PHASE_EVALUATING, 0, 0);
     for (uint32_t i = 0; i < t->plan.saes; i++) {
         if (t->plan.sae[i].arch == SAE_COUNT) continue;
         struct seen seen;
@@ -105,6 +107,7 @@ int evaluation_make(struct training *t)
                   LOG_U("dead", t->eval[i].dead));
     }
     if (enough) atomic_store(&t->evaluated, 1);
+    t->evaluated_steps = t->steps;
     double took = training_seconds_since(begin_ns);
     t->times.evaluating += took;
     metrics_add(t->options.metrics, GAUGE_EVALUATION_SECONDS, took);

@@ -1,7 +1,9 @@
 #include "trainer/held_out.h"
 
 #include "base/err.h"
+#include "base/fileio.h"
 #include "base/own.h"
+#include "buffer/aged.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +25,10 @@ struct held_out {
     float *pending;     /* (pending_room, width), as drawn: the last rows, not in the file yet */
     uint64_t rows, room, limit_rows, pending_rows, pending_room;
     uint32_t width;
-    XXH3_state_t *hash; /* of all rows as drawn */
+    XXH3_state_t *hash;    /* of all rows as drawn */
+    struct aged *aged;     /* NULL: rows do not go by age */
+    struct aged_row *ages; /* (room), of an aged one */
+    uint64_t taken;        /* of an aged one: rows ever */
 };
 
 static int write_error(const struct held_out *h)
@@ -43,6 +48,9 @@ static int make_room(struct held_out *h)
         return err_set(ERR_NOMEM, "no memory for %llu held-out rows; HINT: lower trainer.eval_rows",
                        (unsigned long long)room);
     h->values = values;
+    struct aged_row *ages = h->aged ? realloc(h->ages, room * sizeof *ages) : NULL;
+    if (h->aged && !ages) return err_set(ERR_NOMEM, "no memory for the ages of held-out rows");
+    h->ages = ages;
     h->room = room;
     return ERR_OK;
 }
@@ -113,17 +121,9 @@ static int check(const struct held_out *h, uint64_t rows, uint64_t hash)
 /* At the place where they belong, so that a disk that was full can be tried again. */
 static int write_pending(struct held_out *h)
 {
-    const char *data = (const char *)h->pending;
-    size_t left = h->pending_rows * row_bytes(h);
-    off_t at = (off_t)((h->rows - h->pending_rows) * row_bytes(h));
-    while (left > 0) {
-        ssize_t n = pwrite(h->fd, data, left, at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return write_error(h);
-        data += n;
-        at += n;
-        left -= (size_t)n;
-    }
+    uint64_t at = (h->rows - h->pending_rows) * row_bytes(h);
+    if (file_put_at(h->fd, h->pending, h->pending_rows * row_bytes(h), at) != 0)
+        return write_error(h);
     h->pending_rows = 0;
     return ERR_OK;
 }
@@ -172,6 +172,8 @@ void held_out_close(struct held_out *h)
 {
     if (!h) return;
     if (h->fd >= 0) close(h->fd);
+    aged_close(h->aged);
+    free(h->ages);
     XXH3_freeState(h->hash);
     free(h->values);
     free(h->pending);
@@ -179,8 +181,81 @@ void held_out_close(struct held_out *h)
     free(h);
 }
 
-int held_out_add(struct held_out *h, const float *values)
+/* ---- rows that go by age ---- */
+
+static int take_aged(void *arg, const struct aged_row *row, const float *values)
 {
+    struct held_out *h = arg;
+    int result = make_room(h);
+    if (result != ERR_OK) return result;
+    h->ages[h->rows] = *row;
+    keep_scaled(h, values);
+    return ERR_OK;
+}
+
+int held_out_open_aged(const char *path, uint32_t width, const float *scale, uint64_t limit_rows,
+                       uint64_t taken, uint64_t oldest_ns, uint64_t *lost,
+                       struct held_out **held_out)
+{
+    struct aged_counts counts = {0};
+    struct held_out *h = calloc(1, sizeof *h);
+    if (!h) return err_set(ERR_NOMEM, "no memory for the held-out rows");
+    *h = (struct held_out){.fd = -1, .scale = scale, .width = width, .taken = taken};
+    int result = aged_open(path, width, &h->aged);
+    h->limit_rows = UINT64_MAX; /* however many there were */
+    if (result == ERR_OK) result = aged_load(h->aged, taken, oldest_ns, take_aged, h, &counts);
+    h->limit_rows = limit_rows > h->rows ? limit_rows : h->rows;
+    if (result != ERR_OK) {
+        held_out_close(h);
+        return result;
+    }
+    *lost = counts.damaged;
+    *held_out = h;
+    return ERR_OK;
+}
+
+static int add_aged(struct held_out *h, uint64_t captured_ns, const float *values)
+{
+    struct aged_row row = {.number = h->taken++, .captured_ns = captured_ns};
+    if (h->rows == h->limit_rows) return ERR_OK;
+    int result = make_room(h);
+    if (result == ERR_OK) result = aged_put(h->aged, &row, values);
+    if (result == ERR_NOSPC) return ERR_OK;
+    if (result != ERR_OK) return result;
+    h->ages[h->rows] = row;
+    keep_scaled(h, values);
+    return ERR_OK;
+}
+
+int held_out_expire(struct held_out *h, uint64_t oldest_ns, uint64_t *expired)
+{
+    size_t bytes = row_bytes(h);
+    *expired = 0;
+    for (uint64_t i = 0; h->aged && i < h->rows;) {
+        if (h->ages[i].captured_ns >= oldest_ns) {
+            i++;
+            continue;
+        }
+        int result = aged_clear(h->aged, h->ages[i].slot);
+        if (result != ERR_OK) return result;
+        h->rows--;
+        h->ages[i] = h->ages[h->rows];
+        memmove(h->values + i * h->width, h->values + h->rows * h->width, bytes);
+        ++*expired;
+    }
+    return ERR_OK;
+}
+
+uint64_t held_out_taken(const struct held_out *h)
+{
+    return h->aged ? h->taken : h->rows;
+}
+
+/* ---- taking, and asking ---- */
+
+int held_out_add(struct held_out *h, uint64_t captured_ns, const float *values)
+{
+    if (h->aged) return add_aged(h, captured_ns, values);
     if (h->rows == h->limit_rows) return ERR_OK;
     int result = make_room(h);
     if (result == ERR_OK) result = make_pending_room(h);
@@ -195,6 +270,7 @@ int held_out_add(struct held_out *h, const float *values)
 
 int held_out_sync(struct held_out *h)
 {
+    if (h->aged) return aged_sync(h->aged);
     int result = write_pending(h);
     if (result == ERR_OK && fsync(h->fd) != 0) result = write_error(h);
     return result;
@@ -202,6 +278,7 @@ int held_out_sync(struct held_out *h)
 
 uint64_t held_out_hash(const struct held_out *h)
 {
+    if (h->aged) return 0;
     uint64_t hash = XXH3_64bits_digest(h->hash);
     return hash ? hash : 1;
 }

@@ -23,15 +23,31 @@ int held_out_open(const char *path, uint32_t width, const float *scale, uint64_t
                   uint64_t rows, uint64_t hash, struct held_out **held_out);
 void held_out_close(struct held_out *held_out);
 
+/* The same of a stream whose rows go by age (sink.retention), in a file of slots (aged.h): of the rows
+ * that the checkpoint knew, `taken` in all, those that were captured at `oldest_ns` or later are
+ * loaded; the others are overwritten, and *lost says how many were not as they had been written. */
+int held_out_open_aged(const char *path, uint32_t width, const float *scale, uint64_t limit_rows,
+                       uint64_t taken, uint64_t oldest_ns, uint64_t *lost,
+                       struct held_out **held_out);
+
 /* Keep one row of `width` values, not scaled. Buffered: held_out_sync() makes it durable; a disk
- * that takes nothing is told there, and rows wait in memory until then. ERR_NOMEM. */
-int held_out_add(struct held_out *held_out, const float *values);
+ * that takes nothing is told there, and rows wait in memory until then; where rows go by age they
+ * are passed over instead. ERR_NOMEM, ERR_IO. */
+int held_out_add(struct held_out *held_out, uint64_t captured_ns, const float *values);
+
+/* Where rows go by age: take those captured before `oldest_ns` (CLOCK_REALTIME) out of file and
+ * memory; *expired says how many (0 else). The others may change places. ERR_IO, ERR_NOSPC: those
+ * that are left may be tried again. */
+int held_out_expire(struct held_out *held_out, uint64_t oldest_ns, uint64_t *expired);
+
+/* What a checkpoint keeps: the rows that were ever taken, expired ones too. */
+uint64_t held_out_taken(const struct held_out *held_out);
 
 /* Write what is buffered and fsync. ERR_IO, ERR_NOSPC: nothing is lost, it may be tried again.
  * Blocks on the disk. */
 int held_out_sync(struct held_out *held_out);
 
-/* Checksum of all rows kept, as drawn; never 0. */
+/* Checksum of all rows kept, as drawn; never 0, but where rows go by age, which have one each. */
 uint64_t held_out_hash(const struct held_out *held_out);
 
 /* Rows kept, and the scaled copy: (rows, width), valid until the next held_out_add(). */

@@ -1,6 +1,7 @@
 #include "trainer/history.h"
 
 #include "base/err.h"
+#include "base/fileio.h"
 #include "base/own.h"
 
 #include <errno.h>
@@ -100,16 +101,11 @@ void history_close(struct history *h)
  * again. */
 static int write_pending(struct history *h)
 {
-    size_t done = 0;
-    while (done < h->pending_bytes) {
-        ssize_t n =
-            pwrite(h->fd, h->pending + done, h->pending_bytes - done, (off_t)(h->written + done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return write_error(h);
-        done += (size_t)n;
-    }
-    if (ftruncate(h->fd, (off_t)(h->written + done)) != 0) return write_error(h);
-    h->written += done;
+    uint64_t end = h->written + h->pending_bytes;
+    if (file_put_at(h->fd, h->pending, h->pending_bytes, h->written) != 0 ||
+        ftruncate(h->fd, (off_t)end) != 0)
+        return write_error(h);
+    h->written = end;
     h->pending_bytes = 0;
     return ERR_OK;
 }

@@ -6,6 +6,7 @@
 #include "proto/message.h"
 #include "runtime/process.h"
 #include "sae/sae.h"
+#include "trainer/curves.h"
 #include "trainer/gauges.h"
 #include "trainer/training.h"
 #include "wiring/link.h"
@@ -38,13 +39,6 @@ static const char *consumer_of(const struct config *config, const struct options
     return config->trainer.consumers.count ? config->trainer.consumers.item[0] : "";
 }
 
-static int declared(const struct config *config, const char *consumer)
-{
-    for (uint32_t i = 0; i < config->trainer.consumers.count; i++)
-        if (strcmp(config->trainer.consumers.item[i], consumer) == 0) return 1;
-    return 0;
-}
-
 static int check_consumer(const struct config *config, const char *consumer, int replay)
 {
     if (!message_name_ok(consumer))
@@ -52,12 +46,12 @@ static int check_consumer(const struct config *config, const char *consumer, int
                        "'%s' cannot be the name of a consumer; HINT: 1 to 63 letters, digits, "
                        "dots, dashes and underscores",
                        consumer);
-    if (!replay && !declared(config, consumer))
+    if (!replay && !config_has_consumer(config, consumer))
         return err_set(ERR_USAGE,
                        "trainer.consumers does not declare '%s', so rows would not be kept for it; "
                        "HINT: add it there, or give --consumer one that is",
                        consumer);
-    if (replay && declared(config, consumer))
+    if (replay && config_has_consumer(config, consumer))
         return err_set(ERR_USAGE,
                        "'%s' is a consumer of the live stream, a replay needs a name of its own; "
                        "HINT: leave --consumer out, or give it another name",
@@ -95,9 +89,12 @@ static void training_done(void *arg)
 /* All that is one per SAE, but for the FVE: it has its names once it was measured. */
 static void label(struct metrics *metrics, const struct config *config)
 {
-    for (size_t g = 0; g < GAUGES; g++)
-        for (uint32_t i = 0; i < config->trainer.saes_count && g != GAUGE_FVE; i++)
+    for (size_t g = 0; g < GAUGES; g++) {
+        const char *label = trainer_gauges[g].label;
+        if (!label || strcmp(label, "sae") != 0 || g == GAUGE_FVE) continue;
+        for (uint32_t i = 0; i < config->trainer.saes_count; i++)
             metrics_label(metrics, g, i, config->trainer.saes[i].name);
+    }
 }
 
 /* Of no step there is no loss, no L0 and no share of dead features. */
@@ -221,6 +218,7 @@ static const struct process_spec trainer_process = {
     .name = trainer_name,
     .metrics = trainer_gauges,
     .metrics_count = GAUGES,
+    .document = curves_markdown,
     .state_bytes = sizeof(struct trainer),
     .start = start,
     .drain = drain,

@@ -20,7 +20,7 @@ static void put_training(const struct training *t, uint32_t i, json_t *m)
     struct provenance_training p = {
         .options = sae_options(t->sae[i]),
         .rows = t->rows,
-        .planned_rows = t->plan.planned_rows,
+        .planned_rows = t->is_finishing ? t->decay.end_rows : t->plan.planned_rows,
         .steps = sae_steps(t->sae[i]),
         .skipped = sae_skipped(t->sae[i]),
         .shuffle_seed = t->config->trainer.seed,

@@ -3,19 +3,26 @@
 #include "trainer/state.h"
 
 #include "base/err.h"
+#include "base/fileio.h"
 #include "proto/message.h"
 #include "runtime/log.h"
 #include "sae/checkpoint.h"
 #include "sae/foretell.h"
+#include "trainer/curves.h"
 #include "trainer/gauges.h"
+#include "trainer/missed.h"
+#include "trainer/retention.h"
 #include "trainer/save.h"
 #include "trainer/seen.h"
 #include "trainer/whitening.h"
 #include "wiring/changes.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { WAIT_BUFFER_MS = 100, WAIT_DAMAGED_MS = 500 };
 
@@ -23,7 +30,7 @@ static int keep_held_out(void *arg, const struct row_id *id, const float *values
 {
     struct training *t = arg;
     (void)id;
-    return held_out_add(t->held_out, values);
+    return held_out_add(t->held_out, draw_held_out_captured_ns(t->draw), values);
 }
 
 static struct draw_options draw_options_of(struct training *t)
@@ -39,6 +46,7 @@ static struct draw_options draw_options_of(struct training *t)
         .active_bytes = c->active_bytes,
         .held_out_one_in = t->plan.descriptor.held_out_one_in,
         .shed = t->plan.descriptor.shed,
+        .expires = t->config->sink.retention_seconds > 0,
         .replay = t->options.replay != NULL,
         .shuffle = 1,
         .held_out = keep_held_out,
@@ -181,6 +189,8 @@ static void say_plan(const struct training *t)
     }
     metrics_set(t->options.metrics, GAUGE_PLANNED_ROWS, (double)p->planned_rows);
     metrics_set(t->options.metrics, GAUGE_REUSE, t->config->trainer.reuse);
+    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_INTERVAL,
+                t->config->trainer.checkpoint_seconds);
 }
 
 static void name_hooks(const struct training *t, const struct view *v, char *out, size_t bytes)
@@ -234,24 +244,57 @@ static int take_up(struct training *t, const struct save *save, const struct che
 {
     t->steps = save->steps;
     t->rows = save->rows;
+    t->earlier_rows = save->earlier_rows;
+    t->undrawn_rows = save->undrawn_rows;
     t->earlier_seconds = save->seconds;
     t->answered = save->state.checkpoint_request;
     int result = not_mended(save_load_saes(t->config, from, t->sae, t->plan.saes));
     if (result == ERR_OK) result = draw_resume(t->draw, &save->state);
+    t->told_missed = missed_rows(t); /* by earlier lives */
     if (result == ERR_OK)
         log_event(LOG_INFO, "resumed", LOG_S("checkpoint", checkpoint_path(from)),
                   LOG_U("steps", t->steps), LOG_U("rows", t->rows));
     return result;
 }
 
+/* Of rows whose age nobody noted it is not known when they have to go. */
+static int remove_unaged(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0) return ERR_OK;
+    if (unlink(path) != 0 && errno != ENOENT) return file_error("cannot remove", path);
+    log_warn("%s is removed: the ages of its rows are not known, and there is a retention now",
+             path);
+    return ERR_OK;
+}
+
+static int open_aged(struct training *t, const char *path, uint64_t taken)
+{
+    uint64_t lost = 0;
+    int result =
+        held_out_open_aged(path, t->plan.width, t->plan.scale, t->config->trainer.eval_rows, taken,
+                           retention_oldest_ns(t), &lost, &t->held_out);
+    if (result == ERR_OK && lost > 0)
+        log_event(LOG_WARN, "held-out rows were damaged and are left out", LOG_U("rows", lost));
+    return result;
+}
+
+/* A file of slots stays one: whoever switches the retention off loses no row by it. */
 static int open_held_out(struct training *t, const struct save *save)
 {
-    char path[CONFIG_PATH_BYTES + 32];
-    int result;
+    char path[CONFIG_PATH_BYTES + 32], aged[CONFIG_PATH_BYTES + 32];
+    struct stat st;
+    int result = ERR_OK;
     snprintf(path, sizeof path, "%s/held_out.rows", t->dir);
+    snprintf(aged, sizeof aged, "%s/held_out.aged", t->dir);
+    int goes_by_age = t->config->sink.retention_seconds > 0 || lstat(aged, &st) == 0;
+    if (goes_by_age) result = remove_unaged(path);
+    if (result != ERR_OK) return result;
     do {
-        result = held_out_open(path, t->plan.width, t->plan.scale, t->config->trainer.eval_rows,
-                               save->held_out_rows, save->held_out_hash, &t->held_out);
+        result = goes_by_age ? open_aged(t, aged, save->held_out_rows)
+                             : held_out_open(path, t->plan.width, t->plan.scale,
+                                             t->config->trainer.eval_rows, save->held_out_rows,
+                                             save->held_out_hash, &t->held_out);
     } while (training_waits_for_room(t, result));
     return result;
 }
@@ -285,6 +328,7 @@ static int open_parts(struct training *t, const struct save *save, const struct 
     if (result == ERR_OK && from) result = training_insist_on_place(t, &save->state);
     if (result == ERR_OK) result = training_draw_open(t, &options, &t->draw);
     if (result == ERR_OK && from) return take_up(t, save, from);
+    if (result == ERR_OK) result = missed_begin(t);
     if (result != ERR_OK) return result;
     const struct consumer_state *state = draw_state(t->draw);
     return state ? training_insist_on_place(t, state) : ERR_NOMEM;
@@ -320,5 +364,5 @@ int training_open(struct training *t)
     if (from) checkpoint_close(from);
     save_free(&save);
     if (result == ERR_OK) say_plan(t);
-    return result;
+    return result == ERR_OK ? curves_open(t) : result;
 }

@@ -6,7 +6,9 @@
 #include "base/json_put.h"
 #include "base/own.h"
 #include "runtime/log.h"
+#include "trainer/curves.h"
 #include "trainer/metadata.h"
+#include "trainer/missed.h"
 #include "trainer/seen.h"
 #include "trainer/warnings.h"
 #include "trainer/whitening.h"
@@ -201,16 +203,35 @@ static json_t *summary(const struct training *t, json_t *saes)
         " s:{s:f, s:f, s:f, s:f, s:f}, s:o, s:o, s:I, s:o, s:s, s:s, s:o}",
         "stream", p->descriptor.stream, "consumer", t->options.consumer, "folder", t->dir, "replay",
         t->options.replay != NULL, "steps", (json_int_t)t->steps, "rows", (json_int_t)t->rows,
-        "reuse", (json_int_t)t->config->trainer.reuse, "planned_rows", (json_int_t)p->planned_rows,
-        "batch_rows", (json_int_t)p->batch_rows, "held_out_rows", (json_int_t)g.rows_held_out,
-        "evaluated_rows", (json_int_t)held_out_rows(t->held_out), "skipped_rows",
-        (json_int_t)g.rows_skipped, "kernels", sae_kernels(t->sae[0]), "seconds",
-        training_seconds(t), "last_life_seconds", "waiting", s->waiting, "drawing", s->drawing,
-        "stepping", s->stepping, "evaluating", s->evaluating, "checkpointing", s->checkpointing,
-        "shuffle", shuffle(t), "changes", changes_of(t->changes, CHANGES_OF_TRAINER),
-        "changes_known_from_step", (json_int_t)t->known_from_steps, "settings",
+        "reuse", (json_int_t)t->config->trainer.reuse, "planned_rows",
+        (json_int_t)(t->is_finishing ? t->decay.end_rows : p->planned_rows), "batch_rows",
+        (json_int_t)p->batch_rows, "held_out_rows", (json_int_t)g.rows_held_out, "evaluated_rows",
+        (json_int_t)held_out_rows(t->held_out), "skipped_rows", (json_int_t)g.rows_skipped,
+        "kernels", sae_kernels(t->sae[0]), "seconds", training_seconds(t), "last_life_seconds",
+        "waiting", s->waiting, "drawing", s->drawing, "stepping", s->stepping, "evaluating",
+        s->evaluating, "checkpointing", s->checkpointing, "shuffle", shuffle(t), "changes",
+        changes_of(t->changes, CHANGES_OF_TRAINER), "changes_known_from_step",
+        (json_int_t)t->known_from_steps, "settings",
         json_deep_copy(json_object_get(t->settings, "trainer")), "model_name",
         t->config->stream.model_name, "dataset", t->config->stream.dataset, "saes", saes);
+}
+
+/* What skipped_rows is made of, and what a live trainer is to hear beside. */
+static void put_missed(const struct training *t, json_t *object)
+{
+    json_object_set_new(object, "missed_rows", json_integer((json_int_t)missed_rows(t)));
+    json_object_set_new(object, "earlier_rows", json_integer((json_int_t)t->earlier_rows));
+    json_object_set_new(object, "undrawn_rows", json_integer((json_int_t)t->undrawn_rows));
+}
+
+/* Where the curves lie. */
+static void put_curves(const struct training *t, json_t *object)
+{
+    char lines[CONFIG_PATH_BYTES + 32], folder[CONFIG_PATH_BYTES + 32];
+    curves_jsonl_path(t, lines, sizeof lines);
+    curves_tensorboard_path(t, folder, sizeof folder);
+    json_put_text(object, "metrics_file", lines);
+    json_put_text(object, "tensorboard_folder", folder);
 }
 
 int results_write(struct training *t)
@@ -220,6 +241,12 @@ int results_write(struct training *t)
     int result = ERR_OK;
     for (uint32_t i = 0; i < t->plan.saes && result == ERR_OK; i++) result = one_sae(t, i, saes);
     json_t *object = summary(t, saes); /* takes `saes` */
+    if (object) put_missed(t, object);
+    if (object) put_curves(t, object);
+    if (object && t->is_finishing)
+        json_object_set_new(object, "finish",
+                            json_pack("{s:I, s:I}", "from_rows", (json_int_t)t->decay.from_rows,
+                                      "end_rows", (json_int_t)t->decay.end_rows));
     if (object && t->whiten) json_object_set_new(object, "whitening", whitening_json(t));
     char *text = object ? json_dumps(object, JSON_INDENT(2)) : NULL;
     json_decref(object);

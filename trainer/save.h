@@ -33,7 +33,8 @@ struct save {
     uint64_t known_from_steps;   /* changes before it are not known: an older build wrote of them */
     const struct whiten *whiten; /* on writing: NULL where rows are only scaled; borrowed */
     int whitened;                /* on reading: whether they were */
-    double seconds;              /* of training so far, over all lives */
+    uint64_t earlier_rows, undrawn_rows; /* missed.h; 0 of an older build */
+    double seconds;                      /* of training so far, over all lives */
 };
 
 /* Write a checkpoint of `save` and all SAEs into `folder`, and remove all but the newest `keep`.

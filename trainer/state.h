@@ -4,6 +4,7 @@
 #define SLUICE_TRAINER_STATE_H
 
 #include "buffer/draw.h"
+#include "runtime/finish.h"
 #include "sae/cpu/pool.h"
 #include "sae/sae.h"
 #include "sae/whiten.h"
@@ -41,6 +42,7 @@ struct training {
     struct draw *draw;
     struct held_out *held_out;
     struct history *history;
+    struct curves *curves; /* NULL: off; curves.h */
     struct sae **sae;      /* (plan.saes) */
     struct sae_eval *eval; /* (plan.saes): the last one; rows 0: none yet */
     struct sae_step *step; /* (plan.saes): the last one */
@@ -56,13 +58,27 @@ struct training {
     uint64_t life_rows;                              /* of this life alone */
     double earlier_seconds;                          /* of the lives before this one */
     uint64_t started_ns, evaluate_ns, checkpoint_ns; /* when it began; when the next is due */
+    uint64_t evaluated_steps;                        /* at the last one of this life; 0: none yet */
     uint64_t evaluate_steps;                         /* at which one is due before that */
     double evaluation_row_seconds;                   /* what the last one took a row; 0: none yet */
     uint64_t full_disk_ns; /* no checkpoint is tried before: the disk was full */
     uint64_t answered;     /* checkpoint_request of the last checkpoint */
     int told_damage;       /* the buffer is damaged, and the log says so */
+    uint64_t expire_ns;    /* when held-out rows are held against their age next */
     uint64_t place_ns;     /* when the file of the consumer's place is looked at next */
     struct training_times times;
+
+    int is_finishing; /* finishing.h: the decay is set, and on the disk */
+    struct finish_answer decay;
+    uint64_t finish_ns; /* when it is looked for next */
+    uint64_t settle_ns; /* behind the decay: till when the stream's end is waited for; 0: not yet */
+    uint64_t ends_ns; /* since when no more rows are waited for: captures end at once; 0: not so */
+    uint64_t seen_skipped; /* rows_skipped at the last look */
+    int told_wish;         /* it cannot be read, and the log says so */
+
+    uint64_t earlier_rows, undrawn_rows; /* missed.h; over all lives */
+    uint64_t told_missed, tell_missed_ns;
+
     double shuffle_pairs, shuffle_ideal_pairs, shuffle_entropy, shuffle_ideal_entropy; /* sums */
 };
 

@@ -7,9 +7,14 @@
 #include "runtime/ours.h"
 #include "runtime/process.h"
 #include "sae/checkpoint.h"
+#include "trainer/curves.h"
+#include "trainer/finishing.h"
 #include "trainer/gauges.h"
+#include "trainer/missed.h"
+#include "trainer/retention.h"
 #include "trainer/save.h"
 #include "trainer/seen.h"
+#include "trainer/stage.h"
 #include "wiring/changes.h"
 
 #include <errno.h>
@@ -19,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FULL_DISK_MS = 1000, WAIT_ROWS_MS = 5, LOOK_AT_PLACE_MS = 1000 };
+enum { FULL_DISK_MS = 1000, WAIT_ROWS_MS = 5, WAIT_END_MS = 50, LOOK_AT_PLACE_MS = 1000 };
 
 double training_seconds_since(uint64_t begin_ns)
 {
@@ -109,6 +114,7 @@ void training_free(struct training *t)
     draw_close(t->draw);
     held_out_close(t->held_out);
     history_close(t->history);
+    curves_close(t->curves);
     for (uint32_t i = 0; t->sae && i < t->plan.saes; i++) sae_free(t->sae[i]);
     free(t->sae);
     free(t->eval);
@@ -175,9 +181,10 @@ int training_insist_on_place(struct training *t, const struct consumer_state *st
 static int checkpoint(struct training *t)
 {
     uint64_t begin_ns = process_now_ns();
+    stage_enter(t, PHASE_CHECKPOINTING, 0, 0);
     struct save save = {.descriptor = t->descriptor,
                         .whiten = t->whiten,
-                        .held_out_rows = held_out_rows(t->held_out),
+                        .held_out_rows = held_out_taken(t->held_out),
                         .held_out_hash = held_out_hash(t->held_out),
                         .steps = t->steps,
                         .rows = t->rows,
@@ -190,6 +197,8 @@ static int checkpoint(struct training *t)
                         .settings = t->settings,
                         .changes = t->changes,
                         .known_from_steps = t->known_from_steps,
+                        .earlier_rows = t->earlier_rows,
+                        .undrawn_rows = t->undrawn_rows,
                         .seconds = training_seconds(t)};
     uint64_t request = t->batch.checkpoint_request;
     const struct consumer_state *state = draw_state(t->draw);
@@ -207,6 +216,7 @@ static int checkpoint(struct training *t)
     t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
     t->times.checkpointing += took;
     metrics_add(t->options.metrics, GAUGE_CHECKPOINTS, 1);
+    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, (double)process_wall_ns() / 1e9);
     metrics_add(t->options.metrics, GAUGE_CHECKPOINT_SECONDS, took);
     log_event(LOG_INFO, "checkpoint", LOG_U("step", t->steps), LOG_U("request", t->answered),
               LOG_D("seconds", took));
@@ -233,10 +243,11 @@ static void show_draw(struct training *t)
     struct metrics *m = t->options.metrics;
     struct draw_gauges g = draw_gauges(t->draw);
     metrics_set(m, GAUGE_HELD_OUT_ROWS, (double)g.rows_held_out);
-    metrics_set(m, GAUGE_SKIPPED_ROWS, (double)g.rows_skipped);
+    metrics_set(m, GAUGE_SKIPPED_ROWS, (double)missed_rows(t));
     metrics_set(m, GAUGE_ROWS_LEFT, (double)g.rows_left);
     metrics_set(m, GAUGE_CAPACITY_ROWS, (double)g.capacity_rows);
     metrics_set(m, GAUGE_ACTIVE_SLABS, (double)g.active_slabs);
+    missed_tell(t);
 }
 
 static void show_step(struct training *t)
@@ -283,8 +294,13 @@ static int draw(struct training *t)
     t->batch.ids = t->ids;
     t->batch.rows = t->plan.batch_rows;
     if (stop_rows && stop_rows - t->rows < t->batch.rows) t->batch.rows = stop_rows - t->rows;
+    t->batch.rows = finishing_room(t, t->batch.rows);
     int result = draw_next(t->draw, &t->batch);
     show_draw(t);
+    if (result == ERR_AGAIN)
+        stage_wait(t);
+    else
+        stage_enter(t, PHASE_TRAINING, 0, 0);
     metrics_set(t->options.metrics, GAUGE_WAITING, result == ERR_AGAIN);
     if (result != ERR_OK) return result;
     training_scale_rows(t, t->values, t->batch.rows);
@@ -298,6 +314,7 @@ static int draw(struct training *t)
 static int step(struct training *t)
 {
     uint64_t begin_ns = process_now_ns();
+    finishing_slow(t);
     for (uint32_t i = 0; i < t->plan.saes; i++) {
         struct sae_batch batch = {seen_batch(t, i), t->ids, (uint32_t)t->batch.rows};
         int result = sae_train(t->sae[i], &batch, &t->step[i]);
@@ -368,16 +385,35 @@ static int enough(const struct training *t)
     return stop_rows && t->rows >= stop_rows;
 }
 
-/* Until a stop, or until it is finished: the stream has ended, or stop_rows are reached. */
+/* Whether nothing more is to be drawn, although there may be rows: then the consumer is finished.
+ * Waits a little where that will be so once the stream has ended. */
+static int finish_if_enough(struct training *t, int *finished)
+{
+    int result = ERR_OK, settled = enough(t);
+    if (!settled && finishing_is_over(t)) result = finishing_settle(t, &settled);
+    if (result != ERR_OK) return result;
+    if (!settled) {
+        training_pause(t, WAIT_END_MS);
+        return checkpoint_if_due(t); /* a capture may wait for the room that it frees */
+    }
+    missed_finish(t);
+    show_draw(t);
+    *finished = 1;
+    return ERR_OK;
+}
+
+/* Until a stop, or until it is finished: the stream has ended, stop_rows are reached, or the decay
+ * that `sluice finish` asked for is over. */
 static int train(struct training *t, int *finished)
 {
     int result = ERR_OK;
-    while (result == ERR_OK && !atomic_load(&t->stop)) {
-        if (enough(t)) {
-            draw_finish(t->draw);
-            show_draw(t);
-            *finished = 1;
-            return ERR_OK;
+    while (result == ERR_OK && !*finished && !atomic_load(&t->stop)) {
+        retention_poll(t, process_now_ns());
+        result = finishing_look(t);
+        if (result != ERR_OK) return result;
+        if (enough(t) || finishing_is_over(t)) {
+            result = finish_if_enough(t, finished);
+            continue;
         }
         result = draw(t);
         if (result == ERR_NOTFOUND) {
@@ -391,9 +427,16 @@ static int train(struct training *t, int *finished)
         }
         if (result == ERR_OK) result = step(t);
         if (result == ERR_OK) result = evaluation_if_due(t);
+        if (result == ERR_OK) curves_look(t);
         if (result == ERR_OK) result = checkpoint_if_due(t);
     }
     return result;
+}
+
+static int export_results(struct training *t)
+{
+    stage_enter(t, PHASE_EXPORTING, 0, 0);
+    return results_write(t);
 }
 
 /* What was trained is not given up for want of room. */
@@ -417,18 +460,25 @@ static int insist_on_role(struct training *t)
 int training_run(struct training *t)
 {
     t->started_ns = process_now_ns();
+    stage_enter(t, PHASE_LOADING, 0, 0);
     int result = insist_on_role(t);
     if (result == ERR_OK) result = training_open(t);
     if (result == ERR_AGAIN) return ERR_OK;
     if (result != ERR_OK) return result;
     t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
+    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, (double)process_wall_ns() / 1e9);
     int finished = 0;
     result = train(t, &finished);
     if (result == ERR_OK && finished)
         result = held_out_rows(t->held_out) > 0 ? evaluation_make(t) : ERR_OK;
     if (result == ERR_OK && finished) result = evaluation_record(t);
+    if (result == ERR_OK && finished) curves_end(t);
     if (result == ERR_OK) result = insist(t, checkpoint);
-    if (result == ERR_OK && finished) result = insist(t, results_write);
-    if (result == ERR_OK && finished) metrics_set(t->options.metrics, GAUGE_FINISHED, 1);
+    if (result == ERR_OK && finished) result = insist(t, export_results);
+    if (result == ERR_OK && finished) retention_clear(t);
+    if (result == ERR_OK && finished) {
+        stage_enter(t, PHASE_FINISHED, 0, 0);
+        metrics_set(t->options.metrics, GAUGE_FINISHED, 1);
+    }
     return result;
 }

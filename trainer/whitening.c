@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "runtime/log.h"
 #include "runtime/process.h"
+#include "trainer/stage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ static int read_rows(struct training *t, struct draw *draw, uint64_t wanted, flo
                      struct row_id *ids, struct whiten_measure *measure)
 {
     for (uint64_t got = 0; got < wanted;) {
+        stage_enter(t, PHASE_WHITENING, got, wanted);
         struct draw_batch batch = {.values = values, .ids = ids, .rows = CHUNK_ROWS};
         if (wanted - got < batch.rows) batch.rows = (size_t)(wanted - got);
         uint64_t limit = draw_gauges(draw).capacity_rows / 4;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -31,7 +32,7 @@ static void add(struct held_out *h, unsigned from, unsigned to)
     float row[WIDTH];
     for (unsigned i = from; i < to; i++) {
         row_of(i, row);
-        assert_int_equal(held_out_add(h, row), ERR_OK);
+        assert_int_equal(held_out_add(h, 0, row), ERR_OK);
     }
 }
 
@@ -157,7 +158,7 @@ static void a_row_that_is_infinite_once_scaled_is_sound(void **state)
     (void)state;
     struct held_out *h = open_with(0), *again;
     float row[WIDTH] = {3e38f, 1, 2};
-    assert_int_equal(held_out_add(h, row), ERR_OK);
+    assert_int_equal(held_out_add(h, 0, row), ERR_OK);
     assert_int_equal(held_out_sync(h), ERR_OK);
     uint64_t hash = held_out_hash(h);
     held_out_close(h);
@@ -165,6 +166,104 @@ static void a_row_that_is_infinite_once_scaled_is_sound(void **state)
         fail_msg("%s", err_text());
     assert_int_equal(held_out_rows(again), 1);
     held_out_close(again);
+}
+
+/* ---- rows that go by age ---- */
+
+static struct held_out *open_aged(uint64_t taken, uint64_t oldest_ns, uint64_t expect_lost)
+{
+    struct held_out *h;
+    uint64_t lost = 99;
+    assert_int_equal(held_out_open_aged(path, WIDTH, scale, 500, taken, oldest_ns, &lost, &h),
+                     ERR_OK);
+    assert_int_equal(lost, expect_lost);
+    return h;
+}
+
+static void add_aged(struct held_out *h, unsigned from, unsigned to, uint64_t captured_ns)
+{
+    float row[WIDTH];
+    for (unsigned i = from; i < to; i++) {
+        row_of(i, row);
+        assert_int_equal(held_out_add(h, captured_ns, row), ERR_OK);
+    }
+}
+
+static int is_in_file(unsigned i)
+{
+    char *data;
+    size_t bytes;
+    float row[WIDTH];
+    row_of(i, row);
+    assert_int_equal(file_read(path, 1 << 20, &data, &bytes), ERR_OK);
+    int found = memmem(data, bytes, row, sizeof row) != NULL;
+    free(data);
+    return found;
+}
+
+/* Rows [from, to) are those in memory and in the file, of all those below `end`. */
+static void aged_are(const struct held_out *h, unsigned from, unsigned to, unsigned end)
+{
+    assert_int_equal(held_out_rows(h), to - from);
+    for (unsigned i = 0; i < end; i++) {
+        float row[WIDTH];
+        int found = 0;
+        row_of(i, row);
+        for (int d = 0; d < WIDTH; d++) row[d] *= scale[d];
+        for (uint64_t r = 0; r < held_out_rows(h); r++)
+            found += memcmp(held_out_values(h) + r * WIDTH, row, sizeof row) == 0;
+        assert_int_equal(found, i >= from && i < to);
+        assert_int_equal(is_in_file(i), i >= from && i < to);
+    }
+}
+
+static void rows_that_are_too_old_go(void **state)
+{
+    (void)state;
+    uint64_t expired;
+    unlink(path);
+    struct held_out *h = open_aged(0, 0, 0);
+    add_aged(h, 0, 100, 1000);
+    add_aged(h, 100, 300, 2000);
+    assert_int_equal(held_out_expire(h, 1000, &expired), ERR_OK);
+    assert_int_equal(expired, 0);
+    aged_are(h, 0, 300, 300);
+    assert_int_equal(held_out_expire(h, 1001, &expired), ERR_OK);
+    assert_int_equal(expired, 100);
+    aged_are(h, 100, 300, 300);
+    add_aged(h, 300, 350, 3000); /* into their places */
+    aged_are(h, 100, 350, 350);
+    assert_int_equal(held_out_taken(h), 350);
+    assert_int_equal(held_out_sync(h), ERR_OK);
+    held_out_close(h);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(st.st_size, 300 * (24 + 4 * WIDTH)); /* no larger than it ever had to be */
+    h = open_aged(320, 2500, 0); /* the last 30 come again, as no checkpoint knew them */
+    aged_are(h, 300, 320, 350);
+    assert_int_equal(held_out_taken(h), 320);
+    assert_int_equal(held_out_expire(h, UINT64_MAX, &expired), ERR_OK);
+    aged_are(h, 0, 0, 350);
+    held_out_close(h);
+}
+
+static void an_aged_row_that_was_changed_is_left_out(void **state)
+{
+    (void)state;
+    unlink(path);
+    struct held_out *h = open_aged(0, 0, 0);
+    add_aged(h, 0, 20, 1000);
+    held_out_close(h);
+    flip(5 * (24 + 4 * WIDTH) + 26, 1);
+    h = open_aged(20, 0, 1);
+    assert_int_equal(held_out_rows(h), 19);
+    assert_int_equal(is_in_file(5), 0);
+    held_out_close(h);
+    assert_int_equal(truncate(path, 30), 0); /* half a row */
+    h = open_aged(20, 0, 1);
+    assert_int_equal(held_out_rows(h), 0);
+    held_out_close(h);
 }
 
 static void no_more_than_the_limit_is_kept(void **state)
@@ -227,6 +326,8 @@ int main(void)
         cmocka_unit_test(a_file_that_is_too_short_is_damage),
         cmocka_unit_test(a_file_that_was_changed_is_damage),
         cmocka_unit_test(a_row_that_is_infinite_once_scaled_is_sound),
+        cmocka_unit_test(rows_that_are_too_old_go),
+        cmocka_unit_test(an_aged_row_that_was_changed_is_left_out),
         cmocka_unit_test(no_more_than_the_limit_is_kept),
         cmocka_unit_test(what_a_full_disk_refused_is_written_later),
     };

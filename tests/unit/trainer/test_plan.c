@@ -31,7 +31,7 @@ static struct config *configure(const char *trainer)
 }
 
 /* Two hooks of widths 2 and 1, with scales 2 and 10. */
-static char *describe(uint64_t planned_rows, uint32_t one_in, int measured)
+static char *describe_stream(uint64_t planned_rows, uint32_t one_in, int measured, int is_live)
 {
     float mean[3] = {1, 2, 3};
     struct descriptor d = {.stream = "test",
@@ -47,6 +47,7 @@ static char *describe(uint64_t planned_rows, uint32_t one_in, int measured)
                            .run = 1,
                            .rows_per_slab = 4,
                            .measured = measured,
+                           .shed = is_live,
                            .mean = mean,
                            .measured_rows = 10,
                            .planned_rows = planned_rows,
@@ -55,6 +56,11 @@ static char *describe(uint64_t planned_rows, uint32_t one_in, int measured)
     size_t bytes;
     if (descriptor_encode(&d, &text, &bytes) != ERR_OK) fail_msg("%s", err_text());
     return text;
+}
+
+static char *describe(uint64_t planned_rows, uint32_t one_in, int measured)
+{
+    return describe_stream(planned_rows, one_in, measured, 0);
 }
 
 static struct plan plan_of(const char *trainer, uint64_t rows, uint32_t one_in)
@@ -103,6 +109,27 @@ static void lengths_follow_from_stream_and_configuration(void **state)
     length_of("planned_rows: 777,", 1000000, 777, 77);
     length_of("planned_rows: 5,", 0, 5, 1);
     length_of("", 10000000000, 9000000000, PLAN_DEAD_WINDOW_ROWS);
+}
+
+/* What it sheds or replaces is not trained on; what somebody asks for is a plan all the same. */
+static void the_length_of_a_live_stream_is_no_plan(void **state)
+{
+    static const struct {
+        const char *trainer;
+        uint64_t rows;
+    } plans[] = {{"", 0}, {"planned_rows: 777,", 777}, {"stop_rows: 50000,", 50000}};
+    (void)state;
+    for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
+        struct plan plan;
+        struct config *config = configure(plans[i].trainer);
+        char *text = describe_stream(1000000, 10, 1, 1);
+        if (plan_make(config, text, NULL, &plan) != ERR_OK) fail_msg("%s", err_text());
+        assert_int_equal(plan.planned_rows, plans[i].rows);
+        assert_int_equal(plan.sae[0].planned_steps, (plans[i].rows + 4095) / 4096);
+        plan_free(&plan);
+        free(text);
+        config_free(config);
+    }
 }
 
 static struct config *configure_sae(const char *sae)
@@ -315,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_dimension_has_its_hooks_scale),
         cmocka_unit_test(lengths_follow_from_stream_and_configuration),
+        cmocka_unit_test(the_length_of_a_live_stream_is_no_plan),
         cmocka_unit_test(a_dead_window_is_of_rows_or_of_steps),
         cmocka_unit_test(decoders_learn_at_the_rate_that_was_asked_for),
         cmocka_unit_test(what_was_not_measured_is_refused),
