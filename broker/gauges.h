@@ -3,6 +3,7 @@
 #define SLUICE_BROKER_GAUGES_H
 
 #include "broker/routes.h"
+#include "proto/report.h"
 #include "runtime/metrics.h"
 
 /* Two more reasons than routes.h has: the other side could not take it; its peer floods. */
@@ -16,7 +17,7 @@ extern const char *const broker_drops[BROKER_DROPS]; /* as labels; NULL for ROUT
       "Connections at the front and at the back.")                                                 \
     M(SHUT, COUNTER, "sluice_broker_ended_connections_total", "connections",                       \
       "Connections that the broker ended, as they said more than they may.")                       \
-    M(FRAMES, COUNTER, "sluice_broker_frames_total", "frames", "Frames passed on to sinks.")       \
+    M(FRAMES, COUNTER, REPORT(BROKER_FRAMES), "frames", "Frames passed on to sinks.")              \
     M(BYTES, COUNTER, "sluice_broker_bytes_total", "bytes", "Bytes of these frames.")              \
     M(MESSAGES, COUNTER, "sluice_broker_messages_total", "messages",                               \
       "Messages other than frames that were passed on, in either direction.")                      \

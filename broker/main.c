@@ -5,10 +5,10 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/streams.h"
+#include "broker/api.h"
 #include "broker/gauges.h"
 #include "broker/guard.h"
 #include "broker/routes.h"
-#include "broker/status.h"
 #include "runtime/process.h"
 #include "wiring/bounds.h"
 #include "wiring/link.h"
@@ -26,13 +26,14 @@ enum {
 };
 
 struct broker {
+    struct api api; /* first: its handlers get the process's state */
     struct process *process;
     struct link *front, *back;
     struct routes *routes;
     struct guard *guard;
-    struct status *status;
     struct keys_allow *allow; /* NULL: without keys */
     struct process_timer *timer;
+    int is_draining;
     struct log_limit dropped, flood;
 };
 
@@ -69,7 +70,7 @@ static void take_report(struct broker *b, const struct link_route *from, const s
 {
     if (!guard_reads_report(b->guard, from, process_now_ns()))
         count_drop(b, ROUTES_TOO_SOON);
-    else if (status_report(b->status, from, m->name, m->text, m->text_bytes, process_now_ns()))
+    else if (status_report(b->api.status, from, m->name, m->text, m->text_bytes, process_now_ns()))
         count_drop(b, ROUTES_MALFORMED);
 }
 
@@ -110,7 +111,7 @@ static void tell_status(struct broker *b, struct link *link, struct link_message
     struct message m = {.type = MESSAGE_TELL, .session = number};
     char *text;
     size_t bytes;
-    if (status_json(b->status, process_now_ns(), &text, &bytes)) return;
+    if (status_json(b->api.status, process_now_ns(), &text, &bytes)) return;
     m.text = text;
     m.text_bytes = (uint32_t)bytes;
     struct link_route account = account_of(link_message_route(message), name);
@@ -218,7 +219,8 @@ static void expire(void *arg)
 static uint32_t most_peers(const struct config *config)
 {
     uint32_t left = limits_files_left(), wanted = bounds_peers(config);
-    uint32_t room = left > KEPT_FILES ? (left - KEPT_FILES) / 2 : 0;
+    uint32_t pages = left / 8 < API_CONNECTIONS ? left / 8 : API_CONNECTIONS;
+    uint32_t kept = KEPT_FILES + pages, room = left > kept ? (left - kept) / 2 : 0;
     if (room >= wanted) return wanted;
     log_event(LOG_WARN,
               "fewer connections than might come are taken, as files are limited; raise ulimit -n",
@@ -266,7 +268,7 @@ static int open_tables(struct broker *b)
         return err_set(ERR_IO, "the system gives no random numbers");
     int result = routes_new(life, peers, &b->routes);
     if (result == ERR_OK) result = guard_new(&guard, &b->guard);
-    return result == ERR_OK ? status_new(config->stream.name, &b->status) : result;
+    return result == ERR_OK ? api_open(&b->api, b->process) : result;
 }
 
 static int broker_start(struct process *process)
@@ -293,17 +295,29 @@ static void broker_stats(struct process *process)
     metrics_set(process_metrics(process), GAUGE_LINKS, routes_links(b->routes));
     metrics_set(process_metrics(process), GAUGE_SINKS, routes_sinks(b->routes));
     metrics_set(process_metrics(process), GAUGE_PEERS, link_peers(b->front) + link_peers(b->back));
-    if (metrics_json(process_metrics(process), &text, &bytes)) return;
-    status_report(b->status, NULL, process_name(process), text, bytes, process_now_ns());
+    if (process_report(process, &text, &bytes)) return;
+    status_report(b->api.status, NULL, process_name(process), text, bytes, process_now_ns());
     free(text);
+    api_tick(&b->api, process);
 }
 
+/* Not where programs or a pipe hand over rows: they may have none. */
+static int is_fed(const struct config *config)
+{
+    if (config->capture.engine == CONFIG_RING) return 0;
+    for (uint32_t i = 0; i < config->capture.corpus.count; i++)
+        if (strcmp(config->capture.corpus.item[i], "-") == 0) return 0;
+    return 1;
+}
+
+/* Not while no sink is there, or the stream stands still. */
 static int broker_ready(struct process *process)
 {
     struct broker *b = process_state(process);
     uint64_t stream = stream_key(process_config(process)->stream.name);
-    if (routes_sinks(b->routes) || routes_ended(b->routes, stream)) return ERR_OK;
-    return err_set(ERR_STATE, "no sink of the stream is there");
+    if (routes_ended(b->routes, stream)) return ERR_OK;
+    if (!routes_sinks(b->routes)) return err_set(ERR_STATE, "no sink of the stream is there");
+    return status_moves(b->api.status, is_fed(process_config(process)), process_now_ns());
 }
 
 static void broker_stop(struct process *process)
@@ -313,33 +327,32 @@ static void broker_stop(struct process *process)
     if (b->back) link_close(b->back);
     routes_free(b->routes);
     guard_free(b->guard);
-    status_free(b->status);
+    api_close(&b->api, b->is_draining);
     link_hub_unguard(process_hub(process));
     keys_allow_close(b->allow);
 }
 
-static int get_status(void *arg, struct http_reply *reply)
+static void broker_drain(struct process *process)
 {
-    struct broker *b = arg;
-    return status_json(b->status, process_now_ns(), &reply->body, &reply->bytes);
+    struct broker *b = process_state(process);
+    b->is_draining = 1;
+    process_finish(process, ERR_OK);
 }
 
-static const struct http_handler handlers[] = {{.path = "/api/status", .get = get_status}};
-
-static const struct process_spec broker_process = {
+static struct process_spec broker_process = {
     .program = {.name = "sluice-broker",
                 .summary = "pass frames from producers to sinks",
                 .description =
                     "Forwards frames from producers to sinks as far as the sinks' credit "
                     "goes, and credit and acks back. Serves what every process reports "
-                    "under /api/status."},
+                    "under /api/status, and what was, under /api/history."},
     .section = "broker",
     .metrics = broker_gauges,
     .metrics_count = GAUGES,
-    .handlers = handlers,
-    .handlers_count = sizeof handlers / sizeof *handlers,
+    .connections = API_CONNECTIONS,
     .state_bytes = sizeof(struct broker),
     .start = broker_start,
+    .drain = broker_drain,
     .stats = broker_stats,
     .ready = broker_ready,
     .stop = broker_stop,
@@ -349,5 +362,6 @@ int main(int argc, char **argv)
 {
     streams_open();
     process_keep_freed_memory();
+    broker_process.handlers = api_handlers(&broker_process.handlers_count);
     return process_main(&broker_process, argc, argv);
 }

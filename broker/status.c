@@ -1,10 +1,14 @@
 #include "broker/status.h"
 
 #include "base/err.h"
+#include "broker/errors.h"
+#include "broker/movement.h"
+#include "broker/trend.h"
 #include "proto/message.h"
 #include "proto/report.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +17,42 @@ static const uint64_t stale_ns = UINT64_C(5000000000);  /* counts no longer for 
 static const uint64_t gone_ns = UINT64_C(600000000000); /* is no longer shown */
 static const double waiting_share = 0.1; /* of the time: a producer that waits for room */
 static const double full_share = 0.1;    /* of the slabs free: a buffer that is full */
+static const double least_seconds = 0.5; /* that rates are of */
 
-enum { FRAME_BYTES = 256 }; /* of a process in the document, beside its report and rates */
+enum {
+    FRAME_BYTES = 256,       /* of a process in the document, beside its report and rates */
+    SUMMARY_BYTES = 64 << 10 /* of the rest: overview, advice, errors, restarts */
+};
 
 struct reporter {
     char name[MESSAGE_NAME_BYTES]; /* "": free */
     struct link_route from;        /* of no bytes: this process */
     char *report, *rates;          /* JSON; rates: NULL at its first */
     uint64_t reported_ns;
-    /* what the bottleneck is told by; NaN: it does not say */
-    double blocked_rate, capacity_slabs, slabs;
+    char *base; /* the report that growth is counted from; NULL: the last one */
+    uint64_t base_ns;
+    struct overview part;
+    struct overview_past past;
+    int has_ended;  /* a sink: its stream */
+    int is_through; /* with its work */
+    struct movement movement;
 };
 
 struct status {
+    struct status_options options;
     char stream[MESSAGE_NAME_BYTES];
+    struct errors errors;
+    struct trend slabs; /* in the buffer */
+    uint64_t moved_ns;  /* when anybody last moved a row */
     struct reporter reporter[STATUS_MAX_PROCESSES];
 };
 
-int status_new(const char *stream, struct status **status)
+int status_new(const struct status_options *options, struct status **status)
 {
     struct status *s = calloc(1, sizeof *s);
     if (!s) return err_set(ERR_NOMEM, "no memory for the status of processes");
-    strncpy(s->stream, stream, sizeof s->stream - 1);
+    s->options = *options;
+    strncpy(s->stream, options->stream, sizeof s->stream - 1);
     *status = s;
     return ERR_OK;
 }
@@ -43,6 +61,7 @@ static void forget(struct reporter *r)
 {
     free(r->report);
     free(r->rates);
+    free(r->base);
     memset(r, 0, sizeof *r);
 }
 
@@ -72,6 +91,12 @@ static int is_counter(const char *key)
     return n > 6 && !strcmp(key + n - 6, "_total");
 }
 
+/* It counts all lives of the trainer, and is 0 until a checkpoint was read: that is no growth. */
+static int is_not_read_yet(const char *key, double old)
+{
+    return old == 0 && !strcmp(key, REPORT(TRAINER_ROWS));
+}
+
 /* Growth a second of each counter; a process that began again counts from 0. */
 static json_t *rates_between(json_t *before, json_t *after, double seconds)
 {
@@ -82,6 +107,7 @@ static json_t *rates_between(json_t *before, json_t *after, double seconds)
     {
         json_t *old = json_object_get(before, key);
         if (!is_counter(key) || !json_is_number(value) || !json_is_number(old)) continue;
+        if (is_not_read_yet(key, json_number_value(old))) continue;
         double grown = json_number_value(value) - json_number_value(old);
         json_object_set_new(rates, key, json_real(grown > 0 ? grown / seconds : 0));
     }
@@ -106,10 +132,10 @@ static char *text_of(const json_t *value)
     return json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12));
 }
 
-/* What was reported before, as a tree: NULL where there is none. */
-static json_t *before(const struct reporter *r)
+/* What is kept, as a tree: NULL where there is none. */
+static json_t *tree_of(const char *text)
 {
-    return r->report ? json_loads(r->report, 0, NULL) : NULL;
+    return text ? json_loads(text, 0, NULL) : NULL;
 }
 
 static size_t bytes_of(const struct reporter *r)
@@ -121,7 +147,7 @@ static size_t bytes_of(const struct reporter *r)
 static void make_room(struct status *s, size_t bytes)
 {
     for (;;) {
-        size_t all = bytes + FRAME_BYTES;
+        size_t all = bytes + FRAME_BYTES + SUMMARY_BYTES;
         struct reporter *oldest = NULL;
         for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
             struct reporter *r = &s->reporter[i];
@@ -133,25 +159,64 @@ static void make_room(struct status *s, size_t bytes)
     }
 }
 
-static int keep(struct status *s, struct reporter *r, const struct link_route *from,
-                const char *name, const json_t *report, json_t *rates, uint64_t now_ns)
+/* A report that came at once after another one is shown; its rates are those of before, and growth
+ * is counted on from where it was. */
+static void keep_base(struct reporter *kept, struct reporter *r)
 {
+    char **base = r->base ? &r->base : &r->report;
+    kept->base_ns = r->base ? r->base_ns : r->reported_ns;
+    kept->base = *base;
+    *base = NULL;
+}
+
+static struct overview part_of(const struct status_news *news, const struct reporter *r,
+                               int is_soon, struct overview_past *past)
+{
+    struct overview part = overview_none();
+    if (news->kind >= 0)
+        part = overview_read((enum process_kind)news->kind, news->report, news->rates);
+    if (is_soon)
+        memcpy(part.value, r->part.value, OVERVIEW_RATES * sizeof *part.value);
+    else
+        overview_smooth(&part, past);
+    return part;
+}
+
+static int keep(struct status *s, struct reporter *r, const struct link_route *from,
+                const struct status_news *news, int is_soon, uint64_t now_ns)
+{
+    const json_t *report = news->report, *rates = news->rates;
     struct reporter kept = {.report = text_of(report),
                             .rates = rates ? text_of(rates) : NULL,
                             .reported_ns = now_ns,
-                            .blocked_rate = report_number(rates, REPORT_CAPTURE_BLOCKED_SECONDS),
-                            .capacity_slabs = report_number(report, REPORT_SINK_CAPACITY_SLABS),
-                            .slabs = report_number(report, REPORT_SINK_BUFFER_SLABS)};
+                            .past = r->past,
+                            .has_ended = report_number(report, REPORT_SINK_ENDED) > 0,
+                            .is_through = report_number(report, REPORT_TRAINER_FINISHED) > 0 ||
+                                          report_number(report, REPORT_CAPTURE_ENDED) > 0,
+                            .movement = r->movement};
+    kept.part = part_of(news, r, is_soon, &kept.past);
+    movement_report(&kept.movement, news->kind, report, rates, now_ns);
     if (!kept.report || (rates && !kept.rates)) {
         forget(&kept);
-        return err_set(ERR_NOMEM, "no memory for the report of %s", name);
+        return err_set(ERR_NOMEM, "no memory for the report of %s", news->name);
     }
-    strncpy(kept.name, name, sizeof kept.name - 1);
+    strncpy(kept.name, news->name, sizeof kept.name - 1);
     if (from) kept.from = *from;
+    if (is_soon) keep_base(&kept, r);
+    if (kept.movement.moved_ns > s->moved_ns) s->moved_ns = kept.movement.moved_ns;
     forget(r);
     make_room(s, bytes_of(&kept));
     *r = kept;
     return ERR_OK;
+}
+
+/* What else is kept of a report, or made of it. The error is not among what is shown of it. */
+static void pass_on(struct status *s, const struct status_news *news, json_t *report,
+                    uint64_t now_ns)
+{
+    errors_note(&s->errors, news->name, report, now_ns);
+    json_object_del(report, REPORT_LAST_ERROR);
+    if (s->options.on_report) s->options.on_report(s->options.arg, news);
 }
 
 int status_report(struct status *s, const struct link_route *from, const char *name,
@@ -166,42 +231,116 @@ int status_report(struct status *s, const struct link_route *from, const char *n
         return err_set(ERR_FORMAT, "report of %s is not a JSON object", name);
     }
     struct reporter *r = place_of(s, name);
-    double seconds = (double)(now_ns - r->reported_ns) / 1e9;
-    json_t *old = before(r);
-    json_t *rates = old && seconds > 0 ? rates_between(old, report, seconds) : NULL;
-    int result = keep(s, r, from, name, report, rates, now_ns);
+    double seconds = (double)(now_ns - (r->base ? r->base_ns : r->reported_ns)) / 1e9;
+    json_t *old = tree_of(r->base ? r->base : r->report), *rates = NULL;
+    int is_soon = old && seconds < least_seconds;
+    if (old) rates = is_soon ? tree_of(r->rates) : rates_between(old, report, seconds);
+    struct status_news news = {name, processes_kind_of(name), old, report, rates, seconds};
+    pass_on(s, &news, report, now_ns);
+    int result = keep(s, r, from, &news, is_soon, now_ns);
     json_decref(old);
     json_decref(rates);
     json_decref(report);
     return result;
 }
 
-static int is_kind(const struct reporter *r, const char *kind)
+static int is_kind(const struct reporter *r, enum process_kind kind)
 {
-    size_t n = strlen(kind);
-    return !strncmp(r->name, kind, n) && (r->name[n] == 0 || r->name[n] == '-');
+    return processes_kind_of(r->name) == (int)kind;
+}
+
+static int is_silent(const struct reporter *r, uint64_t now_ns)
+{
+    return now_ns > r->reported_ns + stale_ns;
+}
+
+static int is_gone(const struct reporter *r, uint64_t now_ns)
+{
+    return !r->name[0] || now_ns > r->reported_ns + gone_ns;
+}
+
+/* Who is gone still has a part: what it counted holds on until another one needs its place. */
+static struct overview overview_of(const struct status *s, uint64_t now_ns)
+{
+    struct overview all = overview_none();
+    for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
+        const struct reporter *r = &s->reporter[i];
+        if (r->name[0]) overview_add(&all, &r->part, !is_silent(r, now_ns));
+    }
+    overview_finish(&all, trend_per_second(&s->slabs));
+    return all;
+}
+
+void status_tick(struct status *s, uint64_t now_ns, struct overview *overview)
+{
+    *overview = overview_of(s, now_ns);
+    trend_note(&s->slabs, now_ns, overview->value[OVERVIEW_BUFFER_SLABS]);
+}
+
+/* Who is not heard of may be why: of several the one longest silent; NULL: all are. */
+static const struct reporter *longest_silent(const struct status *s, uint64_t now_ns)
+{
+    const struct reporter *longest = NULL;
+    for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
+        const struct reporter *r = &s->reporter[i];
+        if (is_gone(r, now_ns) || !is_silent(r, now_ns) || r->is_through || r->has_ended) continue;
+        if (!longest || r->reported_ns < longest->reported_ns) longest = r;
+    }
+    return longest;
 }
 
 const char *status_bottleneck(const struct status *s, uint64_t now_ns)
 {
-    int producers = 0, trainers = 0, is_full = 0;
-    double waiting = 0;
+    int producers = 0, trainers = 0;
     for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
         const struct reporter *r = &s->reporter[i];
-        if (!r->name[0] || now_ns > r->reported_ns + stale_ns) continue;
-        trainers += is_kind(r, "trainer");
-        if (is_kind(r, "capture")) {
-            producers++;
-            if (r->blocked_rate > waiting) waiting = r->blocked_rate;
-        }
-        if (is_kind(r, "sink")) {
-            double all = r->capacity_slabs;
-            is_full = all > 0 && all - r->slabs < full_share * all;
-        }
+        if (!r->name[0] || is_silent(r, now_ns)) continue;
+        trainers += is_kind(r, PROCESS_TRAINER);
+        producers += is_kind(r, PROCESS_CAPTURE);
     }
     if (!producers) return trainers ? "trainer-bound" : NULL;
-    if (waiting < waiting_share) return "producer-bound";
-    return is_full ? "trainer-bound" : "buffer-bound";
+    struct overview o = overview_of(s, now_ns);
+    if (!(o.value[OVERVIEW_CREDIT_WAIT] >= waiting_share)) return "producer-bound";
+    return o.value[OVERVIEW_FILL] > 1 - full_share ? "trainer-bound" : "buffer-bound";
+}
+
+/* Of a capture all that moves counts: where the buffer is full, it waits for a trainer. */
+static double still_seconds(const struct status *s, const struct reporter *r, int is_fed,
+                            int has_ended, uint64_t now_ns)
+{
+    int is_capture = is_kind(r, PROCESS_CAPTURE);
+    if (is_gone(r, now_ns) || (is_capture && has_ended)) return 0;
+    return movement_still_seconds(&r->movement, is_fed,
+                                  is_capture ? s->moved_ns : r->movement.moved_ns, now_ns);
+}
+
+static void silence_text(const struct status *s, uint64_t now_ns, char *out, size_t bytes)
+{
+    const struct reporter *r = longest_silent(s, now_ns);
+    out[0] = '\0';
+    if (r)
+        snprintf(out, bytes, "; %s was last heard of %.0f s ago", r->name,
+                 (double)(now_ns - r->reported_ns) / 1e9);
+}
+
+int status_moves(const struct status *s, int is_fed, uint64_t now_ns)
+{
+    const struct reporter *stillest = NULL;
+    double most = 0;
+    int has_ended = 0;
+    for (int i = 0; i < STATUS_MAX_PROCESSES; i++) has_ended |= s->reporter[i].has_ended;
+    for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
+        double seconds = still_seconds(s, &s->reporter[i], is_fed, has_ended, now_ns);
+        if (seconds <= most) continue;
+        most = seconds;
+        stillest = &s->reporter[i];
+    }
+    if (most < MOVEMENT_STILL_SECONDS) return ERR_OK;
+    char silent[MESSAGE_NAME_BYTES + 64];
+    silence_text(s, now_ns, silent, sizeof silent);
+    return err_set(ERR_STATE,
+                   "the stream stands still: %s has had rows and moved none for %.0f s%s",
+                   stillest->name, most, silent);
 }
 
 /* One process; "trainer-main" is of the kind "trainer". Names need no escapes (message_name_ok). */
@@ -214,21 +353,62 @@ static void put_process(FILE *out, const struct reporter *r, uint64_t now_ns)
     fputc('}', out);
 }
 
-int status_json(const struct status *s, uint64_t now_ns, char **text, size_t *bytes)
+static void put_processes(FILE *out, const struct status *s, uint64_t now_ns)
 {
-    const char *bottleneck = status_bottleneck(s, now_ns), *quote = bottleneck ? "\"" : "";
-    FILE *out = open_memstream(text, bytes);
-    if (!out) return err_set(ERR_NOMEM, "no memory for the status of processes");
-    fprintf(out, "{\"stream\":\"%s\",\"bottleneck\":%s%s%s,\"processes\":[", s->stream, quote,
-            bottleneck ? bottleneck : "null", quote);
     int count = 0;
     for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
         const struct reporter *r = &s->reporter[i];
-        if (!r->name[0] || now_ns > r->reported_ns + gone_ns) continue;
+        if (is_gone(r, now_ns)) continue;
         if (count++) fputc(',', out);
         put_process(out, r, now_ns);
     }
-    fputs("]}", out);
+}
+
+/* A constant or a sentence of ours, which need no escapes; "" and NULL are null. */
+static void put_text(FILE *out, const char *key, const char *text)
+{
+    if (text && text[0])
+        fprintf(out, "\"%s\":\"%s\"", key, text);
+    else
+        fprintf(out, "\"%s\":null", key);
+}
+
+static void put_summary(FILE *out, const struct status *s, const char *bottleneck, uint64_t now_ns)
+{
+    char advice[ADVICE_BYTES] = "";
+    struct overview o = overview_of(s, now_ns);
+    fputs("\"overview\":", out);
+    overview_write(&o, out);
+    const struct reporter *silent = longest_silent(s, now_ns);
+    if (silent)
+        snprintf(advice, sizeof advice,
+                 "%s has said nothing for %.0f s: is it stopped, or its host gone?", silent->name,
+                 (double)(now_ns - silent->reported_ns) / 1e9);
+    else if (s->options.advice.processors)
+        advice_write(&s->options.advice, &o, bottleneck, advice, sizeof advice);
+    fputc(',', out);
+    put_text(out, "advice", advice);
+    fputs(",\"errors\":", out);
+    errors_write(&s->errors, now_ns, out);
+    fputs(",\"restarts\":", out);
+    if (s->options.lives)
+        lives_write(s->options.lives, out);
+    else
+        fputs("{}", out);
+}
+
+int status_json(const struct status *s, uint64_t now_ns, char **text, size_t *bytes)
+{
+    const char *bottleneck = status_bottleneck(s, now_ns);
+    FILE *out = open_memstream(text, bytes);
+    if (!out) return err_set(ERR_NOMEM, "no memory for the status of processes");
+    fprintf(out, "{\"stream\":\"%s\",", s->stream);
+    put_text(out, "bottleneck", bottleneck);
+    fputs(",\"processes\":[", out);
+    put_processes(out, s, now_ns);
+    fputs("],", out);
+    put_summary(out, s, bottleneck, now_ns);
+    fputc('}', out);
     if (fclose(out) == 0) return ERR_OK;
     free(*text);
     return err_set(ERR_NOMEM, "no memory for the status of processes");

@@ -4,7 +4,9 @@
  *
  *     {"stream": NAME, "bottleneck": "producer-bound" | "buffer-bound" | "trainer-bound" | null,
  *      "processes": [{"name", "kind", "age_seconds", "report": {...},
- *                     "rates": {COUNTER: per second}}]}
+ *                     "rates": {COUNTER: per second}}],
+ *      "overview": {NUMBER: ...} (overview.h), "advice": "a sentence" | null (advice.h),
+ *      "errors": [...] (errors.h), "restarts": {...} (lives.h)}
  *
  * The bottleneck: while no producer waits for room, it is the producers; while they wait and the
  * buffer is full, it is the trainers, who do not free it; while they wait and it is not, it is the
@@ -13,8 +15,12 @@
 #ifndef SLUICE_BROKER_STATUS_H
 #define SLUICE_BROKER_STATUS_H
 
+#include "broker/advice.h"
+#include "broker/lives.h"
+#include "broker/overview.h"
 #include "runtime/link.h"
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,8 +28,25 @@ enum { STATUS_MAX_PROCESSES = 256 };
 
 struct status;
 
-/* `stream` is copied. ERR_NOMEM. */
-int status_new(const char *stream, struct status **status);
+/* A report that has just come, beside the one that growth is counted from: the one before it, or an
+ * earlier one where that came less than half a second before. Then rates are those of before. */
+struct status_news {
+    const char *name;
+    int kind;                              /* enum process_kind; -1: none of them */
+    const json_t *before, *report, *rates; /* before, rates: NULL at the first */
+    double seconds;                        /* between the two */
+};
+
+struct status_options {
+    const char *stream;         /* copied */
+    struct advice_setup advice; /* of zeros: there is none */
+    struct lives *lives;        /* outlives the status; NULL: restarts are not counted */
+    void (*on_report)(void *arg, const struct status_news *news); /* may be NULL */
+    void *arg;
+};
+
+/* ERR_NOMEM. */
+int status_new(const struct status_options *options, struct status **status);
 void status_free(struct status *status);
 
 /* A report of `name` (a flat JSON object of metrics) that came from the peer `from`; NULL: from this
@@ -33,6 +56,14 @@ int status_report(struct status *status, const struct link_route *from, const ch
 
 /* The document; caller frees *text. ERR_NOMEM. */
 int status_json(const struct status *status, uint64_t now_ns, char **text, size_t *bytes);
+
+/* Once a second: what is told of growth follows from it. The overview of now is left in *overview. */
+void status_tick(struct status *status, uint64_t now_ns, struct overview *overview);
+
+/* Whether rows move where they should (movement.h). `is_fed`: they come from a corpus, and not from
+ * programs or a pipe, which may have none for as long as they like. ERR_STATE: the text says who has
+ * moved none, and for how long. */
+int status_moves(const struct status *status, int is_fed, uint64_t now_ns);
 
 /* The bottleneck alone: a constant; NULL where nobody reports that could tell. */
 const char *status_bottleneck(const struct status *status, uint64_t now_ns);

@@ -12,23 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/rng.h"
 #include "buffer/draw.h"
 
 enum { SEQUENCE_ROWS = 511, SLABS_A_COMMIT = 16, FIRST_BATCHES = 32 };
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void fill_raw(char *raw, const struct slab_header *h, uint64_t first_row)
 {
@@ -85,11 +78,11 @@ static int measure(struct draw *draw, const struct draw_options *o, int batches)
     b.values = malloc((size_t)o->batch_rows * draw_width(draw) * sizeof *b.values);
     b.ids = malloc(o->batch_rows * sizeof *b.ids);
     if (!b.values || !b.ids) return err_set(ERR_NOMEM, "no memory for a batch");
-    double began = now_seconds(), first = 0, entropy = 0, pairs = 0;
+    double began = clock_seconds(CLOCK_MONOTONIC), first = 0, entropy = 0, pairs = 0;
     uint64_t rows = 0;
     int result = ERR_OK;
     for (int i = 0; result == ERR_OK && i < FIRST_BATCHES + batches; i++) {
-        if (i == FIRST_BATCHES) first = now_seconds() - began;
+        if (i == FIRST_BATCHES) first = clock_seconds(CLOCK_MONOTONIC) - began;
         b.rows = o->batch_rows;
         result = draw_next(draw, &b);
         if (result != ERR_OK || i < FIRST_BATCHES) continue;
@@ -97,7 +90,7 @@ static int measure(struct draw *draw, const struct draw_options *o, int batches)
         entropy += b.entropy / b.ideal_entropy;
         pairs += b.same_sequence_pairs / b.ideal_same_sequence_pairs;
     }
-    double seconds = now_seconds() - began - first;
+    double seconds = clock_seconds(CLOCK_MONOTONIC) - began - first;
     struct draw_gauges g = draw_gauges(draw);
     if (result == ERR_OK)
         printf("draw_rows_per_second=%.0f first_seconds=%.3f entropy_ratio=%.4f pair_ratio=%.4f "
@@ -122,8 +115,12 @@ int main(int argc, char **argv)
         perror(folder);
         return 1;
     }
-    struct store_options store = {folder, "bench",    size_mib << 20,    0,
-                                  width,  DTYPE_BF16, DURABILITY_PROCESS};
+    struct store_options store = {.dir = folder,
+                                  .stream = "bench",
+                                  .size_bytes = size_mib << 20,
+                                  .width = width,
+                                  .dtype = DTYPE_BF16,
+                                  .durability = DURABILITY_PROCESS};
     struct draw_options o = {.dir = folder,
                              .stream = "bench",
                              .consumer = "bench",

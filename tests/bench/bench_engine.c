@@ -10,17 +10,10 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "wiring/source.h"
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static uint64_t kept_rows(const struct engine_batch *batch)
 {
@@ -34,13 +27,13 @@ static int make_rows(struct engine *engine, uint64_t wanted)
     struct engine_batch batch;
     int rc = engine_next(engine, &batch);
     uint64_t rows = 0, tokens_before = engine_counters(engine).tokens;
-    double start = now_seconds();
+    double start = clock_seconds(CLOCK_MONOTONIC);
     while (!rc && rows < wanted) {
         rc = engine_next(engine, &batch);
         if (rc || batch.rows == 0) break;
         rows += kept_rows(&batch);
     }
-    double seconds = now_seconds() - start;
+    double seconds = clock_seconds(CLOCK_MONOTONIC) - start;
     uint64_t tokens = engine_counters(engine).tokens - tokens_before;
     if (!rc)
         printf("engine_seconds=%.3f rows=%llu tokens=%llu tokens_per_second=%.1f\n", seconds,

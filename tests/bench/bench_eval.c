@@ -13,8 +13,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/rng.h"
 #include "engine/engine.h"
@@ -48,14 +48,6 @@ static void must(int code)
     if (code == ERR_OK) return;
     fprintf(stderr, "bench_eval: %s: %s\n", err_str(code), err_text());
     exit(1);
-}
-
-/* Seconds of a clock: of the wall, or of the processors that this process has had. */
-static double seconds_of(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* ---- what is given ---- */
@@ -142,7 +134,7 @@ struct turn {
 /* Call it with -1 where something begins, with 1 where it ends. */
 static void add_clocks(double *seconds, double sign)
 {
-    for (int c = 0; c < CLOCKS; c++) seconds[c] += sign * seconds_of(clocks[c]);
+    for (int c = 0; c < CLOCKS; c++) seconds[c] += sign * clock_seconds(clocks[c]);
 }
 
 /* Each of so many contexts through both, one behind the other. */

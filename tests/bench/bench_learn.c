@@ -21,9 +21,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "sae/cpu/pool.h"
 #include "sae/export/export.h"
@@ -54,13 +54,6 @@ static void must(int code)
     if (code == ERR_OK) return;
     fprintf(stderr, "bench_learn: %s: %s\n", err_str(code), err_text());
     exit(1);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static const void *map(const char *folder, const char *name, size_t *bytes)
@@ -161,11 +154,11 @@ static double product(struct run *run)
 {
     int features = (int)sae_options(run->sae[0])->features, width = (int)run->given.width;
     openblas_set_num_threads((int)run->threads);
-    double begin = now();
+    double begin = clock_seconds(CLOCK_MONOTONIC);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)run->batch, features, width, 1.0f,
                 run->x, width, sae_parameters(run->sae[0]).w_enc, width, 0.0f, run->dense,
                 features);
-    double seconds = now() - begin;
+    double seconds = clock_seconds(CLOCK_MONOTONIC) - begin;
     openblas_set_num_threads(1);
     usleep(200000); /* its threads spin for a while, on the cores that our step wants */
     return seconds;
@@ -193,7 +186,7 @@ static void make_step(struct run *run, uint64_t step)
     struct sae_step report;
     gather(run, step);
     if (run->product) multiplied = product(run);
-    double begin = now();
+    double begin = clock_seconds(CLOCK_MONOTONIC);
     for (uint32_t i = 0; i < run->saes; i++) {
         must(sae_train(run->sae[i], &(struct sae_batch){run->x, NULL, run->batch}, &report));
         if (report.skipped)
@@ -202,7 +195,7 @@ static void make_step(struct run *run, uint64_t step)
         fve[i] = report.fve;
         dead[i] = report.dead;
     }
-    printf("{\"seconds\": %.6f", now() - begin);
+    printf("{\"seconds\": %.6f", clock_seconds(CLOCK_MONOTONIC) - begin);
     if (run->product) printf(", \"product\": %.6f", multiplied);
     print_each("l0", l0, run->saes);
     print_each("fve", fve, run->saes);

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "cli/subject.h"
 #include "engine/engine.h"
@@ -37,18 +37,6 @@ static void must(int code)
     if (code == ERR_OK) return;
     fprintf(stderr, "bench_steer: %s: %s\n", err_str(code), err_text());
     exit(1);
-}
-
-static double clock_seconds(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static double now_seconds(void)
-{
-    return clock_seconds(CLOCK_MONOTONIC);
 }
 
 static int rising(const void *a, const void *b)
@@ -80,9 +68,9 @@ static void open_all(struct bench *b, const char *sae)
 static double tokens_per_second(struct bench *b, enum generation_way way, double *work)
 {
     struct generation g;
-    double start = now_seconds(), spent = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double start = clock_seconds(CLOCK_MONOTONIC), spent = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
     must(generation_make(&b->how, b->player, &b->steering, way, &g));
-    double rate = g.count / (now_seconds() - start);
+    double rate = g.count / (clock_seconds(CLOCK_MONOTONIC) - start);
     *work = (clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - spent) / g.count;
     generation_free(&g);
     return rate;
@@ -119,9 +107,10 @@ static void trace(struct bench *b)
     for (int i = 0; i < TRACED; i++) strcat(text, i % 2 ? " and" : " water");
     for (int i = 0; i < TRACES; i++) {
         struct firing f;
-        double start = now_seconds(), spent = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+        double start = clock_seconds(CLOCK_MONOTONIC),
+               spent = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
         must(firing_make(&b->subject, b->player, &b->hooks, text, 1024, &f));
-        seconds[i] = now_seconds() - start;
+        seconds[i] = clock_seconds(CLOCK_MONOTONIC) - start;
         work[i] = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - spent;
         count = f.count;
         firing_free(&f);

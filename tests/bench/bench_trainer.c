@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "sae/dictionary.h"
 #include "tests/bench/real_rows.h"
@@ -28,13 +28,6 @@ struct input {
     size_t rows;
     uint32_t width;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void must(int code)
 {
@@ -142,9 +135,9 @@ static double step_seconds(struct sae *sae, const float *batch, int dead_third)
     struct sae_step step;
     for (uint32_t f = 0; dead_third && f < d->e.features; f += 3)
         d->silent_rows[f] = sae->options.dead_window_rows;
-    double begin = now();
+    double begin = clock_seconds(CLOCK_MONOTONIC);
     must(sae_train(sae, &(struct sae_batch){batch, NULL, B}, &step));
-    return now() - begin;
+    return clock_seconds(CLOCK_MONOTONIC) - begin;
 }
 
 static void measure(const struct input *in, struct sae *sae, struct sae *unscreened,
@@ -159,15 +152,15 @@ static void measure(const struct input *in, struct sae *sae, struct sae *unscree
     for (int i = -WARM_STEPS; i < PAIRS; i++) {
         draw_batch(in, &rng, batch);
         openblas_set_num_threads((int)threads);
-        double begin = now();
+        double begin = clock_seconds(CLOCK_MONOTONIC);
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, B, (int)d->e.features, (int)d->e.width,
                     1.0f, batch, (int)d->e.width, d->e.w.w_enc, (int)d->e.width, 0.0f, out,
                     (int)d->e.features);
-        double product = now() - begin;
+        double product = clock_seconds(CLOCK_MONOTONIC) - begin;
         openblas_set_num_threads(1);
-        begin = now();
+        begin = clock_seconds(CLOCK_MONOTONIC);
         pool_run(d->e.pool, product_block, &(struct blocks){d, batch}, B / BLOCK_ROWS);
-        double blocked = now() - begin;
+        double blocked = clock_seconds(CLOCK_MONOTONIC) - begin;
         double whole = step_seconds(sae, batch, dead_third);
         double without = step_seconds(unscreened, batch, dead_third);
         if (i < 0) continue;

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "proto/frame.h"
 #include "proto/rows.h"
@@ -29,13 +29,6 @@ struct frames { /* one buffer a stage, frame after frame */
     uint8_t *raw, *packed, *unpacked, *scratch;
     float *row;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void *need(void *p)
 {
@@ -139,13 +132,13 @@ static void read_back(struct frames *f, const struct rows *rows, uint32_t i)
 static double rate(struct frames *f, const struct rows *rows,
                    void (*stage)(struct frames *, const struct rows *, uint32_t))
 {
-    double best = 1e9, start = now();
+    double best = 1e9, start = clock_seconds(CLOCK_MONOTONIC);
     do {
-        double begin = now();
+        double begin = clock_seconds(CLOCK_MONOTONIC);
         for (uint32_t i = 0; i < f->count; i++) stage(f, rows, i);
-        double took = now() - begin;
+        double took = clock_seconds(CLOCK_MONOTONIC) - begin;
         if (took < best) best = took;
-    } while (now() - start < seconds_each);
+    } while (clock_seconds(CLOCK_MONOTONIC) - start < seconds_each);
     return (double)f->count * (double)f->raw_bytes / best / 1e9;
 }
 

@@ -1,5 +1,6 @@
 #include "tests/bench/stream.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/rng.h"
@@ -17,16 +18,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WIDTH = 576 };
 
 double stream_seconds(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    return clock_seconds(CLOCK_MONOTONIC);
 }
 
 void stream_die(const char *what)

@@ -4,6 +4,7 @@
 #include "proto/message.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <cmocka.h>
 
 static const uint64_t second = 1000000000;
+static const struct status_options plain = {.stream = "stream-1"};
 
 static void report(struct status *s, const char *name, const char *text, uint64_t now)
 {
@@ -35,7 +37,7 @@ static void shows_reports_and_rates(void **state)
 {
     (void)state;
     struct status *s;
-    assert_int_equal(status_new("stream-1", &s), 0);
+    assert_int_equal(status_new(&plain, &s), 0);
     report(s, "capture-0", "{\"sluice_x_total\": 100, \"sluice_y\": 5}", 10 * second);
     report(s, "capture-0", "{\"sluice_x_total\": 300, \"sluice_y\": 6}", 12 * second);
     json_t *root = shown(s, 15 * second);
@@ -58,11 +60,70 @@ static void shows_reports_and_rates(void **state)
     status_free(s);
 }
 
+static double rate_shown(const struct status *s, uint64_t now)
+{
+    json_t *root = shown(s, now), *one = json_array_get(json_object_get(root, "processes"), 0);
+    json_t *rate = json_object_get(json_object_get(one, "rates"), "sluice_sink_rows_total");
+    double value = json_is_number(rate) ? json_number_value(rate) : -1;
+    json_decref(root);
+    return value;
+}
+
+/* The last report of a process comes right after the one before. */
+static void two_at_once_are_no_rate(void **state)
+{
+    (void)state;
+    const uint64_t soon = second / 1000;
+    struct status *s;
+    struct overview o;
+    assert_int_equal(status_new(&plain, &s), 0);
+    report(s, "sink", "{\"sluice_sink_rows_total\": 100}", second);
+    report(s, "sink", "{\"sluice_sink_rows_total\": 200}", second + soon);
+    assert_float_equal(rate_shown(s, 2 * second), -1, 0);
+    report(s, "sink", "{\"sluice_sink_rows_total\": 400}", 2 * second);
+    assert_float_equal(rate_shown(s, 2 * second), 300, 1e-6);
+    for (uint64_t i = 1; i <= 3; i++) /* shown, and no rate of their own */
+        report(s, "sink", "{\"sluice_sink_rows_total\": 900, \"sluice_stream_rows\": 900}",
+               2 * second + i * soon);
+    assert_float_equal(rate_shown(s, 2 * second + 4 * soon), 300, 1e-6);
+    status_tick(s, 2 * second + 4 * soon, &o);
+    assert_true(o.value[OVERVIEW_STORED_RATE] == 300);
+    assert_true(o.value[OVERVIEW_STREAM_ROWS] == 900);
+    report(s, "sink", "{\"sluice_sink_rows_total\": 1000}", 3 * second); /* 600 since the base */
+    assert_float_equal(rate_shown(s, 3 * second), 600, 1e-6);
+    report(s, "sink", "{\"sluice_sink_rows_total\": 1010}", 4 * second);
+    assert_float_equal(rate_shown(s, 4 * second), 10, 1e-6);
+    status_free(s);
+}
+
+/* Who has ended is shown no longer after ten minutes; what it counted is. */
+static void totals_hold_on(void **state)
+{
+    (void)state;
+    const uint64_t later = 3600 * second;
+    struct status *s;
+    struct overview o;
+    assert_int_equal(status_new(&plain, &s), 0);
+    report(s, "capture-0",
+           "{\"sluice_shed_rows_total\": 3, \"sluice_capture_rejected_rows_total\": 2,"
+           " \"sluice_capture_in_flight_rows\": 4}",
+           second);
+    report(s, "capture-1", "{\"sluice_shed_rows_total\": 5}", later);
+    status_tick(s, later, &o);
+    assert_true(o.value[OVERVIEW_SHED_ROWS] == 8);
+    assert_true(o.value[OVERVIEW_REJECTED_ROWS] == 2);
+    assert_true(isnan(o.value[OVERVIEW_LAG_ROWS]));
+    json_t *root = shown(s, later);
+    assert_int_equal(json_array_size(json_object_get(root, "processes")), 1);
+    json_decref(root);
+    status_free(s);
+}
+
 static void refuses_what_is_no_report(void **state)
 {
     (void)state;
     struct status *s;
-    assert_int_equal(status_new("s", &s), 0);
+    assert_int_equal(status_new(&plain, &s), 0);
     assert_int_equal(status_report(s, NULL, "a", "[1]", 3, 1), ERR_FORMAT);
     assert_int_equal(status_report(s, NULL, "a", "{\"a\":", 5, 1), ERR_FORMAT);
     assert_int_equal(status_report(s, NULL, "", "{}", 2, 1), ERR_FORMAT);
@@ -75,7 +136,7 @@ static void is_bounded(void **state)
     (void)state;
     struct status *s;
     char name[32];
-    assert_int_equal(status_new("s", &s), 0);
+    assert_int_equal(status_new(&plain, &s), 0);
     for (int i = 0; i < STATUS_MAX_PROCESSES + 10; i++) {
         snprintf(name, sizeof name, "p-%d", i);
         report(s, name, "{}", (uint64_t)(i + 1) * second);
@@ -93,7 +154,7 @@ static void fits_in_a_message(void **state)
     struct status *s;
     char name[32], *text = malloc(70000), *document;
     size_t bytes;
-    assert_int_equal(status_new("s", &s), 0);
+    assert_int_equal(status_new(&plain, &s), 0);
     for (int i = 0; i < 200; i++) {
         int n = sprintf(text, "{\"a_total\":%d", i);
         for (int k = 0; n < 65000; k++) n += sprintf(text + n, ",\"key_%d_total\":%d", k, k + i);
@@ -114,7 +175,7 @@ static void one_name_for_each_connection(void **state)
     (void)state;
     static const struct link_route anna = {1, {1}}, bert = {1, {2}};
     struct status *s;
-    assert_int_equal(status_new("s", &s), 0);
+    assert_int_equal(status_new(&plain, &s), 0);
     assert_int_equal(status_report(s, &anna, "a", "{}", 2, second), ERR_OK);
     assert_int_equal(status_report(s, &anna, "b", "{}", 2, second), ERR_LIMIT);
     assert_int_equal(status_report(s, &anna, "a", "{}", 2, 2 * second), ERR_OK);
@@ -129,7 +190,7 @@ static const char *bottleneck(double waited, int slabs)
 {
     struct status *s;
     char text[128];
-    assert_int_equal(status_new("s", &s), 0);
+    assert_int_equal(status_new(&plain, &s), 0);
     report(s, "capture-0", "{\"sluice_capture_blocked_seconds_total\": 0}", second);
     snprintf(text, sizeof text, "{\"sluice_capture_blocked_seconds_total\": %f}", waited);
     report(s, "capture-0", text, 2 * second);
@@ -148,7 +209,7 @@ static void names_the_bottleneck(void **state)
     assert_string_equal(bottleneck(0.01, 50), "producer-bound");
     assert_string_equal(bottleneck(0.5, 98), "trainer-bound");
     assert_string_equal(bottleneck(0.5, 50), "buffer-bound");
-    assert_int_equal(status_new("s", &s), 0);
+    assert_int_equal(status_new(&plain, &s), 0);
     assert_null(status_bottleneck(s, second));
     report(s, "trainer-main", "{}", second);
     assert_string_equal(status_bottleneck(s, second), "trainer-bound"); /* producers have ended */
@@ -161,10 +222,60 @@ static void names_the_bottleneck(void **state)
     status_free(s);
 }
 
+/* A trainer that goes on says 0 until it has read its checkpoint. */
+static void rows_of_earlier_lives_are_no_rate(void **unused)
+{
+    (void)unused;
+    static const char zero[] = "{\"sluice_trainer_rows_total\": 0}",
+                      read[] = "{\"sluice_trainer_rows_total\": 7000000}",
+                      next[] = "{\"sluice_trainer_rows_total\": 7000500}";
+    struct status *s;
+    assert_int_equal(status_new(&plain, &s), 0);
+    report(s, "trainer-main", zero, second);
+    report(s, "trainer-main", read, 2 * second);
+    json_t *doc = shown(s, 2 * second), *one = json_array_get(json_object_get(doc, "processes"), 0);
+    assert_null(json_object_get(json_object_get(one, "rates"), "sluice_trainer_rows_total"));
+    json_decref(doc);
+    report(s, "trainer-main", next, 3 * second);
+    doc = shown(s, 3 * second);
+    one = json_array_get(json_object_get(doc, "processes"), 0);
+    assert_float_equal(json_number_value(json_object_get(json_object_get(one, "rates"),
+                                                         "sluice_trainer_rows_total")),
+                       500, 1e-6);
+    json_decref(doc);
+    status_free(s);
+}
+
+/* Who says nothing is what to look at, and not the speed of the others. */
+static void who_is_silent_is_the_advice(void **unused)
+{
+    (void)unused;
+    struct status *s;
+    assert_int_equal(status_new(&plain, &s), 0);
+    report(s, "capture-0", "{\"sluice_capture_rows_total\": 1}", 20 * second);
+    report(s, "trainer-main", "{\"sluice_trainer_rows_total\": 1}", second);
+    json_t *root = shown(s, 20 * second);
+    const char *advice = json_string_value(json_object_get(root, "advice"));
+    if (!advice || !strstr(advice, "trainer-main has said nothing for 19 s"))
+        fail_msg("%s", advice ? advice : "no advice");
+    json_decref(root);
+    report(s, "trainer-main", "{\"sluice_trainer_rows_total\": 1, \"sluice_trainer_finished\": 1}",
+           21 * second);
+    report(s, "capture-0", "{\"sluice_capture_rows_total\": 1}", 40 * second);
+    root = shown(s, 40 * second);
+    assert_true(json_is_null(json_object_get(root, "advice")));
+    json_decref(root);
+    status_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_silent_is_the_advice),
         cmocka_unit_test(shows_reports_and_rates),
+        cmocka_unit_test(rows_of_earlier_lives_are_no_rate),
+        cmocka_unit_test(two_at_once_are_no_rate),
+        cmocka_unit_test(totals_hold_on),
         cmocka_unit_test(refuses_what_is_no_report),
         cmocka_unit_test(is_bounded),
         cmocka_unit_test(fits_in_a_message),

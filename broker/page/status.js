@@ -1,0 +1,145 @@
+/* What one status document (/api/status) says: of processes, of autoencoders, and as points of the series
+ * that /api/history has under the same names. */
+
+export const SILENT_SECONDS = 5;
+const STALLED_SECONDS = 10, UNREADY_SECONDS = 10; /* who waits for a moment is well */
+
+const number = (v) => (typeof v === "number" && Number.isFinite(v) ? v : null);
+
+/* Whether its last report was one of somebody who was through (cli/roster.c has the same rule). */
+function isThrough(status, p) {
+  const stream_has_ended = status.processes.some((other) => other.report.sluice_stream_ended > 0);
+  if (p.kind === "trainer") return p.report.sluice_trainer_finished > 0;
+  if (p.kind === "sink") return stream_has_ended;
+  return p.kind === "capture" && (stream_has_ended || p.report.sluice_capture_ended > 0);
+}
+
+export function health(status, process) {
+  if (process.age_seconds > SILENT_SECONDS) return isThrough(status, process) ? "ended" : "silent";
+  return process.report.sluice_process_unready_seconds >= UNREADY_SECONDS ? "waiting" : "well";
+}
+
+const order = ["capture", "broker", "sink", "trainer"];
+/* As rows flow, and capture-2 before capture-10. */
+export const inOrder = (processes) => [...processes].sort((a, b) =>
+  order.indexOf(a.kind) - order.indexOf(b.kind) || a.name.localeCompare(b.name, "en", { numeric: true }));
+export const ofKind = (status, kind) => status.processes.filter((p) => p.kind === kind);
+export const trainerOf = (p) => p.name.replace(/^trainer-/, "");
+export const cpu = (p) => number((p.rates || {}).sluice_process_cpu_seconds_total);
+export const memory = (p) => number(p.report.sluice_process_memory_bytes);
+export const restarts = (status, p) => number((status.restarts || {})[p.name]) || 0;
+
+/* A process's last rates: it sends and stores by the frame, so one second says little. The overview has means over as
+ * many. The time that is left is told by those of a minute. */
+const SMOOTHED = 5, MINUTE = 60, past = new Map(); /* name -> [rates] */
+
+/* Once for each document that the broker tells. */
+export function note(status) {
+  for (const p of status.processes) past.set(p.name, [...(past.get(p.name) || []), p.rates || {}].slice(-MINUTE));
+  for (const name of past.keys()) if (!status.processes.some((p) => p.name === name)) past.delete(name);
+}
+
+/* Growth of a counter per second, the mean of so many documents. */
+export function rate(p, counter, count = SMOOTHED) {
+  if (p.age_seconds > SILENT_SECONDS) return 0;
+  const all = (past.get(p.name) || [p.rates || {}]).slice(-count).map((rates) => number(rates[counter])).filter((v) => v !== null);
+  return all.length ? all.reduce((sum, v) => sum + v, 0) / all.length : null;
+}
+
+/* What a process does most of, per second. */
+export function work(p) {
+  const counter = { capture: "sluice_capture_rows_total", sink: "sluice_sink_rows_total", trainer: "sluice_trainer_rows_total" }[p.kind];
+  return counter ? rate(p, counter) : null;
+}
+
+/* How long the rows that are left take; null: nobody knows. */
+function secondsFor(rows, rows_per_second) {
+  if (number(rows) === null) return null;
+  return rows <= 0 ? 0 : rows_per_second > 0 ? rows / rows_per_second : null;
+}
+
+/* The longest of several; null where one of them is not known. */
+const longest = (all) => (all.length && !all.includes(null) ? Math.max(...all) : null);
+
+/* How long it takes yet. Each trainer has its own rows to go and its own rate: the last one to finish counts. Where
+ * no trainer has a plan it is the rows that are stored. */
+export function secondsLeft(status) {
+  const o = status.overview || {}, going = ofKind(status, "trainer").filter((t) => !(t.report.sluice_trainer_finished > 0));
+  if (!o.planned_draws) {
+    const stored = ofKind(status, "sink").map((p) => rate(p, "sluice_sink_rows_total", MINUTE));
+    return longest(stored.map((r) => secondsFor(o.planned_rows - o.stream_rows, r)));
+  }
+  return longest(going.map((t) => secondsFor(
+    t.report.sluice_trainer_planned_rows - t.report.sluice_trainer_rows_total, rate(t, "sluice_trainer_rows_total", MINUTE))));
+}
+
+const columns = {
+  loss: "sluice_trainer_loss", fve: "sluice_trainer_fve_ratio", batch_fve: "sluice_trainer_batch_fve_ratio",
+  l0: "sluice_trainer_l0", dead: "sluice_trainer_dead_features", features: "sluice_trainer_features",
+  gradient_norm: "sluice_trainer_gradient_norm", learning_rate: "sluice_trainer_learning_rate",
+  skipped_steps: "sluice_trainer_skipped_steps_total",
+};
+
+/* Every autoencoder of every trainer, with its numbers. */
+export function saes(status) {
+  const trainers = ofKind(status, "trainer"), found = [];
+  for (const t of trainers) {
+    const trainer = trainerOf(t);
+    for (const name of Object.keys(t.report.sluice_trainer_features || t.report.sluice_trainer_loss || {})) {
+      const sae = { trainer, name, label: trainers.length > 1 ? `${trainer}/${name}` : name };
+      for (const [key, metric] of Object.entries(columns)) sae[key] = number((t.report[metric] || {})[name]);
+      sae.dead_ratio = sae.features && sae.dead !== null ? sae.dead / sae.features : null;
+      sae.series = `sae/${trainer}/${name}`;
+      found.push(sae);
+    }
+  }
+  return found;
+}
+
+/* Mean time of the steps between two documents; the last one known where none was made. */
+const steps = new Map(); /* a trainer's name -> {count, sum, mean} */
+
+function stepSeconds(trainer) {
+  const now = trainer.report.sluice_trainer_step_seconds, before = steps.get(trainer.name);
+  if (!now || !now.count) return null;
+  let mean = now.sum / now.count;
+  if (before && now.count > before.count) mean = (now.sum - before.sum) / (now.count - before.count);
+  else if (before && now.count === before.count) mean = before.mean;
+  steps.set(trainer.name, { count: now.count, sum: now.sum, mean });
+  return mean;
+}
+
+/* name of a series -> its value now. */
+export function points(status) {
+  const all = new Map(Object.entries(status.overview || {}));
+  for (const p of status.processes) {
+    const is_here = p.age_seconds <= SILENT_SECONDS;
+    all.set(`process/${p.name}/cpu_ratio`, is_here ? cpu(p) : null);
+    all.set(`process/${p.name}/memory_bytes`, is_here ? memory(p) : null);
+  }
+  for (const t of ofKind(status, "trainer")) {
+    const trainer = trainerOf(t);
+    all.set(`trainer/${trainer}/step_seconds`, stepSeconds(t));
+    all.set(`trainer/${trainer}/rows_per_second`, work(t));
+  }
+  for (const s of saes(status)) {
+    for (const key of ["loss", "fve", "l0", "dead_ratio"]) all.set(`${s.series}/${key}`, s[key]);
+  }
+  return all;
+}
+
+function silence(names) {
+  if (names.length > 2) return `${names.length} processes are silent`;
+  return `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} silent`;
+}
+
+/* The stream's state in a word. */
+export function state(status, still_seconds) {
+  const others = status.processes.filter((p) => p.kind !== "broker"), trainers = ofKind(status, "trainer");
+  const silent = others.filter((p) => health(status, p) === "silent").map((p) => p.name);
+  if (!others.length) return { word: "starting", mood: "calm" };
+  if (trainers.length && trainers.every((t) => t.report.sluice_trainer_finished === 1)) return { word: "finished", mood: "calm" };
+  if (silent.length) return { word: silence(silent), mood: "bad" };
+  if (still_seconds >= STALLED_SECONDS) return { word: "stalled", mood: "bad" };
+  return { word: "running", mood: "good" };
+}
