@@ -12,7 +12,11 @@
 int check_command(const struct options *options, const struct config *config);
 int sweep_command(const struct options *options, const struct config *config);
 int keygen_command(const struct options *options, const struct config *config);
+int finish_command(const struct options *options, const struct config *config);
+/* `config` is NULL where no FILE was named: of all streams on this machine. */
 int status_command(const struct options *options, const struct config *config);
+/* Until it is told to end; `config` as above: the one that runs. */
+int top_command(const struct options *options, const struct config *config);
 int buffer_info_command(const struct options *options, const struct config *config);
 int buffer_verify_command(const struct options *options, const struct config *config);
 int buffer_repair_command(const struct options *options, const struct config *config);
@@ -34,5 +38,13 @@ int features_label_command(const struct options *options, const struct config *c
 int features_export_command(const struct options *options, const struct config *config);
 int steer_command(const struct options *options, const struct config *config);
 int trace_command(const struct options *options, const struct config *config);
+int tap_list_command(const struct options *options, const struct config *config);
+int tap_on_command(const struct options *options, const struct config *config);
+int tap_off_command(const struct options *options, const struct config *config);
+int tap_set_command(const struct options *options, const struct config *config);
+
+/* Becomes another program, with its exit code, where it can: `config` is NULL where no FILE was
+ * named. */
+int tap_command(const struct options *options, const struct config *config);
 
 #endif

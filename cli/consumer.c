@@ -14,13 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int is_declared(const struct config *config, const char *name)
-{
-    for (uint32_t i = 0; i < config->trainer.consumers.count; i++)
-        if (strcmp(config->trainer.consumers.item[i], name) == 0) return 1;
-    return 0;
-}
-
 /* `status`: what the broker says, NULL where none answers. */
 static void print_one(const struct config *config, const json_t *status, const char *buffer,
                       const char *name)
@@ -29,7 +22,7 @@ static void print_one(const struct config *config, const json_t *status, const c
     struct consumer_state state;
     char drawn[32], held[32], skipped[32];
     int result = consumer_read(buffer, name, &state);
-    const char *declared = is_declared(config, name) ? "yes" : "no";
+    const char *declared = config_has_consumer(config, name) ? "yes" : "no";
     if (result == ERR_NOTFOUND) {
         printf("  %-24s  %-8s  %14s  %12s  %12s  %s\n", name, declared, "-", "-", "-",
                "no checkpoint yet");
@@ -72,7 +65,7 @@ int consumer_list_command(const struct options *options, const struct config *co
         char *ending = strstr(name, ".state");
         if (!ending || ending[6] != '\0') continue;
         *ending = '\0';
-        if (!is_declared(config, name)) print_one(config, status, buffer, name);
+        if (!config_has_consumer(config, name)) print_one(config, status, buffer, name);
     }
     if (dir) closedir(dir);
     json_decref(status);
@@ -85,7 +78,7 @@ int consumer_drop_command(const struct options *options, const struct config *co
     char buffer[CONFIG_PATH_BYTES];
     const char *name = options->arguments[0];
     struct consumer_state state;
-    if (is_declared(config, name))
+    if (config_has_consumer(config, name))
         return err_set(
             ERR_USAGE,
             "trainer.consumers declares '%s', so rows are kept for it; HINT: take it out "

@@ -51,15 +51,23 @@ int lock_take(const struct config *config, int *fd)
     return result;
 }
 
-int lock_check(const struct config *config)
+int lock_held(const struct config *config, long *pid)
 {
     char path[CONFIG_PATH_BYTES];
-    int result = config_lock_file(config, path);
-    if (result == ERR_OK) result = folder_check(config);
-    if (result != ERR_OK) return result;
+    *pid = 0;
+    if (config_lock_file(config, path) != ERR_OK) return 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) return ERR_OK; /* nobody has taken it yet */
+    if (fd < 0) return 0; /* nobody has taken it yet */
     int taken = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(fd);
-    return taken ? refuse(config, holder(path)) : ERR_OK;
+    if (taken) *pid = holder(path);
+    return taken;
+}
+
+int lock_check(const struct config *config)
+{
+    long pid;
+    int result = folder_check(config);
+    if (result != ERR_OK) return result;
+    return lock_held(config, &pid) ? refuse(config, pid) : ERR_OK;
 }

@@ -2,7 +2,9 @@
 #include "base/err.h"
 #include "base/streams.h"
 #include "cli/commands.h"
+#include "cli/live.h"
 #include "cli/subject.h"
+#include "cli/tap_steer.h"
 #include "cli/up.h"
 #include "engine/engine.h"
 #include "runtime/harden.h"
@@ -14,13 +16,42 @@
 
 static const struct option_spec up_options[] = {
     {"fresh", NULL, "remove what an earlier run of this stream left, and start over"},
+    {"prometheus", "FILE",
+     "keep the addresses of the processes in FILE (.json), for Prometheus's file_sd_configs"},
     {"only", "PROCESS",
      "start this host's part alone: broker, sink, capture (or capture-1, one of several), trainer, "
      "divided by commas; sink and trainer go together"},
 };
-enum { SWEEP_OPTIONS = 1, UP_OPTIONS = sizeof up_options / sizeof up_options[0] };
-static const struct option_spec only_options[] = {
+enum { SWEEP_OPTIONS = 2, UP_OPTIONS = sizeof up_options / sizeof up_options[0] };
+static const struct option_spec check_options[] = {
     {"only", "PROCESS", "of this host's part alone, as `up --only` starts it"},
+    {"capacity", "ROWS",
+     "all sizes, and what so many captured rows per second need: bytes per second of each link, "
+     "how "
+     "long the buffer lasts, what training must do"},
+    {"width", "N",
+     "values of each hook, where only the running model tells them: rows of a program, a corpus "
+     "from standard input"},
+    {"json", NULL, "print JSON"},
+    {"live", NULL,
+     "how the running stream is, for a monitoring system: one line, and exit code 0 OK, 1 WARNING, "
+     "2 "
+     "CRITICAL, 3 UNKNOWN. CRITICAL is one that does not run and is not finished, or a process "
+     "that "
+     "is missing"},
+    {"warning", "NAME=LIMIT,...",
+     "with --live, in place of these: still=1 (seconds for which the broker has said that the "
+     "stream stands still), unready=30 (any process), silent=5, disk=1 (seconds of waiting for "
+     "room "
+     "on a disk), shed=1 (percent of the rows captured), rejected=0.1, skipped=0.1 (percent of the "
+     "steps, not finite), dead=50 (percent of the features), lost=1 (rows); off: none"},
+    {"critical", "NAME=LIMIT,...",
+     "the same of what is critical: still=30, unready=60, silent=15, disk=300, rejected=10, "
+     "skipped=10"},
+};
+static const struct option_spec finish_options[] = {
+    {"now", NULL,
+     "captures take no more rows from now on; what is in the buffer is all that trainers get"},
 };
 static const struct option_spec keygen_options[] = {
     {"for", "NAME", "keys for another host's processes, in KEYS/NAME, to be copied there"},
@@ -29,7 +60,7 @@ static const struct option_spec keygen_options[] = {
      "unless told"},
 };
 static const struct option_spec status_options[] = {
-    {"json", NULL, "print the broker's document as it is"},
+    {"json", NULL, "print the broker's document as it is; without FILE, the list as JSON"},
 };
 
 static const struct option_spec export_options[] = {
@@ -158,6 +189,21 @@ static const struct option_spec trace_options[] = {
     {"json", NULL, "print JSON"},
 };
 
+static const struct option_spec tap_options[] = {
+    {"model", "TEXT",
+     "tap the model whose path has this in it; the first that generates unless told"},
+    {"hooks", "LIST", "points of the model, divided by commas, instead of FILE's stream.hooks"},
+    TAP_STEER_OPTIONS,
+};
+static const struct option_spec tap_set_options[] = {
+    {"share", "SHARE", "of the sequences (requests) that begin from now on, whole ones"},
+    {"rows-per-second", "N", "at most, on average over a second; 0: no limit"},
+    {"hooks", "LIST", "points of the model, divided by commas; begins another ring"},
+    {"stream", "NAME", "hand rows to this stream, and switch it on"},
+    TAP_STEER_OPTIONS,
+    {"json", NULL, "print JSON"},
+};
+
 static const struct command_spec commands[] = {
     {.name = "up",
      .action = up_command,
@@ -169,11 +215,19 @@ static const struct command_spec commands[] = {
      .meaning = "as up, and then how the autoencoders compare: a table, sweep.tsv, scaling.svg",
      .options = up_options,
      .options_count = SWEEP_OPTIONS},
+    {.name = "finish",
+     .action = finish_command,
+     .meaning =
+         "end a live run: its trainers let the learning rate fall, captures end, results are "
+         "written",
+     .options = finish_options,
+     .options_count = 1},
     {.name = "check",
      .action = check_command,
-     .meaning = "validate a pipeline without running it, and show its sizes",
-     .options = only_options,
-     .options_count = 1},
+     .meaning = "validate a pipeline without running it, and show its sizes; with --live, how the "
+                "running one is",
+     .options = check_options,
+     .options_count = sizeof check_options / sizeof *check_options},
     {.name = "keygen",
      .action = keygen_command,
      .meaning = "make the keys that tcp endpoints need, in broker.keys",
@@ -181,9 +235,17 @@ static const struct command_spec commands[] = {
      .options_count = 2},
     {.name = "status",
      .action = status_command,
-     .meaning = "what a running pipeline is doing",
+     .file_optional = 1,
+     .meaning = "what a running pipeline is doing; without FILE, the streams on this machine, one "
+                "per line",
      .options = status_options,
      .options_count = 1},
+    {.name = "top",
+     .action = top_command,
+     .file_optional = 1,
+     .meaning = "watch a running pipeline in the terminal: rates, buffer, processes, autoencoders, "
+                "errors, and what slows it down; without FILE, the one that runs on this machine; "
+                "h shows the keys, q quits"},
     {.name = "export",
      .action = export_command,
      .reads_weights = 1,
@@ -298,6 +360,52 @@ static const struct command_spec commands[] = {
          "delphi and circuit-tracer take MORE indexes, of other layers; docs/EXPLORE.md goes on",
      .options = features_export_options,
      .options_count = sizeof features_export_options / sizeof *features_export_options},
+    {.name = "tap list",
+     .action = tap_list_command,
+     .reads_weights = 1,
+     .file_optional = 1,
+     .usage = "[options]",
+     .meaning = "which programs are tapped: what they capture, what they leave out, and who reads "
+                "it; sockets of programs that died are removed",
+     .options = json_options,
+     .options_count = 1},
+    {.name = "tap on",
+     .action = tap_on_command,
+     .reads_weights = 1,
+     .file_optional = 1,
+     .usage = "[PID|all]",
+     .meaning = "capture from a tapped program (the only one, unless told)",
+     .options = json_options,
+     .options_count = 1},
+    {.name = "tap off",
+     .action = tap_off_command,
+     .reads_weights = 1,
+     .file_optional = 1,
+     .usage = "[PID|all]",
+     .meaning = "capture nothing from it; the program goes on, and what lies in its ring is read",
+     .options = json_options,
+     .options_count = 1},
+    {.name = "tap set",
+     .action = tap_set_command,
+     .reads_weights = 1,
+     .file_optional = 1,
+     .usage = "[PID|all] [FILE] [options]",
+     .arguments_max = 1,
+     .meaning = "change what a tapped program (the only one, unless told) captures, and what it is "
+                "steered by, while it runs; FILE tells all of it, and switches it on",
+     .options = tap_set_options,
+     .options_count = sizeof tap_set_options / sizeof *tap_set_options},
+    {.name = "tap",
+     .action = tap_command,
+     .file_optional = 1,
+     .takes_program = 1,
+     .usage = "[FILE] [options] -- PROGRAM [ARGUMENT...]",
+     .meaning =
+         "run a program that uses libllama, as it is, and hand its activations to the stream "
+         "of FILE (engine ring); without FILE it captures nothing before `tap set`. The exit "
+         "code is the program's; 127: there is none of that name, 126: it cannot be run",
+     .options = tap_options,
+     .options_count = sizeof tap_options / sizeof *tap_options},
     {.name = "buffer info",
      .action = buffer_info_command,
      .meaning = "what lies in the shuffle buffer"},
@@ -324,6 +432,12 @@ static const struct command_spec commands[] = {
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
+static const struct environment_spec environment[] = {
+    {"SLUICE_TAPS", "folder of the sockets of tapped programs (0700), for them and for sluice tap; "
+                    "sluice/tap in XDG_RUNTIME_DIR or /run/user/UID, or /tmp/sluice-UID/tap, "
+                    "unless told"},
+};
+
 static const struct program_spec program = {
     .name = "sluice",
     .summary = "stream a model's activations into sparse autoencoders that train meanwhile",
@@ -335,21 +449,32 @@ static const struct program_spec program = {
         "done, 1 failed at run time, 2 usage or configuration.",
     .commands = commands,
     .commands_count = COMMANDS,
+    .environment = environment,
+    .environment_count = 1,
     .examples = "sluice check run.yaml\n"
                 "sluice up run.yaml\n"
                 "sluice up run.yaml --fresh --set trainer.reuse=4\n"
                 "sluice sweep sweep.yaml\n"
                 "sluice status run.yaml\n"
-                "sluice export run.yaml --to saelens ~/saes/mine\n",
+                "sluice top run.yaml\n"
+                "sluice check --live run.yaml --warning shed=5,dead=off\n"
+                "sluice export run.yaml --to saelens ~/saes/mine\n"
+                "sluice tap live.yaml -- llama-server -m model.gguf\n"
+                "sluice tap set --share 0.05\n",
 };
 
 static int act(const struct options *options)
 {
     struct config *config;
     const struct command_spec *command = options->command;
-    harden(); /* `check` and `up` open models and corpora, too */
+    if (!command || !command->takes_program) harden(); /* `check` and `up` open models, too */
     if (command && command->reads_weights && !options->print_config && !options->check)
         return command->action(options, NULL);
+    if (!options->file && command && command->file_optional && !options->check)
+        return options->sets_count == 0
+                   ? command->action(options, NULL)
+                   : err_set(ERR_USAGE, "--set is for a pipeline's FILE, and none is named");
+    if (!options->file) return err_set(ERR_USAGE, "which pipeline? HINT: name its FILE");
     int result = config_load(options->file, options->sets, options->sets_count, &config);
     if (result != ERR_OK) return result == ERR_NOTFOUND ? ERR_USAGE : result;
     if (options->print_config) {
@@ -378,13 +503,14 @@ int main(int argc, char **argv)
         return 2;
     }
     int result = options_parse(&program, argc, argv, &options, &done);
-    if (result == ERR_OK && !done && !options.file)
+    if (result == ERR_OK && !done && !options.file && options.print_config)
         result = config_print(NULL, stdout); /* only --print-config goes without a file */
     else if (result == ERR_OK && !done) {
         log_open("sluice", options.log_level);
         result = act(&options);
     }
     if (result == ERR_OK) result = options_end_output();
+    if (!done && live_is_asked(argc, argv)) return live_end(result);
     if (result != ERR_OK) fprintf(stderr, "sluice: %s\n", err_text());
     return err_exit_code(result);
 }

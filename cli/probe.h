@@ -13,7 +13,8 @@ struct probe {
     uint32_t corpus_files;           /* files; files, folders and patterns where not opened */
     char corpus_note[1024];          /* engine_info's; "" */
     struct engine_forecast forecast; /* all 0 where nothing is made before rows are */
-    int opened; /* 0: the corpus is a pipe, which nobody may touch before time */
+    int opened; /* 0: the corpus is a pipe, which nobody may touch before time, or rows are those of a
+                   program that runs: they are known when it hands over the first */
 };
 
 /* Open the engine that the configuration names (the model's file as it is), look, and close it. The

@@ -1,5 +1,7 @@
 #include "cli/progress.h"
 
+#include "cli/shown.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +24,9 @@ void progress_update(struct progress *p, const struct snapshot *now, double seco
         double passed = seconds - p->last_seconds;
         smooth(&p->token_rate, p->last.tokens, now->tokens, passed);
         smooth(&p->stored_rate, p->last.stored_rows, now->stored_rows, passed);
-        smooth(&p->trained_rate, p->last.trained_rows, now->trained_rows, passed);
+        /* From 0 it may go to the rows of earlier lives at once. */
+        if (p->last.trained_rows > 0)
+            smooth(&p->trained_rate, p->last.trained_rows, now->trained_rows, passed);
     }
     double tokens = p->last.tokens;
     p->last = *now;
@@ -39,7 +43,8 @@ static double left(double planned, double done, double rate)
 
 double progress_eta(const struct progress *p)
 {
-    double capture = left(p->last.planned_rows, p->last.stored_rows, p->stored_rate);
+    double capture =
+        p->is_finishing ? NAN : left(p->last.planned_rows, p->last.stored_rows, p->stored_rate);
     double train = left(p->last.planned_draws, p->last.trained_rows, p->trained_rate);
     if (isnan(train)) return NAN;
     return capture > train ? capture : train;
@@ -86,72 +91,114 @@ void progress_bytes(double bytes, char *out, size_t room)
     snprintf(out, room, unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
-static void percent(double share, char *out, size_t bytes)
+/* The order in which columns are left out where a line has no room for all; stage.c has the others. */
+enum {
+    RANK_TRAINED = 5,
+    RANK_ETA = 15,
+    RANK_TROUBLE = 18, /* rows that are gone */
+    RANK_FVE = 20,
+    RANK_BUFFER = 25,
+    RANK_TOKENS = 30,
+    RANK_TOKEN_RATE = 40,
+    RANK_TRAINED_RATE = 45,
+    RANK_L0 = 50,
+    RANK_DEAD = 55,
+    RANK_LEFT_OUT = 60,
+    RANK_NONE_SHED = 68,
+    RANK_BAR = 70,
+    BAR_COLUMNS = 8,
+};
+
+static void add_made(const struct progress *p, struct line *line)
 {
-    if (isnan(share))
-        snprintf(out, bytes, "-");
-    else
-        snprintf(out, bytes, "%.0f%%", 100 * share);
+    char tokens[32], rate[32];
+    if (!(p->last.tokens > 0)) return;
+    progress_number(p->last.tokens, tokens, sizeof tokens);
+    progress_number(p->token_rate, rate, sizeof rate);
+    line_add(line, LINE_COLUMN, RANK_TOKENS, LINE_PLAIN, "%s tokens", tokens);
+    if (!isnan(p->token_rate))
+        line_add(line, LINE_SPACE, RANK_TOKEN_RATE, LINE_PLAIN, "%s/s", rate);
 }
 
-static void decimal(double x, int digits, char *out, size_t bytes)
+static void add_buffer(const struct progress *p, int has_bars, struct line *line)
 {
-    if (isnan(x))
-        snprintf(out, bytes, "-");
-    else
-        snprintf(out, bytes, "%.*f", digits, x);
+    char bar[64];
+    double share = p->last.buffer_slabs / p->last.buffer_capacity_slabs;
+    if (!(share > 0)) return;
+    line_add(line, LINE_COLUMN, RANK_BUFFER, LINE_PLAIN, "buffer %.0f%%", 100 * share);
+    if (!has_bars) return;
+    shown_bar_framed(share, BAR_COLUMNS, bar, sizeof bar);
+    line_add(line, LINE_SPACE, RANK_BAR, LINE_SOFT, "%s", bar);
+}
+
+/* Of no row there is nothing to tell: why there is none stands before all else (stage.h). */
+static void add_trained(const struct progress *p, struct line *line)
+{
+    const struct snapshot *s = &p->last;
+    char rows[32], rate[32];
+    if (!(s->trained_rows > 0)) return;
+    progress_number(s->trained_rows, rows, sizeof rows);
+    progress_number(p->trained_rate, rate, sizeof rate);
+    line_add(line, LINE_COLUMN, RANK_TRAINED, LINE_PLAIN, "trained %s rows", rows);
+    if (!isnan(p->trained_rate))
+        line_add(line, LINE_SPACE, RANK_TRAINED_RATE, LINE_PLAIN, "%s/s", rate);
+    if (!isnan(s->fve)) line_add(line, LINE_COLUMN, RANK_FVE, LINE_STRONG, "FVE %.4f", s->fve);
+    if (!isnan(s->l0)) line_add(line, LINE_SPACE, RANK_L0, LINE_PLAIN, "L0 %.1f", s->l0);
+    if (!isnan(s->dead / s->features))
+        line_add(line, LINE_SPACE, RANK_DEAD, LINE_PLAIN, "dead %.0f%%",
+                 100 * s->dead / s->features);
 }
 
 /* " | 1,234 documents, 40 skipped, 5.1% filtered, 3 rejected, 1,000 held out": what is not 0. */
-static void left_out(const struct snapshot *s, char *out, size_t bytes)
+static void add_left_out(const struct snapshot *s, struct line *line)
 {
     /* Of rows over all lives: a share of those of this life would jump. */
     double share = isnan(s->norm_rows) ? NAN : 100 * s->filtered_rows / s->tokens;
     const struct {
         double number;
         const char *what;
-    } items[] = {{s->documents, s->documents == 1 ? "document" : "documents"},
-                 {s->skipped, "skipped"},
-                 {s->replaced, "mended"},
-                 {share, NULL},
-                 {s->rejected_rows, "rejected"},
-                 {s->held_out_rows, "held out"},
-                 {s->passed_over_rows, "passed over"}};
-    size_t used = 0;
-    out[0] = '\0';
+        int is_trouble;
+    } items[] = {{s->documents, s->documents == 1 ? "document" : "documents", 0},
+                 {s->skipped, "skipped", 0},
+                 {s->replaced, "mended", 0},
+                 {share, NULL, 0},
+                 {s->rejected_rows, "rejected", 1},
+                 {s->held_out_rows, "held out", 0},
+                 {s->missed_rows, "missed", 1}};
+    int is_first = 1;
     for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
         char number[32];
-        if (!(items[i].number > 0) || used + 1 >= bytes) continue;
+        if (!(items[i].number > 0)) continue;
         if (items[i].what)
             progress_number(items[i].number, number, sizeof number);
         else
             snprintf(number, sizeof number, items[i].number < 0.1 ? "%.2g%%" : "%.1f%%",
                      items[i].number);
-        used += (size_t)snprintf(out + used, bytes - used, "%s%s %s", used ? ", " : " | ", number,
-                                 items[i].what ? items[i].what : "filtered");
+        line_add(line, is_first ? LINE_COLUMN : LINE_COMMA,
+                 items[i].is_trouble ? RANK_TROUBLE : RANK_LEFT_OUT,
+                 items[i].is_trouble ? LINE_TROUBLE : LINE_PLAIN, "%s %s", number,
+                 items[i].what ? items[i].what : "filtered");
+        is_first = 0;
     }
 }
 
-void progress_line(const struct progress *p, double seconds, char *out, size_t bytes)
+static void add_shed(double rows, int has_trained, struct line *line)
 {
-    const struct snapshot *s = &p->last;
-    char time[24], tokens[32], token_rate[32], fill[24], rows[32], rate[32], fve[24], l0[24],
-        dead[24], shed[32], eta[24], left_words[256];
-    progress_time(seconds, time, sizeof time);
-    progress_number(s->tokens, tokens, sizeof tokens);
-    progress_number(p->token_rate, token_rate, sizeof token_rate);
-    percent(s->buffer_slabs / s->buffer_capacity_slabs, fill, sizeof fill);
-    progress_number(s->trained_rows, rows, sizeof rows);
-    progress_number(p->trained_rate, rate, sizeof rate);
-    decimal(s->fve, 4, fve, sizeof fve);
-    decimal(s->l0, 1, l0, sizeof l0);
-    percent(s->dead / s->features, dead, sizeof dead);
-    progress_number(s->shed_rows, shed, sizeof shed);
+    char number[32];
+    if (isnan(rows) || (rows == 0 && !has_trained)) return;
+    progress_number(rows, number, sizeof number);
+    line_add(line, LINE_COLUMN, rows > 0 ? RANK_TROUBLE : RANK_NONE_SHED,
+             rows > 0 ? LINE_TROUBLE : LINE_PLAIN, "shed %s", number);
+}
+
+void progress_pieces(const struct progress *p, int has_bars, struct line *line)
+{
+    char eta[24];
+    add_made(p, line);
+    add_buffer(p, has_bars, line);
+    add_trained(p, line);
+    add_left_out(&p->last, line);
+    add_shed(p->last.shed_rows, p->last.trained_rows > 0, line);
     progress_time(progress_eta(p), eta, sizeof eta);
-    left_out(s, left_words, sizeof left_words);
-    snprintf(out, bytes,
-             "%s  %s%s%s tokens %s/s | buffer %s | trained %s rows %s/s | FVE %s L0 %s dead %s%s | "
-             "shed %s | ETA %s",
-             time, p->notice, p->notice[0] ? " | " : "", tokens, token_rate, fill, rows, rate, fve,
-             l0, dead, left_words, shed, eta);
+    if (!isnan(progress_eta(p))) line_add(line, LINE_COLUMN, RANK_ETA, LINE_STRONG, "ETA %s", eta);
 }

@@ -1,7 +1,8 @@
-/* One line a second about a running pipeline. */
+/* The numbers of a running pipeline, and how they move. */
 #ifndef SLUICE_CLI_PROGRESS_H
 #define SLUICE_CLI_PROGRESS_H
 
+#include "cli/line.h"
 #include "cli/snapshot.h"
 
 #include <stddef.h>
@@ -11,16 +12,16 @@ struct progress { /* smoothed over some seconds; zeroed at the start */
     double last_seconds;
     double token_rate, stored_rate, trained_rate; /* a second; NaN before the second snapshot */
     int snapshots;
-    char notice[512]; /* what must be seen: it stands before all else; "": nothing */
+    int is_finishing; /* captures end before what was planned */
 };
 
 /* Take a snapshot in, made `seconds` after the start. */
 void progress_update(struct progress *progress, const struct snapshot *snapshot, double seconds);
 
-/* The line, without a line end: time, the notice, tokens, buffer fill, training, quality, what was
- * left out (only what is not 0), what was shed, and how long it will take. Writes out[bytes], cut
- * to fit. */
-void progress_line(const struct progress *progress, double seconds, char *out, size_t bytes);
+/* Its columns, as pieces of a line: tokens, buffer fill, training and quality once rows are trained,
+ * what was left out (only what is not 0), what was shed, and how long it will take. What nobody has
+ * said is left out. With a bar of the buffer's fill where `has_bars`. */
+void progress_pieces(const struct progress *progress, int has_bars, struct line *line);
 
 /* Seconds until the slowest part is done; NaN where the length is not known. */
 double progress_eta(const struct progress *progress);

@@ -45,6 +45,21 @@ int report_consumer_finished(const struct config *config, const char *consumer)
            access(path, R_OK) == 0;
 }
 
+uint64_t report_rows_drawn(const struct config *config)
+{
+    const struct config_list *consumers = &config->trainer.consumers;
+    char buffer[CONFIG_PATH_BYTES];
+    uint64_t least = UINT64_MAX;
+    if (config_buffer_dir(config, buffer) != ERR_OK) return 0;
+    for (uint32_t i = 0; i < consumers->count; i++) {
+        struct consumer_state state;
+        if (consumer_read(buffer, consumers->item[i], &state) != ERR_OK) return 0;
+        if (state.rows_drawn < least) least = state.rows_drawn;
+        consumer_state_free(&state);
+    }
+    return consumers->count ? least : 0;
+}
+
 static int all(const struct config *config, int (*has)(const struct config *, const char *consumer))
 {
     const struct config_list *consumers = &config->trainer.consumers;
@@ -141,6 +156,15 @@ static void print_files(const json_t *sae, FILE *out)
         fprintf(out, "  %-10s  %s\n", "counters", text(sae, "counts_file"));
 }
 
+/* Of all autoencoders of a consumer. */
+static void print_curves(const json_t *summary, FILE *out)
+{
+    const char *lines = json_string_value(json_object_get(summary, "metrics_file"));
+    const char *folder = json_string_value(json_object_get(summary, "tensorboard_folder"));
+    if (lines) fprintf(out, "  %-10s  %s\n", "curves", lines);
+    if (folder) fprintf(out, "  %-10s  tensorboard --logdir %s\n", lines ? "" : "curves", folder);
+}
+
 /* How to load the first export that there is. */
 static void print_python(const json_t *summaries, FILE *out)
 {
@@ -175,6 +199,15 @@ static void dead_windows(const json_t *summary, char *out, size_t out_bytes)
         snprintf(out, out_bytes, "no firing in %s to %s rows", number[0], number[1]);
 }
 
+/* Of what was skipped, what a faster trainer would have drawn. */
+static void print_missed(const json_t *summary, FILE *out)
+{
+    char missed[32];
+    if (!(real(summary, "missed_rows") > 0)) return;
+    progress_number(real(summary, "missed_rows"), missed, sizeof missed);
+    fprintf(out, " (%s missed: replaced before they were drawn)", missed);
+}
+
 void report_rows(const json_t *summary, FILE *out)
 {
     char held[32], skipped[32], window[96], time[32];
@@ -183,8 +216,10 @@ void report_rows(const json_t *summary, FILE *out)
     progress_number(real(summary, "skipped_rows"), skipped, sizeof skipped);
     dead_windows(summary, window, sizeof window);
     progress_time(real(summary, "seconds"), time, sizeof time);
-    fprintf(out, "\n  %s: %s training; %s rows held out, %s skipped; dead: %s",
-            text(summary, "consumer"), time, held, skipped, window);
+    fprintf(out, "\n  %s: %s training; %s rows held out, %s skipped", text(summary, "consumer"),
+            time, held, skipped);
+    print_missed(summary, out);
+    fprintf(out, "; dead: %s", window);
     if (json_object_get(shuffle, "entropy_ratio"))
         fprintf(out, "; entropy of a batch %.3f of the ideal", real(shuffle, "entropy_ratio"));
     const char *why = remarks_no_fve(summary);
@@ -247,6 +282,7 @@ int report_print(const struct config *config, FILE *out)
     {
         report_rows(summary, out);
         json_array_foreach(json_object_get(summary, "saes"), j, sae) print_files(sae, out);
+        print_curves(summary, out);
         remarks_print(summary, out);
     }
     print_python(all, out);

@@ -16,6 +16,10 @@ int report_finished(const struct config *config);
  * results. */
 int report_all_drawn(const struct config *config);
 
+/* Rows that the consumer that is furthest behind had drawn at its last checkpoint; 0 where one has
+ * none. */
+uint64_t report_rows_drawn(const struct config *config);
+
 /* A consumer's summary.json; the caller decrefs. ERR_NOTFOUND, ERR_FORMAT, ERR_IO, ERR_NOMEM. */
 int report_summary(const struct config *config, const char *consumer, json_t **summary);
 

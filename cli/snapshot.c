@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "config/address.h"
+#include "proto/phase.h"
 #include "proto/report.h"
 #include "runtime/left_out.h"
 #include "wiring/processes.h"
@@ -121,11 +122,31 @@ static void read_documents(const json_t *report, struct snapshot *s)
     s->replaced = report_number(report, REPORT_CAPTURE_DOCUMENTS_REPLACED);
 }
 
+static void read_phase_of_capture(const json_t *report, struct snapshot *s)
+{
+    int phase = phase_of_capture(report);
+    s->streaming_captures += phase == PHASE_STREAMING;
+    if (phase < 0 || (s->capture_phase >= 0 && s->capture_phase <= phase)) return;
+    s->capture_phase = phase;
+    s->capture_phase_done = report_number(report, REPORT_CAPTURE_PHASE_DONE);
+    s->capture_phase_size = report_number(report, REPORT_CAPTURE_PHASE_SIZE);
+}
+
+static void read_phase_of_trainer(const json_t *report, struct snapshot *s)
+{
+    int phase = phase_of_trainer(report);
+    if (phase < 0 || (s->trainer_phase >= 0 && s->trainer_phase <= phase)) return;
+    s->trainer_phase = phase;
+    s->trainer_phase_done = report_number(report, REPORT_TRAINER_PHASE_DONE);
+    s->trainer_phase_size = report_number(report, REPORT_TRAINER_PHASE_SIZE);
+}
+
 static void read_capture(const json_t *report, const char *name, int is_fresh, struct snapshot *s)
 {
     s->captures++;
     read_rows(report, s);
     read_documents(report, s);
+    if (is_fresh) read_phase_of_capture(report, s);
     if (is_fresh) read_disk(report, REPORT_CAPTURE_DISK_WAITING_SECONDS, name, &s->capture_disk);
     add(&s->shed_rows, report_number(report, REPORT_CAPTURE_SHED_ROWS));
     greatest(&s->planned_rows, report_number(report, REPORT_STREAM_PLANNED_ROWS));
@@ -150,14 +171,15 @@ static void read_trainer(const json_t *report, const char *name, struct snapshot
     double rows = report_number(report, REPORT_TRAINER_ROWS);
     if (!isnan(rows) && !(s->trained_rows <= rows)) s->trained_rows = rows; /* the least */
     greatest(&s->planned_draws, report_number(report, REPORT_TRAINER_PLANNED_ROWS));
+    read_phase_of_trainer(report, s);
     read_disk(report, REPORT_TRAINER_DISK_WAITING_SECONDS, name, &s->trainer_disk);
+    greatest(&s->missed_rows, report_number(report, REPORT_TRAINER_SKIPPED_ROWS));
     if (s->trainers++ > 0) return;
     s->fve = report_first(report, REPORT_TRAINER_FVE);
     s->l0 = report_first(report, REPORT_TRAINER_L0);
     s->dead = report_first(report, REPORT_TRAINER_DEAD_FEATURES);
     s->features = report_first(report, REPORT_TRAINER_FEATURES);
     s->held_out_rows = report_number(report, REPORT_TRAINER_HELD_OUT_ROWS);
-    s->passed_over_rows = report_number(report, REPORT_TRAINER_SKIPPED_ROWS);
 }
 
 int snapshot_has(const json_t *status, const char *name)
@@ -201,12 +223,14 @@ static struct snapshot unknown(void)
         .dead = NAN,
         .features = NAN,
         .held_out_rows = NAN,
-        .passed_over_rows = NAN,
+        .missed_rows = NAN,
         .producers = NAN,
         .ended_producers = NAN,
         .sink_disk = nobody,
         .trainer_disk = nobody,
         .capture_disk = nobody,
+        .capture_phase = -1,
+        .trainer_phase = -1,
     };
 }
 

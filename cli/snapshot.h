@@ -23,11 +23,15 @@ struct snapshot {                        /* totals; NaN: nobody has said (yet) *
     double special_rows, first_rows, norm_rows;
     double documents, skipped, replaced; /* of the corpus, as the farthest producer has it */
     double buffer_slabs, buffer_capacity_slabs;
-    double trained_rows, planned_draws;     /* of the trainer that is furthest behind */
-    double fve, l0, dead, features;         /* of the first SAE of the first trainer */
-    double held_out_rows, passed_over_rows; /* the latter were gone when it came to draw them */
-    double producers, ended_producers;      /* as the sink has it */
+    double trained_rows, planned_draws; /* of the trainer that is furthest behind */
+    double fve, l0, dead, features;     /* of the first SAE of the first trainer */
+    double held_out_rows, missed_rows;  /* the latter were replaced before they were drawn */
+    double producers, ended_producers;  /* as the sink has it */
     struct disk_wait sink_disk, trainer_disk, capture_disk; /* of several, who waits longest */
+    /* What they are at (proto/phase.h): of several, who is furthest behind; -1: nobody says. */
+    int capture_phase, trainer_phase;
+    double capture_phase_done, capture_phase_size, trainer_phase_done, trainer_phase_size;
+    int streaming_captures;
     int trainers, captures, sinks; /* that reported within the last five seconds */
 };
 

@@ -2,12 +2,14 @@
 #include "cli/commands.h"
 
 #include "base/err.h"
-#include "buffer/consumer.h"
 #include "cli/disk.h"
+#include "cli/finish.h"
 #include "cli/lock.h"
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "cli/roster.h"
 #include "cli/snapshot.h"
+#include "cli/streams.h"
 #include "config/address.h"
 #include "proto/report.h"
 #include "runtime/left_out.h"
@@ -37,7 +39,9 @@ static double rate_of(const json_t *status, enum report_id metric)
     json_array_foreach(json_object_get(status, "processes"), i, process)
     {
         double rate = report_number(json_object_get(process, "rates"), metric);
-        if (!isnan(rate)) sum = (isnan(sum) ? 0 : sum) + rate;
+        double age_seconds = json_number_value(json_object_get(process, "age_seconds"));
+        if (!isnan(rate) && age_seconds <= ROSTER_SILENT_SECONDS)
+            sum = (isnan(sum) ? 0 : sum) + rate;
     }
     return sum;
 }
@@ -104,7 +108,7 @@ static void print_numbers(const struct config *config, const json_t *status)
     row("trained", s.trained_rows, rate_of(status, REPORT_TRAINER_ROWS), "rows");
     row("  of", s.planned_draws > 0 ? s.planned_draws : NAN, NAN, "rows");
     row("held out", s.held_out_rows, NAN, "rows");
-    if (s.passed_over_rows > 0) row("passed over", s.passed_over_rows, NAN, "rows");
+    if (s.missed_rows > 0) row("missed", s.missed_rows, NAN, "rows, replaced undrawn");
     print_left_out(&s);
     double value[3] = {s.fve, s.l0, 100 * s.dead / s.features};
     for (int i = 0; i < 3; i++) {
@@ -115,20 +119,6 @@ static void print_numbers(const struct config *config, const json_t *status)
     }
     printf("  %-22s %16s\n  %-22s %16s\n  %-22s %16s %%\n", "FVE", fraction[0], "L0", fraction[1],
            "dead features", fraction[2]);
-}
-
-/* The least that a consumer had drawn at its last checkpoint; 0 where one has none. */
-static uint64_t rows_drawn(const struct config *config, const char *buffer)
-{
-    const struct config_list *consumers = &config->trainer.consumers;
-    uint64_t least = UINT64_MAX;
-    for (uint32_t i = 0; i < consumers->count; i++) {
-        struct consumer_state state;
-        if (consumer_read(buffer, consumers->item[i], &state) != ERR_OK) return 0;
-        if (state.rows_drawn < least) least = state.rows_drawn;
-        consumer_state_free(&state);
-    }
-    return least;
 }
 
 /* No broker answers (`why`): say what the run's folder tells. */
@@ -158,17 +148,126 @@ static int not_running(const struct options *options, const struct config *confi
                        "the stream '%s' is not running; HINT: `sluice buffer info %s` says what is "
                        "stored",
                        config->stream.name, options->file);
-    progress_number((double)rows_drawn(config, buffer), rows, sizeof rows);
+    progress_number((double)report_rows_drawn(config), rows, sizeof rows);
     return err_set(ERR_STATE,
                    "the stream '%s' is not running: it stopped unfinished, with %s rows trained on "
-                   "at its last checkpoint; HINT: `sluice up %s` goes on",
+                   "at its last checkpoint; HINT: `sluice up %s` goes on, with the same --set",
                    config->stream.name, rows, options->file);
+}
+
+/* ---- without FILE: all streams ---- */
+
+static double rows_of(const struct stream_found *s)
+{
+    struct snapshot numbers;
+    if (!s->status) return (double)report_rows_drawn(s->config);
+    snapshot_read(s->status, &numbers);
+    return numbers.trained_rows;
+}
+
+static const char *bottleneck_of(const struct stream_found *s)
+{
+    const char *word = json_string_value(json_object_get(s->status, "bottleneck"));
+    return word ? word : "-";
+}
+
+static json_t *number(double value)
+{
+    return isnan(value) ? json_null() : json_integer((json_int_t)value);
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text[0] && strcmp(text, "-") != 0 ? json_string(text) : json_null();
+}
+
+static int print_list_json(const struct streams *s)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < s->count; i++) {
+        const struct stream_found *f = &s->found[i];
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "name", f->config->stream.name,
+                            "state", streams_word(f->state), "folder", f->config->run_dir, "page",
+                            text_or_null(f->page), "trained_rows", number(rows_of(f)), "bottleneck",
+                            text_or_null(bottleneck_of(f)), "pid",
+                            f->pid > 0 ? json_integer(f->pid) : json_null()));
+    }
+    json_t *all =
+        json_pack("{s:s, s:o, s:i}", "folder", s->folder, "streams", list, "left_out", s->left_out);
+    int result = all && json_dumpf(all, stdout, JSON_INDENT(2)) == 0 ? ERR_OK : ERR_IO;
+    printf("\n");
+    json_decref(all);
+    return result;
+}
+
+static void print_list(const struct streams *s)
+{
+    int longest = 6;
+    for (int i = 0; i < s->count; i++)
+        if ((int)strlen(s->found[i].config->stream.name) > longest)
+            longest = (int)strlen(s->found[i].config->stream.name);
+    if (s->count)
+        printf("%-*s  %-9s  %14s  %-14s  %-25s  %s\n", longest, "stream", "state", "rows trained",
+               "bottleneck", "page", "folder");
+    else
+        printf("No stream has a folder in %s.\n", s->folder);
+    for (int i = 0; i < s->count; i++) {
+        const struct stream_found *f = &s->found[i];
+        char rows[32];
+        progress_number(rows_of(f), rows, sizeof rows);
+        printf("%-*s  %-9s  %14s  %-14s  %-25s  %s\n", longest, f->config->stream.name,
+               streams_word(f->state), rows, bottleneck_of(f), f->page[0] ? f->page : "-",
+               f->config->run_dir);
+        if (f->state == STREAMS_SILENT)
+            printf("%-*s  process %ld runs it; `sluice status FILE` finds a broker that listens "
+                   "elsewhere\n",
+                   longest, "", f->pid);
+    }
+    if (s->left_out) printf("%d more are not shown.\n", s->left_out);
+    printf("\nStreams with a stream.run_dir of their own are not listed: sluice status FILE\n");
+}
+
+static int list_streams(const struct options *options)
+{
+    static struct streams s; /* large */
+    int result = streams_find(&s);
+    if (result == ERR_OK && options_get(options, "json"))
+        result = print_list_json(&s);
+    else if (result == ERR_OK)
+        print_list(&s);
+    streams_free(&s);
+    return result;
+}
+
+static void print_page(const struct config *config)
+{
+    char page[STREAMS_PAGE_BYTES];
+    streams_page(config, page);
+    if (page[0]) printf("  %-22s %s\n\n", "page", page);
+}
+
+/* The same members as of a running one, for scripts. */
+static int print_ended(const struct config *config, const char *why)
+{
+    int is_finished = report_finished(config);
+    json_t *text = json_pack("{s:s, s:s, s:n, s:[]}", "stream", config->stream.name, "state",
+                             is_finished ? "finished" : "stopped", "bottleneck", "processes");
+    int result = text && json_dumpf(text, stdout, JSON_INDENT(2)) == 0 ? ERR_OK : ERR_IO;
+    json_decref(text);
+    printf("\n");
+    if (result != ERR_OK) return err_set(result, "cannot print the status");
+    return is_finished ? ERR_OK
+                       : err_set(ERR_STATE, "the stream '%s' is not running (%.300s)",
+                                 config->stream.name, why);
 }
 
 int status_command(const struct options *options, const struct config *config)
 {
     json_t *status;
+    if (!config) return list_streams(options);
     int result = snapshot_fetch(config, &status);
+    if (result != ERR_OK && options_get(options, "json")) return print_ended(config, err_text());
     if (result != ERR_OK) {
         if (report_finished(config)) {
             printf("Stream %s is finished.\n\n", config->stream.name);
@@ -181,8 +280,11 @@ int status_command(const struct options *options, const struct config *config)
         printf("\n");
     } else {
         const char *bound = json_string_value(json_object_get(status, "bottleneck"));
-        printf("Stream %s is running%s%s.\n\n", config->stream.name, bound ? ", " : "",
-               bound ? bound : "");
+        char finishing[16];
+        finish_notice(config, finishing, sizeof finishing);
+        printf("Stream %s is running%s%s%s%s.\n\n", config->stream.name, bound ? ", " : "",
+               bound ? bound : "", finishing[0] ? ", " : "", finishing);
+        print_page(config);
         print_numbers(config, status);
         print_first_skipped(config);
         print_processes(status);

@@ -1,40 +1,38 @@
 #include "cli/up.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fileio.h"
 #include "base/limits.h"
 #include "base/own.h"
 #include "cli/children.h"
 #include "cli/disk.h"
+#include "cli/display.h"
 #include "cli/fresh.h"
 #include "cli/lock.h"
 #include "cli/part.h"
 #include "cli/preflight.h"
-#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/tail.h"
+#include "cli/targets.h"
 #include "config/address.h"
 #include "runtime/link.h"
 #include "runtime/site.h"
 #include "wiring/source.h"
 
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
     TICK_MS = 50,
-    LINE_MS = 1000,
-    SILENT_SECONDS = 5,      /* of a broker that is asked each second */
-    PIPED_LINE_MS = 10000,   /* where nobody looks at a terminal */
+    LOOK_MS = 1000,
+    QUIET_MS = 2000,         /* of an end that nothing is said about */
     DRAIN_MS = 12000,        /* after which a child is killed: its own limit is ten seconds */
     LINGER_MS = 5000,        /* beyond the three seconds that the sink itself does */
     CAPTURE_DRAIN_MS = 6000, /* which the sink waits for captures to leave */
@@ -51,13 +49,12 @@ struct up {
     up_report *report;
     struct part part;
     struct children children;
-    struct ask *ask; /* the broker */
-    struct progress progress;
+    struct ask *ask;        /* the broker */
+    struct targets targets; /* for Prometheus */
+    struct display display;
     struct site site;
     int is_gone; /* what it is at work in */
-    int64_t started_ms, line_ms, look_ms;
-    int line_every_ms; /* 0: none */
-    int terminal;      /* progress rewrites one line */
+    int64_t look_ms;
     int asked;         /* signals that were obeyed */
     int cut_off_looks; /* status reports since all captures ended, the stream not */
 };
@@ -78,13 +75,6 @@ static void answer_signals(void (*handler)(int signal))
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* ---- what a run is made of ---- */
@@ -158,64 +148,7 @@ static int add_all(struct up *up)
     return result;
 }
 
-/* ---- what is shown while it runs ---- */
-
-static void end_line(const struct up *up)
-{
-    if (up->terminal && up->line_every_ms) fputc('\n', stderr);
-}
-
-static int columns(void)
-{
-    struct winsize size;
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return 200;
-    return size.ws_col;
-}
-
-/* Before the first row: what the slowest to start says. */
-static void starting_line(const struct up *up, double seconds, char *out, size_t bytes)
-{
-    char message[TAIL_MESSAGE_BYTES] = "", time[24];
-    for (size_t i = 0; i < up->children.count && !message[0]; i++) {
-        const struct child *child = &up->children.child[i];
-        if (child->role == PROCESS_CAPTURE)
-            tail_message(child->log_file, child->log_from, message, sizeof message);
-    }
-    progress_time(seconds, time, sizeof time);
-    const char *notice = up->progress.notice;
-    snprintf(out, bytes, "%s  %s%sstarting: %s", time, notice, notice[0] ? " | " : "",
-             message[0] ? message : "...");
-}
-
-/* What must be seen first: a full disk, or that the numbers are old. */
-static void fill_notice(struct up *up, double seconds)
-{
-    struct progress *p = &up->progress;
-    double silent_seconds = seconds - p->last_seconds;
-    if (disk_notice(up->config, &p->last, p->notice, sizeof p->notice)) return;
-    if (silent_seconds >= SILENT_SECONDS)
-        snprintf(p->notice, sizeof p->notice, "no answer from the broker for %.0f s",
-                 silent_seconds);
-}
-
-static void show_line(struct up *up, int64_t at_ms)
-{
-    char line[2048];
-    double seconds = (double)(at_ms - up->started_ms) / 1000;
-    if (!up->line_every_ms || at_ms < up->line_ms) return;
-    up->line_ms = at_ms + up->line_every_ms;
-    const struct snapshot *s = &up->progress.last;
-    fill_notice(up, seconds);
-    if (up->progress.snapshots == 0 || !(s->life_rows > 0 || s->trained_rows > 0))
-        starting_line(up, seconds, line, sizeof line);
-    else
-        progress_line(&up->progress, seconds, line, sizeof line);
-    if (up->terminal)
-        fprintf(stderr, "\r%.*s\033[K", columns() - 1, line);
-    else
-        fprintf(stderr, "%s\n", line);
-    fflush(stderr);
-}
+/* ---- what is seen while it runs ---- */
 
 /* One line for each child that is to be started again. */
 static void tell_restarts(struct up *up, int64_t at_ms)
@@ -227,10 +160,9 @@ static void tell_restarts(struct up *up, int64_t at_ms)
         child->restarts_told = child->restarts;
         child_death(child, how, sizeof how);
         double pause = child->start_ms > at_ms ? (double)(child->start_ms - at_ms) / 1000 : 0;
-        fprintf(stderr,
-                "%ssluice: %s ended with %s and is started again in %.1f s; its log is %s\n",
-                up->terminal && up->line_every_ms ? "\r\033[K" : "", child->name, how, pause,
-                child->log_file);
+        display_tell(&up->display,
+                     "sluice: %s ended with %s and is started again in %.1f s; its log is %s",
+                     child->name, how, pause, child->log_file);
     }
 }
 
@@ -239,16 +171,20 @@ static int look(struct up *up, int64_t at_ms)
 {
     struct snapshot snapshot;
     json_t *status;
-    if (at_ms < up->look_ms) return 0;
-    up->look_ms = at_ms + LINE_MS;
+    if (at_ms < up->look_ms) {
+        display_show(&up->display, &up->children); /* the terminal may have become another */
+        return 0;
+    }
+    up->look_ms = at_ms + LOOK_MS;
     if (snapshot_ask(up->config, up->ask, &status) == ERR_OK) {
         snapshot_read(status, &snapshot);
         snapshot_take_files(up->config, &snapshot);
         json_decref(status);
-        progress_update(&up->progress, &snapshot, (double)(at_ms - up->started_ms) / 1000);
+        display_take(&up->display, &snapshot);
         up->cut_off_looks++;
     }
-    show_line(up, at_ms);
+    display_tell_page(&up->display);
+    display_show(&up->display, &up->children);
     return 1;
 }
 
@@ -272,8 +208,8 @@ static int judge_site(struct up *up, int result, int looked)
 /* What is known, for the judgement of deaths. */
 static struct child_progress progress_of(const struct up *up)
 {
-    const struct snapshot *s = &up->progress.last;
-    struct child_progress p = {.answers = up->progress.snapshots};
+    const struct snapshot *s = &up->display.progress.last;
+    struct child_progress p = {.answers = up->display.progress.snapshots};
     if (p.answers == 0) return p;
     double sum =
         (s->stored_rows > 0 ? s->stored_rows : 0) + (s->trained_rows > 0 ? s->trained_rows : 0);
@@ -297,19 +233,38 @@ static size_t running(const struct up *up)
     return n;
 }
 
+/* Who is waited for, once that has taken a while. */
+static void show_ending(struct up *up, int64_t begin_ms, const char *what)
+{
+    static const char *const words[PROCESS_KINDS] = {[PROCESS_CAPTURE] = "captures",
+                                                     [PROCESS_BROKER] = "broker",
+                                                     [PROCESS_SINK] = "sink",
+                                                     [PROCESS_TRAINER] = "trainers"};
+    char text[128];
+    size_t used = (size_t)snprintf(text, sizeof text, "%s", what);
+    if (clock_steady_ms() < begin_ms + QUIET_MS) return;
+    for (int role = 0; role < PROCESS_KINDS && used < sizeof text; role++) {
+        if (children_running(&up->children, (enum process_kind)role) == 0) continue;
+        int is_first = text[used - 1] == ':';
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s %s", is_first ? "" : ",",
+                                 words[role]);
+    }
+    display_show_ending(&up->display, text);
+}
+
 /* Captures and trainers first; then the sink, which commits what captures have under way; then the
  * broker. A second signal, or DRAIN_MS, kills. */
 static void drain(struct up *up)
 {
-    int64_t begin_ms = now_ms(), until_ms = begin_ms + DRAIN_MS;
+    int64_t begin_ms = clock_steady_ms(), until_ms = begin_ms + DRAIN_MS;
     int told_sink = 0, told_broker = 0, killed = 0, at_start = signals;
     up->children.stopping = 1;
     children_signal(&up->children, PROCESS_CAPTURE, SIGTERM);
     children_signal(&up->children, PROCESS_TRAINER, SIGTERM);
     while (running(up) > 0) {
-        children_tend(&up->children, now_ms(), &(struct child_progress){0});
+        children_tend(&up->children, clock_steady_ms(), &(struct child_progress){0});
         if (!told_sink && (children_running(&up->children, PROCESS_CAPTURE) == 0 ||
-                           now_ms() > begin_ms + CAPTURE_DRAIN_MS)) {
+                           clock_steady_ms() > begin_ms + CAPTURE_DRAIN_MS)) {
             children_signal(&up->children, PROCESS_SINK, SIGTERM);
             told_sink = 1;
         }
@@ -317,12 +272,14 @@ static void drain(struct up *up)
             children_signal(&up->children, PROCESS_BROKER, SIGTERM);
             told_broker = 1;
         }
-        if (!killed && (signals > at_start || now_ms() > until_ms)) {
+        if (!killed && (signals > at_start || clock_steady_ms() > until_ms)) {
             tell_all(up, SIGKILL);
             killed = 1;
         }
+        show_ending(up, begin_ms, "ending, waits for:");
         poll(NULL, 0, TICK_MS);
     }
+    display_end(&up->display);
 }
 
 /* What the child that was given up says, as the last line of all; `text` where it says nothing. */
@@ -335,7 +292,7 @@ static int blame(const struct up *up, int result, const char *text)
         tail_error(child->log_file, child->log_from, message, sizeof message);
         fprintf(stderr, "sluice: %s; the last lines of %s:\n", text, child->log_file);
         tail_print(child->log_file, LOG_LINES, "    ", stderr);
-        if (disk_notice(up->config, &up->progress.last, notice, sizeof notice))
+        if (disk_notice(up->config, &up->display.progress.last, notice, sizeof notice))
             fprintf(stderr, "sluice: %s\n", notice);
         if (message[0]) return err_set(result, "%s: %s", child->name, message);
     }
@@ -353,10 +310,11 @@ static int has_all_captures(const struct up *up)
 /* Captures of other hosts hear of the end from the sink, and after it from the broker. */
 static void linger(struct up *up)
 {
-    int64_t until_ms = now_ms() + LINGER_MS;
+    int64_t begin_ms = clock_steady_ms(), until_ms = begin_ms + LINGER_MS;
     if (has_all_captures(up) || !up->part.has[PROCESS_SINK]) return;
-    while (now_ms() < until_ms && signals == up->asked) {
-        children_tend(&up->children, now_ms(), &(struct child_progress){0});
+    while (clock_steady_ms() < until_ms && signals == up->asked) {
+        children_tend(&up->children, clock_steady_ms(), &(struct child_progress){0});
+        show_ending(up, begin_ms, "ended, captures of other hosts hear of it from:");
         poll(NULL, 0, TICK_MS);
     }
 }
@@ -365,9 +323,10 @@ static void linger(struct up *up)
  * not. */
 static int is_cut_off(struct up *up)
 {
-    const struct snapshot *s = &up->progress.last;
+    const struct snapshot *s = &up->display.progress.last;
     if (!has_all_captures(up) || children_left(&up->children, PROCESS_CAPTURE) > 0 ||
-        up->progress.snapshots == 0 || s->sinks == 0 || !(s->ended_producers < s->producers)) {
+        up->display.progress.snapshots == 0 || s->sinks == 0 ||
+        !(s->ended_producers < s->producers)) {
         up->cut_off_looks = 0;
         return 0;
     }
@@ -382,7 +341,7 @@ static void revive_trainers(struct up *up)
         if (c->child[i].role != PROCESS_TRAINER) continue;
         const char *name = processes_which_of(c->child[i].name);
         if (c->child[i].phase == CHILD_DONE && !report_consumer_finished(up->config, name))
-            child_revive(&c->child[i], now_ms());
+            child_revive(&c->child[i], clock_steady_ms());
     }
 }
 
@@ -393,13 +352,13 @@ static void revive(struct up *up)
     struct children *c = &up->children;
     int drawn = report_all_drawn(up->config);
     if (is_cut_off(up) && !drawn) {
-        children_revive(c, PROCESS_CAPTURE, now_ms());
+        children_revive(c, PROCESS_CAPTURE, clock_steady_ms());
         up->cut_off_looks = 0;
     }
     revive_trainers(up);
     size_t left = children_left(c, PROCESS_CAPTURE) + children_left(c, PROCESS_TRAINER);
-    if (left > 0 && !drawn) children_revive(c, PROCESS_SINK, now_ms());
-    if (left > 0) children_revive(c, PROCESS_BROKER, now_ms());
+    if (left > 0 && !drawn) children_revive(c, PROCESS_SINK, clock_steady_ms());
+    if (left > 0) children_revive(c, PROCESS_BROKER, clock_steady_ms());
 }
 
 /* Captures and trainers end by themselves. Where this host has none of them, the sink does; a
@@ -419,10 +378,11 @@ static int watch(struct up *up)
     int result = ERR_OK;
     while (result == ERR_OK && signals == up->asked) {
         struct child_progress progress = progress_of(up);
-        result = children_tend(&up->children, now_ms(), &progress);
-        int looked = look(up, now_ms());
+        result = children_tend(&up->children, clock_steady_ms(), &progress);
+        int looked = look(up, clock_steady_ms());
         result = judge_site(up, result, looked);
-        if (!up->is_gone) tell_restarts(up, now_ms());
+        if (!up->is_gone) tell_restarts(up, clock_steady_ms());
+        if (result == ERR_OK && looked) targets_look(&up->targets, &up->children);
         if (result == ERR_OK && (looked || all_ended(up))) revive(up);
         if (result == ERR_OK && all_ended(up)) break;
         if (result == ERR_OK) poll(NULL, 0, TICK_MS);
@@ -436,7 +396,7 @@ static int conclude(struct up *up, int result)
     snprintf(text, sizeof text, "%s", err_text());
     int stopped = signals > up->asked;
     up->asked = signals;
-    end_line(up);
+    display_end(&up->display);
     if (stopped && result == ERR_OK) fprintf(stderr, "sluice: stopping; once more: at once\n");
     if (!stopped && result == ERR_OK) linger(up);
     drain(up);
@@ -448,24 +408,16 @@ static int conclude(struct up *up, int result)
         return ERR_OK;
     }
     char time[24];
-    progress_time((double)(now_ms() - up->started_ms) / 1000, time, sizeof time);
+    progress_time(display_seconds(&up->display), time, sizeof time);
     if (!up->part.has[PROCESS_TRAINER]) {
         printf("This host's part of the stream %s is done, after %s.\n", up->config->stream.name,
                time);
         return ERR_OK;
     }
     printf("Stream %s is finished, after %s.\n\n", up->config->stream.name, time);
-    answer_signals(SIG_DFL); /* there is nothing left to drain */
+    targets_close(&up->targets, 1); /* whatever becomes of the report */
+    answer_signals(SIG_DFL);        /* there is nothing left to drain */
     return up->report(up->config, stdout);
-}
-
-static void prepare_terminal(struct up *up)
-{
-    int wanted = up->config->up.progress;
-    up->terminal = isatty(STDERR_FILENO) && !getenv("SLUICE_PLAIN");
-    up->line_every_ms = up->terminal || wanted == 1 ? LINE_MS : PIPED_LINE_MS;
-    if (wanted == 0) up->line_every_ms = 0;
-    up->started_ms = now_ms();
 }
 
 /* Otherwise our sink and captures would serve the other's stream, till our broker has failed. */
@@ -494,13 +446,17 @@ static int run(struct up *up)
     result = add_all(up);
     if (result == ERR_OK && up->part.has[PROCESS_BROKER]) result = broker_finds_its_addresses(up);
     if (result == ERR_OK) result = snapshot_open(up->config, &up->ask);
+    if (result == ERR_OK)
+        result = targets_open(&up->targets, options_get(up->options, "prometheus"), up->config,
+                              &up->children);
     if (result == ERR_OK) {
         answer_signals(on_signal);
         signal(SIGPIPE, SIG_IGN);
-        prepare_terminal(up);
+        display_open(&up->display, up->config);
         result = watch(up);
         result = conclude(up, result);
     }
+    targets_close(&up->targets, result == ERR_OK);
     children_fini(&up->children);
     ask_close(up->ask);
     site_close(&up->site);
@@ -525,7 +481,8 @@ int up_run(const struct options *options, const struct config *config, up_report
         printf("Stream %s is finished already, with the configuration of that time; "
                "`sluice %s --fresh` starts it over.\n\n",
                config->stream.name, options->command->name);
-        result = report(config, stdout);
+        result = targets_clear(options_get(options, "prometheus"), config);
+        if (result == ERR_OK) result = report(config, stdout);
     } else if (result == ERR_OK) {
         result = run(&up);
     }

@@ -119,6 +119,23 @@ static void rows_and_the_missing_fve_are_told(void **state)
     }
 }
 
+/* Of what was skipped, what was missed is told apart. */
+static void missed_rows_are_told(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t bytes;
+    json_t *object = json_pack("{s:s, s:i, s:i, s:i}", "consumer", "main", "held_out_rows", 7000,
+                               "skipped_rows", 1234, "missed_rows", 1000);
+    FILE *out = open_memstream(&text, &bytes);
+    report_rows(object, out);
+    fclose(out);
+    json_decref(object);
+    assert_non_null(
+        strstr(text, "1,234 skipped (1,000 missed: replaced before they were drawn); dead: "));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +143,7 @@ int main(void)
         cmocka_unit_test(what_was_left_out_is_in_the_report),
         cmocka_unit_test(steps_left_out_are_in_the_report),
         cmocka_unit_test(rows_and_the_missing_fve_are_told),
+        cmocka_unit_test(missed_rows_are_told),
     };
     return cmocka_run_group_tests_name("report", tests, set_up, tear_down);
 }
