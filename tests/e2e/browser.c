@@ -107,15 +107,20 @@ int browser_tear_down(void **state)
 
 /* ---- what a person does ---- */
 
-void browser_go(struct browser *b, const char *address)
-{
-    must_drive(b, "/url", json_pack("{s:s}", "url", address));
-}
-
 static void devtools(struct browser *b, const char *command, json_t *parameters)
 {
     must_drive(b, "/goog/cdp/execute",
                json_pack("{s:s, s:o}", "cmd", command, "params", parameters));
+}
+
+void browser_before(struct browser *b, const char *script)
+{
+    devtools(b, "Page.addScriptToEvaluateOnNewDocument", json_pack("{s:s}", "source", script));
+}
+
+void browser_go(struct browser *b, const char *address)
+{
+    must_drive(b, "/url", json_pack("{s:s}", "url", address));
 }
 
 void browser_screen(struct browser *b, int width, int height, int is_phone)

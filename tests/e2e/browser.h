@@ -21,6 +21,8 @@ void browser_close(struct browser *browser);
  * it is left running. */
 int browser_tear_down(void **state);
 
+/* Run a script in each page that is opened from now on, before any of its own. */
+void browser_before(struct browser *browser, const char *script);
 /* The page at this address, loaded. */
 void browser_go(struct browser *browser, const char *address);
 /* A screen of so many pixels: a phone's, or a desktop's. */

@@ -1,5 +1,6 @@
 #include "tests/e2e/fetch.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <errno.h>
@@ -9,24 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LIMIT_BYTES = 4 << 20 };
-
-static long long now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Wait until the socket is ready; ERR_AGAIN when the time is over. */
 static int ready(int fd, short events, long long until_ms)
 {
     struct pollfd p = {.fd = fd, .events = events};
     for (;;) {
-        long long left = until_ms - now_ms();
+        long long left = until_ms - clock_steady_ms();
         int n = poll(&p, 1, left > 0 ? (int)left : 0);
         if (n > 0) return ERR_OK;
         if (n == 0) return err_set(ERR_AGAIN, "no answer in time");
@@ -124,7 +117,7 @@ static int hear(int fd, long long until_ms, char **data, size_t *bytes)
 
 int fetch(const char *address, const char *path, int timeout_ms, char **body, size_t *bytes)
 {
-    long long until_ms = now_ms() + timeout_ms;
+    long long until_ms = clock_steady_ms() + timeout_ms;
     int fd, status = 0;
     int result = dial(address, until_ms, &fd);
     if (result != ERR_OK) return result;

@@ -1,5 +1,6 @@
 #include "tests/e2e/harness.h"
 
+#include "base/clock.h"
 #include "base/fileio.h"
 #include "buffer/consumer.h"
 #include "tests/e2e/fetch.h"
@@ -23,9 +24,7 @@
 
 double harness_seconds(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    return clock_seconds(CLOCK_MONOTONIC);
 }
 
 void run_write(const struct run *run, const char *name, const char *text)
@@ -75,6 +74,9 @@ void run_make(struct run *run)
     print(run->config, "%.900s/run.yaml", run->dir);
     snprintf(data, sizeof data, "%s/state", run->dir);
     setenv("XDG_STATE_HOME", data, 1);
+    /* The usual folder is the machine's: a test would see programs that others tap. */
+    snprintf(data, sizeof data, "%s/taps", run->dir);
+    setenv("SLUICE_TAPS", data, 1);
 }
 
 void run_remove(struct run *run)
@@ -118,6 +120,26 @@ char *run_text(const struct run *run, const char *below_state, size_t *bytes)
     if (file_read(path, (size_t)1 << 30, &text, &size) != 0) return NULL;
     if (bytes) *bytes = size;
     return text;
+}
+
+unsigned run_says(const struct run *run, const char *name, const char *words)
+{
+    char file[96];
+    unsigned count = 0;
+    snprintf(file, sizeof file, "../%s", name);
+    char *text = run_text(run, file, NULL);
+    for (char *at = text; at && (at = strstr(at, words)); at++) count++;
+    free(text);
+    return count;
+}
+
+void run_await_said(const struct run *run, const char *name, const char *words, unsigned times)
+{
+    double until = harness_seconds() + 40;
+    while (run_says(run, name, words) < times) {
+        if (harness_seconds() > until) fail_msg("%s does not say \"%s\"", name, words);
+        harness_sleep(0.02);
+    }
 }
 
 void run_same_files(const struct run *run, const char *a, const char *b)

@@ -24,8 +24,8 @@ struct run {
     char err[HARNESS_TEXT_BYTES];    /* stderr */
 };
 
-/* A fresh folder, with state and data folders of its own in the environment (the model cache stays
- * the user's). */
+/* A fresh folder DIR. The environment names folders below it for state and for the sockets of tapped
+ * programs (SLUICE_TAPS=DIR/taps); the model cache stays the user's. */
 void run_make(struct run *run);
 /* Kill what still runs of it, and remove the folder (kept where SLUICE_E2E_KEEP is set, to
  * look). */
@@ -77,6 +77,10 @@ int run_counts_are(const struct run *run, const char *consumer, uint64_t rows, u
 
 /* Whole file as text, NUL-terminated, malloc'ed; NULL where there is none. */
 char *run_text(const struct run *run, const char *below_state, size_t *bytes);
+
+/* How often words stand in a file of the test's folder, and wait until they do so many times. */
+unsigned run_says(const struct run *run, const char *name, const char *words);
+void run_await_said(const struct run *run, const char *name, const char *words, unsigned times);
 
 /* Two files, named as for run_text(), are there and hold the same bytes; where not, the test
  * fails. */

@@ -10,8 +10,8 @@ $(E2E): private EXTRA_LDFLAGS += $(E2E_HARNESS)
 $(E2E): $(E2E_HARNESS) $(BINARIES)
 $(BUILD)/tests/e2e/test_flood: private EXTRA_LDFLAGS += $(E2E_ATTACK)
 $(BUILD)/tests/e2e/test_flood: $(E2E_ATTACK)
-$(BUILD)/tests/e2e/test_browse: private EXTRA_LDFLAGS += $(E2E_BROWSER)
-$(BUILD)/tests/e2e/test_browse: $(E2E_BROWSER)
+$(addprefix $(BUILD)/tests/e2e/,test_browse test_dashboard): private EXTRA_LDFLAGS += $(E2E_BROWSER)
+$(addprefix $(BUILD)/tests/e2e/,test_browse test_dashboard): $(E2E_BROWSER)
 $(BUILD)/tests/e2e/test_storm: $(E2E_UNSAFE) $(E2E_DYING)
 
 # A sink that frees slabs which no checkpoint covers, and notices nothing.
@@ -23,3 +23,15 @@ $(E2E_UNSAFE): $(BUILD)/tests/e2e/unsafe_sink.o $(BUILD)/sink/main.o $(call libr
 $(E2E_DYING): $(BUILD)/tests/e2e/dying_trainer.o $(BUILD)/trainer/main.o $(call libraries,$(uses_trainer))
 	$(CC) $(LDFLAGS) -Wl,--wrap=checkpoint_commit -o $@ $(BUILD)/tests/e2e/dying_trainer.o \
 	    $(BUILD)/trainer/main.o $(call links,$(uses_trainer)) $(LIBRARIES)
+
+# Programs that the tap is tried on, and a libllama that it does not know.
+TAP_HOSTS := $(addprefix $(BUILD)/tests/e2e/,tap_host tap_host_late tap_old_library.so)
+$(TAP_HOSTS): $(BUILD)/llama.flags
+$(addprefix $(BUILD)/tests/e2e/,test_tap test_tap_control): $(TAP_HOSTS) $(LIBRARIES_OF_OURS)
+$(BUILD)/tests/e2e/test_tap_steer $(BUILD)/tests/e2e/test_tap_exclude: $(BUILD)/tests/hosts/batched $(LIBRARIES_OF_OURS)
+$(BUILD)/tests/e2e/tap_host: tests/e2e/tap_host.c tests/e2e/tap_host.h $(BUILD)/flags
+	$(CC) $(CFLAGS) $(LDFLAGS) $(LLAMA_CFLAGS) -o $@ $< $(LLAMA_LIBS) -ldl
+$(BUILD)/tests/e2e/tap_host_late: tests/e2e/tap_host.c tests/e2e/tap_host.h $(BUILD)/flags
+	$(CC) $(CFLAGS) $(LDFLAGS) $(LLAMA_CFLAGS) -DTAP_HOST_LATE -o $@ $< -ldl
+$(BUILD)/tests/e2e/tap_old_library.so: tests/e2e/tap_old_library.c $(BUILD)/flags
+	$(CC) $(CFLAGS) $(LDFLAGS) $(LLAMA_CFLAGS) -fPIC -shared -o $@ $< -Wl,--no-as-needed $(LLAMA_LIBS) -ldl

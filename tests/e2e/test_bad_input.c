@@ -97,7 +97,7 @@ static void a_buffer_larger_than_the_disk(void **state)
     run_configure(run, "", synthetic);
     assert_int_equal(run_command(run, SECONDS, "sluice", "check", run->config, NULL), 0);
     assert_null(strstr(run->out, "WARNING"));
-    harness_has(run->out, "frames in broker and sink");
+    harness_has(run->out, "memory of the broker");
     assert_int_equal(
         run_command(run, SECONDS, "sluice", "check", run->config, "--set", "sink.size=63TiB", NULL),
         0);
@@ -541,13 +541,19 @@ static void a_full_disk_of_the_exports(void **state)
     json_decref(summary);
 }
 
-/* A disk that is full when a run goes on is waited for, as one that fills later: it holds a small
- * file system at $1 that is filled while nothing runs, and has room again 6 seconds after the run
- * began once more. */
-static const char full_start_script[] =
-    "folder=$1 seconds=$2 err=$3; shift 3\n"
-    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
-    "timeout -s INT $seconds \"$@\" >/dev/null 2>&1\n"
+/* A small file system at $1, and a run there that was stopped after its first checkpoint. */
+#define STOPPED_FIRST                                                                              \
+    "folder=$1 err=$2; shift 2\n"                                                                  \
+    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"            \
+    "\"$@\" >/dev/null 2>&1 & first=$!\n"                                                          \
+    "until ls $folder/main/checkpoint-*.sluice >/dev/null 2>&1; do\n"                              \
+    "  kill -0 $first || exit 6; sleep 0.02\n"                                                     \
+    "done\n"                                                                                       \
+    "kill -INT $first && wait $first\n"
+
+/* A disk that is full when a run goes on is waited for, as one that fills later: it is filled
+ * while nothing runs, and has room again 6 seconds after the run began once more. */
+static const char full_start_script[] = STOPPED_FIRST
     "dd if=/dev/zero of=$folder/fill bs=4k 2>/dev/null\n"
     "{ sleep 6; rm $folder/fill; } &\n"
     "\"$@\" 2>$err\n"
@@ -561,10 +567,10 @@ static const char full_disk_pipeline[] =
     "sink: { size: 16MiB }\n"
     "trainer: { batch_rows: 256, checkpoint_seconds: 1, saes: [ { name: rows, arch: count } ] }\n";
 
-/* `sluice up` in a script with a small disk of its own at $1, which runs it for $2 seconds, does what
- * it does to the disk, and runs it again, with what that says in $3: it must end well and lose no
- * child. What it said; the caller frees. */
-static char *up_again_on_a_small_disk(struct run *run, const char *text, const char *seconds)
+/* `sluice up` in a script with a small disk of its own at $1, which stops it midway, does what it does
+ * to the disk, and runs it again, with what that says in $2: it must end well and lose no child. What
+ * it said; the caller frees. */
+static char *up_again_on_a_small_disk(struct run *run, const char *text)
 {
     char script[HARNESS_PATH_BYTES + 64], err[HARNESS_PATH_BYTES + 64], sluice[HARNESS_PATH_BYTES];
     if (system("unshare -rm true 2>/dev/null") != 0) {
@@ -576,8 +582,8 @@ static char *up_again_on_a_small_disk(struct run *run, const char *text, const c
     snprintf(script, sizeof script, "%s/disk.sh", run->dir);
     snprintf(err, sizeof err, "%s/second", run->dir);
     run_program("sluice", sluice);
-    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state,
-                           seconds, err, sluice, "up", run->config, NULL);
+    int code = run_command(run, 120, "/usr/bin/unshare", "-rm", "/bin/sh", script, run->state, err,
+                           sluice, "up", run->config, NULL);
     char *said = run_text(run, "../second", NULL);
     if (code != 0) fail_msg("exit code %d: %s%s", code, run->out, said ? said : run->err);
     harness_has_not(said, "started again");
@@ -587,17 +593,14 @@ static char *up_again_on_a_small_disk(struct run *run, const char *text, const c
 
 static void a_disk_that_is_full_at_a_resume(void **state)
 {
-    char *said = up_again_on_a_small_disk(*state, full_start_script, "4");
+    char *said = up_again_on_a_small_disk(*state, full_start_script);
     harness_has(said, "is full");
     free(said);
 }
 
-/* A small file system at $1, with what a run left there when it was killed: a checkpoint that
+/* A disk with what a run left there when it was killed: a checkpoint that
  * was never finished takes most of it, other temporary files lie beside it. Nobody makes room. */
-static const char leftover_script[] =
-    "folder=$1 seconds=$2 err=$3; shift 3\n"
-    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
-    "timeout -s INT $seconds \"$@\" >/dev/null 2>&1\n"
+static const char leftover_script[] = STOPPED_FIRST
     "left=\"main/summary.json.tmp.aaaaaa buffer/CONSUMERS/main.state.tmp.aaaaaa\"\n"
     "left=\"$left descriptor.json.tmp.aaaaaa http/sink.tmp.aaaaaa buffer/boot.tmp.aaaaaa\"\n"
     "for f in $left main/mine.tmp.aaaaaa; do echo half >$folder/$f; done\n"
@@ -611,15 +614,12 @@ static const char leftover_script[] =
 
 static void what_killed_processes_left_makes_room(void **state)
 {
-    char *said = up_again_on_a_small_disk(*state, leftover_script, "4");
+    char *said = up_again_on_a_small_disk(*state, leftover_script);
     free(said);
 }
 
 /* A consumer's folder, its lock and the buffer are not there yet, and the disk is full. */
-static const char full_first_script[] =
-    "folder=$1 seconds=$2 err=$3; shift 3\n"
-    "mkdir -p $folder && mount -t tmpfs -o size=64m,mode=700 tmpfs $folder || exit 9\n"
-    "timeout -s INT $seconds \"$@\" >/dev/null 2>&1\n"
+static const char full_first_script[] = STOPPED_FIRST
     "rm -r $folder/main $folder/buffer $folder/capture $folder/http\n"
     "dd if=/dev/zero of=$folder/fill bs=4k 2>/dev/null\n"
     "{ sleep 8; rm $folder/fill; } &\n"
@@ -629,7 +629,7 @@ static const char full_first_script[] =
 
 static void a_disk_that_is_full_before_anything_is_made(void **state)
 {
-    char *said = up_again_on_a_small_disk(*state, full_first_script, "3");
+    char *said = up_again_on_a_small_disk(*state, full_first_script);
     free(said);
 }
 

@@ -1,7 +1,7 @@
 /* `sluice browse` as people and strangers meet it: real sockets, a real Chromium, a tiny model. */
 #include "base/fileio.h"
-#include "engine/fingerprint.h"
-#include "inspect/index_facts.h"
+#include "inspect/index.h"
+#include "inspect/vocabulary.h"
 #include "sae/export/export.h"
 #include "tests/e2e/browser.h"
 #include "tests/unit/inspect/tiny_subject.h"
@@ -39,34 +39,28 @@ static int make_sae(const char *path, double scale)
 }
 
 /* Token 'e' is something else: a vocabulary is anybody's, too. */
+static size_t hostile_text(const void *of, int32_t token, char *out, size_t bytes)
+{
+    size_t n;
+    const char *text = index_token(of, token, &n);
+    if (n == 1 && *text == 'e') {
+        text = hostile;
+        n = sizeof hostile - 1;
+    }
+    assert_true(n < bytes);
+    memcpy(out, text, n);
+    return n;
+}
+
 static void make_hostile(void)
 {
-    struct index_facts facts;
-    char path[2 * HARNESS_PATH_BYTES + 32], *data, *out;
-    size_t bytes, used;
-    assert_int_equal(index_facts_read(made, &facts), ERR_OK);
-    snprintf(path, sizeof path, "%s/tokens.table", made);
-    assert_int_equal(file_read(path, 1 << 24, &data, &bytes), ERR_OK);
-    uint32_t *at = (uint32_t *)data, *to;
-    const char *texts = data + 4 * (facts.tokens + 1);
-    out = malloc(bytes + sizeof hostile);
-    to = (uint32_t *)out;
-    used = 4 * (facts.tokens + 1);
-    size_t head = used;
-    for (uint32_t t = 0; t < facts.tokens; t++) {
-        size_t n = at[t + 1] - at[t];
-        int is_e = n == 1 && texts[at[t]] == 'e';
-        to[t] = (uint32_t)(used - head);
-        memcpy(out + used, is_e ? hostile : texts + at[t], is_e ? sizeof hostile - 1 : n);
-        used += is_e ? sizeof hostile - 1 : n;
-    }
-    to[facts.tokens] = (uint32_t)(used - head);
-    facts.tokens_bytes = used;
-    facts.tokens_hash = fingerprint_add(0, out, used);
-    assert_int_equal(file_replace(path, out, used), ERR_OK);
+    struct index index;
+    assert_int_equal(index_open(made, &index), ERR_OK);
+    struct index_facts facts = index.facts;
+    const struct texts texts = {(int32_t)facts.tokens, hostile_text, &index};
+    assert_int_equal(vocabulary_write(made, &texts, &facts), ERR_OK);
     assert_int_equal(index_facts_write(made, &facts), ERR_OK);
-    free(data);
-    free(out);
+    index_close(&index);
 }
 
 static int set_up(void **state)

@@ -3,10 +3,8 @@
  * captured is stored, shed, rejected or died with a producer; what a consumer never saw is skipped;
  * and what is shown of all lives together never falls.
  */
-#include "base/err.h"
 #include "buffer/consumer.h"
-#include "buffer/store.h"
-#include "tests/e2e/harness.h"
+#include "tests/e2e/account.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -34,77 +32,10 @@ static void configure(struct run *run, const char *policy, unsigned rows, const 
     run_configure(run, policy, text);
 }
 
-/* ---- processes ---- */
-
-struct child {
-    const char *name, *program, *option, *value;
-    pid_t pid;
-};
-
-static void start(struct run *run, struct child *c)
+static struct account account(const struct run *run)
 {
-    c->pid = c->option ? run_start(run, c->name, c->program, run->config, c->option, c->value, NULL)
-                       : run_start(run, c->name, c->program, run->config, NULL);
-}
-
-static void leave(struct child *c, int with)
-{
-    kill(c->pid, SIGTERM);
-    assert_int_equal(run_wait(c->pid, 20), with);
-}
-
-static void strike(struct run *run, struct child *c)
-{
-    kill(c->pid, SIGKILL);
-    if (run_wait(c->pid, 5) != HARNESS_SIGNALLED) fail_msg("%s was gone: too few rows", c->name);
-    start(run, c);
-}
-
-/* How often words stand in a file of the test's folder. */
-static unsigned says(const struct run *run, const char *name, const char *words)
-{
-    char file[64];
-    unsigned count = 0;
-    snprintf(file, sizeof file, "../%s", name);
-    char *text = run_text(run, file, NULL);
-    for (char *at = text; at && (at = strstr(at, words)); at++) count++;
-    free(text);
-    return count;
-}
-
-static void await_said(const struct run *run, const char *name, const char *words, unsigned times)
-{
-    double until = harness_seconds() + 30;
-    while (says(run, name, words) < times) {
-        if (harness_seconds() > until) fail_msg("%s does not say \"%s\"", name, words);
-        harness_sleep(0.02);
-    }
-}
-
-/* ---- accounts ---- */
-
-struct account {
-    uint64_t captured, stored, shed, rejected;
-};
-
-static struct account account_of(const struct run *run)
-{
-    char dir[2 * HARNESS_PATH_BYTES];
-    struct store *store;
-    struct store_producer p;
-    snprintf(dir, sizeof dir, "%s/buffer", run->state);
-    struct store_options options = {
-        .dir = dir, .stream = "test", .size_bytes = 8 << 20, .width = WIDTH, .dtype = DTYPE_BF16};
-    if (store_open(&options, &store)) fail_msg("%s", err_text());
-    assert_int_equal(store_producer_get(store, 0, &p), 0);
-    store_close(store);
-    struct account a = {p.totals.captured_rows + p.past_totals.captured_rows, p.rows,
-                        p.totals.shed_rows + p.past_totals.shed_rows,
-                        p.totals.rejected_rows + p.past_totals.rejected_rows};
-    print_message("epoch %u: captured %llu, stored %llu, shed %llu, died %lld\n", p.epoch,
-                  (unsigned long long)a.captured, (unsigned long long)a.stored,
-                  (unsigned long long)a.shed,
-                  (long long)(a.captured - a.stored - a.shed - a.rejected));
+    struct account a = account_of(run, WIDTH, DTYPE_BF16, 8 << 20);
+    print_message("died %lld\n", (long long)(a.captured - a.stored - a.shed - a.rejected));
     return a;
 }
 
@@ -135,7 +66,7 @@ static void a_source_that_is_left_and_taken_up_again(void **state)
     start(run, &sink);
     for (unsigned i = 1; i <= TIMES; i++) {
         start(run, &capture);
-        await_said(run, "capture-0.out", "streaming", i);
+        run_await_said(run, "capture-0.out", "streaming", i);
         harness_sleep(0.2);
         kill(sink.pid, SIGSTOP);
         harness_sleep(0.3);
@@ -148,8 +79,8 @@ static void a_source_that_is_left_and_taken_up_again(void **state)
     start(run, &capture);
     assert_int_equal(run_wait(capture.pid, 60), 0);
     assert_int_equal(run_wait(sink.pid, 20), 0);
-    leave(&broker, 0);
-    struct account a = account_of(run);
+    leave(&broker);
+    struct account a = account(run);
     assert_true(a.shed > 0);
     assert_int_equal(a.captured, a.stored + a.shed + a.rejected);
     assert_int_equal(a.captured, ROWS);
@@ -185,7 +116,7 @@ static void what_was_never_seen_is_skipped(void **state)
     start(run, &sink);
     start(run, &capture);
     start(run, &trainer);
-    await_said(run, "capture-0.out", "streaming", 1);
+    run_await_said(run, "capture-0.out", "streaming", 1);
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         harness_sleep(0.6);
         kill(trainer.pid, SIGSTOP); /* the buffer goes on without it */
@@ -197,8 +128,8 @@ static void what_was_never_seen_is_skipped(void **state)
     assert_int_equal(run_wait(capture.pid, 60), 0);
     assert_int_equal(run_wait(trainer.pid, 60), 0);
     assert_int_equal(run_wait(sink.pid, 20), 0);
-    leave(&broker, 0);
-    struct account a = account_of(run);
+    leave(&broker);
+    struct account a = account(run);
     assert_true(a.captured >= a.stored + a.shed + a.rejected);
     assert_true(told(run, "kept_rows") >= a.captured); /* put down before the sink hears of it */
     struct consumer_state s = state_of(run, "main");
@@ -235,7 +166,7 @@ static void what_is_shown_never_falls(struct run *run, const char *policy, const
     start(run, &broker);
     start(run, &sink);
     start(run, &capture);
-    await_said(run, "capture-0.out", "streaming", 1);
+    run_await_said(run, "capture-0.out", "streaming", 1);
     for (int i = 0; i < 90; i++) {
         harness_sleep(0.1);
         if (i % 30 == 5) kill(sink.pid, SIGSTOP); /* so that much is under way */
@@ -251,9 +182,9 @@ static void what_is_shown_never_falls(struct run *run, const char *policy, const
         }
         before = now;
     }
-    leave(&capture, 0);
-    leave(&sink, 0);
-    leave(&broker, 0);
+    leave(&capture);
+    leave(&sink);
+    leave(&broker);
     assert_true(seen > 30 && before > 0);
     assert_int_equal(falls, 0);
 }
@@ -286,18 +217,19 @@ static void a_lost_buffer_begins_a_new_life(void **state)
     struct run *run = *state;
     configure(run, "policy: shed", 100000000, "8MiB", "consumers: []");
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
-    await_said(run, "run/log/capture-0.log", "msg=streaming", 1);
+    run_await_said(run, "run/log/capture-0.log", "msg=streaming", 1);
     kill(up, SIGSTOP);
     assert_true(run_kill(run, "sink"));
     harness_sleep(0.1);
     damage_buffer(run);
     kill(up, SIGCONT);
-    await_said(run, "run/log/capture-0.log", "msg=streaming", 2);
-    assert_true(says(run, "run/log/capture-0.log", "the last one that was given to it is 0") > 0);
+    run_await_said(run, "run/log/capture-0.log", "msg=streaming", 2);
+    assert_true(run_says(run, "run/log/capture-0.log", "the last one that was given to it is 0") >
+                0);
     harness_sleep(1);
     kill(up, SIGINT);
     assert_int_equal(run_wait(up, 20), 0);
-    struct account a = account_of(run);
+    struct account a = account(run);
     assert_true(a.stored > 0);
     assert_int_equal(a.captured, a.stored + a.shed + a.rejected);
 }

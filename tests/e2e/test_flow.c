@@ -10,8 +10,8 @@
 #include "engine/engine.h"
 #include "engine/options.h"
 #include "proto/rows.h"
+#include "tests/e2e/account.h"
 #include "tests/e2e/fetch.h"
-#include "tests/e2e/harness.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -40,28 +40,6 @@ static void configure(struct run *run, const char *policy, unsigned producers, c
              "trainer: { consumers: [], batch_rows: %u }\n",
              producers, more, FEATURES, WIDTH, L0, rows, SEQUENCE_ROWS, size, BATCH);
     run_configure(run, policy, text);
-}
-
-/* ---- processes that are started again when they were killed ---- */
-
-struct child {
-    const char *name, *program, *producer;
-    pid_t pid;
-};
-
-static void start(struct run *run, struct child *c)
-{
-    if (c->producer)
-        c->pid = run_start(run, c->name, c->program, run->config, "--producer", c->producer, NULL);
-    else
-        c->pid = run_start(run, c->name, c->program, run->config, NULL);
-}
-
-static void strike(struct run *run, struct child *c)
-{
-    kill(c->pid, SIGKILL);
-    if (run_wait(c->pid, 5) != HARNESS_SIGNALLED) fail_msg("%s was gone: too few rows", c->name);
-    start(run, c);
 }
 
 /* ---- what must be there ---- */
@@ -150,10 +128,10 @@ static void check_rows(const struct run *run, struct expected *e)
 static void every_row_once(struct run *run, unsigned producers)
 {
     struct expected e;
-    struct child broker = {"broker", "sluice-broker", NULL, 0};
-    struct child sink = {"sink", "sluice-sink", NULL, 0};
-    struct child capture[2] = {{"capture-0", "sluice-capture", "0", 0},
-                               {"capture-1", "sluice-capture", "1", 0}};
+    struct child broker = {"broker", "sluice-broker", NULL, NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, NULL, 0};
+    struct child capture[2] = {{"capture-0", "sluice-capture", "--producer", "0", 0},
+                               {"capture-1", "sluice-capture", "--producer", "1", 0}};
     struct child *order[] = {&sink, &capture[0], &broker, &capture[producers - 1], &sink, &broker};
     configure(run, "policy: block", producers, "512MiB", "", ROWS);
     start(run, &broker);
@@ -202,11 +180,11 @@ static void rows_are_exact(void **state)
 {
     struct run *run = *state;
     configure(run, "policy: block", 3, "64MiB", "  rows: 100000\n", ROWS);
-    struct child broker = {"broker", "sluice-broker", NULL, 0};
-    struct child sink = {"sink", "sluice-sink", NULL, 0};
-    struct child capture[3] = {{"capture-0", "sluice-capture", "0", 0},
-                               {"capture-1", "sluice-capture", "1", 0},
-                               {"capture-2", "sluice-capture", "2", 0}};
+    struct child broker = {"broker", "sluice-broker", NULL, NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, NULL, 0};
+    struct child capture[3] = {{"capture-0", "sluice-capture", "--producer", "0", 0},
+                               {"capture-1", "sluice-capture", "--producer", "1", 0},
+                               {"capture-2", "sluice-capture", "--producer", "2", 0}};
     start(run, &broker);
     start(run, &sink);
     for (int i = 0; i < 3; i++) start(run, &capture[i]);
@@ -222,18 +200,12 @@ static void rows_are_exact(void **state)
 }
 
 /* What the buffer tells of producer 0, whose account must close. */
-static void account_of(const struct run *run, struct store_producer *p)
+static struct account closed(const struct run *run)
 {
-    struct store *store = buffer_of(run, 8 << 20);
-    assert_int_equal(store_producer_get(store, 0, p), 0);
-    print_message("captured %llu, stored %llu, shed %llu, replaced slabs %llu\n",
-                  (unsigned long long)p->totals.captured_rows, (unsigned long long)p->rows,
-                  (unsigned long long)p->totals.shed_rows,
-                  (unsigned long long)store_state(store)->replaced_slabs);
-    assert_true(store_state(store)->replaced_slabs > 0);
-    store_close(store);
-    assert_int_equal(p->totals.captured_rows,
-                     p->rows + p->totals.shed_rows + p->totals.rejected_rows);
+    struct account a = account_of(run, WIDTH, DTYPE_BF16, 8 << 20);
+    assert_true(a.replaced_slabs > 0);
+    assert_int_equal(a.captured, a.stored + a.shed + a.rejected);
+    return a;
 }
 
 /* Until the first producer streams: how long it takes to start depends on the machine. */
@@ -274,9 +246,9 @@ static void await_replaced(const struct run *run)
 static void shed_adds_up(void **state)
 {
     struct run *run = *state;
-    struct child broker = {"broker", "sluice-broker", NULL, 0};
-    struct child sink = {"sink", "sluice-sink", NULL, 0};
-    struct child capture = {"capture-0", "sluice-capture", "0", 0};
+    struct child broker = {"broker", "sluice-broker", NULL, NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, NULL, 0};
+    struct child capture = {"capture-0", "sluice-capture", "--producer", "0", 0};
     configure(run, "policy: shed", 1, "8MiB", "", ROWS);
     start(run, &broker);
     start(run, &sink);
@@ -291,20 +263,18 @@ static void shed_adds_up(void **state)
     kill(broker.pid, SIGTERM);
     run_wait(broker.pid, 5);
 
-    struct store_producer p;
-    account_of(run, &p);
-    assert_int_equal(p.totals.captured_rows, ROWS);
-    assert_true(p.totals.shed_rows > 0);
+    struct account a = closed(run);
+    assert_int_equal(a.captured, ROWS);
+    assert_true(a.shed > 0);
 }
 
 /* Told to leave while the sink lags: what is under way is waited for, the rest counted as shed. */
 static void a_live_producer_leaves(void **state)
 {
     struct run *run = *state;
-    struct child broker = {"broker", "sluice-broker", NULL, 0};
-    struct child sink = {"sink", "sluice-sink", NULL, 0};
-    struct child capture = {"capture-0", "sluice-capture", "0", 0};
-    struct store_producer p;
+    struct child broker = {"broker", "sluice-broker", NULL, NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, NULL, 0};
+    struct child capture = {"capture-0", "sluice-capture", "--producer", "0", 0};
     configure(run, "policy: shed", 1, "8MiB", "", ENDLESS);
     start(run, &broker);
     start(run, &sink);
@@ -320,27 +290,26 @@ static void a_live_producer_leaves(void **state)
     assert_int_equal(run_wait(sink.pid, 15), 0);
     kill(broker.pid, SIGTERM);
     run_wait(broker.pid, 5);
-    account_of(run, &p);
-    assert_true(p.totals.captured_rows < ENDLESS);
+    struct account a = closed(run);
+    assert_true(a.captured < ENDLESS);
 }
 
 /* The same of a whole pipeline: captures leave while there is a sink. */
 static void a_live_run_is_stopped(void **state)
 {
     struct run *run = *state;
-    struct store_producer p;
     configure(run, "policy: shed", 1, "8MiB", "", ENDLESS);
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     await_replaced(run);
     kill(up, SIGINT);
     assert_int_equal(run_wait(up, 20), 0);
-    account_of(run, &p);
+    struct account a = closed(run);
     char *log = run_text(run, "log/capture-0.log", NULL);
     const char *left = log ? strstr(log, "msg=left rows=") : NULL;
     assert_non_null(left);
     assert_non_null(strstr(log, "opening the engine"));
     assert_null(strstr(log, "why=\"\"")); /* no reason, no word of it */
-    assert_int_equal(p.totals.captured_rows, strtoull(left + strlen("msg=left rows="), NULL, 10));
+    assert_int_equal(a.captured, strtoull(left + strlen("msg=left rows="), NULL, 10));
     free(log);
 }
 

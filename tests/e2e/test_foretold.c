@@ -6,12 +6,15 @@
 #include "tests/tiny_models.h"
 #include "wiring/source.h"
 
+#include <ftw.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <pthread.h>
 
@@ -40,6 +43,162 @@ static double foretold(struct run *run, const char *what, const char *set)
         if (*line != ',') number[used++] = *line;
     number[used] = '\0';
     return strtod(number, NULL);
+}
+
+/* ---- sizes against those of a run ---- */
+
+/* The capacity in what `check --json` says, asked with `extra` arguments; the caller decrefs. */
+static json_t *capacity(struct run *run, const char *option, const char *value)
+{
+    if (run_command(run, SECONDS, "sluice", "check", run->config, "--json", option, value, NULL) !=
+        0)
+        fail_msg("%s", run->err);
+    json_t *document = json_loads(run->out, 0, NULL);
+    if (!document) fail_msg("no JSON: %s", run->out);
+    json_t *object = json_incref(json_object_get(document, "capacity"));
+    json_decref(document);
+    return object;
+}
+
+static double size_of(const json_t *capacity, const char *key)
+{
+    const json_t *value = json_object_get(capacity, key);
+    if (!json_is_number(value)) fail_msg("no number %s", key);
+    return json_number_value(value);
+}
+
+/* Not above `times` as much as was foretold, nor below one `times`-th. */
+static void is_about(const char *what, double found, double told, double times)
+{
+    if (!(found <= told * times && found * times >= told))
+        fail_msg("%s: %.0f, and %.0f was foretold", what, found, told);
+}
+
+static void is_at_most(const char *what, double found, double told)
+{
+    if (!(found > 0 && found <= told))
+        fail_msg("%s: %.0f, and at most %.0f was foretold", what, found, told);
+}
+
+static double found_bytes;
+
+static int add_file(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+    (void)path;
+    (void)walk;
+    if (kind == FTW_F) found_bytes += (double)st->st_size;
+    return 0;
+}
+
+/* Of all files of that kind below the run's folder. */
+static double bytes_below(const struct run *run, const char *below)
+{
+    char path[2 * HARNESS_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", run->state, below);
+    found_bytes = 0;
+    nftw(path, add_file, 8, FTW_PHYS);
+    return found_bytes;
+}
+
+/* The newest checkpoint of a consumer. */
+static double checkpoint_size(const struct run *run, const char *consumer)
+{
+    char pattern[2 * HARNESS_PATH_BYTES];
+    struct stat st = {0};
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/%s/checkpoint-*.sluice", run->state, consumer);
+    if (glob(pattern, 0, NULL, &found) != 0) fail_msg("no %s", pattern);
+    assert_int_equal(stat(found.gl_pathv[found.gl_pathc - 1], &st), 0);
+    globfree(&found);
+    return (double)st.st_size;
+}
+
+static void files_are_as_large_as_foretold(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", pipeline);
+    json_t *c = capacity(run, NULL, NULL);
+    assert_true(json_is_null(json_object_get(c, "trained_rows_per_second")));
+    if (run_command(run, SECONDS, "sluice", "up", run->config, NULL) != 0) fail_msg("%s", run->err);
+    is_about("a checkpoint", checkpoint_size(run, "left"), size_of(c, "checkpoint_bytes"), 1.25);
+    is_about("exports", bytes_below(run, "left/export") + bytes_below(run, "right/export"),
+             size_of(c, "exports_disk_bytes"), 1.25);
+    is_at_most("held-out rows",
+               bytes_below(run, "left/held_out.rows") + bytes_below(run, "right/held_out.rows"),
+               size_of(c, "held_out_disk_bytes"));
+    is_at_most("the buffer", bytes_below(run, "buffer/data.mdb"), size_of(c, "buffer_disk_bytes"));
+    is_at_most("logs", bytes_below(run, "log"), size_of(c, "logs_disk_bytes"));
+    is_at_most("the run's folder", bytes_below(run, ""), size_of(c, "disk_bytes"));
+    json_decref(c);
+    c = capacity(run, "--capacity", "1000");
+    is_about("time of training", size_of(c, "training_seconds"),
+             20000 / size_of(c, "trained_rows_per_second"), 1.01);
+    is_about("time of the stream", size_of(c, "stream_seconds"), 20, 1.01);
+    json_decref(c);
+}
+
+static const char endless[] =
+    "capture: { engine: synthetic, synthetic: { features: 256, width: 256, rows: 900000000 } }\n"
+    "sink: { size: 64MiB }\n"
+    "trainer: { batch_rows: 512, threads: 1, min_rows: 4096, eval_rows: 4096,\n"
+    "  saes: [ { arch: topk, features: 8192, k: 8 } ] }\n";
+
+static double await_metric(const struct run *run, const char *process, const char *name,
+                           double least)
+{
+    double value = -1, until = harness_seconds() + SECONDS;
+    while ((value = run_metric(run, process, name)) < least && harness_seconds() < until)
+        harness_sleep(0.05);
+    if (value < least) fail_msg("%s is %g", name, value);
+    return value;
+}
+
+static void memory_and_frames_are_as_foretold(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", endless);
+    json_t *c = capacity(run, NULL, NULL);
+    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    run_await_drawn(run, "main", 4096, SECONDS);
+    await_metric(run, "sink", "sluice_sink_frames_total", 50);
+    double bytes = run_metric(run, "sink", "sluice_sink_bytes_total");
+    double frames = run_metric(run, "sink", "sluice_sink_frames_total");
+    is_about("bytes of a frame", bytes / frames,
+             size_of(c, "row_wire_bytes") * size_of(c, "slab_rows"), 1.1);
+    /* The program itself takes some beside what is foretold. */
+    double told = size_of(c, "trainer_memory_bytes");
+    double memory = await_metric(run, "trainer-main", "sluice_process_memory_bytes", told / 1.5);
+    is_about("memory of a trainer", memory, told, 1.5);
+    is_at_most("memory of the sink", run_metric(run, "sink", "sluice_process_memory_bytes"),
+               size_of(c, "sink_memory_bytes"));
+    is_at_most("memory of the broker", run_metric(run, "broker", "sluice_process_memory_bytes"),
+               size_of(c, "broker_memory_bytes"));
+    is_at_most("memory of a capture", run_metric(run, "capture-0", "sluice_process_memory_bytes"),
+               size_of(c, "capture_memory_bytes"));
+    kill(up, SIGTERM);
+    run_wait(up, SECONDS);
+    json_decref(c);
+}
+
+static void what_is_asked_is_looked_at(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "", pipeline);
+    assert_int_equal(
+        run_command(run, SECONDS, "sluice", "check", run->config, "--capacity", "many", NULL), 2);
+    harness_has(run->err, "rows per second");
+    assert_int_equal(
+        run_command(run, SECONDS, "sluice", "check", run->config, "--width", "64", NULL), 2);
+    harness_has(run->err, "rows have 32 values");
+    run_configure(
+        run, "policy: shed, hooks: [a, b]",
+        "capture: { engine: ring }\ntrainer: { saes: [ { arch: topk, features: 64, k: 4 } ] }\n");
+    json_t *c = capacity(run, NULL, NULL);
+    assert_true(json_is_null(c));
+    json_decref(c);
+    c = capacity(run, "--width", "64");
+    assert_true(size_of(c, "row_values") == 128);
+    json_decref(c);
 }
 
 static void a_slab_holds_what_was_foretold(void **state)
@@ -132,6 +291,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_slab_holds_what_was_foretold, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(files_are_as_large_as_foretold, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(memory_and_frames_are_as_foretold, run_set_up,
+                                        run_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_asked_is_looked_at, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(a_model_is_tried_once, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(no_auxk_is_foretold, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(a_trainer_goes_by_the_consumer_that_it_takes, run_set_up,

@@ -271,14 +271,33 @@ static void a_part_is_made_anew(void **state)
     }
 }
 
+/* A broker that is not there, or does not let it in, says nothing: that is no session either. */
+static void a_capture_that_nobody_answers_is_not_ready(void **state)
+{
+    struct run *run = *state;
+    configure(run);
+    pid_t capture = run_start(run, "capture", "sluice-capture", run->config, NULL);
+    double unready = 0, until = harness_seconds() + 60;
+    while (unready < 2 && harness_seconds() < until) {
+        harness_sleep(0.2);
+        unready = run_metric(run, "capture-0", "sluice_process_unready_seconds");
+    }
+    kill(capture, SIGKILL);
+    run_wait(capture, 10);
+    if (unready < 2) fail_msg("after a minute it is unready for %g s", unready);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, run_set_up, run_tear_down)
 
 int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        test(the_folder_is_removed),  test(the_folder_is_moved),
-        test(the_folder_is_replaced), test(a_process_without_up_ends_too),
+        test(a_capture_that_nobody_answers_is_not_ready),
+        test(the_folder_is_removed),
+        test(the_folder_is_moved),
+        test(the_folder_is_replaced),
+        test(a_process_without_up_ends_too),
         test(a_part_is_made_anew),
     };
     return cmocka_run_group_tests_name("gone", tests, NULL, NULL);

@@ -15,9 +15,16 @@
 
 #include <cmocka.h>
 
-enum { SECONDS = 180, ROWS = 200000, REUSE = 2, FEATURES = 64 };
+enum {
+    SECONDS = 180,
+    ROWS = 200000,
+    MANY_ROWS = 300000,
+    REUSE = 2,
+    FEATURES = 64,
+    LEFT_ROWS = 40000
+};
 
-static void configure(struct run *run)
+static void configure(struct run *run, int rows)
 {
     char text[1024];
     snprintf(text, sizeof text,
@@ -28,7 +35,7 @@ static void configure(struct run *run)
              "trainer: { batch_rows: 256, reuse: %d, checkpoint_seconds: 1, saes: [\n"
              "  { name: count, arch: count },\n"
              "  { name: dictionary, arch: topk, features: %d, k: 4, lr: 1e-3 } ] }\n",
-             ROWS, REUSE, FEATURES);
+             rows, REUSE, FEATURES);
     run_configure(run, "dtype: bf16", text);
 }
 
@@ -82,7 +89,7 @@ static void a_run_is_not_disturbed(void **state)
 {
     struct run *run = *state;
     char index[HARNESS_PATH_BYTES + 32], name[16];
-    configure(run);
+    configure(run, ROWS);
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     run_await_drawn(run, "main", 2000, SECONDS);
     has_checkpoint(run);
@@ -106,22 +113,51 @@ static void a_run_is_not_disturbed(void **state)
     is_no_consumer(run);
 }
 
+static int has_rows_left(const struct run *run)
+{
+    return REUSE * run_metric(run, "sink", "sluice_stream_rows") >=
+           (double)run_drawn(run, "main") + LEFT_ROWS;
+}
+
+/* The trainer is stopped, and the buffer has rows that it has not drawn. One that is stopped while it
+ * reads keeps the pages of slabs that are freed, and the sink waits for it: then it is stopped anew. */
+static pid_t hold_with_rows_left(struct run *run)
+{
+    pid_t trainer = run_process(run, "trainer-main");
+    assert_true(trainer > 0);
+    for (int tries = 0; tries < 10; tries++) {
+        assert_int_equal(kill(trainer, SIGSTOP), 0);
+        for (double end = harness_seconds() + 3; harness_seconds() < end; harness_sleep(0.05))
+            if (has_rows_left(run)) return trainer;
+        kill(trainer, SIGCONT);
+        harness_sleep(0.05);
+    }
+    fail_msg("no rows come while the trainer is stopped");
+    return 0;
+}
+
 static void a_stopped_run_is_looked_at(void **state)
 {
     struct run *run = *state;
-    configure(run);
+    configure(run, MANY_ROWS); /* it is stopped long before its end */
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     run_await_drawn(run, "main", 2000, SECONDS);
     has_checkpoint(run);
+    pid_t trainer = hold_with_rows_left(run);
     kill(up, SIGINT);
-    run_wait(up, SECONDS);
+    harness_sleep(0.3); /* it has been told to end before it goes on */
+    kill(trainer, SIGCONT);
+    assert_int_equal(run_wait(up, SECONDS), 0);
+    char *said = run_text(run, "../up.out", NULL);
+    harness_has(said, "stopped; run the same command again to go on");
+    free(said);
     is_index(run, inspect(run, "index", NULL), "index");
     int code = inspect(run, "index", "2000"); /* refused before any row is waited for */
     assert_int_equal(code, 2);
     harness_has(run->err, "other options");
     code = run_command(run, SECONDS, "sluice", "up", run->config, NULL);
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
-    assert_int_equal(run_counts_are(run, "main", ROWS, REUSE), 1);
+    assert_int_equal(run_counts_are(run, "main", MANY_ROWS, REUSE), 1);
     code = inspect(run, "late", NULL);
     assert_int_equal(code, 2);
     harness_has(run->err, "the buffer is empty; HINT");
@@ -130,7 +166,7 @@ static void a_stopped_run_is_looked_at(void **state)
 static void what_has_no_buffer_is_refused(void **state)
 {
     struct run *run = *state;
-    configure(run);
+    configure(run, ROWS);
     int code = inspect(run, "index", NULL);
     assert_int_equal(code, 2);
     harness_has(run->err, "HINT");

@@ -138,6 +138,18 @@ static size_t section_holds(const char *document, const char *kind, const char *
     return rows;
 }
 
+/* Prometheus's own judge of a page: names, types, units, what stands twice. */
+static void promtool_takes(struct run *run, const char *name, const char *text)
+{
+    char file[64], command[2 * HARNESS_PATH_BYTES];
+    snprintf(file, sizeof file, "%s.metrics", name);
+    run_write(run, file, text);
+    snprintf(command, sizeof command,
+             "exec \"$(scripts/prometheus.sh)\"/promtool check metrics <'%s/%s'", run->dir, file);
+    if (run_command(run, SECONDS, "/bin/sh", "-c", command, NULL) != 0 || run->err[0])
+        fail_msg("promtool of %s: %s%s", name, run->out, run->err);
+}
+
 static void all_is_shown_that_is_declared(void **state)
 {
     struct run *run = *state;
@@ -153,6 +165,7 @@ static void all_is_shown_that_is_declared(void **state)
         json_t *report = report_of(status, processes[i][1]);
         char *text = page(run, processes[i][1], "/metrics");
         if (!text) fail_msg("%s shows nothing", processes[i][1]);
+        promtool_takes(run, processes[i][1], text);
         if (!exposition_ok(text)) fail_msg("%s: %s", processes[i][1], exposition_why);
         size_t rows = section_holds(document, processes[i][0], text, report);
         assert_int_equal(rows, json_object_size(report)); /* and nothing else */

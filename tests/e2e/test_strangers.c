@@ -521,10 +521,10 @@ static void keys_and_roles_bound_clients(void **state)
 
 /* ---- what people are shown ---- */
 
-static const char *const shown[][2] = {{"broker", "/metrics"},       {"broker", "/api/status"},
-                                       {"sink", "/metrics"},         {"capture-0", "/metrics"},
-                                       {"trainer-main", "/metrics"}, {"broker", "/healthz"},
-                                       {"trainer-main", "/healthz"}, {"capture-0", "/readyz"}};
+static const char *const shown[][2] = {
+    {"broker", "/metrics"}, {"broker", "/api/status"},    {"broker", "/api/history"},
+    {"sink", "/metrics"},   {"capture-0", "/metrics"},    {"trainer-main", "/metrics"},
+    {"broker", "/healthz"}, {"trainer-main", "/healthz"}, {"capture-0", "/readyz"}};
 enum { SHOWN = sizeof shown / sizeof shown[0] };
 
 /* Until `up` has ended, no page has one of the texts; each page was seen. */

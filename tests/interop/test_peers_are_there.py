@@ -5,7 +5,7 @@ import torch
 
 PINNED = {"torch": "2.13.0", "sae-lens": "6.54.12", "eai-sparsify": "1.3.3",
           "circuit-tracer": "0.5.0", "sae-bench": "0.6.0", "sae-dashboard": "0.8.0",
-          "neuronpedia": "1.2.1", "eai-delphi": "0.1.3"}
+          "neuronpedia": "1.2.1", "eai-delphi": "0.1.3", "tensorboard": "2.21.0"}
 
 
 def test_versions():

@@ -10,7 +10,8 @@ libraries='c m pthread dl rt gcc_s stdc++ asan ubsan zmq uv microhttpd jansson y
 may_need() {
     case $1 in
     broker) echo "$libraries" ;;
-    sink | trainer) echo "$libraries lmdb" ;;
+    sink) echo "$libraries lmdb" ;;
+    trainer) echo "$libraries lmdb protobuf-c isal" ;;
     esac
 }
 
@@ -32,6 +33,14 @@ only_what_it_may() {
 for program in broker sink trainer; do
     check "$program needs what it may" only_what_it_may $program "$build/sluice-$program"
 done
+# What is loaded into other people's programs: the C library and no more, no name but its own, nothing
+# that ends the host or starts a thread in it.
+client_needs_c_alone() { ! needed "$build/libsluice.so.1" | grep -vxE 'c|m|asan|ubsan'; }
+check "libsluice needs the C library alone" client_needs_c_alone
+client_shows_its_own() { ! nm -D --defined-only "$build/libsluice.so.1" | grep -vE ' (T sluice_[a-z_]+|A SLUICE_1)(@@SLUICE_1)?$'; }
+check "libsluice shows its own names" client_shows_its_own
+client_ends_nothing() { ! nm -D --undefined-only "$build/libsluice.so.1" | grep -wE 'abort|_?exit|__assert_fail|pthread_create|signal|sigaction'; }
+check "libsluice ends and starts nothing" client_ends_nothing
 # The test sees what it is there to see.
 if needed "$build/sluice-capture" | grep -q '^llama$'; then
     check "llama is told of" fails_saying "needs libllama" \
