@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t stale_ns = UINT64_C(5000000000);  /* counts no longer for the bottleneck */
+static const uint64_t silent_ns = UINT64_C(1000000000) * REPORT_SILENT_SECONDS;
 static const uint64_t gone_ns = UINT64_C(600000000000); /* is no longer shown */
 static const double waiting_share = 0.1; /* of the time: a producer that waits for room */
 static const double full_share = 0.1;    /* of the slabs free: a buffer that is full */
@@ -251,7 +251,7 @@ static int is_kind(const struct reporter *r, enum process_kind kind)
 
 static int is_silent(const struct reporter *r, uint64_t now_ns)
 {
-    return now_ns > r->reported_ns + stale_ns;
+    return now_ns > r->reported_ns + silent_ns;
 }
 
 static int is_gone(const struct reporter *r, uint64_t now_ns)

@@ -7,6 +7,7 @@
 #include "cli/finish.h"
 #include "cli/shown.h"
 #include "cli/tail.h"
+#include "proto/report.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -19,7 +20,6 @@
 enum {
     LINE_MS = 1000,
     PIPED_LINE_MS = 10000, /* where nobody looks at a terminal */
-    SILENT_SECONDS = 5,    /* of a broker that is asked each second */
     UNKNOWN_COLUMNS = 80,  /* of a terminal that does not say */
     LEAST_COLUMNS = 12,
     LINE_BYTES = 8192,
@@ -119,7 +119,7 @@ static void add_notice(struct display *d, struct line *line)
     p->is_finishing = finishing[0] != 0;
     if (disk_notice(d->config, &p->last, disk, sizeof disk))
         line_add(line, LINE_COLUMN, LINE_ALWAYS, LINE_TROUBLE, "%s", disk);
-    else if (silent_seconds >= SILENT_SECONDS)
+    else if (silent_seconds > REPORT_SILENT_SECONDS)
         line_add(line, LINE_COLUMN, LINE_ALWAYS, LINE_TROUBLE,
                  "no answer from the broker for %.0f s", silent_seconds);
     else

@@ -31,7 +31,7 @@ static void judge(struct roster_entry *e, double age_seconds, int stream_has_end
 {
     double unready = report_number(e->report, REPORT_PROCESS_UNREADY_SECONDS);
     e->seconds = NAN;
-    if (age_seconds >= ROSTER_SILENT_SECONDS) {
+    if (age_seconds > REPORT_SILENT_SECONDS) {
         e->state = is_through(e, stream_has_ended) ? ROSTER_ENDED : ROSTER_SILENT;
         e->seconds = age_seconds;
         e->rates = NULL;

@@ -9,14 +9,14 @@
 
 #include <jansson.h>
 
-enum { ROSTER_MAX = 320, ROSTER_SILENT_SECONDS = 5 };
+enum { ROSTER_MAX = 320 };
 
 enum roster_state {
     ROSTER_OK,
     ROSTER_ENDED,     /* it was through with its work, and is silent */
     ROSTER_NOT_READY, /* it says that it cannot do its work: as its /readyz does */
     ROSTER_UNWELL,    /* and that for a minute: as its /healthz does */
-    ROSTER_SILENT,    /* it has reported, and is silent for ROSTER_SILENT_SECONDS or longer */
+    ROSTER_SILENT,    /* it has reported, and is silent for longer than REPORT_SILENT_SECONDS */
     ROSTER_MISSING,   /* it is declared, and the broker has not heard of it */
     ROSTER_STATES
 };

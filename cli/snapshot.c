@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 enum { ANSWER_MS = 500, LINK_THREADS = 2 };
-static const double fresh_seconds = 5;
 
 int snapshot_open(const struct config *config, struct ask **ask)
 {
@@ -190,7 +189,7 @@ int snapshot_has(const json_t *status, const char *name)
     {
         const char *its = json_string_value(json_object_get(process, "name"));
         double age = json_number_value(json_object_get(process, "age_seconds"));
-        if (its && strcmp(its, name) == 0 && age <= fresh_seconds) return 1;
+        if (its && strcmp(its, name) == 0 && age <= REPORT_SILENT_SECONDS) return 1;
     }
     return 0;
 }
@@ -244,7 +243,8 @@ void snapshot_read(const json_t *status, struct snapshot *snapshot)
         const char *kind = json_string_value(json_object_get(process, "kind"));
         const char *name = json_string_value(json_object_get(process, "name"));
         const json_t *report = json_object_get(process, "report");
-        int is_fresh = json_number_value(json_object_get(process, "age_seconds")) <= fresh_seconds;
+        int is_fresh =
+            json_number_value(json_object_get(process, "age_seconds")) <= REPORT_SILENT_SECONDS;
         /* A capture that has ended is silent; its totals still count. */
         int which = kind && name ? processes_kind_of(kind) : -1;
         if (!is_fresh && which != PROCESS_CAPTURE) continue;

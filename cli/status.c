@@ -7,7 +7,6 @@
 #include "cli/lock.h"
 #include "cli/progress.h"
 #include "cli/report.h"
-#include "cli/roster.h"
 #include "cli/snapshot.h"
 #include "cli/streams.h"
 #include "config/address.h"
@@ -40,7 +39,7 @@ static double rate_of(const json_t *status, enum report_id metric)
     {
         double rate = report_number(json_object_get(process, "rates"), metric);
         double age_seconds = json_number_value(json_object_get(process, "age_seconds"));
-        if (!isnan(rate) && age_seconds <= ROSTER_SILENT_SECONDS)
+        if (!isnan(rate) && age_seconds <= REPORT_SILENT_SECONDS)
             sum = (isnan(sum) ? 0 : sum) + rate;
     }
     return sum;

@@ -23,6 +23,9 @@
 
 #include <jansson.h>
 
+/* A process that has not reported for longer is silent: what it does now is not known. */
+enum { REPORT_SILENT_SECONDS = 5 };
+
 /* M(ID, NAME, KIND): KIND is the process that reports it; what each process reports stands at the
  * broker. Users see the names: they stay. */
 #define REPORT_TABLE(M)                                                                            \
