@@ -15,13 +15,13 @@
 #include "runtime/last_error.h"
 #include "runtime/ours.h"
 #include "runtime/readiness.h"
+#include "runtime/signals.h"
 #include "runtime/site.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -132,8 +132,6 @@ static void tell_error(int code)
         log_error("%s (%s)", text, limits);
 }
 
-static int send_report(struct process *p);
-
 void process_finish(struct process *p, int code)
 {
     if (code != ERR_OK) {
@@ -141,7 +139,6 @@ void process_finish(struct process *p, int code)
         if (gone != ERR_OK) code = gone;
         tell_error(code);
         if (p->code == ERR_OK) p->code = code;
-        if (p->report && !p->finished) (void)send_report(p); /* so that the broker hears why */
     }
     p->finished = 1;
     uv_stop(&p->loop);
@@ -340,55 +337,11 @@ static void on_tick(uv_timer_t *tick)
 
 /* ---- ending ---- */
 
-static struct process *running; /* for the signal handlers, which get no argument */
-static volatile sig_atomic_t signals;
-
-static void say_and_exit(const char *text, size_t bytes)
-{
-    ssize_t ignored = write(STDERR_FILENO, text, bytes);
-    (void)ignored;
-    _exit(1);
-}
-
-/* The first signal drains; the next stops at once, whatever the loop is busy with. */
-static void on_signal(int number)
-{
-    static const char late[] = "sluice: the drain took too long; stopped\n";
-    static const char twice[] = "sluice: second signal; stopped at once\n";
-    if (number == SIGALRM) say_and_exit(late, sizeof late - 1);
-    if (signals++ > 0) say_and_exit(twice, sizeof twice - 1);
-    uv_async_send(&running->signalled);
-}
-
-/* Memory that is a file's, and the file has no more bytes there. Nothing can be trusted any more, so
- * the line was made ready before. */
-static char bus_line[320];
-
-static void on_bus(int number, siginfo_t *info, void *context)
-{
-    (void)number;
-    (void)context;
-    (void)info;
-    say_and_exit(bus_line, strlen(bus_line));
-}
-
-static void handle_bus(const struct process *p)
-{
-    struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO | SA_RESETHAND};
-    snprintf(bus_line, sizeof bus_line,
-             "level=error process=%.63s msg=\"SIGBUS: a file that is open as memory (the buffer's "
-             "data.mdb or lock.mdb, a checkpoint, a model) was cut short, or its disk is full or "
-             "fails; stopped at once: what is damaged is found at the next start\"\n",
-             p->name);
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGBUS, &action, NULL);
-}
-
 static void begin_drain(struct process *p, const char *why)
 {
     if (p->draining || p->finished) return;
     p->draining = 1;
-    alarm(PROCESS_DRAIN_SECONDS);
+    signals_limit(PROCESS_DRAIN_SECONDS);
     log_event(LOG_INFO, "draining", LOG_S("why", why));
     if (p->spec->drain) {
         p->spec->drain(p);
@@ -400,20 +353,6 @@ static void begin_drain(struct process *p, const char *why)
 static void on_signalled(uv_async_t *async)
 {
     begin_drain(async->data, "signal");
-}
-
-static void handle_signals(struct process *p)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    running = p;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGALRM, &action, NULL);
-    sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGXFSZ, &ignore, NULL); /* a file past ulimit -f is an error of its write */
-    handle_bus(p);
 }
 
 /* ---- the parent's pipe: its end is the parent's death ---- */
@@ -541,7 +480,7 @@ static int open_all(struct process *p)
     uv_async_init(&p->loop, &p->signalled, on_signalled);
     uv_timer_init(&p->loop, &p->tick);
     p->signalled.data = p->tick.data = p;
-    handle_signals(p);
+    signals_handle(p->name, &p->signalled);
     result = watch_parent(p);
     if (result == ERR_OK) result = limits_threads(LINK_THREADS, "ZeroMQ");
     if (result == ERR_OK) result = limits_memory(LEAST_BYTES, "the process itself");
@@ -576,8 +515,7 @@ static void close_all(struct process *p)
     link_hub_close(p->hub);
     if (p->loop_open) {
         uv_run(&p->loop, UV_RUN_NOWAIT);
-        signal(SIGTERM, SIG_IGN); /* their handler needs the loop */
-        signal(SIGINT, SIG_IGN);
+        signals_end(); /* their handler needs the loop */
         uv_walk(&p->loop, close_left, p);
         while (uv_run(&p->loop, UV_RUN_DEFAULT)) continue;
         if (uv_loop_close(&p->loop) != 0) log_error("handles are left on the loop");
@@ -589,11 +527,12 @@ static void close_all(struct process *p)
     config_free(p->config);
 }
 
-/* How it ends is in the last report: a trainer has finished, a capture has nothing under way. */
-static void tell_last(struct process *p)
+/* How it ends is in the last report: why it failed; a trainer has finished, a capture has nothing
+ * under way. `has_begun`: start() was through, so that there is something to refresh gauges from. */
+static void tell_last(struct process *p, int has_begun)
 {
     if (!p->report) return;
-    if (p->spec->stats) p->spec->stats(p);
+    if (has_begun && p->spec->stats) p->spec->stats(p);
     if (send_report(p) != ERR_OK) log_debug("no last report: %s", err_text());
 }
 
@@ -610,8 +549,8 @@ static void run(struct process *p)
     if (!p->finished) {
         uv_timer_start(&p->tick, on_tick, 0, TICK_MS); /* at once, so that it is heard of */
         uv_run(&p->loop, UV_RUN_DEFAULT);
-        tell_last(p);
     }
+    tell_last(p, result == ERR_OK);
     if (started && p->spec->stop) p->spec->stop(p);
     int code = p->code;
     log_event(LOG_INFO, "stopped", LOG_I("exit_code", err_exit_code(code)));
