@@ -106,7 +106,7 @@ void guard_charge(struct guard *g, const struct link_route *route, size_t bytes,
 int guard_reads_report(struct guard *g, const struct link_route *route, uint64_t now_ns)
 {
     struct guard_peer *p = heard(g, route, now_ns);
-    if (!p->has_report && take(&g->reports, now_ns)) p->reports += 1;
+    if (!p->has_report && take(&g->reports, now_ns)) p->reports += GUARD_REPORTS;
     p->has_report = 1;
     if (p->reports < 1) return 0;
     p->reports -= 1;

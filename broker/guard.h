@@ -21,8 +21,8 @@ enum {
     GUARD_POINT_BYTES = 4096, /* of a message, that cost one more */
     GUARD_LEAST_POINTS = 320, /* of a new peer */
     GUARD_SECONDS_A_BURST = 10,
-    GUARD_REPORTS = 2,      /* a second, and at once; the protocol has one */
-    GUARD_FIRST_REPORTS = 4 /* a second, of all new peers together; max_peers at once */
+    GUARD_REPORTS = 2, /* a second, and at once: the protocol has one, and one more at the end */
+    GUARD_FIRST_REPORTS = 4 /* peers a second that may say their first; max_peers at once */
 };
 
 struct guard_options {

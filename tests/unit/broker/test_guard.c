@@ -127,10 +127,25 @@ static void reports_are_read_as_often_as_the_protocol_has_them(void **state)
 {
     (void)state;
     struct guard *g = guard_of(4, 9, 0);
-    for (int i = 0; i < 20; i++) assert_int_equal(guard_reads_report(g, &anna, second), i < 1);
+    for (int i = 0; i < 20; i++) /* its first and its last, however short it lived */
+        assert_int_equal(guard_reads_report(g, &anna, second), i < GUARD_REPORTS);
     assert_int_equal(guard_reads_report(g, &bert, second), 1);
     for (int i = 0; i < 20; i++)
         assert_int_equal(guard_reads_report(g, &anna, 5 * second), i < GUARD_REPORTS);
+    guard_free(g);
+}
+
+/* Who comes back as somebody new is read no more often for it. */
+static void new_peers_share_their_first_reports(void **state)
+{
+    (void)state;
+    struct guard *g = guard_of(4, 9, 0);
+    int read = 0;
+    for (uint8_t i = 0; i < 40; i++) {
+        struct link_route other = {2, {9, i}};
+        for (int k = 0; k < 10; k++) read += guard_reads_report(g, &other, second);
+    }
+    assert_int_equal(read, 4 * GUARD_REPORTS);
     guard_free(g);
 }
 
@@ -155,6 +170,7 @@ int main(void)
         cmocka_unit_test(who_asks_once_takes_no_burst),
         cmocka_unit_test(floods_push_out_each_other),
         cmocka_unit_test(reports_are_read_as_often_as_the_protocol_has_them),
+        cmocka_unit_test(new_peers_share_their_first_reports),
         cmocka_unit_test(answers_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
