@@ -107,6 +107,13 @@ history_part() {
     "$build/tests/bench/bench_history"
 }
 
+page_part() {
+    echo "== the live page (headless Chromium on loopback beside a pipeline at work; aims: 1 MB, first paint after 200 ms)"
+    for _ in $(seq "${BENCH_REPEATS:-3}"); do
+        "$build/tests/e2e/test_dashboard" it_is_small_and_asks_nobody_else 2>/dev/null | grep 'the page is'
+    done
+}
+
 if [ -n "${PARTS:-}" ]; then
     for part in $PARTS; do "${part}_part"; done
     exit
@@ -166,6 +173,7 @@ echo "== transports (the same stream over ipc, tcp and tcp with CURVE, in turns)
 echo "== beside a flood (frames stored per second; aim: half of the rate without)"
 "$build/tests/bench/bench_flood" "$build"
 history_part
+page_part
 
 echo "== after kill -9 (seconds until rows move again)"
 "$build/tests/bench/bench_recovery" | grep 'median of'

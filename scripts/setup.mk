@@ -139,4 +139,4 @@ bench-run: bench-programs
 bench-peers: deps model ## SAELens, sparsify and dictionary_learning beside Sluice: all (2.5 hours, 5.6 GB) or PARTS="speed-topk ..."
 	@$(REMAKE) -s bench-programs
 	@BUILD=$(BUILD) scripts/interop.sh peers $(PARTS)
-bench-programs: all $(BENCHES) $(INTEROP)
+bench-programs: all $(BENCHES) $(INTEROP) $(BUILD)/tests/e2e/test_dashboard
