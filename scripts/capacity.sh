@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 build=${1:-build}
+export SLUICE_SCREEN=off # on any processor the same
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -11,6 +11,7 @@
 #include "tests/e2e/harness.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -282,12 +283,14 @@ static void fail_with_logs(const struct run *run, const char *what)
 }
 
 /* From the start, or once it has drawn a few rows. What came last into the buffer came while it was
- * held, so that it has not seen it: a buffer that was full before is let run on a little. */
+ * held, so that it has not seen it: a buffer that was full before is let run on a little, and longer
+ * where nothing was freed by that. */
 static pid_t hold_trainer(struct run *run, uint64_t drawn)
 {
     pid_t trainer = run_await_process(run, "trainer-main", 20);
     if (drawn) run_await_drawn(run, "main", drawn, 40);
-    for (double until = harness_seconds() + 60; harness_seconds() < until; harness_sleep(0.05)) {
+    double until = harness_seconds() + 120, seconds = 0.05;
+    for (; harness_seconds() < until; harness_sleep(seconds), seconds = fmin(2 * seconds, 1)) {
         kill(trainer, SIGSTOP);
         uint64_t before = newest_id(run);
         if (await_quiet(run) > before) return trainer;

@@ -3,6 +3,7 @@
  * a tiny model that one run has trained, and on exports of them. What is refused says what works.
  */
 #include "tests/e2e/harness.h"
+#include "tests/products.h"
 #include "tests/tiny_models.h"
 
 #include <stdlib.h>
@@ -200,6 +201,7 @@ static void a_buffer_tells_what_its_corpus_tells(void **state)
 
 int main(void)
 {
+    products_do_not_depend_on_places();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_shape_does_what_the_table_says, run_set_up_trained,
                                         run_tear_down),

@@ -157,8 +157,9 @@ static void a_smaller_cap_means_a_lower_precision(void **state)
     (void)state;
     struct llama_prepared p;
     assert_int_equal(prepare(0, PLENTY, &p), ERR_OK);
-    uint64_t whole = bytes_of(p.path);
-    assert_int_equal(prepare(0, whole * 2 / 3, &p), ERR_OK);
+    /* f32 or bf16, as the processor has it; the next type, with a large vocabulary, fits. */
+    uint64_t whole = bytes_of(p.path), header = 16 << 20;
+    assert_int_equal(prepare(0, whole * 2 / 3 + header, &p), ERR_OK);
     assert_true(bytes_of(p.path) < whole * 2 / 3);
     assert_int_equal(models_in_folder(), 1); /* the larger one went */
     assert_int_equal(prepare(0, 1 << 20, &p), ERR_NOSPC);

@@ -3,6 +3,7 @@
  * rows that are not there are gaps; what goes while it reads is counted; a reading that was killed is
  * begun again.
  */
+#include "tests/products.h"
 #include "tests/unit/inspect/synthetic_buffer.h"
 
 #include "inspect/index.h"
@@ -393,6 +394,7 @@ static void what_does_not_fit_is_refused(void **state)
 
 int main(void)
 {
+    products_do_not_depend_on_places();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_rows_give_the_engines_index),
         cmocka_unit_test(their_order_changes_nothing),
