@@ -24,6 +24,8 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
+enum { LISTEN_MS = 10000 };
+
 static int marks_fd[2], parent_fd[2];
 static char folder[] = "/tmp/sluice-process-XXXXXX", run_dir[96], file[96];
 
@@ -98,22 +100,35 @@ static void on_report(void *arg, struct link *link, struct link_message *message
     if (strcmp(m.name, "sink-7") == 0 && json_object_get(json, "sluice_t_total") &&
         json_number_value(json_object_get(json, "sluice_process_memory_bytes")) > 4096)
         mark('r');
+    const char *why =
+        json_string_value(json_object_get(json_object_get(json, "last_error"), "text"));
+    int fails = why && strcmp(why, "it cannot go on") == 0;
     json_decref(json);
-    process_finish(arg, ERR_OK);
+    if (fails) mark('e');
+    if (fails || strcmp(mode(arg), "listen") != 0) process_finish(arg, ERR_OK);
 }
 
-static int open_report(struct process *p, struct state *s)
+static int open_links(struct process *p, struct state *s, int listens, int tells)
 {
     char endpoint[CONFIG_PATH_BYTES];
     int result = config_endpoint(process_config(p), CONFIG_FRONT, endpoint);
-    struct link_options options = {
-        .kind = LINK_ROUTER, .endpoint = endpoint, .bind = 1, .on_message = on_report, .arg = p};
-    if (result == ERR_OK) result = link_open(process_hub(p), &options, &s->router);
+    struct link_options options = {.kind = LINK_ROUTER,
+                                   .endpoint = endpoint,
+                                   .bind = 1,
+                                   .on_message = on_report,
+                                   .arg = p,
+                                   .linger_ms = 2000};
+    if (result == ERR_OK && listens) result = link_open(process_hub(p), &options, &s->router);
     options.kind = LINK_DEALER;
     options.bind = 0;
-    if (result == ERR_OK) result = link_open(process_hub(p), &options, &s->dealer);
-    if (result == ERR_OK) process_report_to(p, s->dealer);
+    if (result == ERR_OK && tells) result = link_open(process_hub(p), &options, &s->dealer);
+    if (result == ERR_OK && tells) process_report_to(p, s->dealer);
     return result;
+}
+
+static void finish_badly(void *arg)
+{
+    process_finish(arg, err_set(ERR_IO, "it cannot go on"));
 }
 
 static void check_hardening(void)
@@ -150,7 +165,7 @@ static int start(struct process *p)
     if (strcmp(mode(p), "fail") == 0) return err_set(ERR_IO, "cannot do it");
     if (strcmp(mode(p), "usage") == 0) return err_set(ERR_USAGE, "wrong");
     if (strcmp(mode(p), "cut") == 0) touch_what_is_gone();
-    if (strcmp(mode(p), "report") == 0) return open_report(p, s);
+    if (strcmp(mode(p), "report") == 0) return open_links(p, s, 1, 1);
     if (strcmp(mode(p), "harden") == 0) check_hardening();
     if (strcmp(mode(p), "wake") == 0) {
         s->wake = process_wake_new(p, woken, s);
@@ -167,9 +182,11 @@ static int start(struct process *p)
     if (strcmp(mode(p), "wait") == 0 || strcmp(mode(p), "hang") == 0 ||
         strcmp(mode(p), "block") == 0)
         return ERR_OK;
-    s->timer = process_timer_new(p, finish_well, p);
+    int tells = strcmp(mode(p), "tell") == 0, listens = strcmp(mode(p), "listen") == 0;
+    if ((tells || listens) && open_links(p, s, listens, tells) != ERR_OK) return ERR_IO;
+    s->timer = process_timer_new(p, tells ? finish_badly : finish_well, p);
     if (!s->timer) return err_set(ERR_NOMEM, "no timer");
-    process_timer_set(s->timer, 10);
+    process_timer_set(s->timer, listens ? LISTEN_MS : 10);
     return ERR_OK;
 }
 
@@ -451,6 +468,19 @@ static void test_report(void **state)
     made("SrX");
 }
 
+/* Who listens hears in the last report of the other why that one failed. */
+static void test_last_report_says_why(void **state)
+{
+    (void)state;
+    pid_t listens = launch_run("listen");
+    assert_int_equal(wait_mark(), 'S');
+    assert_int_equal(ended(launch_run("tell")), 1);
+    assert_int_equal(ended(listens), 0);
+    char got[32] = "";
+    assert_true(read(marks_fd[0], got, sizeof got - 1) > 0);
+    assert_non_null(strchr(got, 'e'));
+}
+
 /* The first report comes before any timer of the process's own (here 10 ms). */
 static void test_first_report_is_at_once(void **state)
 {
@@ -497,6 +527,7 @@ int main(void)
         T(test_hardening),
         T(test_wake),
         T(test_report),
+        T(test_last_report_says_why),
         T(test_first_report_is_at_once),
         T(test_nothing_runs_after_stop),
         T(test_address_file),
