@@ -221,6 +221,10 @@ static const struct option_spec options[] = {
     {"producer", "I", "which of capture.producers this one is, from 0 (default 0)"},
 };
 
+static const struct environment_spec environment[] = {
+    {"SLUICE_PREPARED", ENGINE_PREPARED_MEANING},
+};
+
 static const struct process_spec capture_process = {
     .program = {.name = "sluice-capture",
                 .summary = "run a model over a corpus and stream its activations",
@@ -229,7 +233,9 @@ static const struct process_spec capture_process = {
                     "frames its rows, and sends them to the broker. Exits 0 when its share "
                     "has ended and the sink has committed it.",
                 .options = options,
-                .options_count = sizeof options / sizeof *options},
+                .options_count = sizeof options / sizeof *options,
+                .environment = environment,
+                .environment_count = sizeof environment / sizeof *environment},
     .section = "capture",
     .name = capture_name,
     .check = source_needs,

@@ -433,6 +433,7 @@ static const struct command_spec commands[] = {
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const struct environment_spec environment[] = {
+    {"SLUICE_PREPARED", ENGINE_PREPARED_MEANING},
     {"SLUICE_TAPS", "folder of the sockets of tapped programs (0700), for them and for sluice tap; "
                     "sluice/tap in XDG_RUNTIME_DIR or /run/user/UID, or /tmp/sluice-UID/tap, "
                     "unless told"},
@@ -450,7 +451,7 @@ static const struct program_spec program = {
     .commands = commands,
     .commands_count = COMMANDS,
     .environment = environment,
-    .environment_count = 1,
+    .environment_count = sizeof environment / sizeof *environment,
     .examples = "sluice check run.yaml\n"
                 "sluice up run.yaml\n"
                 "sluice up run.yaml --fresh --set trainer.reuse=4\n"

@@ -54,7 +54,7 @@ struct llama_prepared {
 /* Find or make the prepared form of a model. The least recently used go when the folder would pass
  * its cap. Another process that prepares is waited for. Blocks for seconds to minutes; `watch` is
  * told what is under way and what was decided. ERR_NOSPC (not even q8_0 fits; HINT), ERR_IO,
- * ERR_NOMEM, ERR_FORMAT (the source). */
+ * ERR_NOMEM, ERR_FORMAT (the source), ERR_USAGE (SLUICE_PREPARED is no type). */
 int llama_prepare(const struct llama_prepare_options *options, struct llama_prepared *prepared);
 
 /* What llama_prepare() would do. Looks only; makes nothing. ERR_FORMAT, ERR_IO, ERR_NOSPC as

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 . scripts/common.sh
 wanted=tests/interop/requirements.txt
 alone=tests/interop/requirements-alone.txt
+export SLUICE_PREPARED=f32 # what peers compute in, on any processor
 venv=$cache/venv-$(cat $wanted $alone | sha256sum | cut -c1-12)
 
 make_venv() {

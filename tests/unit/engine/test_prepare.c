@@ -152,18 +152,43 @@ static void half_made_ones_are_removed(void **state)
     assert_int_equal(models_in_folder(), 2);
 }
 
-static void a_smaller_cap_means_a_lower_precision(void **state)
+/* From the type that this processor has, or that was asked for. */
+static void a_lower_one_is_taken(void)
 {
-    (void)state;
     struct llama_prepared p;
     assert_int_equal(prepare(0, PLENTY, &p), ERR_OK);
-    /* f32 or bf16, as the processor has it; the next type, with a large vocabulary, fits. */
+    /* The next type, with a large vocabulary, fits. */
     uint64_t whole = bytes_of(p.path), header = 16 << 20;
     assert_int_equal(prepare(0, whole * 2 / 3 + header, &p), ERR_OK);
     assert_true(bytes_of(p.path) < whole * 2 / 3);
     assert_int_equal(models_in_folder(), 1); /* the larger one went */
     assert_int_equal(prepare(0, 1 << 20, &p), ERR_NOSPC);
     assert_non_null(strstr(err_text(), "exact_model"));
+}
+
+static void a_smaller_cap_means_a_lower_precision(void **state)
+{
+    (void)state;
+    a_lower_one_is_taken();
+}
+
+static void the_type_may_be_asked_for(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"f32", "bf16"};
+    struct llama_prepared p;
+    for (int i = 0; i < 2; i++) {
+        char part[16];
+        snprintf(part, sizeof part, "-%s-", types[i]);
+        setenv("SLUICE_PREPARED", types[i], 1);
+        assert_int_equal(prepare(0, PLENTY, &p), ERR_OK);
+        assert_non_null(strstr(p.path, part));
+        a_lower_one_is_taken();
+    }
+    setenv("SLUICE_PREPARED", "fp32", 1);
+    assert_int_equal(prepare(0, PLENTY, &p), ERR_USAGE);
+    assert_non_null(strstr(err_text(), "SLUICE_PREPARED is 'fp32'"));
+    unsetenv("SLUICE_PREPARED");
 }
 
 static void what_is_no_model_is_told(void **state)
@@ -184,6 +209,7 @@ int main(int argc, char **argv)
         EACH(the_least_recently_used_go_first),
         EACH(half_made_ones_are_removed),
         EACH(a_smaller_cap_means_a_lower_precision),
+        EACH(the_type_may_be_asked_for),
         EACH(what_is_no_model_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
