@@ -1,7 +1,8 @@
 /*
  * A program of somebody else's that the tap is tried on: does with a model what its arguments say.
  * Links libllama and nothing of ours; built with TAP_HOST_LATE it links nothing, and finds the functions
- * in the library by dlsym(), as Python does.
+ * in the library by dlsym(), as Python does. With TAP_HOST_PART it is a library that links libllama, as
+ * an extension of Python's does; tap_host_loads.c loads it.
  *
  *   tap_host MODEL WORD...
  *
@@ -316,6 +317,11 @@ static void obey(char *word, const char *path)
     }
     change_memory(word, n);
 }
+
+#ifdef TAP_HOST_PART
+#define main tap_host_main
+int main(int argc, char **argv);
+#endif
 
 int main(int argc, char **argv)
 {
