@@ -169,12 +169,12 @@ WRAPPER(int32_t, llama_decode, struct llama_context *llama, struct handed handed
     decode real = REAL_AS(decode, llama_decode);
     struct context *c = wrapper_is_ours() ? context_of(llama) : NULL;
     if (!real) return -1;
+    PASS(c);
     if (c) {
         struct llama_batch batch;
         memcpy(&batch, &handed, sizeof batch);
         context_begin(c, &batch);
     }
-    PASS(c);
     WRAPPER_INSIDE;
     return pass.result = real(llama, handed);
 }
@@ -185,8 +185,8 @@ WRAPPER(int32_t, llama_process, struct llama_context *llama, enum llama_process_
     struct context *c =
         wrapper_is_ours() && type == LLAMA_PROCESS_TYPE_DECODE ? context_of(llama) : NULL;
     if (!LIBRARY_REAL(llama_process)) return -1;
-    if (c) context_begin_large(c, batches_find(batch));
     PASS(c);
+    if (c) context_begin_large(c, batches_find(batch));
     WRAPPER_INSIDE;
     return pass.result = LIBRARY_REAL(llama_process)(llama, type, batch);
 }

@@ -185,7 +185,8 @@ static int look_for_marker(struct context *c, int32_t token, int32_t slot, uint6
 {
     char text[1024];
     if (!c->turn.marker.text[0] || !c->special.vocab) return 0;
-    if (token < 0) return 1; /* an embedding has no text */
+    /* An embedding has no text, nor has a token that the model does not have: its pass fails. */
+    if (token < 0 || token >= library_get()->llama_vocab_n_tokens(c->special.vocab)) return 1;
     int32_t n =
         library_get()->llama_token_to_piece(c->special.vocab, token, text, sizeof text, 0, true);
     if (n < 0) return 0;

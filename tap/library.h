@@ -28,6 +28,7 @@
     X(llama_model_meta_val_str)                                                                    \
     X(llama_model_get_vocab)                                                                       \
     X(llama_vocab_type)                                                                            \
+    X(llama_vocab_n_tokens)                                                                        \
     X(llama_vocab_is_control)                                                                      \
     X(llama_vocab_get_add_bos)                                                                     \
     X(llama_token_to_piece)                                                                        \
