@@ -108,6 +108,7 @@ void context_settle(struct context *c, struct llama_context *llama)
     }
     c->llama = llama;
     c->memory = library_get()->llama_get_memory(llama);
+    c->has_encoder = library_get()->llama_model_has_encoder(c->model);
     int result = make(c);
     if (result == ERR_OK && take_place(c)) {
         serve();
@@ -230,7 +231,7 @@ static uint64_t next_number(void *sluice)
 /* A text that the word was not looked for in, all of it, may have it. */
 static int is_excluded(const struct context *c, int32_t slot)
 {
-    return slots_is_excluded(&c->slots, slot) ||
+    return slots_is_excluded(&c->slots, slot) || (c->has_encoder && c->turn.marker.text[0]) ||
            !slots_is_read(&c->slots, slot, c->turn.marker.number);
 }
 
@@ -311,19 +312,19 @@ void context_begin(struct context *c, const struct llama_batch *b)
 
 void context_begin_large(struct context *c, const struct batch *b)
 {
-    uint32_t embeddings = 0;
+    int is_known = b && !b->is_incomplete;
+    uint32_t embeddings = 0, count = is_known ? b->count : 0;
     take_turn(c);
-    if (!b || b->is_incomplete) slots_renew(&c->slots, -1);
-    for (uint32_t i = 0; b && i < b->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const struct batch_entry *e = &b->entry[i];
         for (int32_t slot = 0; e->sequences > 1 && slot < BATCH_SLOTS_MOST; slot++)
             if (e->others[slot / 64] >> slot % 64 & 1) submit(c, e->token, e->position, slot);
         add(c, e->token, e->position, e->slot, e->sequences != 1);
         embeddings += e->has_embedding != 0;
     }
-    /* Of a batch that was not kept nothing is known, so nothing of it is taken. */
-    uint32_t tokens = b && !b->is_incomplete ? b->count : c->submitted.count + 1;
-    start(c, tokens, embeddings);
+    /* Of a batch that was not kept nothing is known, not even whose it is: nothing of it is taken. */
+    if (!is_known) slots_miss(&c->slots, -1);
+    start(c, is_known ? count : 1, embeddings);
 }
 
 static void count_left_out(struct context *c)

@@ -25,6 +25,7 @@ struct context {
     struct tap_turn turn;
     uint32_t outlet_number; /* whose numbers the slots have; 0: none */
     int is_warming;         /* the program runs passes for no result */
+    int has_encoder;        /* its prompts go there, and nobody looks at them */
 };
 
 /* Before a context of this model is made: sets the callback in its parameters. NULL: it is left alone,

@@ -24,6 +24,7 @@
     X(llama_model_n_embd)                                                                          \
     X(llama_model_n_layer)                                                                         \
     X(llama_model_desc)                                                                            \
+    X(llama_model_has_encoder)                                                                     \
     X(llama_model_has_decoder)                                                                     \
     X(llama_model_meta_val_str)                                                                    \
     X(llama_model_get_vocab)                                                                       \

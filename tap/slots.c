@@ -48,6 +48,15 @@ void slots_renew(struct slots *s, int32_t slot)
         if (is_meant(s, i, slot)) begin(&s->slot[i]);
 }
 
+void slots_miss(struct slots *s, int32_t slot)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!is_meant(s, i, slot)) continue;
+        begin(&s->slot[i]);
+        s->slot[i].read_for = 0;
+    }
+}
+
 void slots_clear(struct slots *s, int32_t slot)
 {
     slots_renew(s, slot);

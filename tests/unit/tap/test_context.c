@@ -685,6 +685,52 @@ static void a_text_from_before_the_word_is_kept_out(void **state)
     closed(c);
 }
 
+/* As `decode`, in a batch that the tap has not kept, or only in part. */
+static void decode_unseen(struct context *c, const struct batch *kept, int32_t slot, int32_t at)
+{
+    llama_token token = 7;
+    llama_pos position = at;
+    struct llama_batch b = llama_batch_init(1, 0, 1);
+    b.n_tokens = 1;
+    b.token[0] = token;
+    b.pos[0] = position;
+    b.n_seq_id[0] = 1;
+    b.seq_id[0][0] = slot;
+    b.logits[0] = 1;
+    context_begin_large(c, kept);
+    assert_int_equal(llama_decode(c->llama, b), 0);
+    context_end(c, 0);
+    llama_batch_free(b);
+}
+
+/* The word may lie in what nobody looked at. */
+static void a_text_in_a_batch_that_was_not_kept_is_kept_out(void **state)
+{
+    struct batch_entry first = {.token = 7, .position = 0, .slot = 1, .sequences = 1};
+    struct batch kept_in_part = {.count = 1, .is_incomplete = 1, .entry = &first};
+    struct tap_settings s = settings_of("resid_post.3");
+    (void)state;
+    snprintf(s.exclude, sizeof s.exclude, "no such text");
+    apply(&s);
+    struct context *c = opened();
+    decode(c, 0, 0, 1, 0);
+    decode_unseen(c, NULL, 0, 1);
+    decode(c, 0, 2, 4, 0);
+    decode_unseen(c, &kept_in_part, 1, 0);
+    decode(c, 1, 1, 3, 0);
+    clear(c, 0);
+    decode(c, 0, 0, 1, 0);
+    c->has_encoder = 1; /* as if its prompt lay there */
+    decode(c, 2, 0, 3, 0);
+    struct ring_view view = view_of_folder();
+    next_is(&view, 1, 0);
+    next_is(&view, 2, 0);
+    is_empty(&view);
+    assert_int_equal(count_of(&view, RING_EXCLUDED), 2 + 2 + 3);
+    view_close(&view);
+    closed(c);
+}
+
 /* ---- threads ---- */
 
 enum { PASSES = 100 };
@@ -740,6 +786,7 @@ int main(void)
         cmocka_unit_test(a_word_in_a_shared_token_keeps_both_out),
         cmocka_unit_test(a_token_that_the_model_does_not_have_is_not_looked_at),
         cmocka_unit_test(a_text_from_before_the_word_is_kept_out),
+        cmocka_unit_test(a_text_in_a_batch_that_was_not_kept_is_kept_out),
         cmocka_unit_test(contexts_run_side_by_side_while_it_is_switched),
     };
     return cmocka_run_group_tests(tests, begin, end);
