@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 1000, NEW_SECONDS = 10 };
+enum { ANSWER_MS = 1000, NEW_SECONDS = 10, TABLE_SECONDS = 24 * 3600 };
 
 /* ---- finding ---- */
 
@@ -86,6 +86,15 @@ static void remove_old(const char *folder, int pid)
         unlink(address.sun_path);
 }
 
+/* Of a program that was to be steered, and made no context. */
+static void remove_table(DIR *dir, const char *name)
+{
+    struct stat st;
+    if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_mtime + TABLE_SECONDS < time(NULL))
+        unlinkat(dirfd(dir), name, 0);
+}
+
 static void find_in(struct taps *taps, const char *folder)
 {
     int result = tap_folder_check(folder);
@@ -98,6 +107,8 @@ static void find_in(struct taps *taps, const char *folder)
         if (pid) add(taps, folder, pid);
         pid = number_of(entry->d_name, TAP_SOCKET_NEW);
         if (pid) remove_old(folder, pid);
+        if (strncmp(entry->d_name, TAP_TABLE, sizeof TAP_TABLE - 1) == 0)
+            remove_table(dir, entry->d_name);
     }
     closedir(dir);
 }

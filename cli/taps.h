@@ -1,6 +1,6 @@
 /*
  * Programs of this user that are tapped: found by their sockets (proto/tap_folder.h), asked, and told.
- * A socket that nobody serves any more is removed. One that another user serves is not spoken to.
+ * A socket that nobody serves any more is removed, and a table to steer by that nobody took for a day. One that another user serves is not spoken to.
  */
 #ifndef SLUICE_CLI_TAPS_H
 #define SLUICE_CLI_TAPS_H

@@ -14,7 +14,8 @@
 enum { TAP_FOLDERS = 3 };
 
 #define TAP_SOCKET_SUFFIX ".sock"
-#define TAP_SOCKET_NEW    ".new" /* bound, and not served yet */
+#define TAP_TABLE         "steer-" /* and six letters: a table that is being handed over */
+#define TAP_SOCKET_NEW    ".new"   /* bound, and not served yet */
 
 /* The n-th folder, from 0, into out[bytes]. ERR_NOTFOUND: there is none (no such variable, or the same
  * as an earlier one); ERR_LIMIT: a socket in it would have too long a name. */

@@ -111,6 +111,7 @@ void context_settle(struct context *c, struct llama_context *llama)
     c->has_encoder = library_get()->llama_model_has_encoder(c->model);
     int result = make(c);
     if (result == ERR_OK && take_place(c)) {
+        tap_begin_steering();
         serve();
         return;
     }

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "proto/ring.h"
+#include "proto/tap_folder.h"
 #include "tap/context.h"
 #include "tap/models.h"
 #include "tap/outlet.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct {
     pthread_mutex_t lock; /* of all below; held for long where a ring is made, and no longer */
@@ -227,6 +229,43 @@ static void steer_by(struct steering *s)
     retire_steering();
     tap.steering_refusal[0] = '\0';
     tap.steering = s;
+}
+
+/* What `sluice tap` wrote for this program alone. */
+static void remove_table(const char *path)
+{
+    char folder[256];
+    for (unsigned n = 0; n < TAP_FOLDERS; n++) {
+        if (tap_folder_path(n, folder, sizeof folder) != ERR_OK) continue;
+        size_t length = strlen(folder);
+        if (strncmp(path, folder, length) == 0 && strncmp(path + length, "/" TAP_TABLE, 7) == 0 &&
+            !strchr(path + length + 1, '/'))
+            unlink(path);
+    }
+}
+
+static void steer_from_start(void)
+{
+    const char *table = tap.start.steer;
+    struct tap_change change = {.steer = table, .keeps_steered = tap.start.keeps_steered};
+    char why[512];
+    if (!table[0]) return;
+    int result = tap_set(&change, why, sizeof why);
+    remove_table(table);
+    if (result == ERR_OK) return;
+    pthread_mutex_lock(&tap.lock);
+    err_set(result, "%s%s", why,
+            result == ERR_NOTFOUND ? "; HINT: an earlier program of the same start had a context, "
+                                     "and took the table; use sluice tap set --steer"
+                                   : "");
+    refuse_steering();
+    pthread_mutex_unlock(&tap.lock);
+}
+
+void tap_begin_steering(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, steer_from_start);
 }
 
 /* ---- turns ---- */

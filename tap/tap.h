@@ -73,13 +73,18 @@ void tap_status(struct tap_status *status);
 
 struct tap_start {
     char model[256]; /* part of the path of the model's file; "": any */
-    char steer[512]; /* a table to steer by from the first pass on; "": none */
+    char steer[512]; /* a table to steer by from the first pass of the first context on; "": none */
     int keeps_steered;
     struct tap_settings settings;
 };
 
 /* Begin: once, before the program's main(). ERR_USAGE: it stays without a tap, told on stderr. */
 int tap_begin(const struct tap_start *start);
+
+/* A context that may be tapped is there: read the table that the start has told, and remove it. With the
+ * first call alone; others wait for it. What is wrong with the table is told, and kept for tap_status().
+ * Not earlier: a script runs other programs before the one that is meant, and each begins alike. */
+void tap_begin_steering(void);
 
 /* The program ends: rows go nowhere from here on, and the ring is closed, unless a pass still writes to
  * it. Waits for nobody. */

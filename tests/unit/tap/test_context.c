@@ -66,6 +66,7 @@ static int begin(void **state)
     model = llama_model_load_from_file(path, llama_model_default_params());
     models_note(model, path);
     start.settings = settings_of("resid_post.0");
+    snprintf(start.steer, sizeof start.steer, "%s/no-such-table", folder);
     return model && tap_begin(&start) == ERR_OK ? 0 : -1;
 }
 
@@ -164,6 +165,20 @@ static void is_empty(struct ring_view *view)
 }
 
 /* ---- cases ---- */
+
+/* The first that there is. Another program may have taken the table. */
+static void a_table_that_is_gone_is_told_with_the_first_context(void **state)
+{
+    struct tap_status before, after;
+    (void)state;
+    tap_status(&before);
+    struct context *c = opened();
+    tap_status(&after);
+    assert_string_equal(before.steering_refusal, "");
+    assert_non_null(strstr(after.steering_refusal, "no-such-table"));
+    assert_non_null(strstr(after.steering_refusal, "HINT"));
+    closed(c);
+}
 
 static void a_pass_that_fails_begins_other_sequences(void **state)
 {
@@ -770,6 +785,7 @@ static void contexts_run_side_by_side_while_it_is_switched(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_table_that_is_gone_is_told_with_the_first_context),
         cmocka_unit_test(a_pass_that_fails_begins_other_sequences),
         cmocka_unit_test(it_is_switched_while_it_runs),
         cmocka_unit_test(other_hooks_have_another_ring),
