@@ -120,6 +120,9 @@ static void show_steering(const struct tap *tap)
                                                                 : "");
     if (number(tap, "steered_tokens") > 0)
         line("", "%12s tokens steered", count(tap, "steered_tokens"));
+    if (number(tap, "unsteered_passes") > 0)
+        line("", "%12s passes not steered (of embeddings, or of a batch that is not known)",
+             count(tap, "unsteered_passes"));
     if (number(tap, "stale_tokens") > 0)
         line("", "%12s tokens over a prefix that was cached under another setting",
              count(tap, "stale_tokens"));
@@ -197,6 +200,7 @@ static const struct {
     {"steers_at", TEXT},
     {"keeps_steered", YES_NO},
     {"steered_tokens", COUNT},
+    {"unsteered_passes", COUNT},
     {"stale_tokens", COUNT},
     {"steering_refusal", TEXT},
     {"excluded_rows", COUNT},

@@ -80,6 +80,7 @@ static void put_steering(struct lines_out *out, const struct tap_status *s)
     lines_put(out, "steers_at", s->steers_at);
     lines_put(out, "keeps_steered", s->keeps_steered ? "yes" : "no");
     put_count(out, "steered_tokens", s->steered_rows);
+    put_count(out, "unsteered_passes", s->unsteered_passes);
     put_count(out, "stale_tokens", s->stale_tokens);
     lines_put(out, "steering_refusal", s->steering_refusal);
 }

@@ -172,9 +172,11 @@ void contexts_count(const struct llama_model *model, uint32_t *own, uint32_t *ot
 
 /* ---- a pass ---- */
 
-/* Before anything of it is looked at: what the pass is to do. */
-static void take_turn(struct context *c)
+/* Before anything of it is looked at: what the pass is to do. Where what it computes cannot be told, it is
+ * neither captured nor steered. */
+static void take_turn(struct context *c, int is_told)
 {
+    c->is_told = is_told;
     c->turn = (struct tap_turn){0};
     c->stale_tokens = 0;
     memset(c->left_out, 0, sizeof c->left_out);
@@ -210,7 +212,7 @@ static void read_text(struct context *c, int32_t token, int32_t position, int32_
 /* A token of one slot; one that several share is of each. */
 static uint32_t submit(struct context *c, int32_t token, int32_t position, int32_t slot)
 {
-    const struct steering *s = c->turn.steering;
+    const struct steering *s = c->is_told ? c->turn.steering : NULL;
     uint32_t generation = slots_submit(&c->slots, slot, position);
     c->stale_tokens +=
         (uint32_t)slots_set(&c->slots, slot, position, s ? s->table.facts->setting : 0);
@@ -260,7 +262,7 @@ static void number(struct context *c)
     }
 }
 
-/* What was submitted is known; embeddings: how many of it are none, which leaves the pass out. */
+/* What was submitted is in `submitted`; embeddings: how many of its tokens are none. */
 static void start(struct context *c, uint32_t tokens, uint32_t embeddings)
 {
     enum graph_mode mode = GRAPH_IDLE;
@@ -268,7 +270,7 @@ static void start(struct context *c, uint32_t tokens, uint32_t embeddings)
     if (c->is_warming) return;
     struct sluice *s = c->turn.outlet ? c->turn.outlet->sluice : NULL;
     if (embeddings && sluice_is_on(s)) c->left_out[SLUICE_NO_TOKEN] = tokens;
-    if (!embeddings && tokens == c->submitted.count) {
+    if (c->is_told) {
         if (c->turn.is_chosen && (sluice_is_on(s) || is_steered)) mode = GRAPH_ROWS;
         if (c->turn.learns) mode = GRAPH_LEARN;
     }
@@ -295,7 +297,7 @@ void context_begin(struct context *c, const struct llama_batch *b)
 {
     struct positions positions;
     uint32_t tokens = b->n_tokens > 0 ? (uint32_t)b->n_tokens : 0;
-    take_turn(c);
+    take_turn(c, b->token && tokens <= c->submitted.room);
     if (!b->pos) {
         positions.context = c;
         memset(positions.next, -1, sizeof positions.next);
@@ -315,17 +317,17 @@ void context_begin_large(struct context *c, const struct batch *b)
 {
     int is_known = b && !b->is_incomplete;
     uint32_t embeddings = 0, count = is_known ? b->count : 0;
-    take_turn(c);
+    for (uint32_t i = 0; i < count; i++) embeddings += b->entry[i].has_embedding != 0;
+    take_turn(c, is_known && !embeddings && count <= c->submitted.room);
     for (uint32_t i = 0; i < count; i++) {
         const struct batch_entry *e = &b->entry[i];
         for (int32_t slot = 0; e->sequences > 1 && slot < BATCH_SLOTS_MOST; slot++)
             if (e->others[slot / 64] >> slot % 64 & 1) submit(c, e->token, e->position, slot);
         add(c, e->token, e->position, e->slot, e->sequences != 1);
-        embeddings += e->has_embedding != 0;
     }
     /* Of a batch that was not kept nothing is known, not even whose it is: nothing of it is taken. */
     if (!is_known) slots_miss(&c->slots, -1);
-    start(c, is_known ? count : 1, embeddings);
+    start(c, count, embeddings);
 }
 
 static void count_left_out(struct context *c)
@@ -350,6 +352,7 @@ void context_end(struct context *c, int32_t result)
         .tokens = c->submitted.count,
         .stale_tokens = c->stale_tokens,
         .steered_rows = c->graph.steered_rows,
+        .is_unsteered = c->turn.steering && !c->is_told,
         .unsteered = c->graph.unsteered,
     };
     tap_return_turn(&c->turn, &pass);

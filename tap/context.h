@@ -20,6 +20,7 @@ struct context {
     struct submitted submitted;
     struct graph graph;
     struct special special;
+    int is_told;           /* the pass: what it computes are tokens, all known */
     uint32_t stale_tokens; /* of the pass: computed over a prefix of another setting */
     uint64_t left_out[SLUICE_EXCLUDED + 1]; /* of the pass: counted once it has ended well */
     struct tap_turn turn;

@@ -37,6 +37,11 @@ void slots_free(struct slots *s)
     *s = (struct slots){0};
 }
 
+static int32_t lower(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
 static int is_meant(const struct slots *s, uint32_t i, int32_t slot)
 {
     return i < s->count && (slot < 0 || (uint32_t)slot == i);
@@ -52,6 +57,8 @@ void slots_miss(struct slots *s, int32_t slot)
 {
     for (uint32_t i = 0; i < s->count; i++) {
         if (!is_meant(s, i, slot)) continue;
+        if (s->slot[i].setting)
+            s->slot[i].mixed_from = lower(s->slot[i].mixed_from, s->slot[i].highest + 1);
         begin(&s->slot[i]);
         s->slot[i].read_for = 0;
     }
@@ -108,11 +115,6 @@ void slots_remove(struct slots *s, int32_t slot, int32_t from, int32_t to)
         if (from <= s->slot[i].steered_from) s->slot[i].steered_from = SLOT_NOWHERE;
         if (from <= 0) forget_settings(&s->slot[i]);
     }
-}
-
-static int32_t lower(int32_t a, int32_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Positions mean others from here on. */

@@ -54,7 +54,7 @@ void slots_free(struct slots *slots);
 
 /* What the slot holds is other than it was: after a pass that failed. */
 void slots_renew(struct slots *slots, int32_t slot);
-/* Some tokens were computed there, and nothing is known of them. */
+/* Some tokens were computed there, unsteered, and nothing else is known of them. */
 void slots_miss(struct slots *slots, int32_t slot);
 void slots_clear(struct slots *slots, int32_t slot);
 void slots_load(struct slots *slots, int32_t slot);

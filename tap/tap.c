@@ -29,7 +29,7 @@ static struct {
     char steering_refusal[400];
     struct marker marker;
     uint32_t markers; /* so many there were */
-    uint64_t steered_rows, stale_tokens;
+    uint64_t steered_rows, unsteered_passes, stale_tokens;
 } tap = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Atomic int is_begun;
@@ -292,6 +292,7 @@ static void count(const struct tap_turn *turn, const struct tap_pass *pass)
     static int once;
     tap.passes += pass->is_good != 0;
     tap.failed_passes += !pass->is_good;
+    tap.unsteered_passes += pass->is_unsteered && pass->is_good;
     tap.stale_tokens += pass->stale_tokens;
     if (turn->learns) tap.learning_rows += pass->tokens;
     if (pass->result == ERR_MISMATCH) {
@@ -453,6 +454,7 @@ void tap_status(struct tap_status *s)
     s->mismatched_passes = tap.mismatched_passes;
     s->learning_rows = tap.learning_rows;
     s->steered_rows = tap.steered_rows;
+    s->unsteered_passes = tap.unsteered_passes;
     s->stale_tokens = tap.stale_tokens;
     snprintf(s->steering_refusal, sizeof s->steering_refusal, "%s", tap.steering_refusal);
     if (tap.steering) {

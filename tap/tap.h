@@ -62,6 +62,7 @@ struct tap_status {
     char steers_at[64];         /* its hook */
     int keeps_steered;
     uint64_t steered_rows;
+    uint64_t unsteered_passes;  /* of embeddings, or of a batch that is not known */
     uint64_t stale_tokens;      /* computed over a prefix that was cached under another setting */
     char steering_refusal[400]; /* why it does not; "": nothing is wrong */
     struct sluice_counters counters; /* of the ring; size is set */
@@ -112,6 +113,7 @@ struct tap_pass {
     int is_good; /* llama_decode()'s was 0 */
     uint32_t tokens, stale_tokens;
     uint64_t steered_rows;
+    int is_unsteered; /* what it computes could not be told, so that nothing of it was steered */
     const char *unsteered; /* why not all of it was steered, as it should be; "": it was */
 };
 void tap_return_turn(const struct tap_turn *turn, const struct tap_pass *pass);

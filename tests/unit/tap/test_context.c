@@ -746,6 +746,54 @@ static void a_text_in_a_batch_that_was_not_kept_is_kept_out(void **state)
     closed(c);
 }
 
+static void decode_embedding(struct context *c, int32_t slot, int32_t at)
+{
+    struct llama_batch b = llama_batch_init(1, TINY_WIDTH, 1);
+    memset(b.embd, 0, TINY_WIDTH * sizeof *b.embd);
+    b.n_tokens = 1;
+    b.pos[0] = at;
+    b.n_seq_id[0] = 1;
+    b.seq_id[0][0] = slot;
+    b.logits[0] = 0;
+    context_begin(c, &b);
+    assert_int_equal(llama_decode(c->llama, b), 0);
+    context_end(c, 0);
+    llama_batch_free(b);
+}
+
+/* An embedding, and a batch that is not known, are computed as they are: that is counted, and what is
+ * computed over them is over a prefix of another setting. */
+static void what_cannot_be_told_is_not_steered_and_counted(void **state)
+{
+    struct tap_settings s = settings_of("resid_post.1");
+    struct tap_status before, after;
+    (void)state;
+    s.on = 0;
+    apply(&s);
+    steer_by_a_table();
+    struct context *c = opened();
+    tap_status(&before);
+    decode_embedding(c, 0, 0);
+    decode_embedding(c, 0, 1);
+    assert_false(slots_is_steered(&c->slots, 0));
+    decode(c, 0, 2, 5, 0);
+    assert_true(slots_is_steered(&c->slots, 0));
+    decode(c, 1, 0, 2, 0);
+    decode_unseen(c, NULL, 1, 2);
+    decode(c, 1, 3, 4, 0);
+    tap_status(&after);
+    assert_int_equal(after.unsteered_passes - before.unsteered_passes, 3);
+    assert_int_equal(after.steered_rows - before.steered_rows, 3 + 2 + 1);
+    assert_int_equal(after.stale_tokens - before.stale_tokens, 3 + 1);
+    steer_no_more();
+    closed(c);
+    struct ring_view view;
+    while (view_open(folder, &view) == 0) {
+        unlink(view.path);
+        view_close(&view);
+    }
+}
+
 /* ---- threads ---- */
 
 enum { PASSES = 100 };
@@ -803,6 +851,7 @@ int main(void)
         cmocka_unit_test(a_token_that_the_model_does_not_have_is_not_looked_at),
         cmocka_unit_test(a_text_from_before_the_word_is_kept_out),
         cmocka_unit_test(a_text_in_a_batch_that_was_not_kept_is_kept_out),
+        cmocka_unit_test(what_cannot_be_told_is_not_steered_and_counted),
         cmocka_unit_test(contexts_run_side_by_side_while_it_is_switched),
     };
     return cmocka_run_group_tests(tests, begin, end);
