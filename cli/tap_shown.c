@@ -133,12 +133,12 @@ static void show_steering(const struct tap *tap)
 static void show(const struct tap *tap)
 {
     if (tap->trouble[0]) {
-        printf("process %d\n", tap->pid);
+        printf("process %s\n", tap->name);
         line("ERROR", "%s", tap->trouble);
         return;
     }
     int is_on = strcmp(tap_says(tap, TAP_ON), "yes") == 0;
-    printf("%s, process %d: %s%s\n", tap_says(tap, "program"), tap->pid, is_on ? "on" : "off",
+    printf("%s, process %s: %s%s\n", tap_says(tap, "program"), tap->name, is_on ? "on" : "off",
            tap_says(tap, "steers")[0] ? ", steered" : "");
     if (tap_says(tap, "refusal")[0]) line("WARNING", "not tapped: %s", tap_says(tap, "refusal"));
     show_stream(tap);
@@ -238,6 +238,7 @@ static json_t *object_of(const struct tap *tap)
 {
     json_t *object = json_object();
     json_put_count(object, "pid", (uint64_t)tap->pid);
+    json_put_text(object, "process", tap->name);
     json_put_text(object, "error", tap->trouble);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (tap->answer && lines_get(&tap->lines, fields[i].key))
