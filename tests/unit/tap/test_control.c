@@ -256,7 +256,7 @@ static void name_of(const struct host *host, char name[TAP_NAME_BYTES])
     if (!dir) return;
     for (struct dirent *e; (e = readdir(dir));)
         if (tap_folder_process(e->d_name, TAP_SOCKET_SUFFIX, found) == host->pid &&
-            strchr(found, '-'))
+            (strchr(found, '-') || !name[0]))
             memcpy(name, found, TAP_NAME_BYTES);
     closedir(dir);
 }
