@@ -104,6 +104,7 @@ static void put_status(struct lines_out *out, uint64_t refused)
     put_count(out, "failed_passes", status.failed_passes);
     put_count(out, "mismatched_passes", status.mismatched_passes);
     put_count(out, "learning_rows", status.learning_rows);
+    put_count(out, "adapted_rows", status.adapted_rows);
     put_steering(out, &status);
     put_counters(out, &status.counters);
     put_count(out, "refused_requests", refused);

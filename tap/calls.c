@@ -147,6 +147,28 @@ WRAPPER(void, llama_set_warmup, struct llama_context *llama, bool warms)
     if (real) real(llama, warms);
 }
 
+WRAPPER(int32_t, llama_set_adapters_lora, struct llama_context *llama,
+        struct llama_adapter_lora **adapters, size_t count, float *scales)
+{
+    if (!LIBRARY_REAL(llama_set_adapters_lora)) return -1;
+    int32_t result = LIBRARY_REAL(llama_set_adapters_lora)(llama, adapters, count, scales);
+    struct context *c = wrapper_is_ours() ? context_of(llama) : NULL;
+    int any = 0;
+    for (size_t i = 0; c && i < count; i++) any |= scales[i] != 0;
+    if (c) c->has_lora = any || (result != 0 && c->has_lora);
+    return result;
+}
+
+WRAPPER(int32_t, llama_set_adapter_cvec, struct llama_context *llama, const float *data,
+        size_t length, int32_t width, int32_t first, int32_t last)
+{
+    if (!LIBRARY_REAL(llama_set_adapter_cvec)) return -1;
+    int32_t result = LIBRARY_REAL(llama_set_adapter_cvec)(llama, data, length, width, first, last);
+    struct context *c = wrapper_is_ours() ? context_of(llama) : NULL;
+    if (c) c->has_vector = data || (result != 0 && c->has_vector);
+    return result;
+}
+
 /* ---- passes ---- */
 
 typedef int32_t (*decode)(struct llama_context *, struct handed);

@@ -178,7 +178,7 @@ static void take_turn(struct context *c, int is_told)
 {
     c->is_told = is_told;
     c->turn = (struct tap_turn){0};
-    c->stale_tokens = 0;
+    c->stale_tokens = c->adapted_rows = 0;
     memset(c->left_out, 0, sizeof c->left_out);
     submitted_clear(&c->submitted);
     if (!c->is_warming) tap_take_turn(c->model, &c->turn);
@@ -209,6 +209,11 @@ static void read_text(struct context *c, int32_t token, int32_t position, int32_
     slots_set_begun(&c->slots, slot, position, begun);
 }
 
+static int is_adapted(const struct context *c)
+{
+    return c->has_lora || c->has_vector;
+}
+
 /* A token of one slot; one that several share is of each. */
 static uint32_t submit(struct context *c, int32_t token, int32_t position, int32_t slot)
 {
@@ -216,6 +221,7 @@ static uint32_t submit(struct context *c, int32_t token, int32_t position, int32
     uint32_t generation = slots_submit(&c->slots, slot, position);
     c->stale_tokens +=
         (uint32_t)slots_set(&c->slots, slot, position, s ? s->table.facts->setting : 0);
+    if (is_adapted(c)) slots_note(&c->slots, slot, position, SLOT_ADAPTED);
     read_text(c, token, position, slot);
     return generation;
 }
@@ -253,7 +259,11 @@ static void number(struct context *c)
             c->left_out[SLUICE_EXCLUDED]++;
             continue;
         }
-        if (!keeps_steered && slots_is_steered(&c->slots, e->slot)) {
+        if (slots_is_noted(&c->slots, e->slot, SLOT_ADAPTED)) {
+            c->adapted_rows++;
+            continue;
+        }
+        if (!keeps_steered && slots_is_noted(&c->slots, e->slot, SLOT_STEERED)) {
             c->left_out[SLUICE_STEERED]++;
             continue;
         }
@@ -327,6 +337,7 @@ void context_begin_large(struct context *c, const struct batch *b)
     }
     /* Of a batch that was not kept nothing is known, not even whose it is: nothing of it is taken. */
     if (!is_known) slots_miss(&c->slots, -1);
+    if (!is_known && is_adapted(c)) slots_note(&c->slots, -1, 0, SLOT_ADAPTED);
     start(c, count, embeddings);
 }
 
@@ -351,6 +362,7 @@ void context_end(struct context *c, int32_t result)
         .is_good = result == 0,
         .tokens = c->submitted.count,
         .stale_tokens = c->stale_tokens,
+        .adapted_rows = c->adapted_rows,
         .steered_rows = c->graph.steered_rows,
         .is_unsteered = c->turn.steering && !c->is_told,
         .unsteered = c->graph.unsteered,

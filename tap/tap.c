@@ -24,7 +24,7 @@ static struct {
     struct outlet *outlet; /* of that model and these hooks; NULL: to be made */
     int is_refused;
     char refusal[400];
-    uint64_t passes, failed_passes, mismatched_passes, learning_rows;
+    uint64_t passes, failed_passes, mismatched_passes, learning_rows, adapted_rows;
     struct steering *steering; /* NULL: none */
     char steering_refusal[400];
     struct marker marker;
@@ -294,6 +294,7 @@ static void count(const struct tap_turn *turn, const struct tap_pass *pass)
     tap.failed_passes += !pass->is_good;
     tap.unsteered_passes += pass->is_unsteered && pass->is_good;
     tap.stale_tokens += pass->stale_tokens;
+    if (pass->is_good) tap.adapted_rows += pass->adapted_rows;
     if (turn->learns) tap.learning_rows += pass->tokens;
     if (pass->result == ERR_MISMATCH) {
         char text[500];
@@ -453,6 +454,7 @@ void tap_status(struct tap_status *s)
     s->failed_passes = tap.failed_passes;
     s->mismatched_passes = tap.mismatched_passes;
     s->learning_rows = tap.learning_rows;
+    s->adapted_rows = tap.adapted_rows;
     s->steered_rows = tap.steered_rows;
     s->unsteered_passes = tap.unsteered_passes;
     s->stale_tokens = tap.stale_tokens;

@@ -57,6 +57,7 @@ struct tap_status {
     uint64_t failed_passes;
     uint64_t mismatched_passes; /* whose rows could not be told: given up */
     uint64_t learning_rows;     /* of passes that showed where the hooks are: not captured */
+    uint64_t adapted_rows;      /* of sequences with a token of an adapter: not captured */
     char steers[1024];          /* features, as they were told; "": nothing is steered */
     char steers_by[256];        /* the SAE */
     char steers_at[64];         /* its hook */
@@ -111,7 +112,7 @@ void tap_take_turn(const struct llama_model *model, struct tap_turn *turn);
 struct tap_pass {
     int result;  /* graph_end()'s, whose text is in err_text() */
     int is_good; /* llama_decode()'s was 0 */
-    uint32_t tokens, stale_tokens;
+    uint32_t tokens, stale_tokens, adapted_rows;
     uint64_t steered_rows;
     int is_unsteered; /* what it computes could not be told, so that nothing of it was steered */
     const char *unsteered; /* why not all of it was steered, as it should be; "": it was */

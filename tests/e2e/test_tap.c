@@ -437,6 +437,22 @@ static void embeddings_are_no_tokens(void **state)
     assert_int_equal(counted[RING_NO_TOKEN], 6);
 }
 
+/* Those of its prefix are the model's own, and were captured. */
+static void rows_under_an_adapter_are_left_out(void **state)
+{
+    struct run *run = *state;
+    must(run, HOST(run, "adapters:0", "decode:0/0-10", "vector:1", "decode:0/10-20,1/0-10",
+                   "vector:0", "decode:0/20-30,2/0-10", "copy:1:3", "decode:3/10-20",
+                   "remove:0:10:-1", "decode:0/10-20"));
+    read_ring();
+    each_is_named_once();
+    sequence_is(1, 0, 0, 10);
+    sequence_is(2, 2, 0, 10);
+    sequence_is(3, 0, 10, 20);
+    equals_the_engine(3, 0, one_hook, 1);
+    assert_int_equal(rows, 30);
+}
+
 /* Between two hooks. */
 static void a_pass_that_is_stopped_gives_no_row(void **state)
 {
@@ -659,6 +675,7 @@ int main(int argc, char **argv)
         CASE(each_change_begins_a_sequence),
         CASE(what_two_could_claim_is_left_out),
         CASE(embeddings_are_no_tokens),
+        CASE(rows_under_an_adapter_are_left_out),
         CASE(a_pass_that_is_stopped_gives_no_row),
         CASE(a_pass_that_is_left_gives_its_places_up),
         CASE(a_pass_that_fails_begins_a_sequence),

@@ -775,9 +775,9 @@ static void what_cannot_be_told_is_not_steered_and_counted(void **state)
     tap_status(&before);
     decode_embedding(c, 0, 0);
     decode_embedding(c, 0, 1);
-    assert_false(slots_is_steered(&c->slots, 0));
+    assert_false(slots_is_noted(&c->slots, 0, SLOT_STEERED));
     decode(c, 0, 2, 5, 0);
-    assert_true(slots_is_steered(&c->slots, 0));
+    assert_true(slots_is_noted(&c->slots, 0, SLOT_STEERED));
     decode(c, 1, 0, 2, 0);
     decode_unseen(c, NULL, 1, 2);
     decode(c, 1, 3, 4, 0);
@@ -792,6 +792,38 @@ static void what_cannot_be_told_is_not_steered_and_counted(void **state)
         unlink(view.path);
         view_close(&view);
     }
+}
+
+/* Not beside those of the model itself, whatever is to be kept of what is steered. */
+static void what_is_computed_under_an_adapter_is_left_out_and_counted(void **state)
+{
+    struct tap_settings s = settings_of("resid_post.3");
+    struct tap_status before, after;
+    (void)state;
+    apply(&s);
+    struct context *c = opened();
+    tap_status(&before);
+    decode(c, 0, 0, 1, 0);
+    c->has_lora = 1; /* as calls.c notes it */
+    decode(c, 0, 1, 3, 0);
+    c->has_lora = 0;
+    decode(c, 0, 3, 4, 0);
+    decode(c, 1, 0, 1, 0);
+    c->has_vector = 1;
+    decode_unseen(c, NULL, 2, 0);
+    c->has_vector = 0;
+    decode(c, 2, 1, 2, 0);
+    slots_load(&c->slots, 3); /* what was saved then, perhaps */
+    decode(c, 3, 0, 1, 0);    /* from the beginning */
+    tap_status(&after);
+    struct ring_view view = view_of_folder();
+    next_is(&view, 1, 0);
+    next_is(&view, 2, 0);
+    next_is(&view, 3, 0);
+    is_empty(&view);
+    assert_int_equal(after.adapted_rows - before.adapted_rows, 2 + 1 + 1);
+    view_close(&view);
+    closed(c);
 }
 
 /* ---- threads ---- */
@@ -852,6 +884,7 @@ int main(void)
         cmocka_unit_test(a_text_from_before_the_word_is_kept_out),
         cmocka_unit_test(a_text_in_a_batch_that_was_not_kept_is_kept_out),
         cmocka_unit_test(what_cannot_be_told_is_not_steered_and_counted),
+        cmocka_unit_test(what_is_computed_under_an_adapter_is_left_out_and_counted),
         cmocka_unit_test(contexts_run_side_by_side_while_it_is_switched),
     };
     return cmocka_run_group_tests(tests, begin, end);

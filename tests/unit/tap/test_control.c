@@ -63,6 +63,7 @@ void tap_status(struct tap_status *status)
     status->keeps_steered = keeps;
     status->stale_tokens = 77;
     status->unsteered_passes = 78;
+    status->adapted_rows = 79;
     status->contexts = 3;
     snprintf(status->model_file, sizeof status->model_file, "/models/a\nb.gguf");
     status->counters.written_rows = 1234567890123;
@@ -348,6 +349,7 @@ static void it_is_told_what_to_steer(void **state)
     has(answer, "\nkeeps_steered: yes\n");
     has(answer, "\nstale_tokens: 77\n");
     has(answer, "\nunsteered_passes: 78\n");
+    has(answer, "\nadapted_rows: 79\n");
     has(ask(&host, "sluice-tap: 1\ndo: set\nsteer: /absent\n\n"), "why: there is no /absent\n");
     has(ask(&host, STATUS), "\nsteers: /table\n");
     has(ask(&host, "sluice-tap: 1\ndo: set\nshare: 0.5\nsteer: /absent\n\n"), "/absent\n");
