@@ -64,7 +64,7 @@ static int prepend(const char *variable, const char *library)
     return result;
 }
 
-/* The tap removes the table when it has read it. */
+/* The tap removes the table when the program has made a context. */
 static int tell_steering(const struct options *options)
 {
     char table[256];

@@ -37,7 +37,7 @@ static int tell(const struct options *options, const char *which, const struct t
     if (result == ERR_OK) result = taps_ask(&taps, told);
     for (size_t i = 0; result == ERR_OK && i < taps.count; i++)
         if (taps.tap[i].trouble[0])
-            failed = err_set(ERR_STATE, "process %d: %s", taps.tap[i].pid, taps.tap[i].trouble);
+            failed = err_set(ERR_STATE, "process %s: %s", taps.tap[i].name, taps.tap[i].trouble);
     if (result == ERR_OK && options_get(options, "json"))
         tap_shown_json(&taps);
     else if (result == ERR_OK && (failed == ERR_OK || taps.count > 1))
@@ -65,10 +65,12 @@ int tap_off_command(const struct options *options, const struct config *config)
     return turn(options, "no");
 }
 
-/* A number, or "all", is a process; all else is a file. */
+/* A number, a name of a tap, or "all", is a process; all else is a file. */
 static int is_process(const char *argument)
 {
-    return strcmp(argument, "all") == 0 || argument[strspn(argument, "0123456789")] == '\0';
+    char name[TAP_NAME_BYTES];
+    return strcmp(argument, "all") == 0 || argument[strspn(argument, "0123456789")] == '\0' ||
+           tap_folder_process(argument, "", name);
 }
 
 static int sort_arguments(const struct options *options, const char **which, const char **file)

@@ -68,6 +68,7 @@ static void show_left_out(const struct tap *tap)
         {"ambiguous_rows", "ambiguous (two sequences could claim them)"},
         {"reused_rows", "reused from the cache"},
         {"steered_rows", "of steered sequences"},
+        {"adapted_rows", "of sequences under an adapter (LoRA, control vector)"},
         {"no_token_rows", "of embeddings"},
         {"excluded_rows", "excluded by the caller"},
         {"abandoned_rows", "given up (their pass failed)"},
@@ -120,6 +121,9 @@ static void show_steering(const struct tap *tap)
                                                                 : "");
     if (number(tap, "steered_tokens") > 0)
         line("", "%12s tokens steered", count(tap, "steered_tokens"));
+    if (number(tap, "unsteered_passes") > 0)
+        line("", "%12s passes not steered (of embeddings, or of a batch that is not known)",
+             count(tap, "unsteered_passes"));
     if (number(tap, "stale_tokens") > 0)
         line("", "%12s tokens over a prefix that was cached under another setting",
              count(tap, "stale_tokens"));
@@ -130,12 +134,12 @@ static void show_steering(const struct tap *tap)
 static void show(const struct tap *tap)
 {
     if (tap->trouble[0]) {
-        printf("process %d\n", tap->pid);
+        printf("process %s\n", tap->name);
         line("ERROR", "%s", tap->trouble);
         return;
     }
     int is_on = strcmp(tap_says(tap, TAP_ON), "yes") == 0;
-    printf("%s, process %d: %s%s\n", tap_says(tap, "program"), tap->pid, is_on ? "on" : "off",
+    printf("%s, process %s: %s%s\n", tap_says(tap, "program"), tap->name, is_on ? "on" : "off",
            tap_says(tap, "steers")[0] ? ", steered" : "");
     if (tap_says(tap, "refusal")[0]) line("WARNING", "not tapped: %s", tap_says(tap, "refusal"));
     show_stream(tap);
@@ -197,10 +201,12 @@ static const struct {
     {"steers_at", TEXT},
     {"keeps_steered", YES_NO},
     {"steered_tokens", COUNT},
+    {"unsteered_passes", COUNT},
     {"stale_tokens", COUNT},
     {"steering_refusal", TEXT},
     {"excluded_rows", COUNT},
     {"learning_rows", COUNT},
+    {"adapted_rows", COUNT},
     {"sequences", COUNT},
     {"sequences_not_taken", COUNT},
     {"read_rows", COUNT},
@@ -234,6 +240,7 @@ static json_t *object_of(const struct tap *tap)
 {
     json_t *object = json_object();
     json_put_count(object, "pid", (uint64_t)tap->pid);
+    json_put_text(object, "process", tap->name);
     json_put_text(object, "error", tap->trouble);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (tap->answer && lines_get(&tap->lines, fields[i].key))

@@ -88,7 +88,7 @@ int tap_steer_write(const struct options *options, char *path, size_t bytes)
     int result = make_table(options, &data, &size);
     if (result != ERR_OK) return result;
     result = tap_folder_make(folder, sizeof folder);
-    if (result == ERR_OK && snprintf(path, bytes, "%s/steer-XXXXXX", folder) >= (int)bytes)
+    if (result == ERR_OK && snprintf(path, bytes, "%s/" TAP_TABLE "XXXXXX", folder) >= (int)bytes)
         result = err_set(ERR_LIMIT, "%s is too long a path", folder);
     if (result == ERR_OK) result = write_table(path, data, size);
     if (result != ERR_OK) path[0] = '\0';

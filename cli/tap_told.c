@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "engine/llama_hooks.h"
+#include "proto/lines.h"
 #include "proto/ring.h"
 #include "proto/tap_words.h"
 
@@ -18,6 +19,8 @@ int tap_told_put(struct tap_told *t, const char *name, const char *value)
     while (i < t->count && strcmp(t->setting[i].name, name) != 0) i++;
     if (i == TAP_TOLD_MOST || bytes > sizeof t->text - t->used)
         return err_set(ERR_LIMIT, "%s: too long", name);
+    if (!lines_can_tell(value))
+        return err_set(ERR_USAGE, "%s: a tap cannot be told a control character", name);
     t->setting[i].name = name;
     t->setting[i].value = memcpy(t->text + t->used, value, bytes);
     t->used += bytes;

@@ -25,7 +25,8 @@ int tap_told_file(struct tap_told *told, const struct config *config);
 /* --hooks, --share, --rows-per-second, --stream of a command, instead of what was told. ERR_USAGE. */
 int tap_told_options(struct tap_told *told, const struct options *options);
 
-/* A setting, instead of what was told. ERR_LIMIT. */
+/* A setting, instead of what was told. ERR_LIMIT; ERR_USAGE: it has control characters, which no line of a
+ * request has. */
 int tap_told_put(struct tap_told *told, const char *name, const char *value);
 /* The value of a setting; NULL: it was not told. */
 const char *tap_told_get(const struct tap_told *told, const char *name);

@@ -2,9 +2,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "proto/tap_folder.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,17 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ANSWER_MS = 1000, NEW_SECONDS = 10 };
+enum { ANSWER_MS = 1000, NEW_SECONDS = 10, TABLE_SECONDS = 24 * 3600 };
 
 /* ---- finding ---- */
-
-/* The number that a socket's name begins with; 0: it is none of ours. */
-static int number_of(const char *name, const char *suffix)
-{
-    char *end;
-    long pid = isdigit((unsigned char)name[0]) ? strtol(name, &end, 10) : 0;
-    return pid > 0 && pid <= INT_MAX && strcmp(end, suffix) == 0 ? (int)pid : 0;
-}
 
 static void judge_peer(struct tap *tap)
 {
@@ -61,15 +51,16 @@ static int reach(const struct sockaddr_un *address, struct tap *tap)
     return error != ECONNREFUSED && error != ENOENT;
 }
 
-static void add(struct taps *taps, const char *folder, int pid)
+static void add(struct taps *taps, const char *folder, int pid, const char *name)
 {
     struct sockaddr_un address;
     struct tap *tap = &taps->tap[taps->count];
     if (taps->count == TAPS_MOST ||
-        tap_folder_address(folder, pid, TAP_SOCKET_SUFFIX, &address) != ERR_OK)
+        tap_folder_address(folder, name, TAP_SOCKET_SUFFIX, &address) != ERR_OK)
         return;
     memset(tap, 0, sizeof *tap);
     tap->pid = pid;
+    snprintf(tap->name, sizeof tap->name, "%s", name);
     if (reach(&address, tap))
         taps->count++;
     else
@@ -77,13 +68,22 @@ static void add(struct taps *taps, const char *folder, int pid)
 }
 
 /* A program died before it served the socket: none is so slow. */
-static void remove_old(const char *folder, int pid)
+static void remove_old(const char *folder, const char *name)
 {
     struct sockaddr_un address;
     struct stat st;
-    if (tap_folder_address(folder, pid, TAP_SOCKET_NEW, &address) == ERR_OK &&
+    if (tap_folder_address(folder, name, TAP_SOCKET_NEW, &address) == ERR_OK &&
         lstat(address.sun_path, &st) == 0 && st.st_mtime + NEW_SECONDS < time(NULL))
         unlink(address.sun_path);
+}
+
+/* Of a program that was to be steered, and made no context. */
+static void remove_table(DIR *dir, const char *name)
+{
+    struct stat st;
+    if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_mtime + TABLE_SECONDS < time(NULL))
+        unlinkat(dirfd(dir), name, 0);
 }
 
 static void find_in(struct taps *taps, const char *folder)
@@ -94,10 +94,12 @@ static void find_in(struct taps *taps, const char *folder)
         snprintf(taps->trouble, sizeof taps->trouble, "%s", err_text());
     if (!dir) return;
     for (struct dirent *entry; (entry = readdir(dir));) {
-        int pid = number_of(entry->d_name, TAP_SOCKET_SUFFIX);
-        if (pid) add(taps, folder, pid);
-        pid = number_of(entry->d_name, TAP_SOCKET_NEW);
-        if (pid) remove_old(folder, pid);
+        char name[TAP_NAME_BYTES];
+        int pid = tap_folder_process(entry->d_name, TAP_SOCKET_SUFFIX, name);
+        if (pid) add(taps, folder, pid, name);
+        if (tap_folder_process(entry->d_name, TAP_SOCKET_NEW, name)) remove_old(folder, name);
+        if (strncmp(entry->d_name, TAP_TABLE, sizeof TAP_TABLE - 1) == 0)
+            remove_table(dir, entry->d_name);
     }
     closedir(dir);
 }
@@ -108,6 +110,17 @@ static int by_number(const void *a, const void *b)
     return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
+/* People know a process by its number, unless several have it. */
+static void name_by_number(struct taps *taps)
+{
+    for (size_t i = 0; i < taps->count; i++) {
+        struct tap *tap = &taps->tap[i];
+        if ((i > 0 && tap[-1].pid == tap->pid) || (i + 1 < taps->count && tap[1].pid == tap->pid))
+            continue;
+        snprintf(tap->name, sizeof tap->name, "%d", tap->pid);
+    }
+}
+
 void taps_find(struct taps *taps)
 {
     char folder[PATH_MAX];
@@ -116,6 +129,7 @@ void taps_find(struct taps *taps)
     for (unsigned n = 0; n < TAP_FOLDERS; n++)
         if (tap_folder_path(n, folder, sizeof folder) == ERR_OK) find_in(taps, folder);
     qsort(taps->tap, taps->count, sizeof *taps->tap, by_number);
+    name_by_number(taps);
 }
 
 static void drop(struct tap *tap)
@@ -145,14 +159,16 @@ static void name_of(int pid, char *name, size_t bytes)
     name[strcspn(name, "\n")] = '\0';
 }
 
-static int several(const struct taps *taps)
+/* Of this number; 0: of any. */
+static int several(const struct taps *taps, long pid)
 {
     char all[512] = "", name[64];
     size_t used = 0;
     for (size_t i = 0; i < taps->count && used < sizeof all; i++) {
+        if (pid && taps->tap[i].pid != pid) continue;
         name_of(taps->tap[i].pid, name, sizeof name);
-        used += (size_t)snprintf(all + used, sizeof all - used, "%s%d (%s)", i ? ", " : "",
-                                 taps->tap[i].pid, name);
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s%s (%s)", used ? ", " : "",
+                                 taps->tap[i].name, name);
     }
     return err_set(ERR_USAGE, "several programs are tapped; HINT: say which, or all: %s", all);
 }
@@ -172,16 +188,18 @@ int taps_choose(struct taps *taps, const char *which)
     if (taps->count == 0)
         return err_set(ERR_NOTFOUND, "%s%sno program is tapped; HINT: sluice tap FILE -- PROGRAM",
                        taps->trouble, taps->trouble[0] ? "; " : "");
-    if (!which && taps->count > 1) return several(taps);
+    if (!which && taps->count > 1) return several(taps, 0);
     if (!which || strcmp(which, "all") == 0) return ERR_OK;
-    char *end;
-    long pid = strtol(which, &end, 10);
-    if (end == which || *end)
+    char name[TAP_NAME_BYTES];
+    int pid = tap_folder_process(which, "", name);
+    if (!pid)
         return err_set(ERR_USAGE, "'%.40s' is no number of a process; HINT: sluice tap list",
                        which);
     for (size_t i = 0; i < taps->count; i++)
-        if (taps->tap[i].pid == pid) return keep_one(taps, i);
-    return err_set(ERR_NOTFOUND, "process %ld is not tapped; HINT: sluice tap list", pid);
+        if (strcmp(taps->tap[i].name, name) == 0) return keep_one(taps, i);
+    for (size_t i = 0; i < taps->count; i++)
+        if (taps->tap[i].pid == pid && !strchr(name, '-')) return several(taps, pid);
+    return err_set(ERR_NOTFOUND, "process %s is not tapped; HINT: sluice tap list", name);
 }
 
 /* ---- asking ---- */

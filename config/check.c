@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "config/address.h"
 #include "config/made.h"
+#include "proto/lines.h"
 #include "proto/message.h"
 #include "proto/ring.h"
 
@@ -288,6 +289,10 @@ static int check_live(const struct config *c)
 {
     if (strlen(c->capture.exclude_text) > 63)
         return fail(c, "capture", "exclude_text", "is longer than 63 bytes");
+    if (!lines_can_tell(c->capture.exclude_text))
+        return fail(c, "capture", "exclude_text",
+                    "has a control character (an end of line, a tab), which no tap can be told; "
+                    "HINT: a text within one line, without `|` and \\n");
     if (c->capture.engine != CONFIG_RING || c->stream.policy == CONFIG_SHED) return ERR_OK;
     return fail(
         c, "stream", "policy",

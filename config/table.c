@@ -177,7 +177,7 @@ const struct config_option config_options[] = {
      "the ring engine: shared memory of each program that hands rows over"},
     {"capture", "exclude_text", OPTION_TEXT, IN(capture.exclude_text), "", "", 0, 0, NULL,
      "a tapped program: a request whose text has this in it is not captured, from the pass on in which it "
-     "is seen, so that callers can say so at its beginning; at most 63 bytes; empty: none"},
+     "is seen, so that callers can say so at its beginning; at most 63 bytes, without control characters; empty: none"},
     {"capture", "rings", OPTION_PATH, IN(capture.rings), "", "", 0, 0, NULL,
      "the ring engine: folder of the rings, on a memory file system; empty: /dev/shm/sluice-UID/NAME"},
     {"capture", "http", OPTION_TEXT, IN(capture.http), "127.0.0.1:0", "", 0, 0, NULL,

@@ -13,6 +13,12 @@ static int is_control(char c)
     return (unsigned char)c < ' ' || c == 0x7f;
 }
 
+int lines_can_tell(const char *value)
+{
+    while (*value && !is_control(*value)) value++;
+    return !*value;
+}
+
 size_t lines_whole(const char *text, size_t bytes)
 {
     if (bytes > 0 && text[0] == '\n') return 1;

@@ -17,6 +17,9 @@ struct lines {
     unsigned count;
 };
 
+/* Whether a line has this value as it is: it has no control character. */
+int lines_can_tell(const char *value);
+
 /* Bytes of the text that text[bytes] begins with, its empty line too; 0: it has not ended yet. */
 size_t lines_whole(const char *text, size_t bytes);
 

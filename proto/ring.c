@@ -62,7 +62,8 @@ int ring_check(const struct ring_facts *f, uint64_t file_bytes)
 
 uint32_t ring_share(double share)
 {
-    return share > 0 && share < 1 ? (uint32_t)ldexp(share, 32) : UINT32_MAX;
+    if (!(share > 0 && share < 1)) return UINT32_MAX;
+    return (uint32_t)fmax(ldexp(share, 32), 1);
 }
 
 double ring_rate_of_bytes(uint32_t width, uint32_t dtype, uint64_t bytes_per_second)

@@ -158,7 +158,8 @@ static inline uint64_t ring_bytes(const struct ring_facts *f)
     return f->header_bytes + (uint64_t)f->record_bytes * f->records;
 }
 
-/* As struct ring_control has them. A share of 0 or 1: all. The lower of both limits holds, bytes being
+/* As struct ring_control has them. A share of 0 or 1: all; else 1 at least, since 0 would be none, and all
+ * for whoever reads and sets it. The lower of both limits holds, bytes being
  * those of a row's values in the ring; 0: no limit. */
 uint32_t ring_share(double share);
 uint64_t ring_interval(const struct ring_facts *facts, double rows_per_second,

@@ -1,8 +1,11 @@
 #include "proto/tap_folder.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/own.h"
+#include "base/rng.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +41,7 @@ int tap_folder_path(unsigned n, char *out, size_t bytes)
     if (length == 0) return ERR_NOTFOUND;
     struct sockaddr_un address;
     if ((size_t)length >= bytes) return err_set(ERR_LIMIT, "a folder with too long a name");
-    return tap_folder_address(out, INT32_MAX, TAP_SOCKET_SUFFIX, &address);
+    return tap_folder_address(out, "2147483647-ffffffff", TAP_SOCKET_SUFFIX, &address);
 }
 
 /* base/own.h says what is wrong, and to do it with a run's folder. */
@@ -94,11 +97,30 @@ int tap_folder_make(char *out, size_t bytes)
     return result;
 }
 
-int tap_folder_address(const char *folder, int pid, const char *suffix, struct sockaddr_un *address)
+void tap_folder_name(char name[TAP_NAME_BYTES])
+{
+    uint64_t hash = hash_words(clock_ns(CLOCK_REALTIME), clock_ns(CLOCK_MONOTONIC),
+                               (uint64_t)getpid(), (uint64_t)(uintptr_t)name);
+    snprintf(name, TAP_NAME_BYTES, "%d-%08x", (int)getpid(), (unsigned)(hash >> 32));
+}
+
+int tap_folder_process(const char *file, const char *suffix, char name[TAP_NAME_BYTES])
+{
+    char *end = NULL;
+    long pid = isdigit((unsigned char)file[0]) ? strtol(file, &end, 10) : 0;
+    if (pid <= 0 || pid > INT32_MAX) return 0;
+    if (*end == '-' && strspn(end + 1, "0123456789abcdef") == 8) end += 9;
+    if (strcmp(end, suffix) != 0 || end - file >= TAP_NAME_BYTES) return 0;
+    snprintf(name, TAP_NAME_BYTES, "%.*s", (int)(end - file), file);
+    return (int)pid;
+}
+
+int tap_folder_address(const char *folder, const char *name, const char *suffix,
+                       struct sockaddr_un *address)
 {
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
-    int n = snprintf(address->sun_path, sizeof address->sun_path, "%s/%d%s", folder, pid, suffix);
+    int n = snprintf(address->sun_path, sizeof address->sun_path, "%s/%s%s", folder, name, suffix);
     if (n < (int)sizeof address->sun_path) return ERR_OK;
     return err_set(ERR_LIMIT, "%s: too long a name for a socket in it", folder);
 }

@@ -80,6 +80,7 @@ static void put_steering(struct lines_out *out, const struct tap_status *s)
     lines_put(out, "steers_at", s->steers_at);
     lines_put(out, "keeps_steered", s->keeps_steered ? "yes" : "no");
     put_count(out, "steered_tokens", s->steered_rows);
+    put_count(out, "unsteered_passes", s->unsteered_passes);
     put_count(out, "stale_tokens", s->stale_tokens);
     lines_put(out, "steering_refusal", s->steering_refusal);
 }
@@ -103,6 +104,7 @@ static void put_status(struct lines_out *out, uint64_t refused)
     put_count(out, "failed_passes", status.failed_passes);
     put_count(out, "mismatched_passes", status.mismatched_passes);
     put_count(out, "learning_rows", status.learning_rows);
+    put_count(out, "adapted_rows", status.adapted_rows);
     put_steering(out, &status);
     put_counters(out, &status.counters);
     put_count(out, "refused_requests", refused);

@@ -147,6 +147,28 @@ WRAPPER(void, llama_set_warmup, struct llama_context *llama, bool warms)
     if (real) real(llama, warms);
 }
 
+WRAPPER(int32_t, llama_set_adapters_lora, struct llama_context *llama,
+        struct llama_adapter_lora **adapters, size_t count, float *scales)
+{
+    if (!LIBRARY_REAL(llama_set_adapters_lora)) return -1;
+    int32_t result = LIBRARY_REAL(llama_set_adapters_lora)(llama, adapters, count, scales);
+    struct context *c = wrapper_is_ours() ? context_of(llama) : NULL;
+    int any = 0;
+    for (size_t i = 0; c && i < count; i++) any |= scales[i] != 0;
+    if (c) c->has_lora = any || (result != 0 && c->has_lora);
+    return result;
+}
+
+WRAPPER(int32_t, llama_set_adapter_cvec, struct llama_context *llama, const float *data,
+        size_t length, int32_t width, int32_t first, int32_t last)
+{
+    if (!LIBRARY_REAL(llama_set_adapter_cvec)) return -1;
+    int32_t result = LIBRARY_REAL(llama_set_adapter_cvec)(llama, data, length, width, first, last);
+    struct context *c = wrapper_is_ours() ? context_of(llama) : NULL;
+    if (c) c->has_vector = data || (result != 0 && c->has_vector);
+    return result;
+}
+
 /* ---- passes ---- */
 
 typedef int32_t (*decode)(struct llama_context *, struct handed);
@@ -169,12 +191,12 @@ WRAPPER(int32_t, llama_decode, struct llama_context *llama, struct handed handed
     decode real = REAL_AS(decode, llama_decode);
     struct context *c = wrapper_is_ours() ? context_of(llama) : NULL;
     if (!real) return -1;
+    PASS(c);
     if (c) {
         struct llama_batch batch;
         memcpy(&batch, &handed, sizeof batch);
         context_begin(c, &batch);
     }
-    PASS(c);
     WRAPPER_INSIDE;
     return pass.result = real(llama, handed);
 }
@@ -185,8 +207,8 @@ WRAPPER(int32_t, llama_process, struct llama_context *llama, enum llama_process_
     struct context *c =
         wrapper_is_ours() && type == LLAMA_PROCESS_TYPE_DECODE ? context_of(llama) : NULL;
     if (!LIBRARY_REAL(llama_process)) return -1;
-    if (c) context_begin_large(c, batches_find(batch));
     PASS(c);
+    if (c) context_begin_large(c, batches_find(batch));
     WRAPPER_INSIDE;
     return pass.result = LIBRARY_REAL(llama_process)(llama, type, batch);
 }

@@ -108,8 +108,10 @@ void context_settle(struct context *c, struct llama_context *llama)
     }
     c->llama = llama;
     c->memory = library_get()->llama_get_memory(llama);
+    c->has_encoder = library_get()->llama_model_has_encoder(c->model);
     int result = make(c);
     if (result == ERR_OK && take_place(c)) {
+        tap_begin_steering();
         serve();
         return;
     }
@@ -170,11 +172,13 @@ void contexts_count(const struct llama_model *model, uint32_t *own, uint32_t *ot
 
 /* ---- a pass ---- */
 
-/* Before anything of it is looked at: what the pass is to do. */
-static void take_turn(struct context *c)
+/* Before anything of it is looked at: what the pass is to do. Where what it computes cannot be told, it is
+ * neither captured nor steered. */
+static void take_turn(struct context *c, int is_told)
 {
+    c->is_told = is_told;
     c->turn = (struct tap_turn){0};
-    c->stale_tokens = 0;
+    c->stale_tokens = c->adapted_rows = 0;
     memset(c->left_out, 0, sizeof c->left_out);
     submitted_clear(&c->submitted);
     if (!c->is_warming) tap_take_turn(c->model, &c->turn);
@@ -185,7 +189,8 @@ static int look_for_marker(struct context *c, int32_t token, int32_t slot, uint6
 {
     char text[1024];
     if (!c->turn.marker.text[0] || !c->special.vocab) return 0;
-    if (token < 0) return 1; /* an embedding has no text */
+    /* An embedding has no text, nor has a token that the model does not have: its pass fails. */
+    if (token < 0 || token >= library_get()->llama_vocab_n_tokens(c->special.vocab)) return 1;
     int32_t n =
         library_get()->llama_token_to_piece(c->special.vocab, token, text, sizeof text, 0, true);
     if (n < 0) return 0;
@@ -204,13 +209,19 @@ static void read_text(struct context *c, int32_t token, int32_t position, int32_
     slots_set_begun(&c->slots, slot, position, begun);
 }
 
+static int is_adapted(const struct context *c)
+{
+    return c->has_lora || c->has_vector;
+}
+
 /* A token of one slot; one that several share is of each. */
 static uint32_t submit(struct context *c, int32_t token, int32_t position, int32_t slot)
 {
-    const struct steering *s = c->turn.steering;
+    const struct steering *s = c->is_told ? c->turn.steering : NULL;
     uint32_t generation = slots_submit(&c->slots, slot, position);
     c->stale_tokens +=
         (uint32_t)slots_set(&c->slots, slot, position, s ? s->table.facts->setting : 0);
+    if (is_adapted(c)) slots_note(&c->slots, slot, position, SLOT_ADAPTED);
     read_text(c, token, position, slot);
     return generation;
 }
@@ -229,7 +240,7 @@ static uint64_t next_number(void *sluice)
 /* A text that the word was not looked for in, all of it, may have it. */
 static int is_excluded(const struct context *c, int32_t slot)
 {
-    return slots_is_excluded(&c->slots, slot) ||
+    return slots_is_excluded(&c->slots, slot) || (c->has_encoder && c->turn.marker.text[0]) ||
            !slots_is_read(&c->slots, slot, c->turn.marker.number);
 }
 
@@ -248,7 +259,11 @@ static void number(struct context *c)
             c->left_out[SLUICE_EXCLUDED]++;
             continue;
         }
-        if (!keeps_steered && slots_is_steered(&c->slots, e->slot)) {
+        if (slots_is_noted(&c->slots, e->slot, SLOT_ADAPTED)) {
+            c->adapted_rows++;
+            continue;
+        }
+        if (!keeps_steered && slots_is_noted(&c->slots, e->slot, SLOT_STEERED)) {
             c->left_out[SLUICE_STEERED]++;
             continue;
         }
@@ -257,7 +272,7 @@ static void number(struct context *c)
     }
 }
 
-/* What was submitted is known; embeddings: how many of it are none, which leaves the pass out. */
+/* What was submitted is in `submitted`; embeddings: how many of its tokens are none. */
 static void start(struct context *c, uint32_t tokens, uint32_t embeddings)
 {
     enum graph_mode mode = GRAPH_IDLE;
@@ -265,7 +280,7 @@ static void start(struct context *c, uint32_t tokens, uint32_t embeddings)
     if (c->is_warming) return;
     struct sluice *s = c->turn.outlet ? c->turn.outlet->sluice : NULL;
     if (embeddings && sluice_is_on(s)) c->left_out[SLUICE_NO_TOKEN] = tokens;
-    if (!embeddings && tokens == c->submitted.count) {
+    if (c->is_told) {
         if (c->turn.is_chosen && (sluice_is_on(s) || is_steered)) mode = GRAPH_ROWS;
         if (c->turn.learns) mode = GRAPH_LEARN;
     }
@@ -292,7 +307,7 @@ void context_begin(struct context *c, const struct llama_batch *b)
 {
     struct positions positions;
     uint32_t tokens = b->n_tokens > 0 ? (uint32_t)b->n_tokens : 0;
-    take_turn(c);
+    take_turn(c, b->token && tokens <= c->submitted.room);
     if (!b->pos) {
         positions.context = c;
         memset(positions.next, -1, sizeof positions.next);
@@ -310,19 +325,20 @@ void context_begin(struct context *c, const struct llama_batch *b)
 
 void context_begin_large(struct context *c, const struct batch *b)
 {
-    uint32_t embeddings = 0;
-    take_turn(c);
-    if (!b || b->is_incomplete) slots_renew(&c->slots, -1);
-    for (uint32_t i = 0; b && i < b->count; i++) {
+    int is_known = b && !b->is_incomplete;
+    uint32_t embeddings = 0, count = is_known ? b->count : 0;
+    for (uint32_t i = 0; i < count; i++) embeddings += b->entry[i].has_embedding != 0;
+    take_turn(c, is_known && !embeddings && count <= c->submitted.room);
+    for (uint32_t i = 0; i < count; i++) {
         const struct batch_entry *e = &b->entry[i];
         for (int32_t slot = 0; e->sequences > 1 && slot < BATCH_SLOTS_MOST; slot++)
             if (e->others[slot / 64] >> slot % 64 & 1) submit(c, e->token, e->position, slot);
         add(c, e->token, e->position, e->slot, e->sequences != 1);
-        embeddings += e->has_embedding != 0;
     }
-    /* Of a batch that was not kept nothing is known, so nothing of it is taken. */
-    uint32_t tokens = b && !b->is_incomplete ? b->count : c->submitted.count + 1;
-    start(c, tokens, embeddings);
+    /* Of a batch that was not kept nothing is known, not even whose it is: nothing of it is taken. */
+    if (!is_known) slots_miss(&c->slots, -1);
+    if (!is_known && is_adapted(c)) slots_note(&c->slots, -1, 0, SLOT_ADAPTED);
+    start(c, count, embeddings);
 }
 
 static void count_left_out(struct context *c)
@@ -346,7 +362,9 @@ void context_end(struct context *c, int32_t result)
         .is_good = result == 0,
         .tokens = c->submitted.count,
         .stale_tokens = c->stale_tokens,
+        .adapted_rows = c->adapted_rows,
         .steered_rows = c->graph.steered_rows,
+        .is_unsteered = c->turn.steering && !c->is_told,
         .unsteered = c->graph.unsteered,
     };
     tap_return_turn(&c->turn, &pass);

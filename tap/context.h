@@ -20,11 +20,16 @@ struct context {
     struct submitted submitted;
     struct graph graph;
     struct special special;
+    int is_told;           /* the pass: what it computes are tokens, all known */
     uint32_t stale_tokens; /* of the pass: computed over a prefix of another setting */
+    uint32_t
+        adapted_rows; /* of the pass: left out, since their sequence has a token of an adapter */
     uint64_t left_out[SLUICE_EXCLUDED + 1]; /* of the pass: counted once it has ended well */
     struct tap_turn turn;
-    uint32_t outlet_number; /* whose numbers the slots have; 0: none */
-    int is_warming;         /* the program runs passes for no result */
+    uint32_t outlet_number;   /* whose numbers the slots have; 0: none */
+    int is_warming;           /* the program runs passes for no result */
+    int has_lora, has_vector; /* the program has set adapters: rows are not the model's own */
+    int has_encoder;          /* its prompts go there, and nobody looks at them */
 };
 
 /* Before a context of this model is made: sets the callback in its parameters. NULL: it is left alone,

@@ -147,18 +147,18 @@ static int make_descriptors(const char *path)
     return ERR_OK;
 }
 
-/* Bound and served under another name first: whoever finds PID.sock may ask it at once, or knows that
- * its program is gone. */
+/* Bound and served under another name first: whoever finds NAME.sock may ask it at once, or knows that
+ * its program is gone. NAME is nobody else's, so that no socket is replaced. */
 static int open_socket(void)
 {
-    char folder[sizeof control.path];
+    char folder[sizeof control.path], name[TAP_NAME_BYTES];
     struct sockaddr_un new, named;
     int result = tap_folder_make(folder, sizeof folder);
-    if (result == ERR_OK) result = tap_folder_address(folder, getpid(), TAP_SOCKET_NEW, &new);
-    if (result == ERR_OK) result = tap_folder_address(folder, getpid(), TAP_SOCKET_SUFFIX, &named);
+    tap_folder_name(name);
+    if (result == ERR_OK) result = tap_folder_address(folder, name, TAP_SOCKET_NEW, &new);
+    if (result == ERR_OK) result = tap_folder_address(folder, name, TAP_SOCKET_SUFFIX, &named);
     if (result == ERR_OK) result = make_descriptors(new.sun_path);
     if (result != ERR_OK) return result;
-    unlink(new.sun_path); /* of a dead process of our number */
     if (bind(control.listener.fd, (struct sockaddr *)&new, sizeof new) != 0)
         return fail("bound", new.sun_path);
     snprintf(control.path, sizeof control.path, "%s", new.sun_path);

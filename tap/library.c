@@ -19,28 +19,58 @@ static const char *const wrapped[TAP_NAMES_COUNT] = {TAP_NAMES(TEXT)};
 
 /* ---- which library it is ---- */
 
-static int note_by_name(struct dl_phdr_info *info, size_t size, void *path)
+/* The n-th object of the process, from 0. */
+struct object {
+    size_t n;
+    char path[4096];
+};
+
+static int note_nth(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    const char *slash = strrchr(info->dlpi_name, '/');
-    const char *name = slash ? slash + 1 : info->dlpi_name;
+    struct object *o = arg;
     (void)size;
-    if (strncmp(name, "libllama.so", 11) != 0) return 0;
-    snprintf(path, 4096, "%s", info->dlpi_name);
+    if (o->n--) return 0;
+    snprintf(o->path, sizeof o->path, "%s", info->dlpi_name);
     return 1;
+}
+
+/* Our wrapper is a function of that name, too. */
+static int is_ours(const void *at)
+{
+    Dl_info own, other;
+    return dladdr(&once, &own) && dladdr(at, &other) && own.dli_fbase == other.dli_fbase;
+}
+
+/* A function of a library that was loaded for one part of the program, under any name. What is found
+ * through an object may lie in one that it needs. Not from within dl_iterate_phdr(), whose lock dlopen()
+ * takes after its own. */
+static void *find_local(const char *name)
+{
+    struct object o;
+    void *found = NULL;
+    for (size_t n = 0; !found; n++) {
+        o.n = n;
+        if (!dl_iterate_phdr(note_nth, &o)) return NULL;
+        void *handle = o.path[0] ? dlopen(o.path, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+        if (!handle) continue;
+        found = dlsym(handle, name);
+        if (found && is_ours(found)) found = NULL;
+        dlclose(handle);
+    }
+    return found;
 }
 
 /* The path of the library that holds the functions that the program calls; "": there is none. */
 static void find_path(char path[4096])
 {
+    static const char every_version_has[] = "llama_decode";
     Dl_info info;
     void *at = NULL;
     for (int i = 0; i < TAP_NAMES_COUNT && !at; i++) at = sluice_tap_real[i];
-    if (!at) at = dlsym(RTLD_NEXT, "llama_init_from_model");
+    if (!at) at = dlsym(RTLD_NEXT, every_version_has);
+    if (!at) at = find_local(every_version_has);
     path[0] = '\0';
-    if (at && dladdr(at, &info) && info.dli_fname)
-        snprintf(path, 4096, "%s", info.dli_fname);
-    else
-        dl_iterate_phdr(note_by_name, path);
+    if (at && dladdr(at, &info) && info.dli_fname) snprintf(path, 4096, "%s", info.dli_fname);
 }
 
 /* ---- whether it is the one that we know ---- */

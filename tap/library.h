@@ -24,10 +24,12 @@
     X(llama_model_n_embd)                                                                          \
     X(llama_model_n_layer)                                                                         \
     X(llama_model_desc)                                                                            \
+    X(llama_model_has_encoder)                                                                     \
     X(llama_model_has_decoder)                                                                     \
     X(llama_model_meta_val_str)                                                                    \
     X(llama_model_get_vocab)                                                                       \
     X(llama_vocab_type)                                                                            \
+    X(llama_vocab_n_tokens)                                                                        \
     X(llama_vocab_is_control)                                                                      \
     X(llama_vocab_get_add_bos)                                                                     \
     X(llama_token_to_piece)                                                                        \

@@ -16,6 +16,8 @@
     X(llama_new_context_with_model)                                                                \
     X(llama_free)                                                                                  \
     X(llama_set_warmup)                                                                            \
+    X(llama_set_adapters_lora)                                                                     \
+    X(llama_set_adapter_cvec)                                                                      \
     /* passes */                                                                                   \
     X(llama_decode)                                                                                \
     X(llama_process)                                                                               \

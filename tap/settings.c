@@ -1,6 +1,7 @@
 #include "tap/settings.h"
 
 #include "base/err.h"
+#include "proto/lines.h"
 #include "proto/name.h"
 #include "proto/ring.h"
 #include "proto/tap_words.h"
@@ -106,6 +107,8 @@ static int read_marker(const char *value, char *out, size_t bytes)
 {
     if (strlen(value) >= bytes)
         return err_set(ERR_USAGE, "exclude: a text of at most %zu bytes", bytes - 1);
+    if (!lines_can_tell(value))
+        return err_set(ERR_USAGE, "exclude: a text without control characters");
     memcpy(out, value, strlen(value) + 1);
     return ERR_OK;
 }

@@ -17,7 +17,8 @@ static void begin(struct slot *s)
 static void forget_settings(struct slot *s)
 {
     s->setting = 0;
-    s->mixed_from = s->steered_from = SLOT_NOWHERE;
+    s->mixed_from = SLOT_NOWHERE;
+    for (int k = 0; k < SLOT_CHANGES; k++) s->noted_from[k] = SLOT_NOWHERE;
     s->is_excluded = 0;
     s->read_for = SLOT_NO_TEXT;
     s->begun = MARKER_NOTHING;
@@ -37,6 +38,11 @@ void slots_free(struct slots *s)
     *s = (struct slots){0};
 }
 
+static int32_t lower(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
 static int is_meant(const struct slots *s, uint32_t i, int32_t slot)
 {
     return i < s->count && (slot < 0 || (uint32_t)slot == i);
@@ -46,6 +52,17 @@ void slots_renew(struct slots *s, int32_t slot)
 {
     for (uint32_t i = 0; i < s->count; i++)
         if (is_meant(s, i, slot)) begin(&s->slot[i]);
+}
+
+void slots_miss(struct slots *s, int32_t slot)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!is_meant(s, i, slot)) continue;
+        if (s->slot[i].setting)
+            s->slot[i].mixed_from = lower(s->slot[i].mixed_from, s->slot[i].highest + 1);
+        begin(&s->slot[i]);
+        s->slot[i].read_for = 0;
+    }
 }
 
 void slots_clear(struct slots *s, int32_t slot)
@@ -63,7 +80,8 @@ void slots_load(struct slots *s, int32_t slot)
         s->slot[i].begun = MARKER_UNKNOWN;
         s->slot[i].is_excluded = s->has_excluded;
         s->slot[i].read_for = 0;
-        if (s->has_steered) s->slot[i].steered_from = 0;
+        for (int k = 0; k < SLOT_CHANGES; k++)
+            if (s->has_noted[k]) s->slot[i].noted_from[k] = 0;
     }
 }
 
@@ -96,14 +114,10 @@ void slots_remove(struct slots *s, int32_t slot, int32_t from, int32_t to)
         if (s->slot[i].generation != generation) s->slot[i].begun = begun;
         if (to >= 0) continue;
         if (from <= s->slot[i].mixed_from) s->slot[i].mixed_from = SLOT_NOWHERE;
-        if (from <= s->slot[i].steered_from) s->slot[i].steered_from = SLOT_NOWHERE;
+        for (int k = 0; k < SLOT_CHANGES; k++)
+            if (from <= s->slot[i].noted_from[k]) s->slot[i].noted_from[k] = SLOT_NOWHERE;
         if (from <= 0) forget_settings(&s->slot[i]);
     }
-}
-
-static int32_t lower(int32_t a, int32_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Positions mean others from here on. */
@@ -112,7 +126,8 @@ static void move_settings(struct slots *s, int32_t slot)
     for (uint32_t i = 0; i < s->count; i++) {
         if (!is_meant(s, i, slot)) continue;
         if (s->slot[i].mixed_from != SLOT_NOWHERE) s->slot[i].mixed_from = 0;
-        if (s->slot[i].steered_from != SLOT_NOWHERE) s->slot[i].steered_from = 0;
+        for (int k = 0; k < SLOT_CHANGES; k++)
+            if (s->slot[i].noted_from[k] != SLOT_NOWHERE) s->slot[i].noted_from[k] = 0;
     }
 }
 
@@ -130,7 +145,8 @@ void slots_copy(struct slots *s, int32_t source, int32_t target)
     const struct slot *from = &s->slot[source];
     to->setting = from->setting;
     to->mixed_from = lower(to->mixed_from, from->mixed_from);
-    to->steered_from = lower(to->steered_from, from->steered_from);
+    for (int k = 0; k < SLOT_CHANGES; k++)
+        to->noted_from[k] = lower(to->noted_from[k], from->noted_from[k]);
     to->is_excluded |= from->is_excluded;
     to->read_for = older(to->read_for, from->read_for);
 }
@@ -175,10 +191,7 @@ int slots_set(struct slots *s, int32_t slot, int32_t position, uint64_t setting)
     }
     int is_other = position > 0 && (own->setting != setting || own->mixed_from < position);
     if (own->setting != setting) own->mixed_from = lower(own->mixed_from, position);
-    if (setting) {
-        own->steered_from = lower(own->steered_from, position);
-        s->has_steered = 1;
-    }
+    if (setting) slots_note(s, slot, position, SLOT_STEERED);
     return is_other;
 }
 
@@ -211,9 +224,18 @@ int slots_is_read(const struct slots *s, int32_t slot, uint32_t marker)
     return slot < 0 || (uint32_t)slot >= s->count || s->slot[slot].read_for >= marker;
 }
 
-int slots_is_steered(const struct slots *s, int32_t slot)
+void slots_note(struct slots *s, int32_t slot, int32_t position, enum slot_change change)
 {
-    return slot >= 0 && (uint32_t)slot < s->count && s->slot[slot].steered_from != SLOT_NOWHERE;
+    for (uint32_t i = 0; i < s->count; i++)
+        if (is_meant(s, i, slot))
+            s->slot[i].noted_from[change] = lower(s->slot[i].noted_from[change], position);
+    s->has_noted[change] = 1;
+}
+
+int slots_is_noted(const struct slots *s, int32_t slot, enum slot_change change)
+{
+    return slot >= 0 && (uint32_t)slot < s->count &&
+           s->slot[slot].noted_from[change] != SLOT_NOWHERE;
 }
 
 uint64_t slots_sequence(struct slots *s, int32_t slot, uint32_t generation, slots_number number,

@@ -17,18 +17,21 @@
 #define SLOT_NO_TEXT UINT32_MAX /* nothing is there to be looked at */
 enum { SLOT_PAST = 32 };        /* tokens that a rejected speculation has at most, and some */
 
+/* By what a token's rows are other than the model's own. */
+enum slot_change { SLOT_STEERED, SLOT_ADAPTED, SLOT_CHANGES };
+
 struct slot {
     int32_t first, highest; /* positions submitted in this generation; -1: none */
     uint32_t generation;
     int is_numbered;   /* a number was asked for */
     uint64_t sequence; /* that number; 0: this generation is not captured */
     /* What is cached below the next token, whatever its generation. */
-    uint64_t setting;     /* by which its beginning was steered; 0: it was not */
-    int32_t mixed_from;   /* position from which it was steered otherwise; SLOT_NOWHERE */
-    int32_t steered_from; /* lowest position that was steered; SLOT_NOWHERE */
-    int is_excluded;      /* its caller said so */
-    uint32_t read_for;    /* the oldest marker that some of its text was looked at for; 0: none */
-    uint64_t begun;       /* of the marker (marker.h) */
+    uint64_t setting;   /* by which its beginning was steered; 0: it was not */
+    int32_t mixed_from; /* position from which it was steered otherwise; SLOT_NOWHERE */
+    int32_t noted_from[SLOT_CHANGES]; /* lowest position that was noted so; SLOT_NOWHERE */
+    int is_excluded;                  /* its caller said so */
+    uint32_t read_for; /* the oldest marker that some of its text was looked at for; 0: none */
+    uint64_t begun;    /* of the marker (marker.h) */
     struct {
         int32_t position;
         uint64_t begun;
@@ -37,9 +40,9 @@ struct slot {
 
 struct slots {
     uint32_t count;
-    struct slot *slot; /* (count) */
-    int has_steered;   /* some token was, ever: a state that is loaded may hold such */
-    int has_excluded;  /* the same of a request */
+    struct slot *slot;           /* (count) */
+    int has_noted[SLOT_CHANGES]; /* some token was, ever: a state that is loaded may hold such */
+    int has_excluded;            /* the same of a request */
 };
 
 /* Gives a sequence's number, 0 for one that is not captured: sluice_sequence() but in tests. */
@@ -54,6 +57,8 @@ void slots_free(struct slots *slots);
 
 /* What the slot holds is other than it was: after a pass that failed. */
 void slots_renew(struct slots *slots, int32_t slot);
+/* Some tokens were computed there, unsteered, and nothing else is known of them. */
+void slots_miss(struct slots *slots, int32_t slot);
 void slots_clear(struct slots *slots, int32_t slot);
 void slots_load(struct slots *slots, int32_t slot);
 void slots_remove(struct slots *slots, int32_t slot, int32_t from, int32_t to);
@@ -66,7 +71,7 @@ void slots_divide(struct slots *slots, int32_t slot, int32_t from, int32_t to, i
 /* A token is computed at this position. Returns the slot's generation. */
 uint32_t slots_submit(struct slots *slots, int32_t slot, int32_t position);
 
-/* The token that was just submitted is computed under this setting; 0: unsteered. 1: what is cached before
+/* The token that was just submitted is computed under this setting, and noted as steered; 0: unsteered. 1: what is cached before
  * it was computed under another one. */
 int slots_set(struct slots *slots, int32_t slot, int32_t position, uint64_t setting);
 /* How much of the marker has begun behind the token that was just submitted. */
@@ -80,8 +85,10 @@ void slots_read(struct slots *slots, int32_t slot, uint32_t marker);
 /* Whether all that the slot holds was looked at for this marker: what was loaded was not, nor what was
  * cached before the marker was set. */
 int slots_is_read(const struct slots *slots, int32_t slot, uint32_t marker);
-/* Whether the slot holds a token that was steered. */
-int slots_is_steered(const struct slots *slots, int32_t slot);
+/* What the slot holds at this position is computed by a model that was changed so; -1: all slots. */
+void slots_note(struct slots *slots, int32_t slot, int32_t position, enum slot_change change);
+/* Whether the slot holds a token that was noted so. */
+int slots_is_noted(const struct slots *slots, int32_t slot, enum slot_change change);
 
 /* The number of a slot's sequence: with the first call of a generation it is asked for, and *reused is
  * how many tokens this generation found in the cache (0: it is not captured, or was asked before). 0

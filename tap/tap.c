@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "proto/ring.h"
+#include "proto/tap_folder.h"
 #include "tap/context.h"
 #include "tap/models.h"
 #include "tap/outlet.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct {
     pthread_mutex_t lock; /* of all below; held for long where a ring is made, and no longer */
@@ -22,12 +24,12 @@ static struct {
     struct outlet *outlet; /* of that model and these hooks; NULL: to be made */
     int is_refused;
     char refusal[400];
-    uint64_t passes, failed_passes, mismatched_passes, learning_rows;
+    uint64_t passes, failed_passes, mismatched_passes, learning_rows, adapted_rows;
     struct steering *steering; /* NULL: none */
     char steering_refusal[400];
     struct marker marker;
     uint32_t markers; /* so many there were */
-    uint64_t steered_rows, stale_tokens;
+    uint64_t steered_rows, unsteered_passes, stale_tokens;
 } tap = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Atomic int is_begun;
@@ -229,6 +231,43 @@ static void steer_by(struct steering *s)
     tap.steering = s;
 }
 
+/* What `sluice tap` wrote for this program alone. */
+static void remove_table(const char *path)
+{
+    char folder[256];
+    for (unsigned n = 0; n < TAP_FOLDERS; n++) {
+        if (tap_folder_path(n, folder, sizeof folder) != ERR_OK) continue;
+        size_t length = strlen(folder);
+        if (strncmp(path, folder, length) == 0 && strncmp(path + length, "/" TAP_TABLE, 7) == 0 &&
+            !strchr(path + length + 1, '/'))
+            unlink(path);
+    }
+}
+
+static void steer_from_start(void)
+{
+    const char *table = tap.start.steer;
+    struct tap_change change = {.steer = table, .keeps_steered = tap.start.keeps_steered};
+    char why[512];
+    if (!table[0]) return;
+    int result = tap_set(&change, why, sizeof why);
+    remove_table(table);
+    if (result == ERR_OK) return;
+    pthread_mutex_lock(&tap.lock);
+    err_set(result, "%s%s", why,
+            result == ERR_NOTFOUND ? "; HINT: an earlier program of the same start had a context, "
+                                     "and took the table; use sluice tap set --steer"
+                                   : "");
+    refuse_steering();
+    pthread_mutex_unlock(&tap.lock);
+}
+
+void tap_begin_steering(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, steer_from_start);
+}
+
 /* ---- turns ---- */
 
 void tap_take_turn(const struct llama_model *model, struct tap_turn *turn)
@@ -253,7 +292,9 @@ static void count(const struct tap_turn *turn, const struct tap_pass *pass)
     static int once;
     tap.passes += pass->is_good != 0;
     tap.failed_passes += !pass->is_good;
+    tap.unsteered_passes += pass->is_unsteered && pass->is_good;
     tap.stale_tokens += pass->stale_tokens;
+    if (pass->is_good) tap.adapted_rows += pass->adapted_rows;
     if (turn->learns) tap.learning_rows += pass->tokens;
     if (pass->result == ERR_MISMATCH) {
         char text[500];
@@ -413,7 +454,9 @@ void tap_status(struct tap_status *s)
     s->failed_passes = tap.failed_passes;
     s->mismatched_passes = tap.mismatched_passes;
     s->learning_rows = tap.learning_rows;
+    s->adapted_rows = tap.adapted_rows;
     s->steered_rows = tap.steered_rows;
+    s->unsteered_passes = tap.unsteered_passes;
     s->stale_tokens = tap.stale_tokens;
     snprintf(s->steering_refusal, sizeof s->steering_refusal, "%s", tap.steering_refusal);
     if (tap.steering) {

@@ -57,11 +57,13 @@ struct tap_status {
     uint64_t failed_passes;
     uint64_t mismatched_passes; /* whose rows could not be told: given up */
     uint64_t learning_rows;     /* of passes that showed where the hooks are: not captured */
+    uint64_t adapted_rows;      /* of sequences with a token of an adapter: not captured */
     char steers[1024];          /* features, as they were told; "": nothing is steered */
     char steers_by[256];        /* the SAE */
     char steers_at[64];         /* its hook */
     int keeps_steered;
     uint64_t steered_rows;
+    uint64_t unsteered_passes;  /* of embeddings, or of a batch that is not known */
     uint64_t stale_tokens;      /* computed over a prefix that was cached under another setting */
     char steering_refusal[400]; /* why it does not; "": nothing is wrong */
     struct sluice_counters counters; /* of the ring; size is set */
@@ -73,13 +75,18 @@ void tap_status(struct tap_status *status);
 
 struct tap_start {
     char model[256]; /* part of the path of the model's file; "": any */
-    char steer[512]; /* a table to steer by from the first pass on; "": none */
+    char steer[512]; /* a table to steer by from the first pass of the first context on; "": none */
     int keeps_steered;
     struct tap_settings settings;
 };
 
 /* Begin: once, before the program's main(). ERR_USAGE: it stays without a tap, told on stderr. */
 int tap_begin(const struct tap_start *start);
+
+/* A context that may be tapped is there: read the table that the start has told, and remove it. With the
+ * first call alone; others wait for it. What is wrong with the table is told, and kept for tap_status().
+ * Not earlier: a script runs other programs before the one that is meant, and each begins alike. */
+void tap_begin_steering(void);
 
 /* The program ends: rows go nowhere from here on, and the ring is closed, unless a pass still writes to
  * it. Waits for nobody. */
@@ -105,8 +112,9 @@ void tap_take_turn(const struct llama_model *model, struct tap_turn *turn);
 struct tap_pass {
     int result;  /* graph_end()'s, whose text is in err_text() */
     int is_good; /* llama_decode()'s was 0 */
-    uint32_t tokens, stale_tokens;
+    uint32_t tokens, stale_tokens, adapted_rows;
     uint64_t steered_rows;
+    int is_unsteered; /* what it computes could not be told, so that nothing of it was steered */
     const char *unsteered; /* why not all of it was steered, as it should be; "": it was */
 };
 void tap_return_turn(const struct tap_turn *turn, const struct tap_pass *pass);

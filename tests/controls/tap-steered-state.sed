@@ -1,4 +1,4 @@
 # file: tap/slots.c
 # test: tap/test_slots a_state_may_hold_what_was_steered
 # A state that is loaded may hold what was steered.
-s/if \(s->has_steered\) s->slot/if (0) s->slot/
+s/if \(s->has_noted\[k\]\) s->slot/if (0) s->slot/

@@ -25,7 +25,8 @@ $(E2E_DYING): $(BUILD)/tests/e2e/dying_trainer.o $(BUILD)/trainer/main.o $(call 
 	    $(BUILD)/trainer/main.o $(call links,$(uses_trainer)) $(LIBRARIES)
 
 # Programs that the tap is tried on, and a libllama that it does not know.
-TAP_HOSTS := $(addprefix $(BUILD)/tests/e2e/,tap_host tap_host_late tap_old_library.so)
+TAP_HOSTS := $(addprefix $(BUILD)/tests/e2e/,tap_host tap_host_late tap_host_loads tap_host_part.so \
+    tap_old_library.so)
 $(TAP_HOSTS): $(BUILD)/llama.flags
 $(addprefix $(BUILD)/tests/e2e/,test_tap test_tap_control): $(TAP_HOSTS) $(LIBRARIES_OF_OURS)
 $(BUILD)/tests/e2e/test_tap_steer $(BUILD)/tests/e2e/test_tap_exclude: $(BUILD)/tests/hosts/batched $(LIBRARIES_OF_OURS)
@@ -33,5 +34,9 @@ $(BUILD)/tests/e2e/tap_host: tests/e2e/tap_host.c tests/e2e/tap_host.h $(BUILD)/
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LLAMA_CFLAGS) -o $@ $< $(LLAMA_LIBS) -ldl
 $(BUILD)/tests/e2e/tap_host_late: tests/e2e/tap_host.c tests/e2e/tap_host.h $(BUILD)/flags
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LLAMA_CFLAGS) -DTAP_HOST_LATE -o $@ $< -ldl
+$(BUILD)/tests/e2e/tap_host_loads: tests/e2e/tap_host_loads.c $(BUILD)/flags
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -ldl
+$(BUILD)/tests/e2e/tap_host_part.so: tests/e2e/tap_host.c tests/e2e/tap_host.h $(BUILD)/flags
+	$(CC) $(CFLAGS) $(LDFLAGS) $(LLAMA_CFLAGS) -DTAP_HOST_PART -fPIC -shared -o $@ $< $(LLAMA_LIBS) -ldl
 $(BUILD)/tests/e2e/tap_old_library.so: tests/e2e/tap_old_library.c $(BUILD)/flags
 	$(CC) $(CFLAGS) $(LDFLAGS) $(LLAMA_CFLAGS) -fPIC -shared -o $@ $< -Wl,--no-as-needed $(LLAMA_LIBS) -ldl

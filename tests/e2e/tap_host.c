@@ -1,7 +1,8 @@
 /*
  * A program of somebody else's that the tap is tried on: does with a model what its arguments say.
  * Links libllama and nothing of ours; built with TAP_HOST_LATE it links nothing, and finds the functions
- * in the library by dlsym(), as Python does.
+ * in the library by dlsym(), as Python does. With TAP_HOST_PART it is a library that links libllama, as
+ * an extension of Python's does; tap_host_loads.c loads it.
  *
  *   tap_host MODEL WORD...
  *
@@ -12,6 +13,8 @@
  *   embed:COUNT                  a pass of slot 0 of embeddings
  *   remove:SLOT:FROM:TO  shift:SLOT:FROM:TO:BY  divide:SLOT:FROM:TO:BY  copy:FROM:TO  keep:SLOT  clear
  *   save:SLOT  load:FROM:TO      a slot's state, into the same or another one
+ *   vector:N                     a control vector is set; 0: it is taken away
+ *   adapters:0                   no LoRA is set
  *   warm                         a pass for no result
  *   own                          the program has a callback of its own (before the first pass)
  *   stop  go                     which stops passes in layer 0, or no more
@@ -219,6 +222,16 @@ static void four_tokens(struct llama_context *of)
     if (L(llama_decode)(of, L(llama_batch_get_one)(tokens, 4)) != 0) die("no pass");
 }
 
+static void set_vector(int is_set)
+{
+    static float values[1 << 16];
+    int width = L(llama_model_n_embd)(model), layers = L(llama_model_n_layer)(model);
+    for (int i = 0; i < width * (layers - 1); i++) values[i] = (float)(i % 5);
+    if (L(llama_set_adapter_cvec)(context, is_set ? values : NULL, (size_t)(width * (layers - 1)),
+                                  width, 1, layers - 1) != 0)
+        die("no vector");
+}
+
 static void warm(void)
 {
     void (*set_warmup)(struct llama_context *, bool) =
@@ -300,6 +313,8 @@ static void obey(char *word, const char *path)
     if (!strcmp(word, "leave")) leave(rest);
     if (!strcmp(word, "plain")) plain(n[0]);
     if (!strcmp(word, "embed")) embed(n[0]);
+    if (!strcmp(word, "vector")) set_vector(n[0]);
+    if (!strcmp(word, "adapters")) L(llama_set_adapters_lora)(context, NULL, 0, NULL);
     if (!strcmp(word, "warm")) warm();
     if (!strcmp(word, "stop")) stops = 1;
     if (!strcmp(word, "go")) stops = 0;
@@ -316,6 +331,11 @@ static void obey(char *word, const char *path)
     }
     change_memory(word, n);
 }
+
+#ifdef TAP_HOST_PART
+#define main tap_host_main
+int main(int argc, char **argv);
+#endif
 
 int main(int argc, char **argv)
 {

@@ -317,6 +317,31 @@ static void a_program_that_looks_names_up_without_audit(void **state)
     there_is_no_ring();
 }
 
+/* As in a wheel of Python's, where libllama has a name of the wheel's own and is loaded for one part alone:
+ * the part's calls come to the wrappers, and nothing else finds the library. */
+static void a_part_of_a_program_that_has_its_own_library(void **state)
+{
+    char library[HARNESS_PATH_BYTES], renamed[HARNESS_PATH_BYTES + 64], path[HARNESS_PATH_BYTES];
+    char search[2 * HARNESS_PATH_BYTES];
+    struct run *run = *state;
+    run_program("lib/libllama.so.0", library);
+    snprintf(renamed, sizeof renamed, "%s/libllama-1a2b3c.so.0", run->dir);
+    must(run, run_command(run, SECONDS, "/bin/cp", library, renamed, NULL));
+    setenv("TAP_HOST_LIBRARY", renamed, 1);
+    run_program("tests/e2e/tap_host_part.so", path);
+    setenv("TAP_HOST_PART", path, 1);
+    *strrchr(library, '/') = '\0';
+    snprintf(search, sizeof search, "LD_LIBRARY_PATH=%s", library); /* for its ggml */
+    run_program("tests/e2e/tap_host_loads", path);
+    int code = run_command(run, SECONDS, "/usr/bin/env", preload, search, path, model,
+                           "decode:0/0-20", NULL);
+    unsetenv("TAP_HOST_LIBRARY");
+    must(run, code);
+    read_ring();
+    sequence_is(1, 0, 0, 20);
+    equals_the_engine(1, 0, one_hook, 1);
+}
+
 static void hooks_side_by_side_and_parts_of_a_layer(void **state)
 {
     static const char *const hooks[] = {"resid_post.2", "attn_out.1", "ffn_out-3", "resid_mid.2"};
@@ -410,6 +435,22 @@ static void embeddings_are_no_tokens(void **state)
     read_ring();
     assert_int_equal(rows, 4);
     assert_int_equal(counted[RING_NO_TOKEN], 6);
+}
+
+/* Those of its prefix are the model's own, and were captured. */
+static void rows_under_an_adapter_are_left_out(void **state)
+{
+    struct run *run = *state;
+    must(run, HOST(run, "adapters:0", "decode:0/0-10", "vector:1", "decode:0/10-20,1/0-10",
+                   "vector:0", "decode:0/20-30,2/0-10", "copy:1:3", "decode:3/10-20",
+                   "remove:0:10:-1", "decode:0/10-20"));
+    read_ring();
+    each_is_named_once();
+    sequence_is(1, 0, 0, 10);
+    sequence_is(2, 2, 0, 10);
+    sequence_is(3, 0, 10, 20);
+    equals_the_engine(3, 0, one_hook, 1);
+    assert_int_equal(rows, 30);
 }
 
 /* Between two hooks. */
@@ -627,12 +668,14 @@ int main(int argc, char **argv)
         CASE(positions_that_llama_counts),
         CASE(a_program_that_looks_names_up),
         CASE(a_program_that_looks_names_up_without_audit),
+        CASE(a_part_of_a_program_that_has_its_own_library),
         CASE(hooks_side_by_side_and_parts_of_a_layer),
         CASE(what_was_computed_for_another_is_reused_and_counted),
         CASE(a_prompt_over_a_cached_prefix),
         CASE(each_change_begins_a_sequence),
         CASE(what_two_could_claim_is_left_out),
         CASE(embeddings_are_no_tokens),
+        CASE(rows_under_an_adapter_are_left_out),
         CASE(a_pass_that_is_stopped_gives_no_row),
         CASE(a_pass_that_is_left_gives_its_places_up),
         CASE(a_pass_that_fails_begins_a_sequence),

@@ -356,16 +356,14 @@ static void of_several_one_is_named(void **state)
 static void one_that_was_killed_is_forgotten(void **state)
 {
     struct run *run = *state;
-    char path[PATH_BYTES + 32];
     pid_t pid = start(run, "host", run->config);
     await(run, 1, 0);
-    snprintf(path, sizeof path, "%s/%d.sock", taps, (int)pid);
     kill(pid, SIGKILL);
     run_wait(pid, SECONDS);
-    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(rmdir(taps), -1);
     sluice(run, 1, "off", NULL, NULL, NULL);
     harness_has(run->err, "no program is tapped");
-    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(rmdir(taps), 0);
 }
 
 static void one_that_is_stopped_is_told(void **state)
@@ -382,14 +380,14 @@ static void one_that_is_stopped_is_told(void **state)
     run_wait(pid, SECONDS);
 }
 
-/* Somebody who serves a socket there: as this user, and answering so. A pipe's end says when. */
-static pid_t serve(uid_t uid, const char *answer)
+/* Somebody who serves this socket there: as this user, and answering so. A pipe's end says when. */
+static pid_t serve(const char *name, uid_t uid, const char *answer)
 {
     char byte = 0, request[512];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int ready[2], fd;
     mkdir(taps, 0700);
-    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/77.sock", taps);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.80s/%s", taps, name);
     assert_int_equal(pipe(ready), 0);
     pid_t pid = fork();
     if (pid == 0) {
@@ -424,7 +422,7 @@ static void what_is_no_tap_of_ours(void **state)
     for (size_t i = 0; i <= sizeof all / sizeof *all; i++) {
         int is_foreign = i == sizeof all / sizeof *all;
         if (is_foreign && getuid() != 0) break;
-        pid_t pid = serve(is_foreign ? NOBODY : getuid(),
+        pid_t pid = serve("77.sock", is_foreign ? NOBODY : getuid(),
                           is_foreign ? "sluice-tap: 1\nresult: ok\n\n" : all[i].answer);
         const char *said = is_foreign ? "another user serves its socket" : all[i].said;
         sluice(run, 0, "list", NULL, NULL, NULL);
@@ -435,6 +433,29 @@ static void what_is_no_tap_of_ours(void **state)
         waitpid(pid, NULL, 0);
         assert_int_equal(json_array_size(list(run)), 0);
     }
+}
+
+/* As programs of two containers that share the folder have it. */
+static void two_of_one_number(void **state)
+{
+    static const char answer[] = "sluice-tap: 1\nresult: ok\nprogram: server\non: no\n\n";
+    struct run *run = *state;
+    pid_t pid[2] = {serve("1-0000000a.sock", getuid(), answer),
+                    serve("1-0000000b.sock", getuid(), answer)};
+    sluice(run, 0, "list", NULL, NULL, NULL);
+    harness_has(run->out, "process 1-0000000a: off");
+    sluice(run, 2, "off", "1", NULL, NULL);
+    harness_has(run->err, "1-0000000a");
+    harness_has(run->err, "1-0000000b");
+    sluice(run, 0, "off", "1-0000000b", NULL, NULL);
+    harness_has(run->out, "process 1-0000000b");
+    harness_has_not(run->out, "process 1-0000000a");
+    kill(pid[0], SIGKILL);
+    waitpid(pid[0], NULL, 0);
+    sluice(run, 0, "off", "1", NULL, NULL);
+    harness_has(run->out, "process 1: off");
+    kill(pid[1], SIGKILL);
+    waitpid(pid[1], NULL, 0);
 }
 
 static void a_folder_of_others_is_told(void **state)
@@ -460,7 +481,7 @@ static void a_folder_of_others_is_told(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, run_tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         CASE(the_program_is_itself),
@@ -475,7 +496,9 @@ int main(void)
         CASE(one_that_was_killed_is_forgotten),
         CASE(one_that_is_stopped_is_told),
         CASE(what_is_no_tap_of_ours),
+        CASE(two_of_one_number),
         CASE(a_folder_of_others_is_told),
     };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "tests/unit/client/ring_reader.h"
 #include "tests/unit/inspect/tiny_subject.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -105,13 +106,62 @@ static void what_cannot_be_steered(void **state)
     harness_has(run->err, "--sae RUN");
 }
 
+/* Files in the folder of sockets. */
+static int files_of(const struct run *run)
+{
+    char taps[2 * HARNESS_PATH_BYTES];
+    int files = 0;
+    snprintf(taps, sizeof taps, "%s/taps", run->dir);
+    DIR *dir = opendir(taps);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));) files += e->d_name[0] != '.';
+    closedir(dir);
+    return files;
+}
+
+/* Programs that the script runs first have the tap too, and begin alike. */
+static void a_script_that_runs_other_programs_first(void **state)
+{
+    char steered[512], text[4 * HARNESS_PATH_BYTES], script[2 * HARNESS_PATH_BYTES];
+    struct run *run = *state;
+    tokens_of_steer(run, "3=4x", "3=10", "steered", steered);
+    snprintf(script, sizeof script, "%s/script", run->dir);
+    snprintf(text, sizeof text, "#!/bin/sh\nset -e\n/usr/bin/dirname /a/b >&2\nexec %s \"$@\"\n",
+             host);
+    run_write(run, "script", text);
+    assert_int_equal(chmod(script, 0700), 0);
+    must(run, run_command(run, SECONDS, "sluice", "tap", "--steer", "3=4x", "--max", "3=10",
+                          "--sae", sae, "--", script, model, "--slots", "1", "--steps", "24",
+                          "--threads", "1", "--prompts", prompts, NULL));
+    assert_string_equal(run->out, steered);
+    assert_int_equal(files_of(run), 0);
+}
+
+/* The program made no context. */
+static void a_table_that_nobody_takes_goes_after_a_day(void **state)
+{
+    struct timespec then[2];
+    char table[2 * HARNESS_PATH_BYTES];
+    struct run *run = *state;
+    must(run, run_command(run, SECONDS, "sluice", "tap", "--steer", "3=4", "--sae", sae, "--",
+                          "/bin/true", NULL));
+    must(run, run_command(run, SECONDS, "sluice", "tap", "list", NULL));
+    assert_int_equal(files_of(run), 1);
+    snprintf(table, sizeof table, "%s/taps/steer-old", run->dir);
+    run_write(run, "taps/steer-old", "");
+    clock_gettime(CLOCK_REALTIME, &then[0]);
+    then[0].tv_sec -= 25 * 3600;
+    then[1] = then[0];
+    assert_int_equal(utimensat(AT_FDCWD, table, then, 0), 0);
+    must(run, run_command(run, SECONDS, "sluice", "tap", "list", NULL));
+    assert_int_equal(files_of(run), 1);
+}
+
 /* The system finds the program and cannot begin it. */
 static void a_program_that_does_not_begin_leaves_no_table(void **state)
 {
     struct run *run = *state;
-    char taps[2 * HARNESS_PATH_BYTES], script[2 * HARNESS_PATH_BYTES];
-    int files = 0;
-    snprintf(taps, sizeof taps, "%s/taps", run->dir);
+    char script[2 * HARNESS_PATH_BYTES];
     snprintf(script, sizeof script, "%s/script", run->dir);
     run_write(run, "script", "#!/there/is/none\n");
     assert_int_equal(chmod(script, 0700), 0);
@@ -119,11 +169,7 @@ static void a_program_that_does_not_begin_leaves_no_table(void **state)
                                  "--", script, NULL),
                      127);
     harness_has(run->err, "No such file");
-    DIR *dir = opendir(taps);
-    assert_non_null(dir);
-    for (struct dirent *e; (e = readdir(dir));) files += e->d_name[0] != '.';
-    closedir(dir);
-    assert_int_equal(files, 0);
+    assert_int_equal(files_of(run), 0);
 }
 
 /* ---- while it runs ---- */
@@ -194,13 +240,16 @@ static void it_is_changed_while_the_program_runs(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, run_tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         CASE(the_tokens_are_those_of_sluice_steer),
         CASE(what_cannot_be_steered),
+        CASE(a_script_that_runs_other_programs_first),
+        CASE(a_table_that_nobody_takes_goes_after_a_day),
         CASE(a_program_that_does_not_begin_leaves_no_table),
         CASE(it_is_changed_while_the_program_runs),
     };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,6 +209,25 @@ static void sequences_are_taken_whole_by_their_share(void **state)
     view_close(&view);
 }
 
+/* So small a one that the ring has no number for it is the smallest that it has. */
+static void a_small_share_may_be_handed_back(void **state)
+{
+    (void)state;
+    struct ring_view view;
+    struct sluice_options options = usual(16);
+    struct sluice_settings now = {.size = sizeof now};
+    options.share = 1e-10;
+    struct sluice *s = opened(&options, &view);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(atomic_load(&view.ring->control.share), 1);
+        sluice_settings(s, &now);
+        assert_true(now.share > 0);
+        assert_int_equal(sluice_set(s, &now), SLUICE_OK);
+    }
+    sluice_close(s);
+    view_close(&view);
+}
+
 static void no_more_rows_than_the_rate_lets(void **state)
 {
     (void)state;
@@ -941,6 +960,7 @@ int main(void)
         cmocka_unit_test(hooks_are_written_one_by_one_and_seen_together),
         cmocka_unit_test(what_finds_no_room_is_shed),
         cmocka_unit_test(sequences_are_taken_whole_by_their_share),
+        cmocka_unit_test(a_small_share_may_be_handed_back),
         cmocka_unit_test(no_more_rows_than_the_rate_lets),
         cmocka_unit_test(a_low_rate_lets_a_row_through_now_and_then),
         cmocka_unit_test(a_limit_may_be_handed_back),

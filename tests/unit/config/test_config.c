@@ -152,6 +152,19 @@ static void test_retention(void **state)
     accepts(NAME "sink: {retention: 0}\n", NULL);
 }
 
+/* A request to a tap is lines: what is no part of one would arrive as another text, and match nothing. */
+static void test_excluded_text(void **state)
+{
+    (void)state;
+    accepts(NAME "capture: {exclude_text: \"#private# \xc3\xa9\"}\n", NULL);
+    assert_string_equal(config->capture.exclude_text, "#private# \xc3\xa9");
+    refuses(NAME "capture: {exclude_text: \"#private#\\n\"}\n", NULL, "t.yaml:2",
+            "capture.exclude_text", "control character", "HINT");
+    refuses(NAME "capture:\n  exclude_text: |\n    #private#\n", NULL, "t.yaml:3",
+            "control character");
+    refuses(NAME, "capture.exclude_text=a\tb", "--set capture.exclude_text", "control character");
+}
+
 static void test_documents(void **state)
 {
     (void)state;
@@ -756,6 +769,7 @@ int main(void)
         cmocka_unit_test_teardown(test_unknown_keys, tear_down),
         cmocka_unit_test_teardown(test_types_and_ranges, tear_down),
         cmocka_unit_test_teardown(test_retention, tear_down),
+        cmocka_unit_test_teardown(test_excluded_text, tear_down),
         cmocka_unit_test_teardown(test_documents, tear_down),
         cmocka_unit_test_teardown(test_set, tear_down),
         cmocka_unit_test_teardown(test_checks_between_options, tear_down),

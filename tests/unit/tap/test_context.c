@@ -66,6 +66,7 @@ static int begin(void **state)
     model = llama_model_load_from_file(path, llama_model_default_params());
     models_note(model, path);
     start.settings = settings_of("resid_post.0");
+    snprintf(start.steer, sizeof start.steer, "%s/no-such-table", folder);
     return model && tap_begin(&start) == ERR_OK ? 0 : -1;
 }
 
@@ -164,6 +165,20 @@ static void is_empty(struct ring_view *view)
 }
 
 /* ---- cases ---- */
+
+/* The first that there is. Another program may have taken the table. */
+static void a_table_that_is_gone_is_told_with_the_first_context(void **state)
+{
+    struct tap_status before, after;
+    (void)state;
+    tap_status(&before);
+    struct context *c = opened();
+    tap_status(&after);
+    assert_string_equal(before.steering_refusal, "");
+    assert_non_null(strstr(after.steering_refusal, "no-such-table"));
+    assert_non_null(strstr(after.steering_refusal, "HINT"));
+    closed(c);
+}
 
 static void a_pass_that_fails_begins_other_sequences(void **state)
 {
@@ -624,6 +639,32 @@ static void clear(struct context *c, int32_t slot)
     slots_remove(&c->slots, slot, -1, -1);
 }
 
+/* libllama refuses such a pass; what it says of the token's text is an exception. */
+static void a_token_that_the_model_does_not_have_is_not_looked_at(void **state)
+{
+    static const llama_token none[] = {1 << 20, INT32_MAX, -1};
+    struct tap_settings s = settings_of("resid_post.0");
+    (void)state;
+    snprintf(s.exclude, sizeof s.exclude, "no such text");
+    apply(&s);
+    struct context *c = opened();
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        llama_token token = none[i];
+        struct llama_batch b = llama_batch_get_one(&token, 1);
+        context_begin(c, &b);
+        int32_t result = llama_decode(c->llama, b);
+        assert_int_equal(result, -1);
+        context_end(c, result);
+    }
+    decode(c, 0, 0, 2, 0);
+    struct ring_view view = view_of_folder();
+    next_is(&view, 4, 0);
+    next_is(&view, 4, 1);
+    is_empty(&view);
+    view_close(&view);
+    closed(c);
+}
+
 /* What lies in the cache from before the word was set may have it. */
 static void a_text_from_before_the_word_is_kept_out(void **state)
 {
@@ -655,6 +696,132 @@ static void a_text_from_before_the_word_is_kept_out(void **state)
     next_is(&view, 4, 2);
     is_empty(&view);
     assert_int_equal(count_of(&view, RING_EXCLUDED), 2 + 3 + 1);
+    view_close(&view);
+    closed(c);
+}
+
+/* As `decode`, in a batch that the tap has not kept, or only in part. */
+static void decode_unseen(struct context *c, const struct batch *kept, int32_t slot, int32_t at)
+{
+    llama_token token = 7;
+    llama_pos position = at;
+    struct llama_batch b = llama_batch_init(1, 0, 1);
+    b.n_tokens = 1;
+    b.token[0] = token;
+    b.pos[0] = position;
+    b.n_seq_id[0] = 1;
+    b.seq_id[0][0] = slot;
+    b.logits[0] = 1;
+    context_begin_large(c, kept);
+    assert_int_equal(llama_decode(c->llama, b), 0);
+    context_end(c, 0);
+    llama_batch_free(b);
+}
+
+/* The word may lie in what nobody looked at. */
+static void a_text_in_a_batch_that_was_not_kept_is_kept_out(void **state)
+{
+    struct batch_entry first = {.token = 7, .position = 0, .slot = 1, .sequences = 1};
+    struct batch kept_in_part = {.count = 1, .is_incomplete = 1, .entry = &first};
+    struct tap_settings s = settings_of("resid_post.3");
+    (void)state;
+    snprintf(s.exclude, sizeof s.exclude, "no such text");
+    apply(&s);
+    struct context *c = opened();
+    decode(c, 0, 0, 1, 0);
+    decode_unseen(c, NULL, 0, 1);
+    decode(c, 0, 2, 4, 0);
+    decode_unseen(c, &kept_in_part, 1, 0);
+    decode(c, 1, 1, 3, 0);
+    clear(c, 0);
+    decode(c, 0, 0, 1, 0);
+    c->has_encoder = 1; /* as if its prompt lay there */
+    decode(c, 2, 0, 3, 0);
+    struct ring_view view = view_of_folder();
+    next_is(&view, 1, 0);
+    next_is(&view, 2, 0);
+    is_empty(&view);
+    assert_int_equal(count_of(&view, RING_EXCLUDED), 2 + 2 + 3);
+    view_close(&view);
+    closed(c);
+}
+
+static void decode_embedding(struct context *c, int32_t slot, int32_t at)
+{
+    struct llama_batch b = llama_batch_init(1, TINY_WIDTH, 1);
+    memset(b.embd, 0, TINY_WIDTH * sizeof *b.embd);
+    b.n_tokens = 1;
+    b.pos[0] = at;
+    b.n_seq_id[0] = 1;
+    b.seq_id[0][0] = slot;
+    b.logits[0] = 0;
+    context_begin(c, &b);
+    assert_int_equal(llama_decode(c->llama, b), 0);
+    context_end(c, 0);
+    llama_batch_free(b);
+}
+
+/* An embedding, and a batch that is not known, are computed as they are: that is counted, and what is
+ * computed over them is over a prefix of another setting. */
+static void what_cannot_be_told_is_not_steered_and_counted(void **state)
+{
+    struct tap_settings s = settings_of("resid_post.1");
+    struct tap_status before, after;
+    (void)state;
+    s.on = 0;
+    apply(&s);
+    steer_by_a_table();
+    struct context *c = opened();
+    tap_status(&before);
+    decode_embedding(c, 0, 0);
+    decode_embedding(c, 0, 1);
+    assert_false(slots_is_noted(&c->slots, 0, SLOT_STEERED));
+    decode(c, 0, 2, 5, 0);
+    assert_true(slots_is_noted(&c->slots, 0, SLOT_STEERED));
+    decode(c, 1, 0, 2, 0);
+    decode_unseen(c, NULL, 1, 2);
+    decode(c, 1, 3, 4, 0);
+    tap_status(&after);
+    assert_int_equal(after.unsteered_passes - before.unsteered_passes, 3);
+    assert_int_equal(after.steered_rows - before.steered_rows, 3 + 2 + 1);
+    assert_int_equal(after.stale_tokens - before.stale_tokens, 3 + 1);
+    steer_no_more();
+    closed(c);
+    struct ring_view view;
+    while (view_open(folder, &view) == 0) {
+        unlink(view.path);
+        view_close(&view);
+    }
+}
+
+/* Not beside those of the model itself, whatever is to be kept of what is steered. */
+static void what_is_computed_under_an_adapter_is_left_out_and_counted(void **state)
+{
+    struct tap_settings s = settings_of("resid_post.3");
+    struct tap_status before, after;
+    (void)state;
+    apply(&s);
+    struct context *c = opened();
+    tap_status(&before);
+    decode(c, 0, 0, 1, 0);
+    c->has_lora = 1; /* as calls.c notes it */
+    decode(c, 0, 1, 3, 0);
+    c->has_lora = 0;
+    decode(c, 0, 3, 4, 0);
+    decode(c, 1, 0, 1, 0);
+    c->has_vector = 1;
+    decode_unseen(c, NULL, 2, 0);
+    c->has_vector = 0;
+    decode(c, 2, 1, 2, 0);
+    slots_load(&c->slots, 3); /* what was saved then, perhaps */
+    decode(c, 3, 0, 1, 0);    /* from the beginning */
+    tap_status(&after);
+    struct ring_view view = view_of_folder();
+    next_is(&view, 1, 0);
+    next_is(&view, 2, 0);
+    next_is(&view, 3, 0);
+    is_empty(&view);
+    assert_int_equal(after.adapted_rows - before.adapted_rows, 2 + 1 + 1);
     view_close(&view);
     closed(c);
 }
@@ -698,6 +865,7 @@ static void contexts_run_side_by_side_while_it_is_switched(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_table_that_is_gone_is_told_with_the_first_context),
         cmocka_unit_test(a_pass_that_fails_begins_other_sequences),
         cmocka_unit_test(it_is_switched_while_it_runs),
         cmocka_unit_test(other_hooks_have_another_ring),
@@ -712,7 +880,11 @@ int main(void)
         cmocka_unit_test(a_table_that_lies_is_refused),
         cmocka_unit_test(all_is_changed_or_nothing),
         cmocka_unit_test(a_word_in_a_shared_token_keeps_both_out),
+        cmocka_unit_test(a_token_that_the_model_does_not_have_is_not_looked_at),
         cmocka_unit_test(a_text_from_before_the_word_is_kept_out),
+        cmocka_unit_test(a_text_in_a_batch_that_was_not_kept_is_kept_out),
+        cmocka_unit_test(what_cannot_be_told_is_not_steered_and_counted),
+        cmocka_unit_test(what_is_computed_under_an_adapter_is_left_out_and_counted),
         cmocka_unit_test(contexts_run_side_by_side_while_it_is_switched),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -6,6 +6,7 @@
 #include "proto/tap_words.h"
 #include "tap/tap.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -61,6 +62,8 @@ void tap_status(struct tap_status *status)
     snprintf(status->steers, sizeof status->steers, "%s", steers);
     status->keeps_steered = keeps;
     status->stale_tokens = 77;
+    status->unsteered_passes = 78;
+    status->adapted_rows = 79;
     status->contexts = 3;
     snprintf(status->model_file, sizeof status->model_file, "/models/a\nb.gguf");
     status->counters.written_rows = 1234567890123;
@@ -104,21 +107,19 @@ static void fork_one(int told, char byte)
     for (;;) pause();
 }
 
-/* What another process of this number has left. */
-static int finds_leftovers;
+/* What another process of this number serves, in another container. */
+static int has_a_namesake;
 
-static void leave(void)
+static void serve_as_namesake(void)
 {
     struct sockaddr_un address;
-    char made[PATH_BYTES];
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    char made[PATH_BYTES], name[TAP_NAME_BYTES];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(name, sizeof name, "%d", (int)getpid());
     if (tap_folder_make(made, sizeof made) != ERR_OK ||
-        tap_folder_address(made, getpid(), TAP_SOCKET_NEW, &address) != ERR_OK ||
-        bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        tap_folder_address(made, name, TAP_SOCKET_SUFFIX, &address) != ERR_OK ||
+        bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1) != 0)
         _exit(9);
-    close(fd);
-    tap_folder_address(made, getpid(), TAP_SOCKET_SUFFIX, &address);
-    if (symlink("/nowhere", address.sun_path) != 0) _exit(9);
 }
 
 /* ---- a program that gives the tap's numbers to files of its own ---- */
@@ -185,7 +186,7 @@ static int look_at_own(void)
 static void live(struct host *host)
 {
     sigset_t usr1;
-    if (finds_leftovers) leave();
+    if (has_a_namesake) serve_as_namesake();
     char byte = (char)control_start();
     control_start(); /* does nothing more */
     if (write(host->told[1], &byte, 1) != 1) _exit(9);
@@ -247,11 +248,27 @@ static int host_end(const struct host *host)
 
 /* ---- who asks ---- */
 
+/* The name of its socket, for tap_folder_address(); "": it has none. */
+static void name_of(const struct host *host, char name[TAP_NAME_BYTES])
+{
+    char found[TAP_NAME_BYTES];
+    DIR *dir = opendir(folder);
+    name[0] = '\0';
+    if (!dir) return;
+    for (struct dirent *e; (e = readdir(dir));)
+        if (tap_folder_process(e->d_name, TAP_SOCKET_SUFFIX, found) == host->pid &&
+            (strchr(found, '-') || !name[0]))
+            memcpy(name, found, TAP_NAME_BYTES);
+    closedir(dir);
+}
+
 static int reach(const struct host *host)
 {
     struct sockaddr_un address;
+    char name[TAP_NAME_BYTES];
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(tap_folder_address(folder, host->pid, TAP_SOCKET_SUFFIX, &address), ERR_OK);
+    name_of(host, name);
+    assert_int_equal(tap_folder_address(folder, name, TAP_SOCKET_SUFFIX, &address), ERR_OK);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
     close(fd);
     return -1;
@@ -331,6 +348,8 @@ static void it_is_told_what_to_steer(void **state)
     has(answer, "\nsteers: /table\n");
     has(answer, "\nkeeps_steered: yes\n");
     has(answer, "\nstale_tokens: 77\n");
+    has(answer, "\nunsteered_passes: 78\n");
+    has(answer, "\nadapted_rows: 79\n");
     has(ask(&host, "sluice-tap: 1\ndo: set\nsteer: /absent\n\n"), "why: there is no /absent\n");
     has(ask(&host, STATUS), "\nsteers: /table\n");
     has(ask(&host, "sluice-tap: 1\ndo: set\nshare: 0.5\nsteer: /absent\n\n"), "/absent\n");
@@ -439,13 +458,14 @@ static void the_end_waits_for_nobody(void **state)
 static void another_user_gets_no_word(void **state)
 {
     struct host host;
-    char path[PATH_BYTES + 16], answer[1024];
+    char path[PATH_BYTES + 32], answer[1024], name[TAP_NAME_BYTES];
     int status;
     (void)state;
     if (getuid() != 0) skip();
     assert_int_equal(host_start(&host), ERR_OK);
     /* as if the folder did not keep them out */
-    snprintf(path, sizeof path, "%s/%d.sock", folder, (int)host.pid);
+    name_of(&host, name);
+    snprintf(path, sizeof path, "%s/%s.sock", folder, name);
     assert_int_equal(chmod(path, 0777), 0);
     assert_int_equal(chmod(folder, 0755), 0);
     snprintf(path, sizeof path, "%s/sluice", runtime);
@@ -526,11 +546,12 @@ static void it_is_the_user_s_alone(void **state)
 {
     struct host host;
     struct stat st;
-    char path[PATH_BYTES + 32];
+    char path[PATH_BYTES + 32], name[TAP_NAME_BYTES];
     (void)state;
     umask(0);
     assert_int_equal(host_start(&host), ERR_OK);
-    snprintf(path, sizeof path, "%s/%d.sock", folder, (int)host.pid);
+    name_of(&host, name);
+    snprintf(path, sizeof path, "%s/%s.sock", folder, name);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(stat(folder, &st), 0);
@@ -538,16 +559,44 @@ static void it_is_the_user_s_alone(void **state)
     assert_int_equal(host_end(&host), 0);
 }
 
-/* What a dead process of the same number has left. */
-static void what_is_left_is_replaced(void **state)
+/* A number is one process's in its own container alone. */
+static void what_another_of_its_number_serves_stays(void **state)
 {
     struct host host;
+    struct stat before, after;
+    char path[PATH_BYTES + 32];
     (void)state;
-    finds_leftovers = 1;
+    has_a_namesake = 1;
     assert_int_equal(host_start(&host), ERR_OK);
-    finds_leftovers = 0;
+    has_a_namesake = 0;
+    snprintf(path, sizeof path, "%s/%d.sock", folder, (int)host.pid);
+    assert_int_equal(stat(path, &before), 0);
     has(ask(&host, STATUS), "result: ok\n");
     assert_int_equal(host_end(&host), 0);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void names_of_sockets(void **state)
+{
+    char name[TAP_NAME_BYTES], again[TAP_NAME_BYTES], file[TAP_NAME_BYTES + 8];
+    (void)state;
+    tap_folder_name(name);
+    tap_folder_name(again);
+    assert_string_not_equal(name, again);
+    snprintf(file, sizeof file, "%s.sock", name);
+    assert_int_equal(tap_folder_process(file, ".sock", again), getpid());
+    assert_string_equal(again, name);
+    assert_int_equal(tap_folder_process("77.sock", ".sock", again), 77);
+    assert_string_equal(again, "77");
+    static const char *const none[] = {"77.new",           "-1.sock",
+                                       "77-12345678",      "77-1234567.sock",
+                                       "a-12345678.sock",  "77-123456789.sock",
+                                       "99999999999.sock", "000000000000077-12345678.sock"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(tap_folder_process(none[i], ".sock", again), 0);
 }
 
 /* The folder must be ours alone; another one is taken where it is not. */
@@ -612,7 +661,8 @@ int main(void)
         CASE(numbers_that_are_the_program_s_are_left_alone),
         CASE(it_goes_with_the_program),
         CASE(it_is_the_user_s_alone),
-        CASE(what_is_left_is_replaced),
+        CASE(what_another_of_its_number_serves_stays),
+        CASE(names_of_sockets),
         CASE(a_folder_that_is_not_ours_alone),
         CASE(nothing_is_served_where_others_come_in),
     };

@@ -92,6 +92,7 @@ static void what_makes_no_sense_is_refused(void **state)
     refused("SLUICE_TAP_BYTES_PER_SECOND", "-1");
     refused("SLUICE_TAP_RING_BYTES", "64MiB");
     refused("SLUICE_TAP_FOLDER", "not/from/the/root");
+    refused("SLUICE_TAP_EXCLUDE", "a\tb");
     refused("SLUICE_TAP_COLOUR", "red");
     assert_int_equal(environment_read(&start), ERR_OK);
 }

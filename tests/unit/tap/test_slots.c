@@ -243,14 +243,14 @@ static void tokens_over_another_setting_are_told(void **state)
 {
     struct slots *s = *state;
     assert_int_equal(under(s, 0, 0, 0, 10), 0);
-    assert_false(slots_is_steered(s, 0));
+    assert_false(slots_is_noted(s, 0, SLOT_STEERED));
     assert_int_equal(under(s, 7, 0, 10, 13), 3);
-    assert_true(slots_is_steered(s, 0));
+    assert_true(slots_is_noted(s, 0, SLOT_STEERED));
     assert_int_equal(under(s, 0, 0, 13, 15), 2); /* off again: the prefix is mixed */
     assert_int_equal(under(s, 7, 1, 0, 10), 0);  /* from the beginning */
     assert_int_equal(under(s, 8, 1, 10, 11), 1);
     slots_clear(s, 0);
-    assert_false(slots_is_steered(s, 0));
+    assert_false(slots_is_noted(s, 0, SLOT_STEERED));
     assert_int_equal(under(s, 0, 0, 0, 5), 0);
 }
 
@@ -260,14 +260,14 @@ static void a_tail_takes_its_setting_along(void **state)
     under(s, 0, 0, 0, 10);
     under(s, 7, 0, 10, 20);
     slots_remove(s, 0, 15, -1);
-    assert_true(slots_is_steered(s, 0)); /* 10 to 14 are there */
+    assert_true(slots_is_noted(s, 0, SLOT_STEERED)); /* 10 to 14 are there */
     assert_int_equal(under(s, 0, 0, 15, 16), 1);
     slots_remove(s, 0, 10, -1);
-    assert_false(slots_is_steered(s, 0));
+    assert_false(slots_is_noted(s, 0, SLOT_STEERED));
     assert_int_equal(under(s, 0, 0, 10, 12), 0);
     under(s, 7, 0, 12, 14);
     slots_remove(s, 0, 3, 5); /* not to the end */
-    assert_true(slots_is_steered(s, 0));
+    assert_true(slots_is_noted(s, 0, SLOT_STEERED));
 }
 
 static void a_copy_and_a_shift_keep_what_was_steered(void **state)
@@ -275,15 +275,15 @@ static void a_copy_and_a_shift_keep_what_was_steered(void **state)
     struct slots *s = *state;
     under(s, 7, 0, 0, 10);
     slots_copy(s, 0, 2);
-    assert_true(slots_is_steered(s, 2));
+    assert_true(slots_is_noted(s, 2, SLOT_STEERED));
     assert_int_equal(under(s, 0, 2, 10, 11), 1);
     slots_remove(s, 0, 2, 5);
     slots_shift(s, 0, 5, 10, -3);
     slots_remove(s, 0, 6, -1); /* what lies below may be any of it */
-    assert_true(slots_is_steered(s, 0));
+    assert_true(slots_is_noted(s, 0, SLOT_STEERED));
     slots_keep(s, 2);
-    assert_false(slots_is_steered(s, 0));
-    assert_true(slots_is_steered(s, 2));
+    assert_false(slots_is_noted(s, 0, SLOT_STEERED));
+    assert_true(slots_is_noted(s, 2, SLOT_STEERED));
 }
 
 /* Where something was steered, a state that is loaded may hold it. */
@@ -292,13 +292,13 @@ static void a_state_may_hold_what_was_steered(void **state)
     struct slots *s = *state;
     under(s, 0, 0, 0, 10);
     slots_load(s, 0);
-    assert_false(slots_is_steered(s, 0));
+    assert_false(slots_is_noted(s, 0, SLOT_STEERED));
     under(s, 7, 1, 0, 2);
     slots_load(s, 0);
-    assert_true(slots_is_steered(s, 0));
-    assert_false(slots_is_steered(s, 2));
+    assert_true(slots_is_noted(s, 0, SLOT_STEERED));
+    assert_false(slots_is_noted(s, 2, SLOT_STEERED));
     under(s, 0, 0, 0, 1);
-    assert_false(slots_is_steered(s, 0)); /* from the beginning */
+    assert_false(slots_is_noted(s, 0, SLOT_STEERED)); /* from the beginning */
 }
 
 /* ---- what is kept out ---- */
