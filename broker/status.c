@@ -91,12 +91,6 @@ static int is_counter(const char *key)
     return n > 6 && !strcmp(key + n - 6, "_total");
 }
 
-/* It counts all lives of the trainer, and is 0 until a checkpoint was read: that is no growth. */
-static int is_not_read_yet(const char *key, double old)
-{
-    return old == 0 && !strcmp(key, REPORT(TRAINER_ROWS));
-}
-
 /* Growth a second of each counter; a process that began again counts from 0. */
 static json_t *rates_between(json_t *before, json_t *after, double seconds)
 {
@@ -107,7 +101,6 @@ static json_t *rates_between(json_t *before, json_t *after, double seconds)
     {
         json_t *old = json_object_get(before, key);
         if (!is_counter(key) || !json_is_number(value) || !json_is_number(old)) continue;
-        if (is_not_read_yet(key, json_number_value(old))) continue;
         double grown = json_number_value(value) - json_number_value(old);
         json_object_set_new(rates, key, json_real(grown > 0 ? grown / seconds : 0));
     }

@@ -87,6 +87,9 @@ double training_seconds_since(uint64_t begin_ns);
 /* Seconds of training over all lives. */
 double training_seconds(const struct training *t);
 
+/* The counters of all lives, as they are now. */
+void training_show_totals(const struct training *t);
+
 /* Sleep, but for a stop. */
 void training_pause(struct training *t, unsigned ms);
 /* Sleep until there may be rows again; counted as waiting. Where that is because the draw's buffer is

@@ -250,12 +250,21 @@ static void show_draw(struct training *t)
     missed_tell(t);
 }
 
+void training_show_totals(const struct training *t)
+{
+    struct metrics *m = t->options.metrics;
+    metrics_set(m, GAUGE_ROWS, (double)t->rows);
+    metrics_set(m, GAUGE_STEPS, (double)t->steps);
+    metrics_set(m, GAUGE_SKIPPED_ROWS, (double)missed_rows(t));
+    for (uint32_t i = 0; i < t->plan.saes; i++)
+        metrics_set_at(m, GAUGE_SKIPPED_STEPS, i, (double)sae_skipped(t->sae[i]));
+}
+
 static void show_step(struct training *t)
 {
     struct metrics *m = t->options.metrics;
     const struct draw_batch *b = &t->batch;
-    metrics_set(m, GAUGE_ROWS, (double)t->rows);
-    metrics_set(m, GAUGE_STEPS, (double)t->steps);
+    training_show_totals(t);
     metrics_set(m, GAUGE_AGE_SECONDS, b->age_seconds);
     t->shuffle_pairs += b->same_sequence_pairs;
     t->shuffle_ideal_pairs += b->ideal_same_sequence_pairs;
@@ -266,7 +275,6 @@ static void show_step(struct training *t)
     if (b->ideal_entropy > 0) metrics_set(m, GAUGE_ENTROPY, b->entropy / b->ideal_entropy);
     for (uint32_t i = 0; i < t->plan.saes; i++) {
         const struct sae_step *s = &t->step[i];
-        metrics_set_at(m, GAUGE_SKIPPED_STEPS, i, (double)sae_skipped(t->sae[i]));
         if (s->skipped) continue;
         metrics_set_at(m, GAUGE_LOSS, i, s->loss);
         metrics_set_at(m, GAUGE_BATCH_FVE, i, s->fve);

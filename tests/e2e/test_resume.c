@@ -211,10 +211,44 @@ static void a_newer_checkpoint_is_a_persons_matter(void **state)
         fail_msg("%s", run->err);
 }
 
+/* A life of the trainer alone, until it waits for rows: how many it and those before have trained on. */
+static double rows_of_life(struct run *run, double least_rows)
+{
+    double end = harness_seconds() + SECONDS;
+    pid_t trainer = run_start(run, "trainer", "sluice-trainer", run->config, NULL);
+    while (run_metric(run, "trainer-main", "sluice_trainer_waiting") < 1) {
+        double now = run_metric(run, "trainer-main", "sluice_trainer_rows_total");
+        assert_true(now == -1 || now >= least_rows);
+        assert_true(harness_seconds() < end);
+        harness_sleep(0.02);
+    }
+    double rows = run_metric(run, "trainer-main", "sluice_trainer_rows_total");
+    assert_true(run_metric(run, "trainer-main", "sluice_trainer_steps_total") >= rows / 256);
+    assert_true(run_metric(run, "trainer-main", "sluice_trainer_skipped_rows_total") == 0);
+    assert_true(
+        run_metric(run, "trainer-main", "sluice_trainer_skipped_steps_total{sae=\"one\"}") == 0);
+    assert_int_equal(kill(trainer, SIGTERM), 0);
+    assert_int_equal(run_wait(trainer, SECONDS), 0);
+    return rows;
+}
+
+/* A run that is started again while no rows come: what earlier lives counted is told at once, and 0
+ * never, which would be a life's work within a scrape. */
+static void what_was_trained_is_told_at_once(void **state)
+{
+    struct run *run = *state;
+    run_configure(run, "dtype: f32", pipeline);
+    stop_at(run, resume(run, "1e-3", "256"), 20000);
+    double rows = rows_of_life(run, 20000); /* it may draw what is left */
+    assert_true(rows_of_life(run, rows) == rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_is_told_as_it_was, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(what_was_trained_is_told_at_once, run_set_up,
+                                        run_tear_down),
         cmocka_unit_test_setup_teardown(a_newer_checkpoint_is_a_persons_matter, run_set_up,
                                         run_tear_down),
         cmocka_unit_test_setup_teardown(a_dead_autoencoder_is_told, run_set_up, run_tear_down),

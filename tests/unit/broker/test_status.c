@@ -222,16 +222,16 @@ static void names_the_bottleneck(void **state)
     status_free(s);
 }
 
-/* A trainer that goes on says 0 until it has read its checkpoint. */
+/* A trainer that goes on says nothing of them until it has read its checkpoint. */
 static void rows_of_earlier_lives_are_no_rate(void **unused)
 {
     (void)unused;
-    static const char zero[] = "{\"sluice_trainer_rows_total\": 0}",
+    static const char none[] = "{\"sluice_trainer_rows_total\": null}",
                       read[] = "{\"sluice_trainer_rows_total\": 7000000}",
                       next[] = "{\"sluice_trainer_rows_total\": 7000500}";
     struct status *s;
     assert_int_equal(status_new(&plain, &s), 0);
-    report(s, "trainer-main", zero, second);
+    report(s, "trainer-main", none, second);
     report(s, "trainer-main", read, 2 * second);
     json_t *doc = shown(s, 2 * second), *one = json_array_get(json_object_get(doc, "processes"), 0);
     assert_null(json_object_get(json_object_get(one, "rates"), "sluice_trainer_rows_total"));
