@@ -14,7 +14,8 @@
 #include <string.h>
 
 static const uint64_t silent_ns = UINT64_C(1000000000) * REPORT_SILENT_SECONDS;
-static const uint64_t gone_ns = UINT64_C(600000000000); /* is no longer shown */
+static const uint64_t gone_ns =
+    UINT64_C(600000000000);              /* is no longer shown, unless it was through */
 static const double waiting_share = 0.1; /* of the time: a producer that waits for room */
 static const double full_share = 0.1;    /* of the slabs free: a buffer that is full */
 static const double least_seconds = 0.5; /* that rates are of */
@@ -249,7 +250,8 @@ static int is_silent(const struct reporter *r, uint64_t now_ns)
 
 static int is_gone(const struct reporter *r, uint64_t now_ns)
 {
-    return !r->name[0] || now_ns > r->reported_ns + gone_ns;
+    int is_over = r->is_through || r->has_ended; /* it is not missed, as long as it is known */
+    return !r->name[0] || (!is_over && now_ns > r->reported_ns + gone_ns);
 }
 
 /* Who is gone still has a part: what it counted holds on until another one needs its place. */
@@ -302,7 +304,7 @@ static double still_seconds(const struct status *s, const struct reporter *r, in
                             int has_ended, uint64_t now_ns)
 {
     int is_capture = is_kind(r, PROCESS_CAPTURE);
-    if (is_gone(r, now_ns) || (is_capture && has_ended)) return 0;
+    if (is_gone(r, now_ns) || r->is_through || (is_capture && has_ended)) return 0;
     return movement_still_seconds(&r->movement, is_fed,
                                   is_capture ? s->moved_ns : r->movement.moved_ns, now_ns);
 }

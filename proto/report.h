@@ -55,6 +55,8 @@ enum { REPORT_SILENT_SECONDS = 5 };
     M(SINK_STREAM_ROWS, "sluice_stream_rows", "sink")                                              \
     M(SINK_PRODUCERS, "sluice_sink_producers", "sink")                                             \
     M(SINK_ENDED_PRODUCERS, "sluice_sink_ended_producers", "sink")                                 \
+    M(SINK_PRODUCER_ENDED, "sluice_sink_producer_ended", "sink")                                   \
+    M(SINK_CONSUMER_FINISHED, "sluice_sink_consumer_finished", "sink")                             \
     M(SINK_ENDED, "sluice_stream_ended", "sink")                                                   \
     M(SINK_BUFFER_SLABS, "sluice_buffer_slabs", "sink")                                            \
     M(SINK_CAPACITY_SLABS, "sluice_buffer_capacity_slabs", "sink")                                 \

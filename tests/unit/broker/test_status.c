@@ -96,7 +96,7 @@ static void two_at_once_are_no_rate(void **state)
     status_free(s);
 }
 
-/* Who has ended is shown no longer after ten minutes; what it counted is. */
+/* Who is gone is shown no longer after ten minutes; what it counted is. */
 static void totals_hold_on(void **state)
 {
     (void)state;
@@ -116,6 +116,24 @@ static void totals_hold_on(void **state)
     json_t *root = shown(s, later);
     assert_int_equal(json_array_size(json_object_get(root, "processes")), 1);
     json_decref(root);
+    status_free(s);
+}
+
+/* Who was through is not missed after ten minutes either. */
+static void who_was_through_is_shown_on(void **state)
+{
+    (void)state;
+    struct status *s;
+    assert_int_equal(status_new(&plain, &s), 0);
+    report(s, "capture-0", "{\"sluice_capture_ended\": 1, \"sluice_capture_tokens_total\": 9}",
+           second);
+    report(s, "capture-1", "{\"sluice_capture_ended\": 0}", second);
+    report(s, "trainer-a", "{\"sluice_trainer_finished\": 1}", second);
+    report(s, "sink", "{\"sluice_stream_ended\": 1}", second);
+    json_t *doc = shown(s, 3600 * second);
+    assert_int_equal(json_array_size(json_object_get(doc, "processes")), 3);
+    json_decref(doc);
+    assert_int_equal(status_moves(s, 1, 3600 * second), ERR_OK);
     status_free(s);
 }
 
@@ -276,6 +294,7 @@ int main(void)
         cmocka_unit_test(rows_of_earlier_lives_are_no_rate),
         cmocka_unit_test(two_at_once_are_no_rate),
         cmocka_unit_test(totals_hold_on),
+        cmocka_unit_test(who_was_through_is_shown_on),
         cmocka_unit_test(refuses_what_is_no_report),
         cmocka_unit_test(is_bounded),
         cmocka_unit_test(fits_in_a_message),

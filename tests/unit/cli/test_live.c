@@ -86,6 +86,19 @@ static void who_is_not_there_is_told(void **state)
                BROKER("") "," SINK("6", "") "," CAPTURE("1", ""));
 }
 
+/* Of whom the broker has never heard, or not for long, since it is a new one, the sink says so. */
+static void who_is_through_is_not_missed(void **state)
+{
+    (void)state;
+    live_limits_read(NULL, NULL, &limits);
+    verdict_is(LIVE_OK, "OK",
+               BROKER("") "," SINK("1", "\"sluice_sink_producer_ended\": {\"0\": 1},"
+                                        "\"sluice_sink_consumer_finished\": {\"main\": 1}"));
+    verdict_is(LIVE_CRITICAL, "capture-0 is missing, trainer-main is missing |",
+               BROKER("") "," SINK("1", "\"sluice_sink_producer_ended\": {\"0\": 0, \"1\": 1},"
+                                        "\"sluice_sink_consumer_finished\": {\"main\": 0}"));
+}
+
 static void who_cannot_work_is_told(void **state)
 {
     (void)state;
@@ -208,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_new_broker_misses_nobody_yet),
         cmocka_unit_test(all_is_well),
         cmocka_unit_test(who_is_not_there_is_told),
+        cmocka_unit_test(who_is_through_is_not_missed),
         cmocka_unit_test(who_cannot_work_is_told),
         cmocka_unit_test(shares_are_held_to_their_limits),
         cmocka_unit_test(limits_that_are_none_are_refused),
