@@ -154,6 +154,14 @@ static void take_capture(struct verdict *v, const json_t *report)
     at_least(&v->value[LIVE_DISK], report_number(report, REPORT_CAPTURE_DISK_WAITING_SECONDS));
 }
 
+/* Where rows do not come, that is no fault of the trainer: whoever keeps them from it is told, and a
+ * stream may have none. The alert SluiceNotReady says the same. */
+static int waits_by_design(const struct roster_entry *e)
+{
+    return e->kind == PROCESS_TRAINER && e->state != ROSTER_SILENT &&
+           report_number(e->report, REPORT_TRAINER_WAITING) > 0;
+}
+
 /* A process that is not there, or says that it cannot do its work. */
 static void take_state(struct verdict *v, const struct roster_entry *e, const struct live_limits *l)
 {
@@ -161,7 +169,7 @@ static void take_state(struct verdict *v, const struct roster_entry *e, const st
                   : e->kind == PROCESS_BROKER ? LIVE_STILL
                                               : LIVE_UNREADY;
     char text[256];
-    if (e->state == ROSTER_OK || e->state == ROSTER_ENDED) return;
+    if (e->state == ROSTER_OK || e->state == ROSTER_ENDED || waits_by_design(e)) return;
     if (e->state == ROSTER_MISSING) {
         snprintf(text, sizeof text,
                  v->is_broker_new ? "%s has not reported to the new broker yet" : "%s is missing",

@@ -112,6 +112,16 @@ static void who_cannot_work_is_told(void **state)
     verdict_is(LIVE_CRITICAL, "sink is not ready for 61 s",
                BROKER("") "," SINK("1", "\"sluice_process_unready_seconds\": 61") "," CAPTURE(
                    "1", "") "," TRAINER("1", ""));
+    /* Nobody may use a live stream, or its model is opened still. */
+    verdict_is(LIVE_OK, "OK",
+               BROKER("") "," SINK("1", "") "," CAPTURE("1", "") "," TRAINER(
+                   "1", ",\"sluice_process_unready_seconds\": 900, \"sluice_trainer_waiting\": 1"));
+    verdict_is(LIVE_CRITICAL, "trainer-main is not ready for 900 s",
+               BROKER("") "," SINK("1", "") "," CAPTURE("1", "") "," TRAINER(
+                   "1", ",\"sluice_process_unready_seconds\": 900, \"sluice_trainer_waiting\": 0"));
+    verdict_is(LIVE_CRITICAL, "trainer-main is silent for 60 s",
+               BROKER("") "," SINK("1", "") "," CAPTURE("1", "") "," TRAINER(
+                   "60", ",\"sluice_trainer_waiting\": 1"));
     verdict_is(LIVE_CRITICAL, "broker says for 30 s that the stream stands still",
                BROKER("\"sluice_process_unready_seconds\": 30") "," SINK("1", "") "," CAPTURE(
                    "1", "") "," TRAINER("1", ""));
