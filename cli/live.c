@@ -362,7 +362,9 @@ int live_check(const struct options *options, const struct config *config)
                                   &limits);
     if (result == ERR_OK) result = part_parse(config, only, &part);
     if (result != ERR_OK) return result;
-    if (fetch(config, &status) != ERR_OK) {
+    result = fetch(config, &status);
+    if (result != ERR_OK && !snapshot_is_silence(result)) return result; /* nothing is known */
+    if (result != ERR_OK) {
         snprintf(why, sizeof why, "%s", err_text());
         say_silence(config, why);
         return ERR_OK;
