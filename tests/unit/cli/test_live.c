@@ -207,6 +207,23 @@ static void a_crowd_fits_the_line(void **state)
     json_decref(status);
 }
 
+/* Warnings of many captures leave room for what is critical. */
+static void what_is_critical_is_always_named(void **state)
+{
+    (void)state;
+    char processes[4096] = BROKER("") "," SINK("1", "");
+    live_limits_read(NULL, NULL, &limits);
+    for (int i = 0; i < 9; i++)
+        snprintf(processes + strlen(processes), sizeof processes - strlen(processes),
+                 ",{\"name\": \"capture-%d\", \"kind\": \"capture\", \"age_seconds\": 6,"
+                 " \"report\": {}}",
+                 i);
+    verdict_is(LIVE_CRITICAL,
+               "CRITICAL - stream t: trainer-main is missing, capture-0 is silent for 6 s, ",
+               processes);
+    assert_non_null(strstr(line, "capture-4 is silent for 6 s, and 4 more |"));
+}
+
 /* After a kill of the broker alone, nobody has reported to the next one for a second or so. */
 static void a_new_broker_misses_nobody_yet(void **state)
 {
@@ -223,6 +240,12 @@ static void a_new_broker_misses_nobody_yet(void **state)
              "{\"sluice_process_start_time_seconds\": %lld}}," SINK("1", ""),
              (long long)time(NULL) - 60);
     verdict_is(LIVE_CRITICAL, "trainer-main is missing", processes);
+    /* One whose clock is ahead was not started in the future. */
+    snprintf(processes, sizeof processes,
+             "{\"name\": \"broker\", \"kind\": \"broker\", \"age_seconds\": 0.5, \"report\": "
+             "{\"sluice_process_start_time_seconds\": %lld}}," SINK("1", ""),
+             (long long)time(NULL) + 3600);
+    verdict_is(LIVE_CRITICAL, "trainer-main is missing", processes);
 }
 
 int main(void)
@@ -237,6 +260,7 @@ int main(void)
         cmocka_unit_test(limits_that_are_none_are_refused),
         cmocka_unit_test(a_part_is_judged_alone),
         cmocka_unit_test(a_crowd_fits_the_line),
+        cmocka_unit_test(what_is_critical_is_always_named),
     };
     return cmocka_run_group_tests_name("check --live", tests, set_up, tear_down);
 }
