@@ -30,8 +30,8 @@
     M(CHECKPOINT_SECONDS, COUNTER, "sluice_trainer_checkpoint_seconds_total", "seconds",           \
       "Time spent writing checkpoints, in this life.")                                             \
     M(CHECKPOINT_TIME, GAUGE, "sluice_trainer_last_checkpoint_time_seconds", "seconds",            \
-      "When the last checkpoint was written, counted from 1970; before the first of this life, "   \
-      "when training began or went on. 0: it has not.")                                            \
+      "When the last checkpoint was written, counted from 1970, in this life or an earlier one; "  \
+      "before the first, when training began. 0: it has not.")                                     \
     M(CHECKPOINT_INTERVAL, GAUGE, "sluice_trainer_checkpoint_interval_seconds", "seconds",         \
       "The most that lies between two checkpoints, by the configuration.")                         \
     M(LOST_CURVES, COUNTER, "sluice_trainer_lost_curve_points_total", "points",                    \

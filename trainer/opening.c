@@ -247,6 +247,7 @@ static int take_up(struct training *t, const struct save *save, const struct che
     t->earlier_rows = save->earlier_rows;
     t->undrawn_rows = save->undrawn_rows;
     t->earlier_seconds = save->seconds;
+    t->written_seconds = save->written_seconds;
     t->answered = save->state.checkpoint_request;
     int result = not_mended(save_load_saes(t->config, from, t->sae, t->plan.saes));
     if (result == ERR_OK) result = draw_resume(t->draw, &save->state);

@@ -199,7 +199,8 @@ static int checkpoint(struct training *t)
                         .known_from_steps = t->known_from_steps,
                         .earlier_rows = t->earlier_rows,
                         .undrawn_rows = t->undrawn_rows,
-                        .seconds = training_seconds(t)};
+                        .seconds = training_seconds(t),
+                        .written_seconds = (double)process_wall_ns() / 1e9};
     uint64_t request = t->batch.checkpoint_request;
     const struct consumer_state *state = draw_state(t->draw);
     if (!state) return ERR_NOMEM;
@@ -216,7 +217,7 @@ static int checkpoint(struct training *t)
     t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
     t->times.checkpointing += took;
     metrics_add(t->options.metrics, GAUGE_CHECKPOINTS, 1);
-    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, (double)process_wall_ns() / 1e9);
+    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, save.written_seconds);
     metrics_add(t->options.metrics, GAUGE_CHECKPOINT_SECONDS, took);
     log_event(LOG_INFO, "checkpoint", LOG_U("step", t->steps), LOG_U("request", t->answered),
               LOG_D("seconds", took));
@@ -465,6 +466,17 @@ static int insist_on_role(struct training *t)
     return result == ERR_NOSPC ? ERR_AGAIN : result;
 }
 
+/* By the age of the checkpoint that it was taken up from: a trainer that dies before its next one is
+ * due, again and again, would write none, and look as if it had. */
+static void go_on_from_checkpoint(struct training *t)
+{
+    double now_seconds = (double)process_wall_ns() / 1e9, since = t->written_seconds;
+    if (!(since > 0 && since < now_seconds)) since = now_seconds;
+    double left_seconds = since + t->config->trainer.checkpoint_seconds - now_seconds;
+    t->checkpoint_ns = process_now_ns() + (left_seconds > 0 ? (uint64_t)(left_seconds * 1e9) : 0);
+    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, since);
+}
+
 int training_run(struct training *t)
 {
     t->started_ns = process_now_ns();
@@ -473,8 +485,7 @@ int training_run(struct training *t)
     if (result == ERR_OK) result = training_open(t);
     if (result == ERR_AGAIN) return ERR_OK;
     if (result != ERR_OK) return result;
-    t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
-    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, (double)process_wall_ns() / 1e9);
+    go_on_from_checkpoint(t);
     int finished = 0;
     result = train(t, &finished);
     if (result == ERR_OK && finished)
