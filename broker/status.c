@@ -21,7 +21,7 @@ static const double full_share = 0.1;    /* of the slabs free: a buffer that is 
 static const double least_seconds = 0.5; /* that rates are of */
 
 enum {
-    FRAME_BYTES = 256,       /* of a process in the document, beside its report and rates */
+    FRAME_BYTES = 192,       /* of a process in the document, beside its report and rates */
     SUMMARY_BYTES = 64 << 10 /* of the rest: overview, advice, errors, restarts */
 };
 
@@ -132,23 +132,28 @@ static json_t *tree_of(const char *text)
     return text ? json_loads(text, 0, NULL) : NULL;
 }
 
-static size_t bytes_of(const struct reporter *r)
+static size_t length(const char *text)
 {
-    return r->name[0] ? strlen(r->report) + (r->rates ? strlen(r->rates) : 0) + FRAME_BYTES : 0;
+    return text ? strlen(text) : 0;
 }
 
-/* All that is kept fits in one message: those silent for longest make room for `bytes` more. */
-static void make_room(struct status *s, size_t bytes)
+static size_t bytes_of(const struct reporter *r)
+{
+    return length(r->report) + length(r->rates) + length(r->base);
+}
+
+/* What is kept is bounded: those silent for longest make room for `kept`. */
+static void make_room(struct status *s, const struct reporter *kept)
 {
     for (;;) {
-        size_t all = bytes + FRAME_BYTES + SUMMARY_BYTES;
+        size_t all = bytes_of(kept);
         struct reporter *oldest = NULL;
         for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
             struct reporter *r = &s->reporter[i];
             all += bytes_of(r);
             if (r->name[0] && (!oldest || r->reported_ns < oldest->reported_ns)) oldest = r;
         }
-        if (all <= MESSAGE_MAX_TELL_BYTES || !oldest) return;
+        if (all <= MESSAGE_KEPT_REPORTS_BYTES || !oldest) return;
         forget(oldest);
     }
 }
@@ -199,7 +204,7 @@ static int keep(struct status *s, struct reporter *r, const struct link_route *f
     if (is_soon) keep_base(&kept, r);
     if (kept.movement.moved_ns > s->moved_ns) s->moved_ns = kept.movement.moved_ns;
     forget(r);
-    make_room(s, bytes_of(&kept));
+    make_room(s, &kept);
     *r = kept;
     return ERR_OK;
 }
@@ -339,24 +344,43 @@ int status_moves(const struct status *s, int is_fed, uint64_t now_ns)
 }
 
 /* One process; "trainer-main" is of the kind "trainer". Names need no escapes (message_name_ok). */
-static void put_process(FILE *out, const struct reporter *r, uint64_t now_ns)
+static void put_process(FILE *out, const struct reporter *r, int is_whole, uint64_t now_ns)
 {
     fprintf(out, "{\"name\":\"%s\",\"kind\":\"%.*s\",\"age_seconds\":%.12g,\"report\":%s", r->name,
             (int)strcspn(r->name, "-"), r->name, (double)(now_ns - r->reported_ns) / 1e9,
-            r->report);
-    if (r->rates) fprintf(out, ",\"rates\":%s", r->rates);
+            is_whole ? r->report : "{}");
+    if (is_whole && r->rates) fprintf(out, ",\"rates\":%s", r->rates);
     fputc('}', out);
+}
+
+/* Whose reports find room in the document: those of captures, which are many, last. */
+static void choose_whole(const struct status *s, uint64_t now_ns, char *is_whole)
+{
+    size_t all = SUMMARY_BYTES + STATUS_MAX_PROCESSES * FRAME_BYTES;
+    for (int captures = 0; captures < 2; captures++)
+        for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
+            const struct reporter *r = &s->reporter[i];
+            size_t bytes = length(r->report) + length(r->rates);
+            if (is_gone(r, now_ns) || is_kind(r, PROCESS_CAPTURE) != captures) continue;
+            is_whole[i] = all + bytes <= MESSAGE_MAX_TELL_BYTES;
+            if (is_whole[i]) all += bytes;
+        }
 }
 
 static void put_processes(FILE *out, const struct status *s, uint64_t now_ns)
 {
-    int count = 0;
+    char is_whole[STATUS_MAX_PROCESSES] = {0};
+    int count = 0, left_out = 0;
+    choose_whole(s, now_ns, is_whole);
+    fputs("\"processes\":[", out);
     for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
         const struct reporter *r = &s->reporter[i];
         if (is_gone(r, now_ns)) continue;
         if (count++) fputc(',', out);
-        put_process(out, r, now_ns);
+        left_out += !is_whole[i];
+        put_process(out, r, is_whole[i], now_ns);
     }
+    fprintf(out, "],\"without_report\":%d,", left_out);
 }
 
 /* A constant or a sentence of ours, which need no escapes; "" and NULL are null. */
@@ -399,9 +423,8 @@ int status_json(const struct status *s, uint64_t now_ns, char **text, size_t *by
     if (!out) return err_set(ERR_NOMEM, "no memory for the status of processes");
     fprintf(out, "{\"stream\":\"%s\",", s->stream);
     put_text(out, "bottleneck", bottleneck);
-    fputs(",\"processes\":[", out);
+    fputc(',', out);
     put_processes(out, s, now_ns);
-    fputs("],", out);
     put_summary(out, s, bottleneck, now_ns);
     fputc('}', out);
     if (fclose(out) == 0) return ERR_OK;

@@ -56,6 +56,10 @@ static void print_processes(const json_t *status)
         printf("  %-24s %10.1f s\n", name ? name : "?",
                json_number_value(json_object_get(process, "age_seconds")));
     }
+    json_int_t left_out = json_integer_value(json_object_get(status, "without_report"));
+    if (left_out > 0)
+        printf("\n  %lld captures' numbers find no room here: rates are those of the others.\n",
+               (long long)left_out);
 }
 
 /* Where it is known: not for an engine without a corpus. */

@@ -256,7 +256,7 @@ static void what_was_trained_is_told_at_once(void **state)
     run_configure(run, "dtype: f32", pipeline);
     stop_at(run, resume(run, "1e-3", "256"), 20000);
     double rows = rows_of_life(run, 20000, &written); /* it may draw what is left */
-    harness_sleep(1.1);
+    harness_sleep(2.1);                               /* a page shows whole seconds of the time */
     double started = (double)time(NULL), again = rows_of_life(run, rows, &written);
     if (again != rows) fail_msg("%g rows, and then %g", rows, again);
     if (!(written > started - SECONDS && written < started))
