@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void set(struct history *h, uint64_t now_ns, const char *group, const char *name,
                 const char *what, double value)
@@ -62,8 +63,16 @@ static void of_trainer(struct history *h, const struct status_news *n, uint64_t 
     }
 }
 
+/* All captures' would leave no room in the history for what trainers tell. */
+static int is_one_of_many(const struct status_news *n)
+{
+    return n->kind == PROCESS_CAPTURE &&
+           strtoul(processes_which_of(n->name), NULL, 10) >= CURVES_CAPTURES;
+}
+
 void curves_of_report(struct history *h, const struct status_news *n, uint64_t now_ns)
 {
+    if (is_one_of_many(n)) return;
     set(h, now_ns, "process", n->name, "cpu_ratio",
         report_number(n->rates, REPORT_PROCESS_CPU_SECONDS));
     set(h, now_ns, "process", n->name, "memory_bytes",

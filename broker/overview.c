@@ -33,11 +33,23 @@ static double share(double x)
     return x > 1 ? 1 : x;
 }
 
-/* Of a producer's rows all lives are told where it tells that. */
+/* Of a producer's rows all lives are told where it tells that, else this one. */
+static double all_or_life(double all, double life)
+{
+    return isnan(all) ? life : all;
+}
+
 static double rejected(const json_t *report)
 {
-    double all = report_labelled(report, REPORT_CAPTURE_STREAM_ROWS, report_fates[REPORT_REJECTED]);
-    return isnan(all) ? report_number(report, REPORT_CAPTURE_REJECTED_ROWS) : all;
+    return all_or_life(
+        report_labelled(report, REPORT_CAPTURE_STREAM_ROWS, report_fates[REPORT_REJECTED]),
+        report_number(report, REPORT_CAPTURE_REJECTED_ROWS));
+}
+
+static double shed(const json_t *report)
+{
+    return all_or_life(report_number(report, REPORT_CAPTURE_STREAM_SHED_ROWS),
+                       report_number(report, REPORT_CAPTURE_SHED_ROWS));
 }
 
 /* Of two of which nobody may say one. */
@@ -46,10 +58,12 @@ static double sum_of(double a, double b)
     return isnan(a) ? b : isnan(b) ? a : a + b;
 }
 
-/* Too old when they came, or in a program that ended in between. */
+/* Too old when they came, or in a program that ended in between: programs count those themselves, and a
+ * capture that is started again finds the counts of all that run still. */
 static double lost(const json_t *report)
 {
-    return sum_of(report_number(report, REPORT_CAPTURE_EXPIRED_ROWS),
+    return sum_of(all_or_life(report_number(report, REPORT_CAPTURE_STREAM_EXPIRED_ROWS),
+                              report_number(report, REPORT_CAPTURE_EXPIRED_ROWS)),
                   report_labelled(report, REPORT_RING_ROWS, ring_count_labels[RING_ABANDONED]));
 }
 
@@ -63,7 +77,7 @@ static void read_capture(const json_t *report, const json_t *rates, double *v)
     v[OVERVIEW_LAG_ROWS] = report_number(report, REPORT_CAPTURE_IN_FLIGHT_ROWS);
     v[OVERVIEW_DISK_WAIT] = report_number(report, REPORT_CAPTURE_DISK_WAITING_SECONDS);
     v[OVERVIEW_PLANNED_ROWS] = known(report_number(report, REPORT_STREAM_PLANNED_ROWS));
-    v[OVERVIEW_SHED_ROWS] = report_number(report, REPORT_CAPTURE_SHED_ROWS);
+    v[OVERVIEW_SHED_ROWS] = shed(report);
     v[OVERVIEW_REJECTED_ROWS] = rejected(report);
 }
 

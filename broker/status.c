@@ -14,13 +14,14 @@
 #include <string.h>
 
 static const uint64_t silent_ns = UINT64_C(1000000000) * REPORT_SILENT_SECONDS;
-static const uint64_t gone_ns = UINT64_C(600000000000); /* is no longer shown */
+static const uint64_t gone_ns =
+    UINT64_C(600000000000);              /* is no longer shown, unless it was through */
 static const double waiting_share = 0.1; /* of the time: a producer that waits for room */
 static const double full_share = 0.1;    /* of the slabs free: a buffer that is full */
 static const double least_seconds = 0.5; /* that rates are of */
 
 enum {
-    FRAME_BYTES = 256,       /* of a process in the document, beside its report and rates */
+    FRAME_BYTES = 192,       /* of a process in the document, beside its report and rates */
     SUMMARY_BYTES = 64 << 10 /* of the rest: overview, advice, errors, restarts */
 };
 
@@ -91,12 +92,6 @@ static int is_counter(const char *key)
     return n > 6 && !strcmp(key + n - 6, "_total");
 }
 
-/* It counts all lives of the trainer, and is 0 until a checkpoint was read: that is no growth. */
-static int is_not_read_yet(const char *key, double old)
-{
-    return old == 0 && !strcmp(key, REPORT(TRAINER_ROWS));
-}
-
 /* Growth a second of each counter; a process that began again counts from 0. */
 static json_t *rates_between(json_t *before, json_t *after, double seconds)
 {
@@ -107,7 +102,6 @@ static json_t *rates_between(json_t *before, json_t *after, double seconds)
     {
         json_t *old = json_object_get(before, key);
         if (!is_counter(key) || !json_is_number(value) || !json_is_number(old)) continue;
-        if (is_not_read_yet(key, json_number_value(old))) continue;
         double grown = json_number_value(value) - json_number_value(old);
         json_object_set_new(rates, key, json_real(grown > 0 ? grown / seconds : 0));
     }
@@ -138,23 +132,28 @@ static json_t *tree_of(const char *text)
     return text ? json_loads(text, 0, NULL) : NULL;
 }
 
-static size_t bytes_of(const struct reporter *r)
+static size_t length(const char *text)
 {
-    return r->name[0] ? strlen(r->report) + (r->rates ? strlen(r->rates) : 0) + FRAME_BYTES : 0;
+    return text ? strlen(text) : 0;
 }
 
-/* All that is kept fits in one message: those silent for longest make room for `bytes` more. */
-static void make_room(struct status *s, size_t bytes)
+static size_t bytes_of(const struct reporter *r)
+{
+    return length(r->report) + length(r->rates) + length(r->base);
+}
+
+/* What is kept is bounded: those silent for longest make room for `kept`. */
+static void make_room(struct status *s, const struct reporter *kept)
 {
     for (;;) {
-        size_t all = bytes + FRAME_BYTES + SUMMARY_BYTES;
+        size_t all = bytes_of(kept);
         struct reporter *oldest = NULL;
         for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
             struct reporter *r = &s->reporter[i];
             all += bytes_of(r);
             if (r->name[0] && (!oldest || r->reported_ns < oldest->reported_ns)) oldest = r;
         }
-        if (all <= MESSAGE_MAX_TELL_BYTES || !oldest) return;
+        if (all <= MESSAGE_KEPT_REPORTS_BYTES || !oldest) return;
         forget(oldest);
     }
 }
@@ -205,7 +204,7 @@ static int keep(struct status *s, struct reporter *r, const struct link_route *f
     if (is_soon) keep_base(&kept, r);
     if (kept.movement.moved_ns > s->moved_ns) s->moved_ns = kept.movement.moved_ns;
     forget(r);
-    make_room(s, bytes_of(&kept));
+    make_room(s, &kept);
     *r = kept;
     return ERR_OK;
 }
@@ -256,7 +255,8 @@ static int is_silent(const struct reporter *r, uint64_t now_ns)
 
 static int is_gone(const struct reporter *r, uint64_t now_ns)
 {
-    return !r->name[0] || now_ns > r->reported_ns + gone_ns;
+    int is_over = r->is_through || r->has_ended; /* it is not missed, as long as it is known */
+    return !r->name[0] || (!is_over && now_ns > r->reported_ns + gone_ns);
 }
 
 /* Who is gone still has a part: what it counted holds on until another one needs its place. */
@@ -309,7 +309,7 @@ static double still_seconds(const struct status *s, const struct reporter *r, in
                             int has_ended, uint64_t now_ns)
 {
     int is_capture = is_kind(r, PROCESS_CAPTURE);
-    if (is_gone(r, now_ns) || (is_capture && has_ended)) return 0;
+    if (is_gone(r, now_ns) || r->is_through || (is_capture && has_ended)) return 0;
     return movement_still_seconds(&r->movement, is_fed,
                                   is_capture ? s->moved_ns : r->movement.moved_ns, now_ns);
 }
@@ -344,24 +344,43 @@ int status_moves(const struct status *s, int is_fed, uint64_t now_ns)
 }
 
 /* One process; "trainer-main" is of the kind "trainer". Names need no escapes (message_name_ok). */
-static void put_process(FILE *out, const struct reporter *r, uint64_t now_ns)
+static void put_process(FILE *out, const struct reporter *r, int is_whole, uint64_t now_ns)
 {
     fprintf(out, "{\"name\":\"%s\",\"kind\":\"%.*s\",\"age_seconds\":%.12g,\"report\":%s", r->name,
             (int)strcspn(r->name, "-"), r->name, (double)(now_ns - r->reported_ns) / 1e9,
-            r->report);
-    if (r->rates) fprintf(out, ",\"rates\":%s", r->rates);
+            is_whole ? r->report : "{}");
+    if (is_whole && r->rates) fprintf(out, ",\"rates\":%s", r->rates);
     fputc('}', out);
+}
+
+/* Whose reports find room in the document: those of captures, which are many, last. */
+static void choose_whole(const struct status *s, uint64_t now_ns, char *is_whole)
+{
+    size_t all = SUMMARY_BYTES + STATUS_MAX_PROCESSES * FRAME_BYTES;
+    for (int captures = 0; captures < 2; captures++)
+        for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
+            const struct reporter *r = &s->reporter[i];
+            size_t bytes = length(r->report) + length(r->rates);
+            if (is_gone(r, now_ns) || is_kind(r, PROCESS_CAPTURE) != captures) continue;
+            is_whole[i] = all + bytes <= MESSAGE_MAX_TELL_BYTES;
+            if (is_whole[i]) all += bytes;
+        }
 }
 
 static void put_processes(FILE *out, const struct status *s, uint64_t now_ns)
 {
-    int count = 0;
+    char is_whole[STATUS_MAX_PROCESSES] = {0};
+    int count = 0, left_out = 0;
+    choose_whole(s, now_ns, is_whole);
+    fputs("\"processes\":[", out);
     for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
         const struct reporter *r = &s->reporter[i];
         if (is_gone(r, now_ns)) continue;
         if (count++) fputc(',', out);
-        put_process(out, r, now_ns);
+        left_out += !is_whole[i];
+        put_process(out, r, is_whole[i], now_ns);
     }
+    fprintf(out, "],\"without_report\":%d,", left_out);
 }
 
 /* A constant or a sentence of ours, which need no escapes; "" and NULL are null. */
@@ -404,9 +423,8 @@ int status_json(const struct status *s, uint64_t now_ns, char **text, size_t *by
     if (!out) return err_set(ERR_NOMEM, "no memory for the status of processes");
     fprintf(out, "{\"stream\":\"%s\",", s->stream);
     put_text(out, "bottleneck", bottleneck);
-    fputs(",\"processes\":[", out);
+    fputc(',', out);
     put_processes(out, s, now_ns);
-    fputs("],", out);
     put_summary(out, s, bottleneck, now_ns);
     fputc('}', out);
     if (fclose(out) == 0) return ERR_OK;

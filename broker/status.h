@@ -1,10 +1,13 @@
 /*
- * What every process last reported, as one JSON document. Bounded: so many processes, so many bytes
- * each, kept as text and not as a tree; the oldest makes room.
+ * What every process last reported, as one JSON document. Bounded: so many processes, so many bytes,
+ * kept as text and not as a tree; the oldest makes room. The document is one message: where not all
+ * find room in it, reports of captures are left out of it, and counted; they are kept all the same,
+ * and are in the overview.
  *
  *     {"stream": NAME, "bottleneck": "producer-bound" | "buffer-bound" | "trainer-bound" | null,
  *      "processes": [{"name", "kind", "age_seconds", "report": {...},
  *                     "rates": {COUNTER: per second}}],
+ *      "without_report": N (of them, whose report, {}, and rates found no room),
  *      "overview": {NUMBER: ...} (overview.h), "advice": "a sentence" | null (advice.h),
  *      "errors": [...] (errors.h), "restarts": {...} (lives.h)}
  *
@@ -24,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STATUS_MAX_PROCESSES = 256 };
+enum { STATUS_MAX_PROCESSES = 320 }; /* 256 captures, and the others */
 
 struct status;
 

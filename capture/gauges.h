@@ -64,6 +64,10 @@
     M(STREAM_ROWS, GAUGE, REPORT(CAPTURE_STREAM_ROWS), "rows",                                     \
       "Rows of this producer over all its lives, each once, by what became of them.",              \
       METRIC_ONE_OF("fate", REPORT_FATES, report_fates))                                           \
+    M(STREAM_SHED, GAUGE, REPORT(CAPTURE_STREAM_SHED_ROWS), "rows",                                \
+      "Rows that this producer shed, over all its lives.")                                         \
+    M(STREAM_EXPIRED, GAUGE, REPORT(CAPTURE_STREAM_EXPIRED_ROWS), "rows",                          \
+      "Rows that were too old when they came to this producer, over all its lives.")               \
     M(RINGS, GAUGE, "sluice_ring_programs", "programs",                                            \
       "Running programs that hand over rows (the ring engine).")                                   \
     M(RINGS_REFUSED, GAUGE, "sluice_ring_refused_programs", "programs",                            \

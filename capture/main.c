@@ -133,6 +133,8 @@ static void show_left_out(struct metrics *m, const struct left_out *l)
         metrics_set_at(m, GAUGE_DOCUMENTS_SKIPPED, i, (double)l->skipped[i]);
     metrics_set(m, GAUGE_DOCUMENTS_REPLACED, (double)l->replaced);
     for (uint32_t i = 0; i < REPORT_FATES; i++) metrics_set_at(m, GAUGE_STREAM_ROWS, i, rows[i]);
+    metrics_set(m, GAUGE_STREAM_SHED, (double)l->shed_rows);
+    metrics_set(m, GAUGE_STREAM_EXPIRED, (double)l->expired_rows);
 }
 
 static void show_rings(struct metrics *m, const struct engine_rings *r)

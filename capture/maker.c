@@ -79,7 +79,7 @@ static void tell(struct maker *m, int at_once)
 {
     struct sender_status status;
     sender_status(m->sender, &status);
-    teller_tell(m->teller, status.counters.totals.shed_rows, at_once);
+    teller_tell(m->teller, status.counters.totals.shed_rows, m->counters.expired_rows, at_once);
 }
 
 /* What the sender was told after a mark; where it did not listen, it was not so. */

@@ -213,22 +213,23 @@ void teller_take_back(struct teller *t)
     note_written(t, tally_mark_live(t->tally, &t->told));
 }
 
-static void count(struct teller *t, uint64_t shed_rows)
+static void count(struct teller *t, uint64_t shed_rows, uint64_t expired_rows)
 {
     struct left_out *l = &t->left_out;
     show(t);
     pthread_mutex_lock(&t->lock);
     l->shed_rows = t->earlier.shed_rows + shed_rows;
+    l->expired_rows = t->earlier.expired_rows + expired_rows;
     l->is_partial = tally_is_partial(t->tally);
     pthread_mutex_unlock(&t->lock);
 }
 
-void teller_tell(struct teller *t, uint64_t shed_rows, int at_once)
+void teller_tell(struct teller *t, uint64_t shed_rows, uint64_t expired_rows, int at_once)
 {
     uint64_t now_ns = process_now_ns();
     if (!t->tally) return;
     if (at_once && !t->is_live) tally_raise(&t->told, tally_counts(t->tally));
-    count(t, shed_rows);
+    count(t, shed_rows, expired_rows);
     if (!at_once && now_ns < t->told_ns + tell_each_ns) return;
     t->told_ns = now_ns;
     note_written(t, left_out_write(t->run_config, t->producer, &t->left_out));
@@ -248,7 +249,7 @@ static void begin_run(struct teller *t, uint64_t run)
     pthread_mutex_lock(&t->lock);
     if (l->run != run) {
         l->run = run;
-        l->gaps = l->shed_rows = 0;
+        l->gaps = l->shed_rows = l->expired_rows = 0;
     }
     l->short_producers = 0;
     pthread_mutex_unlock(&t->lock);

@@ -52,8 +52,8 @@ void teller_take_back(struct teller *teller);
 int teller_end(struct teller *teller, const struct engine *engine);
 
 /* Into RUN/capture: each two seconds, or `at_once`; nothing before teller_seek(), so that what an
- * earlier life has told stands. `shed_rows`: of this life. */
-void teller_tell(struct teller *teller, uint64_t shed_rows, int at_once);
+ * earlier life has told stands. `shed_rows`, `expired_rows`: of this life. */
+void teller_tell(struct teller *teller, uint64_t shed_rows, uint64_t expired_rows, int at_once);
 /* Into the log, likewise: two lines, for the end. */
 void teller_log(struct teller *teller);
 

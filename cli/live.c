@@ -85,18 +85,17 @@ enum { BROKER_NEW_SECONDS = 5 };
 
 struct verdict {
     enum live_code code;
-    int troubles;
-    char text[2][2048]; /* of what is critical, and of what is a warning */
+    int troubles[2]; /* what is critical, and warnings */
+    char text[2][TROUBLES_SHOWN][256];
     double value[LIVE_MEASURES];
     int is_broker_new; /* who is not heard of may not have reported to it yet */
 };
 
 static void trouble(struct verdict *v, enum live_code code, const char *text)
 {
-    char *to = v->text[code == LIVE_WARNING];
-    size_t used = strlen(to), room = sizeof v->text[0] - used;
+    int is_warning = code == LIVE_WARNING, i = v->troubles[is_warning]++;
     if (code > v->code) v->code = code;
-    if (v->troubles++ < TROUBLES_SHOWN) snprintf(to + used, room, "%s%s", used ? ", " : "", text);
+    if (i < TROUBLES_SHOWN) snprintf(v->text[is_warning][i], sizeof v->text[0][0], "%s", text);
 }
 
 static void at_least(double *value, double other)
@@ -154,6 +153,14 @@ static void take_capture(struct verdict *v, const json_t *report)
     at_least(&v->value[LIVE_DISK], report_number(report, REPORT_CAPTURE_DISK_WAITING_SECONDS));
 }
 
+/* Where rows do not come, that is no fault of the trainer: whoever keeps them from it is told, and a
+ * stream may have none. The alert SluiceNotReady says the same. */
+static int waits_by_design(const struct roster_entry *e)
+{
+    return e->kind == PROCESS_TRAINER && e->state != ROSTER_SILENT &&
+           report_number(e->report, REPORT_TRAINER_WAITING) > 0;
+}
+
 /* A process that is not there, or says that it cannot do its work. */
 static void take_state(struct verdict *v, const struct roster_entry *e, const struct live_limits *l)
 {
@@ -161,7 +168,7 @@ static void take_state(struct verdict *v, const struct roster_entry *e, const st
                   : e->kind == PROCESS_BROKER ? LIVE_STILL
                                               : LIVE_UNREADY;
     char text[256];
-    if (e->state == ROSTER_OK || e->state == ROSTER_ENDED) return;
+    if (e->state == ROSTER_OK || e->state == ROSTER_ENDED || waits_by_design(e)) return;
     if (e->state == ROSTER_MISSING) {
         snprintf(text, sizeof text,
                  v->is_broker_new ? "%s has not reported to the new broker yet" : "%s is missing",
@@ -252,15 +259,24 @@ static void put_well(FILE *out, const json_t *overview)
     if (!isnan(fill)) fprintf(out, ", buffer %.0f %% full", fill);
 }
 
+/* What is critical stands first, and is the last to be left out. */
+static void put_troubles(FILE *out, const struct verdict *v)
+{
+    int shown = 0, all = v->troubles[0] + v->troubles[1];
+    for (int is_warning = 0; is_warning < 2; is_warning++)
+        for (int i = 0; i < v->troubles[is_warning] && shown < TROUBLES_SHOWN; i++)
+            fprintf(out, "%s%s", shown++ ? ", " : "", v->text[is_warning][i]);
+    if (all > shown) fprintf(out, ", and %d more", all - shown);
+}
+
 static void put_line(FILE *out, const struct config *config, const struct verdict *v,
                      const json_t *overview, const struct live_limits *l)
 {
     fprintf(out, "SLUICE %s - stream %s: ", words[v->code], config->stream.name);
-    if (v->troubles == 0)
+    if (v->code == LIVE_OK)
         put_well(out, overview);
     else
-        fprintf(out, "%s%s%s", v->text[0], v->text[0][0] && v->text[1][0] ? ", " : "", v->text[1]);
-    if (v->troubles > TROUBLES_SHOWN) fprintf(out, ", and %d more", v->troubles - TROUBLES_SHOWN);
+        put_troubles(out, v);
     put_numbers(out, v, overview, l);
 }
 
@@ -275,7 +291,7 @@ static int is_broker_new(const json_t *status)
         double started =
             report_number(json_object_get(process, "report"), REPORT_PROCESS_START_SECONDS);
         if (kind && strcmp(kind, "broker") == 0)
-            return (double)time(NULL) - started < BROKER_NEW_SECONDS;
+            return fabs((double)time(NULL) - started) < BROKER_NEW_SECONDS; /* clocks may differ */
     }
     return 0;
 }
@@ -354,7 +370,9 @@ int live_check(const struct options *options, const struct config *config)
                                   &limits);
     if (result == ERR_OK) result = part_parse(config, only, &part);
     if (result != ERR_OK) return result;
-    if (fetch(config, &status) != ERR_OK) {
+    result = fetch(config, &status);
+    if (result != ERR_OK && !snapshot_is_silence(result)) return result; /* nothing is known */
+    if (result != ERR_OK) {
         snprintf(why, sizeof why, "%s", err_text());
         say_silence(config, why);
         return ERR_OK;

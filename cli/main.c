@@ -41,7 +41,8 @@ static const struct option_spec check_options[] = {
      "is missing"},
     {"warning", "NAME=LIMIT,...",
      "with --live, in place of these: still=1 (seconds for which the broker has said that the "
-     "stream stands still), unready=30 (any process), silent=5, disk=1 (seconds of waiting for "
+     "stream stands still), unready=30 (any process but a trainer that waits for rows), silent=5, "
+     "disk=1 (seconds of waiting for "
      "room "
      "on a disk), shed=1 (percent of the rows captured), rejected=0.1, skipped=0.1 (percent of the "
      "steps, not finite), dead=50 (percent of the features), lost=1 (rows); off: none"},

@@ -60,29 +60,42 @@ static int has(const struct roster *r, const char *name)
     return 0;
 }
 
-static int has_ended(const json_t *processes)
+/* What the sink last reported; NULL: there is none. It tells who is through, also of those of whom a
+ * new broker has never heard. */
+static const json_t *sink_of(const json_t *processes)
 {
     json_t *process;
     size_t i;
     json_array_foreach(processes, i, process)
     {
-        if (report_number(json_object_get(process, "report"), REPORT_SINK_ENDED) > 0) return 1;
+        const char *kind = json_string_value(json_object_get(process, "kind"));
+        if (kind && processes_kind_of(kind) == PROCESS_SINK)
+            return json_object_get(process, "report");
     }
-    return 0;
+    return NULL;
 }
 
-static void add_missing(const struct config *config, const struct part *part, int ended,
+static int is_through_by_sink(const json_t *sink, enum process_kind kind, const char *which)
+{
+    if (kind == PROCESS_CAPTURE)
+        return report_labelled(sink, REPORT_SINK_PRODUCER_ENDED, which) > 0 ||
+               report_number(sink, REPORT_SINK_ENDED) > 0;
+    return kind == PROCESS_TRAINER &&
+           report_labelled(sink, REPORT_SINK_CONSUMER_FINISHED, which) > 0;
+}
+
+static void add_missing(const struct config *config, const struct part *part, const json_t *sink,
                         struct roster *r)
 {
     for (int kind = 0; kind < PROCESS_KINDS; kind++) {
         enum process_kind k = (enum process_kind)kind;
         for (uint32_t i = 0; i < processes_count(config, k); i++) {
-            char which[16], name[64];
-            processes_name(k, processes_which(config, k, i, which), name, sizeof name);
+            char number[16], name[64];
+            const char *which = processes_which(config, k, i, number);
+            processes_name(k, which, name, sizeof name);
             if (has(r, name) || !part_has(part, k, name)) continue;
-            if (ended && k == PROCESS_CAPTURE) continue; /* the broker forgets who has ended */
             struct roster_entry *e = add(r, name);
-            if (e) e->state = ROSTER_MISSING;
+            if (e) e->state = is_through_by_sink(sink, k, which) ? ROSTER_ENDED : ROSTER_MISSING;
         }
     }
 }
@@ -102,7 +115,8 @@ void roster_read(const struct config *config, const struct part *part, const jso
                  struct roster *r)
 {
     json_t *processes = json_object_get(status, "processes"), *process;
-    int ended = has_ended(processes);
+    const json_t *sink = sink_of(processes);
+    int ended = report_number(sink, REPORT_SINK_ENDED) > 0;
     size_t i;
     r->count = r->left_out = 0;
     json_array_foreach(processes, i, process)
@@ -114,6 +128,6 @@ void roster_read(const struct config *config, const struct part *part, const jso
         e->rates = json_object_get(process, "rates");
         judge(e, json_number_value(json_object_get(process, "age_seconds")), ended);
     }
-    if (config) add_missing(config, part, ended, r);
+    if (config) add_missing(config, part, sink, r);
     qsort(r->entry, (size_t)r->count, sizeof *r->entry, compare);
 }

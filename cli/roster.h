@@ -13,7 +13,7 @@ enum { ROSTER_MAX = 320 };
 
 enum roster_state {
     ROSTER_OK,
-    ROSTER_ENDED,     /* it was through with its work, and is silent */
+    ROSTER_ENDED,     /* it was through with its work, and is silent; or the sink says so of it */
     ROSTER_NOT_READY, /* it says that it cannot do its work: as its /readyz does */
     ROSTER_UNWELL,    /* and that for a minute: as its /healthz does */
     ROSTER_SILENT,    /* it has reported, and is silent for longer than REPORT_SILENT_SECONDS */

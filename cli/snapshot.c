@@ -9,6 +9,7 @@
 #include "wiring/processes.h"
 #include "wiring/security.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,15 +31,24 @@ int snapshot_open(const struct config *config, struct ask **ask)
     return result;
 }
 
-/* Nothing answers where there is no socket: that needs no waiting for. */
+/* Nothing answers where there is no socket: that needs no waiting for. Where we may not look, or not
+ * connect, there may be one that answers others. */
 static int is_there(const struct config *config)
 {
     char endpoint[CONFIG_PATH_BYTES];
     int result = config_endpoint(config, CONFIG_FRONT, endpoint);
     if (result != ERR_OK) return result;
     const char *path = address_socket_path(endpoint);
-    if (!path || access(path, F_OK) == 0) return ERR_OK;
-    return err_set(ERR_NOTFOUND, "there is no socket %s", path);
+    if (!path || access(path, W_OK) == 0) return ERR_OK;
+    if (errno == ENOENT || errno == ENOTDIR)
+        return err_set(ERR_NOTFOUND, "there is no socket %s", path);
+    return err_set(ERR_IO, "cannot reach the broker's socket %s: %s%s", path, strerror(errno),
+                   errno == EACCES ? "; HINT: ask as the user who runs the stream" : "");
+}
+
+int snapshot_is_silence(int result)
+{
+    return result == ERR_NOTFOUND || result == ERR_AGAIN;
 }
 
 int snapshot_ask(const struct config *config, struct ask *ask, json_t **status)
@@ -147,7 +157,9 @@ static void read_capture(const json_t *report, const char *name, int is_fresh, s
     read_documents(report, s);
     if (is_fresh) read_phase_of_capture(report, s);
     if (is_fresh) read_disk(report, REPORT_CAPTURE_DISK_WAITING_SECONDS, name, &s->capture_disk);
-    add(&s->shed_rows, report_number(report, REPORT_CAPTURE_SHED_ROWS));
+    double all_shed = report_number(report, REPORT_CAPTURE_STREAM_SHED_ROWS);
+    add(&s->shed_rows,
+        isnan(all_shed) ? report_number(report, REPORT_CAPTURE_SHED_ROWS) : all_shed);
     greatest(&s->planned_rows, report_number(report, REPORT_STREAM_PLANNED_ROWS));
 }
 

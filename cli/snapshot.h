@@ -38,11 +38,13 @@ struct snapshot {                        /* totals; NaN: nobody has said (yet) *
 /* A connection to the broker of this run, on this host or another; it need not be there yet. The
  * caller ask_close()s it. Errors of ask_open(), and of reading keys. */
 int snapshot_open(const struct config *config, struct ask **ask);
-/* Ask it. ERR_NOTFOUND: nothing listens where it would; ERR_AGAIN: no answer; ERR_FORMAT. Blocks
- * for at most half a second. The caller calls json_decref(*status). */
+/* Ask it. ERR_NOTFOUND: nothing listens where it would; ERR_AGAIN: no answer; ERR_IO: it cannot be
+ * asked, as this user may not; ERR_FORMAT. Blocks for at most half a second. The caller calls json_decref(*status). */
 int snapshot_ask(const struct config *config, struct ask *ask, json_t **status);
 /* Both, once. */
 int snapshot_fetch(const struct config *config, json_t **status);
+/* Whether such a result says that no broker answers: by any other nothing is known of the stream. */
+int snapshot_is_silence(int result);
 
 /* Whether a process of that name has reported within the last five seconds. */
 int snapshot_has(const json_t *status, const char *name);

@@ -56,6 +56,10 @@ static void print_processes(const json_t *status)
         printf("  %-24s %10.1f s\n", name ? name : "?",
                json_number_value(json_object_get(process, "age_seconds")));
     }
+    json_int_t left_out = json_integer_value(json_object_get(status, "without_report"));
+    if (left_out > 0)
+        printf("\n  %lld captures' numbers find no room here: rates are those of the others.\n",
+               (long long)left_out);
 }
 
 /* Where it is known: not for an engine without a corpus. */
@@ -247,18 +251,21 @@ static void print_page(const struct config *config)
 }
 
 /* The same members as of a running one, for scripts. */
-static int print_ended(const struct config *config, const char *why)
+static int print_unanswered(const struct config *config, const char *why)
 {
-    int is_finished = report_finished(config);
+    long pid;
+    enum streams_state state = streams_unanswered(config, &pid);
+    if (state == STREAMS_STOPPED && address_is_tcp(config->broker.front))
+        state = STREAMS_SILENT; /* it may run on another host */
     json_t *text = json_pack("{s:s, s:s, s:n, s:[]}", "stream", config->stream.name, "state",
-                             is_finished ? "finished" : "stopped", "bottleneck", "processes");
+                             streams_word(state), "bottleneck", "processes");
     int result = text && json_dumpf(text, stdout, JSON_INDENT(2)) == 0 ? ERR_OK : ERR_IO;
     json_decref(text);
     printf("\n");
     if (result != ERR_OK) return err_set(result, "cannot print the status");
-    return is_finished ? ERR_OK
-                       : err_set(ERR_STATE, "the stream '%s' is not running (%.300s)",
-                                 config->stream.name, why);
+    if (state == STREAMS_FINISHED) return ERR_OK;
+    return err_set(ERR_STATE, "the stream '%s' %s (%.300s)", config->stream.name,
+                   state == STREAMS_SILENT ? "does not answer" : "is not running", why);
 }
 
 int status_command(const struct options *options, const struct config *config)
@@ -266,7 +273,9 @@ int status_command(const struct options *options, const struct config *config)
     json_t *status;
     if (!config) return list_streams(options);
     int result = snapshot_fetch(config, &status);
-    if (result != ERR_OK && options_get(options, "json")) return print_ended(config, err_text());
+    if (result != ERR_OK && !snapshot_is_silence(result)) return result;
+    if (result != ERR_OK && options_get(options, "json"))
+        return print_unanswered(config, err_text());
     if (result != ERR_OK) {
         if (report_finished(config)) {
             printf("Stream %s is finished.\n\n", config->stream.name);

@@ -82,15 +82,16 @@ static int config_of(const char *run, const char *stream, struct config **config
     return config_parse(text, (size_t)n, run, NULL, 0, config);
 }
 
+enum streams_state streams_unanswered(const struct config *config, long *pid)
+{
+    if (lock_held(config, pid)) return STREAMS_SILENT;
+    return report_finished(config) ? STREAMS_FINISHED : STREAMS_STOPPED;
+}
+
 static void look(struct stream_found *s)
 {
-    int held = lock_held(s->config, &s->pid);
-    if (snapshot_fetch(s->config, &s->status) == ERR_OK)
-        s->state = STREAMS_RUNNING;
-    else if (held)
-        s->state = STREAMS_SILENT;
-    else
-        s->state = report_finished(s->config) ? STREAMS_FINISHED : STREAMS_STOPPED;
+    s->state = streams_unanswered(s->config, &s->pid);
+    if (snapshot_fetch(s->config, &s->status) == ERR_OK) s->state = STREAMS_RUNNING;
     if (s->state == STREAMS_RUNNING || s->state == STREAMS_SILENT) streams_page(s->config, s->page);
 }
 

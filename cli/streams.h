@@ -40,6 +40,9 @@ struct streams {
 int streams_find(struct streams *streams);
 void streams_free(struct streams *streams);
 
+/* How the stream is whose broker does not answer; *pid as above. */
+enum streams_state streams_unanswered(const struct config *config, long *pid);
+
 /* "running": a constant. */
 const char *streams_word(enum streams_state state);
 

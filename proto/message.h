@@ -43,6 +43,9 @@ enum {
     MESSAGE_MAX_REFUSE_BYTES = 4 << 10,  /* REFUSE: a sentence */
 };
 
+/* Of all reports together, and what was made of them, so much is kept by a broker. */
+enum { MESSAGE_KEPT_REPORTS_BYTES = 4 << 20 };
+
 enum message_flags {
     MESSAGE_MEASURE = 1, /* WELCOME: measure norms, scale and mean, then DESCRIBE */
     MESSAGE_RESYNC = 2,  /* STATE: go on from next_number again (gap or rollback) */

@@ -35,6 +35,8 @@ enum { REPORT_SILENT_SECONDS = 5 };
     M(CAPTURE_FILTERED_ROWS, "sluice_capture_filtered_rows_total", "capture")                      \
     M(CAPTURE_SHED_ROWS, "sluice_shed_rows_total", "capture")                                      \
     M(CAPTURE_STREAM_ROWS, "sluice_capture_stream_rows", "capture")                                \
+    M(CAPTURE_STREAM_SHED_ROWS, "sluice_capture_stream_shed_rows", "capture")                      \
+    M(CAPTURE_STREAM_EXPIRED_ROWS, "sluice_capture_stream_expired_rows", "capture")                \
     M(STREAM_PLANNED_ROWS, "sluice_stream_planned_rows", "capture")                                \
     M(CAPTURE_BLOCKED_SECONDS, "sluice_capture_blocked_seconds_total", "capture")                  \
     M(CAPTURE_IN_FLIGHT_ROWS, "sluice_capture_in_flight_rows", "capture")                          \
@@ -55,6 +57,8 @@ enum { REPORT_SILENT_SECONDS = 5 };
     M(SINK_STREAM_ROWS, "sluice_stream_rows", "sink")                                              \
     M(SINK_PRODUCERS, "sluice_sink_producers", "sink")                                             \
     M(SINK_ENDED_PRODUCERS, "sluice_sink_ended_producers", "sink")                                 \
+    M(SINK_PRODUCER_ENDED, "sluice_sink_producer_ended", "sink")                                   \
+    M(SINK_CONSUMER_FINISHED, "sluice_sink_consumer_finished", "sink")                             \
     M(SINK_ENDED, "sluice_stream_ended", "sink")                                                   \
     M(SINK_BUFFER_SLABS, "sluice_buffer_slabs", "sink")                                            \
     M(SINK_CAPACITY_SLABS, "sluice_buffer_capacity_slabs", "sink")                                 \

@@ -58,6 +58,7 @@ static void add(struct left_out *to, const struct left_out *from)
     to->norm_rows += from->norm_rows;
     to->rejected_rows += from->rejected_rows;
     to->shed_rows += from->shed_rows;
+    to->expired_rows += from->expired_rows;
     to->part_rows += from->part_rows;
     if (from->short_producers && !to->short_producers) to->first_short = from->first_short;
     to->short_producers += from->short_producers;
@@ -199,15 +200,17 @@ static json_t *encode(const struct config *config, const struct left_out *l)
     char place[LEFT_OUT_PLACE_BYTES], run[24];
     plain(l->first_skipped, place);
     snprintf(run, sizeof run, "%016" PRIx64, l->run);
-    return json_pack(
-        "{s:s, s:s, s:b, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:b}",
-        "stream", config->stream.name, "run", run, "has_corpus", l->has_corpus, "documents",
-        integer(l->documents), "skipped", skipped, "replaced", integer(l->replaced),
-        "first_skipped", json_string(place), "kept_rows", integer(l->kept_rows), "special_rows",
-        integer(l->special_rows), "first_rows", integer(l->first_rows), "norm_rows",
-        integer(l->norm_rows), "rejected_rows", integer(l->rejected_rows), "shed_rows",
-        integer(l->shed_rows), "gaps", integer(l->gaps), "is_partial", l->is_partial, "part_rows",
-        integer(l->part_rows), "is_short", l->short_producers > 0);
+    return json_pack("{s:s, s:s, s:b, s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+                     "s:b, s:I, s:b}",
+                     "stream", config->stream.name, "run", run, "has_corpus", l->has_corpus,
+                     "documents", integer(l->documents), "skipped", skipped, "replaced",
+                     integer(l->replaced), "first_skipped", json_string(place), "kept_rows",
+                     integer(l->kept_rows), "special_rows", integer(l->special_rows), "first_rows",
+                     integer(l->first_rows), "norm_rows", integer(l->norm_rows), "rejected_rows",
+                     integer(l->rejected_rows), "shed_rows", integer(l->shed_rows), "expired_rows",
+                     integer(l->expired_rows), "gaps", integer(l->gaps), "is_partial",
+                     l->is_partial, "part_rows", integer(l->part_rows), "is_short",
+                     l->short_producers > 0);
 }
 
 static uint64_t number(const json_t *object, const char *key)
@@ -231,6 +234,7 @@ static void decode(const json_t *object, struct left_out *l)
         .norm_rows = number(object, "norm_rows"),
         .rejected_rows = number(object, "rejected_rows"),
         .shed_rows = number(object, "shed_rows"),
+        .expired_rows = number(object, "expired_rows"),
         .gaps = number(object, "gaps"),
         .run = run ? strtoull(run, NULL, 16) : 0,
         .part_rows = number(object, "part_rows"),

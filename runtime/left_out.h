@@ -25,7 +25,7 @@ struct left_out {
     uint64_t kept_rows;
     uint64_t special_rows, first_rows, norm_rows; /* filtered */
     uint64_t rejected_rows;                       /* not finite */
-    uint64_t shed_rows; /* less those of the last two seconds before a kill */
+    uint64_t shed_rows, expired_rows; /* less those of the last two seconds before a kill */
 
     uint64_t part_rows;       /* of capture.rows, that this producer makes; 0: all of the corpus */
     uint64_t short_producers; /* whose share has ended before its part; of one producer 0 or 1 */

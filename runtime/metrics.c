@@ -168,13 +168,19 @@ static struct series *find(const struct metrics *m, size_t index, uint32_t serie
     return &m->series[index][series];
 }
 
+/* NaN: it is not known yet, which it may be before it has counted anything. */
+static int counter_takes(double old, double value)
+{
+    return isnan(value) ? old == 0 : !(value < old);
+}
+
 void metrics_set_at(struct metrics *m, size_t index, uint32_t series, double value)
 {
     struct series *s = find(m, index, series);
     if (!s) return;
     uint64_t old = atomic_load_explicit(&s->value, memory_order_relaxed);
     do {
-        if (m->table[index].kind == METRIC_COUNTER && !(value >= to_double(old))) return;
+        if (m->table[index].kind == METRIC_COUNTER && !counter_takes(to_double(old), value)) return;
     } while (!atomic_compare_exchange_weak_explicit(&s->value, &old, to_bits(value),
                                                     memory_order_relaxed, memory_order_relaxed));
 }
@@ -291,6 +297,11 @@ static void print_histogram(const struct metric *m, const struct series *s, FILE
     fprintf(out, " %llu\n", (unsigned long long)total);
 }
 
+static int is_shown(const struct metric *m, const struct series *s)
+{
+    return s->shown && !(m->kind == METRIC_COUNTER && isnan(load(s)));
+}
+
 int metrics_text(const struct metrics *metrics, char **text, size_t *bytes)
 {
     FILE *out = open_memstream(text, bytes);
@@ -300,7 +311,7 @@ int metrics_text(const struct metrics *metrics, char **text, size_t *bytes)
         fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, kinds[m->kind]);
         for (uint32_t j = 0; j < series_count(m); j++) {
             const struct series *s = &metrics->series[i][j];
-            if (!s->shown) continue;
+            if (!is_shown(m, s)) continue;
             if (m->kind == METRIC_HISTOGRAM) {
                 print_histogram(m, s, out);
                 continue;

@@ -60,7 +60,9 @@ struct metrics;
 int metrics_new(const struct metric *table, size_t count, struct metrics **metrics);
 void metrics_free(struct metrics *metrics);
 
-/* Gauge or counter (a counter never goes back: a lower value is ignored). */
+/* Gauge or counter (a counter never goes back: a lower value is ignored). A counter of all lives, that
+ * has to be read from a file first, is set to NaN before it counts: it is not shown to Prometheus, to
+ * which it would grow from 0 at once, and takes the next value. */
 void metrics_set(struct metrics *metrics, size_t index, double value);
 /* Counter or gauge += delta. */
 void metrics_add(struct metrics *metrics, size_t index, double delta);

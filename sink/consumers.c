@@ -121,7 +121,7 @@ const struct consumer_progress *consumers_progress(const struct consumers *c)
     return c->progress;
 }
 
-static int is_finished(const struct consumers *c, uint32_t i)
+int consumers_finished(const struct consumers *c, uint32_t i)
 {
     return c->states[i] && c->states[i]->finished;
 }
@@ -130,7 +130,7 @@ int consumers_answered(const struct consumers *c, uint64_t checkpoint_request)
 {
     for (uint32_t i = 0; i < c->count; i++) {
         uint64_t answered = c->states[i] ? c->states[i]->checkpoint_request : 0;
-        if (!is_finished(c, i) && answered < checkpoint_request) return 0;
+        if (!consumers_finished(c, i) && answered < checkpoint_request) return 0;
     }
     return 1;
 }
@@ -138,7 +138,7 @@ int consumers_answered(const struct consumers *c, uint64_t checkpoint_request)
 int consumers_waiting(const struct consumers *c)
 {
     for (uint32_t i = 0; i < c->count; i++)
-        if (!is_finished(c, i) && c->progress[i].waiting) return 1;
+        if (!consumers_finished(c, i) && c->progress[i].waiting) return 1;
     return 0;
 }
 

@@ -28,6 +28,8 @@ const struct consumer_progress *consumers_progress(const struct consumers *consu
 
 /* Whether every consumer that is not finished has answered this number with a checkpoint. */
 int consumers_answered(const struct consumers *consumers, uint64_t checkpoint_request);
+/* Whether the `index`th needs no more rows. */
+int consumers_finished(const struct consumers *consumers, uint32_t index);
 /* Whether one that is not finished waits for rows. */
 int consumers_waiting(const struct consumers *consumers);
 /* Highest number of a producer that any state knows of (0: none). */

@@ -661,6 +661,11 @@ const struct sessions *desk_sessions(const struct desk *d)
     return &d->ledger.sessions;
 }
 
+int desk_finished(const struct desk *d, uint32_t index)
+{
+    return consumers_finished(d->ledger.consumers, index);
+}
+
 struct desk_gauges desk_gauges(const struct desk *d)
 {
     struct desk_gauges g = {.producers = d->ledger.sessions.producers,

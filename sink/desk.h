@@ -78,6 +78,8 @@ struct desk_gauges {
     const char *trouble; /* why writing fails at present, "" if it does not */
 };
 struct desk_gauges desk_gauges(const struct desk *desk);
+/* Whether the `index`th consumer of the configuration needs no more rows. */
+int desk_finished(const struct desk *desk, uint32_t index);
 const struct sessions *desk_sessions(const struct desk *desk);
 
 #endif

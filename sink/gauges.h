@@ -71,6 +71,11 @@ extern const char *const sink_policies[SINK_POLICIES]; /* as labels */
     M(LIVE, GAUGE, "sluice_sink_live_producers", "producers", "Producers with a session now.")     \
     M(ENDED_PRODUCERS, GAUGE, REPORT(SINK_ENDED_PRODUCERS), "producers",                           \
       "Producers whose share has ended, with all of it committed.")                                \
+    M(PRODUCER_ENDED, GAUGE, REPORT(SINK_PRODUCER_ENDED), "0 or 1",                                \
+      "1 when that producer's share has ended, with all of it committed.",                         \
+      METRIC_PER("producer", CONFIG_MAX_PRODUCERS))                                                \
+    M(CONSUMER_FINISHED, GAUGE, REPORT(SINK_CONSUMER_FINISHED), "0 or 1",                          \
+      "1 when that consumer needs no more rows.", METRIC_PER("consumer", METRIC_MAX_SERIES))       \
     M(ENDED, GAUGE, REPORT(SINK_ENDED), "0 or 1", "1 when the stream has ended.")                  \
     M(MORE_IS_COMING, GAUGE, "sluice_buffer_more_is_coming", "0 or 1",                             \
       "1 while a slab is free and a producer has credit to fill it.")                              \

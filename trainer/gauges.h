@@ -30,8 +30,8 @@
     M(CHECKPOINT_SECONDS, COUNTER, "sluice_trainer_checkpoint_seconds_total", "seconds",           \
       "Time spent writing checkpoints, in this life.")                                             \
     M(CHECKPOINT_TIME, GAUGE, "sluice_trainer_last_checkpoint_time_seconds", "seconds",            \
-      "When the last checkpoint was written, counted from 1970; before the first of this life, "   \
-      "when training began or went on. 0: it has not.")                                            \
+      "When the last checkpoint was written, counted from 1970, in this life or an earlier one; "  \
+      "before the first, when training began. 0: it has not.")                                     \
     M(CHECKPOINT_INTERVAL, GAUGE, "sluice_trainer_checkpoint_interval_seconds", "seconds",         \
       "The most that lies between two checkpoints, by the configuration.")                         \
     M(LOST_CURVES, COUNTER, "sluice_trainer_lost_curve_points_total", "points",                    \
@@ -41,9 +41,11 @@
     M(HELD_OUT_ROWS, GAUGE, REPORT(TRAINER_HELD_OUT_ROWS), "rows",                                 \
       "Rows that are held out of training, to measure with.")                                      \
     M(EXPIRED_ROWS, COUNTER, "sluice_trainer_expired_held_out_rows_total", "rows",                 \
-      "Held-out rows that were taken out because they were older than sink.retention.")            \
+      "Held-out rows that were taken out because they were older than sink.retention, in this "    \
+      "life.")                                                                                     \
     M(SKIPPED_ROWS, COUNTER, REPORT(TRAINER_SKIPPED_ROWS), "rows",                                 \
-      "Draws that will never be made, because the rows were replaced before.")                     \
+      "Draws that will never be made, because the rows were replaced before, in all lives. A "     \
+      "trainer that was killed goes on from what its checkpoint counted.")                         \
     M(ROWS_LEFT, GAUGE, "sluice_trainer_left_rows", "rows",                                        \
       "Rows in the buffer that are still to be drawn, each counted once.")                         \
     M(CAPACITY_ROWS, GAUGE, "sluice_trainer_buffer_capacity_rows", "rows",                         \
@@ -91,7 +93,9 @@
     M(LEARNING_RATE, GAUGE, "sluice_trainer_learning_rate", "none",                                \
       "Learning rate of the last step.", GAUGES_PER_SAE)                                           \
     M(SKIPPED_STEPS, COUNTER, REPORT(TRAINER_SKIPPED_STEPS), "steps",                              \
-      "Steps left out because the loss or the gradient was not finite.", GAUGES_PER_SAE)           \
+      "Steps left out because the loss or the gradient was not finite, in all lives. A trainer "   \
+      "that was killed goes on from what its checkpoint counted.",                                 \
+      GAUGES_PER_SAE)                                                                              \
     ROOM_METRICS(M, TRAINER)
 
 enum gauge { TRAINER_METRICS(METRIC_ID) GAUGES };

@@ -97,11 +97,13 @@ static void label(struct metrics *metrics, const struct config *config)
     }
 }
 
-/* Of no step there is no loss, no L0 and no share of dead features. */
+/* Of no step there is no loss, no L0 and no share of dead features; and what counts all lives is not
+ * known before the checkpoint is read. */
 static void not_known_yet(struct metrics *metrics, const struct config *config)
 {
-    static const int gauges[] = {GAUGE_LOSS, GAUGE_BATCH_FVE, GAUGE_L0, GAUGE_DEAD,
-                                 GAUGE_GRADIENT_NORM};
+    static const int gauges[] = {GAUGE_LOSS,  GAUGE_BATCH_FVE,     GAUGE_L0,
+                                 GAUGE_DEAD,  GAUGE_GRADIENT_NORM, GAUGE_ROWS,
+                                 GAUGE_STEPS, GAUGE_SKIPPED_ROWS,  GAUGE_SKIPPED_STEPS};
     for (size_t g = 0; g < sizeof gauges / sizeof gauges[0]; g++)
         for (uint32_t i = 0; i < config->trainer.saes_count; i++)
             metrics_set_at(metrics, (size_t)gauges[g], i, NAN);
@@ -161,7 +163,7 @@ static int ready(struct process *process)
     struct trainer *t = process_state(process);
     struct metrics *m = process_metrics(process);
     double steps = metrics_value(m, GAUGE_STEPS);
-    int has_moved = steps != t->steps_seen;
+    int has_moved = steps > t->steps_seen;
     t->steps_seen = steps;
     int result = room_health(&t->room);
     if (result != ERR_OK || has_moved || !metrics_value(m, GAUGE_WAITING)) return result;

@@ -247,6 +247,7 @@ static int take_up(struct training *t, const struct save *save, const struct che
     t->earlier_rows = save->earlier_rows;
     t->undrawn_rows = save->undrawn_rows;
     t->earlier_seconds = save->seconds;
+    t->written_seconds = save->written_seconds;
     t->answered = save->state.checkpoint_request;
     int result = not_mended(save_load_saes(t->config, from, t->sae, t->plan.saes));
     if (result == ERR_OK) result = draw_resume(t->draw, &save->state);
@@ -357,6 +358,10 @@ int training_open(struct training *t)
         log_event(LOG_WARN, "newest checkpoint is damaged, going on from an older one",
                   LOG_S("why", err_text()), LOG_U("damaged", damaged));
     if (result == ERR_OK && from) result = save_match(&save, t->config);
+    if (result == ERR_OK) {
+        metrics_set(t->options.metrics, GAUGE_ROWS, (double)save.rows); /* there may be no stream */
+        metrics_set(t->options.metrics, GAUGE_STEPS, (double)save.steps);
+    }
     if (result == ERR_OK) result = mend_place(t, &save);
     if (result == ERR_OK) result = await_descriptor(t);
     if (result == ERR_OK) result = from ? take_descriptor(t, &save, from) : check_descriptor(t);
@@ -364,5 +369,6 @@ int training_open(struct training *t)
     if (from) checkpoint_close(from);
     save_free(&save);
     if (result == ERR_OK) say_plan(t);
+    if (result == ERR_OK) training_show_totals(t);
     return result == ERR_OK ? curves_open(t) : result;
 }

@@ -17,13 +17,13 @@ enum { SAVE_VERSION = 1 };
 static char *words_encode(const struct save *s)
 {
     json_t *words = json_pack(
-        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I}", "version",
-        SAVE_VERSION, "held_out_hash", (json_int_t)s->held_out_hash, "held_out_rows",
+        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I}",
+        "version", SAVE_VERSION, "held_out_hash", (json_int_t)s->held_out_hash, "held_out_rows",
         (json_int_t)s->held_out_rows, "steps", (json_int_t)s->steps, "rows", (json_int_t)s->rows,
         "reuse", (json_int_t)s->reuse, "seed", (json_int_t)s->seed, "batch_rows",
         (json_int_t)s->plan.batch_rows, "saes", (json_int_t)s->saes, "seconds", s->seconds,
-        "planned_rows", (json_int_t)s->plan.planned_rows, "planned_steps",
-        (json_int_t)s->plan.planned_steps, "changes_known_from_step",
+        "written_seconds", s->written_seconds, "planned_rows", (json_int_t)s->plan.planned_rows,
+        "planned_steps", (json_int_t)s->plan.planned_steps, "changes_known_from_step",
         (json_int_t)s->known_from_steps, "earlier_rows", (json_int_t)s->earlier_rows,
         "undrawn_rows", (json_int_t)s->undrawn_rows);
     if (words && s->settings) json_object_set(words, "settings", s->settings);
@@ -38,11 +38,12 @@ static char *words_encode(const struct save *s)
 static int younger_words(json_t *words, struct save *s)
 {
     json_int_t planned_rows = -1, planned_steps = 0, known = 0, earlier = 0, undrawn = 0;
+    double written_seconds = 0;
     json_t *settings = NULL, *changes = NULL;
-    if (json_unpack(words, "{s?I, s?I, s?I, s?I, s?I, s?o, s?o}", "planned_rows", &planned_rows,
-                    "planned_steps", &planned_steps, "changes_known_from_step", &known,
-                    "earlier_rows", &earlier, "undrawn_rows", &undrawn, "settings", &settings,
-                    "changes", &changes) != 0 ||
+    if (json_unpack(words, "{s?I, s?I, s?I, s?I, s?I, s?F, s?o, s?o}", "planned_rows",
+                    &planned_rows, "planned_steps", &planned_steps, "changes_known_from_step",
+                    &known, "earlier_rows", &earlier, "undrawn_rows", &undrawn, "written_seconds",
+                    &written_seconds, "settings", &settings, "changes", &changes) != 0 ||
         earlier < 0 || undrawn < 0 || (settings && !json_is_object(settings)) ||
         (changes && !json_is_array(changes)))
         return -1;
@@ -52,6 +53,7 @@ static int younger_words(json_t *words, struct save *s)
     s->known_from_steps = (uint64_t)known;
     s->earlier_rows = (uint64_t)earlier;
     s->undrawn_rows = (uint64_t)undrawn;
+    s->written_seconds = written_seconds;
     s->whitened = json_is_true(json_object_get(words, "whiten"));
     s->settings = json_incref(settings);
     s->changes = json_incref(changes);

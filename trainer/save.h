@@ -35,6 +35,7 @@ struct save {
     int whitened;                /* on reading: whether they were */
     uint64_t earlier_rows, undrawn_rows; /* missed.h; 0 of an older build */
     double seconds;                      /* of training so far, over all lives */
+    double written_seconds;              /* when, since 1970; 0: an older build did not say */
 };
 
 /* Write a checkpoint of `save` and all SAEs into `folder`, and remove all but the newest `keep`.

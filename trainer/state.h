@@ -54,9 +54,10 @@ struct training {
     json_t *settings, *changes; /* changes.h; owned */
     uint64_t known_from_steps;  /* 0: all of them are known */
 
-    uint64_t steps, rows;                            /* over all lives */
-    uint64_t life_rows;                              /* of this life alone */
-    double earlier_seconds;                          /* of the lives before this one */
+    uint64_t steps, rows;   /* over all lives */
+    uint64_t life_rows;     /* of this life alone */
+    double earlier_seconds; /* of the lives before this one */
+    double written_seconds; /* when the last checkpoint was, since 1970; 0: there is none */
     uint64_t started_ns, evaluate_ns, checkpoint_ns; /* when it began; when the next is due */
     uint64_t evaluated_steps;                        /* at the last one of this life; 0: none yet */
     uint64_t evaluate_steps;                         /* at which one is due before that */
@@ -86,6 +87,9 @@ struct training {
 double training_seconds_since(uint64_t begin_ns);
 /* Seconds of training over all lives. */
 double training_seconds(const struct training *t);
+
+/* The counters of all lives, as they are now. */
+void training_show_totals(const struct training *t);
 
 /* Sleep, but for a stop. */
 void training_pause(struct training *t, unsigned ms);

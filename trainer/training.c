@@ -199,7 +199,8 @@ static int checkpoint(struct training *t)
                         .known_from_steps = t->known_from_steps,
                         .earlier_rows = t->earlier_rows,
                         .undrawn_rows = t->undrawn_rows,
-                        .seconds = training_seconds(t)};
+                        .seconds = training_seconds(t),
+                        .written_seconds = (double)process_wall_ns() / 1e9};
     uint64_t request = t->batch.checkpoint_request;
     const struct consumer_state *state = draw_state(t->draw);
     if (!state) return ERR_NOMEM;
@@ -216,7 +217,7 @@ static int checkpoint(struct training *t)
     t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
     t->times.checkpointing += took;
     metrics_add(t->options.metrics, GAUGE_CHECKPOINTS, 1);
-    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, (double)process_wall_ns() / 1e9);
+    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, save.written_seconds);
     metrics_add(t->options.metrics, GAUGE_CHECKPOINT_SECONDS, took);
     log_event(LOG_INFO, "checkpoint", LOG_U("step", t->steps), LOG_U("request", t->answered),
               LOG_D("seconds", took));
@@ -250,12 +251,21 @@ static void show_draw(struct training *t)
     missed_tell(t);
 }
 
+void training_show_totals(const struct training *t)
+{
+    struct metrics *m = t->options.metrics;
+    metrics_set(m, GAUGE_ROWS, (double)t->rows);
+    metrics_set(m, GAUGE_STEPS, (double)t->steps);
+    metrics_set(m, GAUGE_SKIPPED_ROWS, (double)missed_rows(t));
+    for (uint32_t i = 0; i < t->plan.saes; i++)
+        metrics_set_at(m, GAUGE_SKIPPED_STEPS, i, (double)sae_skipped(t->sae[i]));
+}
+
 static void show_step(struct training *t)
 {
     struct metrics *m = t->options.metrics;
     const struct draw_batch *b = &t->batch;
-    metrics_set(m, GAUGE_ROWS, (double)t->rows);
-    metrics_set(m, GAUGE_STEPS, (double)t->steps);
+    training_show_totals(t);
     metrics_set(m, GAUGE_AGE_SECONDS, b->age_seconds);
     t->shuffle_pairs += b->same_sequence_pairs;
     t->shuffle_ideal_pairs += b->ideal_same_sequence_pairs;
@@ -266,7 +276,6 @@ static void show_step(struct training *t)
     if (b->ideal_entropy > 0) metrics_set(m, GAUGE_ENTROPY, b->entropy / b->ideal_entropy);
     for (uint32_t i = 0; i < t->plan.saes; i++) {
         const struct sae_step *s = &t->step[i];
-        metrics_set_at(m, GAUGE_SKIPPED_STEPS, i, (double)sae_skipped(t->sae[i]));
         if (s->skipped) continue;
         metrics_set_at(m, GAUGE_LOSS, i, s->loss);
         metrics_set_at(m, GAUGE_BATCH_FVE, i, s->fve);
@@ -457,6 +466,17 @@ static int insist_on_role(struct training *t)
     return result == ERR_NOSPC ? ERR_AGAIN : result;
 }
 
+/* By the age of the checkpoint that it was taken up from: a trainer that dies before its next one is
+ * due, again and again, would write none, and look as if it had. */
+static void go_on_from_checkpoint(struct training *t)
+{
+    double now_seconds = (double)process_wall_ns() / 1e9, since = t->written_seconds;
+    if (!(since > 0 && since < now_seconds)) since = now_seconds;
+    double left_seconds = since + t->config->trainer.checkpoint_seconds - now_seconds;
+    t->checkpoint_ns = process_now_ns() + (left_seconds > 0 ? (uint64_t)(left_seconds * 1e9) : 0);
+    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, since);
+}
+
 int training_run(struct training *t)
 {
     t->started_ns = process_now_ns();
@@ -465,8 +485,7 @@ int training_run(struct training *t)
     if (result == ERR_OK) result = training_open(t);
     if (result == ERR_AGAIN) return ERR_OK;
     if (result != ERR_OK) return result;
-    t->checkpoint_ns = process_now_ns() + (uint64_t)(t->config->trainer.checkpoint_seconds * 1e9);
-    metrics_set(t->options.metrics, GAUGE_CHECKPOINT_TIME, (double)process_wall_ns() / 1e9);
+    go_on_from_checkpoint(t);
     int finished = 0;
     result = train(t, &finished);
     if (result == ERR_OK && finished)

@@ -65,7 +65,7 @@ uint64_t bounds_broker_bytes(const struct config *c, uint32_t width)
                     ((uint64_t)MESSAGE_HEADER_BYTES + MESSAGE_MAX_TEXT_BYTES);
     uint64_t out = peers * BOUNDS_ANSWERS * most(MESSAGE_MAX_TELL_BYTES, descriptor_bytes(width));
     return PROCESS_BYTES + in + out + window_bytes(c, slab_bytes(c)) + back +
-           2 * MESSAGE_MAX_TELL_BYTES;
+           2 * MESSAGE_MAX_TELL_BYTES + MESSAGE_KEPT_REPORTS_BYTES;
 }
 
 uint64_t bounds_sink_bytes(const struct config *c, uint64_t slab)

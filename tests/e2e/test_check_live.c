@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -77,6 +78,29 @@ static void what_cannot_be_told_is_unknown(void **state)
     assert_string_equal(run->err, "");
 }
 
+/* Who may not ask knows nothing of the stream, which may be well. */
+static void who_may_not_ask_knows_nothing(void **state)
+{
+    struct run *run = *state;
+    char loop[2 * HARNESS_PATH_BYTES], key[3 * HARNESS_PATH_BYTES];
+    snprintf(loop, sizeof loop, "%s/loop", run->dir);
+    assert_int_equal(symlink(loop, loop), 0); /* closed to root too */
+    snprintf(key, sizeof key, "stream.run_dir=%s/run", loop);
+    assert_int_equal(
+        run_command(run, SECONDS, "sluice", "check", "--live", run->config, "--set", key, NULL), 3);
+    harness_has(run->out, "SLUICE UNKNOWN - cannot reach the broker's socket ");
+    assert_int_equal(
+        run_command(run, SECONDS, "sluice", "status", run->config, "--json", "--set", key, NULL),
+        1);
+    assert_string_equal(run->out, "");
+    harness_has(run->err, "cannot reach the broker's socket ");
+    snprintf(key, sizeof key, "broker.keys=%s", loop);
+    assert_int_equal(run_command(run, SECONDS, "sluice", "check", "--live", run->config, "--set",
+                                 "broker.front=tcp://127.0.0.1:9", "--set", key, NULL),
+                     3);
+    harness_has(run->out, "SLUICE UNKNOWN - cannot read the key file ");
+}
+
 static void a_list_names_the_stream(struct run *run, const char *state, const char *page)
 {
     assert_int_equal(run_command(run, SECONDS, "sluice", "status", NULL), 0);
@@ -140,6 +164,7 @@ static void the_truth_is_told(void **state)
     kill(broker, SIGSTOP);
     assert_int_equal(check(run), 2);
     harness_has(run->out, "its broker does not answer");
+    status_says(run, 1, "no answer");
     kill(broker, SIGCONT);
     await(run, 0, "SLUICE OK");
 
@@ -201,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_cannot_be_told_is_unknown),
+        cmocka_unit_test(who_may_not_ask_knows_nothing),
         cmocka_unit_test(the_truth_is_told),
         cmocka_unit_test(an_end_is_no_fault),
         cmocka_unit_test_setup_teardown(who_is_through_is_not_missed, run_set_up, run_tear_down),

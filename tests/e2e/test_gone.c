@@ -287,6 +287,22 @@ static void a_capture_that_nobody_answers_is_not_ready(void **state)
     if (unready < 2) fail_msg("after a minute it is unready for %g s", unready);
 }
 
+/* Nor is it the sink's fault where no producer has come: of a live stream none may for days. */
+static void a_sink_without_producers_is_ready(void **state)
+{
+    struct run *run = *state;
+    configure(run);
+    run_start(run, "broker", "sluice-broker", run->config, NULL);
+    run_start(run, "sink", "sluice-sink", run->config, NULL);
+    double until = harness_seconds() + 60;
+    while (run_metric(run, "sink", "sluice_sink_attached") < 1 && harness_seconds() < until)
+        harness_sleep(0.2);
+    harness_sleep(2.5); /* it is asked each second */
+    assert_true(run_metric(run, "sink", "sluice_sink_attached") == 1);
+    assert_true(run_metric(run, "sink", "sluice_sink_live_producers") == 0);
+    assert_true(run_metric(run, "sink", "sluice_process_unready_seconds") == 0);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, run_set_up, run_tear_down)
 
 int main(int argc, char **argv)
@@ -294,6 +310,7 @@ int main(int argc, char **argv)
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         test(a_capture_that_nobody_answers_is_not_ready),
+        test(a_sink_without_producers_is_ready),
         test(the_folder_is_removed),
         test(the_folder_is_moved),
         test(the_folder_is_replaced),

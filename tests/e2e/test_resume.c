@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -211,10 +212,64 @@ static void a_newer_checkpoint_is_a_persons_matter(void **state)
         fail_msg("%s", run->err);
 }
 
-int main(void)
+/* A number of the trainer, once it tells that. */
+static double told(const struct run *run, const char *name)
 {
+    double end = harness_seconds() + 20, value;
+    while ((value = run_metric(run, "trainer-main", name)) < 0 && harness_seconds() < end)
+        harness_sleep(0.1);
+    if (value < 0) fail_msg("nothing is told of %s", name);
+    return value;
+}
+
+/* A life of the trainer alone, until it waits for rows: how many it and those before have trained
+ * on. It has no checkpoint to make, and `*written` is when the last one was. */
+static double rows_of_life(struct run *run, double least_rows, double *written)
+{
+    double end = harness_seconds() + SECONDS;
+    pid_t trainer = run_start(run, "trainer", "sluice-trainer", run->config, "--set",
+                              "trainer.checkpoint_seconds=1000", NULL);
+    while (run_metric(run, "trainer-main", "sluice_trainer_waiting") < 1) {
+        double now = run_metric(run, "trainer-main", "sluice_trainer_rows_total");
+        if (now >= 0 && now < least_rows) fail_msg("%g rows, behind %g", now, least_rows);
+        assert_true(harness_seconds() < end);
+        harness_sleep(0.02);
+    }
+    harness_sleep(1);
+    double rows = told(run, "sluice_trainer_rows_total");
+    assert_true(told(run, "sluice_trainer_steps_total") >= rows / 256);
+    assert_true(told(run, "sluice_trainer_skipped_rows_total") == 0);
+    assert_true(told(run, "sluice_trainer_skipped_steps_total{sae=\"one\"}") == 0);
+    *written = told(run, "sluice_trainer_last_checkpoint_time_seconds");
+    assert_int_equal(kill(trainer, SIGTERM), 0);
+    assert_int_equal(run_wait(trainer, SECONDS), 0);
+    return rows;
+}
+
+/* A run that is started again while no rows come: what earlier lives counted is told at once, and 0
+ * never, which would be a life's work within a scrape. Nor has a life written a checkpoint by
+ * beginning. */
+static void what_was_trained_is_told_at_once(void **state)
+{
+    struct run *run = *state;
+    double written;
+    run_configure(run, "dtype: f32", pipeline);
+    stop_at(run, resume(run, "1e-3", "256"), 20000);
+    double rows = rows_of_life(run, 20000, &written); /* it may draw what is left */
+    harness_sleep(2.1);                               /* a page shows whole seconds of the time */
+    double started = (double)time(NULL), again = rows_of_life(run, rows, &written);
+    if (again != rows) fail_msg("%g rows, and then %g", rows, again);
+    if (!(written > started - SECONDS && written < started))
+        fail_msg("a checkpoint of %.3f, in a life that began at %.0f", written, started);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_run_is_told_as_it_was, run_set_up, run_tear_down),
+        cmocka_unit_test_setup_teardown(what_was_trained_is_told_at_once, run_set_up,
+                                        run_tear_down),
         cmocka_unit_test_setup_teardown(a_newer_checkpoint_is_a_persons_matter, run_set_up,
                                         run_tear_down),
         cmocka_unit_test_setup_teardown(a_dead_autoencoder_is_told, run_set_up, run_tear_down),

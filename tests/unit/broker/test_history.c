@@ -1,6 +1,7 @@
 /* What happened: at three resolutions, in a file that a killed broker goes on with, and when asked. */
 #include "base/err.h"
 #include "base/fileio.h"
+#include "broker/curves.h"
 #include "broker/history.h"
 #include "broker/history_file.h"
 #include "broker/history_query.h"
@@ -547,17 +548,66 @@ static void questions_are_checked(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void tell_report(struct history *h, enum process_kind kind, const char *name,
+                        const char *text)
+{
+    json_t *report = json_loads(text, 0, NULL);
+    struct status_news news = {.name = name, .kind = (int)kind, .report = report, .seconds = 1};
+    assert_non_null(report);
+    curves_of_report(h, &news, start * second);
+    json_decref(report);
+}
+
+/* As many captures as there may be, all of them heard of before the trainer. */
+static void captures_leave_room_for_autoencoders(void **state)
+{
+    (void)state;
+    struct history *h = opened(NULL);
+    char name[64], text[4096] = "{\"sluice_trainer_features\": {", losses[2048] = "";
+    struct overview o;
+    for (int i = 0; i < OVERVIEW_IDS; i++) o.value[i] = 1;
+    curves_of_overview(h, &o, start * second);
+    for (int i = 0; i < 256; i++) {
+        snprintf(name, sizeof name, "capture-%d", i);
+        tell_report(h, PROCESS_CAPTURE, name, "{\"sluice_process_memory_bytes\": 1}");
+    }
+    for (int i = 0; i < CONFIG_MAX_SAES; i++) {
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s\"%d\": 8", i ? "," : "", i);
+        snprintf(losses + strlen(losses), sizeof losses - strlen(losses), "%s\"%d\": 1",
+                 i ? "," : "", i);
+    }
+    char report[8192];
+    snprintf(report, sizeof report,
+             "%s}, \"sluice_trainer_loss\": {%s}, \"sluice_trainer_fve_ratio\": {%s},"
+             " \"sluice_trainer_l0\": {%s}, \"sluice_trainer_dead_features\": {%s}}",
+             text, losses, losses, losses, losses);
+    tell_report(h, PROCESS_TRAINER, "trainer-main", report);
+    assert_int_equal(history_left_out(h), 0);
+    assert_true(history_find(h, "sae/main/63/dead_ratio") >= 0);
+    assert_true(history_find(h, "process/capture-0/memory_bytes") >= 0);
+    history_close(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(three_resolutions),     TEST(gaps_stay_gaps),
-        TEST(a_clock_that_is_set),   TEST(a_killed_broker_goes_on),
-        TEST(series_are_bounded),    TEST(old_series_make_room),
-        TEST(names_are_checked),     TEST(damaged_files_are_set_aside),
-        TEST(a_file_that_was_cut),   TEST(no_link_is_followed),
-        TEST(one_broker_writes),     TEST(a_disk_that_is_full),
-        TEST(a_lock_that_is_let_go), TEST(answers_are_means_on_a_grid),
-        TEST(answers_are_bounded),   TEST(questions_are_checked),
+        TEST(three_resolutions),
+        TEST(gaps_stay_gaps),
+        TEST(a_clock_that_is_set),
+        TEST(a_killed_broker_goes_on),
+        TEST(series_are_bounded),
+        TEST(old_series_make_room),
+        TEST(names_are_checked),
+        TEST(damaged_files_are_set_aside),
+        TEST(a_file_that_was_cut),
+        TEST(no_link_is_followed),
+        TEST(one_broker_writes),
+        TEST(a_disk_that_is_full),
+        TEST(a_lock_that_is_let_go),
+        TEST(answers_are_means_on_a_grid),
+        TEST(answers_are_bounded),
+        TEST(questions_are_checked),
+        TEST(captures_leave_room_for_autoencoders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,6 +100,22 @@ static void what_is_lost_anywhere(void **state)
     is(&all, OVERVIEW_LOST_ROWS, 313);
 }
 
+/* Of a capture that is started again: what its lives before shed and lost stands. */
+static void all_lives_count(void **state)
+{
+    (void)state;
+    struct overview all = overview_none();
+    struct overview one =
+        part(PROCESS_CAPTURE,
+             "{\"sluice_shed_rows_total\": 0, \"sluice_capture_stream_shed_rows\": 30,"
+             "\"sluice_capture_expired_rows_total\": 1, \"sluice_capture_stream_expired_rows\": 9}",
+             NULL);
+    overview_add(&all, &one, 1);
+    overview_finish(&all, NAN);
+    is(&all, OVERVIEW_SHED_ROWS, 30);
+    is(&all, OVERVIEW_LOST_ROWS, 9);
+}
+
 /* What a process that is silent does now is not known; what it has counted is. */
 static void the_silent_still_count(void **state)
 {
@@ -294,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_become_one),
         cmocka_unit_test(what_is_lost_anywhere),
+        cmocka_unit_test(all_lives_count),
         cmocka_unit_test(the_silent_still_count),
         cmocka_unit_test(a_buffer_that_does_not_fill),
         cmocka_unit_test(the_lag_of_what_stands_still),

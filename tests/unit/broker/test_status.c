@@ -96,7 +96,7 @@ static void two_at_once_are_no_rate(void **state)
     status_free(s);
 }
 
-/* Who has ended is shown no longer after ten minutes; what it counted is. */
+/* Who is gone is shown no longer after ten minutes; what it counted is. */
 static void totals_hold_on(void **state)
 {
     (void)state;
@@ -116,6 +116,24 @@ static void totals_hold_on(void **state)
     json_t *root = shown(s, later);
     assert_int_equal(json_array_size(json_object_get(root, "processes")), 1);
     json_decref(root);
+    status_free(s);
+}
+
+/* Who was through is not missed after ten minutes either. */
+static void who_was_through_is_shown_on(void **state)
+{
+    (void)state;
+    struct status *s;
+    assert_int_equal(status_new(&plain, &s), 0);
+    report(s, "capture-0", "{\"sluice_capture_ended\": 1, \"sluice_capture_tokens_total\": 9}",
+           second);
+    report(s, "capture-1", "{\"sluice_capture_ended\": 0}", second);
+    report(s, "trainer-a", "{\"sluice_trainer_finished\": 1}", second);
+    report(s, "sink", "{\"sluice_stream_ended\": 1}", second);
+    json_t *doc = shown(s, 3600 * second);
+    assert_int_equal(json_array_size(json_object_get(doc, "processes")), 3);
+    json_decref(doc);
+    assert_int_equal(status_moves(s, 1, 3600 * second), ERR_OK);
     status_free(s);
 }
 
@@ -141,13 +159,50 @@ static void is_bounded(void **state)
         snprintf(name, sizeof name, "p-%d", i);
         report(s, name, "{}", (uint64_t)(i + 1) * second);
     }
-    json_t *root = shown(s, 270 * second);
+    json_t *root = shown(s, 334 * second);
     assert_int_equal(json_array_size(json_object_get(root, "processes")), STATUS_MAX_PROCESSES);
     json_decref(root);
     status_free(s);
 }
 
 /* However much is reported, the document finds room in one message. */
+/* With as many captures as there may be, each goes on to have rates, and is counted in the overview;
+ * trainers' reports are shown before theirs. */
+static void a_crowd_of_captures_has_rates(void **state)
+{
+    (void)state;
+    enum { CAPTURES = 256, SECONDS = 4, FILL = 3000 };
+    struct status *s;
+    struct overview o;
+    char name[32], *text = malloc(FILL + 200), *document;
+    size_t bytes;
+    assert_int_equal(status_new(&plain, &s), 0);
+    for (int t = 1; t <= SECONDS; t++) {
+        for (int i = 0; i < CAPTURES; i++) {
+            int n = sprintf(text, "{\"sluice_capture_rows_total\":%d,\"x\":\"", 10 * t);
+            memset(text + n, 'x', FILL);
+            strcpy(text + n + FILL, "\"}");
+            snprintf(name, sizeof name, "capture-%d", i);
+            report(s, name, text, (uint64_t)t * second);
+        }
+        report(s, "trainer-main", "{\"sluice_trainer_rows_total\":1}", (uint64_t)t * second);
+    }
+    status_tick(s, SECONDS * second, &o);
+    assert_float_equal(o.value[OVERVIEW_CAPTURED_RATE], 10. * CAPTURES, 1e-3);
+    assert_int_equal(status_json(s, SECONDS * second, &document, &bytes), ERR_OK);
+    assert_in_range(bytes, MESSAGE_MAX_TELL_BYTES / 2, MESSAGE_MAX_TELL_BYTES);
+    json_t *root = json_loads(document, 0, NULL), *processes = json_object_get(root, "processes");
+    assert_int_equal(json_array_size(processes), CAPTURES + 1);
+    assert_in_range(json_integer_value(json_object_get(root, "without_report")), 50, 200);
+    json_t *trainer = json_array_get(processes, CAPTURES);
+    assert_string_equal(json_string_value(json_object_get(trainer, "name")), "trainer-main");
+    assert_int_equal(json_object_size(json_object_get(trainer, "report")), 1);
+    json_decref(root);
+    free(document);
+    free(text);
+    status_free(s);
+}
+
 static void fits_in_a_message(void **state)
 {
     (void)state;
@@ -222,16 +277,16 @@ static void names_the_bottleneck(void **state)
     status_free(s);
 }
 
-/* A trainer that goes on says 0 until it has read its checkpoint. */
+/* A trainer that goes on says nothing of them until it has read its checkpoint. */
 static void rows_of_earlier_lives_are_no_rate(void **unused)
 {
     (void)unused;
-    static const char zero[] = "{\"sluice_trainer_rows_total\": 0}",
+    static const char none[] = "{\"sluice_trainer_rows_total\": null}",
                       read[] = "{\"sluice_trainer_rows_total\": 7000000}",
                       next[] = "{\"sluice_trainer_rows_total\": 7000500}";
     struct status *s;
     assert_int_equal(status_new(&plain, &s), 0);
-    report(s, "trainer-main", zero, second);
+    report(s, "trainer-main", none, second);
     report(s, "trainer-main", read, 2 * second);
     json_t *doc = shown(s, 2 * second), *one = json_array_get(json_object_get(doc, "processes"), 0);
     assert_null(json_object_get(json_object_get(one, "rates"), "sluice_trainer_rows_total"));
@@ -276,9 +331,11 @@ int main(void)
         cmocka_unit_test(rows_of_earlier_lives_are_no_rate),
         cmocka_unit_test(two_at_once_are_no_rate),
         cmocka_unit_test(totals_hold_on),
+        cmocka_unit_test(who_was_through_is_shown_on),
         cmocka_unit_test(refuses_what_is_no_report),
         cmocka_unit_test(is_bounded),
         cmocka_unit_test(fits_in_a_message),
+        cmocka_unit_test(a_crowd_of_captures_has_rates),
         cmocka_unit_test(one_name_for_each_connection),
         cmocka_unit_test(names_the_bottleneck),
     };

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { RUN = 42, OTHER_RUN = 43, SHED_ROWS = 5 };
+enum { RUN = 42, OTHER_RUN = 43, EXPIRED_ROWS = 11, SHED_ROWS = 5 };
 
 static char dir[64];
 static struct config *config;
@@ -47,7 +47,7 @@ static struct left_out live(uint64_t run)
     teller_gap(t);
     assert_int_equal(teller_row(t, FILTER_KEEP), ERR_OK);
     teller_mark(t, 2, &beginning);
-    teller_tell(t, SHED_ROWS, 1);
+    teller_tell(t, SHED_ROWS, EXPIRED_ROWS, 1);
     struct left_out l = teller_left_out(t);
     teller_free(t);
     return l;
@@ -60,9 +60,11 @@ static void another_run_begins_from_nothing(void **state)
     assert_int_equal(l.shed_rows, SHED_ROWS);
     l = live(RUN);
     assert_int_equal(l.shed_rows, 2 * SHED_ROWS);
+    assert_int_equal(l.expired_rows, 2 * EXPIRED_ROWS);
     assert_int_equal(l.gaps, 2);
     l = live(OTHER_RUN);
     assert_int_equal(l.shed_rows, SHED_ROWS);
+    assert_int_equal(l.expired_rows, EXPIRED_ROWS);
     assert_int_equal(l.gaps, 1);
     assert_int_equal(left_out_read(config, 0, &kept), ERR_OK);
     assert_int_equal(kept.run, OTHER_RUN);
@@ -84,7 +86,7 @@ static void another_run_may_come_in_one_life(void **state)
     }
     assert_int_equal(teller_seek(t, OTHER_RUN, 2, &beginning), ERR_OK);
     assert_int_equal(teller_kept_rows(t), 1);
-    teller_tell(t, 0, 1);
+    teller_tell(t, 0, 0, 1);
     assert_false(teller_left_out(t).is_partial);
     teller_free(t);
 }
@@ -115,7 +117,7 @@ static void make_frame(struct teller *t, uint64_t number)
     struct cursor next = cursor_of(number + 1);
     make(t, 10);
     teller_mark(t, number + 1, &next);
-    teller_tell(t, 0, number == 1);
+    teller_tell(t, 0, 0, number == 1);
 }
 
 /* Killed with three frames under way, which are made again: they count once, and are not forgotten
@@ -126,7 +128,7 @@ static void rows_that_are_made_again_are_told_all_the_while(void **state)
     struct teller *t = begin_at(1);
     for (uint64_t n = 1; n <= 4; n++) make_frame(t, n);
     make(t, 7);
-    teller_tell(t, 0, 0);
+    teller_tell(t, 0, 0, 0);
     assert_int_equal(teller_left_out(t).kept_rows, 40); /* a frame that is not cut may be lost */
     teller_free(t);
     assert_int_equal(teller_new(config, 0, &room, &t), ERR_OK);
@@ -160,7 +162,7 @@ static void live_rows_add_up(void **state)
     struct cursor cursor = cursor_of(9);
     teller_mark(t, 5, &cursor);
     teller_take_back(t);
-    teller_tell(t, 0, 1);
+    teller_tell(t, 0, 0, 1);
     assert_int_equal(teller_left_out(t).kept_rows, 40);
     teller_free(t);
     t = begin_at(2);

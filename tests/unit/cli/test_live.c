@@ -86,6 +86,19 @@ static void who_is_not_there_is_told(void **state)
                BROKER("") "," SINK("6", "") "," CAPTURE("1", ""));
 }
 
+/* Of whom the broker has never heard, or not for long, since it is a new one, the sink says so. */
+static void who_is_through_is_not_missed(void **state)
+{
+    (void)state;
+    live_limits_read(NULL, NULL, &limits);
+    verdict_is(LIVE_OK, "OK",
+               BROKER("") "," SINK("1", "\"sluice_sink_producer_ended\": {\"0\": 1},"
+                                        "\"sluice_sink_consumer_finished\": {\"main\": 1}"));
+    verdict_is(LIVE_CRITICAL, "capture-0 is missing, trainer-main is missing |",
+               BROKER("") "," SINK("1", "\"sluice_sink_producer_ended\": {\"0\": 0, \"1\": 1},"
+                                        "\"sluice_sink_consumer_finished\": {\"main\": 0}"));
+}
+
 static void who_cannot_work_is_told(void **state)
 {
     (void)state;
@@ -99,6 +112,16 @@ static void who_cannot_work_is_told(void **state)
     verdict_is(LIVE_CRITICAL, "sink is not ready for 61 s",
                BROKER("") "," SINK("1", "\"sluice_process_unready_seconds\": 61") "," CAPTURE(
                    "1", "") "," TRAINER("1", ""));
+    /* Nobody may use a live stream, or its model is opened still. */
+    verdict_is(LIVE_OK, "OK",
+               BROKER("") "," SINK("1", "") "," CAPTURE("1", "") "," TRAINER(
+                   "1", ",\"sluice_process_unready_seconds\": 900, \"sluice_trainer_waiting\": 1"));
+    verdict_is(LIVE_CRITICAL, "trainer-main is not ready for 900 s",
+               BROKER("") "," SINK("1", "") "," CAPTURE("1", "") "," TRAINER(
+                   "1", ",\"sluice_process_unready_seconds\": 900, \"sluice_trainer_waiting\": 0"));
+    verdict_is(LIVE_CRITICAL, "trainer-main is silent for 60 s",
+               BROKER("") "," SINK("1", "") "," CAPTURE("1", "") "," TRAINER(
+                   "60", ",\"sluice_trainer_waiting\": 1"));
     verdict_is(LIVE_CRITICAL, "broker says for 30 s that the stream stands still",
                BROKER("\"sluice_process_unready_seconds\": 30") "," SINK("1", "") "," CAPTURE(
                    "1", "") "," TRAINER("1", ""));
@@ -184,6 +207,23 @@ static void a_crowd_fits_the_line(void **state)
     json_decref(status);
 }
 
+/* Warnings of many captures leave room for what is critical. */
+static void what_is_critical_is_always_named(void **state)
+{
+    (void)state;
+    char processes[4096] = BROKER("") "," SINK("1", "");
+    live_limits_read(NULL, NULL, &limits);
+    for (int i = 0; i < 9; i++)
+        snprintf(processes + strlen(processes), sizeof processes - strlen(processes),
+                 ",{\"name\": \"capture-%d\", \"kind\": \"capture\", \"age_seconds\": 6,"
+                 " \"report\": {}}",
+                 i);
+    verdict_is(LIVE_CRITICAL,
+               "CRITICAL - stream t: trainer-main is missing, capture-0 is silent for 6 s, ",
+               processes);
+    assert_non_null(strstr(line, "capture-4 is silent for 6 s, and 4 more |"));
+}
+
 /* After a kill of the broker alone, nobody has reported to the next one for a second or so. */
 static void a_new_broker_misses_nobody_yet(void **state)
 {
@@ -200,6 +240,12 @@ static void a_new_broker_misses_nobody_yet(void **state)
              "{\"sluice_process_start_time_seconds\": %lld}}," SINK("1", ""),
              (long long)time(NULL) - 60);
     verdict_is(LIVE_CRITICAL, "trainer-main is missing", processes);
+    /* One whose clock is ahead was not started in the future. */
+    snprintf(processes, sizeof processes,
+             "{\"name\": \"broker\", \"kind\": \"broker\", \"age_seconds\": 0.5, \"report\": "
+             "{\"sluice_process_start_time_seconds\": %lld}}," SINK("1", ""),
+             (long long)time(NULL) + 3600);
+    verdict_is(LIVE_CRITICAL, "trainer-main is missing", processes);
 }
 
 int main(void)
@@ -208,11 +254,13 @@ int main(void)
         cmocka_unit_test(a_new_broker_misses_nobody_yet),
         cmocka_unit_test(all_is_well),
         cmocka_unit_test(who_is_not_there_is_told),
+        cmocka_unit_test(who_is_through_is_not_missed),
         cmocka_unit_test(who_cannot_work_is_told),
         cmocka_unit_test(shares_are_held_to_their_limits),
         cmocka_unit_test(limits_that_are_none_are_refused),
         cmocka_unit_test(a_part_is_judged_alone),
         cmocka_unit_test(a_crowd_fits_the_line),
+        cmocka_unit_test(what_is_critical_is_always_named),
     };
     return cmocka_run_group_tests_name("check --live", tests, set_up, tear_down);
 }

@@ -144,6 +144,26 @@ static void test_counters_never_go_back(void **state)
     metrics_observe(metrics, ROWS, 1);
 }
 
+/* To Prometheus a counter that goes from 0 to what earlier lives counted has grown by that. */
+static void what_is_not_known_yet_is_not_shown(void **state)
+{
+    (void)state;
+    char *text;
+    size_t bytes;
+    metrics_set(metrics, ROWS, NAN);
+    metrics_label(metrics, BY_PRODUCER, 0, "p");
+    metrics_set_at(metrics, BY_PRODUCER, 0, NAN);
+    assert_int_equal(metrics_text(metrics, &text, &bytes), ERR_OK);
+    assert_non_null(strstr(text, "# TYPE sluice_rows_total counter\n"));
+    assert_null(strstr(text, "\nsluice_rows_total "));
+    assert_null(strstr(text, "\nsluice_shed_rows_total{"));
+    free(text);
+    metrics_set(metrics, ROWS, 500);
+    metrics_set_at(metrics, BY_PRODUCER, 0, 7);
+    assert_true(metric_value(metrics, "sluice_rows_total", NULL) == 500);
+    assert_true(metric_value(metrics, "sluice_shed_rows_total", "p") == 7);
+}
+
 /* Wrong in one thing alone: the table would do, but for what `why` names. */
 static void refused(struct metric m, const char *why)
 {
@@ -288,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_the_check_sees_mistakes),
         cmocka_unit_test_setup_teardown(test_json, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_counters_never_go_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_known_yet_is_not_shown, set_up, tear_down),
         cmocka_unit_test(test_bad_tables),
         cmocka_unit_test(test_units_are_those_of_the_names),
         cmocka_unit_test(test_a_macro_makes_the_table),
