@@ -53,17 +53,16 @@ export class Past {
     this.skew = Math.abs(ahead) > this.step + SKEW_SECONDS ? ahead : 0;
   }
 
+  /* All are laid on the first one's grid. What was asked a moment later may begin later, and have other steps. */
   #take(parts) {
-    const step = parts[0].step_seconds, first = Math.round(parts[0].from / step);
-    let rows = 0;
-    for (const p of parts) for (const values of Object.values(p.series)) rows = Math.max(rows, values.length);
-    this.step = step;
-    this.times = Array.from({ length: rows }, (_, i) => (first + i) * step);
+    const { from, step_seconds, series } = parts[0], rows = Object.values(series)[0].length;
+    this.step = step_seconds;
+    this.times = Array.from({ length: rows }, (_, i) => from + i * step_seconds);
     this.columns = new Map();
     this.sums = new Map();
     for (const p of parts) {
-      const shift = Math.round(p.from / step) - first; /* asked a moment later */
-      for (const [name, values] of Object.entries(p.series)) this.columns.set(name, this.times.map((_, i) => values[i - shift] ?? null));
+      const at = this.times.map((t) => Math.floor((t - p.from) / p.step_seconds));
+      for (const [name, values] of Object.entries(p.series)) this.columns.set(name, at.map((i) => values[i] ?? null));
     }
   }
 

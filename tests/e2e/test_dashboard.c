@@ -318,6 +318,33 @@ static void gaps_are_gaps(void **state)
     json_decref(texts);
 }
 
+/* A page that asks a broker of ours for history: `answer` is what it gives, given the address. */
+#define PAST_OF(answer, then)                                                                      \
+    "return import('/past.js').then(async ({ Past }) => { const past = new Past();"                \
+    "  const fetch_before = window.fetch, names = Array.from({ length: 50 }, (_, i) => `n${i}`);"  \
+    "  window.fetch = async (path) => new Response(JSON.stringify(path.includes('/series') ?"      \
+    "    { series: names } : (" answer ")(new URLSearchParams(path.split('?')[1]))));" then "  })"
+
+/* More series than are asked for at once: of each answer the steps are its own. */
+static void answers_of_other_steps_are_of_one_time(void **state)
+{
+    (void)state;
+    json_t *said = browser_script(
+        &b,
+        PAST_OF(
+            "(asked) => { const [from, step_seconds, rows] = asked.get('series').includes('n0')"
+            "    ? [600, 6, 600] : [595, 7, 516];"
+            "  const times = Array.from({ length: rows }, (_, i) => from + i * step_seconds);"
+            "  return { from, step_seconds, series: Object.fromEntries("
+            "    asked.get('series').split(',').map((name) => [name, times])) }; }",
+            "await past.read(names, -3600); window.fetch = fetch_before;"
+            "return [past.times.length, Math.round(past.now() / 60),"
+            "  ...['n0', 'n49'].map((name) => past.column(name).filter("
+            "    (v, i) => !(past.times[i] - v >= 0 && past.times[i] - v < 7)).length)].join();"));
+    assert_string_equal(json_string_value(said), "600,70,0,0");
+    json_decref(said);
+}
+
 #define SAME_TIMES                                                                                 \
     "(() => { const times = (id) => [...document.querySelectorAll("                                \
     "  `#chart-${id} .dygraph-axis-label-x`)].map((e) => e.textContent).join(' ');"                \
@@ -672,6 +699,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(it_goes_on_by_itself),
         cmocka_unit_test(opened_late_it_shows_what_was),
         cmocka_unit_test(gaps_are_gaps),
+        cmocka_unit_test(answers_of_other_steps_are_of_one_time),
         cmocka_unit_test(all_charts_show_one_time),
         cmocka_unit_test(autoencoders_stand_side_by_side),
         cmocka_unit_test(it_fits_phones_and_the_dark),
