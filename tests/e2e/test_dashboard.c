@@ -556,6 +556,36 @@ static void who_was_through_is_not_silent(void **state)
     json_decref(said);
 }
 
+/* A stream without a row is named by what it is at; stalled is what the broker calls so. */
+static void it_is_stalled_where_the_broker_says_so(void **state)
+{
+    (void)state;
+    json_t *said = browser_script(
+        &b, "return import('/status.js').then(({ state }) => {"
+            "  const at = (kind, name, more) => ({ name: kind, kind, age_seconds: 1,"
+            "    report: { [`sluice_${kind}_phase`]: { ended: 0, [name]: 1 }, ...more } });"
+            "  const said = (still_seconds, stalled, ...processes) => { const { word, mood } ="
+            "    state({ processes, stalled }, still_seconds); return `${word} (${mood})`; };"
+            "  const flows = at('capture', 'streaming'), trains = at('trainer', 'training');"
+            "  return [said(60, null, at('capture', 'opening'), at('trainer', 'loading')),"
+            "    said(60, null, at('capture', 'reading',"
+            "      { sluice_capture_phase_done: 349, sluice_capture_phase_size: 1000 })),"
+            "    said(60, null, at('trainer', 'evaluating'), flows),"
+            "    said(3, null, at('trainer', 'evaluating'), flows),"
+            "    said(60, null, flows, at('trainer', 'training', { sluice_trainer_waiting: 1 })),"
+            "    said(60, null, flows, trains), said(0, 'why', flows, trains)].join('; '); })");
+    assert_string_equal(json_string_value(said),
+                        "opening the engine (calm); reading the model, once: 34 % (calm); "
+                        "evaluating held-out rows (calm); running (good); waits for rows (calm); "
+                        "running (good); stalled (bad)");
+    json_decref(said);
+    json_t *why = browser_script(
+        &b, SHOW_PROCESSES("(s.stalled = 'the stream stands still: x', shown(10, []))",
+                           "document.getElementById('advice').textContent"));
+    assert_string_equal(json_string_value(why), "the stream stands still: x");
+    json_decref(why);
+}
+
 /* Each trainer goes at its own rate: the last one to finish counts, and nothing is made up. */
 static void the_time_left_is_that_of_the_slowest(void **state)
 {
@@ -706,6 +736,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(it_is_used_by_keyboard),
         cmocka_unit_test(nothing_of_a_name_is_run),
         cmocka_unit_test(who_was_through_is_not_silent),
+        cmocka_unit_test(it_is_stalled_where_the_broker_says_so),
         cmocka_unit_test(the_time_left_is_that_of_the_slowest),
         cmocka_unit_test(unseen_it_asks_now_and_then),
         cmocka_unit_test(without_a_stream_it_asks),
