@@ -96,33 +96,26 @@ export function saes(status) {
   return found;
 }
 
-/* Mean time of the steps between two documents; the last one known where none was made. */
-const steps = new Map(); /* a trainer's name -> {count, sum, mean} */
+/* Mean time of the steps between two documents; null where none was made. */
+let steps = new Map(); /* a trainer's name -> {count, sum} */
 
-function stepSeconds(trainer) {
-  const now = trainer.report.sluice_trainer_step_seconds, before = steps.get(trainer.name);
-  if (!now || !now.count) return null;
-  let mean = now.sum / now.count;
-  if (before && now.count > before.count) mean = (now.sum - before.sum) / (now.count - before.count);
-  else if (before && now.count === before.count) mean = before.mean;
-  steps.set(trainer.name, { count: now.count, sum: now.sum, mean });
-  return mean;
+function stepSeconds(trainer, before) {
+  const now = trainer.report.sluice_trainer_step_seconds;
+  return now && before && now.count > before.count ? (now.sum - before.sum) / (now.count - before.count) : null;
 }
 
-/* name of a series -> its value now. */
+/* name of a series -> its value now. Of who is silent there is none, as in the broker's history. */
 export function points(status) {
-  const all = new Map(Object.entries(status.overview || {}));
-  for (const p of status.processes) {
-    const is_here = p.age_seconds <= SILENT_SECONDS;
-    all.set(`process/${p.name}/cpu_ratio`, is_here ? cpu(p) : null);
-    all.set(`process/${p.name}/memory_bytes`, is_here ? memory(p) : null);
+  const all = new Map(Object.entries(status.overview || {})), before = steps;
+  const here = { ...status, processes: status.processes.filter((p) => p.age_seconds <= SILENT_SECONDS) };
+  const trainers = ofKind(here, "trainer");
+  for (const p of here.processes) {
+    all.set(`process/${p.name}/cpu_ratio`, cpu(p));
+    all.set(`process/${p.name}/memory_bytes`, memory(p));
   }
-  for (const t of ofKind(status, "trainer")) {
-    const trainer = trainerOf(t);
-    all.set(`trainer/${trainer}/step_seconds`, stepSeconds(t));
-    all.set(`trainer/${trainer}/rows_per_second`, work(t));
-  }
-  for (const s of saes(status)) {
+  for (const t of trainers) all.set(`trainer/${trainerOf(t)}/step_seconds`, stepSeconds(t, before.get(t.name)));
+  steps = new Map(trainers.map((t) => [t.name, t.report.sluice_trainer_step_seconds]));
+  for (const s of saes(here)) {
     for (const key of ["loss", "fve", "l0", "dead_ratio"]) all.set(`${s.series}/${key}`, s[key]);
   }
   return all;

@@ -318,6 +318,27 @@ static void gaps_are_gaps(void **state)
     json_decref(texts);
 }
 
+/* Of a trainer that is silent nothing is drawn, nor of one that makes no steps their time. */
+static void the_silent_have_no_points(void **state)
+{
+    (void)state;
+    json_t *said = browser_script(
+        &b, "return import('/status.js').then(({ points }) => {"
+            "  const said = (age_seconds, count, sum) => [...points({ processes: ["
+            "    { name: 'trainer-x', kind: 'trainer', age_seconds, rates: {"
+            "        sluice_process_cpu_seconds_total: 2, sluice_trainer_rows_total: 3 }, report: {"
+            "      sluice_trainer_features: { a: 8 }, sluice_trainer_dead_features: { a: 2 },"
+            "      sluice_trainer_loss: { a: 4 }, sluice_trainer_fve_ratio: { a: 5 },"
+            "      sluice_trainer_l0: { a: 6 }, sluice_process_memory_bytes: 7,"
+            "      sluice_trainer_step_seconds: { count, sum } } }] })]"
+            "    .filter(([, value]) => value !== null).map(([, value]) => value).sort().join();"
+            "  return [said(1, 10, 1), said(1, 20, 81), said(1, 20, 81), said(60, 20, 81),"
+            "    said(1, 30, 91)].join('; '); })");
+    assert_string_equal(json_string_value(said),
+                        "0.25,2,4,5,6,7; 0.25,2,4,5,6,7,8; 0.25,2,4,5,6,7; ; 0.25,2,4,5,6,7");
+    json_decref(said);
+}
+
 /* A page that asks a broker of ours for history: `answer` is what it gives, given the address. */
 #define PAST_OF(answer, then)                                                                      \
     "return import('/past.js').then(async ({ Past }) => { const past = new Past();"                \
@@ -729,6 +750,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(it_goes_on_by_itself),
         cmocka_unit_test(opened_late_it_shows_what_was),
         cmocka_unit_test(gaps_are_gaps),
+        cmocka_unit_test(the_silent_have_no_points),
         cmocka_unit_test(answers_of_other_steps_are_of_one_time),
         cmocka_unit_test(all_charts_show_one_time),
         cmocka_unit_test(autoencoders_stand_side_by_side),
