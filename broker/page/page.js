@@ -86,9 +86,9 @@ function take(status) {
   note(status);
   show(status);
   if (document.hidden) return; /* what is missed is read when somebody looks again */
-  past.add(points(status));
+  const is_in_order = past.add(points(status));
   if (view.is_live) charts.show();
-  if (view.is_live && performance.now() - read_ms > READ_AGAIN_MS && past.step > 1) readPast();
+  if (!is_in_order || (view.is_live && performance.now() - read_ms > READ_AGAIN_MS && past.step > 1)) readSoon();
 }
 
 function silent() {

@@ -78,13 +78,16 @@ export class Past {
     this.sums = new Map();
   }
 
-  /* The points of a document that came just now: a row of its own, or into the mean of the last one. */
+  /* The points of a document that came just now: a row of its own, or into the mean of the last one. false: it is
+   * not the time that was to be expected, so a clock was set or documents are missing, and what was is to be read
+   * anew. */
   add(points) {
-    if (!this.is_live) return;
+    if (!this.is_live) return true;
     const time = Math.floor(this.now() / this.step) * this.step;
     const last = this.times.length ? this.times[this.times.length - 1] : time - this.step;
-    if (time < last) return;
-    if (time - last > POINTS * this.step) this.times.length = 0; /* nothing of before is shown any more */
+    const is_far = Math.abs(time - last) > this.step + SKEW_SECONDS;
+    if (time < last && !is_far) return true; /* the clocks differ by so much */
+    if (time < last || time - last > POINTS * this.step) this.times.length = 0; /* nothing of before is shown any more */
     if (!this.times.length) for (const values of this.columns.values()) values.length = 0;
     for (let t = this.times.length ? last + this.step : time; t <= time; t += this.step) this.#newRow(t);
     for (const [name, value] of points) {
@@ -96,6 +99,7 @@ export class Past {
       this.#bridge(values, value);
     }
     this.#forget();
+    return !is_far;
   }
 
   /* Documents do not come on the second: a value holds for a moment, as it does in the broker's history. What is

@@ -366,6 +366,40 @@ static void answers_of_other_steps_are_of_one_time(void **state)
     json_decref(said);
 }
 
+/* Where a clock was set, what was is read anew and the page goes on; by a moment clocks may differ. */
+static void a_clock_may_be_set(void **state)
+{
+    (void)state;
+    json_t *said = browser_script(
+        &b, "return import('/past.js').then(({ Past }) => { const past = new Past();"
+            "  return [100, 102, 101, 103, 120, 121, 40, 41, 2000].map((at) => {"
+            "    past.now = () => at + 0.5;"
+            "    const is_in_order = past.add(new Map([['a', at]]));"
+            "    return `${is_in_order} ${past.times.length} ${past.column('a').at(-1)}`;"
+            "  }).join(', '); })");
+    assert_string_equal(
+        json_string_value(said),
+        "true 1 100, true 3 102, true 3 102, true 4 103, false 21 120, true 22 121, "
+        "false 1 40, true 2 41, false 1 2000");
+    json_decref(said);
+    visit();
+    script("const now = Date.now; window.real = () => now.call(Date) / 1000;"
+           "performance.clearResourceTimings(); Date.now = () => now.call(Date) - 3600000;");
+    browser_await(&b, "performance.getEntriesByType('resource').some("
+                      "(e) => e.name.includes('from=-300') && e.responseEnd > 0)");
+    script("document.querySelector('#chart-rows .plot').focus();");
+    for (int look = 0; look < 100; look++) {
+        browser_key(&b, "\xee\x80\x92"); /* left */
+        if (number("Math.abs(document.getElementById('cursor').dataset.value - real())") < 30)
+            break;
+        script("document.activeElement.blur();"
+               "document.querySelector('#chart-rows .plot').focus();");
+        harness_sleep(0.1);
+    }
+    assert_true(number("Math.abs(document.getElementById('cursor').dataset.value - real())") < 30);
+    visit();
+}
+
 #define SAME_TIMES                                                                                 \
     "(() => { const times = (id) => [...document.querySelectorAll("                                \
     "  `#chart-${id} .dygraph-axis-label-x`)].map((e) => e.textContent).join(' ');"                \
@@ -752,6 +786,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(gaps_are_gaps),
         cmocka_unit_test(the_silent_have_no_points),
         cmocka_unit_test(answers_of_other_steps_are_of_one_time),
+        cmocka_unit_test(a_clock_may_be_set),
         cmocka_unit_test(all_charts_show_one_time),
         cmocka_unit_test(autoencoders_stand_side_by_side),
         cmocka_unit_test(it_fits_phones_and_the_dark),
