@@ -516,6 +516,58 @@ static void it_fits_phones_and_the_dark(void **state)
     browser_prefers(&b, 0);
 }
 
+/* Many autoencoders of the longest names, and what else has names: nothing is wider than a phone, and the
+ * numbers beside a name are seen. Gives what is not so. */
+#define TOO_WIDE                                                                                   \
+    "return import('/page.js').then(async (page) => {"                                             \
+    "  const s = await (await fetch('/api/status')).json();"                                       \
+    "  const t = s.processes.find((p) => p.kind === 'trainer'), x = 'x'.repeat(60);"               \
+    "  const of = (many, key) => Object.fromEntries(Array.from({ length: many },"                  \
+    "    (_, i) => [`${x}<${i}`, key === 'features' ? 64 : 0.1 + i]));"                            \
+    "  const captures = s.processes.filter((p) => p.kind === 'capture');"                          \
+    "  captures.forEach((p, i) => { p.name = `capture-${i + 8}`; p.age_seconds = 1;"               \
+    "    p.rates = { sluice_capture_rows_total: 123456 }; });"                                     \
+    "  const wrong = [], wide = (e) => e.getBoundingClientRect().width;"                           \
+    "  s.stalled = s.stream = `\"${x}${x}`; s.errors = [{ process: x, seconds_ago: 1, text: x }];" \
+    "  for (const many of [64, 3]) {"                                                              \
+    "    const report = { ...t.report };"                                                          \
+    "    for (const key of ['features', 'loss', 'fve_ratio', 'l0', 'dead_features'])"              \
+    "      report[`sluice_trainer_${key}`] = of(many, key);"                                       \
+    "    s.processes = ['a', 'b'].map((n) => ({ ...t, name: `trainer-${n}${x}`, report }));"       \
+    "    page.show(s);"                                                                            \
+    "    const all = document.documentElement.scrollWidth;"                                        \
+    "    if (all > screen.width) wrong.push(`the page is ${all} wide`);"                           \
+    "    for (const e of document.querySelectorAll('#sae-rows th, #process-rows th'))"             \
+    "      if (wide(e) > 0.5 * screen.width) wrong.push(`${e.textContent} is ${wide(e)} wide`);"   \
+    "    for (const e of document.querySelectorAll('.legend'))"                                    \
+    "      if (e.scrollWidth > e.clientWidth) wrong.push(`a legend is ${e.scrollWidth} wide`);"    \
+    "    const svg = document.querySelector('#sweep svg').getBoundingClientRect();"                \
+    "    for (const e of document.querySelectorAll('#sweep .label')) {"                            \
+    "      const r = e.getBoundingClientRect();"                                                   \
+    "      if (r.left < svg.left || r.right > svg.right) wrong.push(`${r.left} ${r.right}`);"      \
+    "    }"                                                                                        \
+    "    if (many === 3 && !document.querySelector('#sweep .label')) wrong.push('no label');"      \
+    "    s.processes = [...s.processes, ...captures];"                                             \
+    "    page.show(s);"                                                                            \
+    "    const map = document.querySelector('#map svg').getBoundingClientRect();"                  \
+    "    for (const e of document.querySelectorAll('#map text'))"                                  \
+    "      if (e.getBoundingClientRect().right > map.right) wrong.push(`cut: ${e.textContent}`);"  \
+    "  }"                                                                                          \
+    "  return wrong.slice(0, 5).join('; '); })"
+
+static void names_may_be_long(void **state)
+{
+    (void)state;
+    browser_screen(&b, PHONE_PIXELS, 740, 1);
+    visit();
+    json_t *wrong = browser_script(&b, TOO_WIDE);
+    browser_picture(&b, "long-names");
+    assert_string_equal(json_string_value(wrong), "");
+    json_decref(wrong);
+    browser_screen(&b, 1280, 900, 0);
+    visit();
+}
+
 /* With Tab alone one comes to everything, and sees where one is. */
 static void it_is_used_by_keyboard(void **state)
 {
@@ -793,6 +845,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(all_charts_show_one_time),
         cmocka_unit_test(autoencoders_stand_side_by_side),
         cmocka_unit_test(it_fits_phones_and_the_dark),
+        cmocka_unit_test(names_may_be_long),
         cmocka_unit_test(it_is_used_by_keyboard),
         cmocka_unit_test(nothing_of_a_name_is_run),
         cmocka_unit_test(who_was_through_is_not_silent),
