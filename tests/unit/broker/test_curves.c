@@ -54,7 +54,8 @@ static void slow_steps_have_no_gaps(void **state)
     assert_int_equal(status_new(&options, &k.status), ERR_OK);
     for (int i = 0; i <= 6; i++) trainer(&k, 1 + i / 2, 2.0 * (1 + i / 2), (uint64_t)(100 + i));
     for (int i = 7; i <= 12; i++) trainer(&k, 4, 8, (uint64_t)(100 + i));
-    for (uint64_t at = 102; at <= 108; at++) assert_float_equal(step_seconds(&k, at), 2, 1e-6);
+    for (uint64_t at = 102; at <= 108; at++)
+        assert_true(fabs(step_seconds(&k, at) - 2) < 1e-6); /* of NaN cmocka says that it is 2 */
     assert_true(isnan(step_seconds(&k, 112)));
     status_free(k.status);
     history_close(k.history);
