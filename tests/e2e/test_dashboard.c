@@ -90,6 +90,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     if (b.run) browser_close(&b);
+    kill(up, SIGCONT); /* a test that failed may have left it stopped */
     kill(up, SIGTERM);
     run_wait(up, SECONDS);
     return browser_tear_down(state);
@@ -245,11 +246,11 @@ static void opened_late_it_shows_what_was(void **state)
     browser_key(&b, "\xee\x80\x92"); /* left */
     browser_await(&b, "document.getElementById('cursor').textContent !== ''");
     /* again and again: the page may be there before its history */
-    browser_await(&b, "(() => { const is_before = () => document.getElementById('cursor')"
-                      "    .dataset.value * 1000 < performance.timeOrigin - 1500;"
-                      "  for (let i = 0; i < 3600 && !is_before(); i++)"
+    browser_await(&b, "(() => { const at = () => document.getElementById('cursor').dataset.value;"
+                      "  const is_before = () => at() * 1000 < performance.timeOrigin - 1500;"
+                      "  for (let last = null; !is_before() && at() !== last;) { last = at();"
                       "    document.activeElement.dispatchEvent(new KeyboardEvent('keydown',"
-                      "      { key: 'ArrowLeft', bubbles: true }));"
+                      "      { key: 'ArrowLeft', bubbles: true })); }"
                       "  return is_before(); })()");
     browser_await(&b, "/[0-9]/.test(document.querySelector("
                       "'#chart-rows [data-series=trained_rows_per_second] b').textContent)");
