@@ -111,6 +111,15 @@ static const char *file_of(const struct config *config, char path[CONFIG_PATH_BY
     return n < CONFIG_PATH_BYTES ? path : NULL;
 }
 
+/* Not where programs or a pipe hand over rows: they may have none. */
+static int is_fed(const struct config *config)
+{
+    if (config->capture.engine == CONFIG_RING) return 0;
+    for (uint32_t i = 0; i < config->capture.corpus.count; i++)
+        if (strcmp(config->capture.corpus.item[i], "-") == 0) return 0;
+    return 1;
+}
+
 int api_open(struct api *api, struct process *process)
 {
     const struct config *config = process_config(process);
@@ -120,6 +129,7 @@ int api_open(struct api *api, struct process *process)
     struct status_options options = {.stream = config->stream.name,
                                      .advice = advice_setup_of(config),
                                      .lives = history_lives(api->history),
+                                     .is_fed = is_fed(config),
                                      .on_report = on_report,
                                      .arg = api};
     return status_new(&options, &api->status);

@@ -22,7 +22,8 @@ static double part(const json_t *report, enum report_id id, const char *key)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-/* Mean of what was observed between two reports; NaN where nothing was. */
+/* Mean of what was observed between two reports; NaN where nothing was: the last one holds on then, as
+ * steps that take longer than from one report to the next have no gaps between them. */
 static double observed(const struct status_news *n, enum report_id id)
 {
     double count = part(n->report, id, "count") - part(n->before, id, "count");
@@ -54,7 +55,8 @@ static void of_trainer(struct history *h, const struct status_news *n, uint64_t 
     const char *consumer = processes_which_of(n->name), *sae;
     json_t *saes = json_object_get(n->report, report_names[REPORT_TRAINER_FEATURES]), *value;
     unsigned count = 0;
-    set(h, now_ns, "trainer", consumer, "step_seconds", observed(n, REPORT_TRAINER_STEP_SECONDS));
+    double step_seconds = observed(n, REPORT_TRAINER_STEP_SECONDS);
+    if (!isnan(step_seconds)) set(h, now_ns, "trainer", consumer, "step_seconds", step_seconds);
     set(h, now_ns, "trainer", consumer, "rows_per_second",
         report_number(n->rates, REPORT_TRAINER_ROWS));
     json_object_foreach(saes, sae, value)

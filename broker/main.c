@@ -301,15 +301,6 @@ static void broker_stats(struct process *process)
     api_tick(&b->api, process);
 }
 
-/* Not where programs or a pipe hand over rows: they may have none. */
-static int is_fed(const struct config *config)
-{
-    if (config->capture.engine == CONFIG_RING) return 0;
-    for (uint32_t i = 0; i < config->capture.corpus.count; i++)
-        if (strcmp(config->capture.corpus.item[i], "-") == 0) return 0;
-    return 1;
-}
-
 /* Not while no sink is there, or the stream stands still. */
 static int broker_ready(struct process *process)
 {
@@ -317,7 +308,7 @@ static int broker_ready(struct process *process)
     uint64_t stream = stream_key(process_config(process)->stream.name);
     if (routes_ended(b->routes, stream)) return ERR_OK;
     if (!routes_sinks(b->routes)) return err_set(ERR_STATE, "no sink of the stream is there");
-    return status_moves(b->api.status, is_fed(process_config(process)), process_now_ns());
+    return status_moves(b->api.status, process_now_ns());
 }
 
 static void broker_stop(struct process *process)

@@ -305,12 +305,12 @@ const char *status_bottleneck(const struct status *s, uint64_t now_ns)
 }
 
 /* Of a capture all that moves counts: where the buffer is full, it waits for a trainer. */
-static double still_seconds(const struct status *s, const struct reporter *r, int is_fed,
-                            int has_ended, uint64_t now_ns)
+static double still_seconds(const struct status *s, const struct reporter *r, int has_ended,
+                            uint64_t now_ns)
 {
     int is_capture = is_kind(r, PROCESS_CAPTURE);
     if (is_gone(r, now_ns) || r->is_through || (is_capture && has_ended)) return 0;
-    return movement_still_seconds(&r->movement, is_fed,
+    return movement_still_seconds(&r->movement, s->options.is_fed,
                                   is_capture ? s->moved_ns : r->movement.moved_ns, now_ns);
 }
 
@@ -323,14 +323,14 @@ static void silence_text(const struct status *s, uint64_t now_ns, char *out, siz
                  (double)(now_ns - r->reported_ns) / 1e9);
 }
 
-int status_moves(const struct status *s, int is_fed, uint64_t now_ns)
+int status_moves(const struct status *s, uint64_t now_ns)
 {
     const struct reporter *stillest = NULL;
     double most = 0;
     int has_ended = 0;
     for (int i = 0; i < STATUS_MAX_PROCESSES; i++) has_ended |= s->reporter[i].has_ended;
     for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
-        double seconds = still_seconds(s, &s->reporter[i], is_fed, has_ended, now_ns);
+        double seconds = still_seconds(s, &s->reporter[i], has_ended, now_ns);
         if (seconds <= most) continue;
         most = seconds;
         stillest = &s->reporter[i];
@@ -407,6 +407,8 @@ static void put_summary(FILE *out, const struct status *s, const char *bottlenec
         advice_write(&s->options.advice, &o, bottleneck, advice, sizeof advice);
     fputc(',', out);
     put_text(out, "advice", advice);
+    fputc(',', out);
+    put_text(out, "stalled", status_moves(s, now_ns) == ERR_OK ? NULL : err_text());
     fputs(",\"errors\":", out);
     errors_write(&s->errors, now_ns, out);
     fputs(",\"restarts\":", out);

@@ -9,7 +9,7 @@
  *                     "rates": {COUNTER: per second}}],
  *      "without_report": N (of them, whose report, {}, and rates found no room),
  *      "overview": {NUMBER: ...} (overview.h), "advice": "a sentence" | null (advice.h),
- *      "errors": [...] (errors.h), "restarts": {...} (lives.h)}
+ *      "stalled": what status_moves() says | null, "errors": [...] (errors.h), "restarts": {...} (lives.h)}
  *
  * The bottleneck: while no producer waits for room, it is the producers; while they wait and the
  * buffer is full, it is the trainers, who do not free it; while they wait and it is not, it is the
@@ -44,6 +44,8 @@ struct status_options {
     const char *stream;         /* copied */
     struct advice_setup advice; /* of zeros: there is none */
     struct lives *lives;        /* outlives the status; NULL: restarts are not counted */
+    int is_fed; /* rows come from a corpus, and not from programs or a pipe, which may have none for
+                 * as long as they like */
     void (*on_report)(void *arg, const struct status_news *news); /* may be NULL */
     void *arg;
 };
@@ -63,10 +65,9 @@ int status_json(const struct status *status, uint64_t now_ns, char **text, size_
 /* Once a second: what is told of growth follows from it. The overview of now is left in *overview. */
 void status_tick(struct status *status, uint64_t now_ns, struct overview *overview);
 
-/* Whether rows move where they should (movement.h). `is_fed`: they come from a corpus, and not from
- * programs or a pipe, which may have none for as long as they like. ERR_STATE: the text says who has
- * moved none, and for how long. */
-int status_moves(const struct status *status, int is_fed, uint64_t now_ns);
+/* Whether rows move where they should (movement.h). ERR_STATE: the text says who has moved none, and
+ * for how long. */
+int status_moves(const struct status *status, uint64_t now_ns);
 
 /* The bottleneck alone: a constant; NULL where nobody reports that could tell. */
 const char *status_bottleneck(const struct status *status, uint64_t now_ns);

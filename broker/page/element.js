@@ -23,6 +23,12 @@ export function drawing(name, attributes = {}, ...children) {
   return e;
 }
 
+/* So much of a picture's words as there is room for: letters are some pixels wide. */
+export function fit(words, pixels, letter) {
+  const most = Math.max(3, Math.floor(pixels / letter));
+  return words.length <= most ? words : `${words.slice(0, most - 1)}…`;
+}
+
 /* Set a text only where it is another, so that what did not change is not laid out, or read aloud, again. */
 export function say(e, text) {
   if (e.textContent !== text) e.textContent = text;

@@ -1,6 +1,6 @@
 /* The map of processes: captures -> broker -> sink -> buffer -> trainers, with rates on the arrows. */
 
-import { drawing } from "./element.js";
+import { drawing, fit } from "./element.js";
 import { text, duration } from "./number.js";
 import { cpu, memory, health, inOrder, ofKind, rate, restarts, work } from "./status.js";
 
@@ -129,12 +129,6 @@ function vessel(n) {
   return g;
 }
 
-/* So much of it as there is room for: letters are some pixels wide. */
-function fit(words, pixels, letter) {
-  const most = Math.max(3, Math.floor(pixels / letter));
-  return words.length <= most ? words : `${words.slice(0, most - 1)}…`;
-}
-
 /* The thicker, the more flows: one pixel more for each ten times. */
 const thickness = (value) => (value > 0 ? Math.min(6, 1 + Math.log10(1 + value) * 0.6) : 1);
 
@@ -155,10 +149,13 @@ function across(from, to, is_many_in) {
 function down(from, to, is_many_in) {
   const a = [from.x + from.wide / 2, from.y + from.tall], b = [to.x + to.wide / 2, to.y - 6], mid = (a[1] + b[1]) / 2;
   const many = is_many_in ? to : from, other = is_many_in ? a : b, end = is_many_in ? b : a;
-  const is_left = end[0] < other[0] - 4; /* the line bends to the right: its words stand left of it */
+  const is_left = end[0] < other[0] - 4, is_right = end[0] > other[0] + 4; /* the line bends: its words stand beyond it */
   return {
     line: `M ${a} C ${a[0]} ${mid} ${b[0]} ${mid} ${b}`, tip: `M ${b} m -5 -3 l 5 8 l 5 -8 Z`,
-    words: { x: is_left ? many.x + 4 : end[0] + 9, y: is_many_in ? b[1] - 5 : a[1] + 15 },
+    words: {
+      x: is_left ? many.x + 4 : is_right ? many.x + many.wide - 2 : end[0] + 9, y: is_many_in ? b[1] - 5 : a[1] + 15,
+      "text-anchor": is_right ? "end" : "start",
+    },
   };
 }
 

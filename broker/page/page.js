@@ -17,7 +17,7 @@ import { showProcesses, showErrors } from "./tables.js";
 
 const READ_AGAIN_MS = 60000, SETTLE_MS = 200;
 const past = new Past(), view = new View(() => past.now(), changed), charts = new Charts(past, view);
-let last = null, moved_ms = performance.now(), read_ms = 0, timer = null;
+let last = null, moved_ms = -Infinity, read_ms = 0, timer = null;
 
 /* ---- history ---- */
 
@@ -63,7 +63,7 @@ function showState(status) {
   say($("name"), status.stream);
   const bound = { "producer-bound": "Producer-bound", "trainer-bound": "Trainer-bound", "buffer-bound": "Buffer-bound" }[status.bottleneck];
   say($("bottleneck"), bound || "");
-  say($("advice"), status.advice || "");
+  say($("advice"), status.stalled || status.advice || "");
   document.title = `${mood === "bad" ? "⚠ " : ""}${status.stream} · ${mood === "good" ? text(o.trained_rows_per_second, "rows/s") : word}`;
 }
 
@@ -86,9 +86,9 @@ function take(status) {
   note(status);
   show(status);
   if (document.hidden) return; /* what is missed is read when somebody looks again */
-  past.add(points(status));
+  const is_in_order = past.add(points(status));
   if (view.is_live) charts.show();
-  if (view.is_live && performance.now() - read_ms > READ_AGAIN_MS && past.step > 1) readPast();
+  if (!is_in_order || (view.is_live && performance.now() - read_ms > READ_AGAIN_MS && past.step > 1)) readSoon();
 }
 
 function silent() {

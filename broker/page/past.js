@@ -53,17 +53,16 @@ export class Past {
     this.skew = Math.abs(ahead) > this.step + SKEW_SECONDS ? ahead : 0;
   }
 
+  /* All are laid on the first one's grid. What was asked a moment later may begin later, and have other steps. */
   #take(parts) {
-    const step = parts[0].step_seconds, first = Math.round(parts[0].from / step);
-    let rows = 0;
-    for (const p of parts) for (const values of Object.values(p.series)) rows = Math.max(rows, values.length);
-    this.step = step;
-    this.times = Array.from({ length: rows }, (_, i) => (first + i) * step);
+    const { from, step_seconds, series } = parts[0], rows = Object.values(series)[0].length;
+    this.step = step_seconds;
+    this.times = Array.from({ length: rows }, (_, i) => from + i * step_seconds);
     this.columns = new Map();
     this.sums = new Map();
     for (const p of parts) {
-      const shift = Math.round(p.from / step) - first; /* asked a moment later */
-      for (const [name, values] of Object.entries(p.series)) this.columns.set(name, this.times.map((_, i) => values[i - shift] ?? null));
+      const at = this.times.map((t) => Math.floor((t - p.from) / p.step_seconds));
+      for (const [name, values] of Object.entries(p.series)) this.columns.set(name, at.map((i) => values[i] ?? null));
     }
   }
 
@@ -79,13 +78,16 @@ export class Past {
     this.sums = new Map();
   }
 
-  /* The points of a document that came just now: a row of its own, or into the mean of the last one. */
+  /* The points of a document that came just now: a row of its own, or into the mean of the last one. false: it is
+   * not the time that was to be expected, so a clock was set or documents are missing, and what was is to be read
+   * anew. */
   add(points) {
-    if (!this.is_live) return;
+    if (!this.is_live) return true;
     const time = Math.floor(this.now() / this.step) * this.step;
     const last = this.times.length ? this.times[this.times.length - 1] : time - this.step;
-    if (time < last) return;
-    if (time - last > POINTS * this.step) this.times.length = 0; /* nothing of before is shown any more */
+    const is_far = Math.abs(time - last) > this.step + SKEW_SECONDS;
+    if (time < last && !is_far) return true; /* the clocks differ by so much */
+    if (time < last || time - last > POINTS * this.step) this.times.length = 0; /* nothing of before is shown any more */
     if (!this.times.length) for (const values of this.columns.values()) values.length = 0;
     for (let t = this.times.length ? last + this.step : time; t <= time; t += this.step) this.#newRow(t);
     for (const [name, value] of points) {
@@ -97,6 +99,7 @@ export class Past {
       this.#bridge(values, value);
     }
     this.#forget();
+    return !is_far;
   }
 
   /* Documents do not come on the second: a value holds for a moment, as it does in the broker's history. What is

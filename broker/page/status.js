@@ -2,7 +2,7 @@
  * that /api/history has under the same names. */
 
 export const SILENT_SECONDS = 5;
-const STALLED_SECONDS = 10, UNREADY_SECONDS = 10; /* who waits for a moment is well */
+const STILL_SECONDS = 10, UNREADY_SECONDS = 10; /* who waits for a moment is well */
 
 const number = (v) => (typeof v === "number" && Number.isFinite(v) ? v : null);
 
@@ -96,33 +96,26 @@ export function saes(status) {
   return found;
 }
 
-/* Mean time of the steps between two documents; the last one known where none was made. */
-const steps = new Map(); /* a trainer's name -> {count, sum, mean} */
+/* Mean time of the steps between two documents; null where none was made. */
+let steps = new Map(); /* a trainer's name -> {count, sum} */
 
-function stepSeconds(trainer) {
-  const now = trainer.report.sluice_trainer_step_seconds, before = steps.get(trainer.name);
-  if (!now || !now.count) return null;
-  let mean = now.sum / now.count;
-  if (before && now.count > before.count) mean = (now.sum - before.sum) / (now.count - before.count);
-  else if (before && now.count === before.count) mean = before.mean;
-  steps.set(trainer.name, { count: now.count, sum: now.sum, mean });
-  return mean;
+function stepSeconds(trainer, before) {
+  const now = trainer.report.sluice_trainer_step_seconds;
+  return now && before && now.count > before.count ? (now.sum - before.sum) / (now.count - before.count) : null;
 }
 
-/* name of a series -> its value now. */
+/* name of a series -> its value now. Of who is silent there is none, as in the broker's history. */
 export function points(status) {
-  const all = new Map(Object.entries(status.overview || {}));
-  for (const p of status.processes) {
-    const is_here = p.age_seconds <= SILENT_SECONDS;
-    all.set(`process/${p.name}/cpu_ratio`, is_here ? cpu(p) : null);
-    all.set(`process/${p.name}/memory_bytes`, is_here ? memory(p) : null);
+  const all = new Map(Object.entries(status.overview || {})), before = steps;
+  const here = { ...status, processes: status.processes.filter((p) => p.age_seconds <= SILENT_SECONDS) };
+  const trainers = ofKind(here, "trainer");
+  for (const p of here.processes) {
+    all.set(`process/${p.name}/cpu_ratio`, cpu(p));
+    all.set(`process/${p.name}/memory_bytes`, memory(p));
   }
-  for (const t of ofKind(status, "trainer")) {
-    const trainer = trainerOf(t);
-    all.set(`trainer/${trainer}/step_seconds`, stepSeconds(t));
-    all.set(`trainer/${trainer}/rows_per_second`, work(t));
-  }
-  for (const s of saes(status)) {
+  for (const t of trainers) all.set(`trainer/${trainerOf(t)}/step_seconds`, stepSeconds(t, before.get(t.name)));
+  steps = new Map(trainers.map((t) => [t.name, t.report.sluice_trainer_step_seconds]));
+  for (const s of saes(here)) {
     for (const key of ["loss", "fve", "l0", "dead_ratio"]) all.set(`${s.series}/${key}`, s[key]);
   }
   return all;
@@ -133,13 +126,37 @@ function silence(names) {
   return `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} silent`;
 }
 
-/* The stream's state in a word. */
+/* What a process is at while it moves no rows, of the phases that it reports (proto/phase.h; cli/stage.c has the same
+ * words). "": it moves rows, or would. */
+const phases = {
+  opening: "opening the engine", reading: "reading the model, once", checking: "checking the model, once",
+  preparing: "preparing the model, once", awaiting: "waits for a program's rows", measuring: "measuring the rows' norms",
+  counting: "counting the corpus's tokens", asking: "waits for the sink", loading: "opening the autoencoders",
+  whitening: "measuring the covariance", filling: "filling the buffer", evaluating: "evaluating held-out rows",
+  checkpointing: "writing a checkpoint", exporting: "writing the exports",
+};
+
+function phaseOf({ kind, report }) {
+  const all = report[`sluice_${kind}_phase`] || {}, words = phases[Object.keys(all).find((name) => all[name] === 1)] || "";
+  const done = report[`sluice_${kind}_phase_done`], size = report[`sluice_${kind}_phase_size`];
+  return words && size > 0 ? `${words}: ${Math.floor(100 * Math.min(1, done / size))} %` : words;
+}
+
+/* Captures come first: without them nobody has rows. */
+function phase(status) {
+  const words = inOrder(status.processes).map(phaseOf).find((w) => w);
+  return words || (ofKind(status, "trainer").some((t) => t.report.sluice_trainer_waiting === 1) ? "waits for rows" : "");
+}
+
+/* The stream's state in a word, and what it is at where nothing has flowed for so long. Whether it should, the broker
+ * says: it knows who has rows. */
 export function state(status, still_seconds) {
   const others = status.processes.filter((p) => p.kind !== "broker"), trainers = ofKind(status, "trainer");
   const silent = others.filter((p) => health(status, p) === "silent").map((p) => p.name);
   if (!others.length) return { word: "starting", mood: "calm" };
   if (trainers.length && trainers.every((t) => t.report.sluice_trainer_finished === 1)) return { word: "finished", mood: "calm" };
   if (silent.length) return { word: silence(silent), mood: "bad" };
-  if (still_seconds >= STALLED_SECONDS) return { word: "stalled", mood: "bad" };
-  return { word: "running", mood: "good" };
+  if (status.stalled) return { word: "stalled", mood: "bad" };
+  const at = still_seconds >= STILL_SECONDS ? phase(status) : "";
+  return at ? { word: at, mood: "calm" } : { word: "running", mood: "good" };
 }

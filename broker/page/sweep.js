@@ -1,6 +1,6 @@
 /* Autoencoders side by side: any number of theirs against any other, and all in a table. */
 
-import { $, element, drawing, put } from "./element.js";
+import { $, element, drawing, fit, put } from "./element.js";
 import { text, mark } from "./number.js";
 import { saes } from "./status.js";
 import * as colours from "./colours.js";
@@ -16,7 +16,7 @@ const numbers = [
   { key: "learning_rate", name: "learning rate", kind: "none" },
   { key: "skipped_steps", name: "skipped steps", kind: "none" },
 ];
-const TALL = 300, LEFT = 58, RIGHT = 18, TOP = 14, BOTTOM = 34, LABEL_TALL = 14, MOST_LABELS = 40;
+const TALL = 300, LEFT = 58, RIGHT = 18, TOP = 14, BOTTOM = 34, LABEL_TALL = 14, LETTER = 7.2, MOST_LABELS = 40;
 const numberOf = (key) => numbers.find((n) => n.key === key);
 const log = { x: false, y: false };
 let shown = null;
@@ -68,8 +68,10 @@ function frame(picture, width, x, y, of) {
 const touches = (a, b) => Math.abs(a.y - b.y) < LABEL_TALL && a.x < b.x + b.wide && b.x < a.x + a.wide;
 
 /* Beside its point, higher or lower where another label stands there already; null where none finds room. */
-function label(words, at, taken, width) {
-  const wide = 6.6 * words.length, is_left = at.x + 10 + wide > width - 2, x = is_left ? at.x - 10 - wide : at.x + 10;
+function label(name, at, taken, width) {
+  const right = width - 12 - at.x, left = at.x - 12, is_left = LETTER * name.length > right && left > right;
+  const words = fit(name, is_left ? left : right, LETTER), wide = LETTER * words.length;
+  const x = is_left ? at.x - 10 - wide : at.x + 10;
   for (const dy of [4, -9, 17, -22, 30]) {
     const here = { x, y: at.y + dy, wide };
     if (here.y > TALL - BOTTOM || here.y < TOP || taken.some((t) => touches(t, here))) continue;

@@ -11,7 +11,7 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
-enum { SECONDS = 30, LOOKS = 200, ADDRESS_BYTES = 512 };
+enum { SECONDS = 60, LOOKS = 300, ADDRESS_BYTES = 512 };
 
 /* ---- WebDriver ---- */
 

@@ -395,7 +395,7 @@ double run_metric(const struct run *run, const char *process, const char *name)
     char *address = run_text(run, below, NULL);
     if (address) address[strcspn(address, "\r\n")] = '\0';
     size_t bytes;
-    if (address && fetch(address, "/metrics", 2000, &page, &bytes) == 0) {
+    if (address && fetch(address, "/metrics", 10000, &page, &bytes) == 0) {
         const char *at = strstr(page, line);
         if (at) value = strtod(at + strlen(line), NULL);
         free(page);

@@ -142,9 +142,9 @@ static void every_row_once(struct run *run, unsigned producers)
         strike(run, order[i]);
     }
     for (unsigned i = 0; i < producers; i++) assert_int_equal(run_wait(capture[i].pid, 60), 0);
-    assert_int_equal(run_wait(sink.pid, 20), 0);
+    assert_int_equal(run_wait(sink.pid, 60), 0);
     kill(broker.pid, SIGTERM);
-    assert_int_equal(run_wait(broker.pid, 5), 0);
+    assert_int_equal(run_wait(broker.pid, 60), 0);
     expect_rows(&e);
     check_rows(run, &e);
     free(e.hash);
@@ -188,10 +188,10 @@ static void rows_are_exact(void **state)
     start(run, &broker);
     start(run, &sink);
     for (int i = 0; i < 3; i++) start(run, &capture[i]);
-    for (int i = 0; i < 3; i++) assert_int_equal(run_wait(capture[i].pid, 30), 0);
-    assert_int_equal(run_wait(sink.pid, 20), 0);
+    for (int i = 0; i < 3; i++) assert_int_equal(run_wait(capture[i].pid, 60), 0);
+    assert_int_equal(run_wait(sink.pid, 60), 0);
     kill(broker.pid, SIGTERM);
-    run_wait(broker.pid, 5);
+    run_wait(broker.pid, 60);
 
     struct store *store = buffer_of(run, 64 << 20);
     assert_int_equal(store_state(store)->rows, 100000);
@@ -259,9 +259,9 @@ static void shed_adds_up(void **state)
     harness_sleep(1.5);
     kill(sink.pid, SIGCONT);
     assert_int_equal(run_wait(capture.pid, 60), 0);
-    assert_int_equal(run_wait(sink.pid, 20), 0);
+    assert_int_equal(run_wait(sink.pid, 60), 0);
     kill(broker.pid, SIGTERM);
-    run_wait(broker.pid, 5);
+    run_wait(broker.pid, 60);
 
     struct account a = closed(run);
     assert_int_equal(a.captured, ROWS);
@@ -285,11 +285,11 @@ static void a_live_producer_leaves(void **state)
     kill(capture.pid, SIGTERM);
     harness_sleep(0.3);
     kill(sink.pid, SIGCONT);
-    assert_int_equal(run_wait(capture.pid, 15), 0);
+    assert_int_equal(run_wait(capture.pid, 60), 0);
     kill(sink.pid, SIGTERM);
-    assert_int_equal(run_wait(sink.pid, 15), 0);
+    assert_int_equal(run_wait(sink.pid, 60), 0);
     kill(broker.pid, SIGTERM);
-    run_wait(broker.pid, 5);
+    run_wait(broker.pid, 60);
     struct account a = closed(run);
     assert_true(a.captured < ENDLESS);
 }

@@ -120,6 +120,17 @@ static void await_read(const struct sluice *s)
     }
 }
 
+/* Until the reader, in one life, has taken over what programs shed. */
+static void await_shed(const struct run *run, uint64_t rows)
+{
+    static const char shed[] = "sluice_ring_rows_total{fate=\"shed\"}";
+    double until = harness_seconds() + 20;
+    while (run_metric(run, "capture-0", shed) < (double)rows) {
+        if (harness_seconds() > until) fail_msg("the reader does not tell of what was shed");
+        harness_sleep(0.05);
+    }
+}
+
 /* ---- what must be there ---- */
 
 static int by_name(const void *a, const void *b)
@@ -205,7 +216,7 @@ static void counts_close_from_program_to_buffer(void **state)
         sum.shed_rows += c.shed_rows;
         sluice_close(s);
     }
-    harness_sleep(1); /* the reader tells of what the last one shed */
+    await_shed(run, sum.shed_rows);
     leave_all();
     struct account a = account_of(run, WIDTH, DTYPE_F32, SIZE_BYTES);
     assert_int_equal(a.captured + a.filtered, sum.written_rows + sum.shed_rows);
@@ -303,10 +314,7 @@ static void a_program_that_comes_later(void **state)
     struct run *run = *state;
     configure(run, "", "trainer: { consumers: [] }\n");
     start_all(run);
-    harness_sleep(1.5);
-    char *text = run_text(run, "../capture-0.out", NULL);
-    harness_has(text, "no program writes to stream test yet");
-    free(text);
+    run_await_said(run, "capture-0.out", "no program writes to stream test yet", 1);
     struct sluice *s = host(run, 1 << 20);
     requests(s, 1);
     await_read(s);
@@ -323,10 +331,9 @@ static void what_was_read_to_measure_and_lost_is_told(void **state)
     for (int i = 0; i < 10; i++) request(s); /* half of what is measured */
     start_all(run);
     await_read(s);
-    harness_sleep(1.2);
+    run_await_said(run, "capture-0.out", "% of the first 1024 rows are there", 1);
     leave_all();
     char *text = run_text(run, "../capture-0.out", NULL);
-    harness_has(text, "% of the first 1024 rows are there");
     harness_has(text, "the rows read for that are lost\" rows=500");
     free(text);
     sluice_close(s);

@@ -172,7 +172,7 @@ static void conclude(struct part *parts, size_t count)
     }
     for (int i = 1; i >= 0; i--) {
         kill(parts[i].pid, SIGTERM);
-        assert_int_equal(run_wait(parts[i].pid, 15), 0);
+        assert_int_equal(run_wait(parts[i].pid, 60), 0);
     }
 }
 
