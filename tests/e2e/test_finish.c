@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -416,6 +417,69 @@ static void who_is_through_waits_for_the_silent(void **state)
     closes(run, "main", &a);
 }
 
+/* When a trainer's answer was written or renewed last. */
+static struct timespec answered(const struct run *run, const char *consumer)
+{
+    char path[HARNESS_PATH_BYTES + 96];
+    struct stat st = {0};
+    snprintf(path, sizeof path, "%s/%s/finish.json", run->state, consumer);
+    stat(path, &st);
+    return st.st_mtim;
+}
+
+/* While it lives, it says so again and again, without writing anything new. */
+static void await_renewed(const struct run *run, const char *consumer)
+{
+    char file[96];
+    snprintf(file, sizeof file, "%s/finish.json", consumer);
+    char *text = run_text(run, file, NULL), *later;
+    harness_has(text, "\"has_enough\": false");
+    struct timespec first = answered(run, consumer), now = first;
+    double until = harness_seconds() + 40;
+    while (now.tv_sec == first.tv_sec && now.tv_nsec == first.tv_nsec) {
+        if (harness_seconds() > until) fail_msg("%s is not heard of again", consumer);
+        harness_sleep(0.05);
+        now = answered(run, consumer);
+    }
+    later = run_text(run, file, NULL);
+    assert_string_equal(later, text);
+    free(later);
+    free(text);
+}
+
+/* A trainer has said that it needs more rows than will ever be, and is stopped then. */
+static void who_needs_rows_and_is_gone_holds_nothing_up(void **state)
+{
+    struct run *run = *state;
+    struct child broker = {"broker", "sluice-broker", NULL, NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, NULL, 0};
+    struct child capture = {"capture-0", "sluice-capture", NULL, NULL, 0};
+    struct child trainer = {"trainer-main", "sluice-trainer", "--consumer", "main", 0};
+    struct child gone = {"trainer-gone", "sluice-trainer", "--consumer", "gone", 0};
+    configure(run, "policy: shed", "consumers: [main, gone], finish_rows: 1000000000, " COUNT);
+    start(run, &broker);
+    start(run, &sink);
+    start(run, &capture);
+    start(run, &gone);
+    run_await_drawn(run, "gone", 20000, 40);
+    configure(run, "policy: shed", "consumers: [main, gone], finish_rows: 256, " COUNT);
+    start(run, &trainer);
+    run_await_drawn(run, "main", 20000, 40);
+    finish(run, NULL, "finishes");
+    run_await_said(run, "trainer-gone.out", "the learning rate falls from here on", 1);
+    await_renewed(run, "gone");
+    kill(gone.pid, SIGSTOP);
+    assert_int_equal(run_wait(capture.pid, 90), 0);
+    assert_int_equal(run_wait(trainer.pid, 90), 0);
+    kill(gone.pid, SIGKILL);
+    assert_int_equal(run_wait(gone.pid, 5), HARNESS_SIGNALLED);
+    leave(&sink);
+    leave(&broker);
+    struct account a = account(run);
+    assert_int_equal(a.captured, a.stored + a.shed + a.rejected);
+    closes(run, "main", &a);
+}
+
 /* Its decay is in its plan. */
 static void who_has_a_plan_ends_by_himself(void **state)
 {
@@ -445,6 +509,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(kills_change_nothing, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(trainers_come_and_go, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(who_is_through_waits_for_the_silent, run_set_up,
+                                        run_tear_down),
+        cmocka_unit_test_setup_teardown(who_needs_rows_and_is_gone_holds_nothing_up, run_set_up,
                                         run_tear_down),
         cmocka_unit_test_setup_teardown(who_has_a_plan_ends_by_himself, run_set_up, run_tear_down),
     };
