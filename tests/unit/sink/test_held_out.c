@@ -78,6 +78,24 @@ static void what_is_too_old_is_overwritten(void **state)
     assert_int_equal(sweep(4, 0).rows, 0);
 }
 
+/* A kill, or a loss of power, left a slot's head overwritten and its values there. */
+static void a_wipe_that_was_cut_off_is_resumed(void **state)
+{
+    static const char zeros[24];
+    (void)state;
+    make_file("main");
+    char *data;
+    size_t bytes;
+    assert_int_equal(file_read(below("main/held_out.aged"), 1 << 20, &data, &bytes), ERR_OK);
+    memcpy(data + bytes / ROWS * 2, zeros, sizeof zeros);
+    assert_int_equal(file_replace(below("main/held_out.aged"), data, bytes), ERR_OK);
+    free(data);
+    assert_int_equal(values_in("main"), ROWS);
+    assert_int_equal(sweep(1, 0).rows, 1);
+    assert_int_equal(values_in("main"), ROWS - 1);
+    assert_int_equal(sweep(1, 0).rows, 0);
+}
+
 static void at_the_end_who_still_measures_keeps_them(void **state)
 {
     (void)state;
@@ -127,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_too_old_is_overwritten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_wipe_that_was_cut_off_is_resumed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(at_the_end_who_still_measures_keeps_them, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(rows_without_ages_are_removed, set_up, tear_down),
