@@ -87,12 +87,10 @@ static int take_model(const struct sluice_options *o, struct ring_facts *f)
     f->model_key = o->model_key;
     if (f->model_key || !f->model_file[0]) return ERR_OK;
     if (model_file_key(f->model_file, &f->model_key) == ERR_OK) return ERR_OK;
-    char why[600];
-    snprintf(why, sizeof why, "%s", err_text());
     return err_set(ERR_USAGE,
                    "model_file: %s; HINT: leave it out, and give a model_key that no other model "
                    "has",
-                   why);
+                   err_text());
 }
 
 static int take_facts(const struct sluice_options *o, struct ring_facts *f)
