@@ -49,6 +49,18 @@ const char *err_text(void)
     return text;
 }
 
+void err_first_take(struct err_first *first, int code)
+{
+    if (first->code || !code) return;
+    first->code = code;
+    snprintf(first->text, sizeof first->text, "%s", err_text());
+}
+
+int err_first_of(const struct err_first *first)
+{
+    return first->code ? err_set(first->code, "%s", first->text) : ERR_OK;
+}
+
 int err_exit_code(int code)
 {
     if (code == ERR_OK) return 0;

@@ -40,6 +40,16 @@ int err_set(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 /* The calling thread's last sentence, "" if there was none. Valid until its next err_set(). */
 const char *err_text(void);
 
+/* The first failure of several tries that do not depend on each other, with its sentence. Zeroed: none. */
+struct err_first {
+    int code;
+    char text[1024];
+};
+/* The result of one more try. */
+void err_first_take(struct err_first *first, int code);
+/* ERR_OK, or the first failure, whose sentence is err_text() again. */
+int err_first_of(const struct err_first *first);
+
 /* Process exit code for an error code: 0 for ERR_OK; 2 for what a person has to set right and no
  * second try mends (ERR_USAGE, ERR_MISMATCH); otherwise 1. */
 int err_exit_code(int code);

@@ -184,6 +184,19 @@ int aged_put(struct aged *a, struct aged_row *row, const float *values)
     return ERR_OK;
 }
 
+/* 1: its head is zeros, its values are not all: somebody died in overwriting it. Where its trainer is
+ * just putting a row there, which begins with the head, the second look finds that. */
+static int is_half_clear(struct aged *a, uint64_t slot)
+{
+    for (int look = 0; look < 2; look++) {
+        struct head head;
+        ssize_t n = pread(a->fd, a->record, record_bytes(a), place_of(a, slot));
+        memcpy(&head, a->record, sizeof head);
+        if (n <= (ssize_t)sizeof head || head.number_1 || is_zero(a->record, (size_t)n)) return 0;
+    }
+    return 1;
+}
+
 int aged_wipe(const char *path, uint32_t width, uint64_t oldest_ns, uint64_t *wiped)
 {
     struct aged *a;
@@ -193,7 +206,8 @@ int aged_wipe(const char *path, uint32_t width, uint64_t oldest_ns, uint64_t *wi
     for (uint64_t slot = 0; slot < a->slots && result == ERR_OK; slot++) {
         ssize_t n = pread(a->fd, &head, sizeof head, place_of(a, slot));
         if (n < 0) result = file_error("cannot read", path);
-        if (n != sizeof head || !head.number_1 || head.captured_ns >= oldest_ns) continue;
+        if (n != sizeof head) continue;
+        if (head.number_1 ? head.captured_ns >= oldest_ns : !is_half_clear(a, slot)) continue;
         result = aged_clear(a, slot);
         *wiped += result == ERR_OK;
     }

@@ -38,8 +38,8 @@ int aged_load(struct aged *aged, uint64_t below, uint64_t oldest_ns,
 int aged_put(struct aged *aged, struct aged_row *row, const float *values);
 /* Overwrite a slot with zeros. ERR_IO, ERR_NOSPC: it may be tried again. */
 int aged_clear(struct aged *aged, uint64_t slot);
-/* The same of all slots captured before oldest_ns, for who is not the file's trainer: a row that the
- * trainer puts there at that moment may be lost, and never in part. *wiped is added to. ERR_NOTFOUND:
+/* The same of all slots captured before oldest_ns, and of those that somebody died in overwriting, for
+ * who is not the file's trainer: a row that the trainer puts there at that moment may be lost, and never in part. *wiped is added to. ERR_NOTFOUND:
  * there is no such file. ERR_IO, ERR_NOSPC, ERR_NOMEM, ERR_USAGE. Reads the disk. */
 int aged_wipe(const char *path, uint32_t width, uint64_t oldest_ns, uint64_t *wiped);
 

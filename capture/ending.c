@@ -6,15 +6,19 @@
 /* A trainer looks each second; one that is dead is started again within ten. */
 static const uint64_t silence_ns = UINT64_C(30000000000);
 
-static int is_enough(const struct ending *e, const struct config *config, uint64_t now_ns)
+static int is_enough(struct ending *e, const struct config *config, uint64_t now_ns)
 {
-    switch (finish_need(config)) {
+    uint64_t heard;
+    enum finish_need need = finish_need(config, &heard);
+    if (heard != e->heard) e->heard_ns = now_ns;
+    e->heard = heard;
+    switch (need) {
     case FINISH_NEEDS_NONE:
         return 1;
     case FINISH_SILENT:
         return now_ns >= e->asked_ns + silence_ns;
     default:
-        return 0;
+        return now_ns >= e->heard_ns + silence_ns;
     }
 }
 
@@ -29,7 +33,7 @@ int ending_is_due(struct ending *e, const struct config *config, uint64_t now_ns
         return 0;
     }
     if (!e->asked_ns) {
-        e->asked_ns = now_ns;
+        e->asked_ns = e->heard_ns = now_ns;
         log_info("finishing: this capture ends when no trainer needs more rows");
     }
     e->is_due = wish.at_once || is_enough(e, config, now_ns);

@@ -1,7 +1,7 @@
 /*
  * When a capture ends its share because `sluice finish` asks for it (runtime/finish.h): once no
  * declared consumer needs more rows than there are, or at once where that was asked for. A consumer
- * that does not answer is not waited for: it takes what it finds.
+ * that does not answer, or no more, is not waited for: it takes what it finds.
  */
 #ifndef SLUICE_CAPTURE_ENDING_H
 #define SLUICE_CAPTURE_ENDING_H
@@ -10,8 +10,10 @@
 
 struct ending {        /* zeroed at the start */
     uint64_t asked_ns; /* when the wish was first seen; 0: it was not */
-    int told;          /* the log says that the wish cannot be read */
-    int is_due;        /* it stays so */
+    uint64_t heard,
+        heard_ns; /* of those that need rows, and when it became another (finish_need()) */
+    int told;     /* the log says that the wish cannot be read */
+    int is_due;   /* it stays so */
 };
 
 /* Whether the share is to end now. Looks at the disk; call it once a second. */

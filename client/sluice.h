@@ -71,9 +71,10 @@ struct sluice_options {
     const char *folder;     /* of rings; NULL: /dev/shm/sluice-UID/STREAM */
     const char *program;    /* for people; NULL: the process's name */
     const char *model;      /* for people, and for who loads the SAE; NULL: "unknown" */
-    const char *model_file; /* its path: rows of two files are not mixed; NULL: unknown */
-    uint64_t model_key;     /* the same for one without a file; 0: none */
-    double share;           /* of sequences that are captured, whole ones; 0: all */
+    const char *model_file; /* its path, as this program sees it; NULL: unknown */
+    uint64_t model_key; /* rows of two keys are not mixed; 0: it is made of model_file (or, where
+                               there is none, programs of one `model` are taken to run the same) */
+    double share;       /* of sequences that are captured, whole ones; 0: all */
     double rows_per_second; /* at most, on average over a second; 0: no limit */
     int starts_off;         /* 1: nothing is captured before sluice_set() or `sluice tap on` */
     const char *precision;  /* of the model's weights, for people: "q4_k"; NULL: unknown */
@@ -81,7 +82,8 @@ struct sluice_options {
 };
 
 /* Open a stream: makes the ring, and removes those of dead programs in its folder that hold no row.
- * Blocks for as long as its memory takes to be had (milliseconds). On failure *stream is NULL and
+ * Blocks for as long as its memory takes to be had, and 4 MiB of model_file to be read where it makes
+ * the key (milliseconds). On failure *stream is NULL and
  * sluice_error() tells why. */
 int sluice_open(const struct sluice_options *options, struct sluice **stream);
 

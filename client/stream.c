@@ -3,6 +3,7 @@
 #include "base/alive.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/model_file.h"
 #include "base/rng.h"
 #include "client/place.h"
 #include "proto/name.h"
@@ -80,13 +81,24 @@ static void take_process(struct ring_facts *f)
     f->identity = hash_words(f->born_ns, f->born_steady_ns, f->pid, (uint64_t)(uintptr_t)f);
 }
 
+/* What tells its model from others is of the file as this program sees it, now. */
+static int take_model(const struct sluice_options *o, struct ring_facts *f)
+{
+    f->model_key = o->model_key;
+    if (f->model_key || !f->model_file[0]) return ERR_OK;
+    if (model_file_key(f->model_file, &f->model_key) == ERR_OK) return ERR_OK;
+    return err_set(ERR_USAGE,
+                   "model_file: %s; HINT: leave it out, and give a model_key that no other model "
+                   "has",
+                   err_text());
+}
+
 static int take_facts(const struct sluice_options *o, struct ring_facts *f)
 {
     memset(f, 0, sizeof *f);
     memcpy(f->magic, RING_MAGIC, sizeof f->magic);
     f->version = RING_VERSION;
     f->dtype = o->dtype == SLUICE_F32 ? DTYPE_F32 : DTYPE_BF16;
-    f->model_key = o->model_key;
     f->prepends_bos = !!o->prepends_bos;
     int result = check_name(o->stream);
     if (result == ERR_OK) result = take_hooks(o, f);
@@ -103,7 +115,7 @@ static int take_facts(const struct sluice_options *o, struct ring_facts *f)
     snprintf(f->program, sizeof f->program, "%s",
              o->program ? o->program : program_invocation_short_name);
     take_process(f);
-    return result;
+    return result == ERR_OK ? take_model(o, f) : result;
 }
 
 /* ---- opening ---- */

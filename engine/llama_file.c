@@ -1,6 +1,7 @@
 #include "engine/llama_file.h"
 
 #include "base/err.h"
+#include "base/model_file.h"
 #include "engine/fingerprint.h"
 #include "engine/llama_quiet.h"
 
@@ -30,29 +31,6 @@ int llama_file_check(const char *path)
                    path, head[0], head[1], head[2], head[3]);
 }
 
-/* Parts of the model of which `path` is the first; 1 where the name does not speak of parts. */
-static int parts_of(const char *path, size_t *stem)
-{
-    int part, parts, used = 0;
-    size_t length = strlen(path);
-    static const char pattern[] = "-00001-of-00000.gguf";
-    *stem = length;
-    if (length < sizeof pattern) return 1;
-    *stem = length - (sizeof pattern - 1);
-    if (sscanf(path + *stem, "-%5d-of-%5d.gguf%n", &part, &parts, &used) != 2) return 1;
-    return part == 1 && parts > 1 && path[*stem + (size_t)used] == '\0' ? parts : 1;
-}
-
-static int part_path(const char *path, int part, char out[PATH_MAX])
-{
-    size_t stem;
-    int parts = parts_of(path, &stem);
-    int n = parts == 1 ? snprintf(out, PATH_MAX, "%s", path)
-                       : snprintf(out, PATH_MAX, "%.*s-%05d-of-%05d.gguf", (int)stem, path,
-                                  part + 1, parts);
-    return n > 0 && n < PATH_MAX ? ERR_OK : err_set(ERR_IO, "path too long: %s", path);
-}
-
 struct told_part { /* of a model, that is being read */
     const struct engine_watch *watch;
     const char *file;
@@ -80,13 +58,12 @@ static int part_fingerprint(const char *part, const char *cache_dir,
 int llama_file_fingerprint(const char *path, const char *cache_dir,
                            const struct engine_watch *watch, uint64_t *hash)
 {
-    size_t stem;
     char part[PATH_MAX];
-    int parts = parts_of(path, &stem);
+    int parts = model_file_parts(path);
     *hash = 0;
     for (int i = 0; i < parts; i++) {
         uint64_t one;
-        int result = part_path(path, i, part);
+        int result = model_file_part(path, i, part);
         if (result == ERR_OK) result = part_fingerprint(part, cache_dir, watch, &one);
         if (result != ERR_OK) return result;
         *hash = fingerprint_add_u64(*hash, one);
@@ -125,12 +102,11 @@ static int add_part(const char *path, int32_t keep_layers, struct llama_file_siz
 
 int llama_file_size(const char *path, int32_t keep_layers, struct llama_file_size *size)
 {
-    size_t stem;
     char part[PATH_MAX];
-    int parts = parts_of(path, &stem), result = ERR_OK;
+    int parts = model_file_parts(path), result = ERR_OK;
     *size = (struct llama_file_size){0};
     for (int i = 0; i < parts && result == ERR_OK; i++) {
-        result = part_path(path, i, part);
+        result = model_file_part(path, i, part);
         if (result == ERR_OK) result = add_part(part, keep_layers, size);
     }
     return result;

@@ -2,7 +2,6 @@
 
 #include "base/err.h"
 #include "engine/fingerprint.h"
-#include "engine/llama_file.h"
 #include "engine/settings.h"
 
 #include <stdio.h>
@@ -24,23 +23,25 @@ static int check_hooks(const struct ring_judge *j, const struct ring_facts *f)
         o->hooks_count > 1 ? " and more" : "");
 }
 
-/* What tells one model from another: its file where that can be read, else what the host says. */
-static int model_hash(const struct ring_judge *j, const struct ring_facts *f, uint64_t *hash)
+/* What tells one model from another: not its file's path, which is another one's in another container,
+ * or later. */
+static int model_hash(const struct ring_facts *f, uint64_t *hash)
 {
-    *hash = fingerprint_add_u64(fingerprint_add_text(0, f->model), f->model_key);
-    if (f->model_key || !f->model_file[0]) return ERR_OK;
-    int result =
-        llama_file_fingerprint(f->model_file, j->options->cache_dir, &j->options->watch, hash);
-    return result == ERR_NOTFOUND || result == ERR_USAGE ? ERR_OK
-                                                         : result; /* of another container */
+    if (f->model_file[0] && !f->model_key)
+        return err_set(ERR_MISMATCH, "it does not tell its model, %s, from others (no model_key)",
+                       f->model);
+    *hash = fingerprint_add_u64(fingerprint_add_text(0, f->model_file[0] ? "" : f->model),
+                                f->model_key);
+    return ERR_OK;
 }
 
 static int check_model(const struct ring_judge *j, const struct ring_facts *f)
 {
     uint64_t hash;
-    int result = model_hash(j, f, &hash);
+    int result = model_hash(f, &hash);
     if (result != ERR_OK || hash == j->info->model_hash) return result;
-    return err_set(ERR_MISMATCH, "its model, %s, is another than the stream's, %s", f->model,
+    return err_set(ERR_MISMATCH, "its model, %.120s, is another than the stream's%s%.120s",
+                   f->model, strcmp(f->model, j->model) == 0 ? ", which has the name " : ", ",
                    j->model);
 }
 
@@ -55,7 +56,7 @@ int ring_judge(const struct ring_judge *j, const struct ring_facts *f)
 int ring_judge_describe(struct ring_judge *j, const struct ring_facts *f)
 {
     struct engine_info *info = j->info;
-    int result = model_hash(j, f, &info->model_hash);
+    int result = model_hash(f, &info->model_hash);
     if (result != ERR_OK) return result;
     snprintf(j->model, sizeof j->model, "%s", f->model);
     snprintf(j->precision, sizeof j->precision, "%s", f->precision[0] ? f->precision : "unknown");

@@ -16,8 +16,7 @@ struct ring_judge {
     char model[256], precision[32]; /* what info points to */
 };
 
-/* ERR_OK, or ERR_MISMATCH with a sentence for the program that wrote it. Reads the model's file, where it can:
- * ERR_IO, ERR_NOMEM. */
+/* ERR_OK, or ERR_MISMATCH with a sentence for the program that wrote it. */
 int ring_judge(const struct ring_judge *judge, const struct ring_facts *facts);
 
 /* Fill in info by a ring that is good. Errors as above. */

@@ -85,10 +85,10 @@ struct ring_facts {
     uint64_t identity;       /* random */
     uint64_t born_ns;        /* wall clock */
     uint64_t born_steady_ns; /* CLOCK_MONOTONIC */
-    uint64_t model_key;      /* of what the host knows of its model; 0: nothing */
-    uint32_t prepends_bos;   /* contexts begin with the model's BOS token */
-    uint32_t reserved;       /* 0 */
-    char precision[32];      /* of the model's weights; "": unknown */
+    uint64_t model_key;    /* rows of two are not mixed: of model_file's bytes, or the host's own */
+    uint32_t prepends_bos; /* contexts begin with the model's BOS token */
+    uint32_t reserved;     /* 0 */
+    char precision[32];    /* of the model's weights; "": unknown */
     char program[64];
     char stream[64];
     char model[256];       /* a name, for people */

@@ -4,10 +4,12 @@
 #include "base/fileio.h"
 #include "base/own.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_LIMIT_BYTES = 4096 };
@@ -95,6 +97,23 @@ int finish_answer_write(const struct config *config, const char *consumer,
                         (json_int_t)a->end_rows, "left", a->left, "has_enough", a->has_enough));
 }
 
+void finish_answer_renew(const struct config *config, const char *consumer)
+{
+    char path[CONFIG_PATH_BYTES];
+    if (file_of_consumer(config, consumer, "finish.json", path) == ERR_OK)
+        (void)utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+/* When it was written or renewed last, by the clock of who did; 0: not known. */
+static uint64_t renewed_ns(const struct config *config, const char *consumer)
+{
+    char path[CONFIG_PATH_BYTES];
+    struct stat st;
+    if (file_of_consumer(config, consumer, "finish.json", path) != ERR_OK || lstat(path, &st) != 0)
+        return 0;
+    return (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+}
+
 static int take_answer(const json_t *object, struct finish_answer *a)
 {
     json_int_t from_rows, end_rows;
@@ -135,14 +154,15 @@ static enum finish_need need_of(const struct config *config, const char *consume
     return answer.has_enough ? FINISH_NEEDS_NONE : FINISH_NEEDS_ROWS;
 }
 
-enum finish_need finish_need(const struct config *config)
+enum finish_need finish_need(const struct config *config, uint64_t *heard)
 {
     enum finish_need neediest = FINISH_NEEDS_NONE;
     const struct config_list *consumers = &config->trainer.consumers;
+    *heard = 0;
     for (uint32_t i = 0; i < consumers->count; i++) {
         enum finish_need need = need_of(config, consumers->item[i]);
-        if (need == FINISH_NEEDS_ROWS) return need;
-        if (need == FINISH_SILENT) neediest = need;
+        if (need == FINISH_NEEDS_ROWS) *heard += renewed_ns(config, consumers->item[i]);
+        if (need < neediest) neediest = need;
     }
     return neediest;
 }

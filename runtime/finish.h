@@ -6,7 +6,7 @@
  * RUN/finish.json is the wish. Each trainer looks for it once a second, decides which rows its decay
  * takes, and writes that into RUN/CONSUMER/finish.json before the rate falls. When it holds as many
  * draws as the decay still needs, it says so there. Captures look once a second too, and end their
- * share when no declared consumer needs more rows.
+ * share when no declared consumer that is alive needs more rows.
  */
 #ifndef SLUICE_RUNTIME_FINISH_H
 #define SLUICE_RUNTIME_FINISH_H
@@ -35,14 +35,19 @@ int finish_answer_write(const struct config *config, const char *consumer,
 int finish_answer_read(const struct config *config, const char *consumer,
                        struct finish_answer *answer);
 
-/* How a declared consumer stands to the wish. */
+/* A trainer that is alive says so once a second, whatever its training is at. Nothing is written where
+ * it has not answered. */
+void finish_answer_renew(const struct config *config, const char *consumer);
+
+/* How a declared consumer stands to the wish; the neediest first. */
 enum finish_need {
-    FINISH_SILENT,     /* it has not answered */
     FINISH_NEEDS_ROWS, /* it wants more than there is in the buffer */
+    FINISH_SILENT,     /* it has not answered */
     FINISH_NEEDS_NONE, /* it has enough, or is through */
 };
-/* What the neediest of all declared consumers says: one that needs rows, else one that is silent.
- * Reads the disk. */
-enum finish_need finish_need(const struct config *config);
+/* What the neediest of all declared consumers says. *heard becomes another number whenever one that
+ * needs rows is heard of again: one that stays as it is for long is of trainers that are gone, whatever
+ * the clock of their host. Reads the disk. */
+enum finish_need finish_need(const struct config *config, uint64_t *heard);
 
 #endif

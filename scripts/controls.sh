@@ -8,7 +8,7 @@
 # a copy that does not build and a test that is well only by luck are errors, too.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-build=${BUILD:-build} limit_seconds=${TEST_SECONDS:-120}
+build=${BUILD:-build} limit_seconds=${TEST_SECONDS:-240}
 work=$PWD/$build/controls
 logs=$work/logs
 make=(make -s --no-print-directory -C "$work/src" BUILD=build OPT=-O1 'WARN=-w')

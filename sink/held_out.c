@@ -38,15 +38,25 @@ static int remove_unaged(struct held_out_sweep *s, const struct made_entry *entr
     return ERR_OK;
 }
 
+struct visitor {
+    struct held_out_sweep *sweep;
+    struct err_first failed;
+};
+
 static int visit(void *arg, const struct made_entry *entry)
 {
-    struct held_out_sweep *s = arg;
+    struct visitor *v = arg;
     if (entry->kind != MADE_FILE) return ERR_OK;
-    if (strcmp(entry->name, "held_out.aged") == 0) return wipe(s, entry);
-    return strcmp(entry->name, "held_out.rows") == 0 ? remove_unaged(s, entry) : ERR_OK;
+    if (strcmp(entry->name, "held_out.aged") == 0)
+        err_first_take(&v->failed, wipe(v->sweep, entry));
+    if (strcmp(entry->name, "held_out.rows") == 0)
+        err_first_take(&v->failed, remove_unaged(v->sweep, entry));
+    return ERR_OK;
 }
 
 int held_out_sweep(struct held_out_sweep *s)
 {
-    return made_walk_everywhere(s->config, NULL, visit, s);
+    struct visitor v = {.sweep = s};
+    err_first_take(&v.failed, made_walk_everywhere(s->config, NULL, visit, &v));
+    return err_first_of(&v.failed);
 }

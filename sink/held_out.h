@@ -16,7 +16,8 @@ struct held_out_sweep {
     uint64_t rows, files; /* out, added to: overwritten rows, removed files */
 };
 
-/* Over all consumers' folders of the run. ERR_IO, ERR_NOSPC, ERR_NOMEM: the next call goes on. Reads
+/* Over all consumers' folders of the run, also where one of them fails: ERR_IO, ERR_NOSPC, ERR_NOMEM,
+ * ERR_USAGE; the next call tries it again. Reads
  * some bytes of each slot. Follows no link below a consumer's folder. */
 int held_out_sweep(struct held_out_sweep *sweep);
 

@@ -82,9 +82,9 @@ int indexes_expire(const char *run_dir, uint64_t oldest_seconds, uint64_t *remov
     if (lstat(above, &st) != 0 || own_folder(above, 0) != ERR_OK) return ERR_OK;
     DIR *dir = opendir(above);
     if (!dir) return file_error("cannot read", above);
-    int result = ERR_OK;
-    while (result == ERR_OK && (entry = readdir(dir)))
-        result = look_at(above, entry->d_name, oldest_seconds, removed);
+    struct err_first failed = {0};
+    while ((entry = readdir(dir)))
+        err_first_take(&failed, look_at(above, entry->d_name, oldest_seconds, removed));
     closedir(dir);
-    return result;
+    return err_first_of(&failed);
 }

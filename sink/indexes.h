@@ -11,7 +11,7 @@
 /* Remove those that may have rows captured before `oldest_seconds` (since 1970). Labels in them are
  * people's work: they stay, as RUN/index/NAME.labels.tsv
  * (where that is there already, NAME.labels-2.tsv, ...). *removed is added to. ERR_IO, ERR_LIMIT:
- * the next call goes on. Follows no link. */
+ * of one of them; the others are gone, and the next call tries it again. Follows no link. */
 int indexes_expire(const char *run_dir, uint64_t oldest_seconds, uint64_t *removed);
 
 #endif

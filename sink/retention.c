@@ -101,13 +101,14 @@ static void look_through_files(struct retention *r, uint64_t now_ns, uint64_t wa
     uint64_t before = r->counters.removed_buffers;
     if (now_ns < r->files_ns) return;
     r->files_ns = now_ns + FILES_EACH;
-    int result = made_walk(l->config, NULL, remove_set_aside, r);
-    if (result == ERR_OK) result = remove_indexes(r, wall_ns);
-    if (result == ERR_OK) result = wipe_held_out(r, wall_ns);
+    struct err_first failed = {0};
+    err_first_take(&failed, made_walk(l->config, NULL, remove_set_aside, r));
+    err_first_take(&failed, remove_indexes(r, wall_ns));
+    err_first_take(&failed, wipe_held_out(r, wall_ns));
     if (r->counters.removed_buffers > before)
         log_event(LOG_WARN, "damaged buffers are not kept beside a stream with a retention",
                   LOG_U("removed", r->counters.removed_buffers - before));
-    if (result != ERR_OK && log_allowed(&l->failed))
+    if (err_first_of(&failed) != ERR_OK && log_allowed(&l->failed))
         log_error("rows that are too old are still there: %s", err_text());
 }
 

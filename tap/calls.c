@@ -10,6 +10,7 @@
 #include "tap/tap.h"
 #include "tap/wrapper.h"
 
+#include <stdio.h>
 #include <string.h>
 
 _Thread_local int wrapper_inside;
@@ -70,6 +71,24 @@ WRAPPER(struct llama_model *, llama_model_load_from_splits, const char **paths, 
         model = real(paths, count, params);
     }
     if (outermost && count) models_note(model, paths[0]);
+    return model;
+}
+
+typedef struct llama_model *(*load_stream)(FILE *, struct handed);
+
+WRAPPER(struct llama_model *, llama_model_load_from_file_ptr, FILE *file, struct handed params)
+{
+    load_stream real = REAL_AS(load_stream, llama_model_load_from_file_ptr);
+    int outermost = wrapper_is_ours();
+    char path[32];
+    if (!real) return NULL;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file ? fileno(file) : -1);
+    struct llama_model *model = NULL;
+    {
+        WRAPPER_INSIDE;
+        model = real(file, params);
+    }
+    if (outermost) models_note(model, path);
     return model;
 }
 

@@ -1,5 +1,7 @@
 #include "tap/models.h"
 
+#include "base/model_file.h"
+
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,6 +12,7 @@ enum { MODELS_MOST = 64 };
 static struct {
     const void *model; /* NULL: free */
     char path[PATH_MAX];
+    uint64_t key;
 } * table;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -25,11 +28,14 @@ static int find(const void *model)
 void models_note(const void *model, const char *path)
 {
     char whole[PATH_MAX];
+    uint64_t key;
     if (!model || !path) return;
+    (void)model_file_key(path, &key);
     pthread_mutex_lock(&lock);
     int i = find(NULL);
     if (i >= 0) {
         table[i].model = model;
+        table[i].key = key;
         snprintf(table[i].path, sizeof table[i].path, "%s", realpath(path, whole) ? whole : path);
     }
     pthread_mutex_unlock(&lock);
@@ -43,10 +49,12 @@ void models_forget(const void *model)
     pthread_mutex_unlock(&lock);
 }
 
-void models_file(const void *model, char *path, size_t bytes)
+uint64_t models_file(const void *model, char *path, size_t bytes)
 {
     pthread_mutex_lock(&lock);
     int i = model ? find(model) : -1;
+    uint64_t key = i >= 0 ? table[i].key : 0;
     snprintf(path, bytes, "%s", i >= 0 ? table[i].path : "");
     pthread_mutex_unlock(&lock);
+    return key;
 }

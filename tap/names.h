@@ -10,6 +10,7 @@
     X(llama_model_load_from_file)                                                                  \
     X(llama_load_model_from_file)                                                                  \
     X(llama_model_load_from_splits)                                                                \
+    X(llama_model_load_from_file_ptr)                                                              \
     X(llama_model_free)                                                                            \
     X(llama_free_model)                                                                            \
     X(llama_init_from_model)                                                                       \

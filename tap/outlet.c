@@ -73,14 +73,12 @@ int outlet_is_to_learn(const struct outlet *o)
     return 0;
 }
 
-/* A model's name for people: its file's, without folder and ending, else what it says of itself. */
-static void name_model(const struct outlet *o, const struct library *l, const char *file,
-                       char *name, size_t bytes)
+/* A model's name for people: its file's, without folder and ending. */
+static void name_model(const char *file, char *name, size_t bytes)
 {
     const char *slash = strrchr(file, '/');
     int n = snprintf(name, bytes, "%s", slash ? slash + 1 : file);
     if (n > 5 && (size_t)n < bytes && strcmp(name + n - 5, ".gguf") == 0) name[n - 5] = '\0';
-    if (!name[0]) l->llama_model_desc(o->model, name, bytes);
 }
 
 /* "q4_1": the last word of what libllama says of a model, "llama 135M Q4_1". */
@@ -112,12 +110,17 @@ double outlet_rate(const struct outlet *o, const struct outlet_options *options)
 }
 
 int outlet_open(struct outlet *o, const struct library *l, const struct outlet_options *options,
-                const char *file)
+                const char *file, uint64_t key)
 {
     struct sluice_hook hooks[ROW_MAX_HOOKS];
     char model[200], precision[32];
+    if (!key)
+        return err_set(
+            ERR_USAGE,
+            "the file of the model is not known, or cannot be read, so that nobody could "
+            "tell its rows from those of another");
     name_precision(o, l, precision, sizeof precision);
-    name_model(o, l, file, model, sizeof model);
+    name_model(file, model, sizeof model);
     for (uint32_t h = 0; h < o->hooks.count; h++)
         hooks[h] = (struct sluice_hook){o->hooks.hook[h].name, o->hooks.hook[h].width};
     struct sluice_options open = {.size = sizeof open,
@@ -128,7 +131,8 @@ int outlet_open(struct outlet *o, const struct library *l, const struct outlet_o
                                   .ring_bytes = options->ring_bytes,
                                   .folder = options->folder[0] ? options->folder : NULL,
                                   .model = model,
-                                  .model_file = file[0] ? file : NULL,
+                                  .model_file = file,
+                                  .model_key = key,
                                   .share = options->share,
                                   .rows_per_second = outlet_rate(o, options),
                                   .starts_off = options->starts_off,

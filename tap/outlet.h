@@ -50,8 +50,9 @@ void outlet_unlearn(struct outlet *outlet);
 /* The lower of both limits in rows per second, as libsluice has them; 0: none. Widths are known. */
 double outlet_rate(const struct outlet *outlet, const struct outlet_options *options);
 
-/* Make the ring. `file`: the model's, "" if it is not known. ERR_IO and the text of libsluice. */
+/* Make the ring. `file` and `key`: the model's (models.h). ERR_USAGE: they are not known; ERR_IO and the
+ * text of libsluice. */
 int outlet_open(struct outlet *outlet, const struct library *library,
-                const struct outlet_options *options, const char *file);
+                const struct outlet_options *options, const char *file, uint64_t key);
 
 #endif

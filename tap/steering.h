@@ -14,8 +14,8 @@ struct steering {
     /* of the tap that owns it (tap.c) */
     uint32_t users;
     int is_retired, is_checked;
-    const void *model;     /* that it steers; NULL: none yet */
-    char model_file[1024]; /* of the last one, where it is_checked */
+    const void *model;  /* that it steers; NULL: none yet */
+    uint64_t model_key; /* of the last one, where it is_checked */
 };
 
 /* Read a table, which may be removed afterwards. ERR_NOTFOUND, ERR_USAGE (a link, or another user's),

@@ -21,6 +21,7 @@ static struct {
     struct llama_hooks hooks;
     const struct llama_model *model; /* that is tapped; NULL: none yet */
     char model_file[1024];
+    uint64_t model_key;
     struct outlet *outlet; /* of that model and these hooks; NULL: to be made */
     int is_refused;
     char refusal[400];
@@ -121,7 +122,7 @@ static void choose(const struct llama_model *model)
 {
     if (tap.model) return;
     tap.model = model;
-    models_file(model, tap.model_file, sizeof tap.model_file);
+    tap.model_key = models_file(model, tap.model_file, sizeof tap.model_file);
 }
 
 static void options_of(const struct tap_settings *s, struct outlet_options *o)
@@ -148,7 +149,7 @@ static int has_outlet(void)
     /* While a pass learns, the hooks are its own to write. */
     if (result == ERR_OK && !tap.outlet->sluice && !tap.outlet->is_learning &&
         !outlet_is_to_learn(tap.outlet))
-        result = outlet_open(tap.outlet, library_get(), &options, tap.model_file);
+        result = outlet_open(tap.outlet, library_get(), &options, tap.model_file, tap.model_key);
     if (result != ERR_OK) {
         refuse();
         retire();
@@ -180,12 +181,12 @@ static void refuse_steering(void)
 /* What was told for one model is not for the next that the program loads. */
 static int check_steering(struct steering *s)
 {
-    if (s->is_checked && strcmp(s->model_file, tap.model_file) != 0)
+    if (s->is_checked && (!tap.model_key || s->model_key != tap.model_key))
         return err_set(ERR_USAGE, "%s steered a model that is no more, and this is another",
                        s->table.facts->sae);
     int result = steering_check(s, library_get(), tap.model);
     s->is_checked = 1;
-    memcpy(s->model_file, tap.model_file, sizeof s->model_file);
+    s->model_key = tap.model_key;
     return result;
 }
 

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/streams.h"
 #include "proto/message.h"
+#include "runtime/finish.h"
 #include "runtime/process.h"
 #include "sae/sae.h"
 #include "trainer/curves.h"
@@ -149,9 +150,11 @@ static void drain(struct process *process)
 static void stats(struct process *process)
 {
     struct trainer *t = process_state(process);
-    room_show(&t->room, process_metrics(process), GAUGE_DISK_WAITING, process_now_ns());
-    if (t->labelled || !training_evaluated(t->training)) return;
     const struct config *config = process_config(process);
+    const struct options *options = process_options(process);
+    room_show(&t->room, process_metrics(process), GAUGE_DISK_WAITING, process_now_ns());
+    if (!options_get(options, "replay")) finish_answer_renew(config, consumer_of(config, options));
+    if (t->labelled || !training_evaluated(t->training)) return;
     for (uint32_t i = 0; i < config->trainer.saes_count; i++)
         metrics_label(process_metrics(process), GAUGE_FVE, i, config->trainer.saes[i].name);
     t->labelled = 1;

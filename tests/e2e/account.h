@@ -31,13 +31,13 @@ __attribute__((unused)) static void start(struct run *run, struct child *c)
 __attribute__((unused)) static void leave(struct child *c)
 {
     kill(c->pid, SIGTERM);
-    assert_int_equal(run_wait(c->pid, 20), 0);
+    assert_int_equal(run_wait(c->pid, 60), 0);
 }
 
 __attribute__((unused)) static void strike(struct run *run, struct child *c)
 {
     kill(c->pid, SIGKILL);
-    if (run_wait(c->pid, 5) != HARNESS_SIGNALLED) fail_msg("%s was gone: too few rows", c->name);
+    if (run_wait(c->pid, 30) != HARNESS_SIGNALLED) fail_msg("%s was gone: too few rows", c->name);
     start(run, c);
 }
 

@@ -135,7 +135,7 @@ unsigned run_says(const struct run *run, const char *name, const char *words)
 
 void run_await_said(const struct run *run, const char *name, const char *words, unsigned times)
 {
-    double until = harness_seconds() + 40;
+    double until = harness_seconds() + 120;
     while (run_says(run, name, words) < times) {
         if (harness_seconds() > until) fail_msg("%s does not say \"%s\"", name, words);
         harness_sleep(0.02);
@@ -402,6 +402,16 @@ double run_metric(const struct run *run, const char *process, const char *name)
     }
     free(address);
     return value;
+}
+
+void run_await_metric(const struct run *run, const char *process, const char *name, double least)
+{
+    double until = harness_seconds() + 120, value;
+    while ((value = run_metric(run, process, name)) < least) {
+        if (harness_seconds() > until)
+            fail_msg("%s of %s is %g, not %g", name, process, value, least);
+        harness_sleep(0.02);
+    }
 }
 
 int run_counts_are(const struct run *run, const char *consumer, uint64_t rows, unsigned reuse)

@@ -70,6 +70,8 @@ void run_await_drawn(const struct run *run, const char *consumer, uint64_t rows,
 /* The value of a line of a process's /metrics, given its name with its label, as there; -1: it
  * cannot be had now. */
 double run_metric(const struct run *run, const char *process, const char *name);
+/* Wait until it can be had and is so much. */
+void run_await_metric(const struct run *run, const char *process, const char *name, double least);
 
 /* Whether every counter of a finished `count` run equals `reuse`, and counted and held-out rows are
  * `rows` together. Prints what is wrong; 1 if all is well. */

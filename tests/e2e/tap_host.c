@@ -17,6 +17,7 @@
  *   adapters:0                   no LoRA is set
  *   warm                         a pass for no result
  *   own                          the program has a callback of its own (before the first pass)
+ *   stream                       the model comes out of an open file (before it is loaded)
  *   stop  go                     which stops passes in layer 0, or no more
  *   leave:SLOT/FROM-TO           a pass whose thread ends in that callback, as by an exception
  *   other:MODEL                  another model's context decodes four tokens
@@ -53,7 +54,7 @@ enum { SLOTS = 8, ROOM = 2048 };
 static struct llama_model *model;
 static struct llama_context *context;
 static int text_of[SLOTS] = {0, 1, 2, 3, 4, 5, 6, 7};
-static int is_large;
+static int is_large, is_stream;
 static int has_callback, stops, leaves;
 static int seen_asks, seen_values;
 static struct {
@@ -108,8 +109,11 @@ static struct llama_model *load(const char *path)
 {
     struct llama_model_params p = L(llama_model_default_params)();
     p.use_extra_bufts = false;
-    struct llama_model *loaded = L(llama_model_load_from_file)(path, p);
+    FILE *file = is_stream ? fopen(path, "rb") : NULL;
+    struct llama_model *loaded =
+        file ? L(llama_model_load_from_file_ptr)(file, p) : L(llama_model_load_from_file)(path, p);
     if (!loaded) die("no model");
+    if (file) fclose(file);
     return loaded;
 }
 
@@ -348,6 +352,7 @@ int main(int argc, char **argv)
     L(llama_backend_init)();
     if (argc < 2) die("no model");
     for (int i = 2; i < argc; i++) has_callback |= strcmp(argv[i], "own") == 0;
+    for (int i = 2; i < argc; i++) is_stream |= strcmp(argv[i], "stream") == 0;
     model = load(argv[1]);
     context = make_context(model, 0);
     for (int i = 2; i < argc; i++) obey(argv[i], argv[1]);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -41,14 +42,14 @@ static pid_t up(struct run *run)
 
 static void finish(struct run *run, const char *option, const char *words)
 {
-    int code = run_command(run, 20, "sluice", "finish", run->config, option, NULL);
+    int code = run_command(run, 60, "sluice", "finish", run->config, option, NULL);
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
     harness_has(run->out, words);
 }
 
 static void ends_well(pid_t pid)
 {
-    int code = run_wait(pid, 90);
+    int code = run_wait(pid, 240);
     if (code != 0) fail_msg("sluice up ended with %d", code);
 }
 
@@ -107,7 +108,7 @@ static void a_live_run_is_finished(void **state)
     uint64_t from, end;
     configure(run, "policy: shed", COUNT);
     pid_t pid = up(run);
-    run_await_drawn(run, "main", 100000, 40);
+    run_await_drawn(run, "main", 100000, 120);
     finish(run, NULL, "Trainers let the learning rate fall from now on");
     finish(run, NULL, "is finishing already, since ");
     ends_well(pid);
@@ -119,14 +120,14 @@ static void a_live_run_is_finished(void **state)
     closes(run, "main", &a);
     assert_true(run_says(run, "run/log/capture-0.log", "no more rows are taken") == 1);
     finish(run, NULL, "Stream test is finished.");
-    assert_int_equal(run_command(run, 20, "sluice", "up", run->config, NULL), 0);
+    assert_int_equal(run_command(run, 60, "sluice", "up", run->config, NULL), 0);
     harness_has(run->out, "is finished already");
 }
 
 static void interrupt(pid_t pid)
 {
     kill(pid, SIGINT);
-    assert_int_equal(run_wait(pid, 30), 0);
+    assert_int_equal(run_wait(pid, 240), 0);
 }
 
 /* The last that a trainer's log says of missed rows. */
@@ -144,14 +145,16 @@ static void last_missed(const struct run *run, const char *name, uint64_t *more,
     *all = a;
 }
 
-/* Once it is reported. */
-static void status_says(struct run *run, const char *words)
+/* It is reported once a second. */
+static void status_tells(struct run *run, const char *words)
 {
-    for (double until = harness_seconds() + 40; harness_seconds() < until; harness_sleep(0.2)) {
-        assert_int_equal(run_command(run, 20, "sluice", "status", run->config, NULL), 0);
+    double until = harness_seconds() + 120;
+    do {
+        assert_int_equal(run_command(run, 60, "sluice", "status", run->config, NULL), 0);
         if (strstr(run->out, words)) return;
-    }
-    fail_msg("no '%s' in %s", words, run->out);
+        harness_sleep(0.2);
+    } while (harness_seconds() < until);
+    fail_msg("\"%s\" is not said: %s", words, run->out);
 }
 
 /* No trainer draws each row a thousand times while others take its place. */
@@ -164,9 +167,9 @@ static void missed_rows_are_told_once_a_minute(void **state)
     pid_t pid =
         run_start(run, "up", "sluice", "up", run->config, "--set", "trainer.reuse=1000", NULL);
     run_await_said(run, log, words, 1);
-    run_await_drawn(run, "main", run_drawn(run, "main") + 100000, 40);
-    status_says(run, "rows, replaced undrawn");
-    assert_true(run_metric(run, "trainer-main", "sluice_trainer_skipped_rows_total") > 0);
+    run_await_drawn(run, "main", run_drawn(run, "main") + 100000, 120);
+    status_tells(run, "rows, replaced undrawn");
+    run_await_metric(run, "trainer-main", "sluice_trainer_skipped_rows_total", 1);
     unsigned minutes = 1 + (unsigned)((harness_seconds() - begin) / 60);
     assert_in_range(run_says(run, log, words), 1, minutes);
     interrupt(pid);
@@ -189,11 +192,11 @@ static void the_rate_falls(void **state)
     struct run *run = *state;
     uint64_t from, end;
     configure(run, "policy: shed",
-              "finish_rows: 300000, "
+              "finish_rows: 600000, "
               "saes: [ { name: one, arch: topk, features: 256, k: 8, lr: 0.5, warmup: 0 } ]");
     pid_t pid = up(run);
-    run_await_drawn(run, "main", 50000, 40);
-    harness_sleep(1.5);
+    run_await_drawn(run, "main", 50000, 120);
+    run_await_metric(run, "trainer-main", rate, 0.5);
     assert_float_equal(run_metric(run, "trainer-main", rate), 0.5, 1e-9);
     finish(run, NULL, "over trainer.finish_rows rows");
     double until = harness_seconds() + 60, least = 0.5, last = 0.5;
@@ -209,7 +212,7 @@ static void the_rate_falls(void **state)
     assert_true(least < 0.4);
     ends_well(pid);
     decay_of(run, "main", &from, &end);
-    assert_int_equal(end - from, 300000);
+    assert_int_equal(end - from, 600000);
     struct account a = account(run);
     closes(run, "main", &a);
 }
@@ -221,10 +224,10 @@ static void at_once_it_takes_what_is_there(void **state)
     uint64_t from, end;
     configure(run, "policy: shed", "finish_rows: 1000000000, " COUNT);
     pid_t pid = up(run);
-    run_await_drawn(run, "main", 50000, 40);
+    run_await_drawn(run, "main", 50000, 120);
     finish(run, NULL, "Captures end when that many are in the buffer");
     run_await_said(run, "run/log/trainer-main.log", "the learning rate falls from here on", 1);
-    run_await_drawn(run, "main", run_drawn(run, "main") + 50000, 40);
+    run_await_drawn(run, "main", run_drawn(run, "main") + 50000, 120);
     assert_int_equal(run_says(run, "run/log/capture-0.log", "no more rows are taken"), 0);
     finish(run, "--now", "Captures take no more rows");
     finish(run, "--now", "is finishing already");
@@ -246,7 +249,7 @@ static void the_end_of_the_stream_is_waited_for(void **state)
     struct run *run = *state;
     configure(run, "policy: shed", "finish_rows: 256, " COUNT);
     pid_t pid = up(run);
-    run_await_drawn(run, "main", 50000, 40);
+    run_await_drawn(run, "main", 50000, 120);
     finish(run, NULL, "finishes");
     ends_well(pid);
     struct account a = account(run);
@@ -269,25 +272,25 @@ static void kills_change_nothing(void **state)
     static const char *const names[] = {"trainer-main", "capture-0", "sink", "broker"};
     struct run *run = *state;
     uint64_t from, end;
-    configure(run, "policy: shed", "finish_rows: 400000, " COUNT);
+    configure(run, "policy: shed", "finish_rows: 800000, " COUNT);
     pid_t pid = up(run);
-    run_await_drawn(run, "main", 50000, 40);
+    run_await_drawn(run, "main", 50000, 120);
     interrupt(pid); /* the second life goes on */
     pid = up(run);
-    run_await_drawn(run, "main", 100000, 40);
+    run_await_drawn(run, "main", 100000, 120);
     run_kill(run, "capture-0");
-    run_await_drawn(run, "main", run_drawn(run, "main") + 50000, 40);
+    run_await_drawn(run, "main", run_drawn(run, "main") + 50000, 120);
     finish(run, NULL, "finishes");
     run_kill(run, "trainer-main"); /* before it has answered, or just then */
     run_await_said(run, "run/log/trainer-main.log", "msg=\"finishing", 1);
     char *answer = answer_of(run);
     for (size_t i = 0; i < 4; i++) {
-        run_await_drawn(run, "main", run_drawn(run, "main") + 20000, 40);
+        run_await_drawn(run, "main", run_drawn(run, "main") + 20000, 120);
         run_kill(run, names[i]);
         run_await_process(run, names[i], 20);
     }
     kill(pid, SIGKILL); /* its children drain */
-    assert_int_equal(run_wait(pid, 5), HARNESS_SIGNALLED);
+    assert_int_equal(run_wait(pid, 30), HARNESS_SIGNALLED);
     pid = up(run);
     ends_well(pid);
     decay_of(run, "main", &from, &end);
@@ -308,7 +311,7 @@ static double stored(const struct run *run)
 
 static void await_stored(const struct run *run, double rows)
 {
-    double until = harness_seconds() + 40;
+    double until = harness_seconds() + 120;
     while (stored(run) < rows) {
         if (harness_seconds() > until) fail_msg("the stream stands still at %g rows", stored(run));
         harness_sleep(0.05);
@@ -318,9 +321,9 @@ static void await_stored(const struct run *run, double rows)
 /* What `sluice consumer list` says of one; a process is heard of within a second or two. */
 static void list_tells(struct run *run, const char *consumer, const char *words)
 {
-    double until = harness_seconds() + 20;
+    double until = harness_seconds() + 120;
     for (;;) {
-        assert_int_equal(run_command(run, 20, "sluice", "consumer", "list", run->config, NULL), 0);
+        assert_int_equal(run_command(run, 60, "sluice", "consumer", "list", run->config, NULL), 0);
         char *line = strstr(run->out, consumer);
         if (line) line[strcspn(line, "\n")] = '\0';
         if (line && strstr(line, words)) return;
@@ -334,9 +337,9 @@ static void is_dropped(struct run *run)
 {
     configure(run, "policy: shed", COUNT);
     list_tells(run, "  late ", "finished");
-    assert_int_equal(run_command(run, 20, "sluice", "consumer", "drop", run->config, "late", NULL),
+    assert_int_equal(run_command(run, 60, "sluice", "consumer", "drop", run->config, "late", NULL),
                      0);
-    assert_int_equal(run_command(run, 20, "sluice", "consumer", "list", run->config, NULL), 0);
+    assert_int_equal(run_command(run, 60, "sluice", "consumer", "list", run->config, NULL), 0);
     harness_has_not(run->out, "  late ");
     harness_has(run->out, "  main ");
 }
@@ -356,12 +359,12 @@ static void trainers_come_and_go(void **state)
     start(run, &sink);
     start(run, &capture);
     start(run, &early);
-    run_await_drawn(run, "main", 50000, 40);
+    run_await_drawn(run, "main", 50000, 120);
     leave(&early);
     await_stored(run, stored(run) + 200000); /* more than the buffer holds */
     start(run, &early);
     run_await_said(run, "trainer-main.out", "msg=\"missed ", 1);
-    run_await_drawn(run, "main", 100000, 40);
+    run_await_drawn(run, "main", 100000, 120);
     leave(&early);
     leave(&capture);
     leave(&sink);
@@ -372,17 +375,17 @@ static void trainers_come_and_go(void **state)
     start(run, &capture);
     await_stored(run, stored(run) + 100000);
     start(run, &late);
-    run_await_drawn(run, "late", 20000, 40);
+    run_await_drawn(run, "late", 20000, 120);
     run_await_said(run, "trainer-late.out", "this consumer begins with what is in the buffer", 1);
     start(run, &early);
-    run_await_drawn(run, "main", run_drawn(run, "main") + 20000, 40);
+    run_await_drawn(run, "main", run_drawn(run, "main") + 20000, 120);
     list_tells(run, "  never ", "no checkpoint yet");
     list_tells(run, "  main ", "at work");
     list_tells(run, "  late ", "at work");
     finish(run, "--now", "finishes"); /* `never` does not answer */
-    assert_int_equal(run_wait(early.pid, 60), 0);
-    assert_int_equal(run_wait(late.pid, 60), 0);
-    assert_int_equal(run_wait(capture.pid, 20), 0);
+    assert_int_equal(run_wait(early.pid, 240), 0);
+    assert_int_equal(run_wait(late.pid, 240), 0);
+    assert_int_equal(run_wait(capture.pid, 240), 0);
     leave(&sink);
     leave(&broker);
     struct account a = account(run);
@@ -413,10 +416,73 @@ static void who_is_through_waits_for_the_silent(void **state)
     start(run, &sink);
     start(run, &capture);
     start(run, &trainer);
-    run_await_drawn(run, "main", 20000, 40);
+    run_await_drawn(run, "main", 20000, 120);
     finish(run, NULL, "finishes");
-    assert_int_equal(run_wait(trainer.pid, 90), 0);
-    assert_int_equal(run_wait(capture.pid, 20), 0);
+    assert_int_equal(run_wait(trainer.pid, 240), 0);
+    assert_int_equal(run_wait(capture.pid, 240), 0);
+    leave(&sink);
+    leave(&broker);
+    struct account a = account(run);
+    assert_int_equal(a.captured, a.stored + a.shed + a.rejected);
+    closes(run, "main", &a);
+}
+
+/* When a trainer's answer was written or renewed last. */
+static struct timespec answered(const struct run *run, const char *consumer)
+{
+    char path[HARNESS_PATH_BYTES + 96];
+    struct stat st = {0};
+    snprintf(path, sizeof path, "%s/%s/finish.json", run->state, consumer);
+    stat(path, &st);
+    return st.st_mtim;
+}
+
+/* While it lives, it says so again and again, without writing anything new. */
+static void await_renewed(const struct run *run, const char *consumer)
+{
+    char file[96];
+    snprintf(file, sizeof file, "%s/finish.json", consumer);
+    char *text = run_text(run, file, NULL), *later;
+    harness_has(text, "\"has_enough\": false");
+    struct timespec first = answered(run, consumer), now = first;
+    double until = harness_seconds() + 120;
+    while (now.tv_sec == first.tv_sec && now.tv_nsec == first.tv_nsec) {
+        if (harness_seconds() > until) fail_msg("%s is not heard of again", consumer);
+        harness_sleep(0.05);
+        now = answered(run, consumer);
+    }
+    later = run_text(run, file, NULL);
+    assert_string_equal(later, text);
+    free(later);
+    free(text);
+}
+
+/* A trainer has said that it needs more rows than will ever be, and is stopped then. */
+static void who_needs_rows_and_is_gone_holds_nothing_up(void **state)
+{
+    struct run *run = *state;
+    struct child broker = {"broker", "sluice-broker", NULL, NULL, 0};
+    struct child sink = {"sink", "sluice-sink", NULL, NULL, 0};
+    struct child capture = {"capture-0", "sluice-capture", NULL, NULL, 0};
+    struct child trainer = {"trainer-main", "sluice-trainer", "--consumer", "main", 0};
+    struct child gone = {"trainer-gone", "sluice-trainer", "--consumer", "gone", 0};
+    configure(run, "policy: shed", "consumers: [main, gone], finish_rows: 1000000000, " COUNT);
+    start(run, &broker);
+    start(run, &sink);
+    start(run, &capture);
+    start(run, &gone);
+    run_await_drawn(run, "gone", 20000, 120);
+    configure(run, "policy: shed", "consumers: [main, gone], finish_rows: 256, " COUNT);
+    start(run, &trainer);
+    run_await_drawn(run, "main", 20000, 120);
+    finish(run, NULL, "finishes");
+    run_await_said(run, "trainer-gone.out", "the learning rate falls from here on", 1);
+    await_renewed(run, "gone");
+    kill(gone.pid, SIGSTOP);
+    assert_int_equal(run_wait(capture.pid, 240), 0);
+    assert_int_equal(run_wait(trainer.pid, 240), 0);
+    kill(gone.pid, SIGKILL);
+    assert_int_equal(run_wait(gone.pid, 30), HARNESS_SIGNALLED);
     leave(&sink);
     leave(&broker);
     struct account a = account(run);
@@ -429,11 +495,11 @@ static void who_has_a_plan_ends_by_himself(void **state)
 {
     struct run *run = *state;
     configure(run, "", COUNT);
-    assert_int_equal(run_command(run, 20, "sluice", "finish", run->config, NULL), 1);
+    assert_int_equal(run_command(run, 60, "sluice", "finish", run->config, NULL), 1);
     harness_has(run->err, "has made no rows yet");
     pid_t pid = up(run);
-    run_await_drawn(run, "main", 20000, 40);
-    assert_int_equal(run_command(run, 20, "sluice", "finish", run->config, NULL), 2);
+    run_await_drawn(run, "main", 20000, 120);
+    assert_int_equal(run_command(run, 60, "sluice", "finish", run->config, NULL), 2);
     harness_has(run->err, "is no live one: its trainers know its length (2,000,000,000 rows)");
     interrupt(pid);
 }
@@ -453,6 +519,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(kills_change_nothing, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(trainers_come_and_go, run_set_up, run_tear_down),
         cmocka_unit_test_setup_teardown(who_is_through_waits_for_the_silent, run_set_up,
+                                        run_tear_down),
+        cmocka_unit_test_setup_teardown(who_needs_rows_and_is_gone_holds_nothing_up, run_set_up,
                                         run_tear_down),
         cmocka_unit_test_setup_teardown(who_has_a_plan_ends_by_himself, run_set_up, run_tear_down),
     };

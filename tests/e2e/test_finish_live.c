@@ -75,7 +75,7 @@ static struct sluice_counters counted(const struct sluice *s)
 static void requests_until(struct run *run, struct sluice *s, uint64_t drawn)
 {
     static uint32_t mark;
-    double until = harness_seconds() + 60;
+    double until = harness_seconds() + 120;
     while (run_drawn(run, "main") < drawn) {
         if (harness_seconds() > until) fail_msg("too few rows are drawn");
         for (int i = 0; i < 20; i++) request(s, ++mark);
@@ -85,7 +85,7 @@ static void requests_until(struct run *run, struct sluice *s, uint64_t drawn)
 
 static void finish(struct run *run, const char *option)
 {
-    int code = run_command(run, 20, "sluice", "finish", run->config, option, NULL);
+    int code = run_command(run, 60, "sluice", "finish", run->config, option, NULL);
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
 }
 
@@ -117,7 +117,7 @@ static void closes(const struct run *run, int has_died)
 
 static void ends_well(struct run *run, pid_t pid)
 {
-    int code = run_wait(pid, 90);
+    int code = run_wait(pid, 240);
     if (code != 0) fail_msg("sluice up ended with %d", code);
     char *weights = run_text(run, "main/export/topk-64-k4/saelens/sae_weights.safetensors", NULL);
     assert_non_null(weights);
@@ -135,7 +135,7 @@ static void a_program_at_work_is_told(void **state)
     requests_until(run, s, 60000);
     finish(run, NULL);
     run_kill(run, "trainer-main");
-    double until = harness_seconds() + 60;
+    double until = harness_seconds() + 120;
     for (uint32_t mark = 1; !counted(s).is_refused && harness_seconds() < until; mark++) {
         request(s, mark);
         harness_sleep(0.001);
@@ -151,7 +151,7 @@ static void a_program_that_is_idle_holds_nothing_up(void **state)
 {
     struct run *run = *state;
     pid_t pid = up(run, "finish_rows: 100000000,");
-    assert_int_equal(run_command(run, 20, "sluice", "finish", run->config, NULL), 1);
+    assert_int_equal(run_command(run, 60, "sluice", "finish", run->config, NULL), 1);
     harness_has(run->err, "has made no rows yet");
     struct sluice *s = program(run);
     requests_until(run, s, 20000);

@@ -17,14 +17,14 @@
 
 static void finish(struct run *run, const char *option, const char *words)
 {
-    int code = run_command(run, 20, "sluice", "finish", run->config, option, NULL);
+    int code = run_command(run, 60, "sluice", "finish", run->config, option, NULL);
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
     harness_has(run->out, words);
 }
 
 static void ends_well(pid_t pid)
 {
-    int code = run_wait(pid, 90);
+    int code = run_wait(pid, 240);
     if (code != 0) fail_msg("sluice up ended with %d", code);
 }
 
@@ -88,7 +88,7 @@ static void a_pipe_is_finished(void **state)
     pid_t pid;
     FILE *pipe = up_of_a_pipe(run, "", &pid);
     for (int i = 0; i < 100 && run_drawn(run, "main") < 10000; i++) write_lines(pipe, 100);
-    run_await_drawn(run, "main", 10000, 60);
+    run_await_drawn(run, "main", 10000, 120);
     finish(run, NULL, "Captures end when that many are in the buffer");
     run_await_said(run, "run/log/capture-0.log", "no more rows are taken", 1);
     write_lines(pipe, 100);
@@ -106,7 +106,7 @@ static void a_pipe_that_is_silent_is_finished(void **state)
     pid_t pid;
     FILE *pipe = up_of_a_pipe(run, "finish_rows: 1000000,", &pid);
     for (int i = 0; i < 100 && run_drawn(run, "main") < 10000; i++) write_lines(pipe, 100);
-    run_await_drawn(run, "main", 10000, 60);
+    run_await_drawn(run, "main", 10000, 120);
     finish(run, "--now", "finishes");
     ends_well(pid);
     decay_of(run, "main", &from, &end);

@@ -104,6 +104,22 @@ static void requests(struct sluice *s, double seconds)
     }
 }
 
+/* Requests until so many rows more have reached the sink. */
+static void requests_stored(const struct run *run, struct sluice *s, double rows)
+{
+    static const char acked[] = "sluice_capture_acked_rows_total";
+    double until = harness_seconds() + 120, had = run_metric(run, "capture-0", acked), now;
+    do {
+        for (int i = 0; i < 40; i++) { /* some 10,000 per second: the buffer is to hold all */
+            request(s);
+            harness_sleep(0.005);
+        }
+        now = run_metric(run, "capture-0", acked);
+        if (had < 0 || (now >= 0 && now < had)) had = now; /* it has just begun, or anew */
+        if (harness_seconds() > until) fail_msg("%g rows are stored, after %g", now, had);
+    } while (now < 0 || now < had + rows);
+}
+
 static struct sluice_counters counted(const struct sluice *s)
 {
     struct sluice_counters c = {.size = sizeof c};
@@ -113,20 +129,22 @@ static struct sluice_counters counted(const struct sluice *s)
 
 static void await_read(const struct sluice *s)
 {
-    double until = harness_seconds() + 20;
+    double until = harness_seconds() + 120;
     while (counted(s).read_rows < counted(s).written_rows) {
         if (harness_seconds() > until) fail_msg("rows wait in the ring for ever");
         harness_sleep(0.05);
     }
 }
 
-/* Until the reader, in one life, has taken over what programs shed. */
-static void await_shed(const struct run *run, uint64_t rows)
+/* A ring that was closed goes once all that is in it, and what it shed, has been told. */
+static void await_told(const struct run *run)
 {
-    static const char shed[] = "sluice_ring_rows_total{fate=\"shed\"}";
-    double until = harness_seconds() + 20;
-    while (run_metric(run, "capture-0", shed) < (double)rows) {
-        if (harness_seconds() > until) fail_msg("the reader does not tell of what was shed");
+    char rings[HARNESS_PATH_BYTES + 16];
+    struct ring_view view;
+    rings_of(run, rings);
+    for (double until = harness_seconds() + 120; view_open(rings, &view) == 0;) {
+        munmap(view.ring, view.bytes);
+        if (harness_seconds() > until) fail_msg("%s is there still", view.path);
         harness_sleep(0.05);
     }
 }
@@ -199,9 +217,9 @@ static void counts_close_from_program_to_buffer(void **state)
     start_all(run);
     for (int life = 0; life < 3; life++) {
         struct sluice *s = host(run, 1 << 20);
-        requests(s, 1);
+        requests_stored(run, s, 10000);
         strike(run, life == 1 ? &broker : &sink);
-        requests(s, 1);
+        requests_stored(run, s, 10000);
         struct sluice_settings off = {sizeof off, 0, 1, 0}, on = {sizeof on, 1, 1, 0};
         sluice_set(s, &off);
         uint64_t before = counted(s).offered_rows;
@@ -216,7 +234,7 @@ static void counts_close_from_program_to_buffer(void **state)
         sum.shed_rows += c.shed_rows;
         sluice_close(s);
     }
-    await_shed(run, sum.shed_rows);
+    await_told(run);
     leave_all();
     struct account a = account_of(run, WIDTH, DTYPE_F32, SIZE_BYTES);
     assert_int_equal(a.captured + a.filtered, sum.written_rows + sum.shed_rows);
@@ -232,7 +250,7 @@ static void a_reader_that_stops_costs_rows_and_no_names(void **state)
     configure(run, "", "trainer: { consumers: [] }\n");
     start_all(run);
     struct sluice *s = host(run, 1 << 20);
-    requests(s, 1.5);
+    requests_stored(run, s, 10000);
     kill(capture.pid, SIGSTOP);
     double begin = harness_seconds();
     for (int i = 0; i < 1000; i++) request(s);
@@ -248,7 +266,7 @@ static void a_reader_that_stops_costs_rows_and_no_names(void **state)
     await_read(s);
     struct sluice_counters c = counted(s);
     sluice_close(s);
-    harness_sleep(1);
+    await_told(run);
     leave_all();
     struct account a = account_of(run, WIDTH, DTYPE_F32, SIZE_BYTES);
     uint64_t died = a.captured - a.stored - a.shed - a.rejected;
@@ -271,7 +289,7 @@ static void an_sae_comes_of_a_running_program(void **state)
     struct sluice *s = host(run, 8 << 20);
     while (!counted(s).is_refused) requests(s, 0.2);
     assert_string_equal(counted(s).reason, "the stream has ended");
-    assert_int_equal(run_wait(up, 120), 0);
+    assert_int_equal(run_wait(up, 240), 0);
     sluice_close(s);
     json_t *summary = run_summary(run, "main");
     assert_non_null(summary);
@@ -290,19 +308,19 @@ static void a_live_run_is_finished(void **state)
               "features: 64, k: 4, lr: 1e-3 } ] }\n");
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     struct sluice *s = host(run, 8 << 20);
-    double until = harness_seconds() + 60;
+    double until = harness_seconds() + 120;
     while (run_drawn(run, "main") < 20000) {
         requests(s, 0.2);
         if (harness_seconds() > until) fail_msg("nothing is trained on");
     }
-    assert_int_equal(run_command(run, 20, "sluice", "finish", run->config, NULL), 0);
-    until = harness_seconds() + 60;
+    assert_int_equal(run_command(run, 60, "sluice", "finish", run->config, NULL), 0);
+    until = harness_seconds() + 120;
     while (!counted(s).is_refused) {
         requests(s, 0.2);
         if (harness_seconds() > until) fail_msg("the program is never told");
     }
     assert_string_equal(counted(s).reason, "the stream has ended");
-    assert_int_equal(run_wait(up, 60), 0);
+    assert_int_equal(run_wait(up, 240), 0);
     sluice_close(s);
     json_t *summary = run_summary(run, "main");
     assert_non_null(summary);
@@ -316,7 +334,7 @@ static void a_program_that_comes_later(void **state)
     start_all(run);
     run_await_said(run, "capture-0.out", "no program writes to stream test yet", 1);
     struct sluice *s = host(run, 1 << 20);
-    requests(s, 1);
+    requests_stored(run, s, 2000);
     await_read(s);
     sluice_close(s);
     leave_all();
@@ -344,7 +362,7 @@ static void what_was_read_to_measure_and_lost_is_told(void **state)
 static void rows_that_waited_too_long_are_dropped(void **state)
 {
     struct run *run = *state;
-    configure_sink(run, "", ", retention: 60s", "trainer: { consumers: [] }\n");
+    configure_sink(run, "", ", retention: 600s", "trainer: { consumers: [] }\n");
     struct sluice *s = host(run, 1 << 20);
     for (int i = 0; i < 30; i++) request(s);
     char rings[HARNESS_PATH_BYTES + 16];
@@ -352,16 +370,14 @@ static void rows_that_waited_too_long_are_dropped(void **state)
     rings_of(run, rings);
     assert_int_equal(view_open(rings, &view), 0);
     for (int i = 0; i < 30 * SEQUENCE_ROWS;
-         i++) { /* as if the first ten had come two minutes ago, ... */
+         i++) { /* as if the first ten had come 20 minutes ago, ... */
         struct ring_record *r = view_at(&view, (uint64_t)i);
-        r->captured_ns -= i < 500 ? UINT64_C(120000000000) : i < 1000 ? UINT64_C(40000000000) : 0;
+        r->captured_ns -= i < 500 ? UINT64_C(1200000000000) : i < 1000 ? UINT64_C(400000000000) : 0;
     }
     munmap(view.ring, view.bytes);
     start_all(run);
     await_read(s);
-    double until = harness_seconds() + 20;
-    while (run_metric(run, "capture-0", "sluice_capture_acked_rows_total") < 980)
-        if (harness_seconds() > until) fail_msg("nothing is stored");
+    run_await_metric(run, "capture-0", "sluice_capture_acked_rows_total", 980);
     assert_true(run_metric(run, "capture-0", "sluice_capture_expired_rows_total") == 500);
     assert_true(run_metric(run, "capture-0", "sluice_capture_frames_total") >= 2);
     sluice_close(s);
@@ -373,7 +389,9 @@ static void a_stream_that_nobody_writes_to_can_be_left(void **state)
     struct run *run = *state;
     configure(run, "", "trainer: { consumers: [] }\n");
     start_all(run);
-    harness_sleep(1);
+    run_await_said(run, "capture-0.out", "no program writes to stream test yet", 1);
+    run_await_metric(run, "broker", "sluice_broker_links", 0);
+    run_await_metric(run, "sink", "sluice_buffer_expired_slabs_total", 0);
     leave_all();
 }
 
@@ -381,7 +399,7 @@ static void rows_of_a_program_come_once(void **state)
 {
     struct run *run = *state;
     run_configure(run, "policy: block, hooks: [resid_post.1]", "capture: { engine: ring }\n");
-    assert_int_equal(run_command(run, 10, "sluice-capture", run->config, NULL), 2);
+    assert_int_equal(run_command(run, 60, "sluice-capture", run->config, NULL), 2);
     harness_has(run->err, "policy: shed");
 }
 

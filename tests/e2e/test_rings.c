@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "client/sluice.h"
 #include "engine/engine.h"
@@ -386,7 +387,95 @@ static void rows_of_another_kind_are_refused(void **state)
     refused(host_options(&wider), "hooks");
     struct sluice_options o = host_options(&usual_hook);
     o.model_key = 78;
-    refused(o, "model");
+    refused(o, "is another than the stream's, which has the name tiny");
+    o.model_key = 77;
+    o.model = "other";
+    refused(o, "its model, other, is another than the stream's, tiny");
+}
+
+static void put_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static struct sluice *host_with(const char *model_file, const char *model)
+{
+    struct sluice_options o = host_options(&usual_hook);
+    struct sluice *s;
+    o.model_file = model_file;
+    o.model = model;
+    o.model_key = 0;
+    if (sluice_open(&o, &s) != SLUICE_OK) fail_msg("%s", sluice_error());
+    return s;
+}
+
+/* Of all that a path may lead to now: another container's file, or the one that took its place. */
+static void a_models_file_is_told_by_what_was_loaded(void **state)
+{
+    (void)state;
+    char model[sizeof folder + 16], copy[sizeof folder + 16];
+    struct engine_batch batch;
+    snprintf(model, sizeof model, "%s.gguf", folder);
+    snprintf(copy, sizeof copy, "%s.copy.gguf", folder);
+    put_file(model, "one model");
+    put_file(copy, "one model");
+    struct sluice *first = host_with(model, "m");
+    put_file(model, "and other"); /* with that first program at work */
+    struct engine *e = reader();
+    struct sluice *second = host_with(model, "m");
+    unlink(model); /* the reader is in another container */
+    struct sluice *third = host_with(copy, "a copy");
+    unlink(copy);
+    double until = clock_seconds(CLOCK_MONOTONIC) + 40;
+    struct engine_rings rings = {0};
+    while (rings.rings < 3 && clock_seconds(CLOCK_MONOTONIC) < until) {
+        assert_int_equal(engine_next(e, &batch), ERR_AGAIN);
+        engine_rings(e, &rings);
+    }
+    assert_int_equal(rings.rings, 3);
+    assert_int_equal(rings.refused, 1);
+    assert_false(counted(first).is_refused);
+    assert_true(counted(second).is_refused);
+    assert_non_null(strstr(counted(second).reason, "is another than the stream's"));
+    assert_false(counted(third).is_refused);
+    uint64_t hash = engine_info(e)->model_hash;
+    engine_close(e);
+    sluice_close(first);
+    sluice_close(second);
+    e = reader(); /* of the next life, with a program that came later */
+    assert_true(engine_info(e)->model_hash == hash);
+    assert_false(counted(third).is_refused);
+    sluice_close(third);
+    engine_close(e);
+}
+
+/* A program of another make than libsluice: a file that only it can see. */
+static void who_does_not_tell_its_model_is_refused(void **state)
+{
+    (void)state;
+    struct sluice *good = host(), *bad = host();
+    struct ring_view view;
+    assert_int_equal(view_open(folder, &view), 0);
+    strcpy(view.ring->facts.model_file, "/models/model.gguf");
+    view.ring->facts.model_key = 0;
+    struct engine *e = reader();
+    struct engine_rings rings = {0};
+    struct engine_batch batch;
+    double until = clock_seconds(CLOCK_MONOTONIC) + 40;
+    while (rings.rings < 2 && clock_seconds(CLOCK_MONOTONIC) < until) {
+        engine_next(e, &batch);
+        engine_rings(e, &rings);
+    }
+    assert_int_equal(rings.refused, 1);
+    assert_int_equal(atomic_load(&view.ring->reader.verdict), RING_REFUSED);
+    assert_non_null(strstr(view.ring->reader.reason, "does not tell its model, tiny, from others"));
+    view_close(&view);
+    sluice_close(good);
+    sluice_close(bad);
+    engine_close(e);
 }
 
 /* Rows that lie in a ring before its reader has looked. */
@@ -658,6 +747,8 @@ int main(void)
         CASE(a_program_that_ends_takes_its_ring_along),
         CASE(a_stream_that_ends_tells_its_programs),
         CASE(rows_of_another_kind_are_refused),
+        CASE(a_models_file_is_told_by_what_was_loaded),
+        CASE(who_does_not_tell_its_model_is_refused),
         CASE(what_is_refused_is_wiped_and_removed),
         CASE(a_copy_of_a_ring_is_left_unread),
         CASE(an_epoch_that_is_none_is_not_believed),

@@ -3,6 +3,7 @@
  * engine's own for the same tokens, and that the program goes on whatever happens.
  */
 #include "base/err.h"
+#include "base/model_file.h"
 #include "engine/engine.h"
 #include "engine/llama_runner.h"
 #include "tests/e2e/harness.h"
@@ -592,6 +593,24 @@ static void an_end_closes_the_ring(void **state)
     there_is_no_ring();
 }
 
+/* Whatever its path leads to later. */
+static void a_model_out_of_an_open_file_is_known(void **state)
+{
+    struct run *run = *state;
+    struct ring_view view;
+    uint64_t key;
+    assert_int_equal(model_file_key(model, &key), ERR_OK);
+    for (int late = 0; late < 2; late++) {
+        must(run, late ? HOST_LATE(run, "stream", "decode:0/0-20")
+                       : HOST(run, "stream", "decode:0/0-20"));
+        assert_int_equal(view_open(folder, &view), 0);
+        assert_true(view.ring->facts.model_key == key);
+        munmap(view.ring, view.bytes);
+        read_ring(); /* and its path */
+        assert_int_equal(rows, 20);
+    }
+}
+
 /* ---- what goes wrong ---- */
 
 /* The program does what it does without the tap, and the reason is told once. */
@@ -686,6 +705,7 @@ int main(int argc, char **argv)
         CASE(switched_off_it_captures_nothing),
         CASE(a_crash_leaves_nothing_behind),
         CASE(an_end_closes_the_ring),
+        CASE(a_model_out_of_an_open_file_is_known),
         CASE(hooks_that_cannot_be_are_told),
         CASE(a_ring_that_cannot_be_made_is_told),
         CASE(a_version_that_is_not_known_is_told),

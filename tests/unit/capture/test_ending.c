@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +51,16 @@ static void answer(int has_enough)
     assert_int_equal(finish_answer_write(config, "main", &a), ERR_OK);
 }
 
+/* What the trainer does once a second: its answer is of another time then. */
+static void renew(void)
+{
+    char path[96];
+    static time_t seconds;
+    struct timespec times[2] = {{++seconds, 0}, {seconds, 0}};
+    snprintf(path, sizeof path, "%s/main/finish.json", dir);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
 static void it_goes_on_until_trainers_have_enough(void **state)
 {
     (void)state;
@@ -58,12 +69,27 @@ static void it_goes_on_until_trainers_have_enough(void **state)
     assert_false(ending_is_due(&e, config, 1 * SECONDS));
     answer(0);
     ask(0);
-    assert_false(ending_is_due(&e, config, 2 * SECONDS));
-    assert_false(ending_is_due(&e, config, 1000000 * SECONDS)); /* an answer is waited for */
+    for (uint64_t s = 2; s < 200; s += 20) {
+        renew();
+        assert_false(ending_is_due(&e, config, s * SECONDS));
+    }
     answer(1);
-    assert_true(ending_is_due(&e, config, 1000001 * SECONDS));
+    assert_true(ending_is_due(&e, config, 201 * SECONDS));
     answer(0);
-    assert_true(ending_is_due(&e, config, 1000002 * SECONDS)); /* and stays so */
+    assert_true(ending_is_due(&e, config, 202 * SECONDS)); /* and stays so */
+}
+
+static void who_answered_and_is_gone_is_waited_for_half_a_minute(void **state)
+{
+    (void)state;
+    struct ending e = {0};
+    answer(0);
+    ask(0);
+    assert_false(ending_is_due(&e, config, 100 * SECONDS));
+    renew();
+    assert_false(ending_is_due(&e, config, 120 * SECONDS));
+    assert_false(ending_is_due(&e, config, 149 * SECONDS));
+    assert_true(ending_is_due(&e, config, 150 * SECONDS));
 }
 
 static void who_is_silent_is_waited_for_half_a_minute(void **state)
@@ -105,6 +131,7 @@ int main(int argc, char **argv)
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         IN_A_RUN(it_goes_on_until_trainers_have_enough),
+        IN_A_RUN(who_answered_and_is_gone_is_waited_for_half_a_minute),
         IN_A_RUN(who_is_silent_is_waited_for_half_a_minute),
         IN_A_RUN(at_once_waits_for_nobody),
         IN_A_RUN(a_file_of_others_ends_nothing),

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/err.h"
+#include "base/fileio.h"
 #include "client/sluice.h"
 #include "client/stream.h"
 #include "ring_reader.h"
@@ -48,6 +50,7 @@ static struct sluice_options usual(uint64_t records)
         .folder = folder,
         .model = "tiny",
         .model_file = "/models/tiny.gguf",
+        .model_key = 9,
         .ring_bytes = sizeof(struct ring_header) + records * ring_record_bytes(DTYPE_F32, WIDTH),
     };
 }
@@ -82,6 +85,41 @@ static void is_row(const struct ring_record *r, uint64_t sequence, uint32_t posi
     assert_int_equal(r->id.sequence, sequence);
     assert_int_equal(r->id.position, position);
     assert_memory_equal(r + 1, values, sizeof values);
+}
+
+/* ---- its model ---- */
+
+static uint64_t key_told(const struct sluice_options *options)
+{
+    struct ring_view view;
+    struct sluice *s = opened(options, &view);
+    uint64_t key = view.ring->facts.model_key;
+    sluice_close(s);
+    view_close(&view);
+    return key;
+}
+
+/* Of the file as it is when the stream is opened, unless the program has a key of its own. */
+static void a_models_file_makes_its_key(void **state)
+{
+    (void)state;
+    struct sluice_options o = usual(16);
+    struct sluice *s;
+    char file[sizeof folder + 16];
+    assert_true(key_told(&o) == 9);
+    snprintf(file, sizeof file, "%s.gguf", folder);
+    o.model_file = file;
+    o.model_key = 0;
+    assert_int_equal(sluice_open(&o, &s), SLUICE_ERR_USAGE);
+    assert_non_null(strstr(sluice_error(), "model_file: "));
+    assert_int_equal(file_replace(file, "old", 3), ERR_OK);
+    uint64_t old = key_told(&o);
+    assert_true(old != 0 && key_told(&o) == old);
+    assert_int_equal(file_replace(file, "new", 3), ERR_OK);
+    assert_true(key_told(&o) != old);
+    unlink(file);
+    o.model_file = NULL;
+    assert_true(key_told(&o) == 0);
 }
 
 /* ---- rows ---- */
@@ -955,6 +993,7 @@ static void without_a_stream_nothing_happens(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_models_file_makes_its_key),
         cmocka_unit_test(a_row_comes_out_as_it_went_in),
         cmocka_unit_test(bf16_is_rounded_as_everywhere),
         cmocka_unit_test(hooks_are_written_one_by_one_and_seen_together),

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fileio.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -116,22 +117,67 @@ static void answers(const char *consumer, int has_enough)
     assert_int_equal(finish_answer_write(config, consumer, &answer), ERR_OK);
 }
 
+static enum finish_need need(void)
+{
+    uint64_t heard;
+    return finish_need(config, &heard);
+}
+
 /* One that needs rows keeps all captures at work, one that is silent those that wait for it. */
 static void the_neediest_consumer_counts(void **state)
 {
     (void)state;
-    assert_int_equal(finish_need(config), FINISH_SILENT);
+    assert_int_equal(need(), FINISH_SILENT);
     answers("a", 1);
-    assert_int_equal(finish_need(config), FINISH_SILENT);
+    assert_int_equal(need(), FINISH_SILENT);
     answers("a", 0);
-    assert_int_equal(finish_need(config), FINISH_NEEDS_ROWS);
+    assert_int_equal(need(), FINISH_NEEDS_ROWS);
     answers("b", 1);
-    assert_int_equal(finish_need(config), FINISH_NEEDS_ROWS);
+    assert_int_equal(need(), FINISH_NEEDS_ROWS);
     answers("a", 1);
-    assert_int_equal(finish_need(config), FINISH_NEEDS_NONE);
+    assert_int_equal(need(), FINISH_NEEDS_NONE);
     answers("a", 0);
     put("a/summary.json", "{}");
-    assert_int_equal(finish_need(config), FINISH_NEEDS_NONE);
+    assert_int_equal(need(), FINISH_NEEDS_NONE);
+}
+
+/* An answer as old as that. */
+static void is_of(const char *consumer, time_t seconds)
+{
+    char path[128];
+    struct timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    snprintf(path, sizeof path, "%s/%s/finish.json", dir, consumer);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void only_who_needs_rows_and_lives_is_heard(void **state)
+{
+    (void)state;
+    uint64_t first, second;
+    answers("a", 0);
+    answers("b", 0);
+    is_of("a", 1000);
+    is_of("b", 5000000000); /* its host's clock is ahead */
+    finish_need(config, &first);
+    finish_need(config, &second);
+    assert_true(first == second);
+    finish_answer_renew(config, "a");
+    finish_need(config, &second);
+    assert_true(first != second);
+    answers("a", 1);
+    finish_need(config, &first);
+    finish_answer_renew(config, "a");
+    finish_need(config, &second);
+    assert_true(first == second);
+    assert_int_equal(need(), FINISH_NEEDS_ROWS);
+}
+
+static void who_has_not_answered_renews_nothing(void **state)
+{
+    (void)state;
+    struct finish_answer answer;
+    finish_answer_renew(config, "a");
+    assert_int_equal(finish_answer_read(config, "a", &answer), ERR_NOTFOUND);
 }
 
 #define IN_A_RUN(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -140,9 +186,13 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        IN_A_RUN(a_wish_is_read_as_it_was_written), IN_A_RUN(an_answer_is_read_as_it_was_written),
-        IN_A_RUN(what_nobody_writes_is_refused),    IN_A_RUN(a_link_is_not_followed),
+        IN_A_RUN(a_wish_is_read_as_it_was_written),
+        IN_A_RUN(an_answer_is_read_as_it_was_written),
+        IN_A_RUN(what_nobody_writes_is_refused),
+        IN_A_RUN(a_link_is_not_followed),
         IN_A_RUN(the_neediest_consumer_counts),
+        IN_A_RUN(only_who_needs_rows_and_lives_is_heard),
+        IN_A_RUN(who_has_not_answered_renews_nothing),
     };
     return cmocka_run_group_tests_name("finish", tests, NULL, NULL);
 }

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -78,6 +80,51 @@ static void what_is_too_old_is_overwritten(void **state)
     assert_int_equal(sweep(4, 0).rows, 0);
 }
 
+/* A kill, or a loss of power, left a slot's head overwritten and its values there. */
+static void a_wipe_that_was_cut_off_is_resumed(void **state)
+{
+    static const char zeros[24];
+    (void)state;
+    make_file("main");
+    char *data;
+    size_t bytes;
+    assert_int_equal(file_read(below("main/held_out.aged"), 1 << 20, &data, &bytes), ERR_OK);
+    memcpy(data + bytes / ROWS * 2, zeros, sizeof zeros);
+    assert_int_equal(file_replace(below("main/held_out.aged"), data, bytes), ERR_OK);
+    free(data);
+    assert_int_equal(values_in("main"), ROWS);
+    assert_int_equal(sweep(1, 0).rows, 1);
+    assert_int_equal(values_in("main"), ROWS - 1);
+    assert_int_equal(sweep(1, 0).rows, 0);
+}
+
+/* What is there under the file's name and cannot be opened. */
+static void make_socket(const char *consumer)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert_int_equal(dir_make(below(consumer), 0700), ERR_OK);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/run/%s/held_out.aged", dir, consumer);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+}
+
+/* It is told, and holds up none of the others, whichever the disk gives first. */
+static void one_that_fails_holds_nothing_up(void **state)
+{
+    static const char *const bad[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    (void)state;
+    make_file("main");
+    make_file("other");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) make_socket(bad[i]);
+    struct held_out_sweep s = {.config = config, .width = WIDTH, .oldest_ns = 4};
+    assert_int_not_equal(held_out_sweep(&s), ERR_OK);
+    assert_non_null(strstr(err_text(), "held_out.aged"));
+    assert_int_equal(s.rows, 2 * 3);
+    assert_int_equal(values_in("main"), 3);
+    assert_int_equal(values_in("other"), 3);
+}
+
 static void at_the_end_who_still_measures_keeps_them(void **state)
 {
     (void)state;
@@ -127,6 +174,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_too_old_is_overwritten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_wipe_that_was_cut_off_is_resumed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_fails_holds_nothing_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(at_the_end_who_still_measures_keeps_them, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(rows_without_ages_are_removed, set_up, tear_down),

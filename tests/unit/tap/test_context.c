@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/model_file.h"
 #include "tap/context.h"
 #include "tap/models.h"
 #include "tap/steering.h"
@@ -526,6 +527,49 @@ static void another_model_is_not_steered(void **state)
     while (view_open(folder, &view) == 0) view_close(&view);
 }
 
+/* What is under its path now is not what the program computes with. */
+static void a_models_key_is_of_what_was_loaded(void **state)
+{
+    struct llama_model *first = model;
+    struct tap_settings s = settings_of("resid_post.1");
+    struct tiny tiny = {.architecture = "llama", .layers = LAYERS, .seed = 3};
+    struct tap_status status;
+    char other[sizeof path + 8];
+    uint64_t key, later;
+    (void)state;
+    apply(&s);
+    tap_forget_model(model);
+    snprintf(other, sizeof other, "%s.other", path);
+    tiny_write(other, &tiny);
+    model = llama_model_load_from_file(other, llama_model_default_params());
+    assert_int_equal(model_file_key(other, &key), ERR_OK);
+    models_note(model, other);
+    unlink(other);
+    tiny.seed = 4;
+    tiny_write(other, &tiny);
+    assert_int_equal(model_file_key(other, &later), ERR_OK);
+    assert_true(key != later);
+    struct context *c = opened();
+    decode(c, 0, 0, 1, 0);
+    struct ring_view view = view_of_folder();
+    assert_true(view.ring->facts.model_key == key);
+    assert_string_equal(view.ring->facts.model_file, other);
+    view_close(&view);
+    closed(c);
+    tap_forget_model(model);
+    models_forget(model); /* as if it was loaded in a way that is not known */
+    c = opened();
+    decode(c, 0, 0, 1, 0);
+    tap_status(&status);
+    assert_false(status.is_tapping);
+    assert_non_null(strstr(status.refusal, "the file of the model is not known"));
+    closed(c);
+    tap_forget_model(model);
+    llama_model_free(model);
+    unlink(other);
+    model = first;
+}
+
 /* A table of somebody who lies: rows that it changes would pass for plain ones, or for numbers. */
 static void a_table_that_lies_is_refused(void **state)
 {
@@ -877,6 +921,7 @@ int main(void)
         cmocka_unit_test(a_pass_that_fails_leaves_nothing_out),
         cmocka_unit_test(a_pass_that_learns_is_steered_too),
         cmocka_unit_test(another_model_is_not_steered),
+        cmocka_unit_test(a_models_key_is_of_what_was_loaded),
         cmocka_unit_test(a_table_that_lies_is_refused),
         cmocka_unit_test(all_is_changed_or_nothing),
         cmocka_unit_test(a_word_in_a_shared_token_keeps_both_out),
