@@ -11,7 +11,7 @@
 /* cmocka wants the above first */
 #include <cmocka.h>
 
-enum { SECONDS = 60, LOOKS = 300, ADDRESS_BYTES = 512 };
+enum { SECONDS = 60, AWAITED_SECONDS = 30, LOOKS = 300, ADDRESS_BYTES = 512 };
 
 /* ---- WebDriver ---- */
 
@@ -186,7 +186,7 @@ static json_t *evaluate(struct browser *b, const char *expression)
 
 void browser_await(struct browser *b, const char *expression)
 {
-    for (int look = 0; look < LOOKS; look++) {
+    for (double end = harness_seconds() + AWAITED_SECONDS; harness_seconds() < end;) {
         json_t *value = evaluate(b, expression);
         int is_true = json_is_true(value);
         json_decref(value);
