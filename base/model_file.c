@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECES = 256, PIECE_BYTES = 16384 };
+enum { LEAST_PIECES = 1024, PIECE_BYTES = 4096, DISTANCE_BYTES = 1 << 20 };
 
 /* *stem: bytes of the path before what tells the part. */
 static int parts_of(const char *path, size_t *stem)
@@ -65,11 +65,11 @@ static int add_pieces(int fd, const char *path, uint64_t *words, uint64_t *key)
     if (fstat(fd, &st) != 0) return file_error("cannot look at", path);
     if (!S_ISREG(st.st_mode)) return err_set(ERR_USAGE, "%s is no file", path);
     uint64_t size = (uint64_t)st.st_size, pieces = (size + PIECE_BYTES - 1) / PIECE_BYTES;
-    int is_large = pieces > PIECES;
-    if (is_large) pieces = PIECES;
+    int is_large = pieces > LEAST_PIECES;
+    if (is_large) pieces = LEAST_PIECES + size / DISTANCE_BYTES;
     *key = hash_u64(*key ^ size);
     for (uint64_t i = 0; i < pieces; i++) {
-        uint64_t at = is_large ? (size - PIECE_BYTES) * i / (PIECES - 1) : i * PIECE_BYTES;
+        uint64_t at = is_large ? (size - PIECE_BYTES) * i / (pieces - 1) : i * PIECE_BYTES;
         if (add_piece(fd, (off_t)at, words, key) != ERR_OK) return file_error("cannot read", path);
     }
     return ERR_OK;

@@ -5,11 +5,17 @@
 
 /* A trainer looks each second; one that is dead is started again within ten. */
 static const uint64_t silence_ns = UINT64_C(30000000000);
+static const uint64_t pause_ns = UINT64_C(5000000000); /* between two looks: all stood still */
 
 static int is_enough(struct ending *e, const struct config *config, uint64_t now_ns)
 {
-    uint64_t heard;
+    uint64_t heard, since_ns = now_ns - e->looked_ns;
     enum finish_need need = finish_need(config, &heard);
+    if (e->looked_ns && since_ns > pause_ns) {
+        e->asked_ns += since_ns;
+        e->heard_ns += since_ns;
+    }
+    e->looked_ns = now_ns;
     if (heard != e->heard) e->heard_ns = now_ns;
     e->heard = heard;
     switch (need) {

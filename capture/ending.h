@@ -8,12 +8,13 @@
 
 #include "runtime/finish.h"
 
-struct ending {        /* zeroed at the start */
-    uint64_t asked_ns; /* when the wish was first seen; 0: it was not */
-    uint64_t heard,
-        heard_ns; /* of those that need rows, and when it became another (finish_need()) */
-    int told;     /* the log says that the wish cannot be read */
-    int is_due;   /* it stays so */
+struct ending {         /* zeroed at the start */
+    uint64_t asked_ns;  /* when the wish was first seen; 0: it was not */
+    uint64_t heard;     /* of those that need rows: finish_need() */
+    uint64_t heard_ns;  /* when that became another */
+    uint64_t looked_ns; /* when it was last called; a pause since then is nobody's silence */
+    int told;           /* the log says that the wish cannot be read */
+    int is_due;         /* it stays so */
 };
 
 /* Whether the share is to end now. Looks at the disk; call it once a second. */

@@ -61,6 +61,7 @@ static void add(struct taps *taps, const char *folder, int pid, const char *name
     memset(tap, 0, sizeof *tap);
     tap->pid = pid;
     snprintf(tap->name, sizeof tap->name, "%s", name);
+    snprintf(tap->full_name, sizeof tap->full_name, "%s", name);
     if (reach(&address, tap))
         taps->count++;
     else
@@ -196,7 +197,8 @@ int taps_choose(struct taps *taps, const char *which)
         return err_set(ERR_USAGE, "'%.40s' is no number of a process; HINT: sluice tap list",
                        which);
     for (size_t i = 0; i < taps->count; i++)
-        if (strcmp(taps->tap[i].name, name) == 0) return keep_one(taps, i);
+        if (strcmp(taps->tap[i].name, name) == 0 || strcmp(taps->tap[i].full_name, name) == 0)
+            return keep_one(taps, i);
     for (size_t i = 0; i < taps->count; i++)
         if (taps->tap[i].pid == pid && !strchr(name, '-')) return several(taps, pid);
     return err_set(ERR_NOTFOUND, "process %s is not tapped; HINT: sluice tap list", name);

@@ -15,8 +15,9 @@
 enum { TAPS_MOST = 256 };
 
 struct tap {
-    int pid, fd;               /* -1: not connected */
-    char name[TAP_NAME_BYTES]; /* for people: its number, or more where several have it */
+    int pid, fd;                    /* -1: not connected */
+    char name[TAP_NAME_BYTES];      /* for people: its number, or more where several have it */
+    char full_name[TAP_NAME_BYTES]; /* as its socket has it, whoever else is there */
     char trouble[512]; /* why it does not answer; "": it has not been asked, or it has answered */
     char *answer;      /* its text; NULL: none */
     struct lines lines;

@@ -454,6 +454,8 @@ static void two_of_one_number(void **state)
     waitpid(pid[0], NULL, 0);
     sluice(run, 0, "off", "1", NULL, NULL);
     harness_has(run->out, "process 1: off");
+    sluice(run, 0, "off", "1-0000000b", NULL, NULL); /* the name that it had is its name still */
+    harness_has(run->out, "process 1: off");
     kill(pid[1], SIGKILL);
     waitpid(pid[1], NULL, 0);
 }

@@ -72,10 +72,10 @@ static void the_bytes_count_and_not_the_place(void **state)
     key_of("none.gguf");
 }
 
-/* Another layer in the midst of one of 16 GiB, whose size is the same. */
+/* Another matrix in the midst of one of 16 GiB, whose size is the same. */
 static void each_layer_of_a_large_one_counts(void **state)
 {
-    const off_t whole = (off_t)16 << 30, layer = (off_t)100 << 20;
+    const off_t whole = (off_t)16 << 30, layer = (off_t)2 << 20;
     static char block[1 << 20];
     (void)state;
     int fd = open(at("large.gguf"), O_RDWR | O_CREAT, 0600);

@@ -576,7 +576,7 @@ static void captures_leave_room_for_autoencoders(void **state)
         snprintf(losses + strlen(losses), sizeof losses - strlen(losses), "%s\"%d\": 1",
                  i ? "," : "", i);
     }
-    char report[8192];
+    char report[16384];
     snprintf(report, sizeof report,
              "%s}, \"sluice_trainer_loss\": {%s}, \"sluice_trainer_fve_ratio\": {%s},"
              " \"sluice_trainer_l0\": {%s}, \"sluice_trainer_dead_features\": {%s}}",
