@@ -1,5 +1,6 @@
 #include "broker/movement.h"
 
+#include "proto/phase.h"
 #include "proto/report.h"
 
 static const double busy_ratio = 0.5; /* of a core: a trainer that computes */
@@ -19,6 +20,13 @@ static int has_moved(int kind, const json_t *rates)
     return kind == PROCESS_TRAINER && report_number(rates, REPORT_PROCESS_CPU_SECONDS) > busy_ratio;
 }
 
+/* A resumed trainer tells what it had counted before it has read its autoencoders. */
+static int has_begun(const json_t *report)
+{
+    int phase = phase_of_trainer(report);
+    return phase < 0 || phase >= PHASE_TRAINING;
+}
+
 static enum movement_due due_of(int kind, const json_t *report)
 {
     if (kind == PROCESS_CAPTURE) {
@@ -28,7 +36,7 @@ static enum movement_due due_of(int kind, const json_t *report)
         return is_positive(report, REPORT_CAPTURE_TOKENS) ? MOVEMENT_DUE_IF_FED : MOVEMENT_NOT_DUE;
     }
     int has_rows = kind == PROCESS_TRAINER && is_positive(report, REPORT_TRAINER_ROWS) &&
-                   report_number(report, REPORT_TRAINER_WAITING) == 0 &&
+                   has_begun(report) && report_number(report, REPORT_TRAINER_WAITING) == 0 &&
                    report_number(report, REPORT_TRAINER_FINISHED) == 0;
     return has_rows ? MOVEMENT_DUE : MOVEMENT_NOT_DUE;
 }

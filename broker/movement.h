@@ -1,7 +1,8 @@
 /*
  * Whether rows move, as one process's reports tell: when it last moved one, and whether it should.
  * A process that waits by design owes nothing: a trainer without rows to draw, a capture whose
- * programs hand over none, one that prepares its model, and whatever is through.
+ * programs hand over none, one that prepares its model or reads its autoencoders, and whatever is
+ * through.
  *
  * A value, without a clock: status.c keeps one for each process.
  */

@@ -1,6 +1,7 @@
 """Whether a dashboard is one that Grafana 9 and later take, as far as that can be told without it:
 dashboard.py DASHBOARD RULES. The queries go to RULES, as recording rules that promtool checks."""
 import json
+import re
 import sys
 
 VARIABLES = {"datasource", "stream", "sae"}
@@ -8,6 +9,9 @@ LEAST_SCHEMA, COLUMNS = 37, 24  # Grafana 9.1
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # What Grafana puts into a query before Prometheus sees it.
 FILLED = {"$__rate_interval": "1m", "$stream": "s", "$sae": ".*"}
+
+# A trainer that was killed goes on from what its checkpoint counted, which these take for all that was ever counted.
+ALL_LIVES = re.compile(r"(rate|increase)\(sluice_trainer_(rows|steps|skipped_rows|skipped_steps)_total")
 
 
 def need(condition, text):
@@ -40,6 +44,7 @@ def check_panel(panel):
     for target in panel["targets"]:
         need(target["datasource"] == SOURCE, f"{title}: another data source")
         need('stream="$stream"' in target["expr"], f"{title}: a query of all streams")
+        need(not ALL_LIVES.search(target["expr"]), f"{title}: a query that leaps when a trainer is killed")
     return [target["expr"] for target in panel["targets"]]
 
 

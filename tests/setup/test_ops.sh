@@ -102,4 +102,6 @@ check "an alert without its chapter is seen" fails_saying "SluiceRowsGone lacks 
     alerts_are_whole "$work/uncased.yaml"
 sed '0,/"unit": "[^"]*"/s//"unit": ""/' $dashboard >"$work/unitless.json"
 check "a panel without a unit is seen" fails_saying "has no unit" dashboard_is_whole "$work/unitless.json"
+sed 's/deriv(sluice_trainer_rows_total/rate(sluice_trainer_rows_total/' $dashboard >"$work/leaps.json"
+check "a panel that leaps when a trainer is killed is seen" fails_saying "leaps" dashboard_is_whole "$work/leaps.json"
 finish

@@ -169,6 +169,32 @@ static void who_computes_is_at_work(void **state)
     status_free(s);
 }
 
+static void trainer_at(struct status *s, const char *phase, uint64_t at)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "{\"sluice_trainer_rows_total\": 900, \"sluice_trainer_waiting\": 0,"
+             " \"sluice_trainer_finished\": 0, \"sluice_trainer_phase\": {\"%s\": 1}}",
+             phase);
+    say(s, "trainer-main", text, at);
+}
+
+/* One that goes on from a checkpoint has rows from the first, and reads long from a slow disk. */
+static void who_loads_owes_nothing(void **state)
+{
+    (void)state;
+    static const char *const phases[] = {"loading", "whitening", "filling"};
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
+        struct status *s = new_status(1);
+        for (uint64_t at = 1; at <= 100; at++) trainer_at(s, phases[i], at);
+        moves(s, 100);
+        for (uint64_t at = 101; at <= 140; at++) trainer_at(s, "training", at);
+        moves(s, 130); /* it has its time from then on */
+        stands_still(s, 140, "trainer-main has had rows and moved none for 39 s");
+        status_free(s);
+    }
+}
+
 /* A process that dies and comes back for ever moves nothing. */
 static void lives_are_no_movement(void **state)
 {
@@ -189,6 +215,7 @@ int main(void)
         cmocka_unit_test(who_waits_by_design_owes_nothing),
         cmocka_unit_test(what_has_ended_owes_nothing),
         cmocka_unit_test(who_computes_is_at_work),
+        cmocka_unit_test(who_loads_owes_nothing),
         cmocka_unit_test(lives_are_no_movement),
     };
     return cmocka_run_group_tests_name("movement", tests, NULL, NULL);
