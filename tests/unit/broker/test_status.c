@@ -133,7 +133,7 @@ static void who_was_through_is_shown_on(void **state)
     json_t *doc = shown(s, 3600 * second);
     assert_int_equal(json_array_size(json_object_get(doc, "processes")), 3);
     json_decref(doc);
-    assert_int_equal(status_moves(s, 1, 3600 * second), ERR_OK);
+    assert_int_equal(status_moves(s, 3600 * second), ERR_OK);
     status_free(s);
 }
 
