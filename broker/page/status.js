@@ -6,12 +6,9 @@ const STILL_SECONDS = 10, UNREADY_SECONDS = 10; /* who waits for a moment is wel
 
 const number = (v) => (typeof v === "number" && Number.isFinite(v) ? v : null);
 
-/* Whether its last report was one of somebody who was through (cli/roster.c has the same rule). */
+/* Whether it was through when it was heard of last: the broker knows, also where its report found no room. */
 function isThrough(status, p) {
-  const stream_has_ended = status.processes.some((other) => other.report.sluice_stream_ended > 0);
-  if (p.kind === "trainer") return p.report.sluice_trainer_finished > 0;
-  if (p.kind === "sink") return stream_has_ended;
-  return p.kind === "capture" && (stream_has_ended || p.report.sluice_capture_ended > 0);
+  return p.is_through || (p.kind === "capture" && status.processes.some((other) => other.report.sluice_stream_ended > 0));
 }
 
 export function health(status, process) {

@@ -631,11 +631,13 @@ static void nothing_of_a_name_is_run(void **state)
     "return import('/page.js').then(async (page) => {"                                             \
     "  const s = await (await fetch('/api/status')).json();"                                       \
     "  const trainer = (name, age_seconds, planned, trained, rate, finished) => ({"                \
-    "    name: `trainer-${name}`, kind: 'trainer', age_seconds, report: {"                         \
+    "    name: `trainer-${name}`, kind: 'trainer', age_seconds,"                                   \
+    "    is_through: finished === 1, report: {"                                                    \
     "      sluice_trainer_planned_rows: planned, sluice_trainer_rows_total: trained,"              \
     "      sluice_trainer_finished: finished }, rates: { sluice_trainer_rows_total: rate } });"    \
     "  const other = (name, kind, age_seconds, report) =>"                                         \
-    "    ({ name, kind, age_seconds, report, rates: {} });"                                        \
+    "    ({ name, kind, age_seconds, report, rates: {},"                                           \
+    "      is_through: name === 'capture-8' || report.sluice_stream_ended === 1 });"               \
     "  const shown = (trained, processes) => { s.processes = processes;"                           \
     "    Object.assign(s.overview, { planned_draws: 1000, trained_rows: trained,"                  \
     "      trained_rows_per_second: 1000 });"                                                      \
@@ -648,7 +650,7 @@ static void who_was_through_is_not_silent(void **state)
     (void)state;
     json_t *said = browser_script(
         &b, SHOW_PROCESSES(
-                "shown(10, [other('capture-8', 'capture', 60, { sluice_capture_ended: 1 }),"
+                "shown(10, [other('capture-8', 'capture', 60, {}),"
                 "  other('capture-9', 'capture', 1, { sluice_capture_ended: 0 }),"
                 "  trainer('u', 60, 1000, 1000, 0, 1), trainer('v', 1, 1000, 10, 1, 0)])"
                 " + '; ' + shown(10, [other('capture-9', 'capture', 60, {}),"
