@@ -333,18 +333,21 @@ static void the_silent_have_no_points(void **state)
     (void)state;
     json_t *said = browser_script(
         &b, "return import('/status.js').then(({ points }) => {"
-            "  const said = (age_seconds, count, sum) => [...points({ processes: ["
+            "  const said = (age_seconds, count, sum, training = 0, waiting = 0) => [...points({ "
+            "processes: ["
             "    { name: 'trainer-x', kind: 'trainer', age_seconds, rates: {"
             "        sluice_process_cpu_seconds_total: 2, sluice_trainer_rows_total: 3 }, report: {"
             "      sluice_trainer_features: { a: 8 }, sluice_trainer_dead_features: { a: 2 },"
             "      sluice_trainer_loss: { a: 4 }, sluice_trainer_fve_ratio: { a: 5 },"
             "      sluice_trainer_l0: { a: 6 }, sluice_process_memory_bytes: 7,"
+            "      sluice_trainer_phase: { training }, sluice_trainer_waiting: waiting,"
             "      sluice_trainer_step_seconds: { count, sum } } }] })]"
             "    .filter(([, value]) => value !== null).map(([, value]) => value).sort().join();"
-            "  return [said(1, 10, 1), said(1, 20, 81), said(1, 20, 81), said(60, 20, 81),"
-            "    said(1, 30, 91)].join('; '); })");
+            "  return [said(1, 10, 1), said(1, 20, 81), said(1, 20, 81), said(1, 20, 81, 1),"
+            "    said(1, 20, 81, 1, 1), said(60, 20, 81), said(1, 30, 91, 1)].join('; '); })");
     assert_string_equal(json_string_value(said),
-                        "0.25,2,4,5,6,7; 0.25,2,4,5,6,7,8; 0.25,2,4,5,6,7; ; 0.25,2,4,5,6,7");
+                        "0.25,2,4,5,6,7; 0.25,2,4,5,6,7,8; 0.25,2,4,5,6,7; 0.25,2,4,5,6,7,8; "
+                        "0.25,2,4,5,6,7; ; 0.25,2,4,5,6,7");
     json_decref(said);
 }
 
