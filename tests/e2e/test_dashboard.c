@@ -406,6 +406,36 @@ static void a_clock_may_be_set(void **state)
     visit();
 }
 
+/* By however much a browser's clock is not the broker's: what comes after a read is in order, so nothing is
+ * read again with each document. */
+static void clocks_may_differ(void **state)
+{
+    (void)state;
+    json_t *far = browser_script(
+        &b,
+        "return import('/past.js').then(async ({ Past }) => {"
+        "  const fetch_before = window.fetch, clock = Date.now, far = [];"
+        "  let at = 0, step = 1;"
+        "  window.fetch = async (path) => !path.includes('series=a&') ? fetch_before(path) :"
+        "    new Response(JSON.stringify({ step_seconds: step,"
+        "    from: (Math.floor(at / step) - 9) * step, series: { a: Array(10).fill(1) } }));"
+        "  for (step of [1, 10, 300])"
+        "    for (let phase = 0; phase < 10; phase++)"
+        "      for (let differ = -40; differ <= 40; differ++) {"
+        "        const past = new Past(); past.series = new Set(['a']);"
+        "        at = 600000 + phase * step / 10;"
+        "        Date.now = () => (at + differ) * 1000;"
+        "        await past.read(['a'], -10 * step);"
+        "        for (let t = 0; t < 30; t++, at++)"
+        "          if (!past.add(new Map([['a', 1]]))) { far.push(`${step} ${differ}`); break; }"
+        "      }"
+        "  window.fetch = fetch_before; Date.now = clock;"
+        "  return [...new Set(far)].join(', '); })");
+    assert_string_equal(json_string_value(far), "");
+    json_decref(far);
+    visit();
+}
+
 #define SAME_TIMES                                                                                 \
     "(() => { const times = (id) => [...document.querySelectorAll("                                \
     "  `#chart-${id} .dygraph-axis-label-x`)].map((e) => e.textContent).join(' ');"                \
@@ -848,6 +878,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_silent_have_no_points),
         cmocka_unit_test(answers_of_other_steps_are_of_one_time),
         cmocka_unit_test(a_clock_may_be_set),
+        cmocka_unit_test(clocks_may_differ),
         cmocka_unit_test(all_charts_show_one_time),
         cmocka_unit_test(autoencoders_stand_side_by_side),
         cmocka_unit_test(it_fits_phones_and_the_dark),
