@@ -1,6 +1,7 @@
 #include "broker/curves.h"
 
 #include "broker/history_file.h"
+#include "proto/phase.h"
 #include "proto/report.h"
 
 #include <math.h>
@@ -22,8 +23,7 @@ static double part(const json_t *report, enum report_id id, const char *key)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-/* Mean of what was observed between two reports; NaN where nothing was: the last one holds on then, as
- * steps that take longer than from one report to the next have no gaps between them. */
+/* Mean of what was observed between two reports; NaN where nothing was. */
 static double observed(const struct status_news *n, enum report_id id)
 {
     double count = part(n->report, id, "count") - part(n->before, id, "count");
@@ -50,13 +50,26 @@ static void of_sae(struct history *h, const struct status_news *n, const char *s
             report_labelled(n->report, REPORT_TRAINER_FEATURES, sae));
 }
 
+/* While a step takes longer than from one report to the next, the last mean is the one that there is. */
+static void of_steps(struct history *h, const struct status_news *n, const char *consumer,
+                     uint64_t now_ns)
+{
+    char series[2 * HISTORY_FILE_NAME_BYTES];
+    double seconds = observed(n, REPORT_TRAINER_STEP_SECONDS);
+    snprintf(series, sizeof series, "trainer/%.63s/step_seconds", consumer);
+    if (!isnan(seconds))
+        history_set(h, series, seconds, now_ns);
+    else if (phase_of_trainer(n->report) == PHASE_TRAINING &&
+             !(report_number(n->report, REPORT_TRAINER_WAITING) > 0))
+        history_hold(h, series, now_ns);
+}
+
 static void of_trainer(struct history *h, const struct status_news *n, uint64_t now_ns)
 {
     const char *consumer = processes_which_of(n->name), *sae;
     json_t *saes = json_object_get(n->report, report_names[REPORT_TRAINER_FEATURES]), *value;
     unsigned count = 0;
-    double step_seconds = observed(n, REPORT_TRAINER_STEP_SECONDS);
-    if (!isnan(step_seconds)) set(h, now_ns, "trainer", consumer, "step_seconds", step_seconds);
+    of_steps(h, n, consumer, now_ns);
     set(h, now_ns, "trainer", consumer, "rows_per_second",
         report_number(n->rates, REPORT_TRAINER_ROWS));
     json_object_foreach(saes, sae, value)

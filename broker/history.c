@@ -204,6 +204,12 @@ void history_set(struct history *h, const char *name, double value, uint64_t now
     h->set_ns[index] = now_ns;
 }
 
+void history_hold(struct history *h, const char *name, uint64_t now_ns)
+{
+    int index = find(h, stream_key(name));
+    if (index >= 0 && h->set_ns[index]) h->set_ns[index] = now_ns;
+}
+
 /* ---- time ---- */
 
 static void put(struct history *h, uint32_t g, uint64_t seconds, const float *value)

@@ -29,6 +29,8 @@ void history_close(struct history *history);
 /* The value of a series from now on (CLOCK_MONOTONIC); one of a new name begins. Names that
  * history_file_name_ok() refuses are not kept. */
 void history_set(struct history *history, const char *name, double value, uint64_t now_ns);
+/* The value that a series was last given in this life, however long ago, is its value from now on. */
+void history_hold(struct history *history, const char *name, uint64_t now_ns);
 /* Once a second: the values of this second are kept. */
 void history_tick(struct history *history, uint64_t wall_seconds, uint64_t now_ns);
 

@@ -21,7 +21,7 @@ static const double full_share = 0.1;    /* of the slabs free: a buffer that is 
 static const double least_seconds = 0.5; /* that rates are of */
 
 enum {
-    FRAME_BYTES = 192,       /* of a process in the document, beside its report and rates */
+    FRAME_BYTES = 256,       /* of a process in the document, beside its report and rates */
     SUMMARY_BYTES = 64 << 10 /* of the rest: overview, advice, errors, restarts */
 };
 
@@ -253,10 +253,15 @@ static int is_silent(const struct reporter *r, uint64_t now_ns)
     return now_ns > r->reported_ns + silent_ns;
 }
 
+static int is_over(const struct reporter *r)
+{
+    return r->is_through || r->has_ended;
+}
+
+/* Who was through is not missed, as long as it is known. */
 static int is_gone(const struct reporter *r, uint64_t now_ns)
 {
-    int is_over = r->is_through || r->has_ended; /* it is not missed, as long as it is known */
-    return !r->name[0] || (!is_over && now_ns > r->reported_ns + gone_ns);
+    return !r->name[0] || (!is_over(r) && now_ns > r->reported_ns + gone_ns);
 }
 
 /* Who is gone still has a part: what it counted holds on until another one needs its place. */
@@ -283,7 +288,7 @@ static const struct reporter *longest_silent(const struct status *s, uint64_t no
     const struct reporter *longest = NULL;
     for (int i = 0; i < STATUS_MAX_PROCESSES; i++) {
         const struct reporter *r = &s->reporter[i];
-        if (is_gone(r, now_ns) || !is_silent(r, now_ns) || r->is_through || r->has_ended) continue;
+        if (is_gone(r, now_ns) || !is_silent(r, now_ns) || is_over(r)) continue;
         if (!longest || r->reported_ns < longest->reported_ns) longest = r;
     }
     return longest;
@@ -346,9 +351,11 @@ int status_moves(const struct status *s, uint64_t now_ns)
 /* One process; "trainer-main" is of the kind "trainer". Names need no escapes (message_name_ok). */
 static void put_process(FILE *out, const struct reporter *r, int is_whole, uint64_t now_ns)
 {
-    fprintf(out, "{\"name\":\"%s\",\"kind\":\"%.*s\",\"age_seconds\":%.12g,\"report\":%s", r->name,
-            (int)strcspn(r->name, "-"), r->name, (double)(now_ns - r->reported_ns) / 1e9,
-            is_whole ? r->report : "{}");
+    fprintf(
+        out,
+        "{\"name\":\"%s\",\"kind\":\"%.*s\",\"age_seconds\":%.12g,\"is_through\":%s,\"report\":%s",
+        r->name, (int)strcspn(r->name, "-"), r->name, (double)(now_ns - r->reported_ns) / 1e9,
+        is_over(r) ? "true" : "false", is_whole ? r->report : "{}");
     if (is_whole && r->rates) fprintf(out, ",\"rates\":%s", r->rates);
     fputc('}', out);
 }

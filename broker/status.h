@@ -5,8 +5,9 @@
  * and are in the overview.
  *
  *     {"stream": NAME, "bottleneck": "producer-bound" | "buffer-bound" | "trainer-bound" | null,
- *      "processes": [{"name", "kind", "age_seconds", "report": {...},
- *                     "rates": {COUNTER: per second}}],
+ *      "processes": [{"name", "kind", "age_seconds",
+ *                     "is_through": with its work, as it last reported,
+ *                     "report": {...}, "rates": {COUNTER: per second}}],
  *      "without_report": N (of them, whose report, {}, and rates found no room),
  *      "overview": {NUMBER: ...} (overview.h), "advice": "a sentence" | null (advice.h),
  *      "stalled": what status_moves() says | null, "errors": [...] (errors.h), "restarts": {...} (lives.h)}

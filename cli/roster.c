@@ -18,21 +18,12 @@ const char *roster_word(enum roster_state state)
     return words[state];
 }
 
-/* Whether its last report was one of somebody who was through. */
-static int is_through(const struct roster_entry *e, int stream_has_ended)
-{
-    if (e->kind == PROCESS_TRAINER) return report_number(e->report, REPORT_TRAINER_FINISHED) > 0;
-    if (e->kind == PROCESS_SINK) return stream_has_ended;
-    return e->kind == PROCESS_CAPTURE &&
-           (stream_has_ended || report_number(e->report, REPORT_CAPTURE_ENDED) > 0);
-}
-
-static void judge(struct roster_entry *e, double age_seconds, int stream_has_ended)
+static void judge(struct roster_entry *e, double age_seconds, int is_through)
 {
     double unready = report_number(e->report, REPORT_PROCESS_UNREADY_SECONDS);
     e->seconds = NAN;
     if (age_seconds > REPORT_SILENT_SECONDS) {
-        e->state = is_through(e, stream_has_ended) ? ROSTER_ENDED : ROSTER_SILENT;
+        e->state = is_through ? ROSTER_ENDED : ROSTER_SILENT;
         e->seconds = age_seconds;
         e->rates = NULL;
     } else if (unready > 0) {
@@ -75,7 +66,7 @@ static const json_t *sink_of(const json_t *processes)
     return NULL;
 }
 
-static int is_through_by_sink(const json_t *sink, enum process_kind kind, const char *which)
+static int is_through_by_sink(const json_t *sink, int kind, const char *which)
 {
     if (kind == PROCESS_CAPTURE)
         return report_labelled(sink, REPORT_SINK_PRODUCER_ENDED, which) > 0 ||
@@ -116,7 +107,6 @@ void roster_read(const struct config *config, const struct part *part, const jso
 {
     json_t *processes = json_object_get(status, "processes"), *process;
     const json_t *sink = sink_of(processes);
-    int ended = report_number(sink, REPORT_SINK_ENDED) > 0;
     size_t i;
     r->count = r->left_out = 0;
     json_array_foreach(processes, i, process)
@@ -126,7 +116,9 @@ void roster_read(const struct config *config, const struct part *part, const jso
         if (!e) continue;
         e->report = json_object_get(process, "report");
         e->rates = json_object_get(process, "rates");
-        judge(e, json_number_value(json_object_get(process, "age_seconds")), ended);
+        judge(e, json_number_value(json_object_get(process, "age_seconds")),
+              json_is_true(json_object_get(process, "is_through")) ||
+                  is_through_by_sink(sink, e->kind, processes_which_of(name)));
     }
     if (config) add_missing(config, part, sink, r);
     qsort(r->entry, (size_t)r->count, sizeof *r->entry, compare);

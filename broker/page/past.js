@@ -1,7 +1,9 @@
 /* What was: series out of /api/history on one grid of times, with the documents of now behind them. A time
  * in which nobody said anything is null. Times are the broker's, in seconds since 1970. */
 
-const POINTS = 600, NAMES_AT_ONCE = 40, MOST_ROWS = 2 * POINTS, HOLDS_SECONDS = 3, SKEW_SECONDS = 5;
+const POINTS = 600, NAMES_AT_ONCE = 40, MOST_ROWS = 2 * POINTS, HOLDS_SECONDS = 3;
+/* By more than that a clock is set right; by more than this, from one document to the next, it was set. */
+const READ_SKEW_SECONDS = 2, SKEW_SECONDS = 5;
 
 export class Past {
   constructor() {
@@ -47,10 +49,11 @@ export class Past {
     return true;
   }
 
-  /* What was read to its end ends now. */
+  /* What was read to its end ends now, within its last row. What then is left of a skew is less than add() takes for
+   * a clock that was set: else each document would have all read anew. */
   #setClock() {
     const ahead = this.times[this.times.length - 1] + this.step - Date.now() / 1000;
-    this.skew = Math.abs(ahead) > this.step + SKEW_SECONDS ? ahead : 0;
+    this.skew = ahead < -READ_SKEW_SECONDS || ahead > this.step + READ_SKEW_SECONDS ? ahead : 0;
   }
 
   /* All are laid on the first one's grid. What was asked a moment later may begin later, and have other steps. */

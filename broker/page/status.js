@@ -6,12 +6,9 @@ const STILL_SECONDS = 10, UNREADY_SECONDS = 10; /* who waits for a moment is wel
 
 const number = (v) => (typeof v === "number" && Number.isFinite(v) ? v : null);
 
-/* Whether its last report was one of somebody who was through (cli/roster.c has the same rule). */
+/* Whether it was through when it was heard of last: the broker knows, also where its report found no room. */
 function isThrough(status, p) {
-  const stream_has_ended = status.processes.some((other) => other.report.sluice_stream_ended > 0);
-  if (p.kind === "trainer") return p.report.sluice_trainer_finished > 0;
-  if (p.kind === "sink") return stream_has_ended;
-  return p.kind === "capture" && (stream_has_ended || p.report.sluice_capture_ended > 0);
+  return p.is_through || (p.kind === "capture" && status.processes.some((other) => other.report.sluice_stream_ended > 0));
 }
 
 export function health(status, process) {
@@ -96,25 +93,28 @@ export function saes(status) {
   return found;
 }
 
-/* Mean time of the steps between two documents; null where none was made. */
-let steps = new Map(); /* a trainer's name -> {count, sum} */
+/* Mean time of the steps between two documents. null where none was made: while a trainer is at one, it is the last
+ * mean, as in the broker's history. */
+let steps = new Map(); /* a trainer's name -> {count, sum, last, value}: `last` is a mean */
 
-function stepSeconds(trainer, before) {
-  const now = trainer.report.sluice_trainer_step_seconds;
-  return now && before && now.count > before.count ? (now.sum - before.sum) / (now.count - before.count) : null;
+function stepsOf({ report }, before = {}) {
+  const { count, sum } = report.sluice_trainer_step_seconds || {}, is_more = count > before.count;
+  const last = is_more ? (sum - before.sum) / (count - before.count) : number(before.last);
+  const is_at_it = (report.sluice_trainer_phase || {}).training === 1 && report.sluice_trainer_waiting !== 1;
+  return { count, sum, last, value: is_more || is_at_it ? last : null };
 }
 
 /* name of a series -> its value now. Of who is silent there is none, as in the broker's history. */
 export function points(status) {
-  const all = new Map(Object.entries(status.overview || {})), before = steps;
+  const all = new Map(Object.entries(status.overview || {}));
   const here = { ...status, processes: status.processes.filter((p) => p.age_seconds <= SILENT_SECONDS) };
   const trainers = ofKind(here, "trainer");
   for (const p of here.processes) {
     all.set(`process/${p.name}/cpu_ratio`, cpu(p));
     all.set(`process/${p.name}/memory_bytes`, memory(p));
   }
-  for (const t of trainers) all.set(`trainer/${trainerOf(t)}/step_seconds`, stepSeconds(t, before.get(t.name)));
-  steps = new Map(trainers.map((t) => [t.name, t.report.sluice_trainer_step_seconds]));
+  steps = new Map(trainers.map((t) => [t.name, stepsOf(t, steps.get(t.name))]));
+  for (const t of trainers) all.set(`trainer/${trainerOf(t)}/step_seconds`, steps.get(t.name).value);
   for (const s of saes(here)) {
     for (const key of ["loss", "fve", "l0", "dead_ratio"]) all.set(`${s.series}/${key}`, s[key]);
   }

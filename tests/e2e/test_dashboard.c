@@ -333,18 +333,21 @@ static void the_silent_have_no_points(void **state)
     (void)state;
     json_t *said = browser_script(
         &b, "return import('/status.js').then(({ points }) => {"
-            "  const said = (age_seconds, count, sum) => [...points({ processes: ["
+            "  const said = (age_seconds, count, sum, training = 0, waiting = 0) => [...points({ "
+            "processes: ["
             "    { name: 'trainer-x', kind: 'trainer', age_seconds, rates: {"
             "        sluice_process_cpu_seconds_total: 2, sluice_trainer_rows_total: 3 }, report: {"
             "      sluice_trainer_features: { a: 8 }, sluice_trainer_dead_features: { a: 2 },"
             "      sluice_trainer_loss: { a: 4 }, sluice_trainer_fve_ratio: { a: 5 },"
             "      sluice_trainer_l0: { a: 6 }, sluice_process_memory_bytes: 7,"
+            "      sluice_trainer_phase: { training }, sluice_trainer_waiting: waiting,"
             "      sluice_trainer_step_seconds: { count, sum } } }] })]"
             "    .filter(([, value]) => value !== null).map(([, value]) => value).sort().join();"
-            "  return [said(1, 10, 1), said(1, 20, 81), said(1, 20, 81), said(60, 20, 81),"
-            "    said(1, 30, 91)].join('; '); })");
+            "  return [said(1, 10, 1), said(1, 20, 81), said(1, 20, 81), said(1, 20, 81, 1),"
+            "    said(1, 20, 81, 1, 1), said(60, 20, 81), said(1, 30, 91, 1)].join('; '); })");
     assert_string_equal(json_string_value(said),
-                        "0.25,2,4,5,6,7; 0.25,2,4,5,6,7,8; 0.25,2,4,5,6,7; ; 0.25,2,4,5,6,7");
+                        "0.25,2,4,5,6,7; 0.25,2,4,5,6,7,8; 0.25,2,4,5,6,7; 0.25,2,4,5,6,7,8; "
+                        "0.25,2,4,5,6,7; ; 0.25,2,4,5,6,7");
     json_decref(said);
 }
 
@@ -400,6 +403,36 @@ static void a_clock_may_be_set(void **state)
         harness_sleep(0.1);
     }
     assert_true(number("Math.abs(document.getElementById('cursor').dataset.value - real())") < 30);
+    visit();
+}
+
+/* By however much a browser's clock is not the broker's: what comes after a read is in order, so nothing is
+ * read again with each document. */
+static void clocks_may_differ(void **state)
+{
+    (void)state;
+    json_t *far = browser_script(
+        &b,
+        "return import('/past.js').then(async ({ Past }) => {"
+        "  const fetch_before = window.fetch, clock = Date.now, far = [];"
+        "  let at = 0, step = 1;"
+        "  window.fetch = async (path) => !path.includes('series=a&') ? fetch_before(path) :"
+        "    new Response(JSON.stringify({ step_seconds: step,"
+        "    from: (Math.floor(at / step) - 9) * step, series: { a: Array(10).fill(1) } }));"
+        "  for (step of [1, 10, 300])"
+        "    for (let phase = 0; phase < 10; phase++)"
+        "      for (let differ = -40; differ <= 40; differ++) {"
+        "        const past = new Past(); past.series = new Set(['a']);"
+        "        at = 600000 + phase * step / 10;"
+        "        Date.now = () => (at + differ) * 1000;"
+        "        await past.read(['a'], -10 * step);"
+        "        for (let t = 0; t < 30; t++, at++)"
+        "          if (!past.add(new Map([['a', 1]]))) { far.push(`${step} ${differ}`); break; }"
+        "      }"
+        "  window.fetch = fetch_before; Date.now = clock;"
+        "  return [...new Set(far)].join(', '); })");
+    assert_string_equal(json_string_value(far), "");
+    json_decref(far);
     visit();
 }
 
@@ -631,11 +664,13 @@ static void nothing_of_a_name_is_run(void **state)
     "return import('/page.js').then(async (page) => {"                                             \
     "  const s = await (await fetch('/api/status')).json();"                                       \
     "  const trainer = (name, age_seconds, planned, trained, rate, finished) => ({"                \
-    "    name: `trainer-${name}`, kind: 'trainer', age_seconds, report: {"                         \
+    "    name: `trainer-${name}`, kind: 'trainer', age_seconds,"                                   \
+    "    is_through: finished === 1, report: {"                                                    \
     "      sluice_trainer_planned_rows: planned, sluice_trainer_rows_total: trained,"              \
     "      sluice_trainer_finished: finished }, rates: { sluice_trainer_rows_total: rate } });"    \
     "  const other = (name, kind, age_seconds, report) =>"                                         \
-    "    ({ name, kind, age_seconds, report, rates: {} });"                                        \
+    "    ({ name, kind, age_seconds, report, rates: {},"                                           \
+    "      is_through: name === 'capture-8' || report.sluice_stream_ended === 1 });"               \
     "  const shown = (trained, processes) => { s.processes = processes;"                           \
     "    Object.assign(s.overview, { planned_draws: 1000, trained_rows: trained,"                  \
     "      trained_rows_per_second: 1000 });"                                                      \
@@ -648,7 +683,7 @@ static void who_was_through_is_not_silent(void **state)
     (void)state;
     json_t *said = browser_script(
         &b, SHOW_PROCESSES(
-                "shown(10, [other('capture-8', 'capture', 60, { sluice_capture_ended: 1 }),"
+                "shown(10, [other('capture-8', 'capture', 60, {}),"
                 "  other('capture-9', 'capture', 1, { sluice_capture_ended: 0 }),"
                 "  trainer('u', 60, 1000, 1000, 0, 1), trainer('v', 1, 1000, 10, 1, 0)])"
                 " + '; ' + shown(10, [other('capture-9', 'capture', 60, {}),"
@@ -843,6 +878,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_silent_have_no_points),
         cmocka_unit_test(answers_of_other_steps_are_of_one_time),
         cmocka_unit_test(a_clock_may_be_set),
+        cmocka_unit_test(clocks_may_differ),
         cmocka_unit_test(all_charts_show_one_time),
         cmocka_unit_test(autoencoders_stand_side_by_side),
         cmocka_unit_test(it_fits_phones_and_the_dark),

@@ -179,7 +179,9 @@ static void a_crowd_of_captures_has_rates(void **state)
     assert_int_equal(status_new(&plain, &s), 0);
     for (int t = 1; t <= SECONDS; t++) {
         for (int i = 0; i < CAPTURES; i++) {
-            int n = sprintf(text, "{\"sluice_capture_rows_total\":%d,\"x\":\"", 10 * t);
+            int n = sprintf(
+                text, "{\"sluice_capture_ended\":%d,\"sluice_capture_rows_total\":%d,\"x\":\"",
+                i % 2, 10 * t);
             memset(text + n, 'x', FILL);
             strcpy(text + n + FILL, "\"}");
             snprintf(name, sizeof name, "capture-%d", i);
@@ -194,6 +196,9 @@ static void a_crowd_of_captures_has_rates(void **state)
     json_t *root = json_loads(document, 0, NULL), *processes = json_object_get(root, "processes");
     assert_int_equal(json_array_size(processes), CAPTURES + 1);
     assert_in_range(json_integer_value(json_object_get(root, "without_report")), 50, 200);
+    for (size_t i = 0; i < CAPTURES; i++) /* also of those without a report */
+        assert_int_equal(json_is_true(json_object_get(json_array_get(processes, i), "is_through")),
+                         i % 2);
     json_t *trainer = json_array_get(processes, CAPTURES);
     assert_string_equal(json_string_value(json_object_get(trainer, "name")), "trainer-main");
     assert_int_equal(json_object_size(json_object_get(trainer, "report")), 1);

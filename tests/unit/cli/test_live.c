@@ -63,10 +63,15 @@ static void all_is_well(void **state)
     /* Whoever is through is not missed. */
     verdict_is(LIVE_OK, "OK",
                BROKER("") "," SINK("1", "\"sluice_stream_ended\": 1") "," TRAINER("1", ""));
-    verdict_is(
-        LIVE_OK, "OK",
-        BROKER("") "," SINK("1", "") "," CAPTURE("90", ",\"sluice_capture_ended\": 1") "," TRAINER(
-            "90", ",\"sluice_trainer_finished\": 1"));
+    verdict_is(LIVE_OK, "OK",
+               BROKER("") "," SINK("1", "") "," CAPTURE("90, \"is_through\": true", "") "," TRAINER(
+                   "90, \"is_through\": true", ""));
+    /* Of many captures the report is left out. */
+    verdict_is(LIVE_OK, "OK",
+               BROKER("") "," SINK("1", "") "," TRAINER(
+                   "1", "") ","
+                            "{\"name\": \"capture-0\", \"kind\": \"capture\", \"age_seconds\": 90,"
+                            " \"is_through\": true, \"report\": {}}");
 }
 
 static void who_is_not_there_is_told(void **state)
@@ -94,6 +99,9 @@ static void who_is_through_is_not_missed(void **state)
     verdict_is(LIVE_OK, "OK",
                BROKER("") "," SINK("1", "\"sluice_sink_producer_ended\": {\"0\": 1},"
                                         "\"sluice_sink_consumer_finished\": {\"main\": 1}"));
+    verdict_is(LIVE_OK, "OK",
+               BROKER("") "," SINK("1", "\"sluice_sink_producer_ended\": {\"0\": 1}") "," CAPTURE(
+                   "90", "") "," TRAINER("1", ""));
     verdict_is(LIVE_CRITICAL, "capture-0 is missing, trainer-main is missing |",
                BROKER("") "," SINK("1", "\"sluice_sink_producer_ended\": {\"0\": 0, \"1\": 1},"
                                         "\"sluice_sink_consumer_finished\": {\"main\": 0}"));
