@@ -9,7 +9,6 @@
 #include "base/limits.h"
 #include "config/address.h"
 #include "proto/message.h"
-#include "proto/report.h"
 #include "runtime/folder.h"
 #include "runtime/harden.h"
 #include "runtime/last_error.h"
@@ -17,6 +16,7 @@
 #include "runtime/readiness.h"
 #include "runtime/signals.h"
 #include "runtime/site.h"
+#include "runtime/vitals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,6 @@
 
 enum {
     TICK_MS = 1000,
-    STATUS_BYTES = 4096,
     HANDLERS_MAX = 32,
     HTTP_SHARE = 8, /* of the files that may be open, one in so many is for pages */
     HTTP_LEAST = 32,
@@ -66,7 +65,7 @@ struct process {
     uv_timer_t tick;
     uv_pipe_t parent;
     struct link_hub *hub;
-    struct metric *table; /* the spec's metrics, then those of every process */
+    struct metric *table; /* the spec's metrics, then the vitals */
     struct metrics *metrics;
     struct http_handler handlers[HANDLERS_MAX];
     struct http *http;
@@ -208,55 +207,17 @@ void process_wake_send(struct process_wake *w)
     uv_async_send(&w->async);
 }
 
-/* ---- metrics of every process, and the report ---- */
-
-#define PROCESS_METRICS(M)                                                                         \
-    M(MEMORY, GAUGE, REPORT(PROCESS_MEMORY_BYTES), "bytes",                                        \
-      "Anonymous and shared memory that is resident (RssAnon + RssShmem).")                        \
-    M(MAPPED, GAUGE, "sluice_process_mapped_bytes", "bytes",                                       \
-      "Resident pages of mapped files (RssFile). The kernel may take them back.")                  \
-    M(CPU, COUNTER, REPORT(PROCESS_CPU_SECONDS), "seconds",                                        \
-      "Processor time used, user and system.")                                                     \
-    M(UNREADY, GAUGE, REPORT(PROCESS_UNREADY_SECONDS), "seconds",                                  \
-      "For how long it could not do its work; 0: it does. From 60 on /healthz says so.")           \
-    M(STARTED, GAUGE, REPORT(PROCESS_START_SECONDS), "seconds",                                    \
-      "When the process started, counted from 1970.")
-
-enum { PROCESS_METRICS(METRIC_ID) COMMON };
-static const struct metric common[COMMON] = {PROCESS_METRICS(METRIC_ROW)};
-
-static double status_bytes(const char *status, const char *key)
-{
-    const char *line = strstr(status, key);
-    return line ? 1024 * strtod(line + strlen(key), NULL) : 0;
-}
-
-static void measure(struct process *p)
-{
-    char status[STATUS_BYTES] = "";
-    size_t first = p->spec->metrics_count;
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        ssize_t n = read(fd, status, sizeof status - 1);
-        status[n > 0 ? n : 0] = '\0';
-        close(fd);
-    }
-    metrics_set(p->metrics, first + GAUGE_MEMORY,
-                status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:"));
-    metrics_set(p->metrics, first + GAUGE_MAPPED, status_bytes(status, "RssFile:"));
-    metrics_set(p->metrics, first + GAUGE_CPU, (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9);
-}
+/* ---- metrics and the report ---- */
 
 static int open_metrics(struct process *p)
 {
     size_t count = p->spec->metrics_count;
-    p->table = calloc(count + COMMON, sizeof *p->table);
+    p->table = calloc(count + vitals_count, sizeof *p->table);
     if (!p->table) return err_set(ERR_NOMEM, "no memory for metrics");
     if (count > 0) memcpy(p->table, p->spec->metrics, count * sizeof *p->table);
-    memcpy(p->table + count, common, sizeof common);
-    int result = metrics_new(p->table, count + COMMON, &p->metrics);
-    if (result == ERR_OK)
-        metrics_set(p->metrics, count + GAUGE_STARTED, (double)process_wall_ns() / 1e9);
+    memcpy(p->table + count, vitals_metrics, vitals_count * sizeof *p->table);
+    int result = metrics_new(p->table, count + vitals_count, &p->metrics);
+    if (result == ERR_OK) vitals_begin(p->metrics, count);
     return result;
 }
 
@@ -301,8 +262,7 @@ static void look_whether_ready(struct process *p)
     uint64_t now_ns = process_now_ns();
     int result = p->spec->ready ? p->spec->ready(p) : ERR_OK;
     enum readiness_news news = readiness_note(&p->readiness, result, now_ns);
-    metrics_set(p->metrics, p->spec->metrics_count + GAUGE_UNREADY,
-                readiness_seconds(&p->readiness, now_ns));
+    vitals_unready(p->metrics, p->spec->metrics_count, readiness_seconds(&p->readiness, now_ns));
     if (news == READINESS_UNWELL)
         log_event(LOG_ERROR, "not healthy: it could not do its work for a minute",
                   LOG_S("why", p->readiness.why));
@@ -327,7 +287,7 @@ static void on_tick(uv_timer_t *tick)
         process_finish(p, result);
         return;
     }
-    measure(p);
+    vitals_measure(p->metrics, p->spec->metrics_count);
     if (p->spec->stats) p->spec->stats(p);
     look_whether_ready(p);
     if (p->report && send_report(p) != ERR_OK && log_allowed(&p->report_limit))
@@ -579,7 +539,7 @@ static int print_metrics(const struct process_spec *spec)
     int result = open_metrics(&p);
     if (result == ERR_OK) {
         printf("## %s\n\n", spec->program.name);
-        metrics_markdown(p.table, spec->metrics_count + COMMON, stdout);
+        metrics_markdown(p.table, spec->metrics_count + vitals_count, stdout);
         if (spec->document) spec->document(stdout);
     }
     metrics_free(p.metrics);

@@ -46,7 +46,7 @@ for room in capture broker sink trainer; do
     check "$room sets what it declares" all_are_set $room/gauges.h $room/*.c
     check "$room shows its disk" room_is_shown $room
 done
-check "every process sets what it declares" all_are_set runtime/process.c runtime/process.c
+check "every process sets what it declares" all_are_set runtime/vitals.c runtime/vitals.c
 for room in capture broker sink trainer cli runtime; do
     check "$room copies no name that crosses processes" no_name_is_copied $room
 done
