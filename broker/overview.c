@@ -46,12 +46,6 @@ static double rejected(const json_t *report)
         report_number(report, REPORT_CAPTURE_REJECTED_ROWS));
 }
 
-static double shed(const json_t *report)
-{
-    return all_or_life(report_number(report, REPORT_CAPTURE_STREAM_SHED_ROWS),
-                       report_number(report, REPORT_CAPTURE_SHED_ROWS));
-}
-
 /* Of two of which nobody may say one. */
 static double sum_of(double a, double b)
 {
@@ -77,7 +71,7 @@ static void read_capture(const json_t *report, const json_t *rates, double *v)
     v[OVERVIEW_LAG_ROWS] = report_number(report, REPORT_CAPTURE_IN_FLIGHT_ROWS);
     v[OVERVIEW_DISK_WAIT] = report_number(report, REPORT_CAPTURE_DISK_WAITING_SECONDS);
     v[OVERVIEW_PLANNED_ROWS] = known(report_number(report, REPORT_STREAM_PLANNED_ROWS));
-    v[OVERVIEW_SHED_ROWS] = shed(report);
+    v[OVERVIEW_SHED_ROWS] = report_shed_rows(report);
     v[OVERVIEW_REJECTED_ROWS] = rejected(report);
 }
 

@@ -157,9 +157,7 @@ static void read_capture(const json_t *report, const char *name, int is_fresh, s
     read_documents(report, s);
     if (is_fresh) read_phase_of_capture(report, s);
     if (is_fresh) read_disk(report, REPORT_CAPTURE_DISK_WAITING_SECONDS, name, &s->capture_disk);
-    double all_shed = report_number(report, REPORT_CAPTURE_STREAM_SHED_ROWS);
-    add(&s->shed_rows,
-        isnan(all_shed) ? report_number(report, REPORT_CAPTURE_SHED_ROWS) : all_shed);
+    add(&s->shed_rows, report_shed_rows(report));
     greatest(&s->planned_rows, report_number(report, REPORT_STREAM_PLANNED_ROWS));
 }
 

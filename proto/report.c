@@ -40,3 +40,9 @@ double report_first(const json_t *report, enum report_id id)
     void *first = json_object_iter(json_object_get(report, report_names[id]));
     return first ? number_of(json_object_iter_value(first)) : report_number(report, id);
 }
+
+double report_shed_rows(const json_t *report)
+{
+    double all = report_number(report, REPORT_CAPTURE_STREAM_SHED_ROWS);
+    return isnan(all) ? report_number(report, REPORT_CAPTURE_SHED_ROWS) : all;
+}

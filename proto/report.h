@@ -129,6 +129,8 @@ extern const char *const report_fates[REPORT_FATES];
 double report_number(const json_t *report, enum report_id id);
 /* Its value at one label. */
 double report_labelled(const json_t *report, enum report_id id, const char *label);
+/* What a capture has shed in all its lives, where it tells that; else in this one. */
+double report_shed_rows(const json_t *report);
 /* Its value at the first label: of a trainer, that of the first SAE. */
 double report_first(const json_t *report, enum report_id id);
 
