@@ -72,9 +72,10 @@ struct sluice_options {
     const char *program;    /* for people; NULL: the process's name */
     const char *model;      /* for people, and for who loads the SAE; NULL: "unknown" */
     const char *model_file; /* its path, as this program sees it; NULL: unknown */
-    uint64_t model_key; /* rows of two keys are not mixed; 0: it is made of model_file (or, where
-                               there is none, programs of one `model` are taken to run the same) */
-    double share;       /* of sequences that are captured, whole ones; 0: all */
+    /* Rows of two keys are not mixed. 0: it is made of model_file; where there is none either, programs
+     * of one `model` are taken to run the same. */
+    uint64_t model_key;
+    double share;           /* of sequences that are captured, whole ones; 0: all */
     double rows_per_second; /* at most, on average over a second; 0: no limit */
     int starts_off;         /* 1: nothing is captured before sluice_set() or `sluice tap on` */
     const char *precision;  /* of the model's weights, for people: "q4_k"; NULL: unknown */
@@ -82,9 +83,9 @@ struct sluice_options {
 };
 
 /* Open a stream: makes the ring, and removes those of dead programs in its folder that hold no row.
- * Blocks for as long as its memory takes to be had, and 4 MiB of model_file to be read where it makes
- * the key (milliseconds). On failure *stream is NULL and
- * sluice_error() tells why. */
+ * Blocks for as long as its memory takes to be had and, where it makes the key, a page of each MiB of
+ * model_file to be read (4 MiB at least): milliseconds, some 0.1 s for 16 GiB. On failure *stream is
+ * NULL and sluice_error() tells why. */
 int sluice_open(const struct sluice_options *options, struct sluice **stream);
 
 /* The reason of this thread's last failure, in a sentence; never NULL. Owned by the library. */

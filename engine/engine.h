@@ -18,8 +18,8 @@ enum { ENGINE_SETTINGS_BYTES = 512 };
 /* For the manual pages of programs that open engines. */
 #define ENGINE_PREPARED_MEANING                                                                    \
     "f32, bf16 or q8_0: what a model's weights are turned into, or a smaller type where that "     \
-    "does "                                                                                        \
-    "not fit; by default f32 with AVX-512, else bf16. Rows differ, so a run goes on with its own"
+    "does not fit; by default f32 with AVX-512, else bf16. Rows differ, so a run goes on with "    \
+    "its own"
 
 enum engine_row_flags {
     ENGINE_ROW_SPECIAL = 1, /* the token is a special one (BOS, EOS, chat markers) */

@@ -22,8 +22,7 @@ struct context {
     struct special special;
     int is_told;           /* the pass: what it computes are tokens, all known */
     uint32_t stale_tokens; /* of the pass: computed over a prefix of another setting */
-    uint32_t
-        adapted_rows; /* of the pass: left out, since their sequence has a token of an adapter */
+    uint32_t adapted_rows; /* of the pass: left out, as their sequence has a token of an adapter */
     uint64_t left_out[SLUICE_EXCLUDED + 1]; /* of the pass: counted once it has ended well */
     struct tap_turn turn;
     uint32_t outlet_number;   /* whose numbers the slots have; 0: none */
