@@ -346,6 +346,21 @@ pid_t run_await_process(const struct run *run, const char *name, double seconds)
     return pid;
 }
 
+static void send(const struct run *run, const char *name, int signal)
+{
+    if (kill(run_await_process(run, name, 60), signal) != 0) fail_msg("%s is gone", name);
+}
+
+void run_hold(const struct run *run, const char *name)
+{
+    send(run, name, SIGSTOP);
+}
+
+void run_let_go(const struct run *run, const char *name)
+{
+    send(run, name, SIGCONT);
+}
+
 int run_alive(const struct run *run)
 {
     int count = 0;

@@ -57,6 +57,11 @@ pid_t run_process(const struct run *run, const char *name);
 int run_kill(const struct run *run, const char *name);
 /* Wait until a process of that name exists. */
 pid_t run_await_process(const struct run *run, const char *name, double seconds);
+/* Wait for it, and stop it (SIGSTOP), so that what it does is not over before the test is; and let it go
+ * on (SIGCONT). A stopped trainer holds back the whole run under policy block once the buffer is full; a
+ * stopped capture does under each policy. */
+void run_hold(const struct run *run, const char *name);
+void run_let_go(const struct run *run, const char *name);
 /* Processes of the run that are alive, sluice itself among them. */
 int run_alive(const struct run *run);
 

@@ -146,15 +146,20 @@ static void start_both(struct run *run, pid_t b[2])
     b[1] = start_b(run, "keys/beta", "capture-1");
 }
 
-/* What the broker on the other host tells this one, once all have reported to it. */
+/*
+ * What the broker on the other host tells this one, once all have reported to it. Over this cable an
+ * answer takes long: the trainer waits meanwhile, so that the run is not over before it is struck.
+ */
 static void status_is_told(struct run *run)
 {
     char sluice[HARNESS_PATH_BYTES], secrets[HARNESS_PATH_BYTES + 64];
     run_program("sluice", sluice);
     snprintf(secrets, sizeof secrets, "broker.keys=%s/keys/beta", run->dir);
     for (double until = harness_seconds() + 60; harness_seconds() < until; harness_sleep(0.2)) {
+        run_hold(run, "trainer-main");
         int code = run_command(run, 20, "/usr/bin/env", "ip", "netns", "exec", host_b, sluice,
                                "status", run->config, "--set", secrets, NULL);
+        run_let_go(run, "trainer-main");
         if (code == 0 && strstr(run->out, "trainer-main") && strstr(run->out, "capture-1")) return;
     }
     fail_msg("%s%s", run->out, run->err);
@@ -178,6 +183,8 @@ static void exact_over_a_bad_cable(void **state)
         run_await_drawn(run, "main", drawn + 30000, 60);
     }
     both("drop");
+    if (run_process(run, "capture-0") == 0 && run_process(run, "capture-1") == 0)
+        fail_msg("all rows were over the cable before it was cut");
     harness_sleep(15);
     both("numgen random mod 100 < 5 drop");
     await_end(run, a, b);
@@ -201,11 +208,13 @@ static void let_in_without_a_restart(void **state)
     assert_int_equal(run_drawn(run, "main"), 0);
     shell("cp %s.all %s", path, path);
     run_await_drawn(run, "main", 1000, 60);
+    run_hold(run, "trainer-main");
     /* Out again: what stands is of no use any more. */
     shell("grep -v '^beta ' %s.all >%s", path, path);
     harness_sleep(9);
     run_await_said(run, "run/log/broker.log", "not_allowed", 1);
     shell("cp %s.all %s", path, path);
+    run_let_go(run, "trainer-main");
     await_end(run, a, b);
     assert_true(run_counts_are(run, "main", ROWS, 1));
 }
