@@ -14,6 +14,7 @@
  *   remove:SLOT:FROM:TO  shift:SLOT:FROM:TO:BY  divide:SLOT:FROM:TO:BY  copy:FROM:TO  keep:SLOT  clear
  *   save:SLOT  load:FROM:TO      a slot's state, into the same or another one
  *   vector:N                     a control vector is set; 0: it is taken away
+ *   lora:FILE                    a LoRA is set
  *   adapters:0                   no LoRA is set
  *   warm                         a pass for no result
  *   own                          the program has a callback of its own (before the first pass)
@@ -236,6 +237,13 @@ static void set_vector(int is_set)
         die("no vector");
 }
 
+static void set_lora(const char *path)
+{
+    struct llama_adapter_lora *lora = L(llama_adapter_lora_init)(model, path);
+    float scale = 1;
+    if (!lora || L(llama_set_adapters_lora)(context, &lora, 1, &scale) != 0) die("no LoRA");
+}
+
 static void warm(void)
 {
     void (*set_warmup)(struct llama_context *, bool) =
@@ -318,6 +326,7 @@ static void obey(char *word, const char *path)
     if (!strcmp(word, "plain")) plain(n[0]);
     if (!strcmp(word, "embed")) embed(n[0]);
     if (!strcmp(word, "vector")) set_vector(n[0]);
+    if (!strcmp(word, "lora")) set_lora(rest);
     if (!strcmp(word, "adapters")) L(llama_set_adapters_lora)(context, NULL, 0, NULL);
     if (!strcmp(word, "warm")) warm();
     if (!strcmp(word, "stop")) stops = 1;

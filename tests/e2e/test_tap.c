@@ -438,6 +438,43 @@ static void embeddings_are_no_tokens(void **state)
     assert_int_equal(counted[RING_NO_TOKEN], 6);
 }
 
+/* A LoRA of rank 2 for the first layer's queries. */
+static void make_lora(const char *path)
+{
+    struct tiny tiny = {.architecture = "llama"};
+    struct ggml_init_params memory = {.mem_size = 1 << 20};
+    struct tiny_writer w = {&tiny, gguf_init_empty(), ggml_init(memory), {{0}}};
+    rng_seed(&w.rng, 7);
+    gguf_set_val_str(w.gguf, "general.type", "adapter");
+    gguf_set_val_str(w.gguf, "general.architecture", tiny.architecture);
+    gguf_set_val_str(w.gguf, "adapter.type", "lora");
+    gguf_set_val_f32(w.gguf, "adapter.lora.alpha", 2);
+    tiny_matrix(&w, 0, "attn_q.weight.lora_a", TINY_WIDTH, 2);
+    tiny_matrix(&w, 0, "attn_q.weight.lora_b", 2, TINY_WIDTH);
+    assert_true(gguf_write_to_file(w.gguf, path, false));
+    gguf_free(w.gguf);
+    ggml_free(w.ggml);
+}
+
+/* The rows before it are the model's own, and so are those after it that see none of its. */
+static void rows_under_a_lora_are_left_out(void **state)
+{
+    struct run *run = *state;
+    char path[HARNESS_PATH_BYTES + 16], word[HARNESS_PATH_BYTES + 32];
+    snprintf(path, sizeof path, "%s/lora.gguf", run->dir);
+    make_lora(path);
+    snprintf(word, sizeof word, "lora:%s", path);
+    must(run, HOST(run, "decode:0/0-10", word, "decode:0/10-20,1/0-10", "adapters:0",
+                   "decode:0/20-30,2/0-10", "remove:0:10:-1", "decode:0/10-20"));
+    read_ring();
+    each_is_named_once();
+    sequence_is(1, 0, 0, 10);
+    sequence_is(2, 2, 0, 10);
+    sequence_is(3, 0, 10, 20);
+    equals_the_engine(3, 0, one_hook, 1);
+    assert_int_equal(rows, 30);
+}
+
 /* Those of its prefix are the model's own, and were captured. */
 static void rows_under_an_adapter_are_left_out(void **state)
 {
@@ -695,6 +732,7 @@ int main(int argc, char **argv)
         CASE(what_two_could_claim_is_left_out),
         CASE(embeddings_are_no_tokens),
         CASE(rows_under_an_adapter_are_left_out),
+        CASE(rows_under_a_lora_are_left_out),
         CASE(a_pass_that_is_stopped_gives_no_row),
         CASE(a_pass_that_is_left_gives_its_places_up),
         CASE(a_pass_that_fails_begins_a_sequence),
