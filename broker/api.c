@@ -114,10 +114,7 @@ static const char *file_of(const struct config *config, char path[CONFIG_PATH_BY
 /* Not where programs or a pipe hand over rows: they may have none. */
 static int is_fed(const struct config *config)
 {
-    if (config->capture.engine == CONFIG_RING) return 0;
-    for (uint32_t i = 0; i < config->capture.corpus.count; i++)
-        if (strcmp(config->capture.corpus.item[i], "-") == 0) return 0;
-    return 1;
+    return config->capture.engine != CONFIG_RING && !config_reads_stdin(config);
 }
 
 int api_open(struct api *api, struct process *process)

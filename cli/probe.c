@@ -34,7 +34,7 @@ int probe_engine(const struct config *config, struct probe *probe)
     probe->corpus_files = corpus.count;
     config_list_free(&corpus);
     int is_live = config->capture.engine == CONFIG_RING;
-    if (result == ERR_OK && !source_is_stdin(config) && !is_live) return look(config, probe);
+    if (result == ERR_OK && !config_reads_stdin(config) && !is_live) return look(config, probe);
     if (result == ERR_OK && llama) result = source_forecast(config, &probe->forecast);
     return result;
 }

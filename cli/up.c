@@ -129,7 +129,7 @@ static int add(struct up *up, enum process_kind kind, const char *which)
     }
     arguments[n] = NULL;
     return children_add(&up->children, kind, name, arguments, log,
-                        kind == PROCESS_CAPTURE && source_is_stdin(up->config));
+                        kind == PROCESS_CAPTURE && config_reads_stdin(up->config));
 }
 
 static int add_all(struct up *up)

@@ -239,5 +239,7 @@ int config_model_named(const char *model, const char *key, char *out);
  * The caller frees with config_list_free(). */
 int config_corpus(const struct config *config, struct config_list *files);
 void config_list_free(struct config_list *list);
+/* Whether the corpus is standard input, which nobody may touch before time. */
+int config_reads_stdin(const struct config *config);
 
 #endif

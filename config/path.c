@@ -198,6 +198,14 @@ static int append_named(struct config_list *list, const char *name)
                    name, cache);
 }
 
+int config_reads_stdin(const struct config *config)
+{
+    const struct config_list *corpus = &config->capture.corpus;
+    for (uint32_t i = 0; i < corpus->count; i++)
+        if (strcmp(corpus->item[i], "-") == 0) return config->capture.engine == CONFIG_LLAMA;
+    return 0;
+}
+
 /* Patterns and folders are resolved by the engine (engine/corpus_files.h). */
 int config_corpus(const struct config *config, struct config_list *files)
 {

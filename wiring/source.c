@@ -105,7 +105,7 @@ int source_needs(const struct config *config)
 
 static int check_input(const struct config *config)
 {
-    if (!source_is_stdin(config) || streams_has_input()) return ERR_OK;
+    if (!config_reads_stdin(config) || streams_has_input()) return ERR_OK;
     return err_set(ERR_USAGE,
                    "capture.corpus is \"-\", and standard input is closed; HINT: give it "
                    "a pipe or a file, or name files in capture.corpus");
@@ -251,14 +251,6 @@ int source_forecast(const struct config *config, struct engine_forecast *forecas
     if (result == ERR_OK) result = engine_forecast(&options, forecast);
     source_close(s);
     return result;
-}
-
-int source_is_stdin(const struct config *config)
-{
-    const struct config_list *corpus = &config->capture.corpus;
-    for (uint32_t i = 0; i < corpus->count; i++)
-        if (strcmp(corpus->item[i], "-") == 0) return config->capture.engine == CONFIG_LLAMA;
-    return 0;
 }
 
 void source_close(struct source *s)

@@ -25,7 +25,7 @@ int source_look(const struct config *config, struct engine_forecast *forecast,
                 struct source **source);
 void source_close(struct source *source);
 
-/* What opening it would make first, where nobody may open it (source_is_stdin()): engine_forecast()
+/* What opening it would make first, where nobody may open it (config_reads_stdin()): engine_forecast()
  * of what the configuration names. */
 int source_forecast(const struct config *config, struct engine_forecast *forecast);
 /* Whether the engine has what it needs, of the configuration alone. ERR_USAGE: FILE:LINE, the key
@@ -40,9 +40,6 @@ int source_check(const struct config *config);
  * configuration names is not there; ERR_FORMAT where one is damaged (a checksum of an input file is
  * no checksum of the wire, which a second try mends). */
 int source_error(int code);
-
-/* Whether the corpus is standard input, which nobody may touch before time. */
-int source_is_stdin(const struct config *config);
 
 struct engine *source_engine(struct source *source);
 
