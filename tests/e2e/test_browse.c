@@ -90,7 +90,7 @@ static void take_address(struct run *run, struct served *s)
     char path[HARNESS_PATH_BYTES + 32], *text = NULL;
     size_t bytes;
     snprintf(path, sizeof path, "%s/browse.out", run->dir);
-    for (int look = 0; look < 300; look++, harness_sleep(0.05)) {
+    for (int look = 0; look < 1200; look++, harness_sleep(0.05)) {
         free(text);
         text = NULL;
         if (file_read(path, 1 << 16, &text, &bytes) == ERR_OK && strstr(text, "token=") &&
@@ -521,7 +521,7 @@ static void a_plain_web_server_will_do(void **state)
     pid_t python = run_start(run, "python", "/usr/bin/python3", "-u", "-m", "http.server", "0",
                              "--bind", "127.0.0.1", "--directory", made, NULL);
     snprintf(path, sizeof path, "%s/python.out", run->dir);
-    for (int look = 0; look < 200 && !port; look++, harness_sleep(0.05)) {
+    for (int look = 0; look < 1200 && !port; look++, harness_sleep(0.05)) {
         free(text);
         text = NULL;
         if (file_read(path, 1 << 16, &text, &bytes) == ERR_OK && strstr(text, " port "))

@@ -13,7 +13,7 @@
 
 static const char *const programs[] = {"sluice", "sluice-broker", "sluice-sink", "sluice-capture",
                                        "sluice-trainer"};
-enum { PROGRAMS = sizeof programs / sizeof programs[0], SECONDS = 10 };
+enum { PROGRAMS = sizeof programs / sizeof programs[0], SECONDS = 60 };
 
 static const char pipeline[] = "capture: { engine: synthetic }\n"
                                "sink: { size: 8MiB }\n"

@@ -134,7 +134,7 @@ static uint64_t newest_id(const struct run *run)
 /* Wait until the buffer is full, or all is in it; the number of the slab that came last. */
 static uint64_t await_quiet(const struct run *run)
 {
-    double until = harness_seconds() + 60;
+    double until = harness_seconds() + 120;
     uint64_t last = 0;
     for (int same = 0; same < 20; harness_sleep(0.1)) {
         if (harness_seconds() > until) fail_msg("the buffer does not fill");
@@ -143,6 +143,13 @@ static uint64_t await_quiet(const struct run *run)
         last = newest;
     }
     return last;
+}
+
+/* Wait until so many have been stored. */
+static void await_slabs(const struct run *run, uint64_t count)
+{
+    for (double until = harness_seconds() + 120; newest_id(run) < count; harness_sleep(0.01))
+        if (harness_seconds() > until) fail_msg("nothing comes into the buffer");
 }
 
 /* Every copy of a record, the present one among them. */
@@ -282,18 +289,34 @@ static void fail_with_logs(const struct run *run, const char *what)
     fail_msg("%s", what);
 }
 
+/* It may be through. */
+static void signal_capture(const struct run *run, int signal)
+{
+    pid_t capture = run_process(run, "capture-0");
+    if (capture > 0) kill(capture, signal);
+}
+
 /* From the start, or once it has drawn a few rows. What came last into the buffer came while it was
  * held, so that it has not seen it: a buffer that was full before is let run on a little, and longer
- * where nothing was freed by that. */
+ * where nothing was freed by that. While the trainer is at work the capture is held, so that rows are
+ * left to come, and till then the trainer is. */
 static pid_t hold_trainer(struct run *run, uint64_t drawn)
 {
-    pid_t trainer = run_await_process(run, "trainer-main", 20);
-    if (drawn) run_await_drawn(run, "main", drawn, 40);
+    run_hold(run, "trainer-main");
+    pid_t trainer = run_process(run, "trainer-main");
+    if (drawn) {
+        await_slabs(run, 20);
+        signal_capture(run, SIGSTOP);
+        kill(trainer, SIGCONT);
+        run_await_drawn(run, "main", drawn, 120);
+    }
     double until = harness_seconds() + 120, seconds = 0.05;
     for (; harness_seconds() < until; harness_sleep(seconds), seconds = fmin(2 * seconds, 1)) {
         kill(trainer, SIGSTOP);
         uint64_t before = newest_id(run);
+        signal_capture(run, SIGCONT);
         if (await_quiet(run) > before) return trainer;
+        signal_capture(run, SIGSTOP);
         kill(trainer, SIGCONT);
     }
     fail_with_logs(run, "nothing comes into the buffer while the trainer is held");
@@ -304,6 +327,7 @@ static void let_go(struct run *run, pid_t up)
 {
     pid_t trainer = run_process(run, "trainer-main");
     if (trainer > 0) kill(trainer, SIGCONT);
+    signal_capture(run, SIGCONT);
     if (run_wait(up, 180) != 0) fail_with_logs(run, "sluice up failed");
 }
 
@@ -346,7 +370,7 @@ static void one_row(struct run *run, const struct row *row)
     pid_t sink = run_process(run, "sink");
     row->damage(run);
     if (!row->kills) { /* the same processes go on */
-        double until = harness_seconds() + 20;
+        double until = harness_seconds() + 120;
         kill(trainer, SIGCONT);
         while (!is_there(run, ASIDE) && harness_seconds() < until) harness_sleep(0.01);
         if (!is_there(run, ASIDE)) fail_with_logs(run, "nothing was set aside");
@@ -393,7 +417,7 @@ static void the_reader_that_whitens_finds_it(void **state)
             flip(&d, at + STORE_SLAB_HEADER_BYTES + 40);
     data_close(&d);
     kill(trainer, SIGCONT);
-    double until = harness_seconds() + 20;
+    double until = harness_seconds() + 120;
     while (!is_there(run, ASIDE) && harness_seconds() < until) harness_sleep(0.01);
     assert_int_equal(run_process(run, "trainer-main"), trainer);
     let_go(run, up);
@@ -426,7 +450,7 @@ static void verify_finds_it_while_the_pipeline_runs(void **state)
     harness_has(run->out, " 1 damaged");
     harness_has(run->out, "made again");
     harness_has(run->err, "within a second where it runs");
-    double until = harness_seconds() + 10; /* it looks each second */
+    double until = harness_seconds() + 120; /* it looks each second */
     while (!is_there(run, ASIDE) && harness_seconds() < until) harness_sleep(0.01);
     assert_true(is_there(run, ASIDE));
     let_go(run, up);
@@ -437,9 +461,9 @@ static void stop_with_rows_to_draw(struct run *run)
 {
     configure(run, &running);
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
-    run_await_drawn(run, "main", 20000, 40);
+    run_await_drawn(run, "main", 20000, 120);
     kill(up, SIGTERM);
-    assert_int_equal(run_wait(up, 20), 0);
+    assert_int_equal(run_wait(up, 60), 0);
 }
 
 static void up_to_the_end(struct run *run)

@@ -24,6 +24,8 @@ static const char pipeline[] =
 static const char *const programs[] = {"sluice-broker", "sluice-sink", "sluice-capture",
                                        "sluice-trainer"};
 enum { PROGRAMS = sizeof programs / sizeof programs[0] };
+static const char *const pages[PROGRAMS] = {"http/broker", "http/sink", "http/capture-0",
+                                            "http/trainer-main"};
 
 static const char *const closings[] = {"<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"};
 enum { CLOSINGS = sizeof closings / sizeof closings[0] };
@@ -52,6 +54,15 @@ static void target_of(pid_t pid, int fd, char *out)
     out[n > 0 ? n : 0] = '\0';
 }
 
+/* Until a process has written where its page is: then its files are open, and it heeds signals. */
+static void await_page(const struct run *run, const char *page)
+{
+    char path[2 * HARNESS_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", run->state, page);
+    for (double until = harness_seconds() + SECONDS; access(path, F_OK) != 0; harness_sleep(0.02))
+        if (harness_seconds() > until) fail_msg("there is no %s within %d s", path, SECONDS);
+}
+
 static void no_file_gets_their_numbers(void **state)
 {
     struct run *run = *state;
@@ -60,15 +71,14 @@ static void no_file_gets_their_numbers(void **state)
     for (int p = 0; p < PROGRAMS; p++) {
         command_of(programs[p], run->config, "<&- >&- 2>&-", command);
         pid_t pid = run_start(run, programs[p], "/bin/sh", "-c", command, NULL);
-        run_await_process(run, programs[p] + strlen("sluice-"), 10);
-        harness_sleep(0.5); /* until its files are open */
+        await_page(run, pages[p]);
         for (int fd = 0; fd < 3; fd++) {
             target_of(pid, fd, target);
             if (strcmp(target, "/dev/null") != 0)
                 fail_msg("%s has %s as descriptor %d", programs[p], target, fd);
         }
         kill(pid, SIGTERM);
-        assert_int_equal(run_wait(pid, 20), 0);
+        assert_int_equal(run_wait(pid, SECONDS), 0);
     }
 }
 

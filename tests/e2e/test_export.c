@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +14,19 @@
 
 #include <cmocka.h>
 
-enum { SECONDS = 120 };
+enum { SECONDS = 120, ROWS = 120000, ENDLESS = 1000000000 };
 
-static void configure(struct run *run, const char *more)
+static void configure(struct run *run, int rows, const char *more)
 {
     char rest[1024];
     snprintf(rest, sizeof rest,
              "capture: { engine: synthetic,\n"
-             "           synthetic: { features: 64, width: 16, rows: 120000, seed: 1 } }\n"
+             "           synthetic: { features: 64, width: 16, rows: %d, seed: 1 } }\n"
              "sink: { size: 32MiB }\n"
              "trainer: { batch_rows: 256, checkpoint_seconds: 1, %s\n"
              "           saes: [ { name: one, arch: topk, features: 64, k: 4 },\n"
              "                   { name: two, arch: batchtopk, features: 64, k: 4 } ] }\n",
-             more);
+             rows, more);
     run_configure(run, "dtype: f32", rest);
 }
 
@@ -63,24 +64,33 @@ static void no_leftovers(const struct run *run)
 static void while_it_goes_on(void **state)
 {
     struct run *run = *state;
-    configure(run, "reuse: 16,");
+    configure(run, ENDLESS, "reuse: 1,");
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    static const char after[] = "two, after ";
+    unsigned long long rows = 0;
     int exported = 0, code = 2;
-    for (int i = 0; i < 400 && code != 0; i++) { /* the first checkpoint comes after a second */
+    double until = harness_seconds() + SECONDS;
+    while (code != 0 && harness_seconds() < until) { /* the first checkpoint comes after a second */
         code = export(run, run->config, "early", "saelens", NULL);
         if (code != 0) harness_has(run->err, "checkpoint");
         harness_sleep(0.05);
     }
     assert_int_equal(code, 0);
-    while (run_alive(run) > 0) { /* checkpoints come and go meanwhile */
+    until = harness_seconds() + SECONDS;
+    for (int checkpoints = 0; checkpoints < 5;) { /* they come and go meanwhile */
         char name[32];
         snprintf(name, sizeof name, "again%d", exported++);
         code = export(run, run->config, name, "saelens", "two");
         if (code != 0) fail_msg("exit code %d: %s", code, run->err);
+        harness_has(run->out, after);
+        unsigned long long its_rows = strtoull(strstr(run->out, after) + strlen(after), NULL, 10);
+        checkpoints += its_rows != rows;
+        rows = its_rows;
+        if (harness_seconds() > until) fail_msg("only %d checkpoints", checkpoints);
         harness_sleep(0.05);
     }
+    kill(up, SIGTERM);
     assert_int_equal(run_wait(up, SECONDS), 0);
-    assert_true(exported > 0);
     char *cfg = run_text(run, "../early/one/cfg.json", NULL);
     assert_non_null(cfg);
     harness_has(cfg, "\"architecture\": \"topk\"");
@@ -92,7 +102,7 @@ static void as_the_trainer_does(void **state)
 {
     struct run *run = *state;
     char folder[HARNESS_PATH_BYTES + 16];
-    configure(run, "reuse: 4,");
+    configure(run, ROWS, "reuse: 4,");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
     assert_int_equal(export(run, run->config, "all", "saelens", NULL), 0);
     harness_has(run->out, "one, after ");
@@ -119,7 +129,7 @@ static void by_the_name_that_it_has_now(void **state)
 {
     struct run *run = *state;
     char place[HARNESS_PATH_BYTES + 64];
-    configure(run, "reuse: 4,");
+    configure(run, ROWS, "reuse: 4,");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, "--set",
                                  "stream.model_name=me/Then", NULL),
                      0);
@@ -137,13 +147,13 @@ static void by_the_name_that_it_has_now(void **state)
 static void of_a_runs_folder(void **state)
 {
     struct run *run = *state;
-    configure(run, "reuse: 1,");
+    configure(run, ROWS, "reuse: 1,");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
     assert_int_equal(export(run, run->state, "only", "saelens", "two"), 0);
     same_files(run, "only/sae_weights.safetensors", "two/saelens/sae_weights.safetensors");
     assert_int_equal(export(run, run->dir, "none", "saelens", "two"), 2);
     harness_has(run->err, "there is no checkpoint in");
-    configure(run, "consumers: [main, other],");
+    configure(run, ROWS, "consumers: [main, other],");
     int code = run_command(run, SECONDS, "sluice", "up", "--fresh", run->config, NULL);
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
     assert_int_equal(export(run, run->state, "a", "saelens", "one"), 2);
@@ -160,7 +170,7 @@ static void of_a_runs_folder(void **state)
 static void whitened_too(void **state)
 {
     struct run *run = *state;
-    configure(run, "reuse: 4, whiten: true,");
+    configure(run, ROWS, "reuse: 4, whiten: true,");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);
     assert_int_equal(export(run, run->config, "all", "saelens", NULL), 0);
     same_files(run, "all/one/sae_weights.safetensors", "one/saelens/sae_weights.safetensors");
@@ -183,7 +193,7 @@ static void what_cannot_be_is_told(void **state)
 {
     struct run *run = *state;
     char place[HARNESS_PATH_BYTES + 64];
-    configure(run, "reuse: 4,");
+    configure(run, ROWS, "reuse: 4,");
     refuses(run, run->config, "a", "saelens", NULL, "there is no checkpoint in");
     refuses(run, "/nowhere/x.sluice", "a", "saelens", NULL, "there is no /nowhere/x.sluice");
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 0);

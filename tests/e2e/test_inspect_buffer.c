@@ -64,7 +64,7 @@ static void has_checkpoint(const struct run *run)
     char pattern[HARNESS_PATH_BYTES + 64];
     glob_t found = {0};
     snprintf(pattern, sizeof pattern, "%s/main/checkpoint-*.sluice", run->state);
-    for (double end = harness_seconds() + 30; glob(pattern, 0, NULL, &found) != 0;) {
+    for (double end = harness_seconds() + 60; glob(pattern, 0, NULL, &found) != 0;) {
         globfree(&found);
         if (harness_seconds() > end) fail_msg("no checkpoint");
         harness_sleep(0.02);
@@ -85,19 +85,40 @@ static void is_no_consumer(const struct run *run)
         if (strncmp(line, "main.", 5) != 0) fail_msg("%s is there", line);
 }
 
+static int has_rows_left(const struct run *run)
+{
+    return REUSE * run_metric(run, "sink", "sluice_stream_rows") >=
+           (double)run_drawn(run, "main") + LEFT_ROWS;
+}
+
+/* The trainer is held, with a checkpoint, and the buffer has rows that it has not drawn. One that is
+ * stopped while it reads keeps the pages of slabs that are freed, and the sink waits for it: then it is
+ * stopped anew. */
+static void hold_with_rows_left(const struct run *run)
+{
+    run_await_drawn(run, "main", 2000, SECONDS);
+    run_hold(run, "capture-0"); /* so that the trainer is not through before its first checkpoint */
+    has_checkpoint(run);
+    for (int tries = 0; tries < 10; tries++) {
+        run_hold(run, "trainer-main");
+        run_let_go(run, "capture-0");
+        for (double end = harness_seconds() + 3; harness_seconds() < end; harness_sleep(0.05))
+            if (has_rows_left(run)) return;
+        run_let_go(run, "trainer-main");
+        harness_sleep(0.05);
+    }
+    fail_msg("no rows come while the trainer is stopped");
+}
+
 static void a_run_is_not_disturbed(void **state)
 {
     struct run *run = *state;
     char index[HARNESS_PATH_BYTES + 32], name[16];
     configure(run, ROWS);
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
-    run_await_drawn(run, "main", 2000, SECONDS);
-    has_checkpoint(run);
-    pid_t trainer = run_process(run, "trainer-main"); /* held up, so that there is something left */
-    assert_true(trainer > 0);
-    assert_int_equal(kill(trainer, SIGSTOP), 0);
+    hold_with_rows_left(run);
     int code = inspect(run, "index", NULL);
-    kill(trainer, SIGCONT);
+    run_let_go(run, "trainer-main");
     is_index(run, code, "index");
     for (int i = 0; i < 4; i++) {
         snprintf(name, sizeof name, "killed-%d", i);
@@ -113,40 +134,16 @@ static void a_run_is_not_disturbed(void **state)
     is_no_consumer(run);
 }
 
-static int has_rows_left(const struct run *run)
-{
-    return REUSE * run_metric(run, "sink", "sluice_stream_rows") >=
-           (double)run_drawn(run, "main") + LEFT_ROWS;
-}
-
-/* The trainer is stopped, and the buffer has rows that it has not drawn. One that is stopped while it
- * reads keeps the pages of slabs that are freed, and the sink waits for it: then it is stopped anew. */
-static pid_t hold_with_rows_left(struct run *run)
-{
-    pid_t trainer = run_process(run, "trainer-main");
-    assert_true(trainer > 0);
-    for (int tries = 0; tries < 10; tries++) {
-        assert_int_equal(kill(trainer, SIGSTOP), 0);
-        for (double end = harness_seconds() + 3; harness_seconds() < end; harness_sleep(0.05))
-            if (has_rows_left(run)) return trainer;
-        kill(trainer, SIGCONT);
-        harness_sleep(0.05);
-    }
-    fail_msg("no rows come while the trainer is stopped");
-    return 0;
-}
-
 static void a_stopped_run_is_looked_at(void **state)
 {
     struct run *run = *state;
     configure(run, MANY_ROWS); /* it is stopped long before its end */
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
-    run_await_drawn(run, "main", 2000, SECONDS);
-    has_checkpoint(run);
-    pid_t trainer = hold_with_rows_left(run);
+    hold_with_rows_left(run);
     kill(up, SIGINT);
+    run_await_said(run, "up.out", "sluice: stopping", 1);
     harness_sleep(0.3); /* it has been told to end before it goes on */
-    kill(trainer, SIGCONT);
+    run_let_go(run, "trainer-main");
     assert_int_equal(run_wait(up, SECONDS), 0);
     char *said = run_text(run, "../up.out", NULL);
     harness_has(said, "stopped; run the same command again to go on");

@@ -75,9 +75,7 @@ static void two_of_150_documents_are_too_many(void **state)
     struct run *run = *state;
     write_corpus(run, 150, 113);
     configure_corpus(run, "");
-    double begun = harness_seconds();
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 2);
-    assert_true(harness_seconds() - begun < 30);
     harness_has_not(run->err, "started again");
     const char *last = line_of(run->err, NULL);
     harness_has(last, "sluice: capture-0: 2 of 1");
@@ -148,8 +146,12 @@ static void killed_runs_tell_the_same(struct run *run, const char *producers, co
                          limit, NULL);
     run_await_process(run, "capture-0", SECONDS); /* by then the first run's files are gone */
     for (int i = 1; i <= 5; i++) {
-        run_await_drawn(run, "main", 12000u * (unsigned)i, SECONDS);
-        killed += run_kill(run, i == 3 ? "sink" : "capture-0");
+        const char *name = i == 3 ? "sink" : "capture-0";
+        run_await_drawn(run, "main", 8000u * (unsigned)i, SECONDS);
+        run_hold(run, "trainer-main"); /* where it is fast, the last one that died is away still */
+        run_await_process(run, name, SECONDS);
+        killed += run_kill(run, name);
+        run_let_go(run, "trainer-main");
     }
     assert_int_equal(run_wait(up, SECONDS), 0);
     char *out = run_text(run, "../up.out", NULL);
@@ -172,8 +174,19 @@ static void numbers_are_right_over_producers(void **state)
     killed_runs_tell_the_same(*state, "2", "0");
 }
 
+/* How many documents the capture has told of in a file, as it does each two seconds. */
+static unsigned documents_told(const struct run *run)
+{
+    unsigned documents = 0;
+    char *text = run_text(run, "capture/capture-0.json", NULL);
+    const char *at = text ? strstr(text, "\"documents\": ") : NULL;
+    if (at) sscanf(at, "\"documents\": %u", &documents);
+    free(text);
+    return documents;
+}
+
 /* A pipe cannot be read again: what the first life has read is still counted, and the gap is
- * told. */
+ * told. The pipe does not end before the capture is killed. */
 static void a_pipe_tells_what_was_lost(void **state)
 {
     struct run *run = *state;
@@ -182,13 +195,17 @@ static void a_pipe_tells_what_was_lost(void **state)
     configure_corpus(run, "  max_bad_documents: 0.5\n  resumable: false\n");
     run_program("sluice", sluice);
     snprintf(command, sizeof command,
-             "for i in 1 2 3; do cat %s/corpus.jsonl; sleep 1; done | %s up %s --set "
+             "cd %s && until [ -e killed ]; do cat corpus.jsonl; done | %s up %s --set "
              "capture.corpus=[-]",
              run->dir, sluice, run->config);
     pid_t up = run_start(run, "up", "/bin/sh", "-c", command, NULL);
     run_await_drawn(run, "main", 20000, SECONDS);
-    harness_sleep(2.5); /* what it has read by now is told */
+    for (double until = harness_seconds() + SECONDS; documents_told(run) < 1000;) {
+        if (harness_seconds() > until) fail_msg("%u documents are told of", documents_told(run));
+        harness_sleep(0.05);
+    }
     assert_int_equal(run_kill(run, "capture-0"), 1);
+    run_write(run, "killed", "");
     assert_int_equal(run_wait(up, SECONDS), 0);
     char *out = run_text(run, "../up.out", NULL);
     assert_non_null(out);
@@ -290,14 +307,14 @@ static const char small_disk_script[] =
     "$sluice up $config --set up.progress=true 2>$note.line & up=$!\n"
     "health() { exec 3<>/dev/tcp/$(tr : / <$run/http/$1) || return\n"
     "  printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3; }\n"
-    "for i in $(seq 300); do grep -q \"$words\" $note.line && break; sleep 0.1; done\n"
+    "for i in $(seq 1200); do grep -q \"$words\" $note.line && break; sleep 0.1; done\n"
     "$sluice status $config >$note.status 2>&1\n"
     "$sluice status --json $config >$note.json 2>&1\n"
     "health $process >$note.health 2>&1\n"
     "[ $process = sink ] && hold=$(pgrep -P $up -f sluice-trainer)\n"
     "[ -z \"$hold\" ] || kill -STOP $hold\n"
     "mount -o remount,size=64m $disk\n"
-    "[ -z \"$hold\" ] || for i in $(seq 300); do\n"
+    "[ -z \"$hold\" ] || for i in $(seq 1200); do\n"
     "  tail -n 1 $note.line | grep -q \"capture waits\" || break; sleep 0.1; done\n"
     "[ -z \"$hold\" ] || kill -CONT $hold\n"
     "wait $up; code=$?\n"
@@ -331,7 +348,7 @@ static void up_on_a_small_disk(struct run *run, const char *folder, const char *
     assert_non_null(file);
     fputs(small_disk_script, file);
     assert_int_equal(fclose(file), 0);
-    int code = run_command(run, SECONDS, "/usr/bin/unshare", "-rm", "/bin/bash", script, disk,
+    int code = run_command(run, 4 * SECONDS, "/usr/bin/unshare", "-rm", "/bin/bash", script, disk,
                            bytes, words, note, process, run->state, sluice, run->config, NULL);
     if (code != 0) fail_msg("exit code %d: %s", code, run->err);
 }

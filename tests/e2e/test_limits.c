@@ -20,7 +20,7 @@ enum { SANITIZED = 1 }; /* their shadow takes terabytes of address space */
 enum { SANITIZED = 0 };
 #endif
 
-enum { ONE_SECONDS = 10, RUN_SECONDS = 60, CANNOT_LOAD = 127, COMMAND_BYTES = 4096 };
+enum { ONE_SECONDS = 60, RUN_SECONDS = 60, CANNOT_LOAD = 127, COMMAND_BYTES = 4096 };
 
 static const char pipeline[] =
     "capture:\n"
@@ -162,7 +162,7 @@ static void a_signal_ends_it(void **state)
         pid_t pid = run_start(run, "limited", "/bin/sh", "-c", command, NULL);
         harness_sleep(0.7);
         kill(pid, SIGTERM);
-        int code = run_wait(pid, 20);
+        int code = run_wait(pid, RUN_SECONDS);
         if (code == HARNESS_TIMED_OUT) fail_msg("SIGTERM does not end it at %d MiB", mib);
     }
 }

@@ -269,28 +269,29 @@ static void a_line_fits_its_terminal(void **state)
     }
 }
 
-/* As soon as it is another, and not with the next second's line: each of many changes is answered
- * within less than that, which a slow machine does too, as it has them all in that time. */
+/* As soon as it is another, and not with the next line, which comes a second after the last: most of
+ * many changes are answered sooner than that. Not all of them where the machine is busy. */
 static void a_terminal_that_changes_is_followed(void **state)
 {
-    enum { CHANGES = 40, CHANGES_SECONDS = 25 };
+    enum { CHANGES = 40 };
+    int late = 0;
     struct run *run = *state;
     run_configure(run, "policy: shed, hooks: [resid_post.1]", live);
     terminal_open(run, 200, NULL);
     terminal_await(terminal_await(0, "waits for a program's rows"), " -- PROGRAM");
-    double begin = harness_seconds();
     for (int i = 0; i < CHANGES; i++) {
+        double begin = harness_seconds();
         int columns = i % 2 ? 200 : 40;
         struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
         terminal_read();
         size_t from = terminal.used;
         ioctl(terminal.master, TIOCSWINSZ, &size);
         size_t line = terminal_await(from, columns == 40 ? "rows\033[0m\033[K" : " -- PROGRAM");
+        late += harness_seconds() - begin > 0.7;
         if (columns == 40) lines_fit(from, line + strlen("rows"), columns);
     }
-    double took = harness_seconds() - begin;
     terminal_close();
-    if (took > CHANGES_SECONDS) fail_msg("%d changes took %.0f s", CHANGES, took);
+    if (late > CHANGES / 2) fail_msg("%d of %d changes took most of a second", late, CHANGES);
 }
 
 static void who_wants_no_colour_gets_none(void **state)

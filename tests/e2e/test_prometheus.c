@@ -35,8 +35,10 @@ static const char pipeline[] =
 static const char prepare[] =
     "mkdir \"$1/sluice-targets\"\n"
     "sed -E -e 's/for: [0-9]+[mh]/for: 1s/; s/\\[(15|30)m\\]/[10s]/; s/offset 15m/offset 10s/' "
-    "-e 's/\\[2m\\]\\)\\[13m:1m\\]/[3s])[8s:1s]/' configs/ops/alerts.yaml >\"$1/sluice-alerts.yaml\"\n"
-    "if grep -nE '\\[[^]]*[mh]\\]|offset [0-9]+[mh]|for: [0-9]+[mh]' \"$1/sluice-alerts.yaml\" >&2; then\n"
+    "-e 's/\\[2m\\]\\)\\[13m:1m\\]/[3s])[8s:1s]/' configs/ops/alerts.yaml "
+    ">\"$1/sluice-alerts.yaml\"\n"
+    "if grep -nE '\\[[^]]*[mh]\\]|offset [0-9]+[mh]|for: [0-9]+[mh]' \"$1/sluice-alerts.yaml\" "
+    ">&2; then\n"
     "    echo 'these times are not shortened' >&2; exit 1\n"
     "fi\n"
     "sed -e \"s|/etc/prometheus|$1|; s|/var/lib|$1|; s|localhost:9090|127.0.0.1:$2|\" "

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 60000, SECONDS = 60 };
+enum { ROWS = 60000, SECONDS = 240, SOON = 60 };
 
 static const char pipeline[] =
     "capture:\n"
@@ -87,7 +87,7 @@ static void twice_is_the_same(void **state)
 /* Wait until the trainer has said something so many times, over all its lives. */
 static void await_words(const struct run *run, const char *words, int times)
 {
-    double until = harness_seconds() + 20;
+    double until = harness_seconds() + SOON;
     for (int seen = 0; seen < times; harness_sleep(0.01)) {
         char *text = run_text(run, "../resumed.out", NULL);
         seen = 0;
@@ -123,7 +123,7 @@ static void await_history(const struct run *run, const char *consumer)
 {
     unsigned long long from, last = 0;
     history(run, consumer, "one", &from);
-    for (double until = harness_seconds() + 20; last <= from; harness_sleep(0.01)) {
+    for (double until = harness_seconds() + SOON; last <= from; harness_sleep(0.01)) {
         history(run, consumer, "one", &last);
         if (harness_seconds() > until) fail_msg("the history did not grow");
     }
@@ -155,7 +155,7 @@ static void resumed_is_the_same(void **state)
         if (i == 1) await_history(run, "resumed"); /* which that checkpoint does not cover */
         harness_sleep(i == 1 ? 0 : 0.1);
         kill(pid, i == 1 ? SIGKILL : SIGTERM);
-        assert_int_equal(run_wait(pid, 20), i == 1 ? HARNESS_SIGNALLED : 0);
+        assert_int_equal(run_wait(pid, SOON), i == 1 ? HARNESS_SIGNALLED : 0);
     }
     json_t *early = run_summary(run, "resumed");
     assert_null(early); /* else it was through before it was stopped, and nothing is shown */
@@ -196,7 +196,7 @@ static void another_seed_is_not(void **state)
 static void the_buffer_stays_as_it_was(void **state)
 {
     struct run *run = *state;
-    if (run_command(run, 20, "sluice", "buffer", "info", run->config, NULL) != 0)
+    if (run_command(run, SOON, "sluice", "buffer", "info", run->config, NULL) != 0)
         fail_msg("%s", run->err);
     const char *slabs = strstr(run->out, "slabs");
     assert_non_null(slabs);

@@ -26,7 +26,7 @@ static void a_second_one_leaves_the_first_alone(void **state)
     struct run *run = *state;
     run_configure(run, "dtype: f32",
                   "capture: { engine: synthetic,\n"
-                  "           synthetic: { features: 64, width: 16, rows: 2000000, seed: 1 } }\n"
+                  "           synthetic: { features: 64, width: 16, rows: 100000000, seed: 1 } }\n"
                   "sink: { size: 32MiB }\n"
                   "trainer: { batch_rows: 256, checkpoint_seconds: 1,\n"
                   "           saes: [ { name: rows, arch: count } ] }\n");
@@ -83,12 +83,14 @@ static void a_second_pipeline_of_the_same_addresses_starts_nothing(void **state)
     snprintf(folder, sizeof folder, "stream.run_dir=%s/second", run->dir);
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
     run_await_drawn(run, "main", 20000, SECONDS);
+    run_hold(run, "trainer-main"); /* so that the first one is there when the second comes */
     int code = run_command(run, SECONDS, "sluice", "up", run->config, "--set", folder, NULL);
+    run_let_go(run, "trainer-main");
     if (code != 1) fail_msg("exit code %d: %s", code, run->err);
     harness_has(run->err, "is in use by another program");
     char *log = run_text(run, "../second/log/sink.log", NULL);
     if (log) fail_msg("its sink was started: %s", log);
-    assert_int_equal(run_wait(up, SECONDS), 0);
+    assert_int_equal(run_wait(up, 240), 0);
     assert_true(run_counts_are(run, "main", 2000000, 1));
 }
 

@@ -207,15 +207,16 @@ static void no_process_leaves_a_core(void **state)
 
 /* ---- keys ---- */
 
+/* It stays bound: no other program is given it, and with SO_REUSEADDR the broker may still listen. */
 static int free_port(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
     socklen_t bytes = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(fd, (struct sockaddr *)&address, bytes) ||
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) ||
+        bind(fd, (struct sockaddr *)&address, bytes) ||
         getsockname(fd, (struct sockaddr *)&address, &bytes))
         fail_msg("no free port");
-    close(fd);
     return ntohs(address.sin_port);
 }
 
@@ -500,10 +501,12 @@ static void keys_and_roles_bound_clients(void **state)
     configure_tcp(run);
     for (int i = 0; i < ROGUES; i++) security[i] = key_of(run, &rogues[i]);
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
-    run_await_process(run, "broker", 20);
+    run_await_process(run, "broker", 60);
     begin_rogues(security);
     run_await_drawn(run, "main", 1000, 60);
+    run_hold(run, "trainer-main");
     only_reporters_are_known(run);
+    run_let_go(run, "trainer-main");
     int code = run_wait(up, 120);
     end_rogues();
     for (int i = 0; i < ROGUES; i++)
@@ -527,25 +530,49 @@ static const char *const shown[][2] = {
     {"broker", "/healthz"}, {"trainer-main", "/healthz"}, {"capture-0", "/readyz"}};
 enum { SHOWN = sizeof shown / sizeof shown[0] };
 
-/* Until `up` has ended, no page has one of the texts; each page was seen. */
+/* How many of the pages, but for those of process `besides`, were never there; each is read. */
+static int look_at_pages(const struct run *run, const char *besides, int *seen,
+                         const char *const *texts)
+{
+    int missing = 0;
+    for (int i = 0; i < SHOWN; i++) {
+        if (strcmp(shown[i][0], besides) == 0) continue;
+        char *text = page(run, shown[i][0], shown[i][1]);
+        seen[i] += text != NULL;
+        for (int t = 0; text && texts[t]; t++) harness_has_not(text, texts[t]);
+        free(text);
+        missing += !seen[i] && strcmp(shown[i][1], "/readyz") != 0;
+    }
+    harness_sleep(0.1);
+    return missing;
+}
+
+/* Each page was seen while that process is held. */
+static void see_pages_without(const struct run *run, const char *held, int *seen,
+                              const char *const *texts)
+{
+    double end = harness_seconds() + 120;
+    while (look_at_pages(run, held, seen, texts))
+        if (harness_seconds() > end) fail_msg("a page was never there, but for those of %s", held);
+}
+
+/* Until `up` has ended, no page has one of the texts; each page was seen. The run cannot end before: one
+ * of its ends is held, and the buffer does not hold all rows. */
 static void pages_hold_none(const struct run *run, pid_t up, const char *const *texts)
 {
     int seen[SHOWN] = {0}, status;
+    run_hold(run, "trainer-main");
+    see_pages_without(run, "trainer-main", seen, texts);
+    run_hold(run, "capture-0");
+    run_let_go(run, "trainer-main");
+    see_pages_without(run, "capture-0", seen, texts);
+    run_let_go(run, "capture-0");
     double end = harness_seconds() + 120;
     while (waitpid(up, &status, WNOHANG) == 0) {
         if (harness_seconds() > end) fail_msg("it takes too long");
-        for (int i = 0; i < SHOWN; i++) {
-            char *text = page(run, shown[i][0], shown[i][1]);
-            seen[i] += text != NULL;
-            for (int t = 0; text && texts[t]; t++) harness_has_not(text, texts[t]);
-            free(text);
-        }
-        harness_sleep(0.1);
+        look_at_pages(run, "", seen, texts);
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail_msg("sluice up failed");
-    for (int i = 0; i < SHOWN; i++)
-        if (!seen[i] && strcmp(shown[i][1], "/readyz") != 0)
-            fail_msg("%s of %s was never there", shown[i][1], shown[i][0]);
     for (int t = 0; texts[t]; t++) nothing_holds(run, texts[t]);
 }
 
@@ -597,7 +624,7 @@ static void no_row_is_shown(void **state)
              "capture: { engine: files, files: [\"%s\"], tensor: acts, tokens_tensor: tokens,\n"
              "           file_sequence_rows: 64 }\n"
              "sink: { size: 16MiB }\n"
-             "trainer: { batch_rows: 256, eval_rows: 2000, reuse: 2,\n"
+             "trainer: { batch_rows: 256, eval_rows: 2000, reuse: 4,\n"
              "           saes: [ { name: one, arch: topk, features: 32, k: 4 } ] }\n",
              path);
     run_configure(run, "dtype: f32", text);
@@ -621,7 +648,7 @@ static void no_text_is_shown(void **state)
     assert_int_equal(fclose(file), 0);
     snprintf(text, sizeof text,
              "capture: { corpus: [\"%s\"], context_tokens: 64, exact_model: true }\n"
-             "sink: { size: 64MiB }\n"
+             "sink: { size: 16MiB }\n"
              "trainer: { batch_rows: 256, eval_rows: 1000,\n"
              "           saes: [ { name: one, arch: topk, features: 256, k: 4 } ] }\n",
              path);

@@ -206,7 +206,8 @@ static void a_resume_sees_what_it_saw(void **state)
 {
     struct run *run = *state;
     configure(run, "reuse: 64,", "{ name: one, arch: topk, features: 16, k: 2, hooks: b }");
-    pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);
+    pid_t up =
+        run_start(run, "up", "sluice", "up", run->config, "--set", "trainer.batch_rows=16", NULL);
     run_await_drawn(run, "main", 50000, SECONDS);
     assert_int_equal(kill(up, SIGTERM), 0);
     assert_int_equal(run_wait(up, SECONDS), 0);

@@ -111,6 +111,15 @@ static pid_t up(struct run *run, const char *whiten)
     return run_start(run, "up", "sluice", "up", run->config, "--set", whiten, NULL);
 }
 
+/* A trainer is stopped until its first checkpoint is due: it writes it as soon as it goes on, with most
+ * of the rows before it, however fast it is. */
+static void wait_for_checkpoint_time(pid_t trainer)
+{
+    assert_int_equal(kill(trainer, SIGSTOP), 0);
+    harness_sleep(1.1);
+    assert_int_equal(kill(trainer, SIGCONT), 0);
+}
+
 static double plain_fve[2];
 
 /* Both FVE are of the same rows in the same units. */
@@ -121,6 +130,7 @@ static void a_whitened_run_survives_a_kill(void **state)
     configure(run, ROWS, "4MiB", "main");
     pid_t pid = up(run, "trainer.whiten=true");
     run_await_drawn(run, "main", 20000, SECONDS);
+    wait_for_checkpoint_time(run_await_process(run, "trainer-main", SECONDS));
     char *before = transform(run, "main", &bytes);
     assert_int_equal(run_kill(run, "trainer-main"), 1);
     run_await_drawn(run, "main", 100000, SECONDS);
@@ -181,6 +191,8 @@ static void killed_or_not_the_weights_are_the_same(void **state)
     assert_int_equal(run_wait(up(run, "trainer.reuse=3"), SECONDS), 0);
     assert_int_equal(run_wait(replay(run, "whole"), SECONDS), 0);
     pid_t pid = replay(run, "killed");
+    run_await_metric(run, "trainer-killed", "sluice_trainer_rows_total", 1);
+    wait_for_checkpoint_time(pid);
     free(transform(run, "killed", bytes)); /* waits for a checkpoint */
     assert_null(run_summary(run, "killed"));
     assert_int_equal(kill(pid, SIGKILL), 0);

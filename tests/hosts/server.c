@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_WORDS = 64, WORD_BYTES = 32, START_SECONDS = 120, STOP_SECONDS = 10 };
+enum { MOST_WORDS = 64, WORD_BYTES = 32, START_SECONDS = 120, STOP_SECONDS = 60 };
 
 struct command {
     char *words[MOST_WORDS + 1];
@@ -99,19 +99,24 @@ static int llama_command(const struct server_options *o, int port, struct comman
     return result;
 }
 
-/* A port that is free now. */
+/* A port that is free now, and that the system gives to nobody who asks for any (those are above 32767),
+ * so that it still is when the server takes it. */
 static int free_port(void)
 {
+    enum { LOWEST = 20000, HIGHEST = 32767 };
+    static unsigned next;
     struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t bytes = sizeof at;
-    int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int port = 0;
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (s < 0 || bind(s, (struct sockaddr *)&at, sizeof at) != 0)
-        at.sin_port = 0;
-    else
-        getsockname(s, (struct sockaddr *)&at, &bytes);
-    if (s >= 0) close(s);
-    return ntohs(at.sin_port);
+    for (int tries = 0; tries < 100 && !port; tries++) {
+        unsigned some = (unsigned)getpid() * 31 + next++;
+        int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        port = LOWEST + (int)(some % (HIGHEST - LOWEST + 1));
+        at.sin_port = htons((uint16_t)port);
+        if (s < 0 || bind(s, (struct sockaddr *)&at, sizeof at) != 0) port = 0;
+        if (s >= 0) close(s);
+    }
+    return port;
 }
 
 static void become(const struct command *command, const char *log, pid_t parent)

@@ -32,7 +32,7 @@ const char *server_name(enum server_kind kind);
  * where the programs are. Idle threads of its sleep (OMP_WAIT_POLICY): tests share the machine.
  * ERR_NOTFOUND: the program is not there; ERR_AGAIN: no answer in 120 seconds; ERR_STATE: it ended. */
 int server_start(const struct server_options *options, struct server *server);
-/* SIGTERM, and SIGKILL 10 seconds later. Its exit code, or minus its signal. */
+/* SIGTERM, and SIGKILL 60 seconds later. Its exit code, or minus its signal. */
 int server_stop(struct server *server);
 
 #endif

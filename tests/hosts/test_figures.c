@@ -121,7 +121,7 @@ static char state_of(pid_t pid)
 static void becomes(pid_t pid, const char *states)
 {
     char last = 0;
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 6000; i++) {
         last = state_of(pid);
         if (strchr(states, last)) return;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);

@@ -37,7 +37,7 @@ static int tend_while(struct child *child, enum child_phase phase, int64_t now_m
                       uint64_t progress)
 {
     int result = ERR_OK;
-    for (int i = 0; i < 2000 && child->phase == phase && result == ERR_OK; i++) {
+    for (int i = 0; i < 30000 && child->phase == phase && result == ERR_OK; i++) {
         result = children_tend(&children, now_ms, &(struct child_progress){progress, ++answers});
         rest();
     }

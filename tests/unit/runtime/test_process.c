@@ -503,7 +503,7 @@ static void test_address_file(void **state)
     snprintf(path, sizeof path, "%s/run/http/sink-7", folder);
     pid_t pid = launch_run("wait");
     assert_int_equal(wait_mark(), 'S');
-    for (int i = 0; i < 500 && access(path, R_OK) != 0; i++) usleep(10000); /* behind its start */
+    for (int i = 0; i < 6000 && access(path, R_OK) != 0; i++) usleep(10000); /* behind its start */
     assert_int_equal(access(path, R_OK), 0);
     kill(pid, SIGTERM);
     assert_int_equal(ended(pid), 0);
