@@ -331,13 +331,20 @@ static void say(enum live_code code, const char *line)
     verdict_code = (int)code;
 }
 
+/* Its result is there, and nobody runs it again. */
+static int is_over(const struct config *config)
+{
+    long pid;
+    return report_finished(config) && !lock_held(config, &pid);
+}
+
 /* No broker answers. */
 static void say_silence(const struct config *config, const char *why)
 {
     char line[LINE_BYTES];
     long pid;
-    int is_finished = report_finished(config), is_held = lock_held(config, &pid);
-    if (is_finished && !is_held)
+    int is_held = lock_held(config, &pid), is_well = is_over(config);
+    if (is_well)
         snprintf(line, sizeof line, "SLUICE OK - stream %s: finished", config->stream.name);
     else
         snprintf(line, sizeof line, "SLUICE CRITICAL - stream %s: %s (%.500s)", config->stream.name,
@@ -346,16 +353,16 @@ static void say_silence(const struct config *config, const char *why)
                                                         : "not running",
                  why);
     line[strcspn(line, "\n|")] = '\0'; /* one line, and no numbers behind it */
-    say(is_finished && !is_held ? LIVE_OK : LIVE_CRITICAL, line);
+    say(is_well ? LIVE_OK : LIVE_CRITICAL, line);
 }
 
-/* A machine that is busy answers late; one that has no socket never does. */
+/* A machine that is busy answers late; one that has no socket never does, and a run that is over need not. */
 static int fetch(const struct config *config, json_t **status)
 {
     int64_t until_ms = clock_steady_ms() + PATIENCE_MS;
     int result;
     do result = snapshot_fetch(config, status);
-    while (result == ERR_AGAIN && clock_steady_ms() < until_ms);
+    while (result == ERR_AGAIN && clock_steady_ms() < until_ms && !is_over(config));
     return result;
 }
 
