@@ -6,6 +6,7 @@
 #include "tests/e2e/harness.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -179,8 +180,15 @@ static void an_end_is_no_fault(void **state)
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, "--fresh", "--set",
                                  "capture.synthetic.rows=60000", NULL),
                      0);
-    assert_int_equal(check(run), 0);
-    harness_has(run->out, "SLUICE OK - stream watched: finished");
+    /* Nobody is waited for: the quickest of three, since a machine may be busy. */
+    double quickest = INFINITY;
+    for (int i = 0; i < 3; i++) {
+        double begun = harness_seconds();
+        assert_int_equal(check(run), 0);
+        harness_has(run->out, "SLUICE OK - stream watched: finished");
+        quickest = fmin(quickest, harness_seconds() - begun);
+    }
+    if (quickest > 4.5) fail_msg("it takes %.1f s each time", quickest);
     a_list_names_the_stream(run, "finished", "-");
     status_says(run, 0, "finished");
 }
