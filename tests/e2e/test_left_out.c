@@ -75,7 +75,9 @@ static void two_of_150_documents_are_too_many(void **state)
     struct run *run = *state;
     write_corpus(run, 150, 113);
     configure_corpus(run, "");
+    double begun = harness_seconds();
     assert_int_equal(run_command(run, SECONDS, "sluice", "up", run->config, NULL), 2);
+    assert_true(harness_seconds() - begun < 30);
     harness_has_not(run->err, "started again");
     const char *last = line_of(run->err, NULL);
     harness_has(last, "sluice: capture-0: 2 of 1");
