@@ -289,6 +289,12 @@ static void fail_with_logs(const struct run *run, const char *what)
     fail_msg("%s", what);
 }
 
+static void await_aside(const struct run *run)
+{
+    for (double until = harness_seconds() + 120; !is_there(run, ASIDE); harness_sleep(0.01))
+        if (harness_seconds() > until) fail_with_logs(run, "nothing was set aside");
+}
+
 /* It may be through. */
 static void signal_capture(const struct run *run, int signal)
 {
@@ -370,10 +376,8 @@ static void one_row(struct run *run, const struct row *row)
     pid_t sink = run_process(run, "sink");
     row->damage(run);
     if (!row->kills) { /* the same processes go on */
-        double until = harness_seconds() + 120;
         kill(trainer, SIGCONT);
-        while (!is_there(run, ASIDE) && harness_seconds() < until) harness_sleep(0.01);
-        if (!is_there(run, ASIDE)) fail_with_logs(run, "nothing was set aside");
+        await_aside(run);
         if (run_process(run, "trainer-main") != trainer || run_process(run, "sink") != sink)
             fail_with_logs(run, "a process has died");
     }
@@ -417,8 +421,7 @@ static void the_reader_that_whitens_finds_it(void **state)
             flip(&d, at + STORE_SLAB_HEADER_BYTES + 40);
     data_close(&d);
     kill(trainer, SIGCONT);
-    double until = harness_seconds() + 120;
-    while (!is_there(run, ASIDE) && harness_seconds() < until) harness_sleep(0.01);
+    await_aside(run);
     assert_int_equal(run_process(run, "trainer-main"), trainer);
     let_go(run, up);
     char *log = run_text(run, "log/trainer-main.log", &bytes);
@@ -450,9 +453,7 @@ static void verify_finds_it_while_the_pipeline_runs(void **state)
     harness_has(run->out, " 1 damaged");
     harness_has(run->out, "made again");
     harness_has(run->err, "within a second where it runs");
-    double until = harness_seconds() + 120; /* it looks each second */
-    while (!is_there(run, ASIDE) && harness_seconds() < until) harness_sleep(0.01);
-    assert_true(is_there(run, ASIDE));
+    await_aside(run); /* it looks each second */
     let_go(run, up);
     assert_true(run_counts_are(run, "main", running.rows, 2));
 }

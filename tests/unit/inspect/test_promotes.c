@@ -2,6 +2,7 @@
  * Promoted and suppressed tokens: those of the lens, sorted; which part of a direction they are of;
  * and the same bytes of an index whenever its making was killed.
  */
+#include "tests/unit/inspect/killed_child.h"
 #include "tests/unit/inspect/synthetic_subject.h"
 #include "tests/unit/inspect/tiny_subject.h"
 
@@ -219,24 +220,14 @@ static void parts_are_added_up(void **state)
 static void killed_at_random_it_ends_the_same(void **state)
 {
     struct rng rng;
-    int kills = 0, status = 1;
+    int kills = 0;
     double most_micros = 30000;
     (void)state;
     rng_seed(&rng, 5);
     for (int round = 0; kills < 3 && round < 60; round++) {
         char folder_name[32];
         snprintf(folder_name, sizeof folder_name, "killed-%d", round);
-        for (int i = 0; i < 400; i++) {
-            pid_t child = fork();
-            if (child == 0) _exit(survey(folder_name) != ERR_OK);
-            long micros = (long)(rng_unit(&rng) * most_micros * (1 + i / 4));
-            nanosleep(&(struct timespec){micros / 1000000, micros % 1000000 * 1000}, NULL);
-            kill(child, SIGKILL);
-            assert_int_equal(waitpid(child, &status, 0), child);
-            if (!WIFSIGNALED(status)) break;
-            kills++;
-        }
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        kills += killed_child(&rng, most_micros, 4, survey, folder_name);
         same("plain", folder_name);
         most_micros /= 2; /* for a machine that is faster */
     }

@@ -2,6 +2,7 @@
  * The whole of an index over rows whose directions are known: against a straightforward computation in
  * memory; and the same bytes whatever the memory, the threads, and the moments at which it was killed.
  */
+#include "tests/unit/inspect/killed_child.h"
 #include "tests/unit/inspect/synthetic_subject.h"
 
 #include "inspect/index.h"
@@ -335,10 +336,16 @@ static void records_are_kept_again(void **state)
     same_file("again/work", "again/records", "fired");
 }
 
+static int survey_whole(const char *folder_name)
+{
+    int was_there;
+    return survey(folder_name, MEMORY, 1, 0, &was_there);
+}
+
 static void killed_at_random_it_ends_the_same(void **state)
 {
     struct rng rng;
-    int kills = 0, status = 1, was_there;
+    int kills = 0;
     double most_micros = 40000;
     (void)state;
     rng_seed(&rng, 11);
@@ -347,17 +354,7 @@ static void killed_at_random_it_ends_the_same(void **state)
         int before = kills;
         snprintf(folder_name, sizeof folder_name, "killed-%d", round);
         keeps_records = round % 2;
-        for (int i = 0; i < 400; i++) {
-            pid_t child = fork();
-            if (child == 0) _exit(survey(folder_name, MEMORY, 1, 0, &was_there) != ERR_OK);
-            long micros = (long)(rng_unit(&rng) * most_micros * (1 + i / 20));
-            nanosleep(&(struct timespec){micros / 1000000, micros % 1000000 * 1000}, NULL);
-            kill(child, SIGKILL);
-            assert_int_equal(waitpid(child, &status, 0), child);
-            if (!WIFSIGNALED(status)) break;
-            kills++;
-        }
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        kills += killed_child(&rng, most_micros, 20, survey_whole, folder_name);
         same("plain", folder_name);
         if (keeps_records) same_file("kept", folder_name, "records/rows");
         if (keeps_records) same_file("kept", folder_name, "records/fired");
