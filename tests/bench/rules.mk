@@ -7,7 +7,7 @@ $(BUILD)/tests/bench/bench_flood: $(E2E_ATTACK)
 $(BUILD)/tests/bench/bench_recovery: private EXTRA_LDFLAGS += $(E2E_HARNESS)
 $(BUILD)/tests/bench/bench_recovery: $(E2E_HARNESS)
 # Hosts that are not ours, as their tests run them (tests/hosts/rules.mk).
-BENCH_TAP := $(filter-out $(BUILD)/tests/e2e/harness.o,$(HOST_HARNESS))
+BENCH_TAP := $(HOST_HARNESS)
 $(BUILD)/tests/bench/bench_tap: private EXTRA_CFLAGS += $(LLAMA_CFLAGS)
 $(BUILD)/tests/bench/bench_tap: private EXTRA_LDFLAGS += $(BENCH_TAP) $(LLAMA_LIBS) -lcmocka
 $(BUILD)/tests/bench/bench_tap: $(BENCH_TAP) | $(HOST_BINARIES)

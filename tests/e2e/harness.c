@@ -5,6 +5,7 @@
 #include "buffer/consumer.h"
 #include "tests/e2e/fetch.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -43,6 +45,18 @@ void harness_has(const char *text, const char *part)
 void harness_has_not(const char *text, const char *part)
 {
     if (strstr(text, part)) fail_msg("there is '%s' in: %s", part, text);
+}
+
+int harness_free_port(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) ||
+        bind(fd, (struct sockaddr *)&at, bytes) || getsockname(fd, (struct sockaddr *)&at, &bytes))
+        fail_msg("there is no free port");
+    return ntohs(at.sin_port);
 }
 
 void harness_sleep(double seconds)
@@ -346,19 +360,19 @@ pid_t run_await_process(const struct run *run, const char *name, double seconds)
     return pid;
 }
 
-static void send(const struct run *run, const char *name, int signal)
+static void signal_to(const struct run *run, const char *name, int signal)
 {
     if (kill(run_await_process(run, name, 60), signal) != 0) fail_msg("%s is gone", name);
 }
 
 void run_hold(const struct run *run, const char *name)
 {
-    send(run, name, SIGSTOP);
+    signal_to(run, name, SIGSTOP);
 }
 
 void run_let_go(const struct run *run, const char *name)
 {
-    send(run, name, SIGCONT);
+    signal_to(run, name, SIGCONT);
 }
 
 int run_alive(const struct run *run)

@@ -100,6 +100,10 @@ void run_write(const struct run *run, const char *name, const char *text);
 void harness_has(const char *text, const char *part);
 void harness_has_not(const char *text, const char *part);
 
+/* A port of loopback that nobody has. It stays bound until the test ends, so that no other program is
+ * given it; one that asks for it by number, with SO_REUSEADDR or SO_REUSEPORT, may listen there. */
+int harness_free_port(void);
+
 void harness_sleep(double seconds);
 double harness_seconds(void);
 

@@ -1,14 +1,12 @@
 /* One life per role: who comes second is refused, and what the first has written stays. */
 #include "tests/e2e/harness.h"
 
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -48,37 +46,19 @@ static void a_second_one_leaves_the_first_alone(void **state)
     assert_int_equal(run_wait(up, SECONDS), 0);
 }
 
-/* Two ports of loopback that nobody has. */
-static void free_ports(unsigned port[2])
-{
-    int fd[2];
-    for (int i = 0; i < 2; i++) {
-        struct sockaddr_in a = {.sin_family = AF_INET};
-        socklen_t bytes = sizeof a;
-        a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        fd[i] = socket(AF_INET, SOCK_STREAM, 0);
-        assert_int_equal(bind(fd[i], (struct sockaddr *)&a, sizeof a), 0);
-        assert_int_equal(getsockname(fd[i], (struct sockaddr *)&a, &bytes), 0);
-        port[i] = ntohs(a.sin_port);
-    }
-    for (int i = 0; i < 2; i++) close(fd[i]);
-}
-
 /* Nothing of it is started: its sink would take the first one's stream, till its broker has
  * failed. */
 static void a_second_pipeline_of_the_same_addresses_starts_nothing(void **state)
 {
     struct run *run = *state;
     char rest[512], folder[HARNESS_PATH_BYTES + 64];
-    unsigned port[2];
-    free_ports(port);
     snprintf(rest, sizeof rest,
-             "broker: { insecure_tcp: true, front: tcp://127.0.0.1:%u, back: tcp://127.0.0.1:%u }\n"
+             "broker: { insecure_tcp: true, front: tcp://127.0.0.1:%d, back: tcp://127.0.0.1:%d }\n"
              "capture: { engine: synthetic,\n"
              "           synthetic: { features: 64, width: 16, rows: 2000000, seed: 1 } }\n"
              "sink: { size: 32MiB }\n"
              "trainer: { batch_rows: 256, saes: [ { name: rows, arch: count } ] }\n",
-             port[0], port[1]);
+             harness_free_port(), harness_free_port());
     run_configure(run, "dtype: f32", rest);
     snprintf(folder, sizeof folder, "stream.run_dir=%s/second", run->dir);
     pid_t up = run_start(run, "up", "sluice", "up", run->config, NULL);

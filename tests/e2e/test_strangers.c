@@ -13,11 +13,9 @@
 #include "runtime/log.h"
 #include "tests/e2e/fetch.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -207,26 +205,13 @@ static void no_process_leaves_a_core(void **state)
 
 /* ---- keys ---- */
 
-/* It stays bound: no other program is given it, and with SO_REUSEADDR the broker may still listen. */
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
-    socklen_t bytes = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) ||
-        bind(fd, (struct sockaddr *)&address, bytes) ||
-        getsockname(fd, (struct sockaddr *)&address, &bytes))
-        fail_msg("no free port");
-    return ntohs(address.sin_port);
-}
-
 static char endpoints[2][64]; /* front, back */
 
 static void configure_tcp(struct run *run)
 {
     char text[4096];
     for (int i = 0; i < 2; i++)
-        snprintf(endpoints[i], sizeof endpoints[i], "tcp://127.0.0.1:%d", free_port());
+        snprintf(endpoints[i], sizeof endpoints[i], "tcp://127.0.0.1:%d", harness_free_port());
     snprintf(text, sizeof text, "broker: { keys: %s/keys, front: \"%s\", back: \"%s\" }\n%s",
              run->dir, endpoints[0], endpoints[1], pipeline);
     run_configure(run, "", text);

@@ -2,8 +2,8 @@
 
 #include "base/err.h"
 #include "tests/e2e/fetch.h"
+#include "tests/e2e/harness.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -99,26 +98,6 @@ static int llama_command(const struct server_options *o, int port, struct comman
     return result;
 }
 
-/* A port that is free now, and that the system gives to nobody who asks for any (those are above 32767),
- * so that it still is when the server takes it. */
-static int free_port(void)
-{
-    enum { LOWEST = 20000, HIGHEST = 32767 };
-    static unsigned next;
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    int port = 0;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    for (int tries = 0; tries < 100 && !port; tries++) {
-        unsigned some = (unsigned)getpid() * 31 + next++;
-        int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        port = LOWEST + (int)(some % (HIGHEST - LOWEST + 1));
-        at.sin_port = htons((uint16_t)port);
-        if (s < 0 || bind(s, (struct sockaddr *)&at, sizeof at) != 0) port = 0;
-        if (s >= 0) close(s);
-    }
-    return port;
-}
-
 static void become(const struct command *command, const char *log, pid_t parent)
 {
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -159,7 +138,7 @@ static int await(const struct server_options *options, struct server *server)
 int server_start(const struct server_options *options, struct server *server)
 {
     struct command command = {0};
-    *server = (struct server){.port = free_port()};
+    *server = (struct server){.port = harness_free_port()};
     add_prefix(&command, options->prefix);
     int result = options->kind == SERVER_PYTHON ? python_command(options, server->port, &command)
                                                 : llama_command(options, server->port, &command);
